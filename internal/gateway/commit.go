@@ -1,0 +1,125 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// MaxAttempts is how often a change is tried against a session that others keep changing.
+const MaxAttempts = 8
+
+// Commit stores the draft's changes. A conflict is merged: they are applied to what is stored by then. Nothing is stored when nothing has
+// changed. After success the draft is the stored state.
+//
+// ErrGone when the session has ended, ErrTokenRotated when another has replaced the token that d replaces; ErrTooLarge, a
+// *ValueError, ErrConflict, ErrUnavailable. After any of them the draft still holds its changes.
+func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
+	k := g.Acquire(d.base.ID)
+	defer k.Release()
+	cur := d.base
+	for attempt := range MaxAttempts {
+		if err := backoff(ctx, attempt); err != nil {
+			return err
+		}
+		now, err := g.attempt(ctx, k, d, &cur, tag)
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+		cur = now
+	}
+	return ErrConflict
+}
+
+// CommitExact stores the draft's changes if the session is as the draft's base has it. When it isn't, it returns
+// store.ErrConflict and the record as it is now, for the caller to start again from.
+func (g *Gateway) CommitExact(ctx context.Context, k *Lock, d *Draft, tag any) (store.Record, error) {
+	cur := d.base
+	return g.attempt(ctx, k, d, &cur, tag)
+}
+
+// backoff waits before the nth attempt after a conflict: not at all at first, as the other writer has just been successful.
+func backoff(ctx context.Context, attempt int) error {
+	if attempt < 3 {
+		return nil
+	}
+	t := time.NewTimer(time.Millisecond << (attempt - 3))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return cause(ctx)
+	}
+}
+
+// attempt stores cur with the draft's changes on top, once. The commit lock covers the write and its report.
+func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Record, tag any) (store.Record, error) {
+	if !d.Changed() {
+		return *cur, nil
+	}
+	now := Now()
+	if cur.Revision != 0 && cur.Expired(now) {
+		if _, err := g.expire(ctx, cur.ID); err != nil {
+			return *cur, err
+		}
+		return *cur, ErrGone
+	}
+	next, err := g.apply(d, cur, now)
+	if err != nil {
+		return *cur, err
+	}
+	op := g.detached(ctx)
+	defer op.stop()
+	if err := take(op, k.commit); err != nil {
+		return *cur, unavailable(op, "wait for another change of the session", err)
+	}
+	defer func() { <-k.commit }()
+
+	stored, err := g.set(op, next)
+	if err != nil {
+		return stored, err
+	}
+	g.cfg.Committed(Commit{
+		Record:  &stored,
+		IsNew:   cur.Revision == 0,
+		Rotated: d.token != nil && cur.Revision != 0,
+		Login:   d.token != nil && d.token.login != nil,
+		Keys:    d.changedKeys(),
+		Tag:     tag,
+	})
+	return stored, d.settled(stored)
+}
+
+// set writes rec. With store.ErrConflict it returns the record that is stored instead.
+func (g *Gateway) set(ctx context.Context, rec store.Record) (store.Record, error) {
+	g.stats.writes.Add(1)
+	rev, err := g.store.Set(ctx, rec)
+	switch {
+	case err == nil:
+		rec.Revision = rev
+		return rec, nil
+	case errors.Is(err, store.ErrNotFound):
+		return rec, ErrGone
+	case !errors.Is(err, store.ErrConflict):
+		g.stats.failures.Add(1)
+		return rec, unavailable(ctx, "store the session", err)
+	}
+	now, err := g.store.Get(ctx, rec.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return rec, ErrGone
+	case err != nil:
+		g.stats.failures.Add(1)
+		return rec, unavailable(ctx, "load the session", err)
+	case now.WriteID == rec.WriteID: // the store had taken the write when it was sent again
+		return now, nil
+	case rec.Revision == 0: // never again under the same ID
+		return rec, fmt.Errorf("%w: the new session's ID is taken", ErrConflict)
+	}
+	g.stats.conflicts.Add(1)
+	return now, store.ErrConflict
+}

@@ -1,0 +1,250 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Draft is one session as somebody sees and changes it: what was loaded, and on top of it the changes made since, by
+// top-level key. It is not safe for concurrent use.
+type Draft struct {
+	base    store.Record
+	values  object // of base.Data
+	edits   []edit
+	byKey   map[string]int // into edits, once there are many
+	cleared bool
+	flash   flashEdit
+	token   *tokenEdit
+	idle    *time.Duration
+	life    *time.Duration
+}
+
+// edit is the change of one key. A nil raw deletes it; err says why its value can't be stored.
+type edit struct {
+	key string
+	raw []byte
+	err error
+}
+
+// tokenEdit replaces the token.
+type tokenEdit struct {
+	hash  store.TokenHash
+	from  uint64 // the generation that it replaces
+	login *Login // nil: a plain rotation
+}
+
+// Login is what a login changes besides the token.
+type Login struct {
+	UserID, Addr, UserAgent string
+}
+
+// NewDraft returns the draft of a session as it was loaded, or of a new one, whose Revision is 0.
+func NewDraft(base store.Record) (*Draft, error) {
+	d := &Draft{}
+	return d, d.Rebase(base)
+}
+
+// Rebase puts the changes of d on top of another state of the same session. Those that changed nothing are dropped first.
+func (d *Draft) Rebase(base store.Record) error {
+	values, err := parseObject(base.Data)
+	if err != nil {
+		return err
+	}
+	if len(d.edits) > 0 {
+		d.edits = slices.DeleteFunc(d.edits, func(e edit) bool { return !d.changes(e) })
+		d.reindex()
+	}
+	d.base, d.values = base, values
+	return nil
+}
+
+// Base returns the record that d is a change of. Its Data must not be changed.
+func (d *Draft) Base() *store.Record { return &d.base }
+
+// Raw returns the JSON of the key's value, or nil.
+func (d *Draft) Raw(key string) []byte {
+	if i := d.findEdit(key); i >= 0 {
+		return d.edits[i].raw
+	}
+	if d.cleared || key == flashKey {
+		return nil
+	}
+	return d.values.get(key)
+}
+
+// Keys returns the keys in the order in which they were first set.
+func (d *Draft) Keys() []string {
+	keys := make([]string, 0, len(d.values.fields)+len(d.edits))
+	if !d.cleared {
+		for _, f := range d.values.fields {
+			if string(f.key) != flashKey && d.findEdit(string(f.key)) < 0 {
+				keys = append(keys, string(f.key))
+			}
+		}
+	}
+	for _, e := range d.edits {
+		if e.raw != nil || e.err != nil {
+			keys = append(keys, e.key)
+		}
+	}
+	return keys
+}
+
+// Set gives key a value, which is encoded at once: what the caller does to v afterwards changes nothing. An error waits for the commit.
+func (d *Draft) Set(key string, v any) {
+	e := edit{key: key}
+	switch {
+	case key == flashKey:
+		e.err = errors.New("the key is reserved for flashes")
+	case !utf8.ValidString(key):
+		e.err = errors.New("the key is not valid UTF-8")
+	default:
+		e.raw, e.err = encodeValue(v)
+	}
+	d.put(e)
+}
+
+// Delete removes key.
+func (d *Draft) Delete(key string) {
+	if key != flashKey {
+		d.put(edit{key: key})
+	}
+}
+
+// Clear removes every key and every flash.
+func (d *Draft) Clear() {
+	d.edits, d.byKey, d.cleared = nil, nil, true
+	d.flash = flashEdit{cleared: true}
+}
+
+// Replace makes values all that the session holds.
+func (d *Draft) Replace(values map[string]any) {
+	d.Clear()
+	for k, v := range values {
+		d.Set(k, v)
+	}
+}
+
+// ReplaceToken gives the session a new token; with login, a new user too. It applies to the generation that from names, the one
+// that its caller knows the token of.
+func (d *Draft) ReplaceToken(hash store.TokenHash, from uint64, login *Login) {
+	if login == nil && d.token != nil {
+		login = d.token.login
+	}
+	d.token = &tokenEdit{hash: hash, from: from, login: login}
+}
+
+// UserID returns the user as of this draft.
+func (d *Draft) UserID() string {
+	if d.token != nil && d.token.login != nil {
+		return d.token.login.UserID
+	}
+	return d.base.UserID
+}
+
+// ReplacesToken reports whether a new token waits for the commit.
+func (d *Draft) ReplacesToken() bool { return d.token != nil }
+
+// SetIdle and SetLifetime change the session's limits; 0 is none.
+func (d *Draft) SetIdle(v time.Duration)     { d.idle = &v }
+func (d *Draft) SetLifetime(v time.Duration) { d.life = &v }
+
+// Savepoint returns a copy of d to go back to, by assigning it.
+func (d *Draft) Savepoint() Draft {
+	c := *d
+	c.edits = slices.Clone(d.edits)
+	c.byKey = nil
+	c.flash = d.flash.clone()
+	c.reindex()
+	return c
+}
+
+// Restore undoes what has been changed since the savepoint was made, also when the draft was rebased since.
+func (d *Draft) Restore(s *Draft) {
+	base, values := d.base, d.values
+	*d = s.Savepoint()
+	d.base, d.values = base, values
+}
+
+// Changed reports whether a commit would store anything.
+func (d *Draft) Changed() bool {
+	if d.token != nil || d.idle != nil && *d.idle != d.base.Idle || d.life != nil && *d.life != d.base.Lifetime {
+		return true
+	}
+	if d.cleared && len(d.values.fields) > 0 || d.flash.changes(&d.values) {
+		return true
+	}
+	return slices.ContainsFunc(d.edits, d.changes)
+}
+
+// changes reports whether e differs from what was loaded. It compares values, not checksums.
+func (d *Draft) changes(e edit) bool {
+	if e.err != nil || d.cleared {
+		return true
+	}
+	was := d.values.get(e.key)
+	return (was == nil) != (e.raw == nil) || !bytes.Equal(was, e.raw)
+}
+
+// changedKeys lists the keys that d changes.
+func (d *Draft) changedKeys() []string {
+	var keys []string
+	if d.cleared {
+		for _, f := range d.values.fields {
+			if string(f.key) != flashKey && d.findEdit(string(f.key)) < 0 {
+				keys = append(keys, string(f.key))
+			}
+		}
+	}
+	for _, e := range d.edits {
+		if d.changes(e) {
+			keys = append(keys, e.key)
+		}
+	}
+	return keys
+}
+
+// settled forgets the changes: base holds them now.
+func (d *Draft) settled(base store.Record) error {
+	*d = Draft{}
+	return d.Rebase(base)
+}
+
+func (d *Draft) findEdit(key string) int {
+	if d.byKey != nil {
+		if i, ok := d.byKey[key]; ok {
+			return i
+		}
+		return -1
+	}
+	return slices.IndexFunc(d.edits, func(e edit) bool { return e.key == key })
+}
+
+func (d *Draft) put(e edit) {
+	if i := d.findEdit(e.key); i >= 0 {
+		d.edits[i] = e
+		return
+	}
+	d.edits = append(d.edits, e)
+	if d.byKey != nil {
+		d.byKey[e.key] = len(d.edits) - 1
+	} else {
+		d.reindex()
+	}
+}
+
+func (d *Draft) reindex() {
+	d.byKey = nil
+	if len(d.edits) < manyFields {
+		return
+	}
+	d.byKey = make(map[string]int, 2*len(d.edits))
+	for i, e := range d.edits {
+		d.byKey[e.key] = i
+	}
+}

@@ -1,0 +1,36 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// The bridge exports these under names of its own, hence the prefix.
+var (
+	ErrMissing      = errors.New("bridge: no such session")
+	ErrGone         = errors.New("bridge: the session has ended")
+	ErrTokenRotated = errors.New("bridge: the session's token was replaced meanwhile: repeat the request with the new cookie")
+	ErrConflict     = errors.New("bridge: the session kept changing: too many conflicting writers")
+	ErrTooLarge     = errors.New("bridge: the session is too large")
+	ErrUnavailable  = errors.New("bridge: the session store is unavailable")
+)
+
+// ValueError says which key of a session can't be stored, and why.
+type ValueError struct {
+	Key string
+	Err error
+}
+
+func (e *ValueError) Error() string { return fmt.Sprintf("bridge: session key %q: %v", e.Key, e.Err) }
+
+// Unwrap returns the cause.
+func (e *ValueError) Unwrap() error { return e.Err }
+
+// unavailable wraps a store's failure. The caller's own cancellation is no failure of the store, and comes back as itself.
+func unavailable(ctx context.Context, doing string, err error) error {
+	if cause := ctx.Err(); cause != nil && errors.Is(err, cause) && !errors.Is(cause, context.DeadlineExceeded) {
+		return fmt.Errorf("bridge: %s: %w", doing, err)
+	}
+	return fmt.Errorf("%w: %s: %w", ErrUnavailable, doing, err)
+}

@@ -1,0 +1,107 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"slices"
+)
+
+// flashKey is where a session keeps its flashes: an array of objects, each with an ID of its own. So two writers may append
+// without overwriting one another, and taking one flash can't remove another that reads the same.
+const flashKey = "_flash"
+
+type flash struct {
+	ID    string          `json:"i"`
+	Value json.RawMessage `json:"v"`
+}
+
+// flashEdit is what a draft does to the flashes.
+type flashEdit struct {
+	cleared bool
+	added   []flash
+	taken   []string // IDs of stored ones
+	err     error
+}
+
+// AddFlash appends a message that is shown once. An error waits for the commit.
+func (d *Draft) AddFlash(v any) {
+	raw, err := encodeValue(v)
+	if err != nil {
+		d.flash.err = err
+		return
+	}
+	d.flash.added = append(d.flash.added, flash{ID: rand.Text(), Value: raw})
+}
+
+// TakeFlashes returns the messages, oldest first, and removes those that it returns.
+func (d *Draft) TakeFlashes() []any {
+	var out []any
+	for _, f := range d.storedFlashes() {
+		if slices.Contains(d.flash.taken, f.ID) {
+			continue
+		}
+		d.flash.taken = append(d.flash.taken, f.ID)
+		out = appendValue(out, f.Value)
+	}
+	for _, f := range d.flash.added {
+		out = appendValue(out, f.Value)
+	}
+	d.flash.added = nil
+	return out
+}
+
+func appendValue(out []any, raw []byte) []any {
+	if v, err := DecodeValue(raw); err == nil {
+		out = append(out, v)
+	}
+	return out
+}
+
+func (d *Draft) storedFlashes() []flash {
+	if d.flash.cleared {
+		return nil
+	}
+	return parseFlashes(&d.values)
+}
+
+// parseFlashes returns what it understands: flashes are no reason to fail a session.
+func parseFlashes(o *object) []flash {
+	raw := o.get(flashKey)
+	if raw == nil {
+		return nil
+	}
+	var list []flash
+	if json.Unmarshal(raw, &list) != nil {
+		return nil
+	}
+	return list
+}
+
+func (e *flashEdit) changes(o *object) bool {
+	return len(e.added) > 0 || len(e.taken) > 0 || e.err != nil || e.cleared && o.get(flashKey) != nil
+}
+
+// apply returns the flashes to store, nil for none, and whether they differ from those in o.
+func (e *flashEdit) apply(o *object) ([]byte, bool, error) {
+	if e.err != nil {
+		return nil, false, &ValueError{Key: flashKey, Err: e.err}
+	}
+	if !e.changes(o) {
+		return nil, false, nil
+	}
+	var list []flash
+	if !e.cleared {
+		list = slices.DeleteFunc(parseFlashes(o), func(f flash) bool { return slices.Contains(e.taken, f.ID) })
+	}
+	list = append(list, e.added...)
+	if len(list) == 0 {
+		return nil, true, nil
+	}
+	raw, err := json.Marshal(list)
+	return raw, true, err
+}
+
+func (e flashEdit) clone() flashEdit {
+	e.added, e.taken = slices.Clone(e.added), slices.Clone(e.taken)
+	return e
+}

@@ -1,0 +1,136 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Config is how a Gateway behaves. Every field is set.
+type Config struct {
+	TouchInterval time.Duration // longest time for which activity may go unrecorded; more than 0
+	MaxValueBytes int           // per session; 0: no limit
+	StoreTimeout  time.Duration // for one write to the store
+	Logger        *slog.Logger
+
+	// Committed and Ended are told of every change while the session's commit lock is held, in the order of the changes.
+	// They must be quick and must not call the gateway.
+	Committed func(Commit)
+	Ended     func(End)
+}
+
+// Commit tells of a change that has been stored.
+type Commit struct {
+	Record  *store.Record // as stored; not to be changed
+	IsNew   bool
+	Rotated bool     // the token was replaced
+	Login   bool     // by a login: older sockets are cut off
+	Keys    []string // that changed
+	Tag     any      // the committer's
+}
+
+// End tells that a session is over.
+type End struct {
+	ID, ClientID string // ClientID is "" where nobody knows it
+	Tag          any    // the one who ended it; nil: time did
+}
+
+// Gateway makes sessions of what a store holds. It is safe for concurrent use.
+type Gateway struct {
+	store   store.Store
+	toucher store.Toucher // nil: the store isn't one
+	sweeper store.Sweeper
+	lister  store.Lister
+	cfg     Config
+	locks   locks
+	process [8]byte // half of every WriteID of this gateway
+	writes  atomic.Uint64
+	stats   counters
+}
+
+type counters struct {
+	conflicts, touches, writes, failures, expired atomic.Uint64
+}
+
+// Stats counts what the gateway has done.
+type Stats struct {
+	Writes, Touches, Conflicts, StoreErrors, Expired uint64
+}
+
+// New returns a gateway to st.
+func New(st store.Store, cfg Config) *Gateway {
+	g := &Gateway{store: st, cfg: cfg}
+	g.toucher, _ = st.(store.Toucher)
+	g.sweeper, _ = st.(store.Sweeper)
+	g.lister, _ = st.(store.Lister)
+	_, _ = rand.Read(g.process[:])
+	g.locks.init()
+	return g
+}
+
+// Stats returns the counts so far.
+func (g *Gateway) Stats() Stats {
+	return Stats{
+		Writes:      g.stats.writes.Load(),
+		Touches:     g.stats.touches.Load(),
+		Conflicts:   g.stats.conflicts.Load(),
+		StoreErrors: g.stats.failures.Load(),
+		Expired:     g.stats.expired.Load(),
+	}
+}
+
+// Acquire returns the Lock of a session. Release it.
+func (g *Gateway) Acquire(id string) *Lock { return g.locks.acquire(id) }
+
+// Now is the time in the precision in which records keep it.
+func Now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+// Load returns the session's record. ErrMissing when there is none, or none any more: one past its time is ended here, at
+// the moment of use.
+func (g *Gateway) Load(ctx context.Context, id string) (store.Record, error) {
+	op := g.attached(ctx)
+	defer op.stop()
+	rec, err := g.store.Get(op, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return rec, ErrMissing
+	case err != nil:
+		g.stats.failures.Add(1)
+		return rec, unavailable(ctx, "load the session", err)
+	}
+	if rec.Expired(Now()) {
+		if _, err := g.expire(ctx, id); err != nil {
+			g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "session past its time could not be removed", slog.Any("error", err))
+		}
+		return rec, ErrMissing
+	}
+	return rec, nil
+}
+
+// LoadActive is Load for a session that is being used: it is touched where that is due.
+func (g *Gateway) LoadActive(ctx context.Context, id string) (store.Record, error) {
+	k := g.Acquire(id) // held from before the load, so that all who see one old Seen share one claim
+	defer k.Release()
+	rec, err := g.Load(ctx, id)
+	if err == nil {
+		err = g.Touch(ctx, k, &rec)
+	}
+	return rec, err
+}
+
+func (g *Gateway) writeID() (w store.WriteID) {
+	copy(w[:], g.process[:])
+	binary.BigEndian.PutUint64(w[8:], g.writes.Add(1))
+	return w
+}
+
+// touchInterval is the configured one, or less for a session whose idle timeout is short.
+func (g *Gateway) touchInterval(idle time.Duration) time.Duration {
+	return min(g.cfg.TouchInterval, idle/10)
+}

@@ -1,0 +1,115 @@
+package gateway
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// locks holds a Lock for each session that somebody works on, and for no other.
+type locks struct {
+	seed   maphash.Seed
+	shards [64]lockShard
+}
+
+type lockShard struct {
+	mu   sync.Mutex
+	byID map[string]*Lock
+	free []*Lock // some that are out of use, to save making them again
+}
+
+// Lock is what the workers on one session share. Obtain it with Gateway.Acquire, give it back with Release.
+//
+// It has two locks, 1-slot channels: they hand over in the order of arrival, and a wait for one ends with its context.
+// The outer is held while an application's function runs, however long; the commit lock while one change is stored and
+// reported. Whoever takes both takes the outer first.
+type Lock struct {
+	id      string
+	shard   *lockShard
+	refs    int // guarded by shard.mu
+	outer   chan struct{}
+	commit  chan struct{}
+	touched atomic.Int64 // unix nanoseconds of the last touch that a holder of this Lock has begun
+}
+
+const keepFree = 32
+
+func (l *locks) init() {
+	l.seed = maphash.MakeSeed()
+	for i := range l.shards {
+		l.shards[i].byID = make(map[string]*Lock)
+	}
+}
+
+func (l *locks) acquire(id string) *Lock {
+	s := &l.shards[maphash.String(l.seed, id)%uint64(len(l.shards))]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k := s.byID[id]; k != nil {
+		k.refs++
+		return k
+	}
+	var k *Lock
+	if n := len(s.free); n > 0 {
+		k, s.free = s.free[n-1], s.free[:n-1]
+	} else {
+		k = &Lock{shard: s, outer: make(chan struct{}, 1), commit: make(chan struct{}, 1)}
+	}
+	k.id, k.refs = id, 1
+	k.touched.Store(0)
+	s.byID[id] = k
+	return k
+}
+
+// Release gives the Lock back. The caller holds neither of its locks any more.
+func (k *Lock) Release() {
+	s := k.shard
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if k.refs--; k.refs > 0 {
+		return
+	}
+	delete(s.byID, k.id)
+	if len(s.free) < keepFree {
+		s.free = append(s.free, k)
+	}
+}
+
+// Lock waits for the outer lock, in the order of arrival, until ctx ends.
+func (k *Lock) Lock(ctx context.Context) error { return take(ctx, k.outer) }
+
+// Unlock frees the outer lock.
+func (k *Lock) Unlock() { <-k.outer }
+
+func take(ctx context.Context, slot chan struct{}) error {
+	if ctx.Err() != nil {
+		return cause(ctx)
+	}
+	select { // a free slot is not worth looking at ctx.Done, which may make a channel
+	case slot <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case slot <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return cause(ctx)
+	}
+}
+
+// cause is why ctx, which has ended, has.
+func cause(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// claimTouch reports whether the caller is the one to touch the session at now: of all that share the Lock, one per interval.
+func (k *Lock) claimTouch(now time.Time, interval time.Duration) bool {
+	last := k.touched.Load()
+	return now.UnixNano()-last >= int64(interval) && k.touched.CompareAndSwap(last, now.UnixNano())
+}

@@ -1,0 +1,137 @@
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// apply returns cur with the draft's changes on top: the third side of the merge. What the draft didn't change stays as it
+// is in cur.
+func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Record, error) {
+	next := *cur
+	t := d.token
+	switch {
+	case t == nil:
+	case cur.Revision == 0: // nobody has seen the first token yet
+		next.TokenHash = t.hash
+	case cur.TokenGeneration != t.from:
+		return next, ErrTokenRotated
+	default:
+		next.PrevTokenHash, next.TokenHash = cur.TokenHash, t.hash
+		next.TokenGeneration++
+		next.RotatedAt = now
+	}
+	if t != nil && t.login != nil {
+		l := t.login
+		next.UserID, next.Addr, next.UserAgent = l.UserID, l.Addr, l.UserAgent
+		next.LoginGeneration = next.TokenGeneration
+	}
+	if d.idle != nil {
+		next.Idle = *d.idle
+	}
+	if d.life != nil {
+		next.Lifetime = *d.life
+	}
+	data, err := d.data(cur)
+	if err != nil {
+		return next, err
+	}
+	if limit := g.cfg.MaxValueBytes; limit > 0 && len(data) > limit && len(data) > len(cur.Data) {
+		return next, fmt.Errorf("%w: %d bytes, the limit (MaxValueBytes) is %d", ErrTooLarge, len(data), limit)
+	}
+	next.Data = data
+	next.Writes++
+	g.active(&next, now)
+	next.WriteID = g.writeID()
+	return next, nil
+}
+
+// active sets Seen and Expires for activity at now.
+func (g *Gateway) active(rec *store.Record, now time.Time) {
+	if now.After(rec.Seen) {
+		rec.Seen = now
+	}
+	rec.Expires = time.Time{}
+	if rec.Idle > 0 {
+		rec.Expires = rec.Seen.Add(rec.Idle + g.touchInterval(rec.Idle))
+	}
+	if end := rec.Created.Add(rec.Lifetime); rec.Lifetime > 0 && (rec.Expires.IsZero() || end.Before(rec.Expires)) {
+		rec.Expires = end
+	}
+}
+
+// data returns the values of cur with the draft's edits on top.
+func (d *Draft) data(cur *store.Record) ([]byte, error) {
+	values := d.values
+	if cur.Revision != d.base.Revision {
+		var err error
+		if values, err = parseObject(cur.Data); err != nil {
+			return nil, err
+		}
+	}
+	flashes, flashed, err := d.flash.apply(&values)
+	if err != nil {
+		return nil, err
+	}
+	size := len(cur.Data) + len(flashes) + 2
+	for i := range d.edits {
+		if e := &d.edits[i]; e.err != nil {
+			return nil, &ValueError{Key: e.key, Err: e.err}
+		}
+		size += len(d.edits[i].key) + len(d.edits[i].raw) + 8
+	}
+	out := make([]byte, 1, size)
+	out[0] = '{'
+	add := func(quoted, raw []byte) {
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, quoted...), ':'), raw...)
+	}
+	placed := 0 // edits that found their key in cur
+	if !d.cleared {
+		for i := range values.fields {
+			f := &values.fields[i]
+			raw := f.raw
+			if string(f.key) == flashKey {
+				if flashed {
+					continue
+				}
+			} else if j := d.findEdit(string(f.key)); j >= 0 {
+				placed++
+				if e := &d.edits[j]; d.changes(*e) {
+					raw = e.raw
+				}
+			}
+			if raw != nil {
+				add(f.quoted, raw)
+			}
+		}
+	}
+	if placed < len(d.edits) {
+		for _, e := range d.edits {
+			if e.raw == nil || !d.cleared && (values.find(e.key) >= 0 || !d.changes(e)) {
+				continue
+			}
+			quoted, err := quote(e.key)
+			if err != nil {
+				return nil, &ValueError{Key: e.key, Err: err}
+			}
+			add(quoted, e.raw)
+		}
+	}
+	if flashes != nil {
+		add([]byte(`"`+flashKey+`"`), flashes)
+	}
+	return append(out, '}'), nil
+}
+
+func quote(key string) ([]byte, error) {
+	if plain(key) {
+		return []byte(`"` + key + `"`), nil
+	}
+	return json.Marshal(key)
+}

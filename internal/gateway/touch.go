@@ -1,0 +1,60 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Touch records that the session is active, if the last record of it is older than the touch interval: one write per session
+// and interval, whoever asks. A store that fails at it is no reason to refuse a session that has been loaded; one that says
+// that the session is gone is: ErrMissing.
+func (g *Gateway) Touch(ctx context.Context, k *Lock, rec *store.Record) error {
+	now := Now()
+	interval := g.cfg.TouchInterval
+	if rec.Idle > 0 {
+		interval = g.touchInterval(rec.Idle)
+	}
+	if now.Sub(rec.Seen) < interval || !k.claimTouch(now, interval) {
+		return nil
+	}
+	next := *rec
+	g.active(&next, now)
+	op := g.detached(ctx)
+	defer op.stop()
+	g.stats.touches.Add(1)
+	err := g.touch(op, k, &next)
+	switch {
+	case err == nil:
+		rec.Seen, rec.Expires, rec.Revision = next.Seen, next.Expires, next.Revision
+	case errors.Is(err, store.ErrNotFound):
+		return ErrMissing
+	default:
+		k.touched.Store(0)
+		g.stats.failures.Add(1)
+		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "session's activity could not be recorded", slog.Any("error", err))
+	}
+	return nil
+}
+
+func (g *Gateway) touch(ctx context.Context, k *Lock, next *store.Record) error {
+	if g.toucher != nil {
+		return g.toucher.Touch(ctx, next.ID, next.Seen, next.Expires)
+	}
+	// Under the commit lock, so that it can't undo a decision of expire.
+	if err := take(ctx, k.commit); err != nil {
+		return err
+	}
+	defer func() { <-k.commit }()
+	next.WriteID = g.writeID()
+	rev, err := g.store.Set(ctx, *next)
+	if errors.Is(err, store.ErrConflict) {
+		return nil // another change has moved Seen
+	}
+	if err == nil {
+		next.Revision = rev
+	}
+	return err
+}

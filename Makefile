@@ -1,0 +1,46 @@
+# Everything that CI does is here: .ci/run is `make test` and `make lint`.
+#
+# The tools are pinned and built from source by the go command, which caches them; nothing gets installed. They need Go 1.26,
+# which the go command fetches by itself unless GOTOOLCHAIN forbids it; the tests need only the go.mod's version.
+
+export STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+export GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+export GOFUMPT       := mvdan.cc/gofumpt@v0.12.0
+export DEADCODE      := golang.org/x/tools/cmd/deadcode@v0.52.0
+
+# Passed on to the scripts when set: on the command line or in the environment.
+ARGS  ?=
+STEPS ?=
+export SOAK_RUN SOAK_TIMEOUT FUZZTIME
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: deps ## test every module, with -race; ARGS go to go test (default ./...)
+	@scripts/test.sh $(ARGS)
+
+.PHONY: lint
+lint: ## formatting, vet, staticcheck, golangci-lint, go.mod, README; STEPS="vet tidy" runs only these
+	@scripts/lint.sh $(STEPS)
+
+.PHONY: format
+format: ## format every file with gofumpt
+	go run $(GOFUMPT) -w .
+
+.PHONY: deadcode
+deadcode: ## list functions that no test and no program reaches
+	@scripts/modules.sh | while read -r dir; do (cd $$dir && go run $(DEADCODE) -test ./...) || exit; done
+
+.PHONY: bench
+bench: ## compare with other libraries (the module bench/); ARGS go to its program
+	cd bench && go run . $(ARGS)
+
+.PHONY: soak
+soak: deps ## long tests (SOAK=1, names matching SOAK_RUN, default Soak|Fuzz), then fuzzing, FUZZTIME each (default 1m)
+	@scripts/soak.sh
+
+.PHONY: deps
+deps: ## install what the tests need (as root, with apt-get), or say what is missing
+	@scripts/deps.sh

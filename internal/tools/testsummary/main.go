@@ -1,0 +1,102 @@
+// Command testsummary runs the tests of several modules and says at the end what happened to them.
+//
+//	testsummary DIR... -- [go test arguments]
+//
+// In each directory it runs `go test -json` with the arguments after the dashes. A package is reported when it finishes, a
+// failing test with its output when it fails, what passes stays silent. The last line is always
+//
+//	N passed, N failed, N skipped
+//
+// A test with subtests isn't counted beside them, unless it failed or was skipped on its own. A package that fails without a
+// failing test (it doesn't compile, it exits, it hangs) counts as one failure, and so does a module in which go test itself
+// fails.
+//
+// With CI set to a true value a skipped test is a failure, because there whatever the tests need has to be present. The
+// exceptions are the tests that are long by choice: a skip whose reason names testing.Short, "short mode" or SOAK.
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"time"
+)
+
+func main() {
+	dirs, args, err := parseArgs(os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	ci, _ := strconv.ParseBool(os.Getenv("CI"))
+	if !run(os.Stdout, dirs, args, ci) {
+		os.Exit(1)
+	}
+}
+
+// parseArgs splits the command line at the dashes.
+func parseArgs(args []string) (dirs, testArgs []string, err error) {
+	if i := slices.Index(args, "--"); i >= 0 {
+		args, testArgs = args[:i], args[i+1:]
+	}
+	if len(args) == 0 {
+		return nil, nil, errors.New("usage: testsummary DIR... -- [go test arguments]")
+	}
+	return args, testArgs, nil
+}
+
+// run tests every module, one after the other, and reports whether all is well.
+func run(out io.Writer, dirs, args []string, ci bool) bool {
+	began := time.Now()
+	c := newCollector(out)
+	for _, dir := range dirs {
+		if err := testModule(out, c, dir, args); err != nil {
+			c.moduleFailed(dir, err)
+		}
+	}
+	return report(out, c.results, ci, time.Since(began))
+}
+
+// testModule runs go test in dir and feeds what it says to c. Its error is about go test itself: failing tests, which are in
+// c already, give none.
+func testModule(out io.Writer, c *collector, dir string, args []string) error {
+	fmt.Fprintf(out, "=== module %s\n", dir)
+	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
+	cmd.Dir = dir
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	before := len(c.failed)
+	readErr := readEvents(stdout, c)
+	if err := cmd.Wait(); err != nil && len(c.failed) == before {
+		return fmt.Errorf("go test: %w", err)
+	}
+	return readErr
+}
+
+// readEvents feeds each line of r to c. Lines have no length limit: a test may print a megabyte without a newline.
+func readEvents(r io.Reader, c *collector) error {
+	lines := bufio.NewReader(r)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 0 {
+			c.line(line)
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading the output of go test: %w", err)
+		}
+	}
+}

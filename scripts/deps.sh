@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Looks for what the tests in the tree need besides Go, installs what is missing where it may (as root, with apt-get), and says
+# exactly what is still missing. That is an error with CI set; otherwise the tests concerned are skipped.
+#
+# To add something: one `need` line at the end.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+case "${CI:-}" in 1 | t | T | true | TRUE | True) ci=1 ;; *) ci= ;; esac
+missing=()
+updated=
+
+# install PACKAGE...: true when they are installed afterwards. The package lists are fetched once, and only if needed.
+install() {
+	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+	if [ -z "$updated" ]; then
+		echo "deps: apt-get update"
+		apt-get -qq update </dev/null || return 1
+		updated=1
+	fi
+	echo "deps: apt-get install $*"
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@" </dev/null >/dev/null
+}
+
+# need CHECK WHY PACKAGE...: if CHECK fails, the packages are installed; if it fails still, they are called missing.
+need() {
+	local check=$1 why=$2
+	shift 2
+	if $check >/dev/null 2>&1; then
+		return
+	fi
+	install "$@" || true
+	if ! $check >/dev/null 2>&1; then
+		missing+=("$why: install $* (Debian's names)")
+	fi
+}
+
+# uses MODULE: true if a module in the tree requires it.
+uses() {
+	scripts/modules.sh | while read -r dir; do cat "$dir/go.mod"; done | grep -qF "$1 "
+}
+
+# The first that runs: Ubuntu's chromium-browser is only a pointer to a snap.
+browser() {
+	local name
+	for name in chromium chromium-browser google-chrome google-chrome-stable chrome headless-shell headless_shell; do
+		if "$name" --version; then return; fi
+	done
+	return 1
+}
+
+if ! command -v go >/dev/null; then
+	echo "deps: Go is missing: install Go 1.25 or later" >&2
+	exit 1
+fi
+
+need "command -v make" "make, to build" make
+need scripts/race.sh "the race detector, which needs a C compiler" gcc libc6-dev
+if uses github.com/chromedp/chromedp; then
+	need browser "Chromium or Chrome, for the tests in a browser" chromium
+fi
+if [ -d redisstore ]; then
+	need "command -v redis-server" "redis-server 7 or later, for the tests of redisstore" redis-server
+fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+	printf 'deps: missing: %s\n' "${missing[@]}" >&2
+	[ -z "$ci" ] || exit 1
+	echo "deps: going on without; with CI=true this is an error" >&2
+else
+	echo "deps: all there"
+fi

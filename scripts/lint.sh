@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Lints every module. Arguments name the steps to run; without any, all of them. Every step runs, also after one has failed.
+# The tools' versions are pinned in the Makefile, which passes them in.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+
+mapfile -t modules < <(scripts/modules.sh)
+failed=()
+
+# check STEP COMMAND...: runs it and remembers whether it failed.
+check() {
+	local step=$1 began=$SECONDS
+	shift
+	if "$@"; then
+		echo "ok   $step ($((SECONDS - began))s)"
+	else
+		echo "FAIL $step ($((SECONDS - began))s)"
+		failed+=("$step")
+	fi
+}
+
+# each STEP COMMAND...: the same, in every module.
+each() {
+	local step=$1 dir
+	shift
+	for dir in "${modules[@]}"; do
+		check "$step $dir" env -C "$dir" "$@"
+	done
+}
+
+formatted() {
+	local files
+	files=$(go run "$GOFUMPT" -l .) || return
+	[ -z "$files" ] || {
+		echo "not formatted; run \`make format\`:"
+		echo "$files"
+		return 1
+	}
+}
+
+for step in "${@:-all}"; do
+	case $step in
+	format | vet | staticcheck | golangci | tidy | readme | all) ;;
+	*)
+		echo "lint: no step $step; there are format, vet, staticcheck, golangci, tidy, readme" >&2
+		exit 2
+		;;
+	esac
+done
+
+for step in ${*:-format vet staticcheck golangci tidy readme}; do
+	case $step in
+	format) check format formatted ;;
+	vet) each vet go vet ./... ;;
+	staticcheck) each staticcheck go run "$STATICCHECK" ./... ;;
+	golangci) each golangci-lint go run "$GOLANGCI_LINT" run --config "$root/.golangci.yml" --allow-serial-runners ./... ;;
+	tidy) each "go mod tidy" go mod tidy -diff ;;
+	readme) check readme go run ./internal/tools/readmecheck ;;
+	esac
+done
+
+if [ ${#failed[@]} -gt 0 ]; then
+	printf 'lint: failed: %s\n' "${failed[@]}"
+	exit 1
+fi
+echo "lint: clean"

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Tests every module, with the race detector if it can be had. Arguments go to go test; without any, all packages are tested.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+race=-race
+if ! why=$(scripts/race.sh); then
+	race=
+	echo "test: without the race detector, it doesn't work here: $why" >&2
+	case "${CI:-}" in 1 | t | T | true | TRUE | True) exit 1 ;; esac
+fi
+
+mapfile -t modules < <(scripts/modules.sh)
+go run ./internal/tools/testsummary "${modules[@]}" -- $race "${@:-./...}"

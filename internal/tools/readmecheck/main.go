@@ -1,0 +1,96 @@
+// Command readmecheck compiles the Go code in README.md and docs/*.md, so that what a reader copies works.
+//
+//	readmecheck [FILE.md...]
+//
+// It looks at the fenced blocks whose first word after the fence is go. There are three kinds:
+//
+//   - A block with a package clause is a complete file and is built as it is, in a package of its own.
+//   - A block of declarations (functions, types, variables) stands at the top level of a file.
+//   - Anything else is a block of statements. Each becomes a function inside the one of the block before, so it sees the
+//     variables of all blocks before it and may declare them anew. Variables that a block declares and doesn't use are fine,
+//     and so is `return` or `return err`.
+//
+// The blocks of the last two kinds that one document has make one file together. They may begin with imports, or leave them
+// out: a name that nobody declares is the package that the tables in names.go say, or a package of this module, or a variable
+// of a type given there, such as b *bridge.Bridge or r *http.Request. Add to the tables what documents use again and again.
+//
+// Words after the go of the fence, which a renderer doesn't show, change what happens:
+//
+//	```go in=compat     build it inside the nested module compat/, whose dependencies this one doesn't have
+//	```go skip          not compiled: somebody else's code, or a signature; the output counts these
+//
+// Errors name the document's line. Nothing is written into the tree: the go command gets an overlay.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	files, err := documents(os.Args[1:])
+	if err == nil {
+		err = run(os.Stdout, ".", files)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// documents returns the files to check: those named, or the README, which has to exist, and what is in docs/.
+func documents(named []string) ([]string, error) {
+	if len(named) > 0 {
+		return named, nil
+	}
+	if _, err := os.Stat("README.md"); err != nil {
+		return nil, fmt.Errorf("readmecheck: %w", err)
+	}
+	docs, err := filepath.Glob("docs/*.md")
+	return append([]string{"README.md"}, docs...), err
+}
+
+// run checks the documents against the module in root.
+func run(out io.Writer, root string, files []string) error {
+	packages, err := knownPackages(root)
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, file := range files {
+		if err := check(out, root, file, packages); err != nil {
+			all = append(all, fmt.Errorf("readmecheck: %s: %w", file, err))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// check compiles one document's blocks.
+func check(out io.Writer, root, file string, packages map[string]string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	blocks, err := extract(file, string(text))
+	if err != nil {
+		return err
+	}
+	units, err := assemble(blocks, packages)
+	if err != nil {
+		return err
+	}
+	if err := compile(root, units); err != nil {
+		return err
+	}
+	skipped := 0
+	for _, b := range blocks {
+		if b.skip {
+			skipped++
+		}
+	}
+	fmt.Fprintf(out, "%s: %d Go blocks compile, %d skipped\n", file, len(blocks)-skipped, skipped)
+	return nil
+}

@@ -1,0 +1,166 @@
+package storetest
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+const writers = 8
+
+func concurrencyCases() []testCase {
+	return []testCase{
+		{"writers on one revision", "Set is atomic for its ID: of several that name one revision, one is stored and the others get ErrConflict.", func(e *env) {
+			rec := e.create()
+			for round := range 20 {
+				winner := e.race(func(i int) (uint64, error) {
+					mine := rec
+					mine.Data = counter(round*writers + i)
+					return e.trySet(mine)
+				}, store.ErrConflict)
+				rec.Data = counter(round*writers + winner.index)
+				rec.Revision = winner.revision
+				e.requireStored(rec)
+			}
+		}},
+		{"creators of one ID", "Set is atomic for its ID: of several that create it, one is stored and the others get ErrConflict.", func(e *env) {
+			for range 20 {
+				rec := e.newRecord()
+				winner := e.race(func(i int) (uint64, error) {
+					mine := rec
+					mine.Data = counter(i)
+					return e.trySet(mine)
+				}, store.ErrConflict)
+				rec.Data, rec.Revision = counter(winner.index), winner.revision
+				e.requireStored(rec)
+			}
+		}},
+		{"no lost update", "Set stores rec if rec.Revision is the revision that is stored now: as many updates as were acknowledged are stored.", noLostUpdate},
+		{"destroyers of one ID", "Destroy is atomic for its ID: of several, one returns true.", func(e *env) {
+			for range 20 {
+				rec := e.create()
+				var destroyed atomic.Int32
+				failures := make([]error, writers)
+				inParallel(writers, func(i int) {
+					existed, err := e.st.Destroy(e.ctx, rec.ID)
+					if existed {
+						destroyed.Add(1)
+					}
+					failures[i] = err
+				})
+				require.NoError(e, errors.Join(failures...))
+				require.EqualValues(e, 1, destroyed.Load())
+				e.requireGone(rec.ID)
+			}
+		}},
+		{"destroy during updates", "ErrNotFound when rec.Revision isn't 0 and the ID doesn't exist: no writer brings back what was destroyed.", destroyDuringUpdates},
+		{"copies under load", "Records are copied on their way in and out, whoever uses the store at the same time.", func(e *env) {
+			rec := e.create(func(rec *store.Record) { rec.Data = counter(1) })
+			failures := make([]error, writers)
+			inParallel(writers, func(i int) {
+				for range 50 {
+					got, err := e.st.Get(e.ctx, rec.ID)
+					if err == nil {
+						_, err = counterOf(got)
+					}
+					failures[i] = errors.Join(failures[i], err)
+					scribble(got.Data)
+				}
+			})
+			require.NoError(e, errors.Join(failures...))
+			e.requireStored(rec)
+		}},
+	}
+}
+
+type winner struct {
+	index    int
+	revision uint64
+}
+
+// race runs set in several goroutines, of which one must succeed and the others get the error.
+func (e *env) race(set func(i int) (uint64, error), loss error) winner {
+	e.Helper()
+	revisions, failures := make([]uint64, writers), make([]error, writers)
+	inParallel(writers, func(i int) { revisions[i], failures[i] = set(i) })
+	var winners []winner
+	for i, err := range failures {
+		if err == nil {
+			winners = append(winners, winner{i, revisions[i]})
+			continue
+		}
+		require.ErrorIs(e, err, loss)
+	}
+	require.Len(e, winners, 1, "exactly one writer wins")
+	return winners[0]
+}
+
+func noLostUpdate(e *env) {
+	const each = 10
+	rec := e.create()
+	failures := make([]error, writers)
+	var attempts atomic.Int64
+	inParallel(writers, func(i int) {
+		for range each {
+			failures[i] = errors.Join(failures[i], e.increment(rec.ID, &attempts))
+		}
+	})
+	require.NoError(e, errors.Join(failures...))
+	got := e.get(rec.ID)
+	n, err := counterOf(got)
+	require.NoError(e, err)
+	require.Equal(e, writers*each, n, "the counter is the number of updates that succeeded, of %d attempts", attempts.Load())
+	require.EqualValues(e, writers*each, got.Writes)
+}
+
+// increment adds one to the record's counter, retrying on a conflict.
+func (e *env) increment(id string, attempts *atomic.Int64) error {
+	for {
+		attempts.Add(1)
+		rec, err := e.st.Get(e.ctx, id)
+		if err != nil {
+			return err
+		}
+		n, err := counterOf(rec)
+		if err != nil {
+			return err
+		}
+		rec.Data, rec.WriteID = counter(n+1), newWriteID()
+		rec.Writes++
+		revision, err := e.trySet(rec)
+		switch {
+		case errors.Is(err, store.ErrConflict):
+			continue
+		case err == nil && revision <= rec.Revision:
+			return errors.New("the new revision isn't greater")
+		}
+		return err
+	}
+}
+
+func destroyDuringUpdates(e *env) {
+	for range 20 {
+		rec := e.create(func(rec *store.Record) { rec.UserID = "ada" })
+		failures := make([]error, writers)
+		inParallel(writers, func(i int) {
+			if i == 0 {
+				time.Sleep(20 * time.Microsecond)
+				_, failures[i] = e.st.Destroy(e.ctx, rec.ID)
+				return
+			}
+			var attempts atomic.Int64
+			for failures[i] == nil {
+				failures[i] = e.increment(rec.ID, &attempts)
+			}
+		})
+		require.NoError(e, failures[0])
+		for _, err := range failures[1:] {
+			require.ErrorIs(e, err, store.ErrNotFound)
+		}
+		e.requireGone(rec.ID)
+	}
+}

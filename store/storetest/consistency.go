@@ -1,0 +1,85 @@
+package storetest
+
+import (
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// checkConsistency compares every listing that the store has with every other one and with Get. Nothing else may use the
+// store meanwhile.
+func (e *env) checkConsistency() {
+	e.Helper()
+	lister, ok := e.st.(store.Lister)
+	if !ok {
+		return
+	}
+	all := map[string]store.Record{}
+	for rec, err := range lister.List(e.ctx) {
+		require.NoError(e, err, "List")
+		require.NotContains(e, all, rec.ID, "List yields a record once")
+		all[rec.ID] = rec
+		requireSame(e, e.get(rec.ID), rec)
+		e.users[rec.UserID], e.clients[rec.ClientID] = true, true
+	}
+	if index, ok := e.st.(store.UserIndex); ok {
+		for user := range e.users {
+			if user != "" {
+				e.checkIndex("ByUser", all, index.ByUser(e.ctx, user), func(rec store.Record) bool { return rec.UserID == user })
+			}
+		}
+	}
+	if index, ok := e.st.(store.ClientIndex); ok {
+		for client := range e.clients {
+			if client != "" {
+				e.checkIndex("ByClient", all, index.ByClient(e.ctx, client), func(rec store.Record) bool { return rec.ClientID == client })
+			}
+		}
+	}
+	if index, ok := e.st.(store.ActivityIndex); ok {
+		for _, since := range sinces(all) {
+			e.checkIndex("ActiveSince", all, index.ActiveSince(e.ctx, since), func(rec store.Record) bool { return !rec.Seen.Before(since) })
+		}
+	}
+}
+
+// checkIndex fails unless the index yields those of all for which is holds, the last seen first.
+func (e *env) checkIndex(name string, all map[string]store.Record, index iter.Seq2[store.Record, error], is func(store.Record) bool) {
+	e.Helper()
+	want := map[string]bool{}
+	for id, rec := range all {
+		if is(rec) {
+			want[id] = true
+		}
+	}
+	got := map[string]bool{}
+	var before time.Time
+	for rec, err := range index {
+		require.NoError(e, err, name)
+		require.False(e, got[rec.ID], "%s yields a record once", name)
+		if len(got) > 0 {
+			require.False(e, rec.Seen.After(before), "%s yields the last seen first", name)
+		}
+		before = rec.Seen
+		got[rec.ID] = true
+		require.Contains(e, all, rec.ID, "%s yields what exists", name)
+		requireSame(e, all[rec.ID], rec)
+	}
+	require.Equal(e, want, got, "%s yields what List and Get say", name)
+}
+
+// sinces picks times at which ActiveSince must tell records apart: before all of them, in the midst, and after.
+func sinces(all map[string]store.Record) []time.Time {
+	seen := []time.Time{{}}
+	for _, rec := range slices.Collect(maps.Values(all)) {
+		seen = append(seen, rec.Seen)
+	}
+	slices.SortFunc(seen, time.Time.Compare)
+	last := len(seen) - 1
+	return []time.Time{{}, seen[last/2], seen[last], seen[last].Add(time.Millisecond)}
+}

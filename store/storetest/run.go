@@ -1,0 +1,80 @@
+package storetest
+
+import (
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// testCase proves one sentence of the contract.
+type testCase struct {
+	name string
+	says string
+	run  func(e *env)
+}
+
+// group is the cases for one capability; has reports whether a store has it.
+type group struct {
+	name  string
+	has   func(store.Store) bool
+	cases []testCase
+}
+
+// Run tests the store that factory makes: a fresh and empty one at each call. A store that is an io.Closer is closed at the
+// end of its case. The cases run one after the other, but many use the store from many goroutines: run them with -race too.
+func Run(t *testing.T, factory func(t *testing.T) store.Store) {
+	t.Helper()
+	for _, g := range groups() {
+		t.Run(g.name, func(t *testing.T) {
+			for _, c := range g.cases {
+				t.Run(c.name, func(t *testing.T) { runCase(t, factory, g, c) })
+			}
+		})
+	}
+}
+
+func runCase(t *testing.T, factory func(t *testing.T) store.Store, g group, c testCase) {
+	t.Helper()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("The contract says: %s", c.says)
+		}
+	})
+	st := factory(t)
+	if closer, ok := st.(io.Closer); ok {
+		t.Cleanup(func() { require.NoError(t, closer.Close(), "Close") })
+	}
+	if !g.has(st) {
+		t.Skipf("%T has no %s", st, g.name)
+	}
+	e := newEnv(t, st)
+	c.run(e)
+	if !t.Failed() {
+		e.checkConsistency()
+	}
+}
+
+func groups() []group {
+	return []group{
+		{"Store", func(store.Store) bool { return true }, storeCases()},
+		{"Concurrency", func(store.Store) bool { return true }, concurrencyCases()},
+		{"Lister", is[store.Lister], listerCases()},
+		{"Toucher", is[store.Toucher], toucherCases()},
+		{"Sweeper", is[store.Sweeper], sweeperCases()},
+		{"UserIndex", is[store.UserIndex], userCases()},
+		{"ClientIndex", is[store.ClientIndex], clientCases()},
+		{"ActivityIndex", is[store.ActivityIndex], activityCases()},
+		{"Namespacer", is[store.Namespacer], namespaceCases()},
+		{"Optimizer", is[store.Optimizer], optimizerCases()},
+		{"Pinger", is[store.Pinger], pingerCases()},
+		{"Closer", is[io.Closer], closerCases()},
+	}
+}
+
+func is[T any](st store.Store) bool {
+	_, ok := st.(T)
+	return ok
+}

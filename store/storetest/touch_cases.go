@@ -1,0 +1,103 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+func toucherCases() []testCase {
+	return []testCase{
+		{"forward", "Touch moves Seen and Expires of the record forward; it changes nothing else, the Revision neither.", func(e *env) {
+			rec := e.create(func(rec *store.Record) { rec.UserID = "ada" })
+			for i := range 3 {
+				rec.Seen = e.base.Add(time.Duration(i+1) * time.Minute)
+				rec.Expires = rec.Seen.Add(time.Hour)
+				e.touch(rec.ID, rec.Seen, rec.Expires)
+				e.requireStored(rec)
+			}
+			rec.Data = counter(1)
+			rec = e.set(rec) // the revision that was read is still good
+			e.requireStored(rec)
+		}},
+		{"not back", "If the stored Seen is at or after seen, Touch does nothing.", func(e *env) {
+			rec := e.create()
+			e.touch(rec.ID, rec.Seen, rec.Expires.Add(time.Hour))
+			e.requireStored(rec)
+			e.touch(rec.ID, rec.Seen.Add(-time.Millisecond), rec.Expires.Add(time.Hour))
+			e.requireStored(rec)
+			e.touch(rec.ID, time.Time{}, time.Time{})
+			e.requireStored(rec)
+		}},
+		{"never expires", "A zero expires means never.", func(e *env) {
+			rec := e.create()
+			rec.Seen, rec.Expires = rec.Seen.Add(time.Second), time.Time{}
+			e.touch(rec.ID, rec.Seen, rec.Expires)
+			e.requireStored(rec)
+		}},
+		{"missing", "Touch: ErrNotFound when there is no such record.", func(e *env) {
+			toucher := e.st.(store.Toucher)
+			id := newID()
+			require.ErrorIs(e, toucher.Touch(e.ctx, id, e.base, e.base.Add(time.Hour)), store.ErrNotFound)
+			e.requireGone(id)
+			rec := e.create()
+			e.destroy(rec.ID, true)
+			require.ErrorIs(e, toucher.Touch(e.ctx, rec.ID, e.base.Add(time.Minute), e.base.Add(time.Hour)), store.ErrNotFound)
+			e.requireGone(rec.ID)
+		}},
+		{"context that ended", "A context that ends gives an error that matches its cause.", func(e *env) {
+			rec := e.create()
+			ctx, cancel := context.WithCancel(e.ctx)
+			cancel()
+			err := e.st.(store.Toucher).Touch(ctx, rec.ID, e.base.Add(time.Minute), e.base.Add(2*time.Hour))
+			require.ErrorIs(e, err, context.Canceled)
+			e.requireStored(rec)
+		}},
+		{"with a Set", "Seen never moves back: a Set of a record that was read before a touch keeps the touch.", func(e *env) {
+			rec := e.create()
+			e.touch(rec.ID, e.base.Add(time.Minute), e.base.Add(61*time.Minute))
+			rec.Data = counter(1)
+			rec = e.set(rec)
+			rec.Seen, rec.Expires = e.base.Add(time.Minute), e.base.Add(61*time.Minute)
+			e.requireStored(rec)
+		}},
+		{"concurrent with Sets", "Touch and Set are atomic: at the same time, neither undoes the other.", touchDuringSets},
+	}
+}
+
+func (e *env) touch(id string, seen, expires time.Time) {
+	e.Helper()
+	require.NoError(e, e.st.(store.Toucher).Touch(e.ctx, id, seen, expires))
+}
+
+func touchDuringSets(e *env) {
+	const each = 25
+	rec := e.create()
+	failures := make([]error, writers)
+	inParallel(writers, func(i int) {
+		for n := range each {
+			var err error
+			if i%2 == 0 {
+				var attempts atomic.Int64
+				err = e.increment(rec.ID, &attempts)
+			} else {
+				seen := e.base.Add(time.Duration(n*writers+i) * time.Second)
+				err = e.st.(store.Toucher).Touch(e.ctx, rec.ID, seen, seen.Add(time.Hour))
+			}
+			failures[i] = errors.Join(failures[i], err)
+		}
+	})
+	require.NoError(e, errors.Join(failures...))
+	got := e.get(rec.ID)
+	n, err := counterOf(got)
+	require.NoError(e, err)
+	require.Equal(e, writers/2*each, n, "every Set counts")
+	last := e.base.Add(time.Duration((each-1)*writers+writers-1) * time.Second)
+	require.True(e, got.Seen.Equal(last), "the last touch counts: %s, want %s", got.Seen, last)
+	require.True(e, got.Expires.Equal(last.Add(time.Hour)), "so does its expiry: %s", got.Expires)
+}

@@ -1,0 +1,80 @@
+package livestore
+
+import (
+	"context"
+	"maps"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// App implements store.Namespacer. The empty name, and the App of an App's store, lead back to the store that New made.
+func (s *Store) App(name string) store.Store {
+	root := s.root
+	if name == "" {
+		return root
+	}
+	if app, ok := root.apps.Load(name); ok {
+		return app.(*Store) //nolint:forcetypeassert // nothing else is in there
+	}
+	app := newNamespace()
+	app.root = root
+	kept, _ := root.apps.LoadOrStore(name, app)
+	return kept.(*Store) //nolint:forcetypeassert // nothing else is in there
+}
+
+// Close ends the store and those of its Apps, and forgets the sessions: whatever is called afterwards gets store.ErrClosed.
+// On an App's store it does nothing. It always returns nil.
+func (s *Store) Close() error {
+	if s.root != s || !s.closed.CompareAndSwap(false, true) {
+		return nil
+	}
+	s.forget()
+	s.apps.Range(func(_, app any) bool {
+		app.(*Store).forget() //nolint:forcetypeassert // nothing else is in there
+		return true
+	})
+	return nil
+}
+
+// Ping implements store.Pinger.
+func (s *Store) Ping(ctx context.Context) error { return s.ready(ctx) }
+
+// Optimize implements store.Optimizer: a shard that has lost most of its sessions gets a new map, since Go's never shrink.
+func (s *Store) Optimize(ctx context.Context) error {
+	for i := range s.shards {
+		if err := s.ready(ctx); err != nil {
+			return err
+		}
+		s.shards[i].shrink()
+		s.users.parts[i].shrink()
+		s.clients.parts[i].shrink()
+	}
+	return nil
+}
+
+func (sh *shard) shrink() {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if mostlyEmpty(len(sh.sessions), sh.peak) {
+		sh.sessions = maps.Collect(maps.All(sh.sessions))
+		sh.peak = len(sh.sessions)
+	}
+}
+
+// mostlyEmpty reports whether a map that once held peak values is worth being made anew. It keeps what is copied under a
+// lock to a part of what was there.
+func mostlyEmpty(n, peak int) bool { return peak > 64 && n < peak/4 }
+
+func (s *Store) forget() {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		sh.sessions, sh.expiry, sh.activity = make(map[string]*entry), order{}, order{}
+		sh.mu.Unlock()
+	}
+	for _, x := range []*index{&s.users, &s.clients} {
+		for i := range x.parts {
+			x.parts[i].forget()
+		}
+	}
+}

@@ -37,7 +37,9 @@ need() {
 
 # uses MODULE: true if a module in the tree requires it.
 uses() {
-	scripts/modules.sh | while read -r dir; do cat "$dir/go.mod"; done | grep -qF "$1 "
+	local modules
+	modules=($(scripts/modules.sh)) # names of folders here have no spaces
+	grep -qF "$1 " "${modules[@]/%//go.mod}"
 }
 
 # The first that runs: Ubuntu's chromium-browser is only a pointer to a snap.
@@ -49,12 +51,18 @@ browser() {
 	return 1
 }
 
+# Debian's bundle of root certificates, or whatever another system has.
+certificates() {
+	! command -v apt-get || [ -n "${SSL_CERT_FILE:-}${SSL_CERT_DIR:-}" ] || [ -s /etc/ssl/certs/ca-certificates.crt ]
+}
+
 if ! command -v go >/dev/null; then
 	echo "deps: Go is missing: install Go 1.25 or later" >&2
 	exit 1
 fi
 
 need "command -v make" "make, to build" make
+need certificates "root certificates, to fetch modules" ca-certificates
 need scripts/race.sh "the race detector, which needs a C compiler" gcc libc6-dev
 if uses github.com/chromedp/chromedp; then
 	need browser "Chromium or Chrome, for the tests in a browser" chromium

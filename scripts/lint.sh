@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
 
-mapfile -t modules < <(scripts/modules.sh)
+modules=($(scripts/modules.sh)) # names of folders here have no spaces
 failed=()
 
 # check STEP COMMAND...: runs it and remembers whether it failed.
@@ -20,12 +20,19 @@ check() {
 	fi
 }
 
+# within DIR COMMAND...
+within() (
+	cd "$1"
+	shift
+	"$@"
+)
+
 # each STEP COMMAND...: the same, in every module.
 each() {
 	local step=$1 dir
 	shift
 	for dir in "${modules[@]}"; do
-		check "$step $dir" env -C "$dir" "$@"
+		check "$step $dir" within "$dir" "$@"
 	done
 }
 

@@ -10,7 +10,7 @@ export SOAK=1
 
 scripts/test.sh -timeout "$SOAK_TIMEOUT" -run "$SOAK_RUN" ./...
 
-mapfile -t modules < <(scripts/modules.sh)
+modules=($(scripts/modules.sh)) # names of folders here have no spaces
 for dir in "${modules[@]}"; do
 	# go test -list prints a package's targets, then a line that names the package.
 	targets=$(cd "$dir" && go test -list '^Fuzz' ./... |

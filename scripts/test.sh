@@ -10,5 +10,5 @@ if ! why=$(scripts/race.sh); then
 	case "${CI:-}" in 1 | t | T | true | TRUE | True) exit 1 ;; esac
 fi
 
-mapfile -t modules < <(scripts/modules.sh)
+modules=($(scripts/modules.sh)) # names of folders here have no spaces
 go run ./internal/tools/testsummary "${modules[@]}" -- $race "${@:-./...}"

@@ -22,6 +22,8 @@ type Draft struct {
 	token   *tokenEdit
 	idle    *time.Duration
 	life    *time.Duration
+	proved  uint64
+	failed  error // by which the commit fails
 }
 
 // edit is the change of one key. A nil raw deletes it; err says why its value can't be stored.
@@ -139,6 +141,25 @@ func (d *Draft) ReplaceToken(hash store.TokenHash, from uint64, login *Login) {
 	d.token = &tokenEdit{hash: hash, from: from, login: login}
 }
 
+// Prove says which generation of the token the draft's owner knows. Once a login has replaced it, the owner can store
+// nothing any more. 0, the default: it needn't know any.
+func (d *Draft) Prove(generation uint64) { d.proved = generation }
+
+// Cut reports whether a login has shut out those who only know the token that the draft's owner proved.
+func (d *Draft) Cut(rec *store.Record) bool { return d.proved != 0 && rec.LoginGeneration > d.proved }
+
+// Fail makes the commit fail with err, unless it fails already.
+func (d *Draft) Fail(err error) {
+	if d.failed == nil {
+		d.failed = err
+	}
+}
+
+// Discard forgets all changes.
+func (d *Draft) Discard() {
+	*d = Draft{base: d.base, values: d.values, proved: d.proved}
+}
+
 // UserID returns the user as of this draft.
 func (d *Draft) UserID() string {
 	if d.token != nil && d.token.login != nil {
@@ -173,7 +194,7 @@ func (d *Draft) Restore(s *Draft) {
 
 // Changed reports whether a commit would store anything.
 func (d *Draft) Changed() bool {
-	if d.token != nil || d.idle != nil && *d.idle != d.base.Idle || d.life != nil && *d.life != d.base.Lifetime {
+	if d.failed != nil || d.token != nil || d.idle != nil && *d.idle != d.base.Idle || d.life != nil && *d.life != d.base.Lifetime {
 		return true
 	}
 	if d.cleared && len(d.values.fields) > 0 || d.flash.changes(&d.values) {
@@ -211,7 +232,10 @@ func (d *Draft) changedKeys() []string {
 
 // settled forgets the changes: base holds them now.
 func (d *Draft) settled(base store.Record) error {
-	*d = Draft{}
+	if d.token != nil {
+		d.proved = base.TokenGeneration
+	}
+	d.Discard()
 	return d.Rebase(base)
 }
 

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/sessionbridge/sessionbridge/store"
@@ -66,7 +67,7 @@ func (g *Gateway) expire(ctx context.Context, id string) (bool, error) {
 const sweepPiece = 256
 
 // ErrNoSweep says that the store can neither sweep nor list.
-var ErrNoSweep = errors.New("bridge: the store can't find expired sessions: it implements neither store.Sweeper nor store.Lister")
+var ErrNoSweep = fmt.Errorf("bridge: the store can't find expired sessions, it implements neither store.Sweeper nor store.Lister: %w", errors.ErrUnsupported)
 
 // Sweep removes the sessions that are past their time and returns how many they were.
 func (g *Gateway) Sweep(ctx context.Context) (int, error) {

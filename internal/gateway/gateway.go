@@ -113,15 +113,40 @@ func (g *Gateway) Load(ctx context.Context, id string) (store.Record, error) {
 	return rec, nil
 }
 
-// LoadActive is Load for a session that is being used: it is touched where that is due.
-func (g *Gateway) LoadActive(ctx context.Context, id string) (store.Record, error) {
+// LoadActive is Load for a session that is being used: it is touched where that is due. Before that, check may refuse it.
+func (g *Gateway) LoadActive(ctx context.Context, id string, check func(*store.Record) error) (store.Record, error) {
 	k := g.Acquire(id) // held from before the load, so that all who see one old Seen share one claim
 	defer k.Release()
 	rec, err := g.Load(ctx, id)
 	if err == nil {
+		err = check(&rec)
+	}
+	if err == nil {
 		err = g.Touch(ctx, k, &rec)
 	}
 	return rec, err
+}
+
+// Report calls tell, in order with the reports of changes, if the session still exists.
+func (g *Gateway) Report(ctx context.Context, id string, tell func(*store.Record)) error {
+	k := g.Acquire(id)
+	defer k.Release()
+	op := g.attached(ctx)
+	defer op.stop()
+	if err := take(op, k.commit); err != nil {
+		return unavailable(ctx, "wait for another change of the session", err)
+	}
+	defer func() { <-k.commit }()
+	rec, err := g.store.Get(op, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return ErrMissing
+	case err != nil:
+		g.stats.failures.Add(1)
+		return unavailable(ctx, "load the session", err)
+	}
+	tell(&rec)
+	return nil
 }
 
 func (g *Gateway) writeID() (w store.WriteID) {

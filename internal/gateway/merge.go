@@ -12,6 +12,12 @@ import (
 // is in cur.
 func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Record, error) {
 	next := *cur
+	if d.failed != nil {
+		return next, d.failed
+	}
+	if d.Cut(cur) {
+		return next, ErrTokenRotated
+	}
 	t := d.token
 	switch {
 	case t == nil:

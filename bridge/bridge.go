@@ -1,0 +1,176 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Bridge shares sessions between HTTP handlers and WebSocket connections. Make it with New, once for each store and cookie name, and
+// end it with Shutdown. It is safe for concurrent use.
+type Bridge struct {
+	opts    *settings
+	store   store.Store
+	caps    capabilities
+	gateway *gateway.Gateway
+	cookies *cookies
+	clients *clientMap
+	links   *links
+	clock   *deadlines
+	work    work
+	events  hub
+	cleanup autoCleanup
+	logKey  *[32]byte
+	stats   counters
+	once    sync.Once // Shutdown
+}
+
+// capabilities are what the store can do besides. A nil one it can't.
+type capabilities struct {
+	clients store.ClientIndex
+	pinger  store.Pinger
+}
+
+type counters struct {
+	mismatches, refused, reruns, failedCommits, closedWrites atomic.Uint64
+}
+
+// New returns a Bridge over st. Nil options are all defaults; an option out of range is an error that names its field. The store stays the caller's to close, after Shutdown.
+func New(st store.Store, opts *Options) (*Bridge, error) {
+	if st == nil {
+		return nil, errors.New("bridge: New needs a store; livestore.New() makes one in memory")
+	}
+	s, err := opts.settle()
+	if err != nil {
+		return nil, err
+	}
+	b := &Bridge{
+		opts:    s,
+		store:   st,
+		cookies: newCookies(s),
+		clients: newClientMap(),
+		logKey:  logKey(s.Keys[0]),
+	}
+	b.caps.clients, _ = st.(store.ClientIndex)
+	b.caps.pinger, _ = st.(store.Pinger)
+	b.gateway = gateway.New(st, gateway.Config{
+		TouchInterval: s.TouchInterval,
+		MaxValueBytes: s.MaxValueBytes,
+		StoreTimeout:  s.StoreTimeout,
+		Logger:        s.Logger,
+		Committed:     b.committed,
+		Ended:         b.ended,
+	})
+	b.work.logger, b.events.logger = s.Logger, s.Logger
+	b.clock = newDeadlines()
+	b.links = newLinks(b.clock)
+	if s.AutoCleanup != Off && b.gateway.CanSweep() {
+		b.StartAutoCleanup(s.AutoCleanup)
+	}
+	return b, nil
+}
+
+// Shutdown closes every connection with CodeShutdown, waits for their handlers, and stops every goroutine of the Bridge: when it
+// returns nil there is none left. If ctx ends first it returns its cause; handlers that don't end with their context and
+// event callbacks that hang are then still running. Requests are served on: shut the http.Server down first. Further calls return nil at once.
+func (b *Bridge) Shutdown(ctx context.Context) (err error) {
+	b.once.Do(func() { err = b.shutdown(ctx) })
+	return err
+}
+
+func (b *Bridge) shutdown(ctx context.Context) error {
+	b.work.stop()
+	b.StopAutoCleanup()
+	for _, l := range b.links.everything() {
+		l.end(CodeShutdown, "shutting down")
+	}
+	err := b.work.wait(ctx)
+	b.clock.close()
+	b.events.close()
+	done := make(chan struct{})
+	go func() { // ends with the callbacks
+		b.events.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = errors.Join(err, context.Cause(ctx))
+	}
+	return err
+}
+
+// committed draws the consequences of a change that was stored. It runs under the session's commit lock.
+func (b *Bridge) committed(c gateway.Commit) {
+	from := c.Tag.(*origin)
+	rec := c.Record
+	isInit := b.clients.attach(rec.ClientID, rec.ID, c.IsNew)
+	b.links.earlier(b, rec)
+	if c.IsNew || c.Login {
+		b.rebind(from, rec)
+	}
+	if b.events.active() {
+		b.events.emit(SessionSet{
+			ClientID: rec.ClientID, SessionID: rec.ID,
+			IsNew: c.IsNew, IsInit: isInit, Rotated: c.Rotated, Keys: c.Keys, Via: from.via,
+		})
+	}
+}
+
+// rebindGrace is how long a connection without its session may wait for the response that brings the new cookies.
+const rebindGrace = 5 * time.Second
+
+// rebind cuts the client's connections off from the session that they had, at once, and has them closed when the response with the
+// new cookies has gone. Those that follow are moved to the new session instead.
+func (b *Bridge) rebind(from *origin, rec *store.Record) {
+	if b.opts.Rebind == Follow {
+		b.links.follow(b, rec)
+		return
+	}
+	for _, l := range b.links.cutOlder(rec) {
+		l.endLater(CodeReconnect, "session changed: reconnect", rebindGrace)
+		if from.request != nil {
+			from.request.afterResponse(l.endPending)
+		}
+	}
+}
+
+// ended draws the consequences of a session's end. It runs under the session's commit lock.
+func (b *Bridge) ended(e gateway.End) {
+	from, ok := e.Tag.(*origin)
+	if !ok {
+		from = &origin{via: ViaTime, reason: ReasonExpired}
+	}
+	b.sessionOver(e.ID, e.ClientID, from)
+}
+
+// forget is for a session that is not in the store any more, although nobody has reported its end here. It hurts no session that is.
+func (b *Bridge) forget(id string, from *origin) {
+	if b.links.has(id) || b.clients.attached(id) {
+		b.sessionOver(id, "", &origin{via: ViaStore, reason: ReasonDestroyed, link: from.link})
+	}
+}
+
+func (b *Bridge) sessionOver(id, clientID string, from *origin) {
+	if mapped := b.clients.detach(id); mapped != "" {
+		clientID = mapped
+	}
+	for _, l := range b.links.cutSession(id) {
+		switch {
+		case b.opts.OnSessionEnd == KeepConns:
+		case l == from.link: // it has the answer to its own wish to come
+			l.endLater(from.reason.closeCode(), string(from.reason), closeGrace)
+		default:
+			l.end(from.reason.closeCode(), string(from.reason))
+		}
+	}
+	b.opts.Logger.Info("session ended", b.logSession(id), b.logClient(clientID), logReason(from))
+	if b.events.active() {
+		b.events.emit(SessionDestroy{ClientID: clientID, SessionID: id, Reason: from.reason, Via: from.via})
+	}
+}

@@ -1,0 +1,156 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// SessionIDOf returns the client's session, as far as this process knows: the newest one that it has seen in use.
+func (b *Bridge) SessionIDOf(clientID string) (string, bool) { return b.clients.sessionOf(clientID) }
+
+// ClientIDOf returns the session's client, as far as this process knows.
+func (b *Bridge) ClientIDOf(sessionID string) (string, bool) { return b.clients.clientOf(sessionID) }
+
+// GetByID returns the session as it is stored now, to be read only: what would change it returns ErrSessionClosed. ErrSessionMissing,
+// ErrStoreUnavailable. Looking at a session is no activity of its user.
+func (b *Bridge) GetByID(ctx context.Context, id string) (*Session, error) {
+	rec, err := b.gateway.Load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	s, err := b.newSession(rec, origin{via: ViaAPI})
+	if err != nil {
+		return nil, err
+	}
+	s.seal()
+	return s, nil
+}
+
+// UpdateByID runs fn on the session as WithSession does, and can't create one: ErrSessionMissing. Being changed is activity: the idle timeout starts again.
+func (b *Bridge) UpdateByID(ctx context.Context, id string, fn func(ctx context.Context, s *Session) error) error {
+	s, err := b.inside(ctx, id)
+	if err != nil {
+		return err
+	}
+	if s != nil {
+		return s.runInside(ctx, fn)
+	}
+	_, err = b.withSessionID(ctx, id, 0, origin{via: ViaAPI}, fn)
+	return err
+}
+
+// SetByID replaces the session's values, and with idle its idle timeout: 0 keeps it, Off switches it off. It can't create a session:
+// ErrSessionMissing.
+func (b *Bridge) SetByID(ctx context.Context, id string, values map[string]any, idle time.Duration) error {
+	return b.UpdateByID(ctx, id, func(_ context.Context, s *Session) error {
+		if idle != 0 {
+			s.SetIdleTimeout(idle)
+		}
+		return s.try(func() error { s.draft.Replace(values); return nil })
+	})
+}
+
+// DestroyByID ends the session, and reports whether there was one. It waits for no handler. When it returns, the session's
+// connections in this process are being closed.
+func (b *Bridge) DestroyByID(ctx context.Context, id string) (bool, error) {
+	clientID, known := b.clients.clientOf(id)
+	if !known {
+		rec, err := b.gateway.Load(ctx, id)
+		if errors.Is(err, gateway.ErrMissing) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		clientID = rec.ClientID
+	}
+	return b.gateway.Destroy(ctx, id, clientID, &origin{via: ViaAPI, reason: ReasonDestroyed})
+}
+
+// GetByClientID is GetByID of the client's session: the one that this process has seen in use last, otherwise the one in the store that
+// was.
+func (b *Bridge) GetByClientID(ctx context.Context, clientID string) (*Session, error) {
+	id, err := b.findByClient(ctx, clientID)
+	if err != nil {
+		return nil, err
+	}
+	return b.GetByID(ctx, id)
+}
+
+// UpdateByClientID is UpdateByID of the client's session.
+func (b *Bridge) UpdateByClientID(ctx context.Context, clientID string, fn func(ctx context.Context, s *Session) error) error {
+	id, err := b.findByClient(ctx, clientID)
+	if err != nil {
+		return err
+	}
+	return b.UpdateByID(ctx, id, fn)
+}
+
+// SetByClientID is SetByID of the client's session.
+func (b *Bridge) SetByClientID(ctx context.Context, clientID string, values map[string]any, idle time.Duration) error {
+	id, err := b.findByClient(ctx, clientID)
+	if err != nil {
+		return err
+	}
+	return b.SetByID(ctx, id, values, idle)
+}
+
+// DestroyByClientID is DestroyByID of the client's session.
+func (b *Bridge) DestroyByClientID(ctx context.Context, clientID string) (bool, error) {
+	id, err := b.findByClient(ctx, clientID)
+	if errors.Is(err, ErrSessionMissing) && !errors.Is(err, ErrUnsupported) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return b.DestroyByID(ctx, id)
+}
+
+// findByClient returns the client's session.
+func (b *Bridge) findByClient(ctx context.Context, clientID string) (string, error) {
+	if id, ok := b.clients.sessionOf(clientID); ok {
+		return id, nil
+	}
+	if b.caps.clients == nil {
+		return "", fmt.Errorf("%w: the client has no session that this process has seen in use, and the store can't look further (%w: store.ClientIndex)",
+			ErrSessionMissing, ErrUnsupported)
+	}
+	for rec, err := range b.caps.clients.ByClient(ctx, clientID) {
+		if err != nil {
+			return "", fmt.Errorf("%w: find the client's session: %w", ErrStoreUnavailable, err)
+		}
+		if !rec.Expired(gateway.Now()) {
+			return rec.ID, nil
+		}
+	}
+	return "", ErrSessionMissing
+}
+
+// NotifyStoreSet is for whoever has changed the session in the store directly: the change is reported, and the map of clients follows.
+func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
+	_ = b.gateway.Report(context.Background(), id, func(rec *store.Record) {
+		isInit := b.clients.attach(rec.ClientID, rec.ID, isNew)
+		b.links.watch(b, rec)
+		if b.events.active() {
+			b.events.emit(SessionSet{ClientID: rec.ClientID, SessionID: id, IsNew: isNew, IsInit: isInit, Via: ViaStore})
+		}
+	})
+}
+
+// NotifyStoreDestroy is for whoever has destroyed the session in the store directly: it is reported, and connections are closed.
+func (b *Bridge) NotifyStoreDestroy(id string) {
+	b.sessionOver(id, "", &origin{via: ViaStore, reason: ReasonDestroyed})
+}
+
+// NotifyStoreCleanup is for whoever has removed n expired sessions from the store directly.
+func (b *Bridge) NotifyStoreCleanup(n int) {
+	if b.events.active() {
+		b.events.emit(Cleanup{Cleared: n})
+	}
+}

@@ -1,0 +1,70 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Cleanup removes the sessions that have expired and returns how many they were. It costs in proportion to what has expired, with a
+// store that is a store.Sweeper; a store.Lister is looked through. ErrUnsupported with a store that is neither.
+func (b *Bridge) Cleanup(ctx context.Context) (int, error) {
+	start := time.Now()
+	n, err := b.gateway.Sweep(ctx)
+	if b.events.active() && (n > 0 || err == nil) {
+		b.events.emit(Cleanup{Cleared: n, Took: time.Since(start)})
+	}
+	return n, err
+}
+
+// autoCleanup is the cleanup that runs by itself.
+type autoCleanup struct {
+	mu     sync.Mutex
+	next   *deadline
+	cancel context.CancelFunc
+}
+
+// StartAutoCleanup runs Cleanup in the background, the first time after every, which is at least 1 ms. It returns false, and changes nothing, when it is
+// running already, or can't.
+func (b *Bridge) StartAutoCleanup(every time.Duration) bool {
+	a := &b.cleanup
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.next != nil || every < time.Millisecond || !b.gateway.CanSweep() || b.work.stopping() {
+		return false
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	a.cancel = cancel
+	var next *deadline
+	again := func() {
+		b.work.background(func() {
+			if _, err := b.Cleanup(ctx); err != nil && !errors.Is(err, context.Canceled) {
+				b.opts.Logger.Error("cleanup failed", slog.Any("error", err))
+			}
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			if ctx.Err() == nil {
+				b.clock.move(next, time.Now().Add(every))
+			}
+		})
+	}
+	next = b.clock.add(time.Now().Add(every), again)
+	a.next = next
+	return true
+}
+
+// StopAutoCleanup ends it, and one that is under way after its current piece. It returns false when none was running.
+func (b *Bridge) StopAutoCleanup() bool {
+	a := &b.cleanup
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.next == nil {
+		return false
+	}
+	a.cancel()
+	b.clock.remove(a.next)
+	a.next, a.cancel = nil, nil
+	return true
+}

@@ -1,0 +1,65 @@
+package bridge
+
+import "sync"
+
+// clientMap is the in-memory map between clients and sessions. It knows the sessions that this process has seen in use and
+// not yet seen end.
+type clientMap struct {
+	mu        sync.RWMutex
+	byClient  map[string]string // client ID → the newest session ID
+	bySession map[string]string // session ID → client ID
+}
+
+func newClientMap() *clientMap {
+	return &clientMap{byClient: make(map[string]string), bySession: make(map[string]string)}
+}
+
+// attach maps the two to each other, and reports whether the session was not mapped before. A client's older session doesn't
+// take the place of a newer one, newest does.
+func (m *clientMap) attach(clientID, sessionID string, newest bool) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, known := m.bySession[sessionID]
+	m.bySession[sessionID] = clientID
+	if _, ok := m.byClient[clientID]; newest || !ok {
+		m.byClient[clientID] = sessionID
+	}
+	return !known
+}
+
+func (m *clientMap) attached(sessionID string) bool {
+	_, ok := m.clientOf(sessionID)
+	return ok
+}
+
+// detach forgets the session and returns its client.
+func (m *clientMap) detach(sessionID string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clientID := m.bySession[sessionID]
+	delete(m.bySession, sessionID)
+	if m.byClient[clientID] == sessionID {
+		delete(m.byClient, clientID)
+	}
+	return clientID
+}
+
+func (m *clientMap) sessionOf(clientID string) (string, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	id, ok := m.byClient[clientID]
+	return id, ok
+}
+
+func (m *clientMap) clientOf(sessionID string) (string, bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	id, ok := m.bySession[sessionID]
+	return id, ok
+}
+
+func (m *clientMap) count() int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.bySession)
+}

@@ -1,0 +1,211 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// Conn is one WebSocket connection, tied to its client's session. Its methods may be called concurrently, except that only one Read may be
+// pending at a time. Somebody should always be reading: that is how the end of the connection and pongs are noticed.
+type Conn struct {
+	link *Link
+	ws   *websocket.Conn
+	net  net.Conn // below ws; nil when it is out of reach
+	done <-chan struct{}
+	opts ConnOptions
+
+	lost   atomic.Int64 // the close code by which reading ended, codeNone as long as it hasn't
+	writes writeLimit
+}
+
+func newConn(ws *websocket.Conn, below net.Conn, opts ConnOptions) *Conn {
+	ws.SetReadLimit(opts.MaxMessageBytes)
+	return &Conn{ws: ws, net: below, opts: opts}
+}
+
+// ID returns the connection's own ID.
+func (c *Conn) ID() string { return c.link.id }
+
+// ClientID returns the client, which is fixed for the connection's life.
+func (c *Conn) ClientID() string { return c.link.clientID }
+
+// SessionID returns the session's ID, "" while there is none.
+func (c *Conn) SessionID() string { return c.link.SessionID() }
+
+// Underlying returns the connection below. Whoever reads or writes through it goes past activity and limits.
+func (c *Conn) Underlying() *websocket.Conn { return c.ws }
+
+// WithSession runs fn on the session: see Link.WithSession.
+func (c *Conn) WithSession(ctx context.Context, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error) error {
+	return c.link.WithSession(ctx, fn, onMissing)
+}
+
+// Read returns the next message, which counts as activity of the client. A ctx that ends while it waits closes the connection; the context of the
+// handler needs no looking after. After an error there is nothing more to read.
+func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
+	c.link.endPending()
+	if ctx.Err() != nil {
+		return 0, nil, context.Cause(ctx)
+	}
+	kind, data, err := c.ws.Read(c.plain(ctx))
+	if err != nil {
+		c.lost.CompareAndSwap(codeNone, int64(lostCode(err)))
+		if cause := context.Cause(c.link.ctx); cause != nil {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
+		c.link.cancel(errConnClosed)
+		return kind, data, err
+	}
+	c.link.Active()
+	return kind, data, nil
+}
+
+// lostCode is how the connection ended, by the error of a read.
+func lostCode(err error) int {
+	if errors.Is(err, websocket.ErrMessageTooBig) {
+		return int(websocket.StatusMessageTooBig)
+	}
+	return int(websocket.CloseStatus(err)) // -1: without a close frame
+}
+
+// Write sends a message. One that takes longer than ConnOptions.WriteTimeout cuts the connection, and so does ctx when it ends meanwhile.
+func (c *Conn) Write(ctx context.Context, kind websocket.MessageType, data []byte) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if c.opts.WriteTimeout > 0 {
+		c.writes.begin(c)
+		defer c.writes.end(c)
+	}
+	return c.ws.Write(c.plain(ctx), kind, data)
+}
+
+// ReadJSON reads a message and decodes it into v. A message that isn't JSON is an error that leaves the connection usable.
+func (c *Conn) ReadJSON(ctx context.Context, v any) error {
+	_, data, err := c.Read(ctx)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("bridge: read JSON: %w", err)
+	}
+	return nil
+}
+
+// WriteJSON sends v as a text message.
+func (c *Conn) WriteJSON(ctx context.Context, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("bridge: write JSON: %w", err)
+	}
+	return c.Write(ctx, websocket.MessageText, data)
+}
+
+// Ping sends a ping and waits for its pong, which arrives only while somebody reads. It is no activity of the client.
+func (c *Conn) Ping(ctx context.Context) error { return c.ws.Ping(ctx) }
+
+// Close closes the connection with a code and a reason of at most 123 bytes, a second at most. A connection that is being closed already keeps its code.
+func (c *Conn) Close(code int, reason string) error {
+	if len(reason) > 123 {
+		return errors.New("bridge: Close: a reason is at most 123 bytes")
+	}
+	if c.link.beginEnd(code, reason) {
+		c.shut(code, reason)
+	}
+	return nil
+}
+
+// plain returns a context for the library below. The handler's own ends by the connection being closed, so watching it too would
+// only cost.
+func (c *Conn) plain(ctx context.Context) context.Context {
+	if ctx.Done() == c.done {
+		return context.Background()
+	}
+	return ctx
+}
+
+// shut sends a close frame, waits for the peer's for a second, and cuts the connection.
+func (c *Conn) shut(code int, reason string) {
+	if c.net != nil && c.link != nil {
+		clock := c.link.b.clock
+		cut := clock.add(time.Now().Add(closeGrace), c.cut)
+		defer clock.remove(cut)
+	}
+	_ = c.ws.Close(websocket.StatusCode(code), reason)
+}
+
+// cut makes every pending read and write fail. It doesn't wait for anything.
+func (c *Conn) cut() {
+	if c.net != nil {
+		_ = c.net.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// writeLimit bounds writes without a timer for each: at most one deadline per connection waits, and looks whether there is a write
+// that is taking too long.
+type writeLimit struct {
+	mu       sync.Mutex
+	pending  int
+	until    time.Time
+	watching *deadline
+	planned  bool
+}
+
+func (w *writeLimit) begin(c *Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pending++; w.pending > 1 {
+		return
+	}
+	w.until = time.Now().Add(c.opts.WriteTimeout)
+	if !w.planned {
+		w.plan(c)
+	}
+}
+
+func (w *writeLimit) end(c *Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.pending--; w.pending > 0 { // there is progress
+		w.until = time.Now().Add(c.opts.WriteTimeout)
+	}
+}
+
+// plan needs the lock.
+func (w *writeLimit) plan(c *Conn) {
+	w.planned = true
+	clock := c.link.b.clock
+	if w.watching == nil {
+		w.watching = clock.add(w.until, func() { w.look(c) })
+		return
+	}
+	clock.move(w.watching, w.until)
+}
+
+func (w *writeLimit) look(c *Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.pending == 0:
+		w.planned = false
+	case time.Now().Before(w.until):
+		w.plan(c)
+	default:
+		c.cut()
+	}
+}
+
+// release forgets the deadline of a connection that is closed.
+func (w *writeLimit) release(clock *deadlines) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clock.remove(w.watching)
+}

@@ -1,0 +1,108 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/coder/websocket"
+
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
+)
+
+// What can be wrong with a session. Test with errors.Is.
+var (
+	// ErrSessionMissing: there is no such session, or it is over.
+	ErrSessionMissing = gateway.ErrMissing
+	// ErrSessionGone: the session ended while it was being worked on. Nothing was stored, and nothing can be any more.
+	ErrSessionGone = gateway.ErrGone
+	// ErrSessionClosed: the Session has seen its last commit: the function that it was made for has returned.
+	ErrSessionClosed = errors.New("bridge: the Session is used after its last commit")
+	// ErrSessionTooLarge: the session's values together exceed Options.MaxValueBytes.
+	ErrSessionTooLarge = gateway.ErrTooLarge
+	// ErrTokenRotated: another request has replaced the session's token. The next request, with the new cookie, will do.
+	ErrTokenRotated = gateway.ErrTokenRotated
+	// ErrConflict: other writers changed the session during each of 8 attempts.
+	ErrConflict = gateway.ErrConflict
+)
+
+// What can be wrong with the way it is used.
+var (
+	// ErrNoMiddleware: the request has not come through Bridge.Handler.
+	ErrNoMiddleware = errors.New("bridge: the request did not come through Bridge.Handler")
+	// ErrHeadersSent: creating a session, logging in and rotating need a cookie, and the response's headers have left.
+	ErrHeadersSent = errors.New("bridge: the response's headers have been sent: no session cookie can be set any more")
+	// ErrNoCookies: logging in and rotating need a cookie, and here there is no response to set one on.
+	ErrNoCookies = errors.New("bridge: no session cookie can be set here: log in and rotate in an HTTP handler")
+	// ErrNested: WithSession was called on another session from within WithSession. Two of these can wait for each other forever.
+	ErrNested = errors.New("bridge: WithSession on another session within WithSession")
+)
+
+// What can be wrong with the rest of the world.
+var (
+	// ErrStoreUnavailable: the store failed or didn't answer in time. What was being stored may or may not be.
+	ErrStoreUnavailable = gateway.ErrUnavailable
+	// ErrShutdown: the Bridge has been shut down.
+	ErrShutdown = errors.New("bridge: shut down")
+	// ErrUnsupported: the store lacks the capability that the call needs; the error names it.
+	ErrUnsupported = errors.ErrUnsupported
+)
+
+// ValueError says which key of a session can't be stored, and why.
+type ValueError = gateway.ValueError
+
+// HTTPStatus returns the status that tells a client of err: 200 for nil, 409 when a repeated request with the newest cookie will
+// do, 401 when there is no session, 413 when it is too large, 503 when the store is at fault, otherwise 500.
+func HTTPStatus(err error) int {
+	switch {
+	case err == nil:
+		return http.StatusOK
+	case errors.Is(err, ErrTokenRotated), errors.Is(err, ErrConflict):
+		return http.StatusConflict
+	case errors.Is(err, ErrSessionMissing), errors.Is(err, ErrSessionGone):
+		return http.StatusUnauthorized
+	case errors.Is(err, ErrSessionTooLarge):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrShutdown), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// Close codes that a connection can end with, besides 1000 when its handler is done, 1009 for a message over the limit and what a handler
+// chooses. A client should reconnect after 4000–4499 and must not after 4500–4999.
+const (
+	CodePolicy       = 1008 // a limit was broken
+	CodePanicked     = 1011 // the handler panicked or failed
+	CodeShutdown     = 1012 // the process is going away
+	CodeUnavailable  = 1013 // the store is unavailable, or the process is overloaded
+	CodeReconnect    = 4001 // the session changed (a login): reconnect with the new cookies
+	CodeDestroyed    = 4500 // the session was destroyed: log in again
+	CodeExpired      = 4501 // the session expired
+	CodeNoSession    = 4502 // there was no session at the handshake
+	CodeEvicted      = 4503 // a newer login took the session's place
+	codeNone         = 0
+	codeClosedByPeer = -1
+)
+
+// CloseCode returns the close code that tells a client of err, which a connection's handler returned.
+func CloseCode(err error) int {
+	var ce websocket.CloseError
+	switch {
+	case err == nil:
+		return int(websocket.StatusNormalClosure)
+	case errors.As(err, &ce):
+		return int(ce.Code)
+	case errors.Is(err, ErrTokenRotated):
+		return CodeReconnect
+	case errors.Is(err, ErrSessionGone):
+		return CodeDestroyed
+	case errors.Is(err, ErrSessionMissing):
+		return CodeNoSession
+	case errors.Is(err, ErrShutdown):
+		return CodeShutdown
+	case errors.Is(err, ErrStoreUnavailable):
+		return CodeUnavailable
+	}
+	return CodePanicked
+}

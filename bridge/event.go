@@ -1,0 +1,83 @@
+package bridge
+
+import "time"
+
+// Event is one of SessionSet, SessionDestroy, Cleanup, ConnOpen and ConnClose.
+type Event interface{ event() }
+
+// Via says which way a change came.
+type Via string
+
+// The ways.
+const (
+	ViaHTTP   Via = "http"   // a request
+	ViaSocket Via = "socket" // a connection
+	ViaAPI    Via = "api"    // a call by ID
+	ViaTime   Via = "time"   // a deadline
+	ViaStore  Via = "store"  // a direct store mutation, reported by NotifyStore…
+)
+
+// Reason says why a session ended.
+type Reason string
+
+// The reasons.
+const (
+	ReasonDestroyed Reason = "destroyed" // Destroy
+	ReasonLogout    Reason = "logout"    // Logout
+	ReasonExpired   Reason = "expired"   // time ended it
+	ReasonEvicted   Reason = "evicted"   // a newer login took its place
+)
+
+// closeCode is what the session's connections are closed with.
+func (r Reason) closeCode() int {
+	switch r {
+	case ReasonExpired:
+		return CodeExpired
+	case ReasonEvicted:
+		return CodeEvicted
+	}
+	return CodeDestroyed
+}
+
+// SessionSet tells that a session was stored, or attached to its client in this process.
+//
+// A new session: IsNew and IsInit. One that was in the store before this process first saw it: IsInit, and no Keys if it was
+// only attached. An update of one that was attached before: neither.
+type SessionSet struct {
+	ClientID, SessionID string
+	IsNew               bool     // the store had no such session
+	IsInit              bool     // this process attached client and session now
+	Rotated             bool     // it has a new token
+	Keys                []string // top-level keys that changed
+	Via                 Via
+}
+
+// SessionDestroy tells that a session ended.
+type SessionDestroy struct {
+	ClientID, SessionID string
+	Reason              Reason
+	Via                 Via
+}
+
+// Cleanup tells that expired sessions were removed.
+type Cleanup struct {
+	Cleared int
+	Took    time.Duration
+}
+
+// ConnOpen tells that a connection was opened. SessionID is "" for one without a session.
+type ConnOpen struct{ ConnID, ClientID, SessionID string }
+
+// ConnClose tells that a connection was closed.
+type ConnClose struct {
+	ConnID, ClientID, SessionID string
+	Code                        int // the close code; -1 when the peer went away without one
+	Reason                      string
+	Open                        time.Duration // for how long it was open
+}
+
+func (SessionSet) event()     {}
+func (SessionDestroy) event() {}
+func (Cleanup) event()        {}
+func (ConnOpen) event()       {}
+func (ConnClose) event()      {}

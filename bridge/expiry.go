@@ -1,0 +1,89 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+const (
+	expiryRetry    = time.Second      // after a look at the store that failed
+	expiryPatience = 30 * time.Second // for the store, before connections are closed because of it
+)
+
+// watch has the session looked at when it may have expired, as long as it has links.
+func (ls *links) watch(b *Bridge, rec *store.Record) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	sl := ls.bySession[rec.ID]
+	if sl == nil {
+		return
+	}
+	sl.failing = time.Time{}
+	sl.idle = rec.Idle
+	if rec.Expires.IsZero() {
+		ls.clock.remove(sl.expiry)
+		return
+	}
+	ls.schedule(b, rec.ID, sl, rec.Expires)
+}
+
+// schedule needs the lock.
+func (ls *links) schedule(b *Bridge, id string, sl *sessionLinks, at time.Time) {
+	if sl.expiry == nil {
+		sl.expiry = ls.clock.add(at, func() { b.work.background(func() { b.lookExpired(id) }) })
+		return
+	}
+	ls.clock.move(sl.expiry, at)
+}
+
+// earlier looks at the session earlier than planned, if rec says so: a commit has shortened its time.
+func (ls *links) earlier(b *Bridge, rec *store.Record) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	sl := ls.bySession[rec.ID]
+	if sl == nil {
+		return
+	}
+	sl.idle = rec.Idle
+	if !rec.Expires.IsZero() && (sl.expiry == nil || ls.clock.later(sl.expiry, rec.Expires)) {
+		ls.schedule(b, rec.ID, sl, rec.Expires)
+	}
+}
+
+// lookExpired looks whether a session with links has expired. Loading it ends it if so; activity since has moved its deadline if not.
+func (b *Bridge) lookExpired(id string) {
+	rec, err := b.gateway.Load(context.Background(), id)
+	switch {
+	case err == nil:
+		b.links.watch(b, &rec)
+	case errors.Is(err, ErrSessionMissing):
+		b.forget(id, &origin{})
+	default:
+		b.opts.Logger.Warn("store can't say whether a session has expired", b.logSession(id), slog.Any("error", err))
+		for _, l := range b.links.retryExpiry(b, id, time.Now()) {
+			l.end(CodeUnavailable, "session store unavailable")
+		}
+	}
+}
+
+// retryExpiry has the session looked at again, or returns its links when the store has failed for too long.
+func (ls *links) retryExpiry(b *Bridge, id string, now time.Time) []*Link {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	sl := ls.bySession[id]
+	if sl == nil {
+		return nil
+	}
+	if sl.failing.IsZero() {
+		sl.failing = now
+	}
+	ls.schedule(b, id, sl, now.Add(expiryRetry))
+	if now.Sub(sl.failing) < expiryPatience {
+		return nil
+	}
+	return append([]*Link(nil), sl.links...)
+}

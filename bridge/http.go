@@ -1,0 +1,125 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
+)
+
+// Session returns the request's session. It is loaded when first asked for, and what changes in it is stored before the first byte of the
+// response leaves, merged key by key: a key that the request didn't change keeps what others have stored meanwhile. For a
+// change that depends on what it read, such as a counter, use WithSession.
+//
+// A request without a session gets a new one, which is stored once it holds something. ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable; HTTPStatus
+// says how to answer.
+func (b *Bridge) Session(r *http.Request) (*Session, error) {
+	rq, err := b.requestOf(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	if s, err := rq.inside(r.Context()); s != nil || err != nil {
+		return s, err
+	}
+	return rq.open(r.Context())
+}
+
+// WithSession runs fn on the request's session while no other WithSession runs on it, here or on a connection, and stores what it changed when it
+// returns. fn may run again if somebody else changed the session meanwhile, so it should change nothing but the session, and the response
+// is best written after it: a response that begins within fn stores what fn has changed by then. If fn returns an error, nothing of
+// it is stored, and the error comes back.
+//
+// onMissing is called when there is no session; nil creates it. A nested call on the same session must get fn's context (r.WithContext(ctx)): it runs
+// inside the outer one. On another session it is ErrNested.
+//
+// Besides fn's and onMissing's errors: those of Session, ErrSessionGone, ErrConflict, ErrHeadersSent, ErrSessionTooLarge, a *ValueError,
+// and the cause of the context's end while waiting.
+func (b *Bridge) WithSession(r *http.Request, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error) error {
+	return b.For(r).WithSession(r.Context(), fn, onMissing)
+}
+
+// For returns the request as a Sessioner, for the WithSession function.
+func (b *Bridge) For(r *http.Request) Sessioner {
+	rq, err := b.requestOf(r.Context())
+	if err != nil {
+		return failing{err}
+	}
+	return requestSessioner{rq}
+}
+
+type requestSessioner struct{ rq *request }
+
+func (s requestSessioner) WithSession(ctx context.Context, fn func(context.Context, *Session) error, onMissing func(context.Context) error) error {
+	return s.rq.withSession(ctx, fn, onMissing)
+}
+
+// failing is the Sessioner of a request that has none.
+type failing struct{ err error }
+
+func (f failing) WithSession(context.Context, func(context.Context, *Session) error, func(context.Context) error) error {
+	return f.err
+}
+
+func (rq *request) withSession(ctx context.Context, fn func(context.Context, *Session) error, onMissing func(context.Context) error) error {
+	if s, err := rq.inside(ctx); err != nil {
+		return err
+	} else if s != nil {
+		return s.runInside(ctx, fn)
+	}
+	s, err := rq.open(ctx)
+	if err != nil {
+		return err
+	}
+	if s.absent() && onMissing != nil {
+		return onMissing(ctx)
+	}
+	k := rq.b.gateway.Acquire(s.ID())
+	defer k.Release()
+	if err := k.Lock(ctx); err != nil {
+		return err
+	}
+	defer k.Unlock()
+	if err := s.refresh(ctx); err != nil {
+		return err
+	}
+	return s.run(ctx, k, fn)
+}
+
+// inside returns the Session that a WithSession on this request's session is running on, if ctx is from within.
+func (rq *request) inside(ctx context.Context) (*Session, error) {
+	id := rq.presented.id
+	if s := rq.opened(); s != nil {
+		id = s.ID()
+	}
+	return rq.b.inside(ctx, id)
+}
+
+// absent reports whether the session is neither stored nor about to be.
+func (s *Session) absent() bool {
+	s.lock()
+	defer s.unlock()
+	return s.draft.Base().Revision == 0 && !s.draft.Changed()
+}
+
+// refresh puts s on the state that is stored now. The outer lock is held.
+func (s *Session) refresh(ctx context.Context) error {
+	s.lock()
+	defer s.unlock()
+	switch {
+	case s.gone || s.ended:
+		return ErrSessionGone
+	case s.sealed:
+		return ErrSessionClosed
+	case s.draft.Base().Revision == 0:
+		return nil
+	}
+	rec, err := s.b.gateway.Load(ctx, s.draft.Base().ID)
+	if errors.Is(err, gateway.ErrMissing) {
+		return s.stored(false, ErrSessionGone)
+	}
+	if err == nil {
+		_, err = s.renew(rec)
+	}
+	return err
+}

@@ -1,0 +1,313 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// closeGrace is how long a close may take before the connection is cut.
+const closeGrace = time.Second
+
+// Link ties something long-lived to a session: a connection of any WebSocket library, a response that streams. It lives from Attach
+// until Detach, or until the session's end closes it. It is safe for concurrent use.
+type Link struct {
+	b        *Bridge
+	id       string
+	clientID string
+	opened   time.Time
+	shut     func(code int, reason string)
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+
+	// Guarded by b.links.mu.
+	sessionID string // "" while there is none
+	proved    uint64 // the token generation that opened it; 0: it needn't know any
+	had       string // the session that it had last
+	inClient  int    // where it is in its client's list
+	inSession int    // and in its session's
+
+	mu      sync.Mutex
+	pending closing // to be done by endPending
+	timer   *deadline
+	ending  closing // begun
+}
+
+// closing is a close code and its reason; the zero value is none.
+type closing struct {
+	code   int
+	reason string
+}
+
+// Attach ties a long-lived response or hijacked connection to the request's session: it is listed, and it is closed with the session. close is
+// called at most once, in a goroutine of its own, with a close code and a reason; it must make the handler end. Call Detach when it has.
+//
+// Attach is called when the handshake is done. A session that was destroyed meanwhile closes it at once. ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable, ErrShutdown.
+func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*Link, error) {
+	rq, err := b.requestOf(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	s, err := rq.open(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return b.attachLink(r.Context(), s, close)
+}
+
+// attachLink registers a link, and looks once more whether its session is there: whoever ended it before the link was registered
+// could not close it, whoever does later will (G5).
+func (b *Bridge) attachLink(ctx context.Context, s *Session, shut func(code int, reason string)) (*Link, error) {
+	if b.work.stopping() {
+		return nil, ErrShutdown
+	}
+	rec := s.record()
+	l := &Link{b: b, id: uuid.NewString(), clientID: rec.ClientID, opened: time.Now(), shut: shut}
+	l.ctx, l.cancel = context.WithCancelCause(linkContext{context.WithoutCancel(ctx), l})
+	if rec.Revision != 0 && !s.over() {
+		l.sessionID = rec.ID
+		if b.opts.Rebind == Reconnect {
+			l.proved = s.proved
+		}
+	}
+	b.links.add(l)
+	if l.sessionID != "" {
+		now, err := b.gateway.Load(ctx, rec.ID)
+		switch {
+		case errors.Is(err, ErrSessionMissing):
+			b.links.cut(l)
+			if b.opts.OnSessionEnd == CloseConns {
+				l.end(CodeDestroyed, "session ended during the handshake")
+			}
+		case err != nil:
+			l.Detach()
+			return nil, err
+		case l.proved != 0 && now.LoginGeneration > l.proved:
+			b.links.cut(l)
+			l.end(CodeReconnect, "session changed during the handshake")
+		default:
+			b.links.watch(b, &now)
+		}
+	}
+	if b.work.stopping() { // and its shutdown may not have seen the link
+		l.end(CodeShutdown, "shutting down")
+	}
+	if b.events.active() {
+		b.events.emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: l.SessionID()})
+	}
+	return l, nil
+}
+
+// over reports whether the session has ended, as far as s knows.
+func (s *Session) over() bool {
+	s.lock()
+	defer s.unlock()
+	return s.gone || s.ended
+}
+
+// ID returns the connection's own ID.
+func (l *Link) ID() string { return l.id }
+
+// ClientID returns the client, which is fixed for the connection's life.
+func (l *Link) ClientID() string { return l.clientID }
+
+// SessionID returns the session's ID, "" while there is none.
+func (l *Link) SessionID() string {
+	id, _ := l.b.links.sessionOf(l)
+	return id
+}
+
+// Context has the values of the request, and ends when the link does.
+func (l *Link) Context() context.Context { return l.ctx }
+
+// WithSession runs fn on the session while no other WithSession runs on it, here or over HTTP, and stores what it changed when it returns. fn may run again
+// if somebody else changed the session meanwhile, so it should change nothing but the session. If fn returns an error, nothing of it is stored,
+// but a Destroy counts. It never creates a session: without one, onMissing is called, and nil gives ErrSessionMissing.
+//
+// A nested call on the same session must get fn's context: it runs inside the outer one. On another session it is ErrNested.
+//
+// Besides fn's and onMissing's errors: ErrSessionGone when the session ended meanwhile, ErrTokenRotated when a login did, ErrConflict,
+// ErrStoreUnavailable, ErrSessionTooLarge, a *ValueError, and the cause of ctx's end while waiting.
+func (l *Link) WithSession(ctx context.Context, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error) error {
+	ran, err := l.withSession(ctx, fn)
+	if !ran && errors.Is(err, ErrSessionMissing) {
+		return missing(ctx, onMissing)
+	}
+	return err
+}
+
+// withSession returns false when fn has not been run.
+func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Session) error) (ran bool, err error) {
+	b := l.b
+	id, proved := b.links.sessionOf(l)
+	s, err := b.inside(ctx, id)
+	switch {
+	case err != nil:
+		return false, err
+	case s != nil:
+		return true, s.runInside(ctx, fn)
+	case id == "":
+		return false, ErrSessionMissing
+	}
+	from := origin{via: ViaSocket, link: l}
+	ran, err = b.withSessionID(ctx, id, proved, from, fn)
+	if !ran && errors.Is(err, ErrSessionMissing) {
+		b.forget(id, &from)
+	}
+	return ran, err
+}
+
+// withSessionID runs fn on the session with the ID. It returns false when fn has not been run.
+func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, from origin, fn func(context.Context, *Session) error) (ran bool, err error) {
+	k := b.gateway.Acquire(id)
+	defer k.Release()
+	if err := k.Lock(ctx); err != nil {
+		return false, err
+	}
+	defer k.Unlock()
+	rec, err := b.gateway.Load(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	if proved != 0 && rec.LoginGeneration > proved {
+		b.links.cut(from.link) // by a login on another node; one on this node has done it
+		from.link.endLater(CodeReconnect, "session changed: reconnect", closeGrace)
+		return false, ErrSessionMissing
+	}
+	if from.via == ViaSocket {
+		if err := b.gateway.Touch(ctx, k, &rec); err != nil {
+			return false, err
+		}
+	}
+	s, err := b.newSession(rec, from)
+	if err != nil {
+		return false, err
+	}
+	s.proved = proved
+	s.draft.Prove(proved)
+	defer s.seal()
+	return true, s.run(ctx, k, fn)
+}
+
+// Active records activity of the client, which keeps the session from its idle timeout. It waits for nothing.
+func (l *Link) Active() {
+	id, _ := l.b.links.sessionOf(l)
+	if id == "" || !l.b.links.claimActivity(id, time.Now(), l.b.opts.TouchInterval) {
+		return
+	}
+	l.b.work.background(func() {
+		_, err := l.b.gateway.LoadActive(context.Background(), id, func(*store.Record) error { return nil })
+		if err != nil && !errors.Is(err, gateway.ErrMissing) {
+			l.b.opts.Logger.Warn("session's activity could not be recorded", l.b.logSession(id), slog.Any("error", err))
+		}
+	})
+}
+
+// Detach ends the link: whatever it stood for is over. Its close function is not called any more.
+func (l *Link) Detach() { l.detach(codeClosedByPeer, "") }
+
+// detach removes the link and reports its end, once. A close that was begun here says how it ended.
+func (l *Link) detach(code int, reason string) {
+	sessionID, removed := l.b.links.remove(l)
+	if !removed {
+		return
+	}
+	l.mu.Lock()
+	if l.ending.code != codeNone {
+		code, reason = l.ending.code, l.ending.reason
+	} else {
+		l.ending = closing{code, reason}
+	}
+	l.b.clock.remove(l.timer)
+	l.mu.Unlock()
+	l.cancel(errConnClosed)
+	if l.b.events.active() {
+		l.b.events.emit(ConnClose{ConnID: l.id, ClientID: l.clientID, SessionID: sessionID, Code: code, Reason: reason, Open: time.Since(l.opened)})
+	}
+}
+
+// errConnClosed is the cause of a link's context when it has been closed.
+var errConnClosed = errors.New("bridge: connection closed")
+
+// end closes the link, soon, unless it is being closed already.
+func (l *Link) end(code int, reason string) {
+	if l.beginEnd(code, reason) {
+		l.b.work.background(func() { l.shut(code, reason) })
+	}
+}
+
+// beginEnd makes the caller the one who closes the link; false when somebody else is.
+func (l *Link) beginEnd(code int, reason string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ending.code != codeNone {
+		return false
+	}
+	l.ending = closing{code, reason}
+	l.b.clock.remove(l.timer)
+	l.cancel(endCause(code))
+	return true
+}
+
+// endCause is what a handler finds as its context's cause.
+func endCause(code int) error {
+	switch code {
+	case CodeReconnect:
+		return ErrTokenRotated
+	case CodeShutdown:
+		return ErrShutdown
+	case CodeUnavailable:
+		return ErrStoreUnavailable
+	case CodeDestroyed, CodeExpired, CodeEvicted:
+		return ErrSessionGone
+	case CodeNoSession:
+		return ErrSessionMissing
+	}
+	return errConnClosed
+}
+
+// endLater closes the link when endPending is called, or after the grace.
+func (l *Link) endLater(code int, reason string, grace time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ending.code != codeNone || l.pending.code != codeNone {
+		return
+	}
+	l.pending = closing{code, reason}
+	l.timer = l.b.clock.add(time.Now().Add(grace), l.endPending)
+}
+
+// endPending does what endLater put off.
+func (l *Link) endPending() {
+	l.mu.Lock()
+	p := l.pending
+	l.mu.Unlock()
+	if p.code != codeNone {
+		l.end(p.code, p.reason)
+	}
+}
+
+// linkContext is the root of a link's context.
+type linkContext struct {
+	context.Context
+	link *Link
+}
+
+// Value implements context.Context.
+func (c linkContext) Value(key any) any {
+	if _, ok := key.(whoKey); ok {
+		return who(c.link)
+	}
+	return c.Context.Value(key)
+}
+
+func (l *Link) whoClient() string  { return l.clientID }
+func (l *Link) whoSession() string { return l.SessionID() }

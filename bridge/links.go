@@ -1,0 +1,195 @@
+package bridge
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// links is the registry of what is open: by ID, by client and by session. No lock of another kind is taken, and nothing is waited
+// for, while its lock is held; the clock's is its inner one.
+type links struct {
+	clock     *deadlines
+	mu        sync.Mutex
+	byID      map[string]*Link
+	byClient  map[string][]*Link
+	bySession map[string]*sessionLinks
+}
+
+// sessionLinks are the links of one session.
+type sessionLinks struct {
+	links   []*Link
+	expiry  *deadline     // when to look whether the session has expired; nil: never so far
+	idle    time.Duration // the session's idle timeout
+	seen    time.Time     // of the last activity that was claimed
+	failing time.Time     // since when the store doesn't answer to that; zero: it does
+}
+
+func newLinks(clock *deadlines) *links {
+	return &links{clock: clock, byID: make(map[string]*Link), byClient: make(map[string][]*Link), bySession: make(map[string]*sessionLinks)}
+}
+
+func (ls *links) add(l *Link) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.byID[l.id] = l
+	l.inClient = len(ls.byClient[l.clientID])
+	ls.byClient[l.clientID] = append(ls.byClient[l.clientID], l)
+	ls.enter(l, l.sessionID)
+}
+
+// enter puts l into the list of a session. The lock is held.
+func (ls *links) enter(l *Link, sessionID string) {
+	l.sessionID = sessionID
+	if sessionID == "" {
+		return
+	}
+	l.had = sessionID
+	sl := ls.bySession[sessionID]
+	if sl == nil {
+		sl = &sessionLinks{}
+		ls.bySession[sessionID] = sl
+	}
+	l.inSession = len(sl.links)
+	sl.links = append(sl.links, l)
+}
+
+// leave takes l out of its session's list. The lock is held.
+func (ls *links) leave(l *Link) {
+	sl := ls.bySession[l.sessionID]
+	if sl == nil {
+		return
+	}
+	last := len(sl.links) - 1
+	moved := sl.links[last]
+	sl.links[l.inSession], moved.inSession = moved, l.inSession
+	sl.links[last] = nil
+	if sl.links = sl.links[:last]; last == 0 {
+		ls.clock.remove(sl.expiry)
+		delete(ls.bySession, l.sessionID)
+	}
+	l.sessionID = ""
+}
+
+// remove takes l out of everything and returns the session that it had last; false when it was out already.
+func (ls *links) remove(l *Link) (sessionID string, removed bool) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.byID[l.id] != l {
+		return "", false
+	}
+	delete(ls.byID, l.id)
+	list := ls.byClient[l.clientID]
+	last := len(list) - 1
+	moved := list[last]
+	list[l.inClient], moved.inClient = moved, l.inClient
+	list[last] = nil
+	if last == 0 {
+		delete(ls.byClient, l.clientID)
+	} else {
+		ls.byClient[l.clientID] = list[:last]
+	}
+	ls.leave(l)
+	return l.had, true
+}
+
+// cut parts l from its session.
+func (ls *links) cut(l *Link) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.leave(l)
+}
+
+// cutSession parts all links from a session that is over, and returns them.
+func (ls *links) cutSession(id string) []*Link {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	sl := ls.bySession[id]
+	if sl == nil {
+		return nil
+	}
+	ls.clock.remove(sl.expiry)
+	delete(ls.bySession, id)
+	for _, l := range sl.links {
+		l.sessionID = ""
+	}
+	return sl.links
+}
+
+// cutOlder parts the client's links from their sessions, except those that proved the token that rec has, and returns them.
+func (ls *links) cutOlder(rec *store.Record) []*Link {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	var older []*Link
+	for _, l := range ls.byClient[rec.ClientID] {
+		if l.sessionID == rec.ID && l.proved >= rec.LoginGeneration {
+			continue
+		}
+		ls.leave(l)
+		older = append(older, l)
+	}
+	if sl := ls.bySession[rec.ID]; sl != nil { // of the session, whoever their client
+		for _, l := range slices.Clone(sl.links) {
+			if l.proved < rec.LoginGeneration {
+				ls.leave(l)
+				older = append(older, l)
+			}
+		}
+	}
+	return older
+}
+
+// follow moves all links of the client to its session.
+func (ls *links) follow(b *Bridge, rec *store.Record) {
+	ls.mu.Lock()
+	for _, l := range ls.byClient[rec.ClientID] {
+		if l.sessionID != rec.ID {
+			ls.leave(l)
+			ls.enter(l, rec.ID)
+		}
+	}
+	ls.mu.Unlock()
+	ls.watch(b, rec)
+}
+
+func (ls *links) sessionOf(l *Link) (id string, proved uint64) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return l.sessionID, l.proved
+}
+
+func (ls *links) has(sessionID string) bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return ls.bySession[sessionID] != nil
+}
+
+func (ls *links) everything() []*Link {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	all := make([]*Link, 0, len(ls.byID))
+	for _, l := range ls.byID {
+		all = append(all, l)
+	}
+	return all
+}
+
+func (ls *links) count() int {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return len(ls.byID)
+}
+
+// claimActivity reports whether the caller is the one to record the session's activity at now: one per interval does.
+func (ls *links) claimActivity(id string, now time.Time, interval time.Duration) bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	sl := ls.bySession[id]
+	if sl == nil || now.Sub(sl.seen) < interval || sl.idle > 0 && now.Sub(sl.seen) < sl.idle/10 {
+		return false
+	}
+	sl.seen = now
+	return true
+}

@@ -1,0 +1,261 @@
+package bridge
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/felixge/httpsnoop"
+)
+
+// Handler returns next with sessions. Both cookies are verified on the way in; a cookie that fails is as good as none. What a request changes in
+// its session is stored before the first byte of its response leaves; if that fails the client gets 503 (409 if another request has replaced the token
+// meanwhile) instead of the handler's answer. What is changed after the first byte is stored when the handler returns; if that fails
+// the connection is aborted. A handler that panics stores nothing more.
+//
+// A request that never asks for its session costs no store access. The ResponseWriter keeps the optional interfaces of the one below it.
+func (b *Bridge) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b.serve(w, r, next)
+	})
+}
+
+func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	if _, err := b.requestOf(r.Context()); err == nil { // wrapped twice
+		next.ServeHTTP(w, r)
+		return
+	}
+	rq := b.newRequest(w, r)
+	returned := false
+	defer func() {
+		if !returned {
+			rq.abandon()
+		}
+		rq.close()
+	}()
+	next.ServeHTTP(httpsnoop.Wrap(w, rq.hooks()), r.WithContext(rq))
+	returned = true
+	rq.finish()
+}
+
+// hooks commit the session before the first byte, whichever way it is about to leave. Informational responses (1xx) pass.
+func (rq *request) hooks() httpsnoop.Hooks {
+	return httpsnoop.Hooks{
+		WriteHeader: func(next httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
+			return func(code int) {
+				informational := code < 200 && code != http.StatusSwitchingProtocols
+				if informational && rq.failure() == nil || !informational && rq.begin() == nil {
+					next(code)
+				}
+			}
+		},
+		Write: func(next httpsnoop.WriteFunc) httpsnoop.WriteFunc {
+			return func(p []byte) (int, error) {
+				if rq.begin() != nil {
+					return len(p), nil // the client has got the error instead
+				}
+				return next(p)
+			}
+		},
+		ReadFrom: func(next httpsnoop.ReadFromFunc) httpsnoop.ReadFromFunc {
+			return func(src io.Reader) (int64, error) {
+				if rq.begin() != nil {
+					return io.Copy(io.Discard, src)
+				}
+				return next(src)
+			}
+		},
+		Flush: func(next httpsnoop.FlushFunc) httpsnoop.FlushFunc {
+			return func() {
+				if rq.begin() == nil {
+					next()
+				}
+			}
+		},
+		FlushError: func(next httpsnoop.FlushErrorFunc) httpsnoop.FlushErrorFunc {
+			return func() error {
+				if err := rq.begin(); err != nil {
+					return err
+				}
+				return next()
+			}
+		},
+		Hijack: func(next httpsnoop.HijackFunc) httpsnoop.HijackFunc {
+			return func() (net.Conn, *bufio.ReadWriter, error) {
+				if err := rq.begin(); err != nil {
+					return nil, nil, err
+				}
+				conn, buf, err := next()
+				rq.mu.Lock()
+				defer rq.mu.Unlock()
+				rq.hijacked = conn
+				return conn, buf, err
+			}
+		},
+	}
+}
+
+// begin is called before the first byte leaves, and later: it stores what has changed and sets the cookies. An error means that
+// the client has been answered with it, and that the handler's answer is not to be sent.
+func (rq *request) begin() error {
+	rq.mu.Lock()
+	sent, failed, s, w := rq.sent, rq.failed, rq.session, rq.w
+	rq.mu.Unlock()
+	if sent || failed != nil || w == nil {
+		return failed
+	}
+	var err error
+	if s != nil {
+		err = s.commit(rq)
+	}
+	if err == nil {
+		err = rq.setCookies(w.Header())
+	}
+	if err != nil {
+		rq.fail(w, err)
+		return err
+	}
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	rq.sent = true
+	return nil
+}
+
+// setCookies puts the cookies that are due into the response.
+func (rq *request) setCookies(h http.Header) error {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	b := rq.b
+	due := rq.sendClient && (!b.opts.LazyClient || rq.askClient || rq.cookie == cookieSet)
+	if rq.session != nil {
+		varyCookie(h)
+	}
+	if !due && rq.cookie == cookieStays {
+		return nil
+	}
+	markPrivate(h)
+	var err error
+	switch rq.cookie {
+	case cookieSet:
+		err = b.cookies.setSession(h, rq.secure, rq.cred, rq.lifetime)
+	case cookieRemoved:
+		b.cookies.removeSession(h, rq.secure)
+	case cookieStays:
+	}
+	if due {
+		rq.sendClient = false
+		err = errors.Join(err, b.cookies.setClient(h, rq.secure, rq.clientID))
+	}
+	return err
+}
+
+// fail answers the client with err, once, in place of whatever the handler has to say.
+func (rq *request) fail(w http.ResponseWriter, err error) {
+	rq.mu.Lock()
+	rq.failed, rq.sent = err, true
+	rq.mu.Unlock()
+	rq.b.stats.failedCommits.Add(1)
+	logger := rq.b.opts.Logger
+	logger.LogAttrs(rq, slog.LevelError, "session could not be stored: the response is replaced by an error", slog.Any("error", err))
+	clear(w.Header())
+	// A commit that failed has set no cookie; one of a session that has ended is removed.
+	if e := rq.setCookies(w.Header()); e != nil {
+		logger.LogAttrs(rq, slog.LevelError, "cookie could not be set", slog.Any("error", e))
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	status, text := http.StatusServiceUnavailable, "The session could not be stored. Nothing was changed; try again."
+	switch {
+	case errors.Is(err, ErrTokenRotated):
+		status, text = http.StatusConflict, "The session changed meanwhile. Try again."
+	case errors.Is(err, ErrStoreUnavailable): // what was being stored may be
+		text = "The session could not be stored. Try again later."
+		w.Header().Set("Retry-After", "1")
+	}
+	http.Error(w, text, status)
+}
+
+// finish is called when the handler has returned: with an answer, or with none, which is an empty 200.
+func (rq *request) finish() {
+	rq.mu.Lock()
+	sent, failed, s := rq.sent, rq.failed, rq.session
+	rq.mu.Unlock()
+	if !sent {
+		_ = rq.begin() // the client has the error
+		return
+	}
+	if failed != nil || s == nil {
+		return
+	}
+	err := s.commit(rq)
+	if err == nil {
+		return
+	}
+	rq.b.stats.failedCommits.Add(1)
+	rq.b.opts.Logger.LogAttrs(rq, slog.LevelError, "session changes made after the response had begun could not be stored: the connection is aborted",
+		slog.Any("error", err))
+	rq.mu.Lock()
+	hijacked := rq.hijacked
+	rq.mu.Unlock()
+	if hijacked == nil {
+		panic(http.ErrAbortHandler) // the client must not take the response for a whole one
+	}
+}
+
+// abandon is called when the handler has panicked. A Destroy counts all the same.
+func (rq *request) abandon() {
+	s := rq.opened()
+	if s == nil {
+		return
+	}
+	s.lock()
+	defer s.unlock()
+	if s.ending == "" {
+		return
+	}
+	if err := s.destroy(rq); err != nil {
+		rq.b.opts.Logger.LogAttrs(rq, slog.LevelError, "session could not be destroyed", slog.Any("error", err))
+	}
+}
+
+// close ends the request: nothing of it is kept alive by contexts that outlive it.
+func (rq *request) close() {
+	rq.mu.Lock()
+	s, later := rq.session, rq.later
+	rq.r, rq.w, rq.session, rq.later, rq.hijacked = nil, nil, nil, nil, nil
+	rq.mu.Unlock()
+	if s != nil {
+		s.seal()
+	}
+	for _, do := range later {
+		do()
+	}
+}
+
+// HandshakeHeader returns the cookies of the response to an upgrade request, for upgraders that write the response
+// themselves (gorilla/websocket, gobwas/ws, lxzan/gws): they go into its header. What has changed in the session is stored before; if that fails the
+// client is answered with the error, and the upgrader's Hijack fails with it. Browsers may ignore cookies on a 101.
+func (b *Bridge) HandshakeHeader(r *http.Request) http.Header {
+	h := make(http.Header)
+	rq, err := b.requestOf(r.Context())
+	if err != nil {
+		return h
+	}
+	rq.mu.Lock()
+	rq.askClient = true
+	before := 0
+	w := rq.w
+	if w != nil {
+		before = len(w.Header()["Set-Cookie"])
+	}
+	rq.mu.Unlock()
+	if w == nil || rq.begin() != nil {
+		return h
+	}
+	if set := w.Header()["Set-Cookie"]; len(set) > before {
+		h["Set-Cookie"] = append([]string(nil), set[before:]...)
+	}
+	return h
+}

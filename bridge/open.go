@@ -1,0 +1,153 @@
+package bridge
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// errRefused: what was presented opens nothing. The request goes on as one without a session.
+var errRefused = errors.New("bridge: credentials refused")
+
+// open returns the request's session: the one that it presented, or a new one with another ID.
+func (rq *request) open(ctx context.Context) (*Session, error) {
+	release, err := rq.lockOpening(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	s := rq.opened()
+	if s != nil {
+		if s, err = rq.afterDestroy(ctx, s); s != nil || err != nil {
+			return s, err
+		}
+	} else if s, err = rq.openPresented(ctx); err != nil && !errors.Is(err, errRefused) {
+		return nil, err
+	}
+	if s == nil {
+		if s, err = rq.newSession(gateway.Now()); err != nil {
+			return nil, err
+		}
+	}
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	rq.session = s
+	return s, nil
+}
+
+// lockOpening lets one goroutine of the request at a time open its session.
+func (rq *request) lockOpening(ctx context.Context) (release func(), err error) {
+	rq.mu.Lock()
+	over := rq.r == nil
+	if rq.opening == nil {
+		rq.opening = make(chan struct{}, 1)
+	}
+	slot := rq.opening
+	rq.mu.Unlock()
+	if over {
+		return nil, ErrSessionClosed
+	}
+	select {
+	case slot <- struct{}{}:
+		return func() { <-slot }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// afterDestroy returns s, or nil if the request itself has destroyed it: what it does then is for a new session.
+func (rq *request) afterDestroy(ctx context.Context, s *Session) (*Session, error) {
+	s.lock()
+	defer s.unlock()
+	if s.ending != "" && s.running == nil {
+		if err := s.destroy(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if s.ended {
+		return nil, nil
+	}
+	return s, nil
+}
+
+// openPresented opens the session that the request's cookies name. errRefused when they open nothing, or there are none.
+func (rq *request) openPresented(ctx context.Context) (*Session, error) {
+	b, cred := rq.b, rq.presented
+	if cred.id == "" {
+		return nil, errRefused
+	}
+	var proved uint64
+	rec, err := b.gateway.LoadActive(ctx, cred.id, func(rec *store.Record) (err error) {
+		if proved, err = b.prove(rec, cred.token, time.Now()); err == nil && !rq.bind(rec) {
+			err = errRefused
+		}
+		return err
+	})
+	if errors.Is(err, ErrSessionMissing) || errors.Is(err, errRefused) {
+		b.stats.refused.Add(1)
+		b.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "session cookie opens nothing: unknown session or stale token", b.logSession(cred.id))
+		return nil, errRefused
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := b.attach(ctx, &rec, ViaHTTP); err != nil {
+		if errors.Is(err, ErrSessionMissing) {
+			err = errRefused
+		}
+		return nil, err
+	}
+	stale := proved != rec.TokenGeneration
+	if !stale && !rec.PrevTokenHash.IsZero() && rec.LoginGeneration != rec.TokenGeneration {
+		b.gateway.RetirePrevious(ctx, &rec)
+	}
+	s, err := b.newSession(rec, origin{via: ViaHTTP, request: rq})
+	if err != nil {
+		return nil, err
+	}
+	s.proved, s.stale = proved, stale
+	s.draft.Prove(proved)
+	return s, nil
+}
+
+// prove checks a token against the record, and returns the generation that it is of.
+func (b *Bridge) prove(rec *store.Record, t token, now time.Time) (uint64, error) {
+	hash := t.hash()
+	if subtle.ConstantTimeCompare(hash[:], rec.TokenHash[:]) == 1 {
+		return rec.TokenGeneration, nil
+	}
+	if rec.PrevTokenHash.IsZero() || subtle.ConstantTimeCompare(hash[:], rec.PrevTokenHash[:]) != 1 {
+		return 0, errRefused
+	}
+	if now.Sub(rec.RotatedAt) >= limit(b.opts.RotateGrace) {
+		return 0, errRefused
+	}
+	if rec.LoginGeneration == rec.TokenGeneration { // the current token is a login's
+		return 0, ErrTokenRotated
+	}
+	return rec.TokenGeneration - 1, nil
+}
+
+// attach maps the session to its client, and says so if this process does it for the first time.
+func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
+	if b.clients.attached(rec.ID) {
+		b.clients.attach(rec.ClientID, rec.ID, false)
+		return nil
+	}
+	return b.gateway.Report(ctx, rec.ID, func(now *store.Record) {
+		if !b.clients.attach(now.ClientID, now.ID, false) {
+			return
+		}
+		if b.opts.Rebind == Follow {
+			b.links.follow(b, now)
+		}
+		if b.events.active() {
+			b.events.emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, IsInit: true, Via: via})
+		}
+	})
+}

@@ -1,0 +1,242 @@
+package bridge
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// request is what a Bridge knows of one HTTP request. It is the request's context, too.
+type request struct {
+	context.Context
+	b      *Bridge
+	secure bool
+
+	mu         sync.Mutex
+	r          *http.Request       // nil when the handler has returned, so that a connection's context doesn't keep it
+	w          http.ResponseWriter // the one below ours; nil likewise
+	clientID   string
+	sendClient bool // the client cookie is due
+	askClient  bool // somebody wants it, lazy or not
+	presented  credentials
+	opening    chan struct{} // 1-slot lock: one goroutine opens the session
+	session    *Session
+
+	cookie   cookieChange // what becomes of the session cookie
+	cred     credentials
+	lifetime time.Duration
+	sent     bool     // the first byte has left
+	failed   error    // why the client gets an error instead of the handler's answer
+	hijacked net.Conn // by an upgrade
+
+	later []func() // to do when the response has gone
+}
+
+type cookieChange int
+
+const (
+	cookieStays cookieChange = iota
+	cookieSet
+	cookieRemoved
+)
+
+func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
+	rq := &request{Context: r.Context(), b: b, r: r, w: w, secure: b.opts.secure(r)}
+	if len(r.Header["Cookie"]) > 0 {
+		rq.clientID, rq.sendClient = b.cookies.readClient(r, rq.secure)
+		rq.presented = b.cookies.readSession(r, rq.secure)
+	}
+	if rq.clientID == "" {
+		rq.clientID, rq.sendClient = uuid.NewString(), true
+	}
+	return rq
+}
+
+// Keys of values in contexts.
+type (
+	requestKey struct{ b *Bridge } // → *request, of that Bridge
+	whoKey     struct{}            // → who, of the innermost Bridge
+)
+
+// who is what ClientIDFrom and SessionIDFrom ask.
+type who interface {
+	whoClient() string
+	whoSession() string
+}
+
+// Value implements context.Context.
+func (rq *request) Value(key any) any {
+	switch k := key.(type) {
+	case requestKey:
+		if k.b == rq.b {
+			return rq
+		}
+	case whoKey:
+		return who(rq)
+	}
+	return rq.Context.Value(key)
+}
+
+// requestOf returns what b knows of the request with the context.
+func (b *Bridge) requestOf(ctx context.Context) (*request, error) {
+	rq, ok := ctx.Value(requestKey{b}).(*request)
+	if !ok {
+		return nil, ErrNoMiddleware
+	}
+	return rq, nil
+}
+
+// ClientIDFrom returns the ID of the client in the context of a request or a connection.
+func ClientIDFrom(ctx context.Context) (string, bool) {
+	w, ok := ctx.Value(whoKey{}).(who)
+	if !ok {
+		return "", false
+	}
+	return w.whoClient(), true
+}
+
+// SessionIDFrom returns the ID of the session in the context of a request or a connection, once it has been opened.
+func SessionIDFrom(ctx context.Context) (string, bool) {
+	w, ok := ctx.Value(whoKey{}).(who)
+	if !ok {
+		return "", false
+	}
+	id := w.whoSession()
+	return id, id != ""
+}
+
+func (rq *request) whoClient() string {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	rq.askClient = true
+	return rq.clientID
+}
+
+func (rq *request) whoSession() string {
+	if s := rq.opened(); s != nil {
+		return s.ID()
+	}
+	return ""
+}
+
+func (rq *request) opened() *Session {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	return rq.session
+}
+
+func (rq *request) headersSent() bool {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	return rq.sent
+}
+
+func (rq *request) failure() error {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	return rq.failed
+}
+
+func (rq *request) setCookie(cred credentials, lifetime time.Duration) {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	rq.cookie, rq.cred, rq.lifetime = cookieSet, cred, lifetime
+}
+
+func (rq *request) removeCookie() {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	rq.cookie = cookieRemoved
+}
+
+// takeHijacked returns the network connection of an upgraded request.
+func (rq *request) takeHijacked() net.Conn {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	return rq.hijacked
+}
+
+// afterResponse has do called when the response has gone; now, if it has.
+func (rq *request) afterResponse(do func()) {
+	rq.mu.Lock()
+	over := rq.r == nil
+	if !over {
+		rq.later = append(rq.later, do)
+	}
+	rq.mu.Unlock()
+	if over {
+		do()
+	}
+}
+
+// addr and userAgent are what a record says of where its user is.
+func (rq *request) addr() string {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	if rq.r == nil {
+		return ""
+	}
+	return rq.b.opts.addr(rq.r)
+}
+
+const maxUserAgent = 256
+
+func (rq *request) userAgent() string {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	if rq.r == nil {
+		return ""
+	}
+	agent := rq.r.UserAgent()
+	return agent[:min(len(agent), maxUserAgent)]
+}
+
+// newSession makes a session that is not stored yet, with an ID and a token that nobody has seen.
+func (rq *request) newSession(now time.Time) (*Session, error) {
+	opts := rq.b.opts
+	next := newToken()
+	rq.mu.Lock()
+	clientID := rq.clientID
+	rq.mu.Unlock()
+	s, err := rq.b.newSession(store.Record{
+		ID:              uuid.NewString(),
+		TokenHash:       next.hash(),
+		TokenGeneration: 1,
+		ClientID:        clientID,
+		Addr:            rq.addr(),
+		UserAgent:       rq.userAgent(),
+		Data:            []byte("{}"),
+		Created:         now,
+		Idle:            limit(opts.IdleTimeout),
+		Lifetime:        limit(opts.Lifetime),
+	}, origin{via: ViaHTTP, request: rq})
+	if err == nil {
+		s.nextToken = next
+	}
+	return s, err
+}
+
+// bind makes the session's client the request's: G10.
+func (rq *request) bind(rec *store.Record) bool {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	if rq.clientID == rec.ClientID {
+		return true
+	}
+	rq.b.stats.mismatches.Add(1)
+	strict := rq.b.opts.StrictBinding
+	rq.b.opts.Logger.LogAttrs(rq.Context, slog.LevelWarn, "session came with another client's cookie, or none",
+		rq.b.logSession(rec.ID), rq.b.logClient(rq.clientID), slog.Bool("refused", strict))
+	if strict {
+		return false
+	}
+	rq.clientID, rq.sendClient, rq.askClient = rec.ClientID, true, true
+	return true
+}

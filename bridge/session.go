@@ -1,0 +1,218 @@
+package bridge
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Session is one session as one request, or one WithSession, sees and changes it. It is the same type over HTTP and over a
+// connection, so one function can serve both.
+//
+// Changes collect in the Session and are stored at its commit: when WithSession returns, or before the first byte of the
+// response. A Session is safe for concurrent use. After its last commit it is sealed: it can still be read, methods that
+// return an error return ErrSessionClosed, and those that don't have no effect but a line in the log.
+type Session struct {
+	b    *Bridge
+	slot chan struct{} // 1-slot lock of all below; held during a commit
+	from origin        // who changes it
+
+	draft   *gateway.Draft
+	running *gateway.Lock // the outer lock, while a function of WithSession runs
+	ending  Reason        // Destroy was called
+	ended   bool          // by this Session
+	sealed  bool
+	gone    bool // ended by somebody else
+
+	// What is known of the token: over HTTP only.
+	nextToken token  // of a new session, or one that waits to replace the current one
+	proved    uint64 // the generation of the token that opened the session
+	stale     bool   // it is the one before the current one
+}
+
+// origin tells who makes a change. The gateway hands it back with the change's report.
+type origin struct {
+	via     Via
+	reason  Reason   // of an end
+	request *request // nil unless via HTTP
+	link    *Link    // nil unless via a connection
+}
+
+func (b *Bridge) newSession(rec store.Record, from origin) (*Session, error) {
+	draft, err := gateway.NewDraft(rec)
+	if err != nil {
+		b.opts.Logger.Error("stored session can't be read", b.logSession(rec.ID), slog.Any("error", err))
+		return nil, fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
+	}
+	return &Session{b: b, slot: make(chan struct{}, 1), from: from, draft: draft}, nil
+}
+
+func (s *Session) lock()   { s.slot <- struct{}{} }
+func (s *Session) unlock() { <-s.slot }
+
+// ID returns the session's public handle. It may be shown to its user and to administrators; it opens nothing.
+func (s *Session) ID() string { return s.record().ID }
+
+// ClientID returns the client that the session belongs to.
+func (s *Session) ClientID() string { return s.record().ClientID }
+
+// UserID returns who is logged in, "" for nobody.
+func (s *Session) UserID() string {
+	s.lock()
+	defer s.unlock()
+	return s.draft.UserID()
+}
+
+// IsNew reports whether the session has not been stored yet.
+func (s *Session) IsNew() bool { return s.record().Revision == 0 }
+
+// Created returns when the session was created.
+func (s *Session) Created() time.Time { return s.record().Created }
+
+// Expires returns when the session ends if nobody uses it, to within the touch interval; the zero time for never.
+func (s *Session) Expires() time.Time { return s.record().Expires }
+
+// record returns a copy of what is stored, which shares the Data.
+func (s *Session) record() store.Record {
+	s.lock()
+	defer s.unlock()
+	return *s.draft.Base()
+}
+
+// Get returns the value of key. It is always a decoded one: an integer as int64 if it fits, any other number as float64, objects
+// and arrays as map[string]any and []any. Changing it in place changes nothing: Set it. Key gives typed access.
+func (s *Session) Get(key string) (any, bool) {
+	raw := s.raw(key)
+	if raw == nil {
+		return nil, false
+	}
+	v, err := gateway.DecodeValue(raw)
+	return v, err == nil
+}
+
+func (s *Session) raw(key string) []byte {
+	s.lock()
+	defer s.unlock()
+	return s.draft.Raw(key)
+}
+
+// Set gives key a value, as it is now: it is encoded as JSON at once. A value that can't be encoded fails the commit with a
+// *ValueError that names the key.
+func (s *Session) Set(key string, v any) {
+	s.change("Set", func() { s.draft.Set(key, v) })
+}
+
+// Delete removes key.
+func (s *Session) Delete(key string) {
+	s.change("Delete", func() { s.draft.Delete(key) })
+}
+
+// Clear removes every key and flash. The user stays logged in.
+func (s *Session) Clear() {
+	s.change("Clear", s.draft.Clear)
+}
+
+// Keys returns the keys as they are at the call.
+func (s *Session) Keys() iter.Seq[string] {
+	s.lock()
+	defer s.unlock()
+	return slices.Values(s.draft.Keys())
+}
+
+// Decode reads the whole session into dst, as encoding/json does with an object.
+func (s *Session) Decode(dst any) error {
+	s.lock()
+	object := make(map[string]json.RawMessage)
+	for _, key := range s.draft.Keys() {
+		object[key] = s.draft.Raw(key)
+	}
+	s.unlock()
+	data, err := json.Marshal(object)
+	if err != nil {
+		return fmt.Errorf("bridge: decode the session: %w", err)
+	}
+	if err := json.Unmarshal(data, dst); err != nil {
+		return fmt.Errorf("bridge: decode the session: %w", err)
+	}
+	return nil
+}
+
+// Encode sets a key for each field of src, which encodes as a JSON object. Keys that it doesn't name stay.
+func (s *Session) Encode(src any) error {
+	data, err := json.Marshal(src)
+	if err != nil {
+		return fmt.Errorf("bridge: encode the session: %w", err)
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(data, &object); err != nil || object == nil {
+		return errors.New("bridge: encode the session: the value is no JSON object")
+	}
+	return s.try(func() error {
+		for key, raw := range object {
+			s.draft.Set(key, raw)
+		}
+		return nil
+	})
+}
+
+// AddFlash adds a message that is shown once. Two requests that add one each both have theirs stored.
+func (s *Session) AddFlash(v any) {
+	s.change("AddFlash", func() { s.draft.AddFlash(v) })
+}
+
+// Flashes returns the messages, oldest first, and removes those that it returns.
+func (s *Session) Flashes() (messages []any) {
+	s.change("Flashes", func() { messages = s.draft.TakeFlashes() })
+	return messages
+}
+
+// SetIdleTimeout changes the session's longest silence, SetLifetime its longest age; Off switches the limit off. A value that is neither
+// Off nor from 1 ms to 100 years fails the commit.
+func (s *Session) SetIdleTimeout(d time.Duration) {
+	s.change("SetIdleTimeout", func() { s.draft.SetIdle(checkedLimit(s.draft, "IdleTimeout", d)) })
+}
+
+// SetLifetime changes the session's longest age: see SetIdleTimeout.
+func (s *Session) SetLifetime(d time.Duration) {
+	s.change("SetLifetime", func() { s.draft.SetLifetime(checkedLimit(s.draft, "Lifetime", d)) })
+}
+
+func checkedLimit(draft *gateway.Draft, name string, d time.Duration) time.Duration {
+	if d != Off && (d < time.Millisecond || d > maxTimeout) {
+		draft.Fail(fmt.Errorf("bridge: %s: %v is out of range: %v to %v, or Off", name, d, time.Millisecond, maxTimeout))
+		return 0
+	}
+	return limit(d)
+}
+
+// change does something that has no way to return an error.
+func (s *Session) change(method string, do func()) {
+	err := s.try(func() error { do(); return nil })
+	if err != nil {
+		s.b.stats.closedWrites.Add(1)
+		s.b.opts.Logger.Warn("Session used after its last commit: the change is lost", slog.String("method", method), s.b.logSession(s.ID()))
+	}
+}
+
+func (s *Session) try(do func() error) error {
+	s.lock()
+	defer s.unlock()
+	if s.sealed {
+		return ErrSessionClosed
+	}
+	return do()
+}
+
+// seal ends the Session's part in the session.
+func (s *Session) seal() {
+	s.lock()
+	defer s.unlock()
+	s.sealed = true
+}

@@ -1,0 +1,55 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+)
+
+// Stats is what a Bridge has counted since it was made, unless it says now.
+type Stats struct {
+	Conns    int // open now: connections and links
+	Attached int // sessions that this process has seen in use, now
+
+	Writes        uint64 // sessions stored
+	Touches       uint64 // activity recorded, without a change
+	Conflicts     uint64 // writes that found the session changed by another
+	Reruns        uint64 // functions of WithSession that ran again because of one
+	Expired       uint64 // sessions that time ended
+	StoreErrors   uint64 // calls to the store that failed
+	FailedCommits uint64 // responses that were replaced or aborted because the session could not be stored
+	Refused       uint64 // session cookies that opened nothing: unknown session, stale token
+	Mismatches    uint64 // sessions that came with another client's cookie
+	ClosedWrites  uint64 // changes of a Session after its last commit, which are lost
+	EventsDropped uint64 // events that a subscriber had no room for
+}
+
+// Stats returns the counts now.
+func (b *Bridge) Stats() Stats {
+	g := b.gateway.Stats()
+	return Stats{
+		Conns:         b.links.count(),
+		Attached:      b.clients.count(),
+		Writes:        g.Writes,
+		Touches:       g.Touches,
+		Conflicts:     g.Conflicts,
+		Reruns:        b.stats.reruns.Load(),
+		Expired:       g.Expired,
+		StoreErrors:   g.StoreErrors,
+		FailedCommits: b.stats.failedCommits.Load(),
+		Refused:       b.stats.refused.Load(),
+		Mismatches:    b.stats.mismatches.Load(),
+		ClosedWrites:  b.stats.closedWrites.Load(),
+		EventsDropped: b.events.dropped.Load(),
+	}
+}
+
+// Ping returns nil when the store answers, as far as it can be asked.
+func (b *Bridge) Ping(ctx context.Context) error {
+	if b.caps.pinger == nil {
+		return nil
+	}
+	if err := b.caps.pinger.Ping(ctx); err != nil {
+		return fmt.Errorf("%w: ping: %w", ErrStoreUnavailable, err)
+	}
+	return nil
+}

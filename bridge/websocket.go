@@ -1,0 +1,171 @@
+package bridge
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// ConnOptions is how a connection behaves. A zero field means its default; Off switches a limit off.
+type ConnOptions struct {
+	// OnMissing says what becomes of a handshake without a session. Default: AcceptMissing.
+	OnMissing MissingPolicy
+	// MaxMessageBytes limits a message from the client; one that is larger closes the connection with 1009. Default: 64 KiB.
+	MaxMessageBytes int64
+	// WriteTimeout is for how long one Write may take before the connection is cut. Default: 10 s.
+	WriteTimeout time.Duration
+	// Subprotocols are those that the server speaks, the best first. Default: none.
+	Subprotocols []string
+	// Compression is off by default: it costs memory for each connection, and secrets beside chosen text leak through it (CRIME).
+	Compression websocket.CompressionMode
+}
+
+// MissingPolicy says what becomes of a handshake without a session.
+type MissingPolicy int
+
+// The policies of ConnOptions.OnMissing.
+const (
+	AcceptMissing MissingPolicy = iota // the connection is open, without a session: WithSession calls its onMissing
+	CloseMissing                       // it is closed with CodeNoSession as soon as it is open, which a browser's script can see
+	RefuseMissing                      // the handshake is answered with 401, of which a browser's script sees only that it failed
+)
+
+func (o *ConnOptions) settle() (ConnOptions, error) {
+	var s ConnOptions
+	if o != nil {
+		s = *o
+	}
+	switch {
+	case s.OnMissing < AcceptMissing || s.OnMissing > RefuseMissing:
+		return s, fmt.Errorf("bridge: ConnOptions.OnMissing: %d is not a MissingPolicy", s.OnMissing)
+	case s.MaxMessageBytes < Off:
+		return s, fmt.Errorf("bridge: ConnOptions.MaxMessageBytes: %d is negative; Off (%d) means no limit", s.MaxMessageBytes, Off)
+	case s.WriteTimeout != Off && s.WriteTimeout < 0:
+		return s, fmt.Errorf("bridge: ConnOptions.WriteTimeout: %v is negative; Off (%d) means no limit", s.WriteTimeout, Off)
+	}
+	s.MaxMessageBytes = cmp.Or(s.MaxMessageBytes, 64<<10)
+	s.WriteTimeout = cmp.Or(s.WriteTimeout, 10*time.Second)
+	return s, nil
+}
+
+// WebSocket returns a handler that accepts WebSocket connections and runs fn for each, in a goroutine of its own. ctx has the request's values and ends, with
+// a cause, when the connection or its session does. When fn returns the connection is closed: normally for nil, otherwise with
+// CloseCode of the error. If fn panics it is closed with CodePanicked, and the process lives.
+//
+// The handshake is refused with 403 for a page of another origin (Options.OriginPatterns), with 503 when the store is unavailable or the Bridge is
+// shutting down, with 409 for a token that a login has just replaced. Options out of range make every handshake fail with 500 and a log line that names the field.
+//
+// It works with or without Bridge.Handler around it.
+func (b *Bridge) WebSocket(fn func(ctx context.Context, c *Conn) error, opts *ConnOptions) http.Handler {
+	o, err := opts.settle()
+	if err != nil {
+		b.opts.Logger.Error("connection options are out of range", slog.Any("error", err))
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		})
+	}
+	h := &socketHandler{b: b, fn: fn, opts: o}
+	return b.Handler(http.HandlerFunc(h.handshake))
+}
+
+type socketHandler struct {
+	b    *Bridge
+	fn   func(context.Context, *Conn) error
+	opts ConnOptions
+}
+
+// handshake upgrades the request and returns: what net/http keeps for a request is freed while the connection lives on.
+func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
+	b := h.b
+	if b.work.stopping() {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "shutting down", http.StatusServiceUnavailable)
+		return
+	}
+	if !b.opts.originAllowed(r) {
+		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", slog.String("host", r.Host))
+		http.Error(w, "origin not allowed", http.StatusForbidden)
+		return
+	}
+	rq, err := b.requestOf(r.Context())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	rq.whoClient() // a connection is somebody's, LazyClient or not
+	s, err := rq.open(r.Context())
+	if err != nil {
+		status := HTTPStatus(err)
+		http.Error(w, http.StatusText(status), status)
+		return
+	}
+	if s.absent() && h.opts.OnMissing == RefuseMissing {
+		http.Error(w, "no session", http.StatusUnauthorized)
+		return
+	}
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols:       h.opts.Subprotocols,
+		InsecureSkipVerify: true, // the origin has been checked, for every way of attaching alike
+		CompressionMode:    h.opts.Compression,
+	})
+	if err != nil {
+		return // Accept has answered
+	}
+	c := newConn(ws, rq.takeHijacked(), h.opts)
+	if err := h.start(r.Context(), s, c); err != nil {
+		b.work.background(func() { c.shut(CloseCode(err), "") })
+	}
+}
+
+// start attaches the connection and lets its handler run.
+func (h *socketHandler) start(ctx context.Context, s *Session, c *Conn) error {
+	b := h.b
+	missing := s.IsNew()
+	link, err := b.attachLink(ctx, s, c.shut)
+	if err != nil {
+		return err
+	}
+	c.link, c.done = link, link.ctx.Done()
+	if missing && h.opts.OnMissing == CloseMissing {
+		link.end(CodeNoSession, "no session")
+	}
+	if !b.work.handler(func() { c.serve(h.fn) }) {
+		link.end(CodeShutdown, "shutting down")
+		link.Detach()
+	}
+	return nil
+}
+
+// serve runs the connection's handler and closes the connection after it.
+func (c *Conn) serve(fn func(context.Context, *Conn) error) {
+	err := c.protect(fn)
+	c.link.endPending() // if a close waits for the handler to be done, it says how
+	code := CloseCode(err)
+	if lost := int(c.lost.Load()); lost != codeNone {
+		code = lost
+	}
+	if c.link.beginEnd(code, "") { // otherwise another is closing it
+		c.shut(code, "")
+	}
+	c.writes.release(c.link.b.clock)
+	c.link.detach(code, "")
+}
+
+var errPanicked = errors.New("bridge: the connection's handler panicked")
+
+func (c *Conn) protect(fn func(context.Context, *Conn) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.link.b.opts.Logger.Error("connection handler panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			err = errPanicked
+		}
+	}()
+	return fn(c.link.ctx, c)
+}

@@ -1,7 +1,10 @@
 package storetest
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -11,6 +14,9 @@ import (
 )
 
 const writers = 8
+
+// patience ends what a broken store would let go on for ever.
+const patience = 5 * time.Second
 
 func concurrencyCases() []testCase {
 	return []testCase{
@@ -64,8 +70,8 @@ func concurrencyCases() []testCase {
 			inParallel(writers, func(i int) {
 				for range 50 {
 					got, err := e.st.Get(e.ctx, rec.ID)
-					if err == nil {
-						_, err = counterOf(got)
+					if err == nil && !bytes.Equal(got.Data, rec.Data) {
+						err = fmt.Errorf("storetest: somebody else's changes: %s", got.Data)
 					}
 					failures[i] = errors.Join(failures[i], err)
 					scribble(got.Data)
@@ -119,7 +125,7 @@ func noLostUpdate(e *env) {
 
 // increment adds one to the record's counter, retrying on a conflict.
 func (e *env) increment(id string, attempts *atomic.Int64) error {
-	for {
+	for stop := time.Now().Add(patience); time.Now().Before(stop); {
 		attempts.Add(1)
 		rec, err := e.st.Get(e.ctx, id)
 		if err != nil {
@@ -140,6 +146,7 @@ func (e *env) increment(id string, attempts *atomic.Int64) error {
 		}
 		return err
 	}
+	return errors.New("nothing but conflicts")
 }
 
 func destroyDuringUpdates(e *env) {
@@ -148,12 +155,14 @@ func destroyDuringUpdates(e *env) {
 		failures := make([]error, writers)
 		inParallel(writers, func(i int) {
 			if i == 0 {
-				time.Sleep(20 * time.Microsecond)
+				for range 20 {
+					runtime.Gosched() // the others have begun
+				}
 				_, failures[i] = e.st.Destroy(e.ctx, rec.ID)
 				return
 			}
 			var attempts atomic.Int64
-			for failures[i] == nil {
+			for stop := time.Now().Add(patience); failures[i] == nil && time.Now().Before(stop); {
 				failures[i] = e.increment(rec.ID, &attempts)
 			}
 		})

@@ -147,7 +147,7 @@ func sweepInPieces(e *env) {
 	times := map[string]int{}
 	failures = make([]error, 4)
 	inParallel(4, func(i int) {
-		for {
+		for stop := time.Now().Add(time.Minute); time.Now().Before(stop); {
 			recs, err := e.st.(store.Sweeper).Sweep(e.ctx, e.base.Add(time.Minute), piece)
 			mu.Lock()
 			for _, rec := range recs {

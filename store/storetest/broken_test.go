@@ -1,0 +1,174 @@
+package storetest_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/store"
+	"github.com/sessionbridge/sessionbridge/store/storetest"
+)
+
+// brokenStore names the broken store that a subprocess runs the suite against.
+const brokenStore = "STORETEST_BROKEN"
+
+// broken breaks one promise each. The suite must fail, in the case named, and print the sentence.
+var broken = map[string]struct {
+	make     func() store.Store
+	fails    string
+	sentence string
+}{
+	"resurrects": {
+		func() store.Store { return resurrecting{newMinimal()} },
+		"Store/update_after_destroy", "an ended session is never brought back",
+	},
+	"ignores revisions": {
+		func() store.Store { return ignoringRevisions{newMinimal()} },
+		"Store/update_of_a_stale_revision", "ErrConflict when another revision is stored",
+	},
+	"overwrites at create": {
+		func() store.Store { return ignoringRevisions{newMinimal()} },
+		"Store/create_existing", "ErrConflict when another revision is stored (for a create: when the ID exists)",
+	},
+	"aliases": {
+		func() store.Store { return aliasing{newMinimal()} },
+		"Store/aliasing", "nothing that a caller does to a Record or to its Data afterwards changes what is stored",
+	},
+	"goes on without a context": {
+		func() store.Store { return deaf{newMinimal()} },
+		"Store/context_that_ended", "A context that ends gives an error that matches its cause",
+	},
+	"checks before it locks": {
+		func() store.Store { return racing{newMinimal()} },
+		"Concurrency/writers_on_one_revision", "of several that name one revision, one is stored",
+	},
+	"lists the destroyed": {
+		func() store.Store { return &remembering{minimal: newMinimal()} },
+		"Lister/nothing", "Yields every record that exists; of an empty store, none.",
+	},
+}
+
+func TestSuiteCatchesBrokenStores(t *testing.T) {
+	if name := os.Getenv(brokenStore); name != "" {
+		storetest.Run(t, func(*testing.T) store.Store { return broken[name].make() })
+		return
+	}
+	for name, b := range broken {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			group, _, _ := strings.Cut(b.fails, "/")
+			cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestSuiteCatchesBrokenStores$/^"+group+"$") //nolint:gosec // this very binary
+			cmd.Env = append(os.Environ(), brokenStore+"="+name)
+			out, err := cmd.CombinedOutput()
+			var exit *exec.ExitError
+			require.ErrorAs(t, err, &exit, "the suite must fail:\n%s", out)
+			require.Contains(t, string(out), "--- FAIL: TestSuiteCatchesBrokenStores/"+b.fails)
+			require.Contains(t, string(out), b.sentence)
+		})
+	}
+}
+
+// resurrecting stores an update of what is gone, as a store does that only knows "put".
+type resurrecting struct{ *minimal }
+
+func (s resurrecting) Set(ctx context.Context, rec store.Record) (uint64, error) {
+	revision, err := s.minimal.Set(ctx, rec)
+	if errors.Is(err, store.ErrNotFound) {
+		rec.Revision = 0
+		return s.minimal.Set(ctx, rec)
+	}
+	return revision, err
+}
+
+// ignoringRevisions lets the last writer win.
+type ignoringRevisions struct{ *minimal }
+
+func (s ignoringRevisions) Set(ctx context.Context, rec store.Record) (uint64, error) {
+	for {
+		revision, err := s.minimal.Set(ctx, rec)
+		if !errors.Is(err, store.ErrConflict) {
+			return revision, err
+		}
+		stored, err := s.Get(ctx, rec.ID)
+		if err != nil {
+			return 0, err
+		}
+		rec.Revision = stored.Revision
+	}
+}
+
+// aliasing hands out the memory that it keeps.
+type aliasing struct{ *minimal }
+
+func (s aliasing) Get(ctx context.Context, id string) (store.Record, error) {
+	if _, err := s.minimal.Get(ctx, id); err != nil {
+		return store.Record{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.records[id], nil
+}
+
+// deaf doesn't look at its context.
+type deaf struct{ *minimal }
+
+func (s deaf) Get(_ context.Context, id string) (store.Record, error) {
+	return s.minimal.Get(context.Background(), id)
+}
+
+// racing compares and sets, but not in one step.
+type racing struct{ *minimal }
+
+func (s racing) Set(ctx context.Context, rec store.Record) (uint64, error) {
+	stored, err := s.Get(ctx, rec.ID)
+	for range 20 {
+		runtime.Gosched() // the gap, wide enough to be hit every time
+	}
+	switch {
+	case err == nil && stored.Revision != rec.Revision:
+		return 0, store.ErrConflict
+	case err == nil:
+		return ignoringRevisions(s).Set(ctx, rec)
+	}
+	return s.minimal.Set(ctx, rec)
+}
+
+// remembering lists what it once held.
+type remembering struct {
+	*minimal
+	all []store.Record
+}
+
+func (s *remembering) Set(ctx context.Context, rec store.Record) (uint64, error) {
+	revision, err := s.minimal.Set(ctx, rec)
+	if err == nil && rec.Revision == 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.all = append(s.all, rec.Clone())
+	}
+	return revision, err
+}
+
+func (s *remembering) List(context.Context) iter.Seq2[store.Record, error] {
+	return func(yield func(store.Record, error) bool) {
+		s.mu.Lock()
+		all := slices.Clone(s.all)
+		s.mu.Unlock()
+		for _, rec := range all {
+			if !yield(rec.Clone(), nil) {
+				return
+			}
+		}
+	}
+}

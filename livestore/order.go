@@ -78,6 +78,7 @@ func (o *order) remove(key int64, e *entry) {
 	b.items = slices.Delete(b.items, j, j+1)
 	b.low = b.items[0].key
 	o.join(i)
+	o.join(i - 1)
 }
 
 // snapshot returns the blocks that hold keys at or above from, and may hold some below it. They never change.
@@ -143,11 +144,11 @@ func (o *order) split(i int) {
 	o.blocks = slices.Insert(o.blocks, i+1, right)
 }
 
-// join merges the block with the next one if both together leave enough room that they won't be split again at once.
+// join merges block i with the next one if both together leave enough room that they won't be split again at once.
 func (o *order) join(i int) {
-	if i+1 == len(o.blocks) || len(o.blocks[i].items)+len(o.blocks[i+1].items) > blockSize*3/4 {
+	if i < 0 || i+1 >= len(o.blocks) || len(o.blocks[i].items)+len(o.blocks[i+1].items) > blockSize*3/4 {
 		return
 	}
-	o.blocks[i].items = slices.Concat(o.blocks[i].items, o.blocks[i+1].items)
+	o.blocks[i] = o.newBlock(slices.Concat(o.blocks[i].items, o.blocks[i+1].items)...)
 	o.blocks = slices.Delete(o.blocks, i+1, i+2)
 }

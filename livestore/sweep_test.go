@@ -1,0 +1,80 @@
+package livestore_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/livestore"
+)
+
+// TestSweepCostsWhatExpired: a sweep looks at what is due, however many sessions there are.
+func TestSweepCostsWhatExpired(t *testing.T) {
+	const due = 100
+	now := start.Add(24*time.Hour + (due-1)*time.Millisecond)
+	for _, total := range []int{1000, 50_000} {
+		st, _ := fill(t, total)
+		removed, visited := st.SweepVisited(now, total)
+		require.Equal(t, due, removed)
+		require.Equal(t, due, visited, "entries looked at, of %d", total)
+		removed, visited = st.SweepVisited(now, total)
+		require.Zero(t, removed)
+		require.Zero(t, visited)
+	}
+}
+
+// TestSweepStopsAtN: what is due but not asked for isn't looked at either.
+func TestSweepStopsAtN(t *testing.T) {
+	st, _ := fill(t, 10_000)
+	removed, visited := st.SweepVisited(start.Add(48*time.Hour), 10)
+	require.Equal(t, 10, removed)
+	require.Equal(t, 10, visited)
+}
+
+// TestExtendedSessionsAreVisitedOnce: a session that stays active is looked at once when its first expiry comes, and then
+// not before its next, however often it was extended.
+func TestExtendedSessionsAreVisitedOnce(t *testing.T) {
+	const total = 1000
+	st, recs := fill(t, total)
+	for hour := 1; hour <= 20; hour++ {
+		seen := start.Add(time.Duration(hour) * time.Hour)
+		for _, rec := range recs {
+			require.NoError(t, st.Touch(t.Context(), rec.ID, seen, seen.Add(24*time.Hour)))
+		}
+	}
+	now := start.Add(25 * time.Hour)
+	removed, visited := st.SweepVisited(now, total)
+	require.Zero(t, removed)
+	require.Equal(t, total, visited)
+	for range 10 {
+		_, visited = st.SweepVisited(now, total)
+		require.Zero(t, visited)
+	}
+	removed, visited = st.SweepVisited(start.Add(44*time.Hour), total)
+	require.Equal(t, total, removed)
+	require.Equal(t, total, visited)
+}
+
+// TestDestroyedSessionsLeaveNothing: what was destroyed long before its expiry isn't kept until then.
+func TestDestroyedSessionsLeaveNothing(t *testing.T) {
+	st, recs := fill(t, 1000)
+	for _, rec := range recs {
+		_, err := st.Destroy(t.Context(), rec.ID)
+		require.NoError(t, err)
+	}
+	_, visited := st.SweepVisited(start.Add(1000*time.Hour), 1000)
+	require.Zero(t, visited)
+}
+
+func TestCloseEndsEveryApp(t *testing.T) {
+	st := livestore.New()
+	shop, ok := st.App("shop").(*livestore.Store)
+	require.True(t, ok)
+	require.NoError(t, shop.Close(), "an App's store needs no closing")
+	require.NoError(t, st.Ping(t.Context()), "and doesn't close the others")
+	require.Same(t, st, shop.App(""))
+	require.Same(t, shop, shop.App("shop"))
+	require.NoError(t, st.Close())
+	require.Error(t, shop.Ping(t.Context()))
+}

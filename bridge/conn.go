@@ -16,19 +16,20 @@ import (
 // Conn is one WebSocket connection, tied to its client's session. Its methods may be called concurrently, except that only one Read may be
 // pending at a time. Somebody should always be reading: that is how the end of the connection and pongs are noticed.
 type Conn struct {
-	link *Link
-	ws   *websocket.Conn
-	net  net.Conn // below ws; nil when it is out of reach
-	done <-chan struct{}
-	opts ConnOptions
+	link  *Link
+	ws    *websocket.Conn
+	net   net.Conn // below ws; nil when it is out of reach
+	done  <-chan struct{}
+	opts  ConnOptions
+	clock *deadlines
 
 	lost   atomic.Int64 // the close code by which reading ended, codeNone as long as it hasn't
 	writes writeLimit
 }
 
-func newConn(ws *websocket.Conn, below net.Conn, opts ConnOptions) *Conn {
+func newConn(ws *websocket.Conn, below net.Conn, clock *deadlines, opts ConnOptions) *Conn {
 	ws.SetReadLimit(opts.MaxMessageBytes)
-	return &Conn{ws: ws, net: below, opts: opts}
+	return &Conn{ws: ws, net: below, clock: clock, opts: opts}
 }
 
 // ID returns the connection's own ID.
@@ -132,13 +133,11 @@ func (c *Conn) plain(ctx context.Context) context.Context {
 	return ctx
 }
 
-// shut sends a close frame, waits for the peer's for a second, and cuts the connection.
+// shut sends a close frame, waits for the peer's for a second, and cuts the connection. It may be called before the connection has
+// its link.
 func (c *Conn) shut(code int, reason string) {
-	if c.net != nil && c.link != nil {
-		clock := c.link.b.clock
-		cut := clock.add(time.Now().Add(closeGrace), c.cut)
-		defer clock.remove(cut)
-	}
+	cut := c.clock.add(time.Now().Add(closeGrace), c.cut)
+	defer c.clock.remove(cut)
 	_ = c.ws.Close(websocket.StatusCode(code), reason)
 }
 
@@ -182,12 +181,11 @@ func (w *writeLimit) end(c *Conn) {
 // plan needs the lock.
 func (w *writeLimit) plan(c *Conn) {
 	w.planned = true
-	clock := c.link.b.clock
 	if w.watching == nil {
-		w.watching = clock.add(w.until, func() { w.look(c) })
+		w.watching = c.clock.add(w.until, func() { w.look(c) })
 		return
 	}
-	clock.move(w.watching, w.until)
+	c.clock.move(w.watching, w.until)
 }
 
 func (w *writeLimit) look(c *Conn) {

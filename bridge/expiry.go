@@ -23,7 +23,7 @@ func (ls *links) watch(b *Bridge, rec *store.Record) {
 		return
 	}
 	sl.failing = time.Time{}
-	sl.idle = rec.Idle
+	sl.know(rec)
 	if rec.Expires.IsZero() {
 		ls.clock.remove(sl.expiry)
 		return
@@ -48,7 +48,7 @@ func (ls *links) earlier(b *Bridge, rec *store.Record) {
 	if sl == nil {
 		return
 	}
-	sl.idle = rec.Idle
+	sl.know(rec)
 	if !rec.Expires.IsZero() && (sl.expiry == nil || ls.clock.later(sl.expiry, rec.Expires)) {
 		ls.schedule(b, rec.ID, sl, rec.Expires)
 	}

@@ -3,15 +3,11 @@ package bridge
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
-
-	"github.com/sessionbridge/sessionbridge/internal/gateway"
-	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // closeGrace is how long a close may take before the connection is cut.
@@ -195,20 +191,6 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 	s.draft.Prove(proved)
 	defer s.seal()
 	return true, s.run(ctx, k, fn)
-}
-
-// Active records activity of the client, which keeps the session from its idle timeout. It waits for nothing.
-func (l *Link) Active() {
-	id, _ := l.b.links.sessionOf(l)
-	if id == "" || !l.b.links.claimActivity(id, time.Now(), l.b.opts.TouchInterval) {
-		return
-	}
-	l.b.work.background(func() {
-		_, err := l.b.gateway.LoadActive(context.Background(), id, func(*store.Record) error { return nil })
-		if err != nil && !errors.Is(err, gateway.ErrMissing) {
-			l.b.opts.Logger.Warn("session's activity could not be recorded", l.b.logSession(id), slog.Any("error", err))
-		}
-	})
 }
 
 // Detach ends the link: whatever it stood for is over. Its close function is not called any more.

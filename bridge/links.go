@@ -20,11 +20,12 @@ type links struct {
 
 // sessionLinks are the links of one session.
 type sessionLinks struct {
-	links   []*Link
-	expiry  *deadline     // when to look whether the session has expired; nil: never so far
-	idle    time.Duration // the session's idle timeout
-	seen    time.Time     // of the last activity that was claimed
-	failing time.Time     // since when the store doesn't answer to that; zero: it does
+	links     []*Link
+	expiry    *deadline     // when to look whether the session has expired; nil: never so far
+	idle      time.Duration // the session's idle timeout
+	seen      time.Time     // the last activity that is known to be recorded
+	recording bool          // a later one is being recorded
+	failing   time.Time     // since when the store doesn't answer to that; zero: it does
 }
 
 func newLinks(clock *deadlines) *links {
@@ -180,16 +181,4 @@ func (ls *links) count() int {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	return len(ls.byID)
-}
-
-// claimActivity reports whether the caller is the one to record the session's activity at now: one per interval does.
-func (ls *links) claimActivity(id string, now time.Time, interval time.Duration) bool {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	sl := ls.bySession[id]
-	if sl == nil || now.Sub(sl.seen) < interval || sl.idle > 0 && now.Sub(sl.seen) < sl.idle/10 {
-		return false
-	}
-	sl.seen = now
-	return true
 }

@@ -97,7 +97,8 @@ func (s *Session) destroy(ctx context.Context) error {
 // run runs fn on s, whose state is fresh and whose outer lock, k, is held, and stores what it changed. On a conflict with somebody who
 // doesn't take that lock it starts again from what is stored then.
 func (s *Session) run(ctx context.Context, k *gateway.Lock, fn func(context.Context, *Session) error) error {
-	for range gateway.MaxAttempts {
+	for attempt := range gateway.MaxAttempts {
+		gateway.Backoff(attempt)
 		again, err := s.transact(ctx, k, fn)
 		if !again {
 			return err

@@ -118,7 +118,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Accept has answered
 	}
-	c := newConn(ws, rq.takeHijacked(), h.opts)
+	c := newConn(ws, rq.takeHijacked(), b.clock, h.opts)
 	if err := h.start(r.Context(), s, c); err != nil {
 		b.work.background(func() { c.shut(CloseCode(err), "") })
 	}
@@ -154,7 +154,7 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 	if c.link.beginEnd(code, "") { // otherwise another is closing it
 		c.shut(code, "")
 	}
-	c.writes.release(c.link.b.clock)
+	c.writes.release(c.clock)
 	c.link.detach(code, "")
 }
 

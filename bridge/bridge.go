@@ -110,7 +110,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 	from := c.Tag.(*origin)
 	rec := c.Record
 	isInit := b.clients.attach(rec.ClientID, rec.ID, c.IsNew)
-	b.links.earlier(b, rec)
+	b.links.watch(b, rec)
 	if c.IsNew || c.Login {
 		b.rebind(from, rec)
 	}

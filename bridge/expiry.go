@@ -14,7 +14,8 @@ const (
 	expiryPatience = 30 * time.Second // for the store, before connections are closed because of it
 )
 
-// watch has the session looked at when it may have expired, as long as it has links.
+// watch has the session looked at when it may have expired, as long as it has links. A look that is planned for an earlier time stays:
+// rec may be older than what made it so, and a look too many does no harm.
 func (ls *links) watch(b *Bridge, rec *store.Record) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
@@ -24,11 +25,9 @@ func (ls *links) watch(b *Bridge, rec *store.Record) {
 	}
 	sl.failing = time.Time{}
 	sl.know(rec)
-	if rec.Expires.IsZero() {
-		ls.clock.remove(sl.expiry)
-		return
+	if !rec.Expires.IsZero() && (sl.expiry == nil || ls.clock.later(sl.expiry, rec.Expires)) {
+		ls.schedule(b, rec.ID, sl, rec.Expires)
 	}
-	ls.schedule(b, rec.ID, sl, rec.Expires)
 }
 
 // schedule needs the lock.
@@ -38,20 +37,6 @@ func (ls *links) schedule(b *Bridge, id string, sl *sessionLinks, at time.Time) 
 		return
 	}
 	ls.clock.move(sl.expiry, at)
-}
-
-// earlier looks at the session earlier than planned, if rec says so: a commit has shortened its time.
-func (ls *links) earlier(b *Bridge, rec *store.Record) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	sl := ls.bySession[rec.ID]
-	if sl == nil {
-		return
-	}
-	sl.know(rec)
-	if !rec.Expires.IsZero() && (sl.expiry == nil || ls.clock.later(sl.expiry, rec.Expires)) {
-		ls.schedule(b, rec.ID, sl, rec.Expires)
-	}
 }
 
 // lookExpired looks whether a session with links has expired. Loading it ends it if so; activity since has moved its deadline if not.

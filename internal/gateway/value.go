@@ -48,7 +48,7 @@ func DecodeValue(raw []byte) (any, error) {
 		return nil, io.ErrUnexpectedEOF
 	}
 	switch c := raw[0]; {
-	case c == '"' && len(raw) > 1:
+	case c == '"' && len(raw) > 1 && raw[len(raw)-1] == '"':
 		if s := string(raw[1 : len(raw)-1]); plain(s) {
 			return s, nil
 		}

@@ -1,0 +1,29 @@
+package gateway
+
+// ParseFields takes a JSON object apart, for tests: its keys and raw values.
+func ParseFields(data []byte) (map[string]string, error) {
+	o, err := parseObject(data)
+	if err != nil {
+		return nil, err
+	}
+	fields := make(map[string]string)
+	for _, f := range o.fields {
+		fields[string(f.key)] = string(f.raw)
+	}
+	return fields, nil
+}
+
+// EncodeValue is encodeValue, for tests.
+func EncodeValue(v any) ([]byte, error) { return encodeValue(v) }
+
+// Locks returns how many sessions have a Lock, for tests.
+func (g *Gateway) Locks() int {
+	n := 0
+	for i := range g.locks.shards {
+		s := &g.locks.shards[i]
+		s.mu.Lock()
+		n += len(s.byID)
+		s.mu.Unlock()
+	}
+	return n
+}

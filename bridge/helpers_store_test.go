@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"context"
 	"iter"
+	"maps"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ type faultyStore struct {
 	mu     sync.Mutex
 	calls  map[string]int
 	faults map[string][]planned
+	swept  int // how many records Sweep has returned
 }
 
 // fault is what happens instead of a call, which it can still make.
@@ -61,6 +63,13 @@ func (f *faultyStore) count(method string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.calls[method]
+}
+
+// counts returns how often each method has been called.
+func (f *faultyStore) counts() map[string]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.calls)
 }
 
 // refuse is a store that does nothing and returns err.
@@ -129,6 +138,9 @@ func (f *faultyStore) Touch(ctx context.Context, id string, seen, expires time.T
 
 func (f *faultyStore) Sweep(ctx context.Context, now time.Time, n int) (recs []store.Record, err error) {
 	err = f.do(ctx, "Sweep", func() (err error) { recs, err = f.Store.Sweep(ctx, now, n); return err })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.swept += len(recs)
 	return recs, err
 }
 
@@ -146,6 +158,11 @@ func (f *faultyStore) ByClient(ctx context.Context, clientID string) iter.Seq2[s
 			yield(store.Record{}, err)
 		}
 	}
+}
+
+func (f *faultyStore) List(ctx context.Context) iter.Seq2[store.Record, error] {
+	_ = f.do(ctx, "List", func() error { return nil }) // counted
+	return f.Store.List(ctx)
 }
 
 func (f *faultyStore) Ping(ctx context.Context) error {

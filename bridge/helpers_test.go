@@ -247,3 +247,19 @@ func (s *socket) closed() int {
 		}
 	}
 }
+
+// whenClosed reads on until the connection is closed, however long that takes, and sends the code of the close frame. In memory
+// somebody must be reading, or the frame can't be sent.
+func (s *socket) whenClosed() <-chan int {
+	code := make(chan int, 1)
+	ctx := context.WithoutCancel(s.t.Context())
+	go func() {
+		for {
+			if _, _, err := s.ws.Read(ctx); err != nil {
+				code <- int(websocket.CloseStatus(err))
+				return
+			}
+		}
+	}()
+	return code
+}

@@ -1,0 +1,207 @@
+package bridge_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+)
+
+// The tests named TestKoaFault… are faults of the closest peer, koa-io-session, that this library must not have. The numbers are
+// those of the list that was made by running it.
+
+func TestKoaFault01_HTTPAndWebSocketLoseNoUpdateOfEachOther(t *testing.T) {
+	site := makeApp(t, livestore.New(), nil).serve(t)
+	br := newBrowser(t, site)
+	require.Equal(t, "1", br.ok("/inc"))
+	const each = 25
+	var all sync.WaitGroup
+	for range 2 {
+		ws := br.dial("/ws")
+		all.Go(func() {
+			for range each {
+				ws.ask("inc")
+			}
+		})
+		all.Go(func() {
+			for range each {
+				if rep := br.get("/inc"); rep.status != http.StatusOK {
+					t.Errorf("HTTP increment: %d %s", rep.status, rep.body)
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.Equal(t, strconv.Itoa(1+4*each), br.ok("/get"))
+}
+
+func TestKoaFault01_SlowRequestAndWebSocketKeepEachOthersKeys(t *testing.T) {
+	for _, first := range []string{"request", "socket"} {
+		t.Run("slow "+first, func(t *testing.T) {
+			a := makeApp(t, livestore.New(), nil)
+			inside, release := make(chan struct{}), make(chan struct{})
+			slow := func() {
+				inside <- struct{}{}
+				<-release
+			}
+			a.session("/begin", func(s *bridge.Session) (any, error) { s.Set("begin", 1); return s.ID(), nil })
+			a.session("/request", func(s *bridge.Session) (any, error) {
+				s.Get("begin") // a session that has been looked at is the one that used to overwrite
+				if first == "request" {
+					slow()
+				}
+				s.Set("request", "kept")
+				return nil, nil
+			})
+			a.mux.Handle("/slowws", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+				if _, _, err := c.Read(ctx); err != nil {
+					return err
+				}
+				err := c.WithSession(ctx, func(_ context.Context, s *bridge.Session) error {
+					if _, again := s.Get("request"); first == "socket" && !again {
+						slow()
+					}
+					s.Set("socket", "kept")
+					return nil
+				}, nil)
+				return errors.Join(err, c.WriteJSON(ctx, err == nil))
+			}, nil))
+			br := newBrowser(t, a.serve(t))
+			id := br.ok("/begin")
+			ws := br.dial("/slowws")
+			done := make(chan reply, 1)
+			if first == "request" {
+				go func() { done <- br.get("/request") }()
+				receive(t, inside)
+				require.Equal(t, "true", ws.ask("go"))
+				close(release)
+				require.Equal(t, http.StatusOK, receive(t, done).status)
+			} else {
+				ws.say("go")
+				receive(t, inside)
+				br.ok("/request")
+				close(release)
+				require.Equal(t, "true", ws.hear())
+			}
+			s, err := a.GetByID(t.Context(), id)
+			require.NoError(t, err)
+			for _, key := range []string{"request", "socket"} {
+				v, _ := s.Get(key)
+				require.Equal(t, "kept", v, key)
+			}
+		})
+	}
+}
+
+// A handler that runs while the session gets a new token stores its update, or gets an error: success always means stored.
+func TestKoaFault03_UpdateDuringRotationIsStoredOrReported(t *testing.T) {
+	for path, want := range map[string]error{"/rotate": nil, "/login?user=ada": bridge.ErrTokenRotated} {
+		t.Run(path, func(t *testing.T) {
+			a := makeApp(t, livestore.New(), nil)
+			inside, release, outcome := make(chan struct{}, 8), make(chan struct{}), make(chan error, 1)
+			a.mux.Handle("/slow", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+				// Its own context: the connection's ends with the login.
+				outcome <- c.WithSession(context.WithoutCancel(ctx), func(_ context.Context, s *bridge.Session) error {
+					inside <- struct{}{}
+					<-release
+					s.Set("socket", "was here")
+					return nil
+				}, nil)
+				return nil
+			}, nil))
+			br := newBrowser(t, a.serve(t))
+			br.ok("/inc")
+			id := br.ok("/id")
+			br.dial("/slow")
+			receive(t, inside)
+			br.ok(path)
+			close(release)
+			err := receive(t, outcome)
+			require.ErrorIs(t, err, want)
+			s, loadErr := a.GetByID(t.Context(), id)
+			require.NoError(t, loadErr)
+			_, stored := s.Get("socket")
+			require.Equal(t, err == nil, stored, "stored exactly when it succeeded")
+			require.Equal(t, "1", br.ok("/get"), "the browser goes on in the same session")
+		})
+	}
+}
+
+func TestKoaFault04_SetByIDWaitsForItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := makeApp(t, livestore.New(), nil)
+		h := a.Handler(a.mux)
+		visitor := pocket{}
+		visitor.get(t, h, "/inc")
+		id := visitor.get(t, h, "/id").Body.String()
+		release, done := make(chan struct{}), make(chan string, 2)
+		go func() {
+			err := a.UpdateByID(t.Context(), id, func(_ context.Context, s *bridge.Session) error {
+				<-release
+				s.Set("handler", true)
+				return nil
+			})
+			done <- fmt.Sprint("handler ", err)
+		}()
+		synctest.Wait()
+		go func() {
+			done <- fmt.Sprint("SetByID ", a.SetByID(t.Context(), id, map[string]any{"by": "id"}, 0))
+		}()
+		synctest.Wait()
+		require.Empty(t, done, "SetByID waits while the handler runs")
+		close(release)
+		require.Equal(t, "handler <nil>", <-done)
+		require.Equal(t, "SetByID <nil>", <-done)
+		s, err := a.GetByID(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, []string{"by"}, slices.Collect(s.Keys()), "the handler didn't overwrite it")
+	})
+}
+
+func TestKoaFault05_NestedWithSessionRunsInside(t *testing.T) {
+	a := makeApp(t, livestore.New(), nil)
+	nested := func(ctx context.Context, on bridge.Sessioner) error {
+		return on.WithSession(ctx, func(ctx context.Context, s *bridge.Session) error {
+			count.Set(s, 10)
+			return on.WithSession(ctx, func(ctx context.Context, s *bridge.Session) error {
+				_, err := increment(ctx, s)
+				return err
+			}, nil)
+		}, nil)
+	}
+	a.page("/nested", func(r *http.Request) (any, error) { return "done", nested(r.Context(), a.For(r)) })
+	a.mux.Handle("/nestedws", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		return errors.Join(nested(ctx, c), c.WriteJSON(ctx, "done"))
+	}, nil))
+	br := newBrowser(t, a.serve(t))
+	br.ok("/nested")
+	require.Equal(t, "12", br.ok("/inc"), "the session is not locked for good")
+	require.Equal(t, `"done"`, br.dial("/nestedws").hear())
+	require.Equal(t, "12", br.ok("/inc"))
+}
+
+func TestKoaFault06_ValueWithTheSameChecksumIsSaved(t *testing.T) {
+	const one, other = "plumless", "buckeroo"
+	require.Equal(t, crc32.ChecksumIEEE([]byte(one)), crc32.ChecksumIEEE([]byte(other)))
+	a := makeApp(t, livestore.New(), nil)
+	for _, v := range []string{one, other} {
+		a.session("/"+v, func(s *bridge.Session) (any, error) { s.Set("k", v); return s.ID(), nil })
+	}
+	br := newBrowser(t, a.serve(t))
+	br.ok("/" + one)
+	s, err := a.GetByID(t.Context(), br.ok("/"+other))
+	require.NoError(t, err)
+	v, _ := s.Get("k")
+	require.Equal(t, other, v)
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// clientsVariable makes this program hold connections to the server that it names, as a child of the one that measures.
+const clientsVariable = "SESSIONBRIDGE_BENCH_CLIENTS"
+
+func clientsWanted() bool { return os.Getenv(clientsVariable) != "" }
+
+// clients opens a connection for each line of in, which is a Cookie header, up to an empty line. It says so, and closes them
+// when in ends.
+func clients(in io.Reader, out io.Writer) error {
+	var open []net.Conn
+	defer func() {
+		for _, conn := range open {
+			_ = conn.Close()
+		}
+	}()
+	lines := bufio.NewScanner(in)
+	for lines.Scan() && lines.Text() != "" {
+		conn, err := shakeHands(os.Getenv(clientsVariable), lines.Text())
+		if err != nil {
+			return err
+		}
+		open = append(open, conn)
+	}
+	fmt.Fprintln(out, "open")
+	for lines.Scan() {
+	}
+	return lines.Err()
+}
+
+// shakeHands opens a WebSocket connection and nothing around it.
+func shakeHands(addr, cookies string) (net.Conn, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	_, err = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng==\r\nCookie: %s\r\n\r\n", addr, cookies)
+	if err != nil {
+		return nil, err
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err == nil && res.StatusCode != http.StatusSwitchingProtocols {
+		err = fmt.Errorf("the handshake was answered with %s", res.Status)
+	}
+	return conn, err
+}
+
+// child is a running process of clients.
+type child struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+}
+
+// startClients returns when a connection for each of the Cookie headers is open.
+func startClients(addr string, cookies []string) (*child, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), clientsVariable+"="+addr)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	c := &child{cmd, in}
+	_, err = io.WriteString(in, strings.Join(cookies, "\n")+"\n\n")
+	if err == nil {
+		_, err = bufio.NewReader(out).ReadString('\n')
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("clients: %w", err), c.stop())
+	}
+	return c, nil
+}
+
+// stop has the connections closed.
+func (c *child) stop() error { return errors.Join(c.in.Close(), c.cmd.Wait()) }

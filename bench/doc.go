@@ -1,0 +1,32 @@
+// Bench compares this library with others, and with doing without it, in one table:
+//
+//	go run .                       # the whole table, some minutes
+//	go run . -run 'middleware'     # the rows whose name matches
+//	go run . -quick                # a look at whether everything works; its figures mean little
+//
+// Each row has what ours takes, what the peer takes, their ratio, the target that the row is to reach, and whether it does.
+// Times are per operation, with the heap memory and the allocations of one operation beside them; the ratio says how many times
+// better ours is: faster where the row is a time, more where it is a rate, smaller where it is a size. A row without a target
+// is there to be looked at; a row without a peer is compared with its target only.
+//
+// # What counts
+//
+// Only ratios within one run count. The figures themselves are those of one machine at one moment, and no two runs can be
+// compared. So that the ratios can be trusted, the two sides of a row take turns, -rounds times, in short pieces with a
+// garbage collection before each; what the table shows are the medians of the rounds, the ratio being the median of the
+// rounds' ratios rather than the ratio of the medians.
+//
+// Every row checks its own work after the last round: a row that stores something loads it again and finds as many changes as
+// there were operations. A row that fails its check ends the program, with a status other than 0. A missed target doesn't,
+// as a busy machine can miss any; -strict makes it.
+//
+// # What is compared
+//
+// The middleware rows call a handler's ServeHTTP with a recorder in memory; the request carries both cookies, or the
+// peer's. There is no network in them, which would hide most of what they are about. WithSession runs on a connection
+// of a real handshake over loopback, but sends nothing. The round trips go over loopback, client and server in one process.
+// The clients of the idle connections are a process of their own, so that only the server's memory is counted. The peers run
+// with their defaults; the gorilla stores' cookies are signed with the same length of key as ours.
+//
+// The same functions run as Go benchmarks, for profiles: go test -run '^$' -bench 'Middleware/read/ours' -cpuprofile cpu.prof.
+package main

@@ -1,0 +1,5 @@
+package main
+
+import "testing"
+
+func BenchmarkStore(b *testing.B) { benchmark(b, storeGroups()) }

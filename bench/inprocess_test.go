@@ -1,0 +1,5 @@
+package main
+
+import "testing"
+
+func BenchmarkInProcess(b *testing.B) { benchmark(b, inProcessGroups()) }

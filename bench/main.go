@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"runtime"
+	"runtime/debug"
+	"time"
+)
+
+func main() {
+	if clientsWanted() {
+		exit(clients(os.Stdin, os.Stdout))
+		return
+	}
+	exit(compare(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// compare is the program: it measures what the arguments ask for and prints the table.
+func compare(args []string, out, progress io.Writer) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(progress)
+	match := flags.String("run", "", "only the rows whose name matches the `regexp`")
+	rounds := flags.Int("rounds", 9, "turns that each side of a row gets")
+	quick := flags.Bool("quick", false, "a look at whether everything works; the figures mean little")
+	strict := flags.Bool("strict", false, "fail if a target is missed")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		return err
+	}
+	wanted, err := regexp.Compile(*match)
+	if err != nil {
+		return fmt.Errorf("-run: %w", err)
+	}
+	if *rounds < 1 {
+		return fmt.Errorf("-rounds: %d, at least 1 is needed", *rounds)
+	}
+	p := plan{rounds: *rounds, piece: 60 * time.Millisecond, quick: *quick, progress: progress}
+	if p.quick {
+		p.rounds, p.piece = min(p.rounds, 3), 3*time.Millisecond
+	}
+	t := newTable()
+	for _, g := range groups() {
+		if err := p.addTo(t, &g, wanted); err != nil {
+			return err
+		}
+	}
+	fmt.Fprint(progress, "\r\x1b[K")
+	fmt.Fprintf(out, "%s %s/%s, %d processors, %d rounds. Only ratios within one run count.\n\n",
+		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), p.rounds)
+	t.print(out)
+	if t.missed > 0 && *strict {
+		return fmt.Errorf("%d targets missed", t.missed)
+	}
+	return nil
+}
+
+// addTo measures the group if one of its rows is wanted.
+func (p plan) addTo(t *table, g *group, wanted *regexp.Regexp) error {
+	var rows []row
+	for _, r := range g.rows {
+		if wanted.MatchString(g.title(r)) {
+			rows = append(rows, r)
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	res, err := p.play(g)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		t.add(g, r, res.outcome(r.metric))
+	}
+	debug.FreeOSMemory() // the next group begins with none of this one's heap
+	return nil
+}

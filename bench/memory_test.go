@@ -1,0 +1,5 @@
+package main
+
+import "testing"
+
+func BenchmarkMemory(b *testing.B) { benchmark(b, memoryGroups()) }

@@ -1,0 +1,5 @@
+package main
+
+import "testing"
+
+func BenchmarkMiddleware(b *testing.B) { benchmark(b, middlewareGroups()) }

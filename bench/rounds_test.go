@@ -1,0 +1,70 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestRatioIsTheMedianOfTheRoundsRatios(t *testing.T) {
+	// The machine was ten times slower in the second round, for both sides.
+	res := results{
+		ours: []sample{{nsPerOp: 10}, {nsPerOp: 100}, {nsPerOp: 12}},
+		peer: []sample{{nsPerOp: 40}, {nsPerOp: 400}, {nsPerOp: 48}},
+	}
+	o := res.outcome(nsPerOp)
+	require.InDelta(t, 4, o.ratio, 1e-9)
+	require.InDelta(t, -36, o.extra, 1e-9)
+	require.InDelta(t, 12, o.ours[nsPerOp], 1e-9)
+	require.InDelta(t, 48, o.peer[nsPerOp], 1e-9)
+}
+
+func TestRatioSaysHowMuchBetterOursIs(t *testing.T) {
+	require.InDelta(t, 2, nsPerOp.ratio(10, 20), 1e-9, "half the time")
+	require.InDelta(t, 2, bytesPerConn.ratio(10, 20), 1e-9, "half the memory")
+	require.InDelta(t, 2, perSecond.ratio(20, 10), 1e-9, "twice the rate")
+}
+
+func TestTargets(t *testing.T) {
+	o := outcome{
+		metric: nsPerOp, ratio: 3, extra: 900,
+		ours: sample{nsPerOp: 1000, allocsPerOp: 20},
+		peer: sample{nsPerOp: 3000, allocsPerOp: 60},
+	}
+	for _, c := range []struct {
+		target target
+		met    bool
+	}{
+		{timesBetter(3), true},
+		{timesBetter(3.01), false},
+		{under(1001), true},
+		{under(1000), false},
+		{extraUnder(901), true},
+		{extraUnder(900), false},
+		{allocsAtMost(20), true},
+		{allocsAtMost(19), false},
+		{allocsThird(), true},
+		{exactly(1000), true},
+		{exactly(1000.1), false},
+		{every(timesBetter(3), under(time.Second)), true},
+		{every(timesBetter(3), under(1)), false},
+	} {
+		require.Equal(t, c.met, c.target.met(o), c.target.text)
+	}
+	o.ours[allocsPerOp] = 20.4
+	require.False(t, allocsThird().met(o))
+}
+
+func TestTableMarksMissedTargets(t *testing.T) {
+	tab := newTable()
+	g := &group{name: "g", peer: side{name: "other"}}
+	o := outcome{metric: perSecond, ours: sample{perSecond: 84}, peer: sample{perSecond: 100}, ratio: 0.84}
+	tab.add(g, row{"a", perSecond, timesBetter(0.85)}, o)
+	tab.add(g, row{"b", perSecond, timesBetter(0.8)}, o)
+	tab.add(g, row{"c", perSecond, target{}}, outcome{metric: perSecond, ours: sample{perSecond: 1}})
+	require.Equal(t, 1, tab.missed)
+	require.Equal(t, []string{"g: a", "84/s", "100/s other", "0.84×", "≥ 0.85×", "NO"}, tab.lines[1])
+	require.Equal(t, "yes", tab.lines[2][5])
+	require.Equal(t, []string{"g: c", "1/s", "–", "–", "–", "–"}, tab.lines[3])
+}

@@ -1,0 +1,5 @@
+package main
+
+import "testing"
+
+func BenchmarkRoundTrip(b *testing.B) { benchmark(b, roundTripGroups()) }

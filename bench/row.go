@@ -1,0 +1,72 @@
+package main
+
+import "slices"
+
+// metric names what a sample holds, as in the output of Go's benchmarks.
+type metric string
+
+const (
+	nsPerOp       metric = "ns/op"
+	bytesPerOp    metric = "B/op"
+	allocsPerOp   metric = "allocs/op"
+	perSecond     metric = "ops/s"
+	bytesPerConn  metric = "B/conn"
+	perConn       metric = "goroutines/conn"
+	bytesPerEntry metric = "B/session"
+	totalNs       metric = "total-ns"
+	p999Ns        metric = "p99.9-ns"
+	longestNs     metric = "longest-ns"
+)
+
+// sample is the outcome of one round on one side.
+type sample map[metric]float64
+
+// group is one measurement of two sides that take turns, and the rows that are read off it.
+type group struct {
+	name   string
+	ours   side
+	peer   side // without open: there is none
+	rows   []row
+	rounds int // at most; 0: as many as asked for
+}
+
+// row is one line of the table.
+type row struct {
+	name   string // "" for a group of one row
+	metric metric
+	target target
+}
+
+// side is what is measured.
+type side struct {
+	name string
+	open func() (*subject, error)
+}
+
+// subject is a side that is ready to be measured. Either run or measure is set.
+type subject struct {
+	// run does the operation n times; it is timed by the caller.
+	run func(n int) error
+	// measure takes as long as it takes, less if quick.
+	measure func(quick bool) (sample, error)
+	// check says what is wrong if what n operations should have left behind isn't there. It is for subjects with run.
+	check func(n int) error
+	// close frees everything, and returns what went wrong unnoticed.
+	close func() error
+
+	pace int // operations per round, found by the first round
+	ran  int // operations so far
+}
+
+// groups lists everything that is compared, in the order of the table.
+func groups() []group {
+	return slices.Concat(middlewareGroups(), inProcessGroups(), roundTripGroups(), memoryGroups(), storeGroups(), sweepGroups())
+}
+
+// title is what the row is called and found by.
+func (g *group) title(r row) string {
+	if r.name == "" {
+		return g.name
+	}
+	return g.name + ": " + r.name
+}

@@ -1,0 +1,5 @@
+package main
+
+import "testing"
+
+func BenchmarkSweep(b *testing.B) { benchmark(b, sweepGroups()) }

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// table collects lines and prints them in columns.
+type table struct {
+	lines  [][]string
+	missed int
+}
+
+func newTable() *table {
+	return &table{lines: [][]string{{"row", "ours", "peer", "ratio", "target", "met"}}}
+}
+
+// add appends the row's line.
+func (t *table) add(g *group, r row, o outcome) {
+	line := []string{g.title(r), cell(o.ours, r.metric), "–", "–", "–", "–"}
+	if o.peer != nil {
+		line[2] = cell(o.peer, r.metric) + " " + g.peer.name
+		line[3] = fmt.Sprintf("%.2f×", o.ratio)
+		if strings.HasSuffix(r.target.text, "more") {
+			line[3] = fmt.Sprintf("%+v", time.Duration(o.extra).Round(time.Nanosecond))
+			if o.extra >= 0 {
+				line[3] = "+" + line[3]
+			}
+		}
+	}
+	if r.target.met != nil {
+		line[4], line[5] = r.target.text, "yes"
+		if !r.target.met(o) {
+			line[5] = "NO"
+			t.missed++
+		}
+	}
+	t.lines = append(t.lines, line)
+}
+
+func (t *table) print(w io.Writer) {
+	widths := make([]int, len(t.lines[0]))
+	for _, line := range t.lines {
+		for i, c := range line {
+			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+		}
+	}
+	for n, line := range t.lines {
+		fmt.Fprintln(w, strings.TrimRight(pad(line, widths, " "), " "))
+		if n == 0 {
+			fmt.Fprintln(w, pad(make([]string, len(line)), widths, "-"))
+		}
+	}
+}
+
+func pad(line []string, widths []int, with string) string {
+	var b strings.Builder
+	for i, c := range line {
+		b.WriteString(c + strings.Repeat(with, widths[i]-utf8.RuneCountInString(c)) + "  ")
+	}
+	return b.String()
+}
+
+// cell shows one figure, and what an operation allocates beside its time.
+func cell(s sample, m metric) string {
+	v := s[m]
+	switch m {
+	case nsPerOp:
+		return fmt.Sprintf("%s %s %.0fa", duration(v), size(s[bytesPerOp]), s[allocsPerOp])
+	case totalNs, p999Ns, longestNs:
+		return duration(v)
+	case bytesPerConn, bytesPerEntry, bytesPerOp:
+		return size(v)
+	case perSecond:
+		return fmt.Sprintf("%.0f/s", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}
+
+func duration(ns float64) string {
+	switch {
+	case ns < 1e3:
+		return fmt.Sprintf("%.0fns", ns)
+	case ns < 1e6:
+		return fmt.Sprintf("%.2fµs", ns/1e3)
+	}
+	return fmt.Sprintf("%.2fms", ns/1e6)
+}
+
+func size(bytes float64) string {
+	if bytes < 1024 {
+		return fmt.Sprintf("%.0fB", bytes)
+	}
+	return fmt.Sprintf("%.1fKiB", bytes/1024)
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"unicode"
+)
+
+// What clients may send. Fields that have to be there are pointers where a zero is a value too.
+type (
+	verb struct {
+		Do string `json:"do"` // over a socket: what is wanted
+	}
+	incrementRequest struct {
+		By *int64 `json:"by"`
+	}
+	setRequest struct {
+		Key   string          `json:"key"`
+		Value json.RawMessage `json:"value"`
+	}
+	loginRequest struct {
+		User string `json:"user"`
+	}
+)
+
+// Limits of what clients may send.
+const (
+	maxMessage = 16 << 10 // bytes, of a request's body or a socket's message
+	maxBy      = 1000
+	maxKey     = 64 // bytes
+	maxUser    = 64 // bytes
+)
+
+const errTooLarge = badRequest("this is too much: at most 16 KiB")
+
+// decode reads one JSON object into dst, which has a field for everything that may be in it.
+func decode(data []byte, dst any) error {
+	if len(data) > maxMessage {
+		return errTooLarge
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(dst); err != nil {
+		return explain(err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return badRequestf("there is something after the JSON object")
+	}
+	return nil
+}
+
+// explain says what is wrong with what a client has sent, in its terms.
+func explain(err error) error {
+	var wrongType *json.UnmarshalTypeError
+	switch {
+	case errors.Is(err, io.EOF):
+		return badRequestf("nothing was sent: a JSON object is wanted")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return badRequestf("the JSON ends too early")
+	case errors.As(err, &wrongType) && wrongType.Field == "":
+		return badRequestf("a JSON object is wanted, not %s", withArticle(wrongType.Value))
+	case errors.As(err, &wrongType):
+		return badRequestf("%q can't be %s", wrongType.Field, withArticle(wrongType.Value))
+	}
+	return badRequestf("this is not the JSON that is wanted: %s", strings.TrimPrefix(err.Error(), "json: "))
+}
+
+func withArticle(kind string) string {
+	switch {
+	case strings.HasPrefix(kind, "number "): // followed by it
+		return "the " + kind
+	case kind == "array" || kind == "object":
+		return "an " + kind
+	}
+	return "a " + kind
+}
+
+// parseMessage returns what a socket's message asks for: the verb, and the change that it is.
+func parseMessage(data []byte) (do string, what change, err error) {
+	var v verb
+	if len(data) > maxMessage {
+		return "", nil, errTooLarge
+	}
+	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&v); err != nil {
+		return "", nil, explain(err)
+	}
+	switch v.Do {
+	case "get", "watch", "logout":
+		return v.Do, look, decode(data, &v)
+	case "increment":
+		var in struct {
+			verb
+			incrementRequest
+		}
+		if err = decode(data, &in); err == nil {
+			err = in.check()
+		}
+		if err == nil {
+			what = increment(wsCount, *in.By)
+		}
+		return v.Do, what, err
+	case "set":
+		var in struct {
+			verb
+			setRequest
+		}
+		if err = decode(data, &in); err == nil {
+			err = in.check()
+		}
+		return v.Do, set(in.Key, in.Value), err
+	case "":
+		return "", nil, badRequestf(`"do" is missing: get, increment, set, logout or watch`)
+	}
+	return "", nil, badRequestf(`"do" is none of get, increment, set, logout and watch`)
+}
+
+func (r *incrementRequest) check() error {
+	switch {
+	case r.By == nil:
+		return badRequestf(`"by" is missing: an integer from 1 to %d`, maxBy)
+	case *r.By < 1 || *r.By > maxBy:
+		return badRequestf(`"by" is out of range: an integer from 1 to %d`, maxBy)
+	}
+	return nil
+}
+
+func (r *setRequest) check() error {
+	switch {
+	case r.Key == "":
+		return badRequestf(`"key" is missing: a string of at most %d bytes`, maxKey)
+	case len(r.Key) > maxKey:
+		return badRequestf(`"key" is too long: at most %d bytes`, maxKey)
+	case r.Value == nil:
+		return badRequestf(`"value" is missing: any JSON value`)
+	}
+	for _, counter := range counters() {
+		if r.Key == counter.Name() {
+			return badRequestf(`"key" is a counter: increment it instead`)
+		}
+	}
+	return nil
+}
+
+func (r *loginRequest) check() error {
+	switch {
+	case strings.TrimSpace(r.User) == "":
+		return badRequestf(`"user" is missing: a name of at most %d bytes`, maxUser)
+	case len(r.User) > maxUser:
+		return badRequestf(`"user" is too long: at most %d bytes`, maxUser)
+	case strings.ContainsFunc(r.User, unicode.IsControl):
+		return badRequestf(`"user" has control characters in it`)
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"sync"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// app is the application: a Bridge, and what tells the sockets what happens.
+type app struct {
+	bridge *bridge.Bridge
+	feed   *feed
+	work   sync.WaitGroup
+}
+
+func newApp(sessions store.Store, opts *bridge.Options) (*app, error) {
+	b, err := bridge.New(sessions, opts)
+	if err != nil {
+		return nil, err
+	}
+	a := &app{bridge: b, feed: newFeed()}
+	events := b.Subscribe(context.Background(), 1024)
+	a.work.Go(func() { a.feed.run(events) }) // ends with the Bridge
+	return a, nil
+}
+
+// shutdown closes the sockets and stops every goroutine of the application.
+func (a *app) shutdown(ctx context.Context) error {
+	if err := a.bridge.Shutdown(ctx); err != nil {
+		return err // and something is still running
+	}
+	a.work.Wait()
+	return nil
+}
+
+// handler serves everything. From the outside in: headers for all answers, no changes from other sites, sessions.
+func (a *app) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", servePage)
+	mux.Handle("GET /api/session", jsonHandler(a.getSession))
+	mux.Handle("POST /api/increment", jsonHandler(a.postIncrement))
+	mux.Handle("POST /api/login", jsonHandler(a.postLogin))
+	mux.Handle("POST /api/logout", jsonHandler(a.postLogout))
+	mux.HandleFunc("/api/", noSuchRoute)
+	mux.Handle("GET /ws", a.bridge.WebSocket(a.serveSocket, nil))
+
+	sameOrigin := http.NewCrossOriginProtection()
+	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusForbidden, failure{Error: "requests from other sites are refused"})
+	}))
+	return secureHeaders(sameOrigin.Handler(a.bridge.Handler(mux)))
+}
+
+// secureHeaders tells browsers to be careful with every answer.
+func secureHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
+}

@@ -53,6 +53,7 @@ func build(t *testing.T, st store.Store, opts *bridge.Options) *app {
 func (a *app) shutdown(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
+	a.server.Client().CloseIdleConnections() // one that never had a request would keep Shutdown waiting 5 s
 	require.NoError(t, a.server.Config.Shutdown(ctx))
 	require.NoError(t, a.bridge.Shutdown(ctx))
 	a.server.Close()

@@ -124,6 +124,9 @@ func (s *socket) tryHear() (string, error) {
 	return string(data), err
 }
 
+// leave closes the socket, as a tab that is closed does.
+func (s *socket) leave() { require.NoError(s.t, s.ws.Close(websocket.StatusGoingAway, "")) }
+
 // closed waits for the close frame and returns its code; -1 when the connection ended without one.
 func (s *socket) closed() int {
 	s.t.Helper()

@@ -81,6 +81,7 @@ func TestKeyRotation(t *testing.T) {
 	require.Empty(t, ada.get("/rotate")) // which signs the session's cookie anew
 	socket := ada.dial()
 	require.Equal(t, "3", socket.ask("increment"))
+	socket.leave()
 	a.stop()
 
 	a = start(t, st, &bridge.Options{Keys: [][]byte{nextKey}})
@@ -89,5 +90,6 @@ func TestKeyRotation(t *testing.T) {
 	require.Equal(t, client, ada.get("/client"))
 	socket = ada.dial()
 	require.Equal(t, "5", socket.ask("increment"))
+	socket.leave()
 	require.Equal(t, "1", bob.get("/increment"), "a cookie under a key that is gone opens nothing")
 }

@@ -1,0 +1,131 @@
+package browsertest_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	live   = `document.querySelector("#status").dataset.state === "live"`
+	isOver = `document.querySelector("#over").open`
+)
+
+func text(id, want string) string {
+	return `document.querySelector("#` + id + `").textContent === "` + want + `"`
+}
+
+func rows(id string, want string) string {
+	return `document.querySelectorAll("#` + id + ` li:not(.empty)").length === ` + want
+}
+
+// TestExample is one visit: two tabs of one browser, a login, a logout, a restart of the server, another logout.
+func TestExample(t *testing.T) {
+	folder := pictures(t)
+	browser := startBrowser(t)
+	binary, keys := buildExample(t), filepath.Join(t.TempDir(), "keys")
+	srv := startServer(t, binary, "-addr", "127.0.0.1:0", "-keys", keys)
+
+	one := openTab(t, browser, "tab one", srv.url)
+	one.shows(t, live)
+	two := openTab(t, one.ctx, "tab two", srv.url)
+	both := func(t *testing.T, expressions ...string) {
+		t.Helper()
+		for _, expression := range expressions {
+			one.shows(t, expression)
+			two.shows(t, expression)
+		}
+	}
+	same := func(t *testing.T, expression string) string {
+		t.Helper()
+		require.Equal(t, one.value(t, expression), two.value(t, expression))
+		return one.value(t, expression)
+	}
+	both(t, live, rows("sockets", "2"), text("total", "0"))
+	client, session := same(t, "$('clientId').title"), same(t, "sessionId")
+
+	t.Log("each tab follows the other, over HTTP and WebSocket")
+	for range 3 {
+		one.press(t, "#httpButton")
+	}
+	both(t, text("httpCount", "3"), text("wsCount", "0"), text("total", "3"))
+	for range 2 {
+		two.press(t, "#wsButton")
+	}
+	both(t, text("httpCount", "3"), text("wsCount", "2"), text("total", "5"))
+	one.press(t, "#wsButton")
+	two.press(t, "#httpButton")
+	both(t, text("httpCount", "4"), text("wsCount", "3"), text("total", "7"))
+	one.run(t, chromedp.SendKeys(chromedp.CSS("#note"), "hello from tab one"))
+	two.shows(t, `document.querySelector("#note").value === "hello from tab one"`)
+	one.picture(t, folder, "desktop")
+
+	t.Log("a login: both come back by themselves, with new cookies, to the same session")
+	before := []string{one.value(t, "connId"), two.value(t, "connId")}
+	one.run(t, chromedp.Clear(chromedp.CSS("#name")), chromedp.SendKeys(chromedp.CSS("#name"), "grace"+kb.Enter))
+	both(t, text("user", "grace"))
+	one.shows(t, `live && connId !== "`+before[0]+`"`)
+	two.shows(t, `live && connId !== "`+before[1]+`"`)
+	both(t, rows("sockets", "2"), text("httpCount", "4"), text("total", "7"))
+	require.Equal(t, session, same(t, "sessionId"))
+	two.press(t, "#wsButton")
+	one.press(t, "#httpButton")
+	both(t, text("wsCount", "4"), text("httpCount", "5"), text("total", "9"))
+	looks(t, one, folder)
+
+	t.Log("a logout over WebSocket: both are told, and stay out until they are asked to start again")
+	two.press(t, "#wsLogout")
+	both(t, isOver, text("overTitle", "Logged out"), "socket === null")
+	one.picture(t, folder, "logged-out")
+	one.press(t, "#again")
+	one.shows(t, live)
+	two.press(t, "#again")
+	both(t, live, text("user", "nobody"), text("total", "0"), rows("sockets", "2"))
+	second := same(t, "sessionId")
+	require.NotEqual(t, session, second)
+
+	t.Log("a restart: the store has forgotten the sessions, the pages come back and work")
+	one.press(t, "#httpButton")
+	both(t, text("total", "1"))
+	srv.stop(t)
+	both(t, "!live")
+	one.picture(t, folder, "reconnecting")
+	again := startServer(t, binary, "-addr", srv.addr(t), "-keys", keys)
+	both(t, `live && sessionId !== "`+second+`"`, text("total", "0"), rows("sockets", "2"))
+	same(t, "sessionId")
+	require.Equal(t, client, same(t, "$('clientId').title"), "the keys are the same: so is the browser")
+	two.press(t, "#wsButton")
+	one.press(t, "#httpButton")
+	both(t, text("total", "2"))
+
+	t.Log("a logout over HTTP")
+	two.run(t, chromedp.SendKeys(chromedp.CSS("#name"), kb.Enter))
+	both(t, text("user", "ada"), live, rows("sockets", "2"))
+	one.press(t, "#httpLogout")
+	both(t, isOver, text("overTitle", "Logged out"))
+	again.stop(t)
+}
+
+// looks takes pictures of the page in all its forms, and checks that it fits into each.
+func looks(t *testing.T, one *tab, folder string) {
+	t.Helper()
+	for _, form := range []struct {
+		name, scheme  string
+		width, height int64
+	}{
+		{"desktop-light", "light", 1280, 900},
+		{"desktop-dark", "dark", 1280, 900},
+		{"mobile-dark", "dark", 390, 844},
+		{"mobile-light", "light", 390, 844},
+		{"small", "light", 320, 640},
+	} {
+		one.emulate(t, form.width, form.height, form.scheme)
+		one.shows(t, fmt.Sprintf(`document.documentElement.scrollWidth <= %d`, form.width))
+		one.picture(t, folder, form.name)
+	}
+	one.emulate(t, 1280, 900, "light")
+}

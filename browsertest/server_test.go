@@ -1,0 +1,84 @@
+package browsertest_test
+
+import (
+	"bufio"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// buildExample compiles the example application as it is in the tree.
+func buildExample(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "example.exe")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./example")
+	build.Dir = ".."
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "go build ./example: %s", out)
+	return binary
+}
+
+// server is the example as a process.
+type server struct {
+	cmd  *exec.Cmd
+	url  string
+	done chan error
+}
+
+// startServer starts the example and waits until it says where it listens.
+func startServer(t *testing.T, binary string, args ...string) *server {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), binary, args...) // killed with the test, whatever happens
+	cmd.Stderr = t.Output()
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	s := &server{cmd: cmd, done: make(chan error, 1)}
+	listening := make(chan string, 1)
+	go func() { // ends with the process
+		lines := bufio.NewScanner(stdout)
+		for lines.Scan() {
+			if text, ok := strings.CutPrefix(lines.Text(), "Listening on "); ok {
+				found, _, _ := strings.Cut(text, " ")
+				listening <- found
+			}
+		}
+		_, _ = io.Copy(io.Discard, stdout)
+		s.done <- cmd.Wait()
+	}()
+	select {
+	case s.url = <-listening:
+	case err := <-s.done:
+		require.FailNow(t, "the example ended instead of listening", "%v", err)
+	case <-time.After(10 * time.Second):
+		require.FailNow(t, "the example doesn't say where it listens")
+	}
+	return s
+}
+
+// addr is where it listens, for the next one to listen there too.
+func (s *server) addr(t *testing.T) string {
+	t.Helper()
+	u, err := url.Parse(s.url)
+	require.NoError(t, err)
+	return u.Host
+}
+
+// stop asks the process to end, which it does without an error although sockets are open.
+func (s *server) stop(t *testing.T) {
+	t.Helper()
+	require.NoError(t, s.cmd.Process.Signal(os.Interrupt))
+	select {
+	case err := <-s.done:
+		require.NoError(t, err)
+	case <-time.After(10 * time.Second):
+		require.FailNow(t, "the example doesn't end")
+	}
+}

@@ -34,11 +34,11 @@ func TestStaleTokenAfterRotate(t *testing.T) {
 		present bool   // the new token first
 		want    string // the count; 0 is a new session
 	}{
-		"within the grace":                            {nil, 9 * time.Second, false, "1"},
+		"within the grace": {nil, 9 * time.Second, false, "1"},
 		"within the grace, the new one was presented": {nil, time.Second, true, "0"},
-		"after the grace":                             {nil, 10 * time.Second, false, "0"},
-		"within a longer grace":                       {&bridge.Options{RotateGrace: time.Hour}, 59 * time.Minute, false, "1"},
-		"no grace":                                    {&bridge.Options{RotateGrace: bridge.Off}, 0, false, "0"},
+		"after the grace":       {nil, 10 * time.Second, false, "0"},
+		"within a longer grace": {&bridge.Options{RotateGrace: time.Hour}, 59 * time.Minute, false, "1"},
+		"no grace":              {&bridge.Options{RotateGrace: bridge.Off}, 0, false, "0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

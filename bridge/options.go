@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -145,10 +146,12 @@ func (s *settings) settleKeys() error {
 	if len(s.Keys) == 0 {
 		return fmt.Errorf("Keys: an empty list; nil means a random key")
 	}
+	s.Keys = slices.Clone(s.Keys)
 	for i, key := range s.Keys {
 		if len(key) < minKeyBytes {
 			return fmt.Errorf("Keys[%d]: %d bytes, at least %d are needed", i, len(key), minKeyBytes)
 		}
+		s.Keys[i] = slices.Clone(key)
 	}
 	return nil
 }
@@ -248,6 +251,7 @@ func (s *settings) settleLimits() error {
 }
 
 func (s *settings) settleNetwork() error {
+	s.OriginPatterns = slices.Clone(s.OriginPatterns)
 	for i, pattern := range s.OriginPatterns {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
 			return fmt.Errorf("OriginPatterns[%d]: %q is no pattern", i, pattern)

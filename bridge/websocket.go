@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/coder/websocket"
@@ -49,6 +50,14 @@ func (o *ConnOptions) settle() (ConnOptions, error) {
 		return s, fmt.Errorf("bridge: ConnOptions.MaxMessageBytes: %d is negative; Off (%d) means no limit", s.MaxMessageBytes, Off)
 	case s.WriteTimeout != Off && s.WriteTimeout < 0:
 		return s, fmt.Errorf("bridge: ConnOptions.WriteTimeout: %v is negative; Off (%d) means no limit", s.WriteTimeout, Off)
+	case s.Compression < websocket.CompressionDisabled || s.Compression > websocket.CompressionNoContextTakeover:
+		return s, fmt.Errorf("bridge: ConnOptions.Compression: %d is not a websocket.CompressionMode", s.Compression)
+	}
+	s.Subprotocols = slices.Clone(s.Subprotocols)
+	for i, name := range s.Subprotocols { // a token, as the name of a cookie is (RFC 6455 §4.1)
+		if (&http.Cookie{Name: name}).Valid() != nil {
+			return s, fmt.Errorf("bridge: ConnOptions.Subprotocols[%d]: %q is no name of a subprotocol", i, name)
+		}
 	}
 	s.MaxMessageBytes = cmp.Or(s.MaxMessageBytes, 64<<10)
 	s.WriteTimeout = cmp.Or(s.WriteTimeout, 10*time.Second)

@@ -1,0 +1,176 @@
+package bridge_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"math"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+)
+
+const century = 100 * 365 * 24 * time.Hour
+
+func goodKey() []byte { return bytes.Repeat([]byte("k"), 32) }
+
+// optionCases are, for each field of Options, values that it takes and values that it doesn't.
+var optionCases = map[string]struct{ good, bad []bridge.Options }{
+	"Keys": {
+		good: []bridge.Options{{Keys: nil}, {Keys: [][]byte{goodKey()}}, {Keys: [][]byte{goodKey(), bytes.Repeat([]byte("o"), 500)}}},
+		bad: []bridge.Options{
+			{Keys: [][]byte{}}, {Keys: [][]byte{nil}}, {Keys: [][]byte{make([]byte, 31)}}, {Keys: [][]byte{goodKey(), make([]byte, 31)}},
+		},
+	},
+	"Name": {
+		good: []bridge.Options{{Name: "a"}, {Name: "my_session-1"}, {Name: "__Host-sid", Secure: bridge.SecureAlways}},
+		bad: []bridge.Options{
+			{Name: "a b"}, {Name: "a=b"}, {Name: "a;b"}, {Name: "ä"}, {Name: strings.Repeat("n", 65)}, {Name: "__Host-sid"}, {Name: "__Secure-sid"},
+			{Name: "__Host-sid", Secure: bridge.SecureAlways, Domain: "example.com"},
+		},
+	},
+	"ClientName": {
+		good: []bridge.Options{{ClientName: "browser"}, {Name: strings.Repeat("n", 60)}},
+		bad:  []bridge.Options{{ClientName: "a b"}, {ClientName: "sid"}, {Name: "x", ClientName: "x"}, {ClientName: strings.Repeat("n", 65)}},
+	},
+	"IdleTimeout":     durations(func(o *bridge.Options, d time.Duration) { o.IdleTimeout = d }, time.Millisecond, true),
+	"Lifetime":        durations(func(o *bridge.Options, d time.Duration) { o.Lifetime = d }, time.Millisecond, true),
+	"ClientMaxAge":    durations(func(o *bridge.Options, d time.Duration) { o.ClientMaxAge = d }, time.Second, false),
+	"ClientRollEvery": durations(func(o *bridge.Options, d time.Duration) { o.ClientRollEvery = d }, 1, true),
+	"TouchInterval":   durations(func(o *bridge.Options, d time.Duration) { o.TouchInterval = d }, 1, false),
+	"AutoCleanup":     durations(func(o *bridge.Options, d time.Duration) { o.AutoCleanup = d }, time.Millisecond, true),
+	"RotateGrace":     durations(func(o *bridge.Options, d time.Duration) { o.RotateGrace = d }, 1, true),
+	"StoreTimeout":    durations(func(o *bridge.Options, d time.Duration) { o.StoreTimeout = d }, time.Millisecond, false),
+	"LazyClient":      {good: []bridge.Options{{LazyClient: true}}},
+	"StrictBinding":   {good: []bridge.Options{{StrictBinding: true}}},
+	"Logger":          {good: []bridge.Options{{Logger: slog.New(slog.DiscardHandler)}}},
+	"Path": {
+		good: []bridge.Options{{Path: "/"}, {Path: "/a/b"}},
+		bad:  []bridge.Options{{Path: "a"}, {Path: "/a;b"}, {Path: "/\n"}},
+	},
+	"Domain": {
+		good: []bridge.Options{{Domain: "example.com"}, {Domain: ".example.com"}, {Domain: "localhost"}},
+		bad:  []bridge.Options{{Domain: "exa mple.com"}, {Domain: "example.com;"}, {Domain: "https://example.com"}},
+	},
+	"SameSite": {
+		good: []bridge.Options{{SameSite: http.SameSiteStrictMode}, {SameSite: http.SameSiteNoneMode}},
+		bad:  []bridge.Options{{SameSite: -1}, {SameSite: http.SameSiteNoneMode + 1}},
+	},
+	"Secure": {
+		good: []bridge.Options{{Secure: bridge.SecureAlways}, {Secure: bridge.SecureNever}},
+		bad: []bridge.Options{
+			{Secure: -1},
+			{Secure: bridge.SecureNever + 1},
+			{Secure: bridge.SecureNever, SameSite: http.SameSiteNoneMode},
+			{Secure: bridge.SecureNever, Partitioned: true},
+		},
+	},
+	"Partitioned": {good: []bridge.Options{{Partitioned: true}}},
+	"OnSessionEnd": {
+		good: []bridge.Options{{OnSessionEnd: bridge.KeepConns}},
+		bad:  []bridge.Options{{OnSessionEnd: -1}, {OnSessionEnd: bridge.KeepConns + 1}},
+	},
+	"Rebind": {
+		good: []bridge.Options{{Rebind: bridge.Follow}},
+		bad:  []bridge.Options{{Rebind: -1}, {Rebind: bridge.Follow + 1}},
+	},
+	"MaxValueBytes": {
+		good: []bridge.Options{{MaxValueBytes: 1}, {MaxValueBytes: bridge.Off}, {MaxValueBytes: math.MaxInt}},
+		bad:  []bridge.Options{{MaxValueBytes: -2}, {MaxValueBytes: math.MinInt}},
+	},
+	"OriginPatterns": {
+		good: []bridge.Options{{OriginPatterns: []string{"*.example.com", "https://a"}}},
+		bad:  []bridge.Options{{OriginPatterns: []string{""}}, {OriginPatterns: []string{"ok", "[a"}}},
+	},
+	"TrustedProxies": {
+		good: []bridge.Options{{TrustedProxies: []string{"10.0.0.1", "10.0.0.0/8", "::1", "2001:db8::/32"}}},
+		bad:  []bridge.Options{{TrustedProxies: []string{""}}, {TrustedProxies: []string{"10.0.0.1", "proxy.local"}}, {TrustedProxies: []string{"10.0.0.0/33"}}},
+	},
+}
+
+func durations(set func(*bridge.Options, time.Duration), least time.Duration, off bool) (c struct{ good, bad []bridge.Options }) {
+	with := func(d time.Duration) (o bridge.Options) { set(&o, d); return o }
+	c.good = []bridge.Options{with(0), with(least), with(century)}
+	c.bad = []bridge.Options{with(math.MinInt64), with(-2), with(century + 1), with(math.MaxInt64)}
+	if least > 1 {
+		c.bad = append(c.bad, with(least-1))
+	}
+	if off {
+		c.good = append(c.good, with(bridge.Off))
+	} else {
+		c.bad = append(c.bad, with(-1))
+	}
+	return c
+}
+
+func TestNewChecksEveryOption(t *testing.T) {
+	fields := reflect.TypeFor[bridge.Options]()
+	for i := range fields.NumField() {
+		field := fields.Field(i).Name
+		t.Run(field, func(t *testing.T) {
+			cases, ok := optionCases[field]
+			require.True(t, ok, "every field has its cases")
+			for _, o := range cases.good {
+				b, err := bridge.New(livestore.New(), &o)
+				require.NoError(t, err, "%+v", o)
+				require.NoError(t, b.Shutdown(t.Context()))
+			}
+			for _, o := range cases.bad {
+				_, err := bridge.New(livestore.New(), &o)
+				require.ErrorContains(t, err, "Options."+field, "%+v", o)
+			}
+		})
+	}
+}
+
+func TestNewNeedsAStore(t *testing.T) {
+	_, err := bridge.New(nil, nil)
+	require.ErrorContains(t, err, "store")
+}
+
+func TestNewCopiesItsOptions(t *testing.T) {
+	o := &bridge.Options{Keys: [][]byte{goodKey()}}
+	a := makeApp(t, livestore.New(), o)
+	h := a.Handler(a.mux)
+	visitor := pocket{}
+	visitor.get(t, h, "/inc")
+	o.Name, o.IdleTimeout = "other", time.Millisecond
+	clear(o.Keys[0])
+	o.Keys[0] = nil
+	require.Equal(t, "2", visitor.get(t, h, "/inc").Body.String())
+}
+
+func TestRandomKeyIsWarnedOf(t *testing.T) {
+	var log bytes.Buffer
+	b := newBridge(t, livestore.New(), &bridge.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	require.NoError(t, b.Ping(t.Context()))
+	require.Contains(t, log.String(), "level=WARN")
+	require.Contains(t, log.String(), "Keys")
+}
+
+func TestConnOptionsOutOfRangeFailEveryHandshake(t *testing.T) {
+	for field, bad := range map[string][]bridge.ConnOptions{
+		"OnMissing":       {{OnMissing: -1}, {OnMissing: bridge.RefuseMissing + 1}},
+		"MaxMessageBytes": {{MaxMessageBytes: -2}, {MaxMessageBytes: math.MinInt64}},
+		"WriteTimeout":    {{WriteTimeout: -2}, {WriteTimeout: math.MinInt64}},
+		"Compression":     {{Compression: -1}, {Compression: 100}},
+		"Subprotocols":    {{Subprotocols: []string{""}}, {Subprotocols: []string{"a b"}}, {Subprotocols: []string{"a,b"}}},
+	} {
+		for _, o := range bad {
+			var log bytes.Buffer
+			b := newBridge(t, livestore.New(), &bridge.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			h := b.WebSocket(func(context.Context, *bridge.Conn) error { return nil }, &o)
+			_, res, err := newBrowser(t, serve(t, h)).tryDial("/", nil)
+			require.Error(t, err, field)
+			require.Equal(t, http.StatusInternalServerError, res.StatusCode, field)
+			require.Contains(t, log.String(), "ConnOptions."+field)
+		}
+	}
+}

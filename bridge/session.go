@@ -24,11 +24,12 @@ type Session struct {
 	slot chan struct{} // 1-slot lock of all below; held during a commit
 	from origin        // who changes it
 
-	draft   *gateway.Draft
+	draft   gateway.Draft
 	running *gateway.Lock // the outer lock, while a function of WithSession runs
 	ending  Reason        // Destroy was called
 	ended   bool          // by this Session
 	sealed  bool
+	lost    bool // a change came after the seal, from a function of WithSession that still runs
 	gone    bool // ended by somebody else
 
 	// What is known of the token: over HTTP only.
@@ -46,12 +47,12 @@ type origin struct {
 }
 
 func (b *Bridge) newSession(rec store.Record, from origin) (*Session, error) {
-	draft, err := gateway.NewDraft(rec)
-	if err != nil {
+	s := &Session{b: b, slot: make(chan struct{}, 1), from: from}
+	if err := s.draft.Rebase(rec); err != nil {
 		b.opts.Logger.Error("stored session can't be read", b.logSession(rec.ID), slog.Any("error", err))
 		return nil, fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 	}
-	return &Session{b: b, slot: make(chan struct{}, 1), from: from, draft: draft}, nil
+	return s, nil
 }
 
 func (s *Session) lock()   { s.slot <- struct{}{} }
@@ -176,12 +177,12 @@ func (s *Session) Flashes() (messages []any) {
 // SetIdleTimeout changes the session's longest silence, SetLifetime its longest age; Off switches the limit off. A value that is neither
 // Off nor from 1 ms to 100 years fails the commit.
 func (s *Session) SetIdleTimeout(d time.Duration) {
-	s.change("SetIdleTimeout", func() { s.draft.SetIdle(checkedLimit(s.draft, "IdleTimeout", d)) })
+	s.change("SetIdleTimeout", func() { s.draft.SetIdle(checkedLimit(&s.draft, "IdleTimeout", d)) })
 }
 
 // SetLifetime changes the session's longest age: see SetIdleTimeout.
 func (s *Session) SetLifetime(d time.Duration) {
-	s.change("SetLifetime", func() { s.draft.SetLifetime(checkedLimit(s.draft, "Lifetime", d)) })
+	s.change("SetLifetime", func() { s.draft.SetLifetime(checkedLimit(&s.draft, "Lifetime", d)) })
 }
 
 func checkedLimit(draft *gateway.Draft, name string, d time.Duration) time.Duration {
@@ -205,6 +206,7 @@ func (s *Session) try(do func() error) error {
 	s.lock()
 	defer s.unlock()
 	if s.sealed {
+		s.lost = s.running != nil
 		return ErrSessionClosed
 	}
 	return do()

@@ -24,7 +24,7 @@ func (s *Session) commit(ctx context.Context) error {
 	}
 	if s.running == nil {
 		cookie := s.needsCookie()
-		return s.stored(cookie, s.b.gateway.Commit(ctx, s.draft, &s.from))
+		return s.stored(cookie, s.b.gateway.Commit(ctx, &s.draft, &s.from))
 	}
 	_, err := s.commitExact(ctx, s.running)
 	if errors.Is(err, store.ErrConflict) {
@@ -36,7 +36,7 @@ func (s *Session) commit(ctx context.Context) error {
 // commitExact stores what has changed if the session is still as s has it.
 func (s *Session) commitExact(ctx context.Context, k *gateway.Lock) (store.Record, error) {
 	cookie := s.needsCookie()
-	rec, err := s.b.gateway.CommitExact(ctx, k, s.draft, &s.from)
+	rec, err := s.b.gateway.CommitExact(ctx, k, &s.draft, &s.from)
 	return rec, s.stored(cookie, err)
 }
 
@@ -123,6 +123,9 @@ func (s *Session) transact(ctx context.Context, k *gateway.Lock, fn func(context
 			again = false
 			return
 		}
+		if returned && err == nil && s.lost && !s.ended { // its request is over, and fn was told so by the log only
+			err = ErrSessionClosed
+		}
 		if !returned || err != nil { // fn panicked or failed
 			s.restore(back)
 			return
@@ -153,7 +156,7 @@ func (s *Session) transact(ctx context.Context, k *gateway.Lock, fn func(context
 func (s *Session) begin(k *gateway.Lock) *gateway.Draft {
 	s.lock()
 	defer s.unlock()
-	s.running = k
+	s.running, s.lost = k, false
 	if !s.draft.Changed() {
 		return nil
 	}

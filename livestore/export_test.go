@@ -1,6 +1,10 @@
 package livestore
 
-import "time"
+import (
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
 
 // SweepVisited is Sweep, and returns how many records were removed and how many entries were looked at for it.
 func (s *Store) SweepVisited(now time.Time, n int) (removed, visited int) {
@@ -18,7 +22,7 @@ func (o *Order) Insert(key int64, id string) {
 	if o.entries == nil {
 		o.entries = map[string]*entry{}
 	}
-	o.entries[id] = &entry{id: id}
+	o.entries[id] = &entry{names: makeNames(&store.Record{ID: id}), hash: hashes{uint32(len(o.entries) % 4)}}
 	o.order.insert(key, o.entries[id])
 }
 
@@ -27,25 +31,34 @@ func (o *Order) Remove(key int64, id string) {
 	delete(o.entries, id)
 }
 
-// First returns the ID that comes first, "" of an empty order.
-func (o *Order) First() string {
-	it, ok := o.order.first()
-	if !ok {
-		return ""
-	}
-	return it.e.id
+// FirstKey returns the lowest key.
+func (o *Order) FirstKey() int64 { return o.order.firstKey() }
+
+// FirstKeys returns the n lowest keys, as far as they are at or below limit.
+func (o *Order) FirstKeys(limit int64, n int) []int64 { return o.order.firstKeys(nil, limit, n) }
+
+// PopFirst takes out an entry with the lowest key.
+func (o *Order) PopFirst() (id string) {
+	id = o.order.popFirst().names.id()
+	delete(o.entries, id)
+	return id
 }
 
 func (o *Order) Blocks() int { return len(o.order.blocks) }
 
-// Snapshot returns a function that reads the IDs in the snapshot, from the last back.
-func (o *Order) Snapshot(from int64) func() []string {
+// OrderItem is an entry in an order.
+type OrderItem struct {
+	Key int64
+	ID  string
+}
+
+// Snapshot returns a function that reads the snapshot, from the last back.
+func (o *Order) Snapshot(from int64) func() []OrderItem {
 	blocks := o.order.snapshot(from)
-	return func() (ids []string) {
-		c := cursor{blocks: blocks[:len(blocks):len(blocks)]}
-		for c.next() && c.at.key >= from {
-			ids = append(ids, c.at.e.id)
+	return func() (items []OrderItem) {
+		for c := (cursor{blocks: blocks}); c.next() && c.key >= from; {
+			items = append(items, OrderItem{c.key, c.entry.names.id()})
 		}
-		return ids
+		return items
 	}
 }

@@ -2,7 +2,6 @@ package livestore
 
 import (
 	"context"
-	"maps"
 
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -39,37 +38,31 @@ func (s *Store) Close() error {
 // Ping implements store.Pinger.
 func (s *Store) Ping(ctx context.Context) error { return s.ready(ctx) }
 
-// Optimize implements store.Optimizer: a shard that has lost most of its sessions gets a new map, since Go's never shrink.
+// Optimize implements store.Optimizer. Little is left to do for it: the store gives memory back by itself, but for what it
+// holds in reserve.
 func (s *Store) Optimize(ctx context.Context) error {
 	for i := range s.shards {
 		if err := s.ready(ctx); err != nil {
 			return err
 		}
-		s.shards[i].shrink()
-		s.users.parts[i].shrink()
-		s.clients.parts[i].shrink()
+		s.shards[i].tidy()
+		s.users.parts[i].tidy()
+		s.clients.parts[i].tidy()
 	}
 	return nil
 }
 
-func (sh *shard) shrink() {
+func (sh *shard) tidy() {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if mostlyEmpty(len(sh.sessions), sh.peak) {
-		sh.sessions = maps.Collect(maps.All(sh.sessions))
-		sh.peak = len(sh.sessions)
-	}
+	sh.sessions.clip()
 }
-
-// mostlyEmpty reports whether a map that once held peak values is worth being made anew. It keeps what is copied under a
-// lock to a part of what was there.
-func mostlyEmpty(n, peak int) bool { return peak > 64 && n < peak/4 }
 
 func (s *Store) forget() {
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
-		sh.sessions, sh.expiry, sh.activity = make(map[string]*entry), order{}, order{}
+		sh.sessions, sh.expiry, sh.activity = table{}, order{}, order{}
 		sh.mu.Unlock()
 	}
 	for _, x := range []*index{&s.users, &s.clients} {

@@ -1,6 +1,8 @@
 package livestore
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"iter"
 	"math"
@@ -23,11 +25,9 @@ func (s *Store) List(ctx context.Context) records {
 			return
 		}
 		for i := range s.shards {
-			for _, b := range s.shards[i].snapshot(math.MinInt64) {
-				for _, it := range b.items {
-					if !s.yield(ctx, it.e, anyRecord, yield) {
-						return
-					}
+			for c := (cursor{blocks: s.shards[i].snapshot(math.MinInt64)}); c.next(); {
+				if !s.yield(ctx, c.entry, anyRecord, yield) {
+					return
 				}
 			}
 		}
@@ -73,9 +73,9 @@ func (s *Store) newestFirst(ctx context.Context, from int64, is func(*store.Reco
 				backwards = append(backwards, c)
 			}
 		}
-		newest := newMerge(backwards, func(a, b *cursor) bool { return a.at.key > b.at.key })
-		for top := newest.top(); top != nil && top.at.key >= from; top = newest.top() {
-			if !s.yield(ctx, top.at.e, is, yield) {
+		newest := newMerge(backwards, func(a, b *cursor) bool { return a.key > b.key })
+		for top := newest.top(); top != nil && top.key >= from; top = newest.top() {
+			if !s.yield(ctx, top.entry, is, yield) {
 				return
 			}
 			if top.next() {
@@ -89,22 +89,39 @@ func (s *Store) newestFirst(ctx context.Context, from int64, is func(*store.Reco
 
 // cursor goes through a snapshot from its end.
 type cursor struct {
-	blocks []block
-	items  []item // what is left of the block that was last
-	at     item
+	blocks []*block // what is left, the last being the one it is in
+	slot   int      // in that block, one above the next to look at; 0: it has ended
+
+	key   int64
+	entry *entry
 }
 
 func (c *cursor) next() bool {
-	if len(c.items) == 0 {
+	for len(c.blocks) > 0 {
 		last := len(c.blocks) - 1
-		if last < 0 {
-			return false
+		b := c.blocks[last]
+		if c.slot == 0 {
+			c.slot = int(b.n)
 		}
-		c.items, c.blocks = c.blocks[last].items, c.blocks[:last]
+		for c.slot > 0 {
+			c.slot--
+			if e := b.entries[c.slot]; e != nil {
+				c.key, c.entry = b.keys[c.slot], e
+				if c.slot == 0 {
+					c.blocks = c.blocks[:last]
+				}
+				return true
+			}
+		}
+		c.blocks = c.blocks[:last]
 	}
-	last := len(c.items) - 1
-	c.at, c.items = c.items[last], c.items[:last]
-	return true
+	return false
+}
+
+// moment is an entry with a time that it had.
+type moment struct {
+	at    int64
+	entry *entry
 }
 
 // group yields the members of an index's group. They are few, or those of somebody with very many sessions: they are
@@ -115,14 +132,15 @@ func (s *Store) group(ctx context.Context, x *index, value string, is func(*stor
 			yield(store.Record{}, err)
 			return
 		}
-		members := x.snapshot(value)
-		seen := make([]item, len(members))
+		hash := s.hash(value)
+		members := x.part(hash).snapshot(hash, value)
+		seen := make([]moment, len(members))
 		for i, e := range members {
-			seen[i] = item{s.shard(e.id).seenOf(e), e}
+			seen[i] = moment{s.shard(e.hash[byID]).seenOf(e), e}
 		}
-		slices.SortFunc(seen, func(a, b item) int { return b.compare(a.key, a.e) })
-		for _, it := range seen {
-			if !s.yield(ctx, it.e, is, yield) {
+		slices.SortFunc(seen, func(a, b moment) int { return cmp.Compare(b.at, a.at) })
+		for _, m := range seen {
+			if !s.yield(ctx, m.entry, is, yield) {
 				return
 			}
 		}
@@ -136,20 +154,21 @@ func (s *Store) yield(ctx context.Context, e *entry, is func(*store.Record) bool
 		yield(store.Record{}, err)
 		return false
 	}
-	var rec store.Record
-	sh := s.shard(e.id)
+	sh := s.shard(e.hash[byID])
 	sh.mu.Lock()
-	dead := e.dead
-	data := e.copyTo(&rec)
-	sh.mu.Unlock()
-	if dead || !is(&rec) {
+	if e.dead {
+		sh.mu.Unlock()
 		return true
 	}
-	rec.Data = bytesOf(data)
-	return yield(rec, nil)
+	l := sh.look(e)
+	sh.mu.Unlock()
+	var rec store.Record
+	rec.Data = bytes.Clone(l.fill(&rec))
+	sh.looked.Add(1)
+	return !is(&rec) || yield(rec, nil)
 }
 
-func (sh *shard) snapshot(from int64) []block {
+func (sh *shard) snapshot(from int64) []*block {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	return sh.activity.snapshot(from)

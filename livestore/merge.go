@@ -23,17 +23,6 @@ func (m *merge[T]) top() *T {
 	return &m.items[0]
 }
 
-// second returns the sequence that comes after the top.
-func (m *merge[T]) second() *T {
-	switch {
-	case len(m.items) < 2:
-		return nil
-	case len(m.items) > 2 && m.before(&m.items[2], &m.items[1]):
-		return &m.items[2]
-	}
-	return &m.items[1]
-}
-
 func (m *merge[T]) fix() { m.down(0) }
 
 func (m *merge[T]) drop() {

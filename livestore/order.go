@@ -3,152 +3,212 @@ package livestore
 import (
 	"cmp"
 	"slices"
-	"sort"
 )
 
-// blockSize bounds what one insertion moves in memory: 2 KiB.
-const blockSize = 128
+// blockSize bounds what one insertion moves in memory, and lets a block fill the 1,280 bytes that are allocated for it.
+const blockSize = 63
 
-// order keeps entries sorted by a key, and by ID among equal keys. It is a sorted slice of sorted blocks: an insertion at
-// the end, which is the usual one, is an append; any other costs two binary searches and a move within a block.
+// order keeps entries sorted by a key, and by the hash of their ID among equal keys: a day's sessions may all have the same.
+// It is a sorted slice of sorted blocks: an insertion at the end, which is the usual one, is an append; any other costs two
+// binary searches and a move within a block. A removal leaves a gap, for the next insertion there.
 //
 // A snapshot copies the list of blocks and shares the blocks themselves; whoever changes a shared block clones it first.
 type order struct {
-	blocks []block
+	blocks []span
 	epoch  uint64 // number of snapshots taken
 }
 
+// span is a block with a place at or before its first.
+type span struct {
+	low place
+	*block
+}
+
+type place struct {
+	key  int64
+	hash uint32
+}
+
+func placeOf(key int64, e *entry) place { return place{key, e.hash[byID]} }
+
+func (p place) before(q place) bool { return p.key < q.key || p.key == q.key && p.hash < q.hash }
+
+// block has n slots in use, those of gaps included, whose places stay. It always holds an entry. It is shared with a snapshot,
+// and so read only, if epoch isn't the order's.
 type block struct {
-	low   int64 // key of the first item
-	epoch uint64
-	items []item // never empty; shared with a snapshot, and so read only, if epoch isn't the order's
+	epoch   uint64
+	n, live uint8
+	first   uint8 // slot of the first entry
+	keys    [blockSize]int64
+	hashes  [blockSize]uint32
+	entries [blockSize]*entry // nil: a gap
 }
 
-type item struct {
-	key int64
-	e   *entry
-}
-
-func (it item) compare(key int64, e *entry) int {
-	if it.key != key {
-		return cmp.Compare(it.key, key)
-	}
-	return cmp.Compare(it.e.id, e.id)
-}
-
-// first returns the item with the lowest key.
-func (o *order) first() (item, bool) {
+// firstKey returns the lowest key, never for an empty order.
+func (o *order) firstKey() int64 {
 	if len(o.blocks) == 0 {
-		return item{}, false
+		return never
 	}
-	return o.blocks[0].items[0], true
+	b := o.blocks[0].block
+	return b.keys[b.first]
+}
+
+// popFirst takes out the entry with the lowest key.
+func (o *order) popFirst() *entry {
+	b := o.own(0)
+	e := b.entries[b.first]
+	o.clear(0, int(b.first))
+	return e
+}
+
+// firstKeys appends to keys those at or below limit, in order and n at most.
+func (o *order) firstKeys(keys []int64, limit int64, n int) []int64 {
+	for _, s := range o.blocks {
+		for j := int(s.first); j < int(s.n); j++ {
+			switch {
+			case s.keys[j] > limit || n == 0:
+				return keys
+			case s.entries[j] != nil:
+				keys = append(keys, s.keys[j])
+				n--
+			}
+		}
+	}
+	return keys
 }
 
 func (o *order) insert(key int64, e *entry) {
-	if len(o.blocks) == 0 {
-		o.blocks = append(o.blocks, o.newBlock(item{key, e}))
-		return
-	}
-	i := o.blockOf(key, e)
-	j := o.blocks[i].position(key, e)
-	if len(o.blocks[i].items) == blockSize {
-		if i == len(o.blocks)-1 && j == blockSize {
-			o.blocks = append(o.blocks, o.newBlock(item{key, e}))
+	at := placeOf(key, e)
+	i := o.spanOf(at)
+	if i < 0 {
+		if len(o.blocks) > 0 && int(o.blocks[0].live) < blockSize {
+			i = 0
+		} else {
+			o.blocks = slices.Insert(o.blocks, 0, o.newSpan(at, e))
 			return
-		}
-		o.split(i)
-		if j > blockSize/2 {
-			i, j = i+1, j-blockSize/2
 		}
 	}
 	b := o.own(i)
-	b.items = slices.Insert(b.items, j, item{key, e})
-	b.low = b.items[0].key
+	if b.n == blockSize {
+		switch {
+		case b.live < blockSize*3/4:
+			b.compact()
+		case i == len(o.blocks)-1 && !at.before(b.place(blockSize-1)):
+			o.blocks = append(o.blocks, o.newSpan(at, e))
+			return
+		case b.live < blockSize:
+			b.compact()
+		default:
+			o.split(i)
+			if !at.before(o.blocks[i+1].low) {
+				i++
+			}
+			b = o.blocks[i].block
+		}
+	}
+	j := b.after(at)
+	b.put(j, at, e)
+	if j == 0 {
+		o.blocks[i].low = at
+	}
 }
 
 // remove takes out e, which must have been inserted with the key.
 func (o *order) remove(key int64, e *entry) {
-	i := o.blockOf(key, e)
-	b := o.own(i)
-	j := b.position(key, e)
-	if len(b.items) == 1 {
-		o.blocks = slices.Delete(o.blocks, i, i+1)
-		return
+	at := placeOf(key, e)
+	for i := o.spanOf(at); i >= 0; i-- {
+		b := o.blocks[i].block
+		for j := b.after(at) - 1; j >= 0 && b.place(j) == at; j-- {
+			if b.entries[j] == e {
+				o.own(i)
+				o.clear(i, j)
+				return
+			}
+		}
 	}
-	b.items = slices.Delete(b.items, j, j+1)
-	b.low = b.items[0].key
-	o.join(i)
-	o.join(i - 1)
 }
 
 // snapshot returns the blocks that hold keys at or above from, and may hold some below it. They never change.
-func (o *order) snapshot(from int64) []block {
+func (o *order) snapshot(from int64) []*block {
 	o.epoch++
-	i := sort.Search(len(o.blocks), func(i int) bool { return o.blocks[i].low >= from })
-	return slices.Clone(o.blocks[max(i-1, 0):])
+	i, _ := slices.BinarySearchFunc(o.blocks, from, func(s span, from int64) int { return cmp.Compare(s.low.key, from) })
+	i = max(i-1, 0)
+	blocks := make([]*block, 0, len(o.blocks)-i)
+	for _, s := range o.blocks[i:] {
+		blocks = append(blocks, s.block)
+	}
+	return blocks
 }
 
-// blockOf returns the block that holds the key or would: the last that doesn't begin after it.
-func (o *order) blockOf(key int64, e *entry) int {
+// spanOf returns the last block that doesn't begin after the place, -1 if all do.
+func (o *order) spanOf(at place) int {
 	low, high := 0, len(o.blocks)
-	if last := high - 1; o.blocks[last].low < key {
-		return last
+	if high > 0 && !at.before(o.blocks[high-1].low) {
+		return high - 1
 	}
 	for low < high {
-		mid := int(uint(low+high) >> 1)
-		b := &o.blocks[mid]
-		if b.low < key || b.low == key && b.items[0].compare(key, e) <= 0 {
-			low = mid + 1
-		} else {
+		mid := int(uint(low+high) >> 1) //nolint:gosec // both are lengths
+		if at.before(o.blocks[mid].low) {
 			high = mid
+		} else {
+			low = mid + 1
 		}
 	}
-	return max(low-1, 0)
-}
-
-func (b *block) position(key int64, e *entry) int {
-	low, high := 0, len(b.items)
-	if b.items[high-1].key < key {
-		return high
-	}
-	for low < high {
-		mid := int(uint(low+high) >> 1)
-		if b.items[mid].compare(key, e) < 0 {
-			low = mid + 1
-		} else {
-			high = mid
-		}
-	}
-	return low
+	return low - 1
 }
 
 // own returns a block that no snapshot shares.
 func (o *order) own(i int) *block {
-	b := &o.blocks[i]
-	if b.epoch != o.epoch {
-		b.items, b.epoch = slices.Clone(b.items), o.epoch
+	s := &o.blocks[i]
+	if s.epoch != o.epoch {
+		own := *s.block
+		own.epoch = o.epoch
+		s.block = &own
 	}
-	return b
+	return s.block
 }
 
-func (o *order) newBlock(items ...item) block {
-	return block{low: items[0].key, epoch: o.epoch, items: items}
+func (o *order) newSpan(at place, e *entry) span {
+	b := &block{epoch: o.epoch}
+	b.put(0, at, e)
+	return span{at, b}
 }
 
+// clear makes a gap of a slot in a block that is owned, and a block that has few entries left one with its neighbour.
+func (o *order) clear(i, j int) {
+	b := o.blocks[i].block
+	b.entries[j] = nil
+	if b.live--; b.live == 0 {
+		o.blocks = slices.Delete(o.blocks, i, i+1)
+		return
+	}
+	for b.entries[b.first] == nil {
+		b.first++
+	}
+	if b.live%8 == 0 && b.live < blockSize*3/4 {
+		o.join(i)
+		o.join(i - 1)
+	}
+}
+
+// split moves the second half of a full block to one of its own.
 func (o *order) split(i int) {
 	const half = blockSize / 2
-	b := o.own(i)
-	right := o.newBlock(slices.Clone(b.items[half:])...)
-	clear(b.items[half:])
-	b.items = b.items[:half]
-	o.blocks = slices.Insert(o.blocks, i+1, right)
+	left, right := o.blocks[i].block, &block{epoch: o.epoch}
+	right.take(left, half)
+	clear(left.entries[half:])
+	left.n, left.live = half, half
+	o.blocks = slices.Insert(o.blocks, i+1, span{right.place(0), right})
 }
 
 // join merges block i with the next one if both together leave enough room that they won't be split again at once.
 func (o *order) join(i int) {
-	if i < 0 || i+1 >= len(o.blocks) || len(o.blocks[i].items)+len(o.blocks[i+1].items) > blockSize*3/4 {
+	if i < 0 || i+1 >= len(o.blocks) || int(o.blocks[i].live)+int(o.blocks[i+1].live) > blockSize*3/4 {
 		return
 	}
-	o.blocks[i] = o.newBlock(slices.Concat(o.blocks[i].items, o.blocks[i+1].items)...)
+	both := &block{epoch: o.epoch}
+	both.take(o.blocks[i].block, 0)
+	both.take(o.blocks[i+1].block, 0)
+	o.blocks[i].block = both
 	o.blocks = slices.Delete(o.blocks, i+1, i+2)
 }

@@ -13,13 +13,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-type modelItem struct {
-	key int64
-	id  string
-}
-
-func compareModel(a, b modelItem) int {
-	return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.id, b.id))
+func compareItems(a, b livestore.OrderItem) int {
+	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID))
 }
 
 // TestOrderMatchesModel compares an order with a sorted slice, through phases of growth and shrinking, with few keys, many
@@ -28,43 +23,62 @@ func TestOrderMatchesModel(t *testing.T) {
 	for _, keys := range []int64{1, 5, 1 << 40} {
 		t.Run(fmt.Sprintf("keys=%d", keys), func(t *testing.T) {
 			var o livestore.Order
-			var model []modelItem
+			var model []livestore.OrderItem
 			random := rand.New(rand.NewPCG(1, uint64(keys)))
+			drop := func(it livestore.OrderItem) {
+				at, found := slices.BinarySearchFunc(model, it, compareItems)
+				require.True(t, found)
+				model = slices.Delete(model, at, at+1)
+			}
 			for step := range 20_000 {
 				grow := step/2500%2 == 0
-				if len(model) == 0 || random.IntN(100) < 20 || grow {
-					it := modelItem{random.Int64N(keys), fmt.Sprint(random.Uint64())}
+				switch {
+				case len(model) == 0 || random.IntN(100) < 20 || grow:
+					it := livestore.OrderItem{Key: random.Int64N(keys), ID: fmt.Sprint(random.Uint64())}
 					if step%3 == 0 {
-						it.key = int64(step)
+						it.Key = int64(step)
 					}
-					at, _ := slices.BinarySearchFunc(model, it, compareModel)
+					at, _ := slices.BinarySearchFunc(model, it, compareItems)
 					model = slices.Insert(model, at, it)
-					o.Insert(it.key, it.id)
-				} else {
-					at := random.IntN(len(model))
-					o.Remove(model[at].key, model[at].id)
-					model = slices.Delete(model, at, at+1)
+					o.Insert(it.Key, it.ID)
+				case step%5 == 0:
+					first := o.FirstKey()
+					drop(livestore.OrderItem{Key: first, ID: o.PopFirst()})
+				default:
+					it := model[random.IntN(len(model))]
+					o.Remove(it.Key, it.ID)
+					drop(it)
 				}
 				if len(model) > 0 {
-					require.Equal(t, model[0].id, o.First())
+					require.Equal(t, model[0].Key, o.FirstKey())
 				}
 				if step%500 == 0 {
-					requireModel(t, model, o.Snapshot(math.MinInt64)())
+					requireModel(t, model, &o)
 				}
 			}
 			for _, it := range model {
-				o.Remove(it.key, it.id)
+				o.Remove(it.Key, it.ID)
 			}
 			require.Zero(t, o.Blocks(), "nothing remains of an empty order")
+			require.Equal(t, int64(math.MaxInt64), o.FirstKey())
 		})
 	}
 }
 
-func requireModel(t *testing.T, model []modelItem, newestFirst []string) {
+func requireModel(t *testing.T, model []livestore.OrderItem, o *livestore.Order) {
 	t.Helper()
-	require.Len(t, newestFirst, len(model))
-	for i, it := range model {
-		require.Equal(t, it.id, newestFirst[len(model)-1-i])
+	items := o.Snapshot(math.MinInt64)()
+	slices.Reverse(items)
+	require.True(t, slices.IsSortedFunc(items, func(a, b livestore.OrderItem) int { return cmp.Compare(a.Key, b.Key) }))
+	slices.SortFunc(items, compareItems) // the order among equal keys is its own affair
+	require.True(t, slices.Equal(model, items))
+
+	n := min(len(model), 100)
+	limit := model[n-1].Key
+	keys := o.FirstKeys(limit, n)
+	require.Len(t, keys, n)
+	for i, key := range keys {
+		require.Equal(t, model[i].Key, key)
 	}
 }
 
@@ -77,7 +91,7 @@ func TestSnapshotNeverChanges(t *testing.T) {
 	snapshot := o.Snapshot(500)
 	want := snapshot()
 	require.Len(t, want, 500)
-	require.Equal(t, "999", want[0])
+	require.Equal(t, livestore.OrderItem{Key: 999, ID: "999"}, want[0])
 	for i := range int64(1000) {
 		o.Remove(i, fmt.Sprint(i))
 		o.Insert(1000-i, fmt.Sprint(i))

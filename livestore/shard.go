@@ -1,18 +1,19 @@
 package livestore
 
 import (
-	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // shard holds the sessions whose IDs hash to it. Its methods want mu to be held, init aside. Order of locks: a shard's, then
-// an index's.
+// one of the index by user, then one of the index by client.
 type shard struct {
 	mu       sync.Mutex
-	sessions map[string]*entry
-	peak     int   // most sessions since the map was made, see Optimize
+	looks    uint64        // how many readers took a payload; see quiet
+	looked   atomic.Uint64 // how many of them are done with it
+	sessions table
 	expiry   order // by entry.due
 	activity order // by entry.seen; every entry is in it
 
@@ -20,50 +21,91 @@ type shard struct {
 }
 
 func (sh *shard) init(users, clients *index) {
-	sh.sessions = make(map[string]*entry)
 	sh.users, sh.clients = users, clients
 }
 
-func (sh *shard) create(rec *store.Record, data string) uint64 {
+// look takes what a record is made of. The caller adds one to looked when it has copied it, outside the lock.
+func (sh *shard) look(e *entry) look {
+	sh.looks++
+	return e.look()
+}
+
+// quiet reports whether nobody is still copying a payload of this shard. Then what is being removed belongs to the remover
+// alone, for nobody can find it any more, and may be given away without a copy.
+func (sh *shard) quiet() bool { return sh.looked.Load() == sh.looks }
+
+// hashes are those of a record's names.
+type hashes [tables]uint32
+
+func (sh *shard) create(rec *store.Record, h hashes, p payload) uint64 {
 	e := &entry{
-		id:       strings.Clone(rec.ID),
-		revision: 1,
+		names:    makeNames(rec),
+		payload:  p,
 		seen:     rec.Seen.UnixMicro(),
 		expires:  noTime,
 		due:      never,
+		revision: 1,
+		hash:     h,
 	}
-	e.copyFrom(rec, data)
-	sh.sessions[e.id] = e
-	sh.peak = max(sh.peak, len(sh.sessions))
+	sh.sessions.insert(e)
 	sh.activity.insert(e.seen, e)
 	sh.moveExpires(e, rec.Expires.UnixMicro())
-	sh.users.move(&e.userID, rec.UserID, e)
-	sh.clients.move(&e.clientID, rec.ClientID, e)
+	sh.users.part(h[byUser]).add(e)
+	sh.clients.part(h[byClient]).add(e)
 	return e.revision
 }
 
-func (sh *shard) update(e *entry, rec *store.Record, data string) uint64 {
+func (sh *shard) update(e *entry, rec *store.Record, p payload) uint64 {
 	if e.seen > rec.Seen.UnixMicro() {
 		stored := store.Record{Seen: timeOf(e.seen)}
 		store.KeepSeen(&stored, rec)
 	}
-	e.copyFrom(rec, data)
+	e.payload = p
 	e.revision++
 	sh.moveSeen(e, rec.Seen.UnixMicro())
 	sh.moveExpires(e, rec.Expires.UnixMicro())
-	sh.users.move(&e.userID, rec.UserID, e)
-	sh.clients.move(&e.clientID, rec.ClientID, e)
 	return e.revision
 }
 
-// remove takes e out of everything. Its strings stay as they are, for whoever removes it wants to know what it was.
+// rename gives e the names of rec, which has the same ID, and moves it in the indexes. Where it doesn't move it stays: a
+// listing by a user that doesn't change must not miss it.
+func (sh *shard) rename(e *entry, rec *store.Record, h hashes) {
+	moveUser, moveClient := e.names.userID() != rec.UserID, e.names.clientID() != rec.ClientID
+	users, clients := sh.users.part(e.hash[byUser]), sh.clients.part(e.hash[byClient])
+	releaseUser, releaseClient := func() {}, func() {}
+	if moveUser {
+		users.remove(e)
+	} else {
+		releaseUser = users.hold(e)
+	}
+	if moveClient {
+		clients.remove(e)
+	} else {
+		releaseClient = clients.hold(e)
+	}
+	e.names = makeNames(rec)
+	if moveUser {
+		e.hash[byUser] = h[byUser]
+	}
+	if moveClient {
+		e.hash[byClient] = h[byClient]
+	}
+	releaseClient()
+	releaseUser()
+	if moveUser {
+		sh.users.part(h[byUser]).add(e)
+	}
+	if moveClient {
+		sh.clients.part(h[byClient]).add(e)
+	}
+}
+
+// remove takes e out of the shard, and leaves the indexes to the caller.
 func (sh *shard) remove(e *entry) {
 	e.dead = true
-	delete(sh.sessions, e.id)
+	sh.sessions.unlink(sh.sessions.link(e))
 	sh.activity.remove(e.seen, e)
-	sh.stand(e, never)
-	sh.users.remove(e.userID, e)
-	sh.clients.remove(e.clientID, e)
+	sh.stopExpiring(e)
 }
 
 func (sh *shard) moveSeen(e *entry, seen int64) {
@@ -80,17 +122,22 @@ func (sh *shard) moveSeen(e *entry, seen int64) {
 func (sh *shard) moveExpires(e *entry, expires int64) {
 	e.expires = expires
 	if at := e.expiry(); at < e.due {
+		sh.stopExpiring(e)
 		sh.stand(e, at)
 	}
 }
 
-// stand puts e at a place in the order by expiry; never takes it out.
+// stand puts e at a place in the order by expiry, in which it isn't; never leaves it out.
 func (sh *shard) stand(e *entry, at int64) {
+	if e.due = at; at != never {
+		sh.expiry.insert(at, e)
+	}
+}
+
+// stopExpiring takes e out of the order by expiry.
+func (sh *shard) stopExpiring(e *entry) {
 	if e.due != never {
 		sh.expiry.remove(e.due, e)
 	}
-	e.due = at
-	if at != never {
-		sh.expiry.insert(at, e)
-	}
+	e.due = never
 }

@@ -1,6 +1,7 @@
 package livestore
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"hash/maphash"
@@ -52,8 +53,8 @@ func New() *Store {
 
 func newNamespace() *Store {
 	s := &Store{seed: maphash.MakeSeed()}
-	s.users.init(s.seed, func(e *entry) *int32 { return &e.userPos })
-	s.clients.init(s.seed, func(e *entry) *int32 { return &e.clientPos })
+	s.users.init(byUser)
+	s.clients.init(byClient)
 	for i := range s.shards {
 		s.shards[i].init(&s.users, &s.clients)
 	}
@@ -65,16 +66,18 @@ func (s *Store) Get(ctx context.Context, id string) (rec store.Record, err error
 	if err := s.ready(ctx); err != nil {
 		return rec, err
 	}
-	sh := s.shard(id)
+	hash := s.hash(id)
+	sh := s.shard(hash)
 	sh.mu.Lock()
-	e := sh.sessions[id]
+	e := sh.sessions.find(hash, id)
 	if e == nil {
 		sh.mu.Unlock()
 		return rec, store.ErrNotFound
 	}
-	data := e.copyTo(&rec)
+	l := sh.look(e)
 	sh.mu.Unlock()
-	rec.Data = bytesOf(data)
+	rec.Data = bytes.Clone(l.fill(&rec))
+	sh.looked.Add(1)
 	return rec, nil
 }
 
@@ -83,22 +86,26 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	if err := s.ready(ctx); err != nil {
 		return 0, err
 	}
-	data := string(rec.Data)
-	sh := s.shard(rec.ID)
+	p := makePayload(&rec)
+	hash := s.hash(rec.ID)
+	sh := s.shard(hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	e := sh.sessions[rec.ID]
+	e := sh.sessions.find(hash, rec.ID)
 	switch {
 	case e == nil && rec.Revision != 0:
 		return 0, store.ErrNotFound
 	case e == nil && s.root.closed.Load(): // since ready: nothing may be put where Close has tidied up
 		return 0, store.ErrClosed
 	case e == nil:
-		return sh.create(&rec, data), nil
+		return sh.create(&rec, s.hashes(hash, &rec), p), nil
 	case e.revision != rec.Revision:
 		return 0, store.ErrConflict
 	}
-	return sh.update(e, &rec, data), nil
+	if !e.names.are(&rec) {
+		sh.rename(e, &rec, s.hashes(hash, &rec))
+	}
+	return sh.update(e, &rec, p), nil
 }
 
 // Destroy implements store.Store.
@@ -106,14 +113,18 @@ func (s *Store) Destroy(ctx context.Context, id string) (bool, error) {
 	if err := s.ready(ctx); err != nil {
 		return false, err
 	}
-	sh := s.shard(id)
+	hash := s.hash(id)
+	sh := s.shard(hash)
 	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	e := sh.sessions[id]
+	e := sh.sessions.find(hash, id)
 	if e == nil {
+		sh.mu.Unlock()
 		return false, nil
 	}
 	sh.remove(e)
+	sh.mu.Unlock()
+	s.users.part(e.hash[byUser]).remove(e)
+	s.clients.part(e.hash[byClient]).remove(e)
 	return true, nil
 }
 
@@ -122,10 +133,11 @@ func (s *Store) Touch(ctx context.Context, id string, seen, expires time.Time) e
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	sh := s.shard(id)
+	hash := s.hash(id)
+	sh := s.shard(hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	e := sh.sessions[id]
+	e := sh.sessions.find(hash, id)
 	if e == nil {
 		return store.ErrNotFound
 	}
@@ -147,6 +159,15 @@ func (s *Store) ready(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) shard(id string) *shard {
-	return &s.shards[maphash.String(s.seed, id)%shardCount]
+func (s *Store) hash(name string) uint32 {
+	return uint32(maphash.String(s.seed, name)) //nolint:gosec // half of it does
 }
+
+func (s *Store) hashes(id uint32, rec *store.Record) hashes {
+	return hashes{id, s.hash(rec.UserID), s.hash(rec.ClientID)}
+}
+
+func (s *Store) shard(hash uint32) *shard { return &s.shards[shardOf(hash)] }
+
+// shardOf goes by the highest bits of a hash; a table goes by the lowest.
+func shardOf(hash uint32) uint32 { return hash / (1 << 32 / shardCount) }

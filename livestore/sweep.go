@@ -1,13 +1,16 @@
 package livestore
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// sweepBatch is how many entries are taken out under one hold of a shard's lock: well under 0.1 ms of work.
+// sweepBatch is how many entries are taken out under one hold of a lock: well under 0.1 ms of work.
 const sweepBatch = 32
 
 // Sweep implements store.Sweeper. Once it has removed the first record it finishes, even if ctx ends: what it removed must
@@ -20,78 +23,123 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, n int) ([]store.Record
 	return recs, nil
 }
 
-// head is a shard with the time at which its order by expiry begins.
-type head struct {
-	sh  *shard
-	due int64
+// taken is an entry that was removed.
+type taken struct {
+	at    int64 // when it expired
+	entry *entry
+	owned bool // nobody else can still be reading its payload
 }
 
-// sweep merges the shards by expiry. It also returns how many entries it looked at.
+// sweep removes entries in rounds: it finds the time up to which about as much is due as is wanted, and takes that out of
+// each shard. What a round takes expired before what the next one takes. It also returns how many entries it looked at.
 func (s *Store) sweep(now int64, n int) (recs []store.Record, visited int) {
-	due := newMerge(s.heads(now), func(a, b *head) bool { return a.due < b.due })
-	batch := make([]*entry, 0, sweepBatch)
-	for top := due.top(); top != nil && len(recs) < n; top = due.top() {
-		limit := now
-		if second := due.second(); second != nil {
-			limit = min(limit, second.due)
+	var gone []taken
+	for len(gone) < n {
+		limit, due := s.dueUntil(now, n-len(gone))
+		if !due {
+			break
 		}
-		var looked int
-		batch, looked, top.due = top.sh.takeExpired(limit, n-len(recs), batch[:0])
-		visited += looked
-		for _, e := range batch {
-			recs = append(recs, e.record())
+		begin := len(gone)
+		for i := range s.shards {
+			var looked int
+			gone, looked = s.shards[i].takeExpired(limit, n, gone)
+			visited += looked
 		}
-		if top.due <= now {
-			due.fix()
-		} else {
-			due.drop()
-		}
+		slices.SortFunc(gone[begin:], func(a, b taken) int { return cmp.Compare(a.at, b.at) })
+	}
+	if len(gone) == 0 {
+		return nil, visited
+	}
+	entries := make([]*entry, len(gone))
+	for i := range gone {
+		entries[i] = gone[i].entry
+	}
+	s.users.removeAll(entries)
+	s.clients.removeAll(entries)
+	recs = make([]store.Record, len(gone))
+	for i := range gone {
+		gone[i].fill(&recs[i])
 	}
 	return recs, visited
 }
 
-// heads returns the shards in which something may be due.
-func (s *Store) heads(now int64) []head {
-	var heads []head
-	for i := range s.shards {
-		sh := &s.shards[i]
-		sh.mu.Lock()
-		it, ok := sh.expiry.first()
-		sh.mu.Unlock()
-		if ok && it.key <= now {
-			heads = append(heads, head{sh, it.key})
-		}
+// fill makes the record, and hands over the data if that may be.
+func (t *taken) fill(rec *store.Record) {
+	l := t.entry.look()
+	data := l.fill(rec)
+	if !t.owned {
+		data = bytes.Clone(data)
 	}
-	return heads
+	rec.Data = slices.Clip(data)
 }
 
-// takeExpired removes up to n entries that expired at or before limit and appends them to batch. It stops after sweepBatch
-// steps, and returns the number of steps and the time at which the order begins now. An entry that turns out to expire
-// later than it stands moves to where it belongs.
-func (sh *shard) takeExpired(limit int64, n int, batch []*entry) (taken []*entry, visited int, due int64) {
+// dueUntil returns a time, at most now, before which fewer than n entries stand in the orders by expiry; false if none do
+// up to now.
+func (s *Store) dueUntil(now int64, n int) (limit int64, due bool) {
+	each := 2 * sweepBatch // of a shard; its part of n is smaller, unless hashes are very uneven
+	if n < each*shardCount/2 {
+		each = n/(shardCount/2) + 8
+	}
+	keys := make([]int64, 0, each*shardCount/2)
+	limit = now
+	for i := range s.shards {
+		before := len(keys)
+		keys = s.shards[i].firstDue(keys, now, each)
+		if found := len(keys) - before; found == each {
+			limit = min(limit, keys[len(keys)-1]) // what follows is unknown
+		}
+	}
+	if len(keys) > n {
+		slices.Sort(keys)
+		limit = min(limit, keys[n-1])
+	}
+	return limit, len(keys) > 0
+}
+
+func (sh *shard) firstDue(keys []int64, now int64, n int) []int64 {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for {
-		it, ok := sh.expiry.first()
-		if !ok {
-			return batch, visited, never
-		}
-		if it.key > limit || len(batch) == n || visited == sweepBatch {
-			return batch, visited, it.key
-		}
-		visited++
-		if expiry := it.e.expiry(); expiry > it.key {
-			sh.stand(it.e, expiry)
-			continue
-		}
-		sh.remove(it.e)
-		batch = append(batch, it.e)
-	}
+	return sh.expiry.firstKeys(keys, now, n)
 }
 
-// record copies an entry that changes no more.
-func (e *entry) record() (rec store.Record) {
-	data := e.copyTo(&rec)
-	rec.Data = bytesOf(data)
-	return rec
+// takeExpired removes entries that expired at or before limit and appends them to gone, until that has n. It lets go of the
+// lock after every sweepBatch steps, and returns the number of steps.
+func (sh *shard) takeExpired(limit int64, n int, gone []taken) (_ []taken, visited int) {
+	for more := true; more && len(gone) < n; {
+		var looked int
+		gone, looked, more = sh.takeBatch(limit, n, gone)
+		visited += looked
+	}
+	return gone, visited
+}
+
+// takeBatch goes over the entries several times, and does one thing each time: what is done to one doesn't depend on the
+// others, so the processor fetches the memory of several at once. An entry that turns out to expire later than it stands
+// moves to where it belongs.
+func (sh *shard) takeBatch(limit int64, n int, gone []taken) (_ []taken, visited int, more bool) {
+	var buf [sweepBatch]*entry
+	standing := buf[:0]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for len(standing) < min(sweepBatch, n-len(gone)) && sh.expiry.firstKey() <= limit {
+		standing = append(standing, sh.expiry.popFirst())
+	}
+	begin := len(gone)
+	owned := sh.quiet()
+	for _, e := range standing {
+		if expiry := e.expiry(); expiry > e.due {
+			sh.stand(e, expiry)
+			continue
+		}
+		e.dead, e.due = true, never
+		gone = append(gone, taken{e.expires, e, owned})
+	}
+	for i := range gone[begin:] {
+		sh.sessions.unlink(sh.sessions.link(gone[begin+i].entry))
+	}
+	for i := range gone[begin:] {
+		e := gone[begin+i].entry
+		sh.activity.remove(e.seen, e)
+	}
+	return gone, len(standing), sh.expiry.firstKey() <= limit
 }

@@ -1,0 +1,80 @@
+package livestore
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// payload is what a Set replaces as a whole and no index looks at: the data, and before it the token hashes, the times and
+// the counters, in as few bytes as they need. Nothing changes its bytes while somebody may read them.
+type payload []byte
+
+// rotated is the flag of a payload that has the hash of a previous token, and when it was replaced.
+const rotated = 1
+
+// largestHeader is the size of the flags, three hashes' worth of bytes and eight varints, rounded up.
+const largestHeader = 192
+
+func makePayload(rec *store.Record) payload {
+	var buf [largestHeader]byte
+	head := append(buf[:0], 0)
+	head = append(head, rec.TokenHash[:]...)
+	head = append(head, rec.WriteID[:]...)
+	head = binary.AppendUvarint(head, rec.TokenGeneration)
+	head = binary.AppendUvarint(head, rec.LoginGeneration)
+	head = binary.AppendUvarint(head, rec.Writes)
+	head = appendInt64(head, rec.Created.UnixMicro())
+	head = appendInt64(head, int64(rec.Idle))
+	head = appendInt64(head, int64(rec.Lifetime))
+	if !rec.PrevTokenHash.IsZero() || !rec.RotatedAt.IsZero() {
+		head[0] = rotated
+		head = append(head, rec.PrevTokenHash[:]...)
+		head = appendInt64(head, rec.RotatedAt.UnixMicro())
+	}
+	p := make(payload, len(head)+len(rec.Data))
+	copy(p[copy(p, head):], rec.Data)
+	return p
+}
+
+// fill sets what the payload holds of rec, but the data, which it returns.
+func (p payload) fill(rec *store.Record) (data []byte) {
+	flags, rest := p[0], p[1:]
+	rest = rest[copy(rec.TokenHash[:], rest):]
+	rest = rest[copy(rec.WriteID[:], rest):]
+	rec.TokenGeneration, rest = uvarint(rest)
+	rec.LoginGeneration, rest = uvarint(rest)
+	rec.Writes, rest = uvarint(rest)
+	created, rest := int64Of(rest)
+	idle, rest := int64Of(rest)
+	lifetime, rest := int64Of(rest)
+	rec.Created, rec.Idle, rec.Lifetime = timeOf(created), time.Duration(idle), time.Duration(lifetime)
+	if flags&rotated != 0 {
+		var at int64
+		rest = rest[copy(rec.PrevTokenHash[:], rest):]
+		at, rest = int64Of(rest)
+		rec.RotatedAt = timeOf(at)
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	return rest
+}
+
+func uvarint(from []byte) (uint64, []byte) {
+	if from[0] < 0x80 {
+		return uint64(from[0]), from[1:]
+	}
+	v, n := binary.Uvarint(from)
+	return v, from[n:]
+}
+
+// appendInt64 appends a number that is usually large.
+func appendInt64(to []byte, v int64) []byte {
+	return binary.LittleEndian.AppendUint64(to, uint64(v)) //nolint:gosec // the bits, whatever the sign
+}
+
+func int64Of(from []byte) (int64, []byte) {
+	return int64(binary.LittleEndian.Uint64(from)), from[8:] //nolint:gosec // the bits, whatever the sign
+}

@@ -34,6 +34,16 @@ func (br *browser) at(a *app) *browser {
 	return &browser{br.t, a.server.URL, &http.Client{Jar: br.client.Jar, Transport: a.server.Client().Transport}}
 }
 
+// another returns a browser with a copy of the cookies.
+func (br *browser) another() *browser {
+	jar, err := cookiejar.New(nil)
+	require.NoError(br.t, err)
+	at, err := url.Parse(br.url)
+	require.NoError(br.t, err)
+	jar.SetCookies(at, br.client.Jar.Cookies(at))
+	return &browser{br.t, br.url, &http.Client{Jar: jar, Transport: br.client.Transport}}
+}
+
 // get returns a page, which must come with 200.
 func (br *browser) get(path string) string {
 	body, err := br.try(path)

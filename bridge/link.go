@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -68,14 +69,15 @@ func (b *Bridge) attachLink(ctx context.Context, s *Session, shut func(code int,
 	rec := s.record()
 	l := &Link{b: b, id: uuid.NewString(), clientID: rec.ClientID, opened: time.Now(), shut: shut}
 	l.ctx, l.cancel = context.WithCancelCause(linkContext{context.WithoutCancel(ctx), l})
-	if rec.Revision != 0 && !s.over() {
+	attached := rec.Revision != 0 && !s.over()
+	if attached {
 		l.sessionID = rec.ID
 		if b.opts.Rebind == Reconnect {
 			l.proved = s.proved
 		}
 	}
-	b.links.add(l)
-	if l.sessionID != "" {
+	b.links.add(l) // from here on others may cut it
+	if attached {
 		now, err := b.gateway.Load(ctx, rec.ID)
 		switch {
 		case errors.Is(err, ErrSessionMissing):
@@ -155,11 +157,14 @@ func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Sessio
 	}
 	from := origin{via: ViaSocket, link: l}
 	ran, err = b.withSessionID(ctx, id, proved, from, fn)
-	if !ran && errors.Is(err, ErrSessionMissing) {
+	if !ran && errors.Is(err, ErrSessionMissing) && !errors.Is(err, errCutOff) {
 		b.forget(id, &from)
 	}
 	return ran, err
 }
+
+// errCutOff: the session is there, but not for this link any more.
+var errCutOff = fmt.Errorf("%w: a login has replaced the token", ErrSessionMissing)
 
 // withSessionID runs fn on the session with the ID. It returns false when fn has not been run.
 func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, from origin, fn func(context.Context, *Session) error) (ran bool, err error) {
@@ -176,7 +181,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 	if proved != 0 && rec.LoginGeneration > proved {
 		b.links.cut(from.link) // by a login on another node; one on this node has done it
 		from.link.endLater(CodeReconnect, "session changed: reconnect", closeGrace)
-		return false, ErrSessionMissing
+		return false, errCutOff
 	}
 	if from.via == ViaSocket {
 		if err := b.gateway.Touch(ctx, k, &rec); err != nil {

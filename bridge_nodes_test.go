@@ -1,0 +1,57 @@
+package sessionbridge_test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+)
+
+// TestG6_LoginOnAnotherNode: a socket from before the login is cut off at its next use, and told to reconnect; one from after it
+// is not touched, and nobody hears that the session has ended.
+func TestG6_LoginOnAnotherNode(t *testing.T) {
+	st := livestore.New()
+	keys := [][]byte{newKey()}
+	here, there := start(t, st, &bridge.Options{Keys: keys}), start(t, st, &bridge.Options{Keys: keys})
+	events := record(t, here)
+	ada := newBrowser(t, here)
+	require.Equal(t, "1", ada.get("/increment"))
+	older := ada.dial()
+	require.Equal(t, "2", older.ask("increment"))
+	ada.at(there).get("/login?user=ada")
+	newer := ada.dial()
+	require.Equal(t, "ada", newer.ask("user"))
+
+	require.Equal(t, "no session", older.ask("increment"))
+	require.Equal(t, bridge.CodeReconnect, older.closed())
+	require.Equal(t, "3", newer.ask("increment"), "the older one has changed nothing")
+	events.wait(6)
+	for _, e := range events.wait(6) {
+		require.IsNotType(t, bridge.SessionDestroy{}, e)
+	}
+}
+
+// TestG5_HandshakeAgainstLogout: whichever of the two comes first, no socket stays open on a session that is over.
+func TestG5_HandshakeAgainstLogout(t *testing.T) {
+	a := start(t, livestore.New(), nil)
+	for range 30 {
+		ada := newBrowser(t, a)
+		ada.get("/id?new")
+		thief := ada.another()
+		var both sync.WaitGroup
+		both.Go(func() { ada.get("/logout") })
+		ws, _, err := websocket.Dial(t.Context(), thief.url+"/socket", &websocket.DialOptions{HTTPClient: thief.client})
+		require.NoError(t, err, "a handshake without a session is one all the same")
+		s := &socket{t, ws}
+		both.Wait()
+		if err := s.trySay("increment"); err == nil {
+			reply, err := s.tryHear()
+			require.True(t, err != nil || reply == "no session", "%q", reply)
+		}
+		_ = ws.CloseNow()
+	}
+}

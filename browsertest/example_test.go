@@ -25,6 +25,7 @@ func rows(id string, want string) string {
 
 // TestExample is one visit: two tabs of one browser, a login, a logout, a restart of the server, another logout.
 func TestExample(t *testing.T) {
+	neverCached(t)
 	folder := pictures(t)
 	browser := startBrowser(t)
 	binary, keys := buildExample(t), filepath.Join(t.TempDir(), "keys")

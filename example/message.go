@@ -63,7 +63,8 @@ func explain(err error) error {
 	case errors.As(err, &wrongType) && wrongType.Field == "":
 		return badRequestf("a JSON object is wanted, not %s", withArticle(wrongType.Value))
 	case errors.As(err, &wrongType):
-		return badRequestf("%q can't be %s", wrongType.Field, withArticle(wrongType.Value))
+		field := wrongType.Field[strings.LastIndexByte(wrongType.Field, '.')+1:] // without the struct that it is embedded from
+		return badRequestf("%q can't be %s", field, withArticle(wrongType.Value))
 	}
 	return badRequestf("this is not the JSON that is wanted: %s", strings.TrimPrefix(err.Error(), "json: "))
 }

@@ -10,12 +10,11 @@ import (
 
 // push is a message that nobody has asked for.
 type push struct {
-	Event     string      `json:"event"`             // set, open or close
-	Via       bridge.Via  `json:"via,omitempty"`     // set: the way that the change came
-	Keys      []string    `json:"keys,omitempty"`    // set: what has changed
-	Rotated   bool        `json:"rotated,omitempty"` // set: there are new cookies
-	Socket    *socketInfo `json:"socket,omitempty"`  // open, close
-	Code      int         `json:"code,omitempty"`    // close: the close code, -1 for none
+	Event     string      `json:"event"`            // set, open or close
+	Via       bridge.Via  `json:"via,omitempty"`    // set: the way that the change came
+	Keys      []string    `json:"keys,omitempty"`   // set: what has changed
+	Socket    *socketInfo `json:"socket,omitempty"` // open, close
+	Code      int         `json:"code,omitempty"`   // close: the close code, -1 for none
 	*snapshot             // set: the session now
 }
 
@@ -51,7 +50,7 @@ func (s *socket) pushEvent(ctx context.Context, ev bridge.Event) error {
 		if err != nil {
 			return err
 		}
-		message = push{Event: "set", Via: ev.Via, Keys: ev.Keys, Rotated: ev.Rotated, snapshot: &now}
+		message = push{Event: "set", Via: ev.Via, Keys: ev.Keys, snapshot: &now}
 	case bridge.ConnOpen:
 		message = push{Event: "open", Socket: &socketInfo{ev.ConnID, time.Now().UTC()}}
 	case bridge.ConnClose:

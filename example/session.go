@@ -64,7 +64,7 @@ func increment(counter bridge.Key[int64], by int64) change {
 			n, _ := key.Get(s)
 			key.Set(s, n+by)
 		}
-		return nil
+		return begin(s) // the other one, if the session is new
 	}
 }
 

@@ -133,7 +133,7 @@ func (b *Bridge) rebind(from *origin, rec *store.Record) {
 		return
 	}
 	for _, l := range b.links.cutOlder(rec) {
-		l.endLater(CodeReconnect, "session changed: reconnect", rebindGrace)
+		l.endLater(closing{code: CodeReconnect, reason: "session changed: reconnect"}, rebindGrace)
 		if from.request != nil {
 			from.request.afterResponse(l.endPending)
 		}
@@ -164,7 +164,7 @@ func (b *Bridge) sessionOver(id, clientID string, from *origin) {
 		switch {
 		case b.opts.OnSessionEnd == KeepConns:
 		case l == from.link: // it has the answer to its own wish to come
-			l.endLater(from.reason.closeCode(), string(from.reason), closeGrace)
+			l.endLater(closing{from.reason.closeCode(), string(from.reason), true}, closeGrace)
 		default:
 			l.end(from.reason.closeCode(), string(from.reason))
 		}

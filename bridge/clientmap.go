@@ -17,6 +17,9 @@ func newClientMap() *clientMap {
 // attach maps the two to each other, and reports whether the session was not mapped before. A client's older session doesn't
 // take the place of a newer one, newest does.
 func (m *clientMap) attach(clientID, sessionID string, newest bool) bool {
+	if m.holds(clientID, sessionID, newest) {
+		return false
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	_, known := m.bySession[sessionID]
@@ -25,6 +28,14 @@ func (m *clientMap) attach(clientID, sessionID string, newest bool) bool {
 		m.byClient[clientID] = sessionID
 	}
 	return !known
+}
+
+// holds reports whether attach would change nothing, as it is with most commits: those needn't wait for one another.
+func (m *clientMap) holds(clientID, sessionID string, newest bool) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	current, ok := m.byClient[clientID]
+	return m.bySession[sessionID] == clientID && ok && (!newest || current == sessionID)
 }
 
 func (m *clientMap) attached(sessionID string) bool {

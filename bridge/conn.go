@@ -52,7 +52,7 @@ func (c *Conn) WithSession(ctx context.Context, fn func(ctx context.Context, s *
 // Read returns the next message, which counts as activity of the client. A ctx that ends while it waits closes the connection; the context of the
 // handler needs no looking after. After an error there is nothing more to read.
 func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
-	c.link.endPending()
+	c.link.reading()
 	if ctx.Err() != nil {
 		return 0, nil, context.Cause(ctx)
 	}

@@ -78,12 +78,16 @@ func (d *deadlines) close() {
 
 func (d *deadlines) run() {
 	defer close(d.done)
-	timer := time.NewTimer(time.Hour)
+	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		timer.Reset(d.runDue())
+		var due <-chan time.Time // nil while nothing is planned
+		if wait, planned := d.runDue(); planned {
+			timer.Reset(wait)
+			due = timer.C
+		}
 		select {
-		case <-timer.C:
+		case <-due:
 		case <-d.wake:
 		case <-d.stop:
 			return
@@ -91,18 +95,18 @@ func (d *deadlines) run() {
 	}
 }
 
-// runDue does what is due and returns how long there is nothing more to do.
-func (d *deadlines) runDue() time.Duration {
+// runDue does what is due and returns for how long there is nothing more to do; false when nothing is planned.
+func (d *deadlines) runDue() (time.Duration, bool) {
 	for {
 		d.mu.Lock()
 		if len(d.heap) == 0 {
 			d.mu.Unlock()
-			return time.Hour
+			return 0, false
 		}
 		e := d.heap[0]
 		if wait := time.Until(e.at); wait > 0 {
 			d.mu.Unlock()
-			return wait
+			return wait, true
 		}
 		heap.Pop(&d.heap)
 		d.mu.Unlock()

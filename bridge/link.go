@@ -42,6 +42,7 @@ type Link struct {
 type closing struct {
 	code   int
 	reason string
+	atRead bool // it waits for the handler's next read only
 }
 
 // Attach ties a long-lived response or hijacked connection to the request's session: it is listed, and it is closed with the session. close is
@@ -180,7 +181,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 	}
 	if proved != 0 && rec.LoginGeneration > proved {
 		b.links.cut(from.link) // by a login on another node; one on this node has done it
-		from.link.endLater(CodeReconnect, "session changed: reconnect", closeGrace)
+		from.link.endLater(closing{CodeReconnect, "session changed: reconnect", true}, closeGrace)
 		return false, errCutOff
 	}
 	if from.via == ViaSocket {
@@ -211,7 +212,7 @@ func (l *Link) detach(code int, reason string) {
 	if l.ending.code != codeNone {
 		code, reason = l.ending.code, l.ending.reason
 	} else {
-		l.ending = closing{code, reason}
+		l.ending = closing{code: code, reason: reason}
 	}
 	l.b.clock.remove(l.timer)
 	l.mu.Unlock()
@@ -238,7 +239,7 @@ func (l *Link) beginEnd(code int, reason string) bool {
 	if l.ending.code != codeNone {
 		return false
 	}
-	l.ending = closing{code, reason}
+	l.ending = closing{code: code, reason: reason}
 	l.b.clock.remove(l.timer)
 	l.cancel(endCause(code))
 	return true
@@ -262,14 +263,24 @@ func endCause(code int) error {
 }
 
 // endLater closes the link when endPending is called, or after the grace.
-func (l *Link) endLater(code int, reason string, grace time.Duration) {
+func (l *Link) endLater(c closing, grace time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ending.code != codeNone || l.pending.code != codeNone {
 		return
 	}
-	l.pending = closing{code, reason}
+	l.pending = c
 	l.timer = l.b.clock.add(time.Now().Add(grace), l.endPending)
+}
+
+// reading closes the link if that was put off until its handler reads again: it has said what it had to say.
+func (l *Link) reading() {
+	l.mu.Lock()
+	atRead := l.pending.atRead
+	l.mu.Unlock()
+	if atRead {
+		l.endPending()
+	}
 }
 
 // endPending does what endLater put off.

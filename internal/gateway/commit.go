@@ -51,7 +51,8 @@ func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Rec
 	if !d.Changed() {
 		return *cur, nil
 	}
-	now := Now()
+	at := time.Now()
+	now := precise(at)
 	if cur.Revision != 0 && cur.Expired(now) {
 		if _, err := g.expire(ctx, cur.ID); err != nil {
 			return *cur, err
@@ -62,9 +63,9 @@ func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Rec
 	if err != nil {
 		return *cur, err
 	}
-	op := g.detached(ctx)
+	op := g.detachedAt(ctx, at)
 	defer op.stop()
-	if err := take(op, k.commit); err != nil {
+	if err := takeFirst(op, k.commit); err != nil {
 		return *cur, unavailable(op, "wait for another change of the session", err)
 	}
 	defer func() { <-k.commit }()
@@ -73,15 +74,17 @@ func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Rec
 	if err != nil {
 		return stored, err
 	}
-	g.cfg.Committed(Commit{
-		Record:  &stored,
+	commit := Commit{
+		Record:  &d.base,
 		IsNew:   cur.Revision == 0,
 		Rotated: d.token != nil && cur.Revision != 0,
 		Login:   d.token != nil && d.token.login != nil,
 		Keys:    d.changedKeys(),
 		Tag:     tag,
-	})
-	return stored, d.settled(stored)
+	}
+	d.settled(&stored)
+	g.cfg.Committed(commit)
+	return stored, nil
 }
 
 // set writes rec. With store.ErrConflict it returns the record that is stored instead.

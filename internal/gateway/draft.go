@@ -11,10 +11,11 @@ import (
 )
 
 // Draft is one session as somebody sees and changes it: what was loaded, and on top of it the changes made since, by
-// top-level key. It is not safe for concurrent use.
+// top-level key. Make one with NewDraft, or give the zero Draft a base with Rebase. It is not safe for concurrent use.
 type Draft struct {
 	base    store.Record
-	values  object // of base.Data
+	values  object // of base.Data; see loaded
+	unread  bool   // base.Data has not been taken apart yet
 	edits   []edit
 	byKey   map[string]int // into edits, once there are many
 	cleared bool
@@ -61,8 +62,21 @@ func (d *Draft) Rebase(base store.Record) error {
 		d.edits = slices.DeleteFunc(d.edits, func(e edit) bool { return !d.changes(e) })
 		d.reindex()
 	}
-	d.base, d.values = base, values
+	d.base, d.values, d.unread = base, values, false
 	return nil
+}
+
+// loaded returns the values that base has. Those of a state that d itself has just stored are taken apart only if somebody
+// asks for them: most drafts end with their commit.
+func (d *Draft) loaded() *object {
+	if d.unread {
+		d.unread = false
+		var err error
+		if d.values, err = parseObject(d.base.Data); err != nil {
+			d.Fail(err)
+		}
+	}
+	return &d.values
 }
 
 // Base returns the record that d is a change of. Its Data must not be changed.
@@ -76,14 +90,15 @@ func (d *Draft) Raw(key string) []byte {
 	if d.cleared || key == flashKey {
 		return nil
 	}
-	return d.values.get(key)
+	return d.loaded().get(key)
 }
 
 // Keys returns the keys in the order in which they were first set.
 func (d *Draft) Keys() []string {
-	keys := make([]string, 0, len(d.values.fields)+len(d.edits))
+	values := d.loaded()
+	keys := make([]string, 0, len(values.fields)+len(d.edits))
 	if !d.cleared {
-		for _, f := range d.values.fields {
+		for _, f := range values.fields {
 			if string(f.key) != flashKey && d.findEdit(string(f.key)) < 0 {
 				keys = append(keys, string(f.key))
 			}
@@ -157,7 +172,7 @@ func (d *Draft) Fail(err error) {
 
 // Discard forgets all changes.
 func (d *Draft) Discard() {
-	*d = Draft{base: d.base, values: d.values, proved: d.proved}
+	*d = Draft{base: d.base, values: d.values, unread: d.unread, proved: d.proved}
 }
 
 // UserID returns the user as of this draft.
@@ -187,9 +202,9 @@ func (d *Draft) Savepoint() Draft {
 
 // Restore undoes what has been changed since the savepoint was made, also when the draft was rebased since.
 func (d *Draft) Restore(s *Draft) {
-	base, values := d.base, d.values
+	base, values, unread := d.base, d.values, d.unread
 	*d = s.Savepoint()
-	d.base, d.values = base, values
+	d.base, d.values, d.unread = base, values, unread
 }
 
 // Changed reports whether a commit would store anything.
@@ -197,7 +212,7 @@ func (d *Draft) Changed() bool {
 	if d.failed != nil || d.token != nil || d.idle != nil && *d.idle != d.base.Idle || d.life != nil && *d.life != d.base.Lifetime {
 		return true
 	}
-	if d.cleared && len(d.values.fields) > 0 || d.flash.changes(&d.values) {
+	if d.cleared && len(d.loaded().fields) > 0 || !d.flash.none() && d.flash.changes(d.loaded()) {
 		return true
 	}
 	return slices.ContainsFunc(d.edits, d.changes)
@@ -208,7 +223,7 @@ func (d *Draft) changes(e edit) bool {
 	if e.err != nil || d.cleared {
 		return true
 	}
-	was := d.values.get(e.key)
+	was := d.loaded().get(e.key)
 	return (was == nil) != (e.raw == nil) || !bytes.Equal(was, e.raw)
 }
 
@@ -216,7 +231,7 @@ func (d *Draft) changes(e edit) bool {
 func (d *Draft) changedKeys() []string {
 	var keys []string
 	if d.cleared {
-		for _, f := range d.values.fields {
+		for _, f := range d.loaded().fields {
 			if string(f.key) != flashKey && d.findEdit(string(f.key)) < 0 {
 				keys = append(keys, string(f.key))
 			}
@@ -231,12 +246,11 @@ func (d *Draft) changedKeys() []string {
 }
 
 // settled forgets the changes: base holds them now.
-func (d *Draft) settled(base store.Record) error {
+func (d *Draft) settled(base *store.Record) {
 	if d.token != nil {
 		d.proved = base.TokenGeneration
 	}
-	d.Discard()
-	return d.Rebase(base)
+	*d = Draft{base: *base, unread: true, proved: d.proved}
 }
 
 func (d *Draft) findEdit(key string) int {

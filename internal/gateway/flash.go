@@ -61,7 +61,7 @@ func (d *Draft) storedFlashes() []flash {
 	if d.flash.cleared {
 		return nil
 	}
-	return parseFlashes(&d.values)
+	return parseFlashes(d.loaded())
 }
 
 // parseFlashes returns what it understands: flashes are no reason to fail a session.
@@ -75,6 +75,11 @@ func parseFlashes(o *object) []flash {
 		return nil
 	}
 	return list
+}
+
+// none reports that nothing has been done to the flashes.
+func (e *flashEdit) none() bool {
+	return !e.cleared && len(e.added) == 0 && len(e.taken) == 0 && e.err == nil
 }
 
 func (e *flashEdit) changes(o *object) bool {

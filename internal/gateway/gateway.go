@@ -27,7 +27,7 @@ type Config struct {
 
 // Commit tells of a change that has been stored.
 type Commit struct {
-	Record  *store.Record // as stored; not to be changed
+	Record  *store.Record // as stored; not to be changed, and not to be kept
 	IsNew   bool
 	Rotated bool     // the token was replaced
 	Login   bool     // by a login: older sockets are cut off
@@ -89,7 +89,9 @@ func (g *Gateway) Stats() Stats {
 func (g *Gateway) Acquire(id string) *Lock { return g.locks.acquire(id) }
 
 // Now is the time in the precision in which records keep it.
-func Now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+func Now() time.Time { return precise(time.Now()) }
+
+func precise(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 // Load returns the session's record. ErrMissing when there is none, or none any more: one past its time is ended here, at
 // the moment of use.

@@ -100,6 +100,16 @@ func take(ctx context.Context, slot chan struct{}) error {
 	}
 }
 
+// takeFirst is take for a ctx that has just been made: whether it has ended is not worth asking before it comes to waiting.
+func takeFirst(ctx context.Context, slot chan struct{}) error {
+	select {
+	case slot <- struct{}{}:
+		return nil
+	default:
+		return take(ctx, slot)
+	}
+}
+
 // cause is why ctx, which has ended, has.
 func cause(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil {

@@ -71,7 +71,7 @@ func (g *Gateway) active(rec *store.Record, now time.Time) {
 
 // data returns the values of cur with the draft's edits on top.
 func (d *Draft) data(cur *store.Record) ([]byte, error) {
-	values := d.values
+	values := *d.loaded()
 	if cur.Revision != d.base.Revision {
 		var err error
 		if values, err = parseObject(cur.Data); err != nil {

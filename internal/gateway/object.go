@@ -39,7 +39,7 @@ func parseObject(data []byte) (object, error) {
 	if p.take('}') {
 		return o, p.end()
 	}
-	o.fields = make([]field, 0, 8)
+	o.fields = make([]field, 0, fewFields(len(data)))
 	for {
 		f, err := p.field()
 		if err != nil {
@@ -55,6 +55,14 @@ func parseObject(data []byte) (object, error) {
 		}
 		p.space()
 	}
+}
+
+// fewFields is for how many fields an object of the size gets room at first.
+func fewFields(size int) int {
+	if size < 128 {
+		return 4
+	}
+	return 8
 }
 
 func (o *object) find(key string) int {

@@ -28,7 +28,11 @@ func (g *Gateway) attached(ctx context.Context) *opContext {
 // detached returns a context for an operation that goes on without the caller: a change whose storing has begun is stored even if the
 // browser hangs up.
 func (g *Gateway) detached(ctx context.Context) *opContext {
-	return &opContext{parent: ctx, deadline: time.Now().Add(g.cfg.StoreTimeout)}
+	return g.detachedAt(ctx, time.Now())
+}
+
+func (g *Gateway) detachedAt(ctx context.Context, now time.Time) *opContext {
+	return &opContext{parent: ctx, deadline: now.Add(g.cfg.StoreTimeout)}
 }
 
 func (c *opContext) Deadline() (time.Time, bool) { return c.deadline, true }
@@ -59,7 +63,7 @@ func (c *opContext) Err() error {
 		if c.attached {
 			c.err = c.parent.Err()
 		}
-		if c.err == nil && !time.Now().Before(c.deadline) {
+		if c.err == nil && time.Until(c.deadline) <= 0 {
 			c.err = context.DeadlineExceeded
 		}
 	}

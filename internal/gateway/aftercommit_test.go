@@ -12,8 +12,12 @@ import (
 // A draft goes on after its commit: each way of asking it first finds what has been stored.
 func TestDraftReadsOnAfterItsCommit(t *testing.T) {
 	for name, ask := range map[string]func(t *testing.T, g *gateway.Gateway, d *gateway.Draft){
-		"Raw":     func(t *testing.T, _ *gateway.Gateway, d *gateway.Draft) { require.Equal(t, `"new"`, string(d.Raw("a"))) },
-		"Keys":    func(t *testing.T, _ *gateway.Gateway, d *gateway.Draft) { require.Equal(t, []string{"a", "b"}, d.Keys()) },
+		"Raw": func(t *testing.T, _ *gateway.Gateway, d *gateway.Draft) {
+			require.Equal(t, `"new"`, string(d.Raw("a")))
+		},
+		"Keys": func(t *testing.T, _ *gateway.Gateway, d *gateway.Draft) {
+			require.Equal(t, []string{"a", "b"}, d.Keys())
+		},
 		"Changed": func(t *testing.T, _ *gateway.Gateway, d *gateway.Draft) { require.False(t, d.Changed()) },
 		"Discard": func(t *testing.T, _ *gateway.Gateway, d *gateway.Draft) {
 			d.Discard()

@@ -15,11 +15,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/livestore"
@@ -38,11 +36,8 @@ func main() {
 	}
 }
 
-// shutdownGrace is how long requests and sockets that are open may take to end.
-const shutdownGrace = 10 * time.Second
-
 // run serves until ctx ends.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
 	flags := flag.NewFlagSet("example", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:3000", "the `address` to listen on")
@@ -59,11 +54,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer sessions.Close()
+	defer func() { err = errors.Join(err, sessions.Close()) }()
 	keys, err := openKeys(*keyFile, stdout)
 	if err != nil {
 		return err
 	}
+	listener, err := net.Listen("tcp", *addr)
+	if err != nil {
+		return fmt.Errorf("can't listen on %s, choose another address with -addr: %w", *addr, err)
+	}
+	defer listener.Close() //nolint:errcheck // the server has closed it, if it came to that
 	app, err := newApp(sessions, &bridge.Options{
 		Keys:   keys,
 		Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
@@ -71,30 +71,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", *addr)
-	if err != nil {
-		return errors.Join(fmt.Errorf("can't listen on %s, choose another address with -addr: %w", *addr, err), app.shutdown(ctx))
-	}
-	server := &http.Server{
-		Handler:           app.handler(),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second, // these two don't apply to sockets
-		WriteTimeout:      10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }() // ends with Shutdown
 	fmt.Fprintf(stdout, "Listening on %s (Ctrl+C stops it)\n", urlOf(listener.Addr()))
-
-	select {
-	case err = <-failed:
-	case <-ctx.Done():
-		fmt.Fprintln(stdout, "Shutting down.")
-	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
-	defer cancel()
-	// First the requests, as the Bridge serves them on; then the sockets, which the server knows nothing of.
-	return errors.Join(err, server.Shutdown(grace), app.shutdown(grace))
+	return app.serve(ctx, listener)
 }
 
 // sessionStore is a store that somebody has to close.

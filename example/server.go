@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -25,6 +28,31 @@ func newApp(sessions store.Store, opts *bridge.Options) (*app, error) {
 	events := b.Subscribe(context.Background(), 1024)
 	a.work.Go(func() { a.feed.run(events) }) // ends with the Bridge
 	return a, nil
+}
+
+// shutdownGrace is how long requests and sockets that are open may take to end.
+const shutdownGrace = 10 * time.Second
+
+// serve serves until ctx ends.
+func (a *app) serve(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{
+		Handler:           a.handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second, // these two are for requests, not for sockets
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }() // ends with Shutdown
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	// First the requests, which need the Bridge; then the sockets, of which the server knows nothing.
+	return errors.Join(err, server.Shutdown(grace), a.shutdown(grace))
 }
 
 // shutdown closes the sockets and stops every goroutine of the application.

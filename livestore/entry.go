@@ -28,17 +28,17 @@ const (
 // The shard's lock guards it; once dead it changes no more. What the indexes look at while they hold a lock of theirs
 // (names, hash, next and pos) is written under that lock as well.
 type entry struct {
-	names   names
-	payload payload
+	names names
+	next  [tables]*entry // in the same bucket
+	hash  [tables]uint32 // of the ID, the user ID and the client ID
+	pos   [tables]int32  // place in its group of the index
 
-	seen, expires int64
-	due           int64 // where the entry stands in the order by expiry, at or before its expiry; never: it isn't there
-	revision      uint64
-
-	next [tables]*entry // in the same bucket
-	hash [tables]uint32 // of the ID, the user ID and the client ID
-	pos  [tables]int32  // place in its group of the index
-	dead bool           // destroyed or swept; snapshots may still refer to it
+	payload  payload
+	seen     int64
+	expires  int64
+	due      int64 // where the entry stands in the order by expiry, at or before its expiry; never: it isn't there
+	revision uint64
+	dead     bool // destroyed or swept; snapshots may still refer to it
 }
 
 // expiry returns when the entry expires, in the terms of the order.

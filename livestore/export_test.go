@@ -62,3 +62,45 @@ func (o *Order) Snapshot(from int64) func() []OrderItem {
 		return items
 	}
 }
+
+// Nth is nth.
+var Nth = nth
+
+// Table is a table of users for tests, one entry for each ID.
+type Table struct {
+	table   table
+	entries map[string]*entry
+}
+
+// Insert puts in an entry of the user, with any hash that is the same for one user.
+func (t *Table) Insert(id, user string, hash uint32) {
+	if t.entries == nil {
+		t.table.kind, t.entries = byUser, map[string]*entry{}
+	}
+	e := &entry{names: makeNames(&store.Record{ID: id, UserID: user}), hash: hashes{byUser: hash}}
+	t.entries[id] = e
+	t.table.insert(e)
+}
+
+func (t *Table) Remove(id string) {
+	t.table.unlink(t.table.link(t.entries[id]))
+	delete(t.entries, id)
+}
+
+// Find returns the IDs of the user's entries.
+func (t *Table) Find(user string, hash uint32) (ids []string) {
+	for _, e := range t.table.all(hash, user) {
+		ids = append(ids, e.names.id())
+	}
+	return ids
+}
+
+// Size returns the number of buckets, and of the entries that can be reached through them.
+func (t *Table) Size() (buckets, entries int) {
+	for _, e := range t.table.buckets {
+		for ; e != nil; e = e.next[byUser] {
+			entries++
+		}
+	}
+	return len(t.table.buckets), entries
+}

@@ -11,12 +11,14 @@ type index struct {
 	parts [shardCount]indexPart
 }
 
-// indexPart has one entry for each name in its table. That is all for most names; only one that several entries have costs
-// a slice of them, of which the entry in the table is one.
+// smallGroup is how many entries of one name stand in the table. When there are more, all but one of them move to a slice,
+// for they would make their bucket too long.
+const smallGroup = 8
+
 type indexPart struct {
 	mu     sync.Mutex
 	table  table
-	groups map[*entry][]*entry // by the entry in the table
+	groups map[*entry][]*entry // of the names with many entries, by the one in the table, which is among them
 }
 
 func (x *index) init(kind int) {
@@ -44,21 +46,33 @@ func (p *indexPart) add(e *entry) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	first := p.table.find(e.hash[kind], name)
-	if first == nil {
-		p.table.insert(e)
-		return
-	}
+	first, same := p.table.count(e.hash[kind], name)
 	group := p.groups[first]
 	if group == nil {
-		first.pos[kind] = 0
-		group = append(make([]*entry, 0, 2), first)
-		if p.groups == nil {
-			p.groups = make(map[*entry][]*entry)
+		p.table.insert(e)
+		if same+1 > smallGroup {
+			p.gather(e)
 		}
+		return
 	}
 	e.pos[kind] = int32(len(group)) //nolint:gosec // two billion sessions of one user don't fit into memory
 	p.groups[first] = append(group, e)
+}
+
+// gather makes a group of the entries in the table that have the name of first, which stays there.
+func (p *indexPart) gather(first *entry) {
+	kind := p.table.kind
+	group := p.table.all(first.hash[kind], first.names.of(kind))
+	for i, e := range group {
+		e.pos[kind] = int32(i) //nolint:gosec // few
+		if e != first {
+			p.table.unlink(p.table.link(e))
+		}
+	}
+	if p.groups == nil {
+		p.groups = make(map[*entry][]*entry)
+	}
+	p.groups[first] = group
 }
 
 func (p *indexPart) remove(e *entry) {
@@ -111,14 +125,10 @@ func (p *indexPart) removeHeld(e *entry) {
 func (p *indexPart) snapshot(hash uint32, name string) []*entry {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	first := p.table.find(hash, name)
-	if first == nil {
-		return nil
-	}
-	if group := p.groups[first]; group != nil {
+	if group := p.groups[p.table.find(hash, name)]; group != nil {
 		return slices.Clone(group)
 	}
-	return []*entry{first}
+	return p.table.all(hash, name)
 }
 
 // removeAll takes out many entries, each part's in turn: in proportion to their number, under a short hold of each lock.
@@ -150,6 +160,7 @@ func (x *index) removeAll(entries []*entry) {
 func (p *indexPart) removePiece(entries []*entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.table.warm(entries)
 	for _, e := range entries {
 		if e.names.of(p.table.kind) != "" {
 			p.removeHeld(e)

@@ -73,6 +73,9 @@ func requireModel(t *testing.T, model []livestore.OrderItem, o *livestore.Order)
 	slices.SortFunc(items, compareItems) // the order among equal keys is its own affair
 	require.True(t, slices.Equal(model, items))
 
+	if len(model) == 0 {
+		return
+	}
 	n := min(len(model), 100)
 	limit := model[n-1].Key
 	keys := o.FirstKeys(limit, n)

@@ -90,10 +90,41 @@ func (s *Store) dueUntil(now int64, n int) (limit int64, due bool) {
 		}
 	}
 	if len(keys) > n {
-		slices.Sort(keys)
-		limit = min(limit, keys[n-1])
+		limit = min(limit, nth(keys, n-1))
 	}
 	return limit, len(keys) > 0
+}
+
+// nth returns the key that would be at index n if the keys were sorted, in linear time on average. It moves the keys about.
+func nth(keys []int64, n int) int64 {
+	for len(keys) > 32 {
+		last := len(keys) - 1
+		pivot := max(min(keys[0], keys[last/2]), min(max(keys[0], keys[last/2]), keys[last]))
+		below, equal := 0, 0
+		for i, key := range keys {
+			switch {
+			case key < pivot:
+				keys[i] = keys[below+equal]
+				keys[below+equal] = keys[below]
+				keys[below] = key
+				below++
+			case key == pivot:
+				keys[i] = keys[below+equal]
+				keys[below+equal] = key
+				equal++
+			}
+		}
+		switch {
+		case n < below:
+			keys = keys[:below]
+		case n < below+equal:
+			return pivot
+		default:
+			keys, n = keys[below+equal:], n-below-equal
+		}
+	}
+	slices.Sort(keys)
+	return keys[n]
 }
 
 func (sh *shard) firstDue(keys []int64, now int64, n int) []int64 {
@@ -124,22 +155,24 @@ func (sh *shard) takeBatch(limit int64, n int, gone []taken) (_ []taken, visited
 	for len(standing) < min(sweepBatch, n-len(gone)) && sh.expiry.firstKey() <= limit {
 		standing = append(standing, sh.expiry.popFirst())
 	}
-	begin := len(gone)
+	visited = len(standing)
 	owned := sh.quiet()
+	expired := standing[:0]
 	for _, e := range standing {
 		if expiry := e.expiry(); expiry > e.due {
 			sh.stand(e, expiry)
 			continue
 		}
 		e.dead, e.due = true, never
+		expired = append(expired, e)
 		gone = append(gone, taken{e.expires, e, owned})
 	}
-	for i := range gone[begin:] {
-		sh.sessions.unlink(sh.sessions.link(gone[begin+i].entry))
+	sh.sessions.warm(expired)
+	for _, e := range expired {
+		sh.sessions.unlink(sh.sessions.link(e))
 	}
-	for i := range gone[begin:] {
-		e := gone[begin+i].entry
+	for _, e := range expired {
 		sh.activity.remove(e.seen, e)
 	}
-	return gone, len(standing), sh.expiry.firstKey() <= limit
+	return gone, visited, sh.expiry.firstKey() <= limit
 }

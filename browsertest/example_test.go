@@ -26,8 +26,8 @@ func rows(id string, want string) string {
 // TestExample is one visit: two tabs of one browser, a login, a logout, a restart of the server, another logout.
 func TestExample(t *testing.T) {
 	neverCached(t)
-	folder := pictures(t)
 	browser := startBrowser(t)
+	folder := pictures(t)
 	binary, keys := buildExample(t), filepath.Join(t.TempDir(), "keys")
 	srv := startServer(t, binary, "-addr", "127.0.0.1:0", "-keys", keys)
 
@@ -108,6 +108,13 @@ func TestExample(t *testing.T) {
 	both(t, text("user", "ada"), live, rows("sockets", "2"))
 	one.press(t, "#httpLogout")
 	both(t, isOver, text("overTitle", "Logged out"))
+
+	t.Log("a session that expired is not taken for one that was logged out of")
+	one.press(t, "#again")
+	one.shows(t, live)
+	one.value(t, `socket.onclose({code: 4501})`)
+	one.shows(t, isOver)
+	one.shows(t, text("overTitle", "Session expired"))
 	again.stop(t)
 }
 
@@ -127,6 +134,10 @@ func looks(t *testing.T, one *tab, folder string) {
 		one.emulate(t, form.width, form.height, form.scheme)
 		one.shows(t, fmt.Sprintf(`document.documentElement.scrollWidth <= %d`, form.width))
 		one.picture(t, folder, form.name)
+		if form.width < 500 {
+			one.value(t, `scrollTo(0, document.body.scrollHeight)`)
+			one.picture(t, folder, form.name+"-bottom")
+		}
 	}
 	one.emulate(t, 1280, 900, "light")
 }

@@ -40,7 +40,8 @@ func buildExample(t *testing.T) string {
 type server struct {
 	cmd  *exec.Cmd
 	url  string
-	done chan error
+	done chan struct{} // closed when the process has ended
+	err  error         // by which it has
 }
 
 // startServer starts the example and waits until it says where it listens.
@@ -51,7 +52,7 @@ func startServer(t *testing.T, binary string, args ...string) *server {
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	s := &server{cmd: cmd, done: make(chan error, 1)}
+	s := &server{cmd: cmd, done: make(chan struct{})}
 	listening := make(chan string, 1)
 	go func() { // ends with the process
 		lines := bufio.NewScanner(stdout)
@@ -62,12 +63,14 @@ func startServer(t *testing.T, binary string, args ...string) *server {
 			}
 		}
 		_, _ = io.Copy(io.Discard, stdout)
-		s.done <- cmd.Wait()
+		s.err = cmd.Wait()
+		close(s.done)
 	}()
+	t.Cleanup(func() { <-s.done })
 	select {
 	case s.url = <-listening:
-	case err := <-s.done:
-		require.FailNow(t, "the example ended instead of listening", "%v", err)
+	case <-s.done:
+		require.FailNow(t, "the example ended instead of listening", "%v", s.err)
 	case <-time.After(10 * time.Second):
 		require.FailNow(t, "the example doesn't say where it listens")
 	}
@@ -87,8 +90,8 @@ func (s *server) stop(t *testing.T) {
 	t.Helper()
 	require.NoError(t, s.cmd.Process.Signal(os.Interrupt))
 	select {
-	case err := <-s.done:
-		require.NoError(t, err)
+	case <-s.done:
+		require.NoError(t, s.err)
 	case <-time.After(10 * time.Second):
 		require.FailNow(t, "the example doesn't end")
 	}

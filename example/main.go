@@ -2,6 +2,16 @@
 //
 //	go run ./example
 //
+// It is a page for browsers, and JSON for programs:
+//
+//	curl -b jar -c jar http://127.0.0.1:3000/api/session
+//	curl -b jar -c jar http://127.0.0.1:3000/api/increment -d '{"by":1}'
+//	curl -b jar -c jar http://127.0.0.1:3000/api/login -d '{"user":"ada"}'
+//	curl -b jar -c jar http://127.0.0.1:3000/api/logout -X POST
+//
+// and over a WebSocket to /ws, with the same cookies: {"do":"get"}, {"do":"increment","by":1}, {"do":"set","key":"k","value":1},
+// {"do":"logout"}, and {"do":"watch"}, after which it also tells what happens.
+//
 // main.go starts and stops it, server.go says what is served, api.go answers HTTP and socket.go WebSocket. Both change the session
 // through the functions in session.go. feed.go tells a session's sockets what happens to it; page.html is the browser's side.
 package main

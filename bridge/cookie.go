@@ -1,12 +1,10 @@
 package bridge
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -42,17 +40,22 @@ type credentials struct {
 
 // cookies signs, verifies and sets the two cookies.
 type cookies struct {
-	opts    *settings
-	session []securecookie.Codec
-	client  []securecookie.Codec
+	opts            *settings
+	signSession     *securecookie.SecureCookie
+	signClient      *securecookie.SecureCookie
+	sessionVerifier []*verifier // one for each key
+	clientVerifier  []*verifier
 }
 
 func newCookies(opts *settings) *cookies {
-	c := &cookies{opts: opts}
+	c := &cookies{
+		opts:        opts,
+		signSession: securecookie.New(opts.Keys[0], nil).SetSerializer(securecookie.NopEncoder{}),
+		signClient:  securecookie.New(opts.Keys[0], nil).SetSerializer(securecookie.NopEncoder{}),
+	}
 	for _, key := range opts.Keys {
-		// The session's times are in the store, so its cookie needs no age of its own, least of all securecookie's 30 days.
-		c.session = append(c.session, securecookie.New(key, nil).SetSerializer(securecookie.NopEncoder{}).MaxAge(0))
-		c.client = append(c.client, securecookie.New(key, nil).SetSerializer(securecookie.NopEncoder{}).MaxAge(int(opts.ClientMaxAge/time.Second)))
+		c.sessionVerifier = append(c.sessionVerifier, newVerifier(key, 0)) // the session's times are in the store, its cookie needs no age of its own
+		c.clientVerifier = append(c.clientVerifier, newVerifier(key, opts.ClientMaxAge))
 	}
 	return c
 }
@@ -65,31 +68,16 @@ func (c *cookies) name(name string, secure bool) string {
 	return name
 }
 
-// verified returns the first cookie of the name whose signature holds: its value and how it stood in the header.
-func verified(r *http.Request, name string, codecs []securecookie.Codec) (value []byte, signed string) {
-	for i, cookie := range r.CookiesNamed(name) {
-		if i == maxCookies {
-			break
-		}
-		for _, codec := range codecs {
-			if codec.Decode(name, cookie.Value, &value) == nil {
-				return value, cookie.Value
-			}
-		}
-	}
-	return nil, ""
-}
-
 const sessionValueBytes = 16 + 16
 
 // readSession returns what the request's session cookie says.
 func (c *cookies) readSession(r *http.Request, secure bool) (cred credentials) {
-	value, _ := verified(r, c.name(c.opts.Name, secure), c.session)
+	var v signedValue
 	var raw [sessionValueBytes]byte
-	if len(value) != base64.RawURLEncoding.EncodedLen(len(raw)) {
+	if !verified(r, c.name(c.opts.Name, secure), c.sessionVerifier, &v) || v.size != base64.RawURLEncoding.EncodedLen(len(raw)) {
 		return cred
 	}
-	if _, err := base64.RawURLEncoding.Decode(raw[:], value); err != nil {
+	if _, err := base64.RawURLEncoding.Decode(raw[:], v.bytes()); err != nil {
 		return cred
 	}
 	cred.id = uuid.UUID(raw[:16]).String()
@@ -99,29 +87,15 @@ func (c *cookies) readSession(r *http.Request, secure bool) (cred credentials) {
 
 // readClient returns the request's client ID, "" for none, and whether its cookie is old enough to be sent again.
 func (c *cookies) readClient(r *http.Request, secure bool) (id string, roll bool) {
-	value, signed := verified(r, c.name(c.opts.ClientName, secure), c.client)
-	if len(value) != 36 {
+	var v signedValue
+	if !verified(r, c.name(c.opts.ClientName, secure), c.clientVerifier, &v) || v.size != 36 {
 		return "", false
 	}
-	parsed, err := uuid.ParseBytes(value)
+	parsed, err := uuid.ParseBytes(v.bytes())
 	if err != nil {
 		return "", false
 	}
-	return parsed.String(), c.opts.ClientRollEvery != Off && time.Since(issued(signed)) >= c.opts.ClientRollEvery
-}
-
-// issued returns when a verified cookie was signed, which securecookie writes in front of the value and keeps to itself.
-func issued(signed string) time.Time {
-	raw, err := base64.URLEncoding.DecodeString(signed)
-	if err != nil {
-		return time.Time{}
-	}
-	stamp, _, _ := bytes.Cut(raw, []byte{'|'})
-	seconds, err := strconv.ParseInt(string(stamp), 10, 64)
-	if err != nil {
-		return time.Time{}
-	}
-	return time.Unix(seconds, 0)
+	return parsed.String(), c.opts.ClientRollEvery != Off && time.Since(v.signed) >= c.opts.ClientRollEvery
 }
 
 // setSession adds the session cookie to h.
@@ -132,7 +106,7 @@ func (c *cookies) setSession(h http.Header, secure bool, cred credentials, maxAg
 	}
 	raw := append(id[:], cred.token[:]...)
 	name := c.name(c.opts.Name, secure)
-	signed, err := c.session[0].Encode(name, base64.RawURLEncoding.AppendEncode(nil, raw))
+	signed, err := c.signSession.Encode(name, base64.RawURLEncoding.AppendEncode(nil, raw))
 	if err != nil {
 		return err
 	}
@@ -143,7 +117,7 @@ func (c *cookies) setSession(h http.Header, secure bool, cred credentials, maxAg
 // setClient adds the client cookie to h.
 func (c *cookies) setClient(h http.Header, secure bool, id string) error {
 	name := c.name(c.opts.ClientName, secure)
-	signed, err := c.client[0].Encode(name, []byte(id))
+	signed, err := c.signClient.Encode(name, []byte(id))
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 
@@ -156,11 +157,13 @@ func (rq *request) setCookies(h http.Header) error {
 func (rq *request) fail(w http.ResponseWriter, err error) {
 	rq.mu.Lock()
 	rq.failed, rq.sent = err, true
+	outer := rq.outer
 	rq.mu.Unlock()
 	rq.b.stats.failedCommits.Add(1)
 	logger := rq.b.opts.Logger
 	logger.LogAttrs(rq, slog.LevelError, "session could not be stored: the response is replaced by an error", slog.Any("error", err))
 	clear(w.Header())
+	maps.Copy(w.Header(), outer) // how the answer is encoded, say, is not the handler's
 	// A commit that failed has set no cookie; one of a session that has ended is removed.
 	if e := rq.setCookies(w.Header()); e != nil {
 		logger.LogAttrs(rq, slog.LevelError, "cookie could not be set", slog.Any("error", e))

@@ -23,8 +23,9 @@ type request struct {
 	r          *http.Request       // nil when the handler has returned, so that a connection's context doesn't keep it
 	w          http.ResponseWriter // the one below ours; nil likewise
 	clientID   string
-	sendClient bool // the client cookie is due
-	askClient  bool // somebody wants it, lazy or not
+	outer      http.Header // the headers that those outside of Handler had set; nil for none
+	sendClient bool        // the client cookie is due
+	askClient  bool        // somebody wants it, lazy or not
 	presented  credentials
 	opening    chan struct{} // 1-slot lock: one goroutine opens the session
 	session    *Session
@@ -49,6 +50,9 @@ const (
 
 func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	rq := &request{Context: r.Context(), b: b, r: r, w: w, secure: b.opts.secure(r)}
+	if h := w.Header(); len(h) > 0 {
+		rq.outer = h.Clone()
+	}
 	if len(r.Header["Cookie"]) > 0 {
 		rq.clientID, rq.sendClient = b.cookies.readClient(r, rq.secure)
 		rq.presented = b.cookies.readSession(r, rq.secure)

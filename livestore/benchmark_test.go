@@ -202,7 +202,10 @@ func BenchmarkStall(b *testing.B) {
 			default:
 			}
 			_, _ = st.Sweep(b.Context(), start.Add(24*time.Hour+time.Duration(i)*time.Second), 1000)
-			for range st.ActiveSince(b.Context(), time.Time{}) {
+			for _, err := range st.ActiveSince(b.Context(), time.Time{}) {
+				if err != nil {
+					b.Error(err)
+				}
 				break
 			}
 		}

@@ -31,8 +31,8 @@ func Example() {
 	_, err := sessions.Set(ctx, stale)
 	fmt.Println("stale writer:", errors.Is(err, store.ErrConflict))
 
-	for rec := range sessions.ByUser(ctx, "ada") {
-		fmt.Println("of ada:", string(rec.Data))
+	for rec, err := range sessions.ByUser(ctx, "ada") {
+		fmt.Println("of ada:", string(rec.Data), err)
 	}
 
 	swept, _ := sessions.Sweep(ctx, now.Add(time.Hour), 100)
@@ -41,7 +41,7 @@ func Example() {
 	fmt.Println("late writer:", errors.Is(err, store.ErrNotFound))
 	// Output:
 	// stale writer: true
-	// of ada: {"theme":"light"}
+	// of ada: {"theme":"light"} <nil>
 	// expired: 1
 	// late writer: true
 }

@@ -87,7 +87,7 @@ func (t *table) link(e *entry) **entry {
 }
 
 // warm reads what link will look at, of many entries that are about to be taken out. Nothing here waits for the outcome of a
-// read, as link does at each step, so the processor fetches the memory of all of them at once: that halves what a removal takes.
+// read, as link does at each step, so the processor can fetch the memory of all of them at once.
 //
 //go:noinline
 func (t *table) warm(entries []*entry) (sum uint32) {

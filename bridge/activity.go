@@ -20,15 +20,15 @@ func (l *Link) Active() {
 }
 
 func (b *Bridge) recordActivity(id string) {
+	defer b.links.recorded(id, nil) // whatever happens, a store that panics included
 	rec, err := b.gateway.LoadActive(context.Background(), id, func(*store.Record) error { return nil })
 	switch {
 	case err == nil:
 		b.links.recorded(id, &rec)
 	case errors.Is(err, ErrSessionMissing):
-		b.forget(id, &origin{})
+		b.doubt(id, b.forget(id, nil))
 	default:
 		b.opts.Logger.Warn("session's activity could not be recorded", b.logSession(id), slog.Any("error", err))
-		b.links.recorded(id, nil)
 	}
 }
 

@@ -65,6 +65,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Logger:        s.Logger,
 		Committed:     b.committed,
 		Ended:         b.ended,
+		Doubted:       func(id string) { b.work.background(func() { b.lookExpired(id) }) },
 	})
 	b.work.logger, b.events.logger = s.Logger, s.Logger
 	b.clock = newDeadlines()
@@ -142,6 +143,9 @@ func (b *Bridge) rebind(from *origin, rec *store.Record) {
 
 // ended draws the consequences of a session's end. It runs under the session's commit lock.
 func (b *Bridge) ended(e gateway.End) {
+	if !e.Found && !b.links.has(e.ID) && !b.clients.attached(e.ID) {
+		return // it has been reported, if it was ever known here
+	}
 	from, ok := e.Tag.(*origin)
 	if !ok {
 		from = &origin{via: ViaTime, reason: ReasonExpired}
@@ -149,11 +153,14 @@ func (b *Bridge) ended(e gateway.End) {
 	b.sessionOver(e.ID, e.ClientID, from)
 }
 
-// forget is for a session that is not in the store any more, although nobody has reported its end here. It hurts no session that is.
-func (b *Bridge) forget(id string, from *origin) {
-	if b.links.has(id) || b.clients.attached(id) {
-		b.sessionOver(id, "", &origin{via: ViaStore, reason: ReasonDestroyed, link: from.link})
+// forget is for a session that was not found in the store, although nobody has reported its end here. It hurts no session that is
+// alive.
+func (b *Bridge) forget(id string, l *Link) error {
+	if !b.links.has(id) && !b.clients.attached(id) {
+		return nil
 	}
+	_, err := b.gateway.Forget(context.Background(), id, &origin{via: ViaStore, reason: ReasonDestroyed, link: l})
+	return err
 }
 
 func (b *Bridge) sessionOver(id, clientID string, from *origin) {

@@ -61,10 +61,7 @@ func (b *Bridge) DestroyByID(ctx context.Context, id string) (bool, error) {
 	clientID, known := b.clients.clientOf(id)
 	if !known {
 		rec, err := b.gateway.Load(ctx, id)
-		if errors.Is(err, gateway.ErrMissing) {
-			return false, nil
-		}
-		if err != nil {
+		if err != nil && !errors.Is(err, gateway.ErrMissing) {
 			return false, err
 		}
 		clientID = rec.ClientID
@@ -121,6 +118,8 @@ func (b *Bridge) findByClient(ctx context.Context, clientID string) (string, err
 		return "", fmt.Errorf("%w: the client has no session that this process has seen in use, and the store can't look further (%w: store.ClientIndex)",
 			ErrSessionMissing, ErrUnsupported)
 	}
+	ctx, cancel := context.WithTimeout(ctx, b.opts.StoreTimeout)
+	defer cancel()
 	for rec, err := range b.caps.clients.ByClient(ctx, clientID) {
 		if err != nil {
 			return "", fmt.Errorf("%w: find the client's session: %w", ErrStoreUnavailable, err)
@@ -145,7 +144,7 @@ func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 
 // NotifyStoreDestroy is for whoever has destroyed the session in the store directly: it is reported, and connections are closed.
 func (b *Bridge) NotifyStoreDestroy(id string) {
-	b.sessionOver(id, "", &origin{via: ViaStore, reason: ReasonDestroyed})
+	b.gateway.InOrder(id, func() { b.sessionOver(id, "", &origin{via: ViaStore, reason: ReasonDestroyed}) })
 }
 
 // NotifyStoreCleanup is for whoever has removed n expired sessions from the store directly.

@@ -40,13 +40,15 @@ func (b *Bridge) StartAutoCleanup(every time.Duration) bool {
 	var next *deadline
 	again := func() {
 		b.work.background(func() {
+			defer func() { // also if the store panics
+				a.mu.Lock()
+				defer a.mu.Unlock()
+				if ctx.Err() == nil {
+					b.clock.move(next, time.Now().Add(every))
+				}
+			}()
 			if _, err := b.Cleanup(ctx); err != nil && !errors.Is(err, context.Canceled) {
 				b.opts.Logger.Error("cleanup failed", slog.Any("error", err))
-			}
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			if ctx.Err() == nil {
-				b.clock.move(next, time.Now().Add(every))
 			}
 		})
 	}

@@ -38,6 +38,25 @@ func (m *clientMap) holds(clientID, sessionID string, newest bool) bool {
 	return m.bySession[sessionID] == clientID && ok && (!newest || current == sessionID)
 }
 
+// refresh is attach for a session that is in use: false, and nothing is done, when it is not mapped, or not any more.
+func (m *clientMap) refresh(clientID, sessionID string) bool {
+	m.mu.RLock()
+	_, known := m.bySession[sessionID]
+	_, current := m.byClient[clientID]
+	m.mu.RUnlock()
+	if !known || current {
+		return known
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, known = m.bySession[sessionID]; known {
+		if _, current = m.byClient[clientID]; !current {
+			m.byClient[clientID] = sessionID
+		}
+	}
+	return known
+}
+
 func (m *clientMap) attached(sessionID string) bool {
 	_, ok := m.clientOf(sessionID)
 	return ok

@@ -56,7 +56,9 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 	if ctx.Err() != nil {
 		return 0, nil, context.Cause(ctx)
 	}
-	kind, data, err := c.ws.Read(c.plain(ctx))
+	plain, release := c.plain(ctx)
+	defer release()
+	kind, data, err := c.ws.Read(plain)
 	if err != nil {
 		c.lost.CompareAndSwap(codeNone, int64(lostCode(err)))
 		if cause := context.Cause(c.link.ctx); cause != nil {
@@ -86,7 +88,9 @@ func (c *Conn) Write(ctx context.Context, kind websocket.MessageType, data []byt
 		c.writes.begin(c)
 		defer c.writes.end(c)
 	}
-	return c.ws.Write(c.plain(ctx), kind, data)
+	plain, release := c.plain(ctx)
+	defer release()
+	return c.ws.Write(plain, kind, data)
 }
 
 // ReadJSON reads a message and decodes it into v. A message that isn't JSON is an error that leaves the connection usable.
@@ -111,7 +115,11 @@ func (c *Conn) WriteJSON(ctx context.Context, v any) error {
 }
 
 // Ping sends a ping and waits for its pong, which arrives only while somebody reads. It is no activity of the client.
-func (c *Conn) Ping(ctx context.Context) error { return c.ws.Ping(ctx) }
+func (c *Conn) Ping(ctx context.Context) error {
+	plain, release := c.plain(ctx)
+	defer release()
+	return c.ws.Ping(plain)
+}
 
 // Close closes the connection with a code and a reason of at most 123 bytes, a second at most. A connection that is being closed already keeps its code.
 func (c *Conn) Close(code int, reason string) error {
@@ -124,13 +132,22 @@ func (c *Conn) Close(code int, reason string) error {
 	return nil
 }
 
-// plain returns a context for the library below. The handler's own ends by the connection being closed, so watching it too would
-// only cost.
-func (c *Conn) plain(ctx context.Context) context.Context {
-	if ctx.Done() == c.done {
-		return context.Background()
+// plain returns a context for the library below, which cuts the connection when it ends. The end of the connection's own context must
+// not: the close frame that says why is on its way. Nor need it be watched, as closing ends every read and write.
+func (c *Conn) plain(ctx context.Context) (plain context.Context, release func()) {
+	if done := ctx.Done(); done == nil || done == c.done {
+		return context.Background(), func() {}
 	}
-	return ctx
+	plain, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if c.link.ctx.Err() == nil {
+			cancel(context.Cause(ctx))
+		}
+	})
+	return plain, func() {
+		stop()
+		cancel(nil)
+	}
 }
 
 // shut sends a close frame, waits for the peer's for a second, and cuts the connection. It may be called before the connection has

@@ -46,12 +46,21 @@ func (b *Bridge) lookExpired(id string) {
 	case err == nil:
 		b.links.watch(b, &rec)
 	case errors.Is(err, ErrSessionMissing):
-		b.forget(id, &origin{})
+		b.doubt(id, b.forget(id, nil))
 	default:
-		b.opts.Logger.Warn("store can't say whether a session has expired", b.logSession(id), slog.Any("error", err))
-		for _, l := range b.links.retryExpiry(b, id, time.Now()) {
-			l.end(CodeUnavailable, "session store unavailable")
-		}
+		b.doubt(id, err)
+	}
+}
+
+// doubt has the session looked at again when the store could not say whether it is alive. It gives its connections up when that
+// takes too long.
+func (b *Bridge) doubt(id string, err error) {
+	if err == nil {
+		return
+	}
+	b.opts.Logger.Warn("store can't say whether a session is alive", b.logSession(id), slog.Any("error", err))
+	for _, l := range b.links.retryExpiry(b, id, time.Now()) {
+		l.end(CodeUnavailable, "session store unavailable")
 	}
 }
 

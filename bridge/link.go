@@ -159,7 +159,7 @@ func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Sessio
 	from := origin{via: ViaSocket, link: l}
 	ran, err = b.withSessionID(ctx, id, proved, from, fn)
 	if !ran && errors.Is(err, ErrSessionMissing) && !errors.Is(err, errCutOff) {
-		b.forget(id, &from)
+		b.doubt(id, b.forget(id, l))
 	}
 	return ran, err
 }

@@ -3,6 +3,8 @@ package bridge
 import (
 	"context"
 	"sync/atomic"
+
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
 
 // mark is the context of a running function of WithSession: a WithSession that gets it, or a context made from it, finds out
@@ -11,11 +13,14 @@ type mark struct {
 	context.Context
 	session *Session
 	over    atomic.Bool
+
+	// Guarded by the session's lock.
+	lock   *gateway.Lock  // the session's, whose outer lock is held
+	back   *gateway.Draft // what to go back to if the function fails; nil: the state without changes
+	cutOff bool           // its time was up when the response began: its changes are not stored
 }
 
 type markKey struct{ b *Bridge }
-
-func newMark(ctx context.Context, s *Session) *mark { return &mark{Context: ctx, session: s} }
 
 func (m *mark) end() { m.over.Store(true) }
 

@@ -89,6 +89,9 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 		return err
 	})
 	if errors.Is(err, ErrSessionMissing) || errors.Is(err, errRefused) {
+		if errors.Is(err, ErrSessionMissing) {
+			b.doubt(cred.id, b.forget(cred.id, nil))
+		}
 		b.stats.refused.Add(1)
 		b.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "session cookie opens nothing: unknown session or stale token", b.logSession(cred.id))
 		return nil, errRefused
@@ -135,8 +138,7 @@ func (b *Bridge) prove(rec *store.Record, t token, now time.Time) (uint64, error
 
 // attach maps the session to its client, and says so if this process does it for the first time.
 func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
-	if b.clients.attached(rec.ID) {
-		b.clients.attach(rec.ClientID, rec.ID, false)
+	if b.clients.refresh(rec.ClientID, rec.ID) {
 		return nil
 	}
 	return b.gateway.Report(ctx, rec.ID, func(now *store.Record) {

@@ -20,14 +20,16 @@ import (
 // response. A Session is safe for concurrent use. After its last commit it is sealed: it can still be read, methods that
 // return an error return ErrSessionClosed, and those that don't have no effect but a line in the log.
 type Session struct {
-	b    *Bridge
-	slot chan struct{} // 1-slot lock of all below; held during a commit
-	from origin        // who changes it
+	b            *Bridge
+	id, clientID string
+	slot         chan struct{} // 1-slot lock of all below; held during a commit
+	from         origin        // who changes it
 
 	draft   gateway.Draft
-	running *gateway.Lock // the outer lock, while a function of WithSession runs
-	ending  Reason        // Destroy was called
-	ended   bool          // by this Session
+	running *mark  // a function of WithSession, while it runs
+	stores  int    // how often s has been stored
+	ending  Reason // Destroy was called
+	ended   bool   // by this Session
 	sealed  bool
 	lost    bool // a change came after the seal, from a function of WithSession that still runs
 	gone    bool // ended by somebody else
@@ -47,7 +49,7 @@ type origin struct {
 }
 
 func (b *Bridge) newSession(rec store.Record, from origin) (*Session, error) {
-	s := &Session{b: b, slot: make(chan struct{}, 1), from: from}
+	s := &Session{b: b, id: rec.ID, clientID: rec.ClientID, slot: make(chan struct{}, 1), from: from}
 	if err := s.draft.Rebase(rec); err != nil {
 		b.opts.Logger.Error("stored session can't be read", b.logSession(rec.ID), slog.Any("error", err))
 		return nil, fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
@@ -59,10 +61,10 @@ func (s *Session) lock()   { s.slot <- struct{}{} }
 func (s *Session) unlock() { <-s.slot }
 
 // ID returns the session's public handle. It may be shown to its user and to administrators; it opens nothing.
-func (s *Session) ID() string { return s.record().ID }
+func (s *Session) ID() string { return s.id }
 
 // ClientID returns the client that the session belongs to.
-func (s *Session) ClientID() string { return s.record().ClientID }
+func (s *Session) ClientID() string { return s.clientID }
 
 // UserID returns who is logged in, "" for nobody.
 func (s *Session) UserID() string {
@@ -107,7 +109,8 @@ func (s *Session) raw(key string) []byte {
 // Set gives key a value, as it is now: it is encoded as JSON at once. A value that can't be encoded fails the commit with a
 // *ValueError that names the key.
 func (s *Session) Set(key string, v any) {
-	s.change("Set", func() { s.draft.Set(key, v) })
+	raw, err := gateway.EncodeValue(v) // which may call methods of v, and those may look at the session
+	s.change("Set", func() { s.draft.SetRaw(key, raw, err) })
 }
 
 // Delete removes key.

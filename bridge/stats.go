@@ -48,6 +48,8 @@ func (b *Bridge) Ping(ctx context.Context) error {
 	if b.caps.pinger == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, b.opts.StoreTimeout)
+	defer cancel()
 	if err := b.caps.pinger.Ping(ctx); err != nil {
 		return fmt.Errorf("%w: ping: %w", ErrStoreUnavailable, err)
 	}

@@ -20,6 +20,12 @@ const MaxAttempts = 8
 func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
 	k := g.Acquire(d.base.ID)
 	defer k.Release()
+	op := g.detached(ctx)
+	defer op.stop()
+	if err := take(op, k.merge); err != nil {
+		return unavailable(op, "wait for another change of the session", err)
+	}
+	defer func() { <-k.merge }()
 	cur := d.base
 	for attempt := range MaxAttempts {
 		Backoff(attempt)
@@ -53,11 +59,15 @@ func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Rec
 	}
 	at := time.Now()
 	now := precise(at)
-	if cur.Revision != 0 && cur.Expired(now) {
-		if _, err := g.expire(ctx, cur.ID); err != nil {
+	if cur.Revision != 0 && cur.Expired(now) { // or others have kept it alive since it was loaded
+		stored, err := g.Load(context.WithoutCancel(ctx), cur.ID)
+		switch {
+		case errors.Is(err, ErrMissing):
+			return *cur, ErrGone
+		case err != nil:
 			return *cur, err
 		}
-		return *cur, ErrGone
+		return stored, store.ErrConflict
 	}
 	next, err := g.apply(d, cur, now)
 	if err != nil {

@@ -114,16 +114,22 @@ func (d *Draft) Keys() []string {
 
 // Set gives key a value, which is encoded at once: what the caller does to v afterwards changes nothing. An error waits for the commit.
 func (d *Draft) Set(key string, v any) {
-	e := edit{key: key}
+	raw, err := EncodeValue(v)
+	d.SetRaw(key, raw, err)
+}
+
+// SetRaw is Set with what EncodeValue has returned for the value.
+func (d *Draft) SetRaw(key string, raw []byte, err error) {
 	switch {
 	case key == flashKey:
-		e.err = errors.New("the key is reserved for flashes")
+		err = errors.New("the key is reserved for flashes")
 	case !utf8.ValidString(key):
-		e.err = errors.New("the key is not valid UTF-8")
-	default:
-		e.raw, e.err = encodeValue(v)
+		err = errors.New("the key is not valid UTF-8")
 	}
-	d.put(e)
+	if err != nil {
+		raw = nil
+	}
+	d.put(edit{key: key, raw: raw, err: err})
 }
 
 // Delete removes key.

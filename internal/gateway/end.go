@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -28,12 +29,54 @@ func (g *Gateway) destroy(ctx context.Context, end End) (bool, error) {
 	was, err := g.store.Destroy(ctx, end.ID)
 	if err != nil {
 		g.stats.failures.Add(1)
+		g.cfg.Doubted(end.ID)
 		return false, unavailable(ctx, "destroy the session", err)
 	}
-	if was {
-		g.cfg.Ended(end)
-	}
+	end.Found = was
+	g.cfg.Ended(end)
 	return was, nil
+}
+
+// Forget reports the end of a session that is not in the store any more, and ends one that is past its time. It returns false when the session is
+// alive.
+func (g *Gateway) Forget(ctx context.Context, id string, tag any) (bool, error) {
+	op := g.detached(ctx)
+	defer op.stop()
+	if err := take(op, g.sweeping); err != nil { // a sweep reports what it has removed itself
+		return false, unavailable(op, "wait for a sweep", err)
+	}
+	defer func() { <-g.sweeping }()
+	k := g.Acquire(id)
+	defer k.Release()
+	if err := take(op, k.commit); err != nil {
+		return false, unavailable(op, "wait for another change of the session", err)
+	}
+	defer func() { <-k.commit }()
+	rec, err := g.store.Get(op, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		g.cfg.Ended(End{ID: id, Tag: tag})
+		return true, nil
+	case err != nil:
+		g.stats.failures.Add(1)
+		return false, unavailable(op, "load the session", err)
+	case !rec.Expired(Now()):
+		return false, nil
+	}
+	_, err = g.destroy(op, End{ID: id, ClientID: rec.ClientID})
+	return err == nil, err
+}
+
+// InOrder calls tell in order with the reports of the session's changes; a store that hangs can't keep it from being called.
+func (g *Gateway) InOrder(id string, tell func()) {
+	k := g.Acquire(id)
+	defer k.Release()
+	op := g.detached(context.Background())
+	defer op.stop()
+	if take(op, k.commit) == nil {
+		defer func() { <-k.commit }()
+	}
+	tell()
 }
 
 // expire ends the session if it is past its time, which it looks up once more under the commit lock.
@@ -86,22 +129,34 @@ func (g *Gateway) CanSweep() bool { return g.sweeper != nil || g.lister != nil }
 func (g *Gateway) sweep(ctx context.Context) (int, error) {
 	total, now := 0, Now()
 	for {
-		recs, err := g.sweeper.Sweep(ctx, now, sweepPiece)
-		for i := range recs {
-			g.reportSwept(ctx, &recs[i])
-		}
-		total += len(recs)
-		if err != nil {
-			g.stats.failures.Add(1)
-			return total, unavailable(ctx, "sweep", err)
-		}
-		if len(recs) < sweepPiece {
-			return total, nil
+		n, err := g.sweepOnce(ctx, now)
+		total += n
+		if err != nil || n < sweepPiece {
+			return total, err
 		}
 		if err := ctx.Err(); err != nil {
 			return total, cause(ctx)
 		}
 	}
+}
+
+// sweepOnce removes and reports one piece.
+func (g *Gateway) sweepOnce(ctx context.Context, now time.Time) (int, error) {
+	if err := take(ctx, g.sweeping); err != nil {
+		return 0, err
+	}
+	defer func() { <-g.sweeping }()
+	op := g.attached(ctx)
+	defer op.stop()
+	recs, err := g.sweeper.Sweep(op, now, sweepPiece)
+	for i := range recs {
+		g.reportSwept(ctx, &recs[i])
+	}
+	if err != nil {
+		g.stats.failures.Add(1)
+		return len(recs), unavailable(ctx, "sweep", err)
+	}
+	return len(recs), nil
 }
 
 // reportSwept tells of the end after every change that was stored before it. A commit lock that stays taken that long belongs
@@ -115,7 +170,7 @@ func (g *Gateway) reportSwept(ctx context.Context, rec *store.Record) {
 	if err := take(op, k.commit); err == nil {
 		defer func() { <-k.commit }()
 	}
-	g.cfg.Ended(End{ID: rec.ID, ClientID: rec.ClientID})
+	g.cfg.Ended(End{ID: rec.ID, ClientID: rec.ClientID, Found: true})
 }
 
 // sweepList is for stores that can only list.

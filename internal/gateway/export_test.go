@@ -13,9 +13,6 @@ func ParseFields(data []byte) (map[string]string, error) {
 	return fields, nil
 }
 
-// EncodeValue is encodeValue, for tests.
-func EncodeValue(v any) ([]byte, error) { return encodeValue(v) }
-
 // Locks returns how many sessions have a Lock, for tests.
 func (g *Gateway) Locks() int {
 	n := 0

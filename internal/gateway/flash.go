@@ -25,7 +25,7 @@ type flashEdit struct {
 
 // AddFlash appends a message that is shown once. An error waits for the commit.
 func (d *Draft) AddFlash(v any) {
-	raw, err := encodeValue(v)
+	raw, err := EncodeValue(v)
 	if err != nil {
 		d.flash.err = err
 		return

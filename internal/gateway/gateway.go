@@ -23,6 +23,8 @@ type Config struct {
 	// They must be quick and must not call the gateway.
 	Committed func(Commit)
 	Ended     func(End)
+	// Doubted is told of a session that may have ended: the store has failed to say.
+	Doubted func(id string)
 }
 
 // Commit tells of a change that has been stored.
@@ -38,20 +40,22 @@ type Commit struct {
 // End tells that a session is over.
 type End struct {
 	ID, ClientID string // ClientID is "" where nobody knows it
+	Found        bool   // it was in the store; otherwise it had gone before, and perhaps been reported
 	Tag          any    // the one who ended it; nil: time did
 }
 
 // Gateway makes sessions of what a store holds. It is safe for concurrent use.
 type Gateway struct {
-	store   store.Store
-	toucher store.Toucher // nil: the store isn't one
-	sweeper store.Sweeper
-	lister  store.Lister
-	cfg     Config
-	locks   locks
-	process [8]byte // half of every WriteID of this gateway
-	writes  atomic.Uint64
-	stats   counters
+	store    store.Store
+	toucher  store.Toucher // nil: the store isn't one
+	sweeper  store.Sweeper
+	lister   store.Lister
+	cfg      Config
+	locks    locks
+	sweeping chan struct{} // 1-slot lock: held until what a sweep has removed is reported
+	process  [8]byte       // half of every WriteID of this gateway
+	writes   atomic.Uint64
+	stats    counters
 }
 
 type counters struct {
@@ -69,6 +73,7 @@ func New(st store.Store, cfg Config) *Gateway {
 	g.toucher, _ = st.(store.Toucher)
 	g.sweeper, _ = st.(store.Sweeper)
 	g.lister, _ = st.(store.Lister)
+	g.sweeping = make(chan struct{}, 1)
 	_, _ = rand.Read(g.process[:])
 	g.locks.init()
 	return g

@@ -22,14 +22,16 @@ type lockShard struct {
 
 // Lock is what the workers on one session share. Obtain it with Gateway.Acquire, give it back with Release.
 //
-// It has two locks, 1-slot channels: they hand over in the order of arrival, and a wait for one ends with its context.
-// The outer is held while an application's function runs, however long; the commit lock while one change is stored and
-// reported. Whoever takes both takes the outer first.
+// It has three locks, 1-slot channels: they hand over in the order of arrival, and a wait for one ends with its context.
+// The outer is held while an application's function runs, however long; the merge lock while the changes of one request are
+// merged, so that many at once don't wear out one another's attempts; the commit lock while one change is stored and
+// reported. Whoever takes more than one takes them in this order.
 type Lock struct {
 	id      string
 	shard   *lockShard
 	refs    int // guarded by shard.mu
 	outer   chan struct{}
+	merge   chan struct{}
 	commit  chan struct{}
 	touched atomic.Int64 // unix nanoseconds of the last touch that a holder of this Lock has begun
 }
@@ -55,7 +57,7 @@ func (l *locks) acquire(id string) *Lock {
 	if n := len(s.free); n > 0 {
 		k, s.free = s.free[n-1], s.free[:n-1]
 	} else {
-		k = &Lock{shard: s, outer: make(chan struct{}, 1), commit: make(chan struct{}, 1)}
+		k = &Lock{shard: s, outer: make(chan struct{}, 1), merge: make(chan struct{}, 1), commit: make(chan struct{}, 1)}
 	}
 	k.id, k.refs = id, 1
 	k.touched.Store(0)

@@ -23,6 +23,7 @@ func newGateway(st store.Store) *gateway.Gateway {
 		Logger:        slog.New(slog.DiscardHandler),
 		Committed:     func(gateway.Commit) {},
 		Ended:         func(gateway.End) {},
+		Doubted:       func(string) {},
 	})
 }
 

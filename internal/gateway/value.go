@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// encodeValue returns v as JSON in the form in which values are stored and compared. The common kinds go without reflection.
-func encodeValue(v any) ([]byte, error) {
+// EncodeValue returns v as JSON in the form in which values are stored and compared. The common kinds go without reflection.
+func EncodeValue(v any) ([]byte, error) {
 	switch v := v.(type) {
 	case int:
 		return strconv.AppendInt(nil, int64(v), 10), nil

@@ -1,0 +1,126 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// run runs fn on s, whose state is fresh and whose outer lock, k, is held, and stores what it changed. On a conflict with somebody who
+// doesn't take that lock it starts again from what is stored then.
+func (s *Session) run(ctx context.Context, k *gateway.Lock, fn func(context.Context, *Session) error) error {
+	for attempt := range gateway.MaxAttempts {
+		gateway.Backoff(attempt)
+		again, err := s.transact(ctx, k, fn)
+		if !again {
+			return err
+		}
+		s.b.stats.reruns.Add(1)
+	}
+	return ErrConflict
+}
+
+// transact is one attempt of run.
+func (s *Session) transact(ctx context.Context, k *gateway.Lock, fn func(context.Context, *Session) error) (again bool, err error) {
+	m := s.begin(ctx, k)
+	defer m.end()
+	returned := false
+	defer func() { again, err = s.finish(m, returned, err) }()
+	err = fn(m, s)
+	returned = true
+	return false, err
+}
+
+// begin notes that fn runs, and what to go back to if it fails.
+func (s *Session) begin(ctx context.Context, k *gateway.Lock) *mark {
+	s.lock()
+	defer s.unlock()
+	m := &mark{Context: ctx, session: s, lock: k}
+	if s.draft.Changed() {
+		back := s.draft.Savepoint()
+		m.back = &back
+	}
+	s.running, s.lost = m, false
+	return m
+}
+
+// finish stores what fn has changed, or undoes it if fn panicked or failed.
+func (s *Session) finish(m *mark, returned bool, err error) (again bool, _ error) {
+	s.lock()
+	defer s.unlock()
+	s.running = nil
+	if s.ending != "" { // counts, whatever fn said
+		return false, errors.Join(err, s.destroy(m.Context))
+	}
+	switch {
+	case returned && err == nil && m.cutOff:
+		err = context.Cause(m.Context)
+	case returned && err == nil && s.lost && !s.ended: // its request is over, and fn was told so by the log only
+		err = ErrSessionClosed
+	}
+	if !returned || err != nil {
+		s.restore(m.back)
+		return false, err
+	}
+	if !s.draft.Changed() {
+		return false, nil
+	}
+	var now store.Record
+	if err = s.mayStore(); err == nil {
+		now, err = s.commitExact(m.Context, m.lock)
+	}
+	if err == nil {
+		return false, nil
+	}
+	s.restore(m.back)
+	if errors.Is(err, store.ErrConflict) {
+		return s.renew(now)
+	}
+	return false, err
+}
+
+// restore undoes all changes but those of back; nil has none.
+func (s *Session) restore(back *gateway.Draft) {
+	if back == nil {
+		s.draft.Discard()
+	} else {
+		s.draft.Restore(back)
+	}
+}
+
+// renew puts s on another state of the session. It reports whether s may work on it.
+func (s *Session) renew(rec store.Record) (bool, error) {
+	if s.draft.Cut(&rec) {
+		return false, ErrTokenRotated
+	}
+	if err := s.draft.Rebase(rec); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// runInside runs fn within another function of WithSession on the same session. If it fails, what it changed is undone, and
+// nothing else; but not what has been stored since, because a response began.
+func (s *Session) runInside(ctx context.Context, fn func(context.Context, *Session) error) (err error) {
+	s.lock()
+	savepoint, stores := s.draft.Savepoint(), s.stores
+	s.unlock()
+	returned := false
+	defer func() {
+		if returned && err == nil {
+			return
+		}
+		s.lock()
+		defer s.unlock()
+		back := &savepoint
+		if s.stores != stores {
+			back = nil
+		}
+		s.restore(back)
+	}()
+	err = fn(ctx, s)
+	returned = true
+	return err
+}

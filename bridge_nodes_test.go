@@ -1,7 +1,9 @@
 package sessionbridge_test
 
 import (
+	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/livestore"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // TestG6_LoginOnAnotherNode: a socket from before the login is cut off at its next use, and told to reconnect; one from after it
@@ -54,4 +57,34 @@ func TestG5_HandshakeAgainstLogout(t *testing.T) {
 		}
 		_ = ws.CloseNow()
 	}
+}
+
+// hookedStore does something before the next Set.
+type hookedStore struct {
+	store.Store
+	before atomic.Pointer[func()]
+}
+
+func (h *hookedStore) Set(ctx context.Context, rec store.Record) (uint64, error) {
+	if before := h.before.Swap(nil); before != nil {
+		(*before)()
+	}
+	return h.Store.Set(ctx, rec)
+}
+
+// TestG6_LoginWhileATokenIsRetired: a request whose token a login replaces while the one before it is being retired sees the session as
+// it was when that token opened it, and nothing of what came with the login.
+func TestG6_LoginWhileATokenIsRetired(t *testing.T) {
+	st := &hookedStore{Store: livestore.New()}
+	keys := [][]byte{newKey()}
+	here, there := start(t, st, &bridge.Options{Keys: keys}), start(t, st.Store, &bridge.Options{Keys: keys})
+	ada := newBrowser(t, here)
+	require.Equal(t, "1", ada.get("/increment"))
+	ada.get("/rotate")
+	copied := ada.another()
+	login := func() { ada.at(there).get("/login?user=ada") }
+	st.before.Store(&login)
+	require.Empty(t, copied.get("/user"))
+	require.Nil(t, st.before.Load(), "the token has been retired")
+	require.Equal(t, "ada", ada.get("/user"))
 }

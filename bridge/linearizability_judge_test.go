@@ -60,7 +60,7 @@ func (a *linActor) judgeHTTP(session int, call linCall, v linView, effect linEve
 	case v.Word == "missing" && !there:
 		tell(call.from, call.to, linEvent{kind: linRefused})
 	case v.Word == "rotated" && there && replaces:
-		tell(opened, call.to, linEvent{kind: linRaced})
+		tell(call.from, call.to, linEvent{kind: linRaced}) // it can have been clear when the session was loaded
 	case v.Word == "rotated":
 		tell(opened, call.to, linEvent{kind: linLate})
 	case v.Word == "gone":

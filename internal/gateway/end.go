@@ -219,7 +219,9 @@ func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record) {
 		case !errors.Is(err, store.ErrConflict):
 			g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "previous session token could not be retired", slog.Any("error", err))
 			return
-		case stored.TokenGeneration != rec.TokenGeneration || stored.PrevTokenHash.IsZero():
+		case stored.TokenGeneration != rec.TokenGeneration:
+			return // what has come with another token is not for whoever presented this one
+		case stored.PrevTokenHash.IsZero():
 			*rec = stored
 			return
 		}

@@ -80,7 +80,10 @@ func TestOnMissingOverHTTP(t *testing.T) {
 	a := makeApp(t, st, nil)
 	onMissing := map[string]func(context.Context) (int, error){
 		"/nil": nil, "/missing": bridge.Missing[int](errOwn), "/fallback": bridge.Fallback(-7),
-		"/func": func(ctx context.Context) (int, error) { _, known := bridge.ClientIDFrom(ctx); return -8, condition(known) },
+		"/func": func(ctx context.Context) (int, error) {
+			_, known := bridge.ClientIDFrom(ctx)
+			return -8, condition(known)
+		},
 	}
 	for path, fn := range onMissing {
 		a.page(path, func(r *http.Request) (any, error) { return bridge.WithSession(r.Context(), a.For(r), increment, fn) })

@@ -1,0 +1,123 @@
+package bridge_test
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+)
+
+func panicking(_ context.Context, s *bridge.Session) error {
+	s.Set("panicked", true)
+	panic("in the application")
+}
+
+func TestPanicOnAConnectionReleasesTheLockAndCloses1011(t *testing.T) {
+	a := makeApp(t, livestore.New(), nil)
+	a.mux.Handle("/panics", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		return c.WithSession(ctx, panicking, nil)
+	}, nil))
+	br := newBrowser(t, a.serve(t))
+	br.ok("/inc")
+	id := br.ok("/id")
+	bystander := br.dial("/ws")
+	require.Equal(t, bridge.CodePanicked, br.dial("/panics").closed())
+	require.Equal(t, "2", bystander.ask("inc"), "the lock is free")
+	s, err := a.GetByID(t.Context(), id)
+	require.NoError(t, err)
+	_, there := s.Get("panicked")
+	require.False(t, there)
+}
+
+func TestPanicOverHTTPReleasesTheLockAndStoresNothing(t *testing.T) {
+	a := makeApp(t, livestore.New(), nil)
+	a.page("/panics", func(r *http.Request) (any, error) { return nil, a.WithSession(r, panicking, nil) })
+	a.session("/panicsown", func(s *bridge.Session) (any, error) { return nil, panicking(nil, s) }) //nolint:staticcheck // it needs no context
+	h := a.Handler(a.mux)
+	visitor := pocket{}
+	visitor.get(t, h, "/inc")
+	id := visitor.get(t, h, "/id").Body.String()
+	for _, path := range []string{"/panics", "/panicsown"} {
+		require.Panics(t, func() { visitor.get(t, h, path) }, "net/http is to see it")
+	}
+	require.Equal(t, "2", visitor.get(t, h, "/inc").Body.String(), "the lock is free")
+	s, err := a.GetByID(t.Context(), id)
+	require.NoError(t, err)
+	_, there := s.Get("panicked")
+	require.False(t, there)
+}
+
+func TestBlockedCallbackMissesEventsAndNobodyElseDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := makeApp(t, livestore.New(), nil)
+		release := make(chan struct{})
+		blocked, healthy := 0, 0
+		a.OnSessionSet(func(bridge.SessionSet) { <-release; blocked++ })
+		a.OnSessionSet(func(bridge.SessionSet) { panic("each time") })
+		a.OnSessionSet(func(bridge.SessionSet) { healthy++ })
+		h := a.Handler(a.mux)
+		visitor := pocket{}
+		const changes = 1500
+		for i := range changes {
+			require.Equal(t, strconv.Itoa(i+1), visitor.get(t, h, "/inc").Body.String())
+			synctest.Wait() // the others have had it
+		}
+		dropped := int(a.Stats().EventsDropped)
+		require.Positive(t, dropped)
+		close(release)
+		synctest.Wait()
+		require.Equal(t, changes, healthy)
+		require.Equal(t, changes, blocked+dropped, "what it missed was counted, to the last one")
+	})
+}
+
+func TestCallbackThatIsOffGetsNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := makeApp(t, livestore.New(), nil)
+		got := 0
+		off := a.OnSessionSet(func(bridge.SessionSet) { got++ })
+		h := a.Handler(a.mux)
+		pocket{}.get(t, h, "/inc")
+		synctest.Wait()
+		off()
+		off()
+		pocket{}.get(t, h, "/inc")
+		synctest.Wait()
+		require.Equal(t, 1, got)
+	})
+}
+
+func TestSubscriptionEndsWithItsContextOrTheBridge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := bridge.New(livestore.New(), nil)
+		require.NoError(t, err)
+		app := &app{b, newApp(b)}
+		h := app.Handler(app.mux)
+		ctx, cancel := context.WithCancel(t.Context())
+		short, long, narrow := b.Subscribe(ctx, 10), b.Subscribe(t.Context(), 10), b.Subscribe(t.Context(), -1)
+		visitor := pocket{}
+		visitor.get(t, h, "/inc")
+		cancel()
+		synctest.Wait()
+		visitor.get(t, h, "/inc")
+		require.NoError(t, b.Shutdown(t.Context()))
+		events := func(from <-chan bridge.Event) (n int) {
+			for range from { // ends when it is closed
+				n++
+			}
+			return n
+		}
+		require.Equal(t, 1, events(short))
+		require.Equal(t, 2, events(long), "what was in the queue is still delivered")
+		require.Equal(t, 1, events(narrow), "the buffer is at least 1")
+		require.EqualValues(t, 1, b.Stats().EventsDropped)
+		require.Zero(t, events(b.Subscribe(t.Context(), 1)), "nothing comes after the end")
+		b.OnSessionSet(func(bridge.SessionSet) { t.Error("called after the end") })()
+	})
+}

@@ -1,0 +1,200 @@
+package bridge_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+)
+
+var errDisk = errors.New("disk on fire")
+
+// failures are the ways in which a store fails.
+var failures = map[string]fault{"refuses": refuse(errDisk), "loses the reply": loseReply(errDisk), "hangs": hang}
+
+// A request whose session can't be had or stored gets 503: never an anonymous session, never a 200 for what is not stored.
+func TestStoreFailureIs503AndServiceResumes(t *testing.T) {
+	for name, failure := range failures {
+		for path, methods := range map[string][]string{
+			"/inc":            {"Get", "Set"},
+			"/get":            {"Get"},
+			"/rotate":         {"Get", "Set"},
+			"/login?user=ada": {"Get", "Set"},
+			"/logout":         {"Get", "Destroy"},
+		} {
+			for _, method := range methods {
+				t.Run(name+" at "+method+" of "+path, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						st := newFaultyStore()
+						a := makeApp(t, st, nil)
+						h := a.Handler(a.mux)
+						visitor := pocket{}
+						visitor.get(t, h, "/inc")
+						id := visitor.get(t, h, "/id").Body.String()
+						cookie := visitor["sid"]
+						st.next(1, method, failure)
+						w := visitor.get(t, h, path)
+						require.Equal(t, http.StatusServiceUnavailable, w.Code)
+						require.Equal(t, cookie, visitor["sid"], "no cookie for what isn't known to be stored")
+						require.Positive(t, a.Stats().StoreErrors)
+						if name == "loses the reply" && (method == "Destroy" || path == "/rotate" || path == "/login?user=ada") {
+							return // it may have happened
+						}
+						require.Equal(t, id, visitor.get(t, h, "/id").Body.String(), "service resumes by itself, with the same session")
+					})
+				})
+			}
+		}
+	}
+}
+
+// A call to the store that doesn't return is given up after StoreTimeout, at each of the calls that a request makes.
+func TestHungStoreIsGivenUpInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newFaultyStore()
+		a := makeApp(t, st, &bridge.Options{StoreTimeout: 2 * time.Second})
+		h := a.Handler(a.mux)
+		visitor := pocket{}
+		visitor.get(t, h, "/inc")
+		for n := 1; n <= 3; n++ {
+			for _, method := range []string{"Get", "Set"} {
+				st.next(n, method, hang)
+				begin := time.Now()
+				w := visitor.get(t, h, "/inc")
+				require.LessOrEqual(t, time.Since(begin), 2*time.Second)
+				require.Contains(t, []int{http.StatusOK, http.StatusServiceUnavailable}, w.Code)
+				st.heal()
+			}
+		}
+		require.Equal(t, http.StatusOK, visitor.get(t, h, "/inc").Code)
+	})
+}
+
+// A touch that fails is no reason to turn anybody away; it is made up for at the next use.
+func TestFailedTouchHurtsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newFaultyStore()
+		a := makeApp(t, st, &bridge.Options{IdleTimeout: time.Hour})
+		h := a.Handler(a.mux)
+		visitor := pocket{}
+		visitor.get(t, h, "/inc")
+		time.Sleep(50 * time.Minute)
+		st.next(1, "Touch", refuse(errDisk))
+		require.Equal(t, "1", visitor.get(t, h, "/get").Body.String())
+		require.EqualValues(t, 1, a.Stats().StoreErrors)
+		require.Equal(t, "1", visitor.get(t, h, "/get").Body.String())
+		require.Equal(t, 2, st.count("Touch"), "tried again at once")
+		time.Sleep(50 * time.Minute)
+		require.Equal(t, "1", visitor.get(t, h, "/get").Body.String())
+	})
+}
+
+func TestStoreFailureOnAConnection(t *testing.T) {
+	for name, failure := range failures {
+		for _, method := range []string{"Get", "Set"} {
+			t.Run(name+" at "+method, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					st := newFaultyStore()
+					a := makeApp(t, st, nil)
+					br := newBrowser(t, a.serveInMemory(t))
+					br.ok("/inc")
+					ws := br.dial("/ws")
+					synctest.Wait() // the handshake has looked at the session twice
+					st.next(1, method, failure)
+					require.Contains(t, ws.ask("inc"), bridge.ErrStoreUnavailable.Error())
+					want := "2"
+					if name == "loses the reply" && method == "Set" {
+						want = "3" // the first one may be stored, as the error says; it is never run again by itself
+					}
+					require.Equal(t, want, ws.ask("inc"), "the connection goes on, on the same session")
+				})
+			})
+		}
+	}
+}
+
+func TestHandshakeDuringAStoreFailureIs503(t *testing.T) {
+	st := newFaultyStore()
+	a := makeApp(t, st, nil)
+	br := newBrowser(t, a.serve(t))
+	br.ok("/inc")
+	st.always(refuse(errDisk), "Get")
+	_, res, err := br.tryDial("/ws", nil)
+	require.Error(t, err)
+	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+	st.heal()
+	require.Equal(t, "2", br.dial("/ws").ask("inc"))
+	for n := 2; n <= 3; n++ { // after the upgrade there is only a close code to say it with, or before it a status
+		st.next(n, "Get", refuse(errDisk))
+		ws, res, err := br.tryDial("/ws", nil)
+		if err != nil {
+			require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+		} else if n == 2 {
+			require.Equal(t, bridge.CodeUnavailable, ws.closed())
+		}
+		st.heal()
+	}
+	require.Equal(t, "3", br.dial("/ws").ask("inc"))
+}
+
+// A handler that gives up because of the store is closed with 1013: come back later.
+func TestHandlerThatEndsWithTheStoresErrorCloses1013(t *testing.T) {
+	st := newFaultyStore()
+	a := makeApp(t, st, nil)
+	a.mux.Handle("/once", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		if err := c.Write(ctx, websocket.MessageText, []byte("ready")); err != nil {
+			return err
+		}
+		if _, _, err := c.Read(ctx); err != nil {
+			return err
+		}
+		_, err := bridge.WithSession(ctx, c, increment, nil)
+		return err
+	}, nil))
+	br := newBrowser(t, a.serve(t))
+	br.ok("/inc")
+	ws := br.dial("/once")
+	require.Equal(t, "ready", ws.hear())
+	st.always(refuse(errDisk), "Get")
+	ws.say("go")
+	require.Equal(t, bridge.CodeUnavailable, ws.closed())
+}
+
+func TestByIDCallsReportAStoreFailure(t *testing.T) {
+	st := newFaultyStore()
+	a := makeApp(t, st, nil)
+	visitor := pocket{}
+	h := a.Handler(a.mux)
+	visitor.get(t, h, "/inc")
+	id := visitor.get(t, h, "/id").Body.String()
+	client, _ := a.ClientIDOf(id)
+	st.always(refuse(errDisk), "Get", "Set", "Destroy", "Sweep", "ByClient", "Ping")
+	ctx := t.Context()
+	_, getErr := a.GetByID(ctx, id)
+	_, clientErr := a.GetByClientID(ctx, client)
+	_, unknownErr := a.GetByClientID(ctx, "somebody")
+	_, destroyErr := a.DestroyByID(ctx, id)
+	_, otherErr := a.DestroyByID(ctx, "unknown")
+	_, cleanupErr := a.Cleanup(ctx)
+	for name, err := range map[string]error{
+		"GetByID": getErr, "GetByClientID": clientErr, "GetByClientID of another": unknownErr, "DestroyByID": destroyErr, "DestroyByID of another": otherErr,
+		"UpdateByID": a.update(t, id, func(s *bridge.Session) { s.Set("k", 1) }),
+		"SetByID":    a.SetByID(ctx, id, nil, 0),
+		"Cleanup":    cleanupErr,
+		"Ping":       a.Ping(ctx),
+	} {
+		require.ErrorIs(t, err, bridge.ErrStoreUnavailable, name)
+		require.ErrorIs(t, err, errDisk, name)
+		require.Equal(t, http.StatusServiceUnavailable, bridge.HTTPStatus(err), name)
+	}
+	st.heal()
+	require.Equal(t, "2", visitor.get(t, h, "/inc").Body.String())
+	require.NoError(t, a.Ping(ctx))
+}

@@ -1,0 +1,157 @@
+package bridge_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+)
+
+// Those who wait for a session come to it in the order of their arrival. One that gives up leaves a queue that is as it was.
+func TestCancelledWaiterLeavesTheQueueInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, id := newSessionOf(t, nil)
+		errGaveUp := errors.New("gave up")
+		release := make(chan struct{})
+		var order []string
+		enter := func(ctx context.Context, name string, before func()) <-chan error {
+			done := make(chan error, 1)
+			go func() {
+				done <- a.UpdateByID(ctx, id, func(context.Context, *bridge.Session) error {
+					before()
+					order = append(order, name)
+					return nil
+				})
+			}()
+			synctest.Wait() // it is in the queue
+			return done
+		}
+		nothing := func() {}
+		first := enter(t.Context(), "1", func() { <-release })
+		second := enter(t.Context(), "2", nothing)
+		given, giveUp := context.WithCancelCause(t.Context())
+		third := enter(given, "3", nothing)
+		fourth := enter(t.Context(), "4", nothing)
+		giveUp(errGaveUp)
+		require.ErrorIs(t, <-third, errGaveUp, "at once, with the cause")
+		close(release)
+		for _, done := range []<-chan error{first, second, fourth} {
+			require.NoError(t, <-done)
+		}
+		require.Equal(t, "1 2 4", strings.Join(order, " "))
+	})
+}
+
+func TestWaiterIsGoneWithItsRequestAndItsConnection(t *testing.T) {
+	a := makeApp(t, livestore.New(), nil)
+	inside, release, gone := make(chan struct{}), make(chan struct{}), make(chan error, 2)
+	conns := make(chan *bridge.Conn, 1)
+	a.page("/hold", func(r *http.Request) (any, error) {
+		return nil, a.WithSession(r, func(context.Context, *bridge.Session) error { close(inside); <-release; return nil }, nil)
+	})
+	waiting := make(chan struct{}, 2)
+	a.page("/wait", func(r *http.Request) (any, error) {
+		waiting <- struct{}{}
+		err := a.WithSession(r, func(context.Context, *bridge.Session) error { return nil }, nil)
+		gone <- err
+		return nil, err
+	})
+	a.mux.Handle("/waitws", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		conns <- c
+		waiting <- struct{}{}
+		err := c.WithSession(ctx, func(context.Context, *bridge.Session) error { return nil }, nil)
+		gone <- err
+		return err
+	}, nil))
+	br := newBrowser(t, a.serve(t))
+	br.ok("/inc")
+	held := make(chan reply, 1)
+	go func() { held <- br.get("/hold") }()
+	receive(t, inside)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { _, _ = br.try(ctx, "/wait") }()
+	receive(t, waiting)
+	cancel()
+	require.ErrorIs(t, receive(t, gone), context.Canceled)
+	ws := br.dial("/waitws")
+	receive(t, waiting)
+	require.NoError(t, receive(t, conns).Close(4000, "enough"))
+	require.Error(t, receive(t, gone))
+	require.Equal(t, 4000, ws.closed())
+	close(release)
+	require.Equal(t, http.StatusOK, receive(t, held).status)
+	require.Equal(t, "2", br.ok("/inc"))
+}
+
+// Neither a handler that hangs nor one that waits for it holds up a logout.
+func TestDestroyDoesNotWaitForAHungHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, id := newSessionOf(t, nil)
+		release, done := make(chan struct{}), make(chan error, 2)
+		for range 2 {
+			go func() {
+				done <- a.UpdateByID(t.Context(), id, func(_ context.Context, s *bridge.Session) error { <-release; s.Set("k", 1); return nil })
+			}()
+			synctest.Wait()
+		}
+		was, err := a.DestroyByID(t.Context(), id)
+		require.NoError(t, err)
+		require.True(t, was)
+		close(release)
+		require.ErrorIs(t, <-done, bridge.ErrSessionGone, "the one that ran")
+		require.ErrorIs(t, <-done, bridge.ErrSessionMissing, "the one that waited")
+	})
+}
+
+// Whenever during a handshake the session is destroyed, the connection doesn't stay open on it. A handshake reads the session twice: to
+// open it, and once more when the connection is registered.
+func TestHandshakeRacingADestroy(t *testing.T) {
+	for name, c := range map[string]struct {
+		read   int
+		before bool
+		policy bridge.SessionEndPolicy
+		closed bool
+	}{
+		"before the first read":            {1, true, bridge.CloseConns, false}, // a handshake without a session
+		"after the first read":             {1, false, bridge.CloseConns, false},
+		"before the second read":           {2, true, bridge.CloseConns, true},
+		"after the second read":            {2, false, bridge.CloseConns, true},
+		"after the second read, kept open": {2, false, bridge.KeepConns, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := newFaultyStore()
+			a := makeApp(t, st, &bridge.Options{OnSessionEnd: c.policy})
+			br := newBrowser(t, a.serve(t))
+			br.ok("/inc")
+			id := br.ok("/id")
+			destroyed := make(chan error, 1)
+			destroy := func() {
+				_, err := a.DestroyByID(t.Context(), id)
+				destroyed <- err
+			}
+			st.next(c.read, "Get", func(_ context.Context, get func() error) error {
+				if c.before {
+					destroy()
+					return get()
+				}
+				defer destroy()
+				return get()
+			})
+			ws := br.dial("/ws")
+			require.NoError(t, receive(t, destroyed))
+			if c.closed {
+				require.Equal(t, bridge.CodeDestroyed, ws.closed())
+				return
+			}
+			require.Equal(t, `""`, ws.ask("id"))
+			require.Contains(t, ws.ask("inc"), bridge.ErrSessionMissing.Error())
+		})
+	}
+}

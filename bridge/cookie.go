@@ -91,11 +91,11 @@ func (c *cookies) readClient(r *http.Request, secure bool) (id string, roll bool
 	if !verified(r, c.name(c.opts.ClientName, secure), c.clientVerifier, &v) || v.size != 36 {
 		return "", false
 	}
-	parsed, err := uuid.ParseBytes(v.bytes())
-	if err != nil {
+	id = strings.ToLower(string(v.bytes()))
+	if uuid.Validate(id) != nil {
 		return "", false
 	}
-	return parsed.String(), c.opts.ClientRollEvery != Off && time.Since(v.signed) >= c.opts.ClientRollEvery
+	return id, c.opts.ClientRollEvery != Off && time.Since(v.signed) >= c.opts.ClientRollEvery
 }
 
 // setSession adds the session cookie to h.

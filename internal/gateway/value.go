@@ -52,6 +52,8 @@ func DecodeValue(raw []byte) (any, error) {
 		if s := string(raw[1 : len(raw)-1]); plain(s) {
 			return s, nil
 		}
+	case isCount(raw):
+		return strconv.ParseInt(string(raw), 10, 64)
 	case c == '-' || '0' <= c && c <= '9':
 		if json.Valid(raw) {
 			return number(string(raw))
@@ -67,6 +69,19 @@ func DecodeValue(raw []byte) (any, error) {
 		return nil, errors.New("more than one JSON value")
 	}
 	return numbers(v)
+}
+
+// isCount reports whether raw is a number of digits alone that fits as int64, which most numbers in sessions are.
+func isCount(raw []byte) bool {
+	if len(raw) > 18 || raw[0] == '0' && len(raw) > 1 {
+		return false
+	}
+	for _, c := range raw {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 // numbers replaces every json.Number in v by the number that it spells.

@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"testing"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
-	"github.com/sessionbridge/sessionbridge/store"
 )
 
 var count = bridge.NewKey[int]("n")
@@ -95,18 +93,4 @@ func obey(ctx context.Context, c *bridge.Conn, word string) (any, error) {
 		n, _ := count.Get(s)
 		return n, nil
 	}, nil)
-}
-
-// newSite starts the application on a store, on the loopback network.
-func newSite(t testing.TB, st store.Store, opts *bridge.Options) (*bridge.Bridge, *site) {
-	t.Helper()
-	b := newBridge(t, st, opts)
-	return b, serve(t, b.Handler(newApp(b)))
-}
-
-// newSiteInMemory is newSite for a synctest bubble.
-func newSiteInMemory(t testing.TB, st store.Store, opts *bridge.Options) (*bridge.Bridge, *site) {
-	t.Helper()
-	b := newBridge(t, st, opts)
-	return b, serveInMemory(t, b.Handler(newApp(b)))
 }

@@ -32,7 +32,13 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 	"Name": {
 		good: []bridge.Options{{Name: "a"}, {Name: "my_session-1"}, {Name: "__Host-sid", Secure: bridge.SecureAlways}},
 		bad: []bridge.Options{
-			{Name: "a b"}, {Name: "a=b"}, {Name: "a;b"}, {Name: "ä"}, {Name: strings.Repeat("n", 65)}, {Name: "__Host-sid"}, {Name: "__Secure-sid"},
+			{Name: "a b"},
+			{Name: "a=b"},
+			{Name: "a;b"},
+			{Name: "ä"},
+			{Name: strings.Repeat("n", 65)},
+			{Name: "__Host-sid"},
+			{Name: "__Secure-sid"},
 			{Name: "__Host-sid", Secure: bridge.SecureAlways, Domain: "example.com"},
 		},
 	},

@@ -146,7 +146,7 @@ func TestWrapperKeepsExactlyTheInterfacesBelow(t *testing.T) {
 		_, a.stringWriter = w.(io.StringWriter)
 		return a
 	}
-	for _, outside := range []func(http.Handler) http.Handler{unchanged, gzipped, buffered, unwrapping} {
+	for _, outside := range []func(http.Handler) http.Handler{unchanged, gzipped, buffered} {
 		found := make(chan abilities, 2)
 		note := func(h http.Handler) http.Handler {
 			return outside(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -157,6 +157,38 @@ func TestWrapperKeepsExactlyTheInterfacesBelow(t *testing.T) {
 		br := appWithin(t, newStore(), func(w http.ResponseWriter, _ *http.Request, _ *bridge.Session) { found <- of(w) }, note, unchanged)
 		br.get("/do")
 		require.Equal(t, wait(t, found), wait(t, found))
+	}
+}
+
+// A ResponseController reaches through wrappers, but not past the commit.
+func TestG3_ResponseControllerDoesNotReachPastTheCommit(t *testing.T) {
+	for name, reach := range map[string]func(w http.ResponseWriter) error{
+		"Flush": func(w http.ResponseWriter) error { return http.NewResponseController(w).Flush() },
+		"Hijack": func(w http.ResponseWriter) error {
+			conn, buf, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			_, _ = buf.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			return buf.Flush()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := newStore()
+			errs := make(chan error, 1)
+			br := appWithin(t, st, func(w http.ResponseWriter, r *http.Request, s *bridge.Session) {
+				s.Set("k", r.URL.RawQuery)
+				errs <- reach(w)
+			}, unwrapping, unwrapping)
+			br.ok("/set?k=v")
+			br.ok("/do?changed")
+			require.NoError(t, wait(t, errs))
+			require.Equal(t, "changed", br.value("k"))
+			st.breakDown()
+			require.Equal(t, http.StatusServiceUnavailable, br.get("/do?lost").status)
+			require.ErrorIs(t, wait(t, errs), bridge.ErrStoreUnavailable)
+		})
 	}
 }
 

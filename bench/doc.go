@@ -18,7 +18,7 @@
 //
 // Every row checks its own work after the last round: a row that stores something loads it again and finds as many changes as
 // there were operations. A row that fails its check ends the program, with a status other than 0. A missed target doesn't,
-// as a busy machine can miss any; -strict makes it.
+// as a busy machine can miss any: it is marked NO.
 //
 // # What is compared
 //

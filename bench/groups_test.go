@@ -88,7 +88,7 @@ func TestTheProgramPrintsTheRowsThatMatch(t *testing.T) {
 	require.Contains(t, out.String(), "middleware/untouched")
 	require.Contains(t, out.String(), "WithSession/3 keys")
 	require.NotContains(t, out.String(), "scs")
-	require.Contains(t, progress.String(), "round 1 of 1")
+	require.Contains(t, progress.String(), "middleware/untouched .\n")
 }
 
 func TestTheProgramRefusesWhatItDoesNotUnderstand(t *testing.T) {

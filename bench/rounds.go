@@ -26,6 +26,8 @@ type results struct {
 
 // play measures the sides of a group in turn, and lets them check what they have done.
 func (p plan) play(g *group) (res results, err error) {
+	fmt.Fprint(p.progress, g.name, " ")
+	defer fmt.Fprintln(p.progress)
 	ours, err := g.ours.open()
 	if err != nil {
 		return res, fmt.Errorf("%s: %s: %w", g.name, g.ours.name, err)
@@ -43,7 +45,7 @@ func (p plan) play(g *group) (res results, err error) {
 		rounds = min(rounds, g.rounds)
 	}
 	for i := range rounds {
-		fmt.Fprintf(p.progress, "\r\x1b[K%s: round %d of %d", g.name, i+1, rounds)
+		fmt.Fprint(p.progress, ".")
 		// Whoever goes second finds warmer caches and a hotter machine: the sides change places.
 		turns := []func() error{
 			func() error { return p.take(ours, &res.ours) },

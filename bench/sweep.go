@@ -156,8 +156,7 @@ func (f *field) useWhileSwept() (sample, error) {
 		}
 	})
 	if err != nil {
-		<-done
-		return nil, err
+		return nil, errors.Join(err, <-done)
 	}
 	return waited(waits), swept
 }

@@ -10,8 +10,7 @@ import (
 
 // table collects lines and prints them in columns.
 type table struct {
-	lines  [][]string
-	missed int
+	lines [][]string
 }
 
 func newTable() *table {
@@ -35,7 +34,6 @@ func (t *table) add(g *group, r row, o outcome) {
 		line[4], line[5] = r.target.text, "yes"
 		if !r.target.met(o) {
 			line[5] = "NO"
-			t.missed++
 		}
 	}
 	t.lines = append(t.lines, line)

@@ -266,7 +266,12 @@ func (d *Draft) findEdit(key string) int {
 		}
 		return -1
 	}
-	return slices.IndexFunc(d.edits, func(e edit) bool { return e.key == key })
+	for i := range d.edits {
+		if d.edits[i].key == key {
+			return i
+		}
+	}
+	return -1
 }
 
 func (d *Draft) put(e edit) {

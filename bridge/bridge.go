@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,7 +68,8 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Ended:         b.ended,
 		Doubted:       func(id string) { b.work.background(func() { b.lookExpired(id) }) },
 	})
-	b.work.logger, b.events.logger = s.Logger, s.Logger
+	b.work.init(s.Logger)
+	b.events.logger = s.Logger
 	b.clock = newDeadlines()
 	b.links = newLinks(b.clock)
 	if s.AutoCleanup != Off && b.gateway.CanSweep() {
@@ -78,7 +80,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 
 // Shutdown closes every connection with CodeShutdown, waits for their handlers, and stops every goroutine of the Bridge: when it
 // returns nil there is none left. If ctx ends first it returns its cause; handlers that don't end with their context and
-// event callbacks that hang are then still running. Requests are served on: shut the http.Server down first. Further calls return nil at once.
+// event callbacks that hang are then still running. Requests are served on: shut the http.Server down first. Further calls wait for the first one and return nil.
 func (b *Bridge) Shutdown(ctx context.Context) (err error) {
 	b.once.Do(func() { err = b.shutdown(ctx) })
 	return err
@@ -92,6 +94,7 @@ func (b *Bridge) shutdown(ctx context.Context) error {
 	}
 	err := b.work.wait(ctx)
 	b.clock.close()
+	err = errors.Join(err, b.work.wait(ctx)) // for what the clock has started meanwhile
 	b.events.close()
 	done := make(chan struct{})
 	go func() { // ends with the callbacks
@@ -115,6 +118,10 @@ func (b *Bridge) committed(c gateway.Commit) {
 	if c.IsNew || c.Login {
 		b.rebind(from, rec)
 	}
+	if c.IsNew || c.Rotated {
+		b.opts.Logger.LogAttrs(context.Background(), slog.LevelInfo, "session created, or its token replaced", b.logSession(rec.ID), b.logClient(rec.ClientID),
+			slog.Bool("new", c.IsNew), slog.Bool("login", c.Login), slog.String("via", string(from.via)))
+	}
 	if b.events.active() {
 		b.events.emit(SessionSet{
 			ClientID: rec.ClientID, SessionID: rec.ID,
@@ -126,6 +133,10 @@ func (b *Bridge) committed(c gateway.Commit) {
 // rebindGrace is how long a connection without its session may wait for the response that brings the new cookies.
 const rebindGrace = 5 * time.Second
 
+// rebindDelay is how long after the handler's return the response is taken to have left: net/http, and perhaps a buffering
+// middleware, sends the end of it only then.
+const rebindDelay = 100 * time.Millisecond
+
 // rebind cuts the client's connections off from the session that they had, at once, and has them closed when the response with the
 // new cookies has gone. Those that follow are moved to the new session instead.
 func (b *Bridge) rebind(from *origin, rec *store.Record) {
@@ -136,7 +147,7 @@ func (b *Bridge) rebind(from *origin, rec *store.Record) {
 	for _, l := range b.links.cutOlder(rec) {
 		l.endLater(closing{code: CodeReconnect, reason: "session changed: reconnect"}, rebindGrace)
 		if from.request != nil {
-			from.request.afterResponse(l.endPending)
+			from.request.afterResponse(func() { b.clock.add(time.Now().Add(rebindDelay), l.endPending) })
 		}
 	}
 }
@@ -176,7 +187,7 @@ func (b *Bridge) sessionOver(id, clientID string, from *origin) {
 			l.end(from.reason.closeCode(), string(from.reason))
 		}
 	}
-	b.opts.Logger.Info("session ended", b.logSession(id), b.logClient(clientID), logReason(from))
+	b.opts.Logger.LogAttrs(context.Background(), slog.LevelInfo, "session ended", b.logSession(id), b.logClient(clientID), logReason(from))
 	if b.events.active() {
 		b.events.emit(SessionDestroy{ClientID: clientID, SessionID: id, Reason: from.reason, Via: from.via})
 	}

@@ -34,6 +34,8 @@ var (
 	ErrHeadersSent = errors.New("bridge: the response's headers have been sent: no session cookie can be set any more")
 	// ErrNoCookies: logging in and rotating need a cookie, and here there is no response to set one on.
 	ErrNoCookies = errors.New("bridge: no session cookie can be set here: log in and rotate in an HTTP handler")
+	// ErrOrigin: the page that opens the connection is of another origin, which Options.OriginPatterns doesn't allow.
+	ErrOrigin = errors.New("bridge: connection from another origin")
 	// ErrNested: WithSession was called on another session from within WithSession. Two of these can wait for each other forever.
 	ErrNested = errors.New("bridge: WithSession on another session within WithSession")
 )
@@ -61,6 +63,8 @@ func HTTPStatus(err error) int {
 		return http.StatusConflict
 	case errors.Is(err, ErrSessionMissing), errors.Is(err, ErrSessionGone):
 		return http.StatusUnauthorized
+	case errors.Is(err, ErrOrigin):
+		return http.StatusForbidden
 	case errors.Is(err, ErrSessionTooLarge):
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrShutdown), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -99,6 +103,8 @@ func CloseCode(err error) int {
 		return CodeDestroyed
 	case errors.Is(err, ErrSessionMissing):
 		return CodeNoSession
+	case errors.Is(err, ErrOrigin):
+		return CodePolicy
 	case errors.Is(err, ErrShutdown):
 		return CodeShutdown
 	case errors.Is(err, ErrStoreUnavailable):

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 
 	"github.com/gorilla/sessions"
 
@@ -38,17 +39,45 @@ func (g gorillaStore) New(r *http.Request, name string) (*sessions.Session, erro
 		return gs, err
 	}
 	gs.ID, gs.IsNew = s.ID(), s.IsNew()
+	read := make(map[string][]byte)
 	for key := range s.Keys() {
-		v, err := fromGorillaJSON(s.raw(key))
+		raw := s.raw(key)
+		v, err := fromGorillaJSON(raw)
 		if err != nil {
 			return gs, fmt.Errorf("bridge: session key %q: %w", key, err)
 		}
 		gs.Values[fromGorillaKey(key)] = v
+		read[key] = raw
 	}
-	return gs, nil
+	return gs, g.remember(r, gs, read)
 }
 
-// Save puts what has changed into the request's session, and stores it.
+// remember keeps what a session was when it was read, to tell its changes by; recall returns it.
+func (g gorillaStore) remember(r *http.Request, gs *sessions.Session, read map[string][]byte) error {
+	rq, err := g.b.requestOf(r.Context())
+	if err != nil {
+		return err
+	}
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	if rq.gorilla == nil {
+		rq.gorilla = make(map[*sessions.Session]map[string][]byte)
+	}
+	rq.gorilla[gs] = read
+	return nil
+}
+
+func (g gorillaStore) recall(r *http.Request, gs *sessions.Session) map[string][]byte {
+	rq, err := g.b.requestOf(r.Context())
+	if err != nil {
+		return nil
+	}
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	return rq.gorilla[gs]
+}
+
+// Save puts what has changed since it was read into the request's session, and stores it. What others have changed meanwhile stays.
 func (g gorillaStore) Save(r *http.Request, _ http.ResponseWriter, gs *sessions.Session) error {
 	s, err := g.b.Session(r)
 	if err != nil {
@@ -58,6 +87,8 @@ func (g gorillaStore) Save(r *http.Request, _ http.ResponseWriter, gs *sessions.
 		s.Destroy()
 		return s.commit(r.Context())
 	}
+	read := g.recall(r, gs)
+	now := make(map[string][]byte, len(gs.Values))
 	for key, v := range gs.Values {
 		name, ok := key.(string)
 		if !ok {
@@ -68,16 +99,22 @@ func (g gorillaStore) Save(r *http.Request, _ http.ResponseWriter, gs *sessions.
 		if err != nil {
 			return fmt.Errorf("bridge: session key %q: %w", name, err)
 		}
-		if !bytes.Equal(raw, s.raw(name)) {
+		now[name] = raw
+	}
+	for name, raw := range now {
+		if was, ok := read[name]; !ok || !sameGorilla(raw, was) {
 			s.Set(name, json.RawMessage(raw))
 		}
 	}
-	for key := range s.Keys() {
-		if _, ok := gs.Values[fromGorillaKey(key)]; !ok {
-			s.Delete(key)
+	for name := range read {
+		if _, ok := now[name]; !ok {
+			s.Delete(name)
 		}
 	}
-	return s.commit(r.Context())
+	if err := s.commit(r.Context()); err != nil {
+		return err
+	}
+	return g.remember(r, gs, now)
 }
 
 // gorilla/sessions keeps its flashes under the key that our own have. Both can be in use while an application moves over.
@@ -105,6 +142,8 @@ type gobValue struct {
 	Gob string `json:"$gob"`
 }
 
+const gobPrefix = `{"$gob":`
+
 func toGorillaJSON(v any) ([]byte, error) {
 	switch v := v.(type) {
 	case nil, bool, string, int:
@@ -121,9 +160,22 @@ func toGorillaJSON(v any) ([]byte, error) {
 	return json.Marshal(gobValue{base64.StdEncoding.EncodeToString(buf.Bytes())})
 }
 
+// sameGorilla reports whether two stored values are equal. Gob writes a map in another order each time.
+func sameGorilla(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	if prefix := []byte(gobPrefix); !bytes.HasPrefix(a, prefix) || !bytes.HasPrefix(b, prefix) {
+		return false
+	}
+	v, errV := fromGorillaJSON(a)
+	w, errW := fromGorillaJSON(b)
+	return errV == nil && errW == nil && reflect.DeepEqual(v, w)
+}
+
 func fromGorillaJSON(raw []byte) (any, error) {
 	var wrapped gobValue
-	if bytes.HasPrefix(raw, []byte(`{"$gob":`)) && json.Unmarshal(raw, &wrapped) == nil {
+	if bytes.HasPrefix(raw, []byte(gobPrefix)) && json.Unmarshal(raw, &wrapped) == nil {
 		data, err := base64.StdEncoding.DecodeString(wrapped.Gob)
 		if err != nil {
 			return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ type Link struct {
 	clientID string
 	opened   time.Time
 	shut     func(code int, reason string)
+	start    func(task func()) // runs shut in a goroutine
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 
@@ -48,28 +50,34 @@ type closing struct {
 // Attach ties a long-lived response or hijacked connection to the request's session: it is listed, and it is closed with the session. close is
 // called at most once, in a goroutine of its own, with a close code and a reason; it must make the handler end. Call Detach when it has.
 //
-// Attach is called when the handshake is done. A session that was destroyed meanwhile closes it at once. ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable, ErrShutdown.
+// Attach is called when the handshake is done. A session that was destroyed meanwhile closes it at once. A page of another origin (Options.OriginPatterns) gets ErrOrigin: close what it has
+// opened. ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable, ErrShutdown.
 func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*Link, error) {
 	rq, err := b.requestOf(r.Context())
 	if err != nil {
 		return nil, err
 	}
+	if !b.opts.originAllowed(r) {
+		b.opts.Logger.LogAttrs(rq, slog.LevelWarn, "connection from another origin refused", slog.String("host", r.Host))
+		return nil, ErrOrigin
+	}
+	rq.beginHandshake()
 	s, err := rq.open(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	return b.attachLink(r.Context(), s, close)
+	return b.attachLink(rq, s, close, b.work.task)
 }
 
 // attachLink registers a link, and looks once more whether its session is there: whoever ended it before the link was registered
 // could not close it, whoever does later will (G5).
-func (b *Bridge) attachLink(ctx context.Context, s *Session, shut func(code int, reason string)) (*Link, error) {
+func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason string), start func(task func())) (*Link, error) {
 	if b.work.stopping() {
 		return nil, ErrShutdown
 	}
 	rec := s.record()
-	l := &Link{b: b, id: uuid.NewString(), clientID: rec.ClientID, opened: time.Now(), shut: shut}
-	l.ctx, l.cancel = context.WithCancelCause(linkContext{context.WithoutCancel(ctx), l})
+	l := &Link{b: b, id: uuid.NewString(), clientID: rec.ClientID, opened: time.Now(), shut: shut, start: start}
+	l.ctx, l.cancel = context.WithCancelCause(linkContext{context.WithoutCancel(rq), l})
 	attached := rec.Revision != 0 && !s.over()
 	if attached {
 		l.sessionID = rec.ID
@@ -77,9 +85,18 @@ func (b *Bridge) attachLink(ctx context.Context, s *Session, shut func(code int,
 			l.proved = s.proved
 		}
 	}
+	if b.events.active() {
+		b.events.emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: l.sessionID})
+	}
 	b.links.add(l) // from here on others may cut it
+	safe := false
+	defer func() {
+		if !safe { // the store has failed, or panicked
+			l.Detach()
+		}
+	}()
 	if attached {
-		now, err := b.gateway.Load(ctx, rec.ID)
+		now, err := b.gateway.Load(rq, rec.ID)
 		switch {
 		case errors.Is(err, ErrSessionMissing):
 			b.links.cut(l)
@@ -87,7 +104,6 @@ func (b *Bridge) attachLink(ctx context.Context, s *Session, shut func(code int,
 				l.end(CodeDestroyed, "session ended during the handshake")
 			}
 		case err != nil:
-			l.Detach()
 			return nil, err
 		case l.proved != 0 && now.LoginGeneration > l.proved:
 			b.links.cut(l)
@@ -96,12 +112,14 @@ func (b *Bridge) attachLink(ctx context.Context, s *Session, shut func(code int,
 			b.links.watch(b, &now)
 		}
 	}
+	if newest, ok := b.clients.sessionOf(l.clientID); ok && newest != rec.ID && newest != rq.newestBefore() && b.opts.Rebind == Reconnect {
+		b.links.cut(l)
+		l.end(CodeReconnect, "session changed during the handshake")
+	}
 	if b.work.stopping() { // and its shutdown may not have seen the link
 		l.end(CodeShutdown, "shutting down")
 	}
-	if b.events.active() {
-		b.events.emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: l.SessionID()})
-	}
+	safe = true
 	return l, nil
 }
 
@@ -228,7 +246,7 @@ var errConnClosed = errors.New("bridge: connection closed")
 // end closes the link, soon, unless it is being closed already.
 func (l *Link) end(code int, reason string) {
 	if l.beginEnd(code, reason) {
-		l.b.work.background(func() { l.shut(code, reason) })
+		l.start(func() { l.shut(code, reason) })
 	}
 }
 

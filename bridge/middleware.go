@@ -29,6 +29,7 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 		next.ServeHTTP(w, r)
 		return
 	}
+	w = reach(w)
 	rq := b.newRequest(w, r)
 	returned := false
 	defer func() {
@@ -99,9 +100,20 @@ func (rq *request) hooks() httpsnoop.Hooks {
 	}
 }
 
-// begin is called before the first byte leaves, and later: it stores what has changed and sets the cookies. An error means that
-// the client has been answered with it, and that the handler's answer is not to be sent.
+// begin is called before the first byte leaves, and later.
 func (rq *request) begin() error {
+	err := rq.prepare()
+	if err == nil {
+		rq.mu.Lock()
+		defer rq.mu.Unlock()
+		rq.sent = true
+	}
+	return err
+}
+
+// prepare stores what has changed and sets the cookies, as long as nothing has left. An error means that the client has been answered with
+// it, and that the handler's answer is not to be sent.
+func (rq *request) prepare() error {
 	rq.mu.Lock()
 	sent, failed, s, w := rq.sent, rq.failed, rq.session, rq.w
 	rq.mu.Unlock()
@@ -117,12 +129,8 @@ func (rq *request) begin() error {
 	}
 	if err != nil {
 		rq.fail(w, err)
-		return err
 	}
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	rq.sent = true
-	return nil
+	return err
 }
 
 // setCookies puts the cookies that are due into the response.
@@ -146,6 +154,7 @@ func (rq *request) setCookies(h http.Header) error {
 		b.cookies.removeSession(h, rq.secure)
 	case cookieStays:
 	}
+	rq.cookie = cookieStays // whatever comes later comes on top
 	if due {
 		rq.sendClient = false
 		err = errors.Join(err, b.cookies.setClient(h, rq.secure, rq.clientID))
@@ -254,9 +263,12 @@ func (b *Bridge) HandshakeHeader(r *http.Request) http.Header {
 		before = len(w.Header()["Set-Cookie"])
 	}
 	rq.mu.Unlock()
-	if w == nil || rq.begin() != nil {
+	if w == nil || rq.prepare() != nil {
 		return h
 	}
+	rq.mu.Lock()
+	rq.handed = true
+	rq.mu.Unlock()
 	if set := w.Header()["Set-Cookie"]; len(set) > before {
 		h["Set-Cookie"] = append([]string(nil), set[before:]...)
 	}

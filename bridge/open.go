@@ -36,6 +36,9 @@ func (rq *request) open(ctx context.Context) (*Session, error) {
 	}
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
+	if rq.r == nil { // the handler has returned meanwhile: there is no commit to come
+		return nil, ErrSessionClosed
+	}
 	rq.session = s
 	return s, nil
 }
@@ -113,7 +116,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.proved, s.stale = proved, stale
+	s.proved, s.stale, s.token = proved, stale, cred.token
 	s.draft.Prove(proved)
 	return s, nil
 }

@@ -161,10 +161,10 @@ func (s *settings) settleCookies() error {
 	s.ClientName = cmp.Or(s.ClientName, s.Name+".cid")
 	s.Path = cmp.Or(s.Path, "/")
 	s.SameSite = cmp.Or(s.SameSite, http.SameSiteLaxMode)
-	for field, name := range map[string]string{"Name": s.Name, "ClientName": s.ClientName} {
-		c := http.Cookie{Name: name, Value: "x"}
-		if err := c.Valid(); err != nil || len(name) > 64 {
-			return fmt.Errorf("%s: %q is no cookie name of at most 64 bytes", field, name)
+	for _, f := range []struct{ field, name string }{{"Name", s.Name}, {"ClientName", s.ClientName}} {
+		c := http.Cookie{Name: f.name, Value: "x"}
+		if err := c.Valid(); err != nil || len(f.name) > 64 {
+			return fmt.Errorf("%s: %q is no cookie name of at most 64 bytes", f.field, f.name)
 		}
 	}
 	if s.Name == s.ClientName {

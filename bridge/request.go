@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/gorilla/sessions"
 
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -26,6 +27,7 @@ type request struct {
 	outer      http.Header // the headers that those outside of Handler had set; nil for none
 	sendClient bool        // the client cookie is due
 	askClient  bool        // somebody wants it, lazy or not
+	newest     string      // session of the client when a handshake began
 	presented  credentials
 	opening    chan struct{} // 1-slot lock: one goroutine opens the session
 	session    *Session
@@ -34,10 +36,12 @@ type request struct {
 	cred     credentials
 	lifetime time.Duration
 	sent     bool     // the first byte has left
+	handed   bool     // HandshakeHeader has handed the cookies out
 	failed   error    // why the client gets an error instead of the handler's answer
 	hijacked net.Conn // by an upgrade
 
-	later []func() // to do when the response has gone
+	later   []func()                                // to do when the response has gone
+	gorilla map[*sessions.Session]map[string][]byte // what Gorilla() has read
 }
 
 type cookieChange int
@@ -56,6 +60,10 @@ func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	if len(r.Header["Cookie"]) > 0 {
 		rq.clientID, rq.sendClient = b.cookies.readClient(r, rq.secure)
 		rq.presented = b.cookies.readSession(r, rq.secure)
+		if rq.presented.id == "" && len(r.CookiesNamed(b.cookies.name(b.opts.Name, rq.secure))) > 0 {
+			b.stats.refused.Add(1)
+			b.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "session cookie refused: its signature doesn't hold")
+		}
 	}
 	if rq.clientID == "" {
 		rq.clientID, rq.sendClient = uuid.NewString(), true
@@ -139,7 +147,7 @@ func (rq *request) opened() *Session {
 func (rq *request) headersSent() bool {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	return rq.sent
+	return rq.sent || rq.handed
 }
 
 func (rq *request) failure() error {
@@ -158,6 +166,20 @@ func (rq *request) removeCookie() {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	rq.cookie = cookieRemoved
+}
+
+// beginHandshake notes what a connection is later compared with. A connection is somebody's: the client cookie is due, LazyClient or not.
+func (rq *request) beginHandshake() {
+	newest, _ := rq.b.clients.sessionOf(rq.whoClient())
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	rq.newest = newest
+}
+
+func (rq *request) newestBefore() string {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	return rq.newest
 }
 
 // takeHijacked returns the network connection of an upgraded request.

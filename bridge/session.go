@@ -35,9 +35,11 @@ type Session struct {
 	gone    bool // ended by somebody else
 
 	// What is known of the token: over HTTP only.
-	nextToken token  // of a new session, or one that waits to replace the current one
-	proved    uint64 // the generation of the token that opened the session
-	stale     bool   // it is the one before the current one
+	token     token         // that the browser has, or gets
+	lifetime  time.Duration // that its cookie has
+	nextToken token         // of a new session, or one that waits to replace the current one
+	proved    uint64        // the generation of the token that opened the session
+	stale     bool          // it is the one before the current one
 }
 
 // origin tells who makes a change. The gateway hands it back with the change's report.
@@ -50,6 +52,7 @@ type origin struct {
 
 func (b *Bridge) newSession(rec store.Record, from origin) (*Session, error) {
 	s := &Session{b: b, id: rec.ID, clientID: rec.ClientID, slot: make(chan struct{}, 1), from: from}
+	s.lifetime = rec.Lifetime
 	if err := s.draft.Rebase(rec); err != nil {
 		b.opts.Logger.Error("stored session can't be read", b.logSession(rec.ID), slog.Any("error", err))
 		return nil, fmt.Errorf("%w: %w", ErrStoreUnavailable, err)

@@ -75,6 +75,10 @@ func (s *Session) stored(cookie bool, err error) error {
 	rq := s.from.request
 	if err == nil {
 		s.stores++
+		if base := s.draft.Base(); rq != nil && !cookie && !s.stale && base.Lifetime != s.lifetime && !rq.headersSent() {
+			rq.setCookie(credentials{base.ID, s.token}, base.Lifetime) // the browser is to keep it as long as the session
+		}
+		s.lifetime = s.draft.Base().Lifetime
 	}
 	switch {
 	case errors.Is(err, ErrStoreUnavailable) && s.draft.Base().Revision == 0:
@@ -86,7 +90,7 @@ func (s *Session) stored(cookie bool, err error) error {
 		}
 	case err == nil && cookie:
 		base := s.draft.Base()
-		s.proved = base.TokenGeneration
+		s.proved, s.token, s.stale = base.TokenGeneration, s.nextToken, false
 		s.draft.Prove(s.proved)
 		rq.setCookie(credentials{base.ID, s.nextToken}, base.Lifetime)
 	}

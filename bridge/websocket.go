@@ -108,7 +108,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	rq.whoClient() // a connection is somebody's, LazyClient or not
+	rq.beginHandshake()
 	s, err := rq.open(r.Context())
 	if err != nil {
 		status := HTTPStatus(err)
@@ -121,29 +121,38 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	}
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:       h.opts.Subprotocols,
-		InsecureSkipVerify: true, // the origin has been checked, for every way of attaching alike
+		InsecureSkipVerify: true, // the origin has been checked
 		CompressionMode:    h.opts.Compression,
 	})
 	if err != nil {
 		return // Accept has answered
 	}
 	c := newConn(ws, rq.takeHijacked(), b.clock, h.opts)
-	if err := h.start(r.Context(), s, c); err != nil {
-		b.work.background(func() { c.shut(CloseCode(err), "") })
+	if err := h.start(rq, s, c); err != nil {
+		b.work.closing(func() { c.shut(CloseCode(err), "") })
 	}
 }
 
 // start attaches the connection and lets its handler run.
-func (h *socketHandler) start(ctx context.Context, s *Session, c *Conn) error {
+func (h *socketHandler) start(rq *request, s *Session, c *Conn) error {
 	b := h.b
 	missing := s.IsNew()
-	link, err := b.attachLink(ctx, s, c.shut)
+	returned := false
+	defer func() {
+		if !returned { // the store has panicked: net/http knows nothing of the connection any more
+			c.cut()
+		}
+	}()
+	link, err := b.attachLink(rq, s, c.shut, b.work.closing)
+	returned = true
 	if err != nil {
 		return err
 	}
 	c.link, c.done = link, link.ctx.Done()
 	if missing && h.opts.OnMissing == CloseMissing {
 		link.end(CodeNoSession, "no session")
+		link.Detach()
+		return nil
 	}
 	if !b.work.handler(func() { c.serve(h.fn) }) {
 		link.end(CodeShutdown, "shutting down")

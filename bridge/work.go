@@ -7,34 +7,43 @@ import (
 	"sync"
 )
 
-// maxWorkers is how many background tasks run at once. A close that its peer doesn't answer keeps one for a second.
-const maxWorkers = 1024
+// How many tasks of a kind run at once. A close that its peer doesn't answer takes a second, so there are many of these; the Bridge's own
+// bookkeeping must not wait behind them.
+const (
+	maxClosing    = 1024
+	maxBackground = 64
+)
 
-// work owns the goroutines of a Bridge: the handlers of connections, and background tasks from a bounded pool. It knows
+// work owns the goroutines of a Bridge: the handlers of connections, and background tasks from bounded pools. It knows
 // how many there are, so that Shutdown can wait for them.
 type work struct {
 	mu      sync.Mutex
 	stopped bool          // no new handlers
 	active  int           // handlers and workers
-	idle    chan struct{} // closed when stopped and nothing is active; made by wait
-	workers int
-	tasks   []func()
+	idle    chan struct{} // closed when nothing is active; made by wait
+	closes  pool
+	tasks   pool
 	logger  *slog.Logger
+}
+
+// pool is a bounded number of workers, and what waits for them.
+type pool struct {
+	most, workers int
+	queue         []func()
+}
+
+func (w *work) init(logger *slog.Logger) {
+	w.closes.most, w.tasks.most, w.logger = maxClosing, maxBackground, logger
 }
 
 // handler runs fn as the handler of a connection; false when the Bridge is shutting down.
 func (w *work) handler(fn func()) bool {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.stopped {
-		w.mu.Unlock()
 		return false
 	}
-	w.active++
-	w.mu.Unlock()
-	go func() {
-		defer w.leave()
-		fn()
-	}()
+	w.start(fn)
 	return true
 }
 
@@ -45,39 +54,54 @@ func (w *work) stopping() bool {
 	return w.stopped
 }
 
-// background runs task soon, also during a shutdown.
-func (w *work) background(task func()) {
+// background runs a task of the Bridge's own soon, closing one that closes a connection, also during a shutdown.
+func (w *work) background(task func()) { w.pooled(&w.tasks, task) }
+func (w *work) closing(task func())    { w.pooled(&w.closes, task) }
+
+// task runs what an application wrote, which may hang, in a goroutine of its own.
+func (w *work) task(task func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.workers == maxWorkers {
-		w.tasks = append(w.tasks, task)
-		return
-	}
-	w.workers++
-	w.active++
-	go w.worker(task)
+	w.start(func() { w.protect(task) })
 }
 
-func (w *work) worker(task func()) {
-	defer w.leave()
-	for task != nil {
-		w.protect(task)
-		task = w.next()
+func (w *work) pooled(p *pool, task func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p.workers == p.most {
+		p.queue = append(p.queue, task)
+		return
 	}
+	p.workers++
+	w.start(func() {
+		for task != nil {
+			w.protect(task)
+			task = w.next(p)
+		}
+	})
+}
+
+// start needs the lock.
+func (w *work) start(fn func()) {
+	w.active++
+	go func() {
+		defer w.leave()
+		fn()
+	}()
 }
 
 // next returns another task, or ends the worker.
-func (w *work) next() func() {
+func (w *work) next(p *pool) func() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.tasks) == 0 {
-		w.tasks = nil
-		w.workers--
+	if len(p.queue) == 0 {
+		p.queue = nil
+		p.workers--
 		return nil
 	}
-	task := w.tasks[0]
-	w.tasks[0] = nil
-	w.tasks = w.tasks[1:]
+	task := p.queue[0]
+	p.queue[0] = nil
+	p.queue = p.queue[1:]
 	return task
 }
 

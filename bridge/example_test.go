@@ -190,7 +190,7 @@ func ExampleNew() {
 		Secure:         bridge.SecureAlways, // TLS ends in front of this process
 		OriginPatterns: []string{"*.example.com"},
 		TrustedProxies: []string{"10.0.0.0/8"},
-		Logger:         slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger:         slog.New(slog.NewJSONHandler(os.Stderr, nil)),
 	})
 	if err != nil {
 		panic(err)

@@ -32,7 +32,7 @@ func (a *linActor) judgeHTTP(session int, call linCall, v linView, effect linEve
 	entered := call
 	entered.to = opened
 	if there {
-		if !(call.what == "read" && v.Word == "ok") {
+		if call.what != "read" || v.Word != "ok" { // which tells it together with what it read
 			tell(call.from, opened, linEvent{kind: linOpened})
 		}
 		a.retire(session, entered, false)

@@ -36,11 +36,11 @@ func linSeed(t *testing.T) uint64 {
 	return seed
 }
 
-// TestLinearizability: whatever clients do at once to sessions that they share, over HTTP, sockets and by ID, with the newest
+// TestSoakLinearizability: whatever clients do at once to sessions that they share, over HTTP, sockets and by ID, with the newest
 // cookie or one that a login has replaced, what each is told is what it would have been told had everything been done in
 // some order, one at a time: no update is lost, none counts twice, nothing comes back after its end, no old token opens
-// anything.
-func TestLinearizability(t *testing.T) {
+// anything. 200 histories, half of them over a store that takes its time and fails now and then; with SOAK set 2000.
+func TestSoakLinearizability(t *testing.T) {
 	seed := linSeed(t)
 	histories := 200
 	if os.Getenv("SOAK") != "" {

@@ -118,3 +118,16 @@ func TestOneOfTwoRotationsAtOnceWins(t *testing.T) {
 	require.Equal(t, visitor["sid"], second["sid"], "no session cookie for the loser")
 	require.Equal(t, "1", first.get(t, h, "/get").Body.String())
 }
+
+func TestHandshakeWithATokenThatALoginReplacedIs409(t *testing.T) {
+	a := makeApp(t, livestore.New(), nil)
+	br := newBrowser(t, a.serve(t))
+	br.ok("/inc")
+	old := br.another()
+	br.ok("/login?user=ada")
+	_, res, err := old.tryDial("/ws", nil)
+	require.Error(t, err)
+	require.Equal(t, http.StatusConflict, res.StatusCode)
+	require.Empty(t, res.Header["Set-Cookie"])
+	require.Equal(t, "2", br.dial("/ws").ask("inc"))
+}

@@ -38,7 +38,7 @@ func TestPanicOnAConnectionReleasesTheLockAndCloses1011(t *testing.T) {
 func TestPanicOverHTTPReleasesTheLockAndStoresNothing(t *testing.T) {
 	a := makeApp(t, livestore.New(), nil)
 	a.page("/panics", func(r *http.Request) (any, error) { return nil, a.WithSession(r, panicking, nil) })
-	a.session("/panicsown", func(s *bridge.Session) (any, error) { return nil, panicking(nil, s) }) //nolint:staticcheck // it needs no context
+	a.session("/panicsown", func(s *bridge.Session) (any, error) { return nil, panicking(t.Context(), s) })
 	h := a.Handler(a.mux)
 	visitor := pocket{}
 	visitor.get(t, h, "/inc")

@@ -132,8 +132,8 @@ func (f *faultyStore) Destroy(ctx context.Context, id string) (was bool, err err
 	return was, err
 }
 
-func (f *faultyStore) Touch(ctx context.Context, id string, seen, expires time.Time) error {
-	return f.do(ctx, "Touch", func() error { return f.Store.Touch(ctx, id, seen, expires) })
+func (f *faultyStore) Touch(ctx context.Context, id string, seen time.Time) error {
+	return f.do(ctx, "Touch", func() error { return f.Store.Touch(ctx, id, seen) })
 }
 
 func (f *faultyStore) Sweep(ctx context.Context, now time.Time, n int) (recs []store.Record, err error) {

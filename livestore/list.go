@@ -41,20 +41,12 @@ func (s *Store) ActiveSince(ctx context.Context, since time.Time) records {
 
 // ByUser implements store.UserIndex. The order is that of the moment at which the loop begins.
 func (s *Store) ByUser(ctx context.Context, userID string) records {
-	is := func(rec *store.Record) bool { return rec.UserID == userID }
-	if userID == "" {
-		return s.newestFirst(ctx, math.MinInt64, is)
-	}
-	return s.group(ctx, &s.users, userID, is)
+	return s.group(ctx, &s.users, userID, func(rec *store.Record) bool { return userID != "" && rec.UserID == userID })
 }
 
 // ByClient implements store.ClientIndex. The order is that of the moment at which the loop begins.
 func (s *Store) ByClient(ctx context.Context, clientID string) records {
-	is := func(rec *store.Record) bool { return rec.ClientID == clientID }
-	if clientID == "" {
-		return s.newestFirst(ctx, math.MinInt64, is)
-	}
-	return s.group(ctx, &s.clients, clientID, is)
+	return s.group(ctx, &s.clients, clientID, func(rec *store.Record) bool { return clientID != "" && rec.ClientID == clientID })
 }
 
 func anyRecord(*store.Record) bool { return true }

@@ -129,7 +129,7 @@ func (s *Store) Destroy(ctx context.Context, id string) (bool, error) {
 }
 
 // Touch implements store.Toucher.
-func (s *Store) Touch(ctx context.Context, id string, seen, expires time.Time) error {
+func (s *Store) Touch(ctx context.Context, id string, seen time.Time) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
@@ -141,10 +141,16 @@ func (s *Store) Touch(ctx context.Context, id string, seen, expires time.Time) e
 	if e == nil {
 		return store.ErrNotFound
 	}
-	if at := seen.UnixMicro(); at > e.seen {
-		sh.moveSeen(e, at)
-		sh.moveExpires(e, expires.UnixMicro())
+	at := seen.UnixMicro()
+	if at <= e.seen {
+		return nil
 	}
+	l := e.look()
+	var rec store.Record
+	l.fill(&rec)
+	store.KeepSeen(&store.Record{Seen: seen}, &rec)
+	sh.moveSeen(e, at)
+	sh.moveExpires(e, rec.Expires.UnixMicro())
 	return nil
 }
 

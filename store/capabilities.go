@@ -16,28 +16,29 @@ type Lister interface {
 
 // Toucher is implemented by stores that can extend a session without a Set.
 type Toucher interface {
-	// Touch moves Seen and Expires of the record forward to seen and expires; it changes nothing else, the Revision
-	// neither. If the stored Seen is at or after seen it does nothing. A zero expires means never. ErrNotFound when there is no such
+	// Touch moves Seen of the record forward to seen, and Expires by as much, up to the end of its lifetime, as KeepSeen does; it changes
+	// nothing else, the Revision neither. If the stored Seen is at or after seen it does nothing. ErrNotFound when there is no such
 	// record. A store may lose a touch in a crash.
-	Touch(ctx context.Context, id string, seen, expires time.Time) error
+	Touch(ctx context.Context, id string, seen time.Time) error
 }
 
 // Sweeper is implemented by stores that find expired records at a cost in proportion to their number.
 type Sweeper interface {
 	// Sweep removes up to n records whose Expires is at or before now, those that expired first first, and returns them.
-	// Each is returned by one call only. Fewer than n: there are no more.
+	// Each is returned by one call only. Fewer than n: there are no more. What a call has removed it returns, also with an error: a
+	// context is looked at before anything is removed, or between removals.
 	Sweep(ctx context.Context, now time.Time, n int) ([]Record, error)
 }
 
 // UserIndex is implemented by stores that find the sessions of a user.
 type UserIndex interface {
-	// ByUser yields the records with the UserID, the last seen first, under the rules of Lister.List.
+	// ByUser yields the records with the UserID, the last seen first, under the rules of Lister.List. Nobody's, "", are yielded by none.
 	ByUser(ctx context.Context, userID string) iter.Seq2[Record, error]
 }
 
 // ClientIndex is implemented by stores that find the sessions of a client.
 type ClientIndex interface {
-	// ByClient yields the records with the ClientID, the last seen first, under the rules of Lister.List.
+	// ByClient yields the records with the ClientID, the last seen first, under the rules of Lister.List; for "" it yields none.
 	ByClient(ctx context.Context, clientID string) iter.Seq2[Record, error]
 }
 
@@ -61,7 +62,7 @@ type Pinger interface {
 
 // Namespacer is implemented by stores that can hold the sessions of several applications.
 type Namespacer interface {
-	// App returns the store of the named application, "" being the one that the receiver started as. Same name, same records; different names never see one another's. An
+	// App returns the store of the named application; "" is the one that the store was opened as, whichever App it is asked of. Same name, same records; different names never see one another's. An
 	// App's store is closed with the one it came from, and needs no closing of its own.
 	App(name string) Store
 }

@@ -41,7 +41,7 @@ func (g *Gateway) Touch(ctx context.Context, k *Lock, rec *store.Record) error {
 
 func (g *Gateway) touch(ctx context.Context, k *Lock, next *store.Record) error {
 	if g.toucher != nil {
-		return g.toucher.Touch(ctx, next.ID, next.Seen, next.Expires)
+		return g.toucher.Touch(ctx, next.ID, next.Seen)
 	}
 	// Under the commit lock, so that it can't undo a decision of expire.
 	if err := take(ctx, k.commit); err != nil {

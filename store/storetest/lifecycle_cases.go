@@ -141,7 +141,7 @@ type nothing struct{ store.Store }
 func (e *env) callAll(rec store.Record) map[string]error {
 	failed := map[string]error{}
 	if st, ok := e.st.(store.Toucher); ok {
-		failed["Touch"] = st.Touch(e.ctx, rec.ID, rec.Seen.Add(time.Second), rec.Expires)
+		failed["Touch"] = st.Touch(e.ctx, rec.ID, rec.Seen.Add(time.Second))
 	}
 	if st, ok := e.st.(store.Sweeper); ok {
 		_, failed["Sweep"] = st.Sweep(e.ctx, e.base, 1)

@@ -13,12 +13,12 @@ import (
 
 func toucherCases() []testCase {
 	return []testCase{
-		{"forward", "Touch moves Seen and Expires of the record forward; it changes nothing else, the Revision neither.", func(e *env) {
+		{"forward", "Touch moves Seen of the record forward, and Expires by as much; it changes nothing else, the Revision neither.", func(e *env) {
 			rec := e.create(func(rec *store.Record) { rec.UserID = "ada" })
 			for i := range 3 {
-				rec.Seen = e.base.Add(time.Duration(i+1) * time.Minute)
-				rec.Expires = rec.Seen.Add(time.Hour)
-				e.touch(rec.ID, rec.Seen, rec.Expires)
+				step := time.Duration(i+1) * time.Minute
+				rec.Seen, rec.Expires = rec.Seen.Add(step), rec.Expires.Add(step)
+				e.touch(rec.ID, rec.Seen)
 				e.requireStored(rec)
 			}
 			rec.Data = counter(1)
@@ -27,40 +27,54 @@ func toucherCases() []testCase {
 		}},
 		{"not back", "If the stored Seen is at or after seen, Touch does nothing.", func(e *env) {
 			rec := e.create()
-			e.touch(rec.ID, rec.Seen, rec.Expires.Add(time.Hour))
+			e.touch(rec.ID, rec.Seen)
 			e.requireStored(rec)
-			e.touch(rec.ID, rec.Seen.Add(-time.Millisecond), rec.Expires.Add(time.Hour))
+			e.touch(rec.ID, rec.Seen.Add(-time.Millisecond))
 			e.requireStored(rec)
-			e.touch(rec.ID, time.Time{}, time.Time{})
+			e.touch(rec.ID, time.Time{})
 			e.requireStored(rec)
 		}},
-		{"never expires", "A zero expires means never.", func(e *env) {
+		{"never expires", "Touch leaves a zero Expires as it is: never.", func(e *env) {
+			rec := e.create(func(rec *store.Record) { rec.Expires = time.Time{} })
+			rec.Seen = rec.Seen.Add(time.Second)
+			e.touch(rec.ID, rec.Seen)
+			e.requireStored(rec)
+		}},
+		{"end of the lifetime", "Touch moves Expires up to the end of the record's lifetime.", func(e *env) {
+			rec := e.create(func(rec *store.Record) { rec.Lifetime = 90 * time.Minute })
+			rec.Seen, rec.Expires = rec.Seen.Add(45*time.Minute), rec.Created.Add(90*time.Minute)
+			e.touch(rec.ID, rec.Seen)
+			e.requireStored(rec)
+		}},
+		{"after a shorter timeout", "Touch moves Expires by as much as Seen: one that was computed before a Set shortened the timeout doesn't undo that.", func(e *env) {
 			rec := e.create()
-			rec.Seen, rec.Expires = rec.Seen.Add(time.Second), time.Time{}
-			e.touch(rec.ID, rec.Seen, rec.Expires)
+			rec.Idle, rec.Expires = time.Minute, rec.Seen.Add(time.Minute)
+			rec = e.set(rec)
+			rec.Seen, rec.Expires = rec.Seen.Add(time.Second), rec.Expires.Add(time.Second)
+			e.touch(rec.ID, rec.Seen)
 			e.requireStored(rec)
 		}},
 		{"missing", "Touch: ErrNotFound when there is no such record.", func(e *env) {
 			toucher := e.st.(store.Toucher)
 			id := newID()
-			require.ErrorIs(e, toucher.Touch(e.ctx, id, e.base, e.base.Add(time.Hour)), store.ErrNotFound)
+			require.ErrorIs(e, toucher.Touch(e.ctx, id, e.base), store.ErrNotFound)
 			e.requireGone(id)
 			rec := e.create()
 			e.destroy(rec.ID, true)
-			require.ErrorIs(e, toucher.Touch(e.ctx, rec.ID, e.base.Add(time.Minute), e.base.Add(time.Hour)), store.ErrNotFound)
+			require.ErrorIs(e, toucher.Touch(e.ctx, rec.ID, e.base.Add(time.Minute)), store.ErrNotFound)
 			e.requireGone(rec.ID)
 		}},
 		{"context that ended", "A context that ends gives an error that matches its cause.", func(e *env) {
 			rec := e.create()
 			ctx, cancel := context.WithCancel(e.ctx)
 			cancel()
-			err := e.st.(store.Toucher).Touch(ctx, rec.ID, e.base.Add(time.Minute), e.base.Add(2*time.Hour))
+			err := e.st.(store.Toucher).Touch(ctx, rec.ID, e.base.Add(time.Minute))
 			require.ErrorIs(e, err, context.Canceled)
 			e.requireStored(rec)
 		}},
 		{"with a Set", "Seen never moves back: a Set of a record that was read before a touch keeps the touch.", func(e *env) {
 			rec := e.create()
-			e.touch(rec.ID, e.base.Add(time.Minute), e.base.Add(61*time.Minute))
+			e.touch(rec.ID, e.base.Add(time.Minute))
 			rec.Data = counter(1)
 			rec = e.set(rec)
 			rec.Seen, rec.Expires = e.base.Add(time.Minute), e.base.Add(61*time.Minute)
@@ -70,9 +84,9 @@ func toucherCases() []testCase {
 	}
 }
 
-func (e *env) touch(id string, seen, expires time.Time) {
+func (e *env) touch(id string, seen time.Time) {
 	e.Helper()
-	require.NoError(e, e.st.(store.Toucher).Touch(e.ctx, id, seen, expires))
+	require.NoError(e, e.st.(store.Toucher).Touch(e.ctx, id, seen))
 }
 
 func touchDuringSets(e *env) {
@@ -87,7 +101,7 @@ func touchDuringSets(e *env) {
 				err = e.increment(rec.ID, &attempts)
 			} else {
 				seen := e.base.Add(time.Duration(n*writers+i) * time.Second)
-				err = e.st.(store.Toucher).Touch(e.ctx, rec.ID, seen, seen.Add(time.Hour))
+				err = e.st.(store.Toucher).Touch(e.ctx, rec.ID, seen)
 			}
 			failures[i] = errors.Join(failures[i], err)
 		}

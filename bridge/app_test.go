@@ -30,6 +30,7 @@ func (a *app) session(path string, fn func(*bridge.Session) (any, error)) {
 
 // serve starts the application on the loopback network, serveInMemory in a bubble.
 func (a *app) serve(t testing.TB) *site { t.Helper(); return serve(t, a.Handler(a.mux)) }
+
 func (a *app) serveInMemory(t testing.TB) *site {
 	t.Helper()
 	return serveInMemory(t, a.Handler(a.mux))

@@ -74,7 +74,7 @@ func TestG2_NoResurrection_WithSessionInFlight(t *testing.T) {
 		},
 		"api": func(a *app, sl *slow, br *browser, wg *sync.WaitGroup) {
 			id := br.ok("/id")
-			wg.Go(func() { sl.result <- a.UpdateByID(context.Background(), id, sl.change) })
+			wg.Go(func() { sl.result <- a.UpdateByID(t.Context(), id, sl.change) })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

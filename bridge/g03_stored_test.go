@@ -34,6 +34,7 @@ func (w *watched) WriteHeader(code int) {
 	}
 	w.ResponseRecorder.WriteHeader(code)
 }
+
 func (w *watched) Write(p []byte) (int, error) { w.check("body"); return w.ResponseRecorder.Write(p) }
 func (w *watched) Flush()                      { w.check("flush"); w.ResponseRecorder.Flush() }
 func (w *watched) ReadFrom(r io.Reader) (int64, error) {

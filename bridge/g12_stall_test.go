@@ -42,7 +42,7 @@ func TestG12_NobodyCanStallIt_EveryWaitTakesAContext(t *testing.T) {
 	br.ok("/inc")
 	id := br.ok("/id")
 	var wg sync.WaitGroup
-	wg.Go(func() { sl.result <- a.UpdateByID(context.Background(), id, sl.change) })
+	wg.Go(func() { sl.result <- a.UpdateByID(t.Context(), id, sl.change) })
 	<-sl.inside
 	why := errors.New("had enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -85,7 +85,7 @@ func TestG12_NobodyCanStallIt_SlowSocketIsCut(t *testing.T) {
 		a.mux.Handle("/flood", a.WebSocket(func(_ context.Context, c *bridge.Conn) error {
 			start := time.Now()
 			for {
-				if err := c.Write(context.Background(), websocket.MessageText, make([]byte, 64<<10)); err != nil {
+				if err := c.Write(t.Context(), websocket.MessageText, make([]byte, 64<<10)); err != nil {
 					wrote <- time.Since(start)
 					return err
 				}

@@ -127,10 +127,15 @@ func (o *Options) settle() (*settings, error) {
 	steps := []func() error{s.settleKeys, s.settleCookies, s.settleTimes, s.settleLimits, s.settleNetwork}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			return nil, fmt.Errorf("bridge: Options.%w", err)
+			return nil, err
 		}
 	}
 	return s, nil
+}
+
+// bad says which field is out of range, and what would do.
+func bad(field, format string, args ...any) error {
+	return fmt.Errorf("bridge: Options.%s: %s", field, fmt.Sprintf(format, args...))
 }
 
 const minKeyBytes = 32
@@ -144,12 +149,12 @@ func (s *settings) settleKeys() error {
 		return nil
 	}
 	if len(s.Keys) == 0 {
-		return fmt.Errorf("Keys: an empty list; nil means a random key")
+		return bad("Keys", "an empty list; nil means a random key")
 	}
 	s.Keys = slices.Clone(s.Keys)
 	for i, key := range s.Keys {
 		if len(key) < minKeyBytes {
-			return fmt.Errorf("Keys[%d]: %d bytes, at least %d are needed", i, len(key), minKeyBytes)
+			return bad(fmt.Sprintf("Keys[%d]", i), "%d bytes, at least %d are needed", len(key), minKeyBytes)
 		}
 		s.Keys[i] = slices.Clone(key)
 	}
@@ -164,30 +169,30 @@ func (s *settings) settleCookies() error {
 	for _, f := range []struct{ field, name string }{{"Name", s.Name}, {"ClientName", s.ClientName}} {
 		c := http.Cookie{Name: f.name, Value: "x"}
 		if err := c.Valid(); err != nil || len(f.name) > 64 {
-			return fmt.Errorf("%s: %q is no cookie name of at most 64 bytes", f.field, f.name)
+			return bad(f.field, "%q is no cookie name of at most 64 bytes", f.name)
 		}
 	}
 	if s.Name == s.ClientName {
-		return fmt.Errorf("ClientName: the same as Name, %q", s.Name)
+		return bad("ClientName", "the same as Name, %q", s.Name)
 	}
 	if c := (http.Cookie{Name: "x", Path: s.Path}); c.Valid() != nil || s.Path[0] != '/' {
-		return fmt.Errorf("Path: %q is no cookie path (it starts with /)", s.Path)
+		return bad("Path", "%q is no cookie path (it starts with /)", s.Path)
 	}
 	if c := (http.Cookie{Name: "x", Domain: s.Domain}); s.Domain != "" && c.Valid() != nil {
-		return fmt.Errorf("Domain: %q is no cookie domain", s.Domain)
+		return bad("Domain", "%q is no cookie domain", s.Domain)
 	}
 	if s.SameSite < http.SameSiteDefaultMode || s.SameSite > http.SameSiteNoneMode {
-		return fmt.Errorf("SameSite: %d is not one of http.SameSite's", s.SameSite)
+		return bad("SameSite", "%d is not one of http.SameSite's", s.SameSite)
 	}
 	if s.Secure < SecureAuto || s.Secure > SecureNever {
-		return fmt.Errorf("Secure: %d is not a SecureMode", s.Secure)
+		return bad("Secure", "%d is not a SecureMode", s.Secure)
 	}
 	if s.Secure == SecureNever && (s.SameSite == http.SameSiteNoneMode || s.Partitioned) {
-		return fmt.Errorf("Secure: SameSite=None and Partitioned need Secure cookies, this is SecureNever")
+		return bad("Secure", "SameSite=None and Partitioned need Secure cookies, this is SecureNever")
 	}
 	for _, name := range []string{s.Name, s.ClientName} {
 		if strings.HasPrefix(name, "__") && (s.Secure != SecureAlways || strings.HasPrefix(name, hostPrefix) && !s.mayHaveHostPrefix()) {
-			return fmt.Errorf("Name: %q has a prefix that these cookies may not always have; it is added where it may be had", name)
+			return bad("Name", "%q has a prefix that these cookies may not always have; it is added where it may be had", name)
 		}
 	}
 	return nil
@@ -223,7 +228,7 @@ func (s *settings) settleTimes() error {
 			if f.off {
 				off = ", or Off"
 			}
-			return fmt.Errorf("%s: %v is out of range: %v to %v%s", f.name, v, f.least, maxTimeout, off)
+			return bad(f.name, "%v is out of range: %v to %v%s", v, f.least, maxTimeout, off)
 		}
 	}
 	if s.AutoCleanup == 0 {
@@ -239,13 +244,13 @@ func (s *settings) settleLimits() error {
 	case s.MaxValueBytes == Off:
 		s.MaxValueBytes = 0
 	case s.MaxValueBytes < 0:
-		return fmt.Errorf("MaxValueBytes: %d is negative; Off (%d) means no limit", s.MaxValueBytes, Off)
+		return bad("MaxValueBytes", "%d is negative; Off (%d) means no limit", s.MaxValueBytes, Off)
 	}
 	if s.OnSessionEnd < CloseConns || s.OnSessionEnd > KeepConns {
-		return fmt.Errorf("OnSessionEnd: %d is not a SessionEndPolicy", s.OnSessionEnd)
+		return bad("OnSessionEnd", "%d is not a SessionEndPolicy", s.OnSessionEnd)
 	}
 	if s.Rebind < Reconnect || s.Rebind > Follow {
-		return fmt.Errorf("Rebind: %d is not a RebindPolicy", s.Rebind)
+		return bad("Rebind", "%d is not a RebindPolicy", s.Rebind)
 	}
 	return nil
 }
@@ -254,7 +259,7 @@ func (s *settings) settleNetwork() error {
 	s.OriginPatterns = slices.Clone(s.OriginPatterns)
 	for i, pattern := range s.OriginPatterns {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
-			return fmt.Errorf("OriginPatterns[%d]: %q is no pattern", i, pattern)
+			return bad(fmt.Sprintf("OriginPatterns[%d]", i), "%q is no pattern", pattern)
 		}
 	}
 	for i, text := range s.TrustedProxies {
@@ -262,7 +267,7 @@ func (s *settings) settleNetwork() error {
 		if err != nil {
 			addr, err := netip.ParseAddr(text)
 			if err != nil {
-				return fmt.Errorf("TrustedProxies[%d]: %q is neither an address nor a network", i, text)
+				return bad(fmt.Sprintf("TrustedProxies[%d]", i), "%q is neither an address nor a network", text)
 			}
 			prefix = netip.PrefixFrom(addr, addr.BitLen())
 		}

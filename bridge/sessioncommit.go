@@ -18,7 +18,7 @@ func (s *Session) commit(ctx context.Context) error {
 		return s.destroy(ctx)
 	}
 	running := s.running
-	if running != nil && running.Context.Err() != nil {
+	if running != nil && running.Err() != nil {
 		s.restore(running.back)
 		running.back, running.cutOff, running = nil, true, nil
 	}

@@ -1,7 +1,6 @@
 package gateway_test
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -210,7 +209,7 @@ func TestCommitsOfManyWritersLoseNothing(t *testing.T) {
 				for { // ErrConflict is an honest answer under such a load, and says that nothing was stored
 					d := draft(t, g)
 					d.Set(fmt.Sprintf("w%d-%d", i, n), n)
-					err := g.Commit(context.Background(), d, nil)
+					err := g.Commit(t.Context(), d, nil)
 					if !errors.Is(err, gateway.ErrConflict) {
 						require.NoError(t, err)
 						break

@@ -66,8 +66,10 @@ func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Rec
 			return *cur, ErrGone
 		case err != nil:
 			return *cur, err
+		case stored.Revision != cur.Revision:
+			return stored, store.ErrConflict
 		}
-		return stored, store.ErrConflict
+		cur = &stored // only touched
 	}
 	next, err := g.apply(d, cur, now)
 	if err != nil {

@@ -29,7 +29,11 @@ func (g *Gateway) destroy(ctx context.Context, end End) (bool, error) {
 	was, err := g.store.Destroy(ctx, end.ID)
 	if err != nil {
 		g.stats.failures.Add(1)
-		g.cfg.Doubted(end.ID)
+		if _, look := g.store.Get(ctx, end.ID); errors.Is(look, store.ErrNotFound) {
+			g.cfg.Ended(end) // only the reply was lost, and here it is known why the session has ended
+		} else {
+			g.cfg.Doubted(end.ID)
+		}
 		return false, unavailable(ctx, "destroy the session", err)
 	}
 	end.Found = was

@@ -171,7 +171,8 @@ func (s *Session) Encode(src any) error {
 
 // AddFlash adds a message that is shown once. Two requests that add one each both have theirs stored.
 func (s *Session) AddFlash(v any) {
-	s.change("AddFlash", func() { s.draft.AddFlash(v) })
+	raw, err := gateway.EncodeValue(v) // as in Set
+	s.change("AddFlash", func() { s.draft.AddFlashRaw(raw, err) })
 }
 
 // Flashes returns the messages, oldest first, and removes those that it returns.

@@ -24,3 +24,6 @@ func (g *Gateway) Locks() int {
 	}
 	return n
 }
+
+// AddFlash is AddFlashRaw with the message itself.
+func (d *Draft) AddFlash(v any) { d.AddFlashRaw(EncodeValue(v)) }

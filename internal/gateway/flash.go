@@ -23,9 +23,8 @@ type flashEdit struct {
 	err     error
 }
 
-// AddFlash appends a message that is shown once. An error waits for the commit.
-func (d *Draft) AddFlash(v any) {
-	raw, err := EncodeValue(v)
+// AddFlashRaw appends a message that is shown once: what EncodeValue has returned for it. An error waits for the commit.
+func (d *Draft) AddFlashRaw(raw []byte, err error) {
 	if err != nil {
 		d.flash.err = err
 		return

@@ -52,3 +52,12 @@ var (
 	errOfFn  = errors.New("the application's own")
 	errStore = errors.New("disk full")
 )
+
+// values returns all values of a session.
+func values(s *bridge.Session) map[string]any {
+	all := make(map[string]any)
+	for key := range s.Keys() {
+		all[key], _ = s.Get(key)
+	}
+	return all
+}

@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -55,7 +56,9 @@ func TestLogHandlerMayAskForTheSession(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := newFaultyStore()
-			a := makeApp(t, st, &bridge.Options{Logger: slog.New(askingHandler{slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug})})})
+			var log bytes.Buffer
+			lines := slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})
+			a := makeApp(t, st, &bridge.Options{Logger: slog.New(askingHandler{lines})})
 			a.mux.HandleFunc("/page", func(w http.ResponseWriter, r *http.Request) {
 				s, err := a.Session(r)
 				require.NoError(t, err)
@@ -80,6 +83,7 @@ func TestLogHandlerMayAskForTheSession(t *testing.T) {
 			}()
 			receive(t, done)
 			st.heal()
+			require.Contains(t, log.String(), "about=")
 		})
 	}
 }

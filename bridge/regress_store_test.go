@@ -34,7 +34,7 @@ func TestStoreTimeoutBoundsWhatHasNoOtherLimit(t *testing.T) {
 				b := newBridge(t, st, &bridge.Options{StoreTimeout: 2 * time.Second, AutoCleanup: bridge.Off})
 				st.always(hang, method)
 				start := time.Now()
-				require.ErrorIs(t, call(context.Background(), b), bridge.ErrStoreUnavailable)
+				require.ErrorIs(t, call(t.Context(), b), bridge.ErrStoreUnavailable)
 				require.Equal(t, 2*time.Second, time.Since(start))
 			})
 		})

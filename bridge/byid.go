@@ -10,7 +10,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// SessionIDOf returns the client's session, as far as this process knows: the newest one that it has seen in use.
+// SessionIDOf returns the client's session, as far as this process knows: the newest that it has seen come into use and not end.
 func (b *Bridge) SessionIDOf(clientID string) (string, bool) { return b.clients.sessionOf(clientID) }
 
 // ClientIDOf returns the session's client, as far as this process knows.
@@ -69,8 +69,11 @@ func (b *Bridge) DestroyByID(ctx context.Context, id string) (bool, error) {
 	return b.gateway.Destroy(ctx, id, clientID, &origin{via: ViaAPI, reason: ReasonDestroyed})
 }
 
-// GetByClientID is GetByID of the client's session: the one that this process has seen in use last, otherwise the one in the store that
+// GetByClientID is GetByID of the client's session: the newest that this process has seen come into use, otherwise the last one in the store that
 // was.
+//
+// A client is a browser, known by a cookie that proves nothing: whoever has a copy of it can begin a session as that client, which is then its newest.
+// What is meant for a user belongs to a session by its ID. So for every …ByClientID.
 func (b *Bridge) GetByClientID(ctx context.Context, clientID string) (*Session, error) {
 	id, err := b.findByClient(ctx, clientID)
 	if err != nil {

@@ -24,7 +24,7 @@ func viaProxy(proto string) func(*http.Request) {
 	}
 }
 
-func TestCookieAttributes(t *testing.T) {
+func TestS5_CookieAttributes(t *testing.T) {
 	plain := func(*http.Request) {}
 	for name, c := range map[string]struct {
 		opts    bridge.Options
@@ -95,7 +95,7 @@ func TestCookieNames(t *testing.T) {
 	require.Contains(t, visitor, "browser")
 }
 
-func TestSetCookieIsNeverCached(t *testing.T) {
+func TestS16_SetCookieIsNeverCached(t *testing.T) {
 	a := makeApp(t, livestore.New(), nil)
 	header := func(lines ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {

@@ -72,7 +72,7 @@ func TestStaleTokenCannotReplaceTheNewOne(t *testing.T) {
 	}
 }
 
-func TestStaleTokenAfterLogin(t *testing.T) {
+func TestS3_StaleTokenAfterLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		before, after, h := rotated(t, "/login?user=ada", nil)
 		for _, path := range []string{"/get", "/inc", "/logout", "/login?user=eve", "/id"} {

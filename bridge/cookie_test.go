@@ -32,7 +32,7 @@ func spoiled(value string) map[string]string {
 	}
 }
 
-func TestSpoiledSessionCookieOpensNothingAndFailsNothing(t *testing.T) {
+func TestS2_SpoiledSessionCookieOpensNothingAndFailsNothing(t *testing.T) {
 	a := makeApp(t, livestore.New(), nil)
 	h := a.Handler(a.mux)
 	owner := pocket{}
@@ -123,7 +123,7 @@ func TestTossedCookiesDontHideTheGoodOne(t *testing.T) {
 	})
 }
 
-func TestStrictBindingRefusesAnotherClientsSession(t *testing.T) {
+func TestS6_StrictBindingRefusesAnotherClientsSession(t *testing.T) {
 	a := makeApp(t, livestore.New(), &bridge.Options{StrictBinding: true})
 	h := a.Handler(a.mux)
 	owner, other := pocket{}, pocket{}

@@ -30,6 +30,8 @@ func (b *Bridge) Session(r *http.Request) (*Session, error) {
 // is best written after it: a response that begins within fn stores what fn has changed by then. If fn returns an error, nothing of
 // it is stored, and the error comes back.
 //
+// What other goroutines of the request change in its Session meanwhile is part of what fn changes, and undone with it.
+//
 // onMissing is called when there is no session; nil creates it. A nested call on the same session must get fn's context (r.WithContext(ctx)): it runs
 // inside the outer one. On another session it is ErrNested.
 //

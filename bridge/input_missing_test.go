@@ -144,7 +144,7 @@ func TestHandshakeWithoutSession(t *testing.T) {
 	require.Empty(t, anonymous.cookie("sid"))
 }
 
-func TestMessageOverTheLimitCloses1009(t *testing.T) {
+func TestS13_MessageOverTheLimitCloses1009(t *testing.T) {
 	a := makeApp(t, livestore.New(), nil)
 	for path, limit := range map[string]int64{"/default": 0, "/small": 10, "/off": bridge.Off} {
 		a.mux.Handle(path, a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {

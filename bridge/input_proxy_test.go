@@ -52,7 +52,7 @@ func TestForwardedForIsBelievedOnlyFromTrustedProxies(t *testing.T) {
 	}
 }
 
-func TestHandshakeOrigin(t *testing.T) {
+func TestS7_HandshakeOrigin(t *testing.T) {
 	for name, c := range map[string]struct {
 		patterns []string
 		origin   string

@@ -96,7 +96,7 @@ func TestUnserialisableValueOverHTTPIs503AndNothingIsStored(t *testing.T) {
 	require.EqualValues(t, 1, a.Stats().FailedCommits)
 }
 
-func TestSessionOverItsSizeIsRefused(t *testing.T) {
+func TestS19_SessionOverItsSizeIsRefused(t *testing.T) {
 	a, st, id := newSessionOf(t, &bridge.Options{MaxValueBytes: 1000})
 	fill := func(n int) error {
 		return a.update(t, id, func(s *bridge.Session) { s.Set("big", strings.Repeat("x", n)) })

@@ -16,7 +16,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-func TestKeyFileIsCreatedForItsOwnerOnly(t *testing.T) {
+func TestS21_KeyFileIsCreatedForItsOwnerOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
 	keys, err := bridge.LoadOrCreateKeys(path)
 	require.NoError(t, err)

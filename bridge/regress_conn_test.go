@@ -94,7 +94,7 @@ func TestCloseMissingDoesNotRunTheHandler(t *testing.T) {
 }
 
 // Compression beside secrets leaks them (CRIME), and costs memory for each connection: it takes somebody to ask for it.
-func TestNoCompressionIsNegotiatedByDefault(t *testing.T) {
+func TestS14_NoCompressionIsNegotiatedByDefault(t *testing.T) {
 	a := makeApp(t, livestore.New(), nil)
 	a.mux.Handle("/compressed", a.WebSocket(readOn, &bridge.ConnOptions{Compression: websocket.CompressionContextTakeover}))
 	br := newBrowser(t, a.serve(t))

@@ -53,7 +53,7 @@ func (sec *secrets) learn(t *testing.T, br *browser) (id string) {
 const confidential = "correct horse battery staple" // a value in a session
 
 // The life of sessions can be followed in the log, under hashes of their IDs, and nothing in it opens anything.
-func TestLogTellsTheLifeOfSessionsAndNoSecret(t *testing.T) {
+func TestS15_LogTellsTheLifeOfSessionsAndNoSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sec := &secrets{key: goodKey(), text: map[string]string{confidential: "a value"}}
 		var buf bytes.Buffer

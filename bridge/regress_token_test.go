@@ -61,7 +61,7 @@ func requireSecret(t *testing.T, token [16]byte, rec store.Record) {
 }
 
 // ASVS 7.2.3: 128 bits of randomness. The store has no more than its SHA-256, so who reads the store opens nothing.
-func TestTokenIs128RandomBitsThatTheStoreDoesNotHave(t *testing.T) {
+func TestS1_TokenIs128RandomBitsThatTheStoreDoesNotHave(t *testing.T) {
 	key := goodKey()
 	st := livestore.New()
 	a := makeApp(t, st, &bridge.Options{Keys: [][]byte{key}})

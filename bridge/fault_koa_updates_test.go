@@ -3,7 +3,6 @@ package bridge_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"net/http"
 	"slices"

@@ -98,9 +98,9 @@ func (d *Draft) Keys() []string {
 	values := d.loaded()
 	keys := make([]string, 0, len(values.fields)+len(d.edits))
 	if !d.cleared {
-		for _, f := range values.fields {
-			if string(f.key) != flashKey && d.findEdit(string(f.key)) < 0 {
-				keys = append(keys, string(f.key))
+		for i := range values.fields {
+			if key := string(values.key(i)); key != flashKey && d.findEdit(key) < 0 {
+				keys = append(keys, key)
 			}
 		}
 	}
@@ -237,9 +237,10 @@ func (d *Draft) changes(e edit) bool {
 func (d *Draft) changedKeys() []string {
 	var keys []string
 	if d.cleared {
-		for _, f := range d.loaded().fields {
-			if string(f.key) != flashKey && d.findEdit(string(f.key)) < 0 {
-				keys = append(keys, string(f.key))
+		values := d.loaded()
+		for i := range values.fields {
+			if key := string(values.key(i)); key != flashKey && d.findEdit(key) < 0 {
+				keys = append(keys, key)
 			}
 		}
 	}

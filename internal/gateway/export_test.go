@@ -7,8 +7,8 @@ func ParseFields(data []byte) (map[string]string, error) {
 		return nil, err
 	}
 	fields := make(map[string]string)
-	for _, f := range o.fields {
-		fields[string(f.key)] = string(f.raw)
+	for i := range o.fields {
+		fields[string(o.key(i))] = string(o.raw(i))
 	}
 	return fields, nil
 }

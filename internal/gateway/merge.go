@@ -100,20 +100,19 @@ func (d *Draft) data(cur *store.Record) ([]byte, error) {
 	placed := 0 // edits that found their key in cur
 	if !d.cleared {
 		for i := range values.fields {
-			f := &values.fields[i]
-			raw := f.raw
-			if string(f.key) == flashKey {
+			raw := values.raw(i)
+			if string(values.key(i)) == flashKey {
 				if flashed {
 					continue
 				}
-			} else if j := d.findEdit(string(f.key)); j >= 0 {
+			} else if j := d.findEdit(string(values.key(i))); j >= 0 {
 				placed++
 				if e := &d.edits[j]; d.changes(*e) {
 					raw = e.raw
 				}
 			}
 			if raw != nil {
-				add(f.quoted, raw)
+				add(values.quoted(i), raw)
 			}
 		}
 	}

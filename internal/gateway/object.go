@@ -3,20 +3,22 @@ package gateway
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 )
 
 // object is a JSON object, taken apart no further than its top level: values stay as they are until somebody asks for one.
 type object struct {
-	fields []field
-	index  map[string]int // only for objects with many fields
+	data    []byte
+	fields  []field
+	index   map[string]int // only for objects with many fields
+	escaped map[int][]byte // keys that the document spells with escapes, by their field
 }
 
-// field is one member. All three are views into the record's data.
+// field is one member, as places in the object's data: a session's fields take little room, and each load makes them.
 type field struct {
-	quoted []byte // the key as it stands in the document, quotes included
-	key    []byte // the key itself
-	raw    []byte // the value as it stands in the document
+	keyStart, keyEnd uint32 // the key as it stands in the document, quotes included
+	start, end       uint32 // the value as it stands there
 }
 
 // manyFields is where a map lookup starts to beat a scan.
@@ -26,7 +28,10 @@ var errNotObject = errors.New("session data is not a JSON object")
 
 // parseObject takes data apart. Of a duplicate key the last one counts, as with encoding/json.
 func parseObject(data []byte) (object, error) {
-	var o object
+	if uint64(len(data)) > math.MaxUint32 {
+		return object{}, errNotObject
+	}
+	o := object{data: data}
 	p := scanner{data: data}
 	p.space()
 	if p.i == len(data) { // nothing stored yet
@@ -41,11 +46,10 @@ func parseObject(data []byte) (object, error) {
 	}
 	o.fields = make([]field, 0, fewFields(len(data)))
 	for {
-		f, err := p.field()
-		if err != nil {
-			return object{}, err
+		f, escaped, ok := p.field()
+		if !ok || !o.put(f, escaped) {
+			return object{}, errNotObject
 		}
-		o.put(f)
 		p.space()
 		if p.take('}') {
 			return o, p.end()
@@ -65,6 +69,29 @@ func fewFields(size int) int {
 	return 8
 }
 
+// quoted returns the field's key as it stands in the document.
+func (o *object) quoted(i int) []byte {
+	f := &o.fields[i]
+	return o.data[f.keyStart:f.keyEnd]
+}
+
+// key returns the field's key itself.
+func (o *object) key(i int) []byte {
+	if o.escaped != nil {
+		if key, ok := o.escaped[i]; ok {
+			return key
+		}
+	}
+	f := &o.fields[i]
+	return o.data[f.keyStart+1 : f.keyEnd-1]
+}
+
+// raw returns the field's value as it stands in the document.
+func (o *object) raw(i int) []byte {
+	f := &o.fields[i]
+	return o.data[f.start:f.end:f.end]
+}
+
 func (o *object) find(key string) int {
 	if o.index != nil {
 		if i, ok := o.index[key]; ok {
@@ -73,7 +100,7 @@ func (o *object) find(key string) int {
 		return -1
 	}
 	for i := range o.fields {
-		if string(o.fields[i].key) == key {
+		if string(o.key(i)) == key {
 			return i
 		}
 	}
@@ -83,27 +110,43 @@ func (o *object) find(key string) int {
 // get returns the raw value of key, nil when there is none.
 func (o *object) get(key string) []byte {
 	if i := o.find(key); i >= 0 {
-		return o.fields[i].raw
+		return o.raw(i)
 	}
 	return nil
 }
 
-// put adds f, or replaces the field with its key.
-func (o *object) put(f field) {
-	if i := o.find(string(f.key)); i >= 0 {
-		o.fields[i].raw = f.raw
-		return
+// put adds f, or gives the field with its key the value of f; false when f's key is no string after all.
+func (o *object) put(f field, escaped bool) bool {
+	key := o.data[f.keyStart+1 : f.keyEnd-1]
+	if escaped {
+		var s string
+		if json.Unmarshal(o.data[f.keyStart:f.keyEnd], &s) != nil {
+			return false
+		}
+		key = []byte(s)
 	}
+	if i := o.find(string(key)); i >= 0 {
+		o.fields[i].start, o.fields[i].end = f.start, f.end
+		return true
+	}
+	n := len(o.fields)
 	o.fields = append(o.fields, f)
-	switch n := len(o.fields); {
+	if escaped {
+		if o.escaped == nil {
+			o.escaped = make(map[int][]byte)
+		}
+		o.escaped[n] = key
+	}
+	switch {
 	case o.index != nil:
-		o.index[string(f.key)] = n - 1
-	case n == manyFields:
-		o.index = make(map[string]int, 2*n)
+		o.index[string(key)] = n
+	case n+1 == manyFields:
+		o.index = make(map[string]int, 2*manyFields)
 		for i := range o.fields {
-			o.index[string(o.fields[i].key)] = i
+			o.index[string(o.key(i))] = i
 		}
 	}
+	return true
 }
 
 // scanner walks over JSON. It checks the structure that it needs to find the ends of values; what is inside a value is
@@ -140,32 +183,24 @@ func (p *scanner) end() error {
 	return nil
 }
 
-func (p *scanner) field() (field, error) {
-	start := p.i
-	escaped, ok := p.str()
-	if !ok {
-		return field{}, errNotObject
+// field moves past a member and says whether its key holds an escape.
+func (p *scanner) field() (f field, escaped, ok bool) {
+	keyStart := p.i
+	if escaped, ok = p.str(); !ok {
+		return f, false, false
 	}
-	f := field{quoted: p.data[start:p.i]}
-	f.key = f.quoted[1 : len(f.quoted)-1]
-	if escaped {
-		var s string
-		if json.Unmarshal(f.quoted, &s) != nil {
-			return field{}, errNotObject
-		}
-		f.key = []byte(s)
-	}
+	keyEnd := p.i
 	p.space()
 	if !p.take(':') {
-		return field{}, errNotObject
+		return f, false, false
 	}
 	p.space()
-	start = p.i
+	start := p.i
 	if !p.value() {
-		return field{}, errNotObject
+		return f, false, false
 	}
-	f.raw = p.data[start:p.i:p.i]
-	return f, nil
+	//nolint:gosec // parseObject has seen that they fit
+	return field{uint32(keyStart), uint32(keyEnd), uint32(start), uint32(p.i)}, escaped, true
 }
 
 // str moves past a string and says whether it holds an escape.

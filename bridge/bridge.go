@@ -28,6 +28,7 @@ type Bridge struct {
 	cleanup autoCleanup
 	logKey  *[32]byte
 	stats   counters
+	reads   sync.Pool // of *bytes.Buffer, for messages on their way in
 	once    sync.Once // Shutdown
 }
 

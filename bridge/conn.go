@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,7 +59,7 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 	}
 	plain, release := c.plain(ctx)
 	defer release()
-	kind, data, err := c.ws.Read(plain)
+	kind, data, err := c.readMessage(plain)
 	if err != nil {
 		c.lost.CompareAndSwap(codeNone, int64(lostCode(err)))
 		if cause := context.Cause(c.link.ctx); cause != nil {
@@ -69,6 +70,27 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 	}
 	c.link.Active()
 	return kind, data, nil
+}
+
+const keepReadBuffer = 64 << 10 // a larger one is left to the collector
+
+// readMessage does what c.ws.Read does, which allocates 512 bytes for the shortest message.
+func (c *Conn) readMessage(ctx context.Context) (websocket.MessageType, []byte, error) {
+	kind, r, err := c.ws.Reader(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	buf, _ := c.link.b.reads.Get().(*bytes.Buffer)
+	if buf == nil {
+		buf = new(bytes.Buffer)
+	}
+	buf.Reset()
+	_, err = buf.ReadFrom(r)
+	data := append([]byte{}, buf.Bytes()...)
+	if buf.Cap() <= keepReadBuffer {
+		c.link.b.reads.Put(buf)
+	}
+	return kind, data, err
 }
 
 // lostCode is how the connection ended, by the error of a read.

@@ -23,7 +23,7 @@ func (b *Bridge) GetByID(ctx context.Context, id string) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := b.newSession(rec, origin{via: ViaAPI})
+	s, err := b.newSession(rec, &origin{via: ViaAPI})
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func (b *Bridge) UpdateByID(ctx context.Context, id string, fn func(ctx context.
 	if s != nil {
 		return s.runInside(ctx, fn)
 	}
-	_, err = b.withSessionID(ctx, id, 0, origin{via: ViaAPI}, fn)
+	_, err = b.withSessionID(ctx, id, 0, &origin{via: ViaAPI}, fn)
 	return err
 }
 

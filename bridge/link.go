@@ -22,6 +22,7 @@ type Link struct {
 	id       string
 	clientID string
 	opened   time.Time
+	origin   origin // of the changes that come through it
 	shut     func(code int, reason string)
 	start    func(task func()) // runs shut in a goroutine
 	ctx      context.Context
@@ -77,6 +78,7 @@ func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason 
 	}
 	rec := s.record()
 	l := &Link{b: b, id: uuid.NewString(), clientID: rec.ClientID, opened: time.Now(), shut: shut, start: start}
+	l.origin = origin{via: ViaSocket, link: l}
 	l.ctx, l.cancel = context.WithCancelCause(linkContext{context.WithoutCancel(rq), l})
 	attached := rec.Revision != 0 && !s.over()
 	if attached {
@@ -174,8 +176,7 @@ func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Sessio
 	case id == "":
 		return false, ErrSessionMissing
 	}
-	from := origin{via: ViaSocket, link: l}
-	ran, err = b.withSessionID(ctx, id, proved, from, fn)
+	ran, err = b.withSessionID(ctx, id, proved, &l.origin, fn)
 	if !ran && errors.Is(err, ErrSessionMissing) && !errors.Is(err, errCutOff) {
 		b.doubt(id, b.forget(id, l))
 	}
@@ -186,7 +187,7 @@ func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Sessio
 var errCutOff = fmt.Errorf("%w: a login has replaced the token", ErrSessionMissing)
 
 // withSessionID runs fn on the session with the ID. It returns false when fn has not been run.
-func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, from origin, fn func(context.Context, *Session) error) (ran bool, err error) {
+func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, from *origin, fn func(context.Context, *Session) error) (ran bool, err error) {
 	k := b.gateway.Acquire(id)
 	defer k.Release()
 	if err := k.Lock(ctx); err != nil {
@@ -211,7 +212,6 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 	if err != nil {
 		return false, err
 	}
-	s.proved = proved
 	s.draft.Prove(proved)
 	defer s.seal()
 	return true, s.run(ctx, k, fn)

@@ -112,7 +112,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	if !stale && !rec.PrevTokenHash.IsZero() && rec.LoginGeneration != rec.TokenGeneration {
 		b.gateway.RetirePrevious(ctx, &rec)
 	}
-	s, err := b.newSession(rec, origin{via: ViaHTTP, request: rq})
+	s, err := b.newSession(rec, &origin{via: ViaHTTP, request: rq})
 	if err != nil {
 		return nil, err
 	}

@@ -242,7 +242,7 @@ func (rq *request) newSession(now time.Time) (*Session, error) {
 		Created:         now,
 		Idle:            limit(opts.IdleTimeout),
 		Lifetime:        limit(opts.Lifetime),
-	}, origin{via: ViaHTTP, request: rq})
+	}, &origin{via: ViaHTTP, request: rq})
 	if err == nil {
 		s.nextToken = next
 	}

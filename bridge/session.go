@@ -22,8 +22,8 @@ import (
 type Session struct {
 	b            *Bridge
 	id, clientID string
-	slot         chan struct{} // 1-slot lock of all below; held during a commit
-	from         origin        // who changes it
+	slot         slot    // lock of all below; held during a commit
+	from         *origin // who changes it; others may share it
 
 	draft   gateway.Draft
 	running *mark  // a function of WithSession, while it runs
@@ -34,7 +34,11 @@ type Session struct {
 	lost    bool // a change came after the seal, from a function of WithSession that still runs
 	gone    bool // ended by somebody else
 
-	// What is known of the token: over HTTP only.
+	*secret // nil but over HTTP
+}
+
+// secret is what is known of the session's token.
+type secret struct {
 	token     token         // that the browser has, or gets
 	lifetime  time.Duration // that its cookie has
 	nextToken token         // of a new session, or one that waits to replace the current one
@@ -50,9 +54,11 @@ type origin struct {
 	link    *Link    // nil unless via a connection
 }
 
-func (b *Bridge) newSession(rec store.Record, from origin) (*Session, error) {
-	s := &Session{b: b, id: rec.ID, clientID: rec.ClientID, slot: make(chan struct{}, 1), from: from}
-	s.lifetime = rec.Lifetime
+func (b *Bridge) newSession(rec store.Record, from *origin) (*Session, error) {
+	s := &Session{b: b, id: rec.ID, clientID: rec.ClientID, from: from}
+	if from.request != nil {
+		s.secret = &secret{lifetime: rec.Lifetime}
+	}
 	if err := s.draft.Rebase(rec); err != nil {
 		b.opts.Logger.Error("stored session can't be read", b.logSession(rec.ID), slog.Any("error", err))
 		return nil, fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
@@ -60,8 +66,8 @@ func (b *Bridge) newSession(rec store.Record, from origin) (*Session, error) {
 	return s, nil
 }
 
-func (s *Session) lock()   { s.slot <- struct{}{} }
-func (s *Session) unlock() { <-s.slot }
+func (s *Session) lock()   { s.slot.lock() }
+func (s *Session) unlock() { s.slot.unlock() }
 
 // ID returns the session's public handle. It may be shown to its user and to administrators; it opens nothing.
 func (s *Session) ID() string { return s.id }

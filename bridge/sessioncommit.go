@@ -30,7 +30,7 @@ func (s *Session) commit(ctx context.Context) error {
 	}
 	if running == nil {
 		cookie := s.needsCookie()
-		return s.stored(cookie, s.b.gateway.Commit(ctx, &s.draft, &s.from))
+		return s.stored(cookie, s.b.gateway.Commit(ctx, &s.draft, s.from))
 	}
 	_, err := s.commitExact(ctx, running.lock)
 	if errors.Is(err, store.ErrConflict) {
@@ -45,7 +45,7 @@ func (s *Session) commit(ctx context.Context) error {
 // commitExact stores what has changed if the session is still as s has it.
 func (s *Session) commitExact(ctx context.Context, k *gateway.Lock) (store.Record, error) {
 	cookie := s.needsCookie()
-	rec, err := s.b.gateway.CommitExact(ctx, k, &s.draft, &s.from)
+	rec, err := s.b.gateway.CommitExact(ctx, k, &s.draft, s.from)
 	return rec, s.stored(cookie, err)
 }
 
@@ -75,10 +75,12 @@ func (s *Session) stored(cookie bool, err error) error {
 	rq := s.from.request
 	if err == nil {
 		s.stores++
-		if base := s.draft.Base(); rq != nil && !cookie && !s.stale && base.Lifetime != s.lifetime && !rq.headersSent() {
-			rq.setCookie(credentials{base.ID, s.token}, base.Lifetime) // the browser is to keep it as long as the session
+		if base := s.draft.Base(); rq != nil {
+			if !cookie && !s.stale && base.Lifetime != s.lifetime && !rq.headersSent() {
+				rq.setCookie(credentials{base.ID, s.token}, base.Lifetime) // the browser is to keep it as long as the session
+			}
+			s.lifetime = base.Lifetime
 		}
-		s.lifetime = s.draft.Base().Lifetime
 	}
 	switch {
 	case errors.Is(err, ErrStoreUnavailable) && s.draft.Base().Revision == 0:
@@ -99,9 +101,10 @@ func (s *Session) stored(cookie bool, err error) error {
 
 // destroy does what Destroy asked for.
 func (s *Session) destroy(ctx context.Context) error {
-	s.from.reason = s.ending
+	from := *s.from
+	from.reason = s.ending
 	if base := s.draft.Base(); base.Revision != 0 && !s.gone {
-		if _, err := s.b.gateway.Destroy(context.WithoutCancel(ctx), base.ID, base.ClientID, &s.from); err != nil {
+		if _, err := s.b.gateway.Destroy(context.WithoutCancel(ctx), base.ID, base.ClientID, &from); err != nil {
 			return err // Destroy stays asked for
 		}
 	}

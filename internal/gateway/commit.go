@@ -86,11 +86,12 @@ func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Rec
 	if err != nil {
 		return stored, err
 	}
+	token := d.others().token
 	commit := Commit{
 		Record:  &d.base,
 		IsNew:   cur.Revision == 0,
-		Rotated: d.token != nil && cur.Revision != 0,
-		Login:   d.token != nil && d.token.login != nil,
+		Rotated: token != nil && cur.Revision != 0,
+		Login:   token != nil && token.login != nil,
 		Keys:    d.changedKeys(),
 		Tag:     tag,
 	}

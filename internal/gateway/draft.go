@@ -19,12 +19,32 @@ type Draft struct {
 	edits   []edit
 	byKey   map[string]int // into edits, once there are many
 	cleared bool
-	flash   flashEdit
-	token   *tokenEdit
-	idle    *time.Duration
-	life    *time.Duration
+	more    *otherEdits // nil: none
 	proved  uint64
-	failed  error // by which the commit fails
+}
+
+// otherEdits are what is changed besides values, which most drafts don't.
+type otherEdits struct {
+	flash  flashEdit
+	token  *tokenEdit
+	idle   *time.Duration
+	life   *time.Duration
+	failed error // by which the commit fails
+}
+
+// others returns the other edits as they are; other returns them to be changed.
+func (d *Draft) others() (o otherEdits) {
+	if d.more != nil {
+		o = *d.more
+	}
+	return o
+}
+
+func (d *Draft) other() *otherEdits {
+	if d.more == nil {
+		d.more = &otherEdits{}
+	}
+	return d.more
 }
 
 // edit is the change of one key. A nil raw deletes it; err says why its value can't be stored.
@@ -142,7 +162,7 @@ func (d *Draft) Delete(key string) {
 // Clear removes every key and every flash.
 func (d *Draft) Clear() {
 	d.edits, d.byKey, d.cleared = nil, nil, true
-	d.flash = flashEdit{cleared: true}
+	d.other().flash = flashEdit{cleared: true}
 }
 
 // Replace makes values all that the session holds.
@@ -156,10 +176,11 @@ func (d *Draft) Replace(values map[string]any) {
 // ReplaceToken gives the session a new token; with login, a new user too. It applies to the generation that from names, the one
 // that its caller knows the token of.
 func (d *Draft) ReplaceToken(hash store.TokenHash, from uint64, login *Login) {
-	if login == nil && d.token != nil {
-		login = d.token.login
+	o := d.other()
+	if login == nil && o.token != nil {
+		login = o.token.login
 	}
-	d.token = &tokenEdit{hash: hash, from: from, login: login}
+	o.token = &tokenEdit{hash: hash, from: from, login: login}
 }
 
 // Prove says which generation of the token the draft's owner knows. Once a login has replaced it, the owner can store
@@ -171,8 +192,8 @@ func (d *Draft) Cut(rec *store.Record) bool { return d.proved != 0 && rec.LoginG
 
 // Fail makes the commit fail with err, unless it fails already.
 func (d *Draft) Fail(err error) {
-	if d.failed == nil {
-		d.failed = err
+	if o := d.other(); o.failed == nil {
+		o.failed = err
 	}
 }
 
@@ -183,25 +204,29 @@ func (d *Draft) Discard() {
 
 // UserID returns the user as of this draft.
 func (d *Draft) UserID() string {
-	if d.token != nil && d.token.login != nil {
-		return d.token.login.UserID
+	if t := d.others().token; t != nil && t.login != nil {
+		return t.login.UserID
 	}
 	return d.base.UserID
 }
 
 // ReplacesToken reports whether a new token waits for the commit.
-func (d *Draft) ReplacesToken() bool { return d.token != nil }
+func (d *Draft) ReplacesToken() bool { return d.others().token != nil }
 
 // SetIdle and SetLifetime change the session's limits; 0 is none.
-func (d *Draft) SetIdle(v time.Duration)     { d.idle = &v }
-func (d *Draft) SetLifetime(v time.Duration) { d.life = &v }
+func (d *Draft) SetIdle(v time.Duration)     { d.other().idle = &v }
+func (d *Draft) SetLifetime(v time.Duration) { d.other().life = &v }
 
 // Savepoint returns a copy of d to go back to, by assigning it.
 func (d *Draft) Savepoint() Draft {
 	c := *d
 	c.edits = slices.Clone(d.edits)
 	c.byKey = nil
-	c.flash = d.flash.clone()
+	if d.more != nil {
+		more := *d.more
+		more.flash = more.flash.clone()
+		c.more = &more
+	}
 	c.reindex()
 	return c
 }
@@ -215,10 +240,15 @@ func (d *Draft) Restore(s *Draft) {
 
 // Changed reports whether a commit would store anything.
 func (d *Draft) Changed() bool {
-	if d.failed != nil || d.token != nil || d.idle != nil && *d.idle != d.base.Idle || d.life != nil && *d.life != d.base.Lifetime {
-		return true
+	if o := d.more; o != nil {
+		if o.failed != nil || o.token != nil || o.idle != nil && *o.idle != d.base.Idle || o.life != nil && *o.life != d.base.Lifetime {
+			return true
+		}
+		if !o.flash.none() && o.flash.changes(d.loaded()) {
+			return true
+		}
 	}
-	if d.cleared && len(d.loaded().fields) > 0 || !d.flash.none() && d.flash.changes(d.loaded()) {
+	if d.cleared && len(d.loaded().fields) > 0 {
 		return true
 	}
 	return slices.ContainsFunc(d.edits, d.changes)
@@ -254,7 +284,7 @@ func (d *Draft) changedKeys() []string {
 
 // settled forgets the changes: base holds them now.
 func (d *Draft) settled(base *store.Record) {
-	if d.token != nil {
+	if d.ReplacesToken() {
 		d.proved = base.TokenGeneration
 	}
 	*d = Draft{base: *base, unread: true, proved: d.proved}

@@ -25,27 +25,29 @@ type flashEdit struct {
 
 // AddFlashRaw appends a message that is shown once: what EncodeValue has returned for it. An error waits for the commit.
 func (d *Draft) AddFlashRaw(raw []byte, err error) {
+	edit := &d.other().flash
 	if err != nil {
-		d.flash.err = err
+		edit.err = err
 		return
 	}
-	d.flash.added = append(d.flash.added, flash{ID: rand.Text(), Value: raw})
+	edit.added = append(edit.added, flash{ID: rand.Text(), Value: raw})
 }
 
 // TakeFlashes returns the messages, oldest first, and removes those that it returns.
 func (d *Draft) TakeFlashes() []any {
+	edit := &d.other().flash
 	var out []any
 	for _, f := range d.storedFlashes() {
-		if slices.Contains(d.flash.taken, f.ID) {
+		if slices.Contains(edit.taken, f.ID) {
 			continue
 		}
-		d.flash.taken = append(d.flash.taken, f.ID)
+		edit.taken = append(edit.taken, f.ID)
 		out = appendValue(out, f.Value)
 	}
-	for _, f := range d.flash.added {
+	for _, f := range edit.added {
 		out = appendValue(out, f.Value)
 	}
-	d.flash.added = nil
+	edit.added = nil
 	return out
 }
 
@@ -57,7 +59,7 @@ func appendValue(out []any, raw []byte) []any {
 }
 
 func (d *Draft) storedFlashes() []flash {
-	if d.flash.cleared {
+	if d.others().flash.cleared {
 		return nil
 	}
 	return parseFlashes(d.loaded())

@@ -11,14 +11,14 @@ import (
 // apply returns cur with the draft's changes on top: the third side of the merge. What the draft didn't change stays as it
 // is in cur.
 func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Record, error) {
-	next := *cur
-	if d.failed != nil {
-		return next, d.failed
+	next, o := *cur, d.others()
+	if o.failed != nil {
+		return next, o.failed
 	}
 	if d.Cut(cur) {
 		return next, ErrTokenRotated
 	}
-	t := d.token
+	t := o.token
 	switch {
 	case t == nil:
 	case cur.Revision == 0: // nobody has seen the first token yet
@@ -35,11 +35,11 @@ func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Recor
 		next.UserID, next.Addr, next.UserAgent = l.UserID, l.Addr, l.UserAgent
 		next.LoginGeneration = next.TokenGeneration
 	}
-	if d.idle != nil {
-		next.Idle = *d.idle
+	if o.idle != nil {
+		next.Idle = *o.idle
 	}
-	if d.life != nil {
-		next.Lifetime = *d.life
+	if o.life != nil {
+		next.Lifetime = *o.life
 	}
 	data, err := d.data(cur)
 	if err != nil {
@@ -78,7 +78,8 @@ func (d *Draft) data(cur *store.Record) ([]byte, error) {
 			return nil, err
 		}
 	}
-	flashes, flashed, err := d.flash.apply(&values)
+	o := d.others()
+	flashes, flashed, err := o.flash.apply(&values)
 	if err != nil {
 		return nil, err
 	}

@@ -194,7 +194,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 		return false, err
 	}
 	defer k.Unlock()
-	rec, err := b.gateway.Load(ctx, id)
+	rec, now, err := b.gateway.LoadAt(ctx, id)
 	if err != nil {
 		return false, err
 	}
@@ -204,7 +204,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 		return false, errCutOff
 	}
 	if from.via == ViaSocket {
-		if err := b.gateway.Touch(ctx, k, &rec); err != nil {
+		if err := b.gateway.Touch(ctx, k, &rec, now); err != nil {
 			return false, err
 		}
 	}

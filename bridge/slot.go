@@ -8,7 +8,7 @@ import (
 // slot is a lock that hands over in the order of arrival. It takes less than a channel and is as cheap as a sync.Mutex; whoever waits
 // for it waits on a channel, which a testing/synctest bubble takes for waiting.
 type slot struct {
-	users atomic.Int64 // the holder and those who wait
+	users atomic.Int32 // the holder and those who wait
 	once  sync.Once
 	turns chan struct{} // made for the first who has to wait
 }

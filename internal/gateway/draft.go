@@ -15,9 +15,9 @@ import (
 type Draft struct {
 	base    store.Record
 	values  object // of base.Data; see loaded
-	unread  bool   // base.Data has not been taken apart yet
 	edits   []edit
 	byKey   map[string]int // into edits, once there are many
+	unread  bool           // base.Data has not been taken apart yet
 	cleared bool
 	more    *otherEdits // nil: none
 	proved  uint64

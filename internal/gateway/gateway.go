@@ -101,35 +101,41 @@ func precise(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) 
 // Load returns the session's record. ErrMissing when there is none, or none any more: one past its time is ended here, at
 // the moment of use.
 func (g *Gateway) Load(ctx context.Context, id string) (store.Record, error) {
+	rec, _, err := g.LoadAt(ctx, id)
+	return rec, err
+}
+
+// LoadAt is Load that also says when the session was alive.
+func (g *Gateway) LoadAt(ctx context.Context, id string) (rec store.Record, now time.Time, err error) {
 	op := g.attached(ctx)
 	defer op.stop()
-	rec, err := g.store.Get(op, id)
+	rec, err = g.store.Get(op, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return rec, ErrMissing
+		return rec, now, ErrMissing
 	case err != nil:
 		g.stats.failures.Add(1)
-		return rec, unavailable(ctx, "load the session", err)
+		return rec, now, unavailable(ctx, "load the session", err)
 	}
-	if rec.Expired(Now()) {
+	if now = Now(); rec.Expired(now) {
 		if _, err := g.expire(ctx, id); err != nil {
 			g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "session past its time could not be removed", slog.Any("error", err))
 		}
-		return rec, ErrMissing
+		return rec, now, ErrMissing
 	}
-	return rec, nil
+	return rec, now, nil
 }
 
 // LoadActive is Load for a session that is being used: it is touched where that is due. Before that, check may refuse it.
 func (g *Gateway) LoadActive(ctx context.Context, id string, check func(*store.Record) error) (store.Record, error) {
 	k := g.Acquire(id) // held from before the load, so that all who see one old Seen share one claim
 	defer k.Release()
-	rec, err := g.Load(ctx, id)
+	rec, now, err := g.LoadAt(ctx, id)
 	if err == nil {
 		err = check(&rec)
 	}
 	if err == nil {
-		err = g.Touch(ctx, k, &rec)
+		err = g.Touch(ctx, k, &rec, now)
 	}
 	return rec, err
 }

@@ -10,15 +10,30 @@ import (
 // in memory doesn't.
 type opContext struct {
 	parent   context.Context
-	attached bool // ends with its parent, too
 	deadline time.Time
 
-	mu     sync.Mutex
-	err    error
+	mu       sync.Mutex
+	watch    *opWatch // nil until somebody asks for Done
+	attached bool     // ends with its parent, too
+	ended    opEnd
+}
+
+// opWatch is what an opContext needs to tell of its end.
+type opWatch struct {
 	done   chan struct{}
 	timer  *time.Timer
 	detach func() bool
 }
+
+// opEnd says how an opContext has ended.
+type opEnd uint8
+
+const (
+	opRuns opEnd = iota
+	opStopped
+	opTimedOut
+	opAbandoned // by its parent
+)
 
 // attached returns a context for an operation that the caller may give up.
 func (g *Gateway) attached(ctx context.Context) *opContext {
@@ -41,51 +56,60 @@ func (c *opContext) Value(key any) any           { return c.parent.Value(key) }
 func (c *opContext) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.done != nil {
-		return c.done
+	if c.watch != nil {
+		return c.watch.done
 	}
-	c.done = make(chan struct{})
-	if c.err != nil {
-		close(c.done)
-		return c.done
+	c.watch = &opWatch{done: make(chan struct{})}
+	if c.ended != opRuns {
+		close(c.watch.done)
+		return c.watch.done
 	}
-	c.timer = time.AfterFunc(time.Until(c.deadline), func() { c.end(context.DeadlineExceeded) })
+	c.watch.timer = time.AfterFunc(time.Until(c.deadline), func() { c.end(opTimedOut) })
 	if c.attached {
-		c.detach = context.AfterFunc(c.parent, func() { c.end(c.parent.Err()) })
+		c.watch.detach = context.AfterFunc(c.parent, func() { c.end(opAbandoned) })
 	}
-	return c.done
+	return c.watch.done
 }
 
 func (c *opContext) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err == nil && c.done == nil {
-		if c.attached {
-			c.err = c.parent.Err()
-		}
-		if c.err == nil && time.Until(c.deadline) <= 0 {
-			c.err = context.DeadlineExceeded
+	if c.ended == opRuns && c.watch == nil {
+		switch {
+		case c.attached && c.parent.Err() != nil:
+			c.ended = opAbandoned
+		case time.Until(c.deadline) <= 0:
+			c.ended = opTimedOut
 		}
 	}
-	return c.err
+	switch c.ended {
+	case opStopped:
+		return context.Canceled
+	case opTimedOut:
+		return context.DeadlineExceeded
+	case opAbandoned:
+		return c.parent.Err()
+	case opRuns:
+	}
+	return nil
 }
 
 // stop frees what the context holds. The operation is over.
-func (c *opContext) stop() { c.end(context.Canceled) }
+func (c *opContext) stop() { c.end(opStopped) }
 
-func (c *opContext) end(err error) {
+func (c *opContext) end(how opEnd) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
+	if c.ended != opRuns {
 		return
 	}
-	c.err = err
-	if c.done == nil {
+	c.ended = how
+	if c.watch == nil {
 		return
 	}
-	c.timer.Stop()
-	if c.detach != nil {
-		c.detach()
+	c.watch.timer.Stop()
+	if c.watch.detach != nil {
+		c.watch.detach()
 	}
-	close(c.done)
+	close(c.watch.done)
 }

@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Touch records that the session is active, if the last record of it is older than the touch interval: one write per session
+// Touch records that the session is active at now, if the last record of it is older than the touch interval: one write per session
 // and interval, whoever asks. A store that fails at it is no reason to refuse a session that has been loaded; one that says
 // that the session is gone is: ErrMissing.
-func (g *Gateway) Touch(ctx context.Context, k *Lock, rec *store.Record) error {
-	now := Now()
+func (g *Gateway) Touch(ctx context.Context, k *Lock, rec *store.Record, now time.Time) error {
 	interval := g.cfg.TouchInterval
 	if rec.Idle > 0 {
 		interval = g.touchInterval(rec.Idle)

@@ -85,7 +85,7 @@ func (rq *request) withSession(ctx context.Context, fn func(context.Context, *Se
 	if err := s.refresh(ctx); err != nil {
 		return err
 	}
-	return s.run(ctx, k, fn)
+	return s.run(ctx, k, new(mark), fn)
 }
 
 // inside returns the Session that a WithSession on this request's session is running on, if ctx is from within.

@@ -208,13 +208,17 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 			return false, err
 		}
 	}
-	s, err := b.newSession(rec, from)
-	if err != nil {
+	var both struct { // in one allocation
+		session Session
+		mark    mark
+	}
+	s := &both.session
+	if err := s.init(b, rec, from); err != nil {
 		return false, err
 	}
 	s.draft.Prove(proved)
 	defer s.seal()
-	return true, s.run(ctx, k, fn)
+	return true, s.run(ctx, k, &both.mark, fn)
 }
 
 // Detach ends the link: whatever it stood for is over. Its close function is not called any more.

@@ -55,15 +55,23 @@ type origin struct {
 }
 
 func (b *Bridge) newSession(rec store.Record, from *origin) (*Session, error) {
-	s := &Session{b: b, id: rec.ID, clientID: rec.ClientID, from: from}
+	s := &Session{}
+	if err := s.init(b, rec, from); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
+	s.b, s.id, s.clientID, s.from = b, rec.ID, rec.ClientID, from
 	if from.request != nil {
 		s.secret = &secret{lifetime: rec.Lifetime}
 	}
 	if err := s.draft.Rebase(rec); err != nil {
 		b.opts.Logger.Error("stored session can't be read", b.logSession(rec.ID), slog.Any("error", err))
-		return nil, fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
+		return fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 	}
-	return s, nil
+	return nil
 }
 
 func (s *Session) lock()   { s.slot.lock() }

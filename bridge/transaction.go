@@ -9,11 +9,14 @@ import (
 )
 
 // run runs fn on s, whose state is fresh and whose outer lock, k, is held, and stores what it changed. On a conflict with somebody who
-// doesn't take that lock it starts again from what is stored then.
-func (s *Session) run(ctx context.Context, k *gateway.Lock, fn func(context.Context, *Session) error) error {
+// doesn't take that lock it starts again from what is stored then. m is the mark of the first attempt.
+func (s *Session) run(ctx context.Context, k *gateway.Lock, m *mark, fn func(context.Context, *Session) error) error {
 	for attempt := range gateway.MaxAttempts {
 		gateway.Backoff(attempt)
-		again, err := s.transact(ctx, k, fn)
+		if attempt > 0 {
+			m = new(mark)
+		}
+		again, err := s.transact(ctx, k, m, fn)
 		if !again {
 			return err
 		}
@@ -23,8 +26,8 @@ func (s *Session) run(ctx context.Context, k *gateway.Lock, fn func(context.Cont
 }
 
 // transact is one attempt of run.
-func (s *Session) transact(ctx context.Context, k *gateway.Lock, fn func(context.Context, *Session) error) (again bool, err error) {
-	m := s.begin(ctx, k)
+func (s *Session) transact(ctx context.Context, k *gateway.Lock, m *mark, fn func(context.Context, *Session) error) (again bool, err error) {
+	s.begin(ctx, k, m)
 	defer m.end()
 	returned := false
 	defer func() { again, err = s.finish(m, returned, err) }()
@@ -34,16 +37,15 @@ func (s *Session) transact(ctx context.Context, k *gateway.Lock, fn func(context
 }
 
 // begin notes that fn runs, and what to go back to if it fails.
-func (s *Session) begin(ctx context.Context, k *gateway.Lock) *mark {
+func (s *Session) begin(ctx context.Context, k *gateway.Lock, m *mark) {
 	s.lock()
 	defer s.unlock()
-	m := &mark{Context: ctx, session: s, lock: k}
+	m.Context, m.session, m.lock = ctx, s, k
 	if s.draft.Changed() {
 		back := s.draft.Savepoint()
 		m.back = &back
 	}
 	s.running, s.lost = m, false
-	return m
 }
 
 // finish stores what fn has changed, or undoes it if fn panicked or failed.

@@ -67,6 +67,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Logger:        s.Logger,
 		Committed:     b.committed,
 		Ended:         b.ended,
+		Watched:       b.events.active,
 		Doubted:       func(id string) { b.work.background(func() { b.lookExpired(id) }) },
 	})
 	b.work.init(s.Logger)
@@ -123,7 +124,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 		b.opts.Logger.LogAttrs(context.Background(), slog.LevelInfo, "session created, or its token replaced", b.logSession(rec.ID), b.logClient(rec.ClientID),
 			slog.Bool("new", c.IsNew), slog.Bool("login", c.Login), slog.String("via", string(from.via)))
 	}
-	if b.events.active() {
+	if c.Watched {
 		b.events.emit(SessionSet{
 			ClientID: rec.ClientID, SessionID: rec.ID,
 			IsNew: c.IsNew, IsInit: isInit, Rotated: c.Rotated, Keys: c.Keys, Via: from.via,

@@ -92,8 +92,11 @@ func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Rec
 		IsNew:   cur.Revision == 0,
 		Rotated: token != nil && cur.Revision != 0,
 		Login:   token != nil && token.login != nil,
-		Keys:    d.changedKeys(),
+		Watched: g.cfg.Watched(),
 		Tag:     tag,
+	}
+	if commit.Watched {
+		commit.Keys = d.changedKeys()
 	}
 	d.settled(&stored)
 	g.cfg.Committed(commit)

@@ -23,6 +23,8 @@ type Config struct {
 	// They must be quick and must not call the gateway.
 	Committed func(Commit)
 	Ended     func(End)
+	// Watched reports whether somebody wants to know which keys a commit changes.
+	Watched func() bool
 	// Doubted is told of a session that may have ended: the store has failed to say.
 	Doubted func(id string)
 }
@@ -33,7 +35,8 @@ type Commit struct {
 	IsNew   bool
 	Rotated bool     // the token was replaced
 	Login   bool     // by a login: older sockets are cut off
-	Keys    []string // that changed
+	Watched bool     // Config.Watched, when it was stored
+	Keys    []string // that changed, if Watched
 	Tag     any      // the committer's
 }
 

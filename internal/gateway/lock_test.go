@@ -22,6 +22,7 @@ func newGateway(st store.Store) *gateway.Gateway {
 		StoreTimeout:  5 * time.Second,
 		Logger:        slog.New(slog.DiscardHandler),
 		Committed:     func(gateway.Commit) {},
+		Watched:       func() bool { return true },
 		Ended:         func(gateway.End) {},
 		Doubted:       func(string) {},
 	})

@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -120,10 +119,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 	if c.IsNew || c.Login {
 		b.rebind(from, rec)
 	}
-	if c.IsNew || c.Rotated {
-		b.opts.Logger.LogAttrs(context.Background(), slog.LevelInfo, "session created, or its token replaced", b.logSession(rec.ID), b.logClient(rec.ClientID),
-			slog.Bool("new", c.IsNew), slog.Bool("login", c.Login), slog.String("via", string(from.via)))
-	}
+	b.logCommit(&c, from)
 	if c.Watched {
 		b.events.emit(SessionSet{
 			ClientID: rec.ClientID, SessionID: rec.ID,
@@ -189,7 +185,7 @@ func (b *Bridge) sessionOver(id, clientID string, from *origin) {
 			l.end(from.reason.closeCode(), string(from.reason))
 		}
 	}
-	b.opts.Logger.LogAttrs(context.Background(), slog.LevelInfo, "session ended", b.logSession(id), b.logClient(clientID), logReason(from))
+	b.logEnd(id, clientID, from)
 	if b.events.active() {
 		b.events.emit(SessionDestroy{ClientID: clientID, SessionID: id, Reason: from.reason, Via: from.via})
 	}

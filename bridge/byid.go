@@ -44,7 +44,7 @@ func (b *Bridge) UpdateByID(ctx context.Context, id string, fn func(ctx context.
 	return err
 }
 
-// SetByID replaces the session's values, and with idle its idle timeout: 0 keeps it, Off switches it off. It can't create a session:
+// SetByID replaces the session's values, so that its flashes go too, and with idle its idle timeout: 0 keeps it, Off switches it off. It can't create a session:
 // ErrSessionMissing.
 func (b *Bridge) SetByID(ctx context.Context, id string, values map[string]any, idle time.Duration) error {
 	return b.UpdateByID(ctx, id, func(_ context.Context, s *Session) error {

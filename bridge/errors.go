@@ -34,6 +34,8 @@ var (
 	ErrHeadersSent = errors.New("bridge: the response's headers have been sent: no session cookie can be set any more")
 	// ErrNoCookies: logging in and rotating need a cookie, and here there is no response to set one on.
 	ErrNoCookies = errors.New("bridge: no session cookie can be set here: log in and rotate in an HTTP handler")
+	// ErrUserID: Login got something that can't be a user ID.
+	ErrUserID = errors.New("bridge: not a user ID")
 	// ErrOrigin: the page that opens the connection is of another origin, which Options.OriginPatterns doesn't allow.
 	ErrOrigin = errors.New("bridge: connection from another origin")
 	// ErrNested: WithSession was called on another session from within WithSession. Two of these can wait for each other forever.
@@ -54,7 +56,7 @@ var (
 type ValueError = gateway.ValueError
 
 // HTTPStatus returns the status that tells a client of err: 200 for nil, 409 when a repeated request with the newest cookie will
-// do, 401 when there is no session, 413 when it is too large, 503 when the store is at fault, otherwise 500.
+// do, 400 for what can't be a user ID, 401 when there is no session, 413 when it is too large, 503 when the store is at fault, otherwise 500.
 func HTTPStatus(err error) int {
 	switch {
 	case err == nil:
@@ -65,6 +67,8 @@ func HTTPStatus(err error) int {
 		return http.StatusUnauthorized
 	case errors.Is(err, ErrOrigin):
 		return http.StatusForbidden
+	case errors.Is(err, ErrUserID):
+		return http.StatusBadRequest
 	case errors.Is(err, ErrSessionTooLarge):
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrShutdown), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -77,7 +81,7 @@ func HTTPStatus(err error) int {
 // chooses. A client should reconnect after 4000–4499 and must not after 4500–4999.
 const (
 	CodePolicy       = 1008 // a limit was broken
-	CodePanicked     = 1011 // the handler panicked or failed
+	CodeFailed       = 1011 // the handler panicked or failed
 	CodeShutdown     = 1012 // the process is going away
 	CodeUnavailable  = 1013 // the store is unavailable, or the process is overloaded
 	CodeReconnect    = 4001 // the session changed (a login): reconnect with the new cookies
@@ -110,5 +114,5 @@ func CloseCode(err error) int {
 	case errors.Is(err, ErrStoreUnavailable):
 		return CodeUnavailable
 	}
-	return CodePanicked
+	return CodeFailed
 }

@@ -43,8 +43,8 @@ func TestKoaFault11_FailingConnectionHandlerHurtsNobodyElse(t *testing.T) {
 	br := newBrowser(t, a.serve(t))
 	br.ok("/inc")
 	bystander := br.dial("/ws")
-	require.Equal(t, bridge.CodePanicked, br.dial("/fails").closed())
-	require.Equal(t, bridge.CodePanicked, br.dial("/panics").closed())
+	require.Equal(t, bridge.CodeFailed, br.dial("/fails").closed())
+	require.Equal(t, bridge.CodeFailed, br.dial("/panics").closed())
 	require.Equal(t, "2", bystander.ask("inc"))
 	require.Equal(t, "3", br.ok("/inc"))
 }

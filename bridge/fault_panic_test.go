@@ -27,7 +27,7 @@ func TestPanicOnAConnectionReleasesTheLockAndCloses1011(t *testing.T) {
 	br.ok("/inc")
 	id := br.ok("/id")
 	bystander := br.dial("/ws")
-	require.Equal(t, bridge.CodePanicked, br.dial("/panics").closed())
+	require.Equal(t, bridge.CodeFailed, br.dial("/panics").closed())
 	require.Equal(t, "2", bystander.ask("inc"), "the lock is free")
 	s, err := a.GetByID(t.Context(), id)
 	require.NoError(t, err)

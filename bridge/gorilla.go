@@ -19,7 +19,7 @@ import (
 // for a negative MaxAge at Save, which destroys it.
 //
 // Values that JSON keeps as they are (string, bool, float64, and int) are stored as such, and an integer is read as int, as such code expects. Values of other
-// types are stored as gob, so their types need gob.Register, as with gorilla's own stores. A key must be a string.
+// types are stored as gob, so their types need gob.Register, as with gorilla's own stores. A key must be a string. As gorilla's stores do, Get returns a session also with an error: an empty one, whose Save fails.
 func (b *Bridge) Gorilla() sessions.Store { return gorillaStore{b} }
 
 type gorillaStore struct{ b *Bridge }

@@ -1,10 +1,13 @@
 package bridge
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
+
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
 
 // logID is an ID that is logged as a keyed hash: log lines about one session can be found by one another, and nobody can find the
@@ -35,6 +38,27 @@ func logKey(key []byte) *[32]byte {
 func (b *Bridge) logSession(id string) slog.Attr { return slog.Any("session", logID{b.logKey, id}) }
 func (b *Bridge) logClient(id string) slog.Attr  { return slog.Any("client", logID{b.logKey, id}) }
 
-func logReason(from *origin) slog.Attr {
-	return slog.String("reason", string(from.reason)+" via "+string(from.via))
+// logCommit tells of the changes that matter for a session's safety.
+func (b *Bridge) logCommit(c *gateway.Commit, from *origin) {
+	if !c.IsNew && !c.Rotated {
+		return
+	}
+	ctx, logger := context.Background(), b.opts.Logger
+	attrs := []slog.Attr{
+		b.logSession(c.Record.ID), b.logClient(c.Record.ClientID), slog.Bool("login", c.Login), slog.String("via", string(from.via)),
+	}
+	switch {
+	case c.IsNew:
+		logger.LogAttrs(ctx, slog.LevelInfo, "session created", attrs...)
+	case c.Login:
+		logger.LogAttrs(ctx, slog.LevelInfo, "user logged in: the session has a new token", attrs...)
+	default:
+		logger.LogAttrs(ctx, slog.LevelInfo, "session's token rotated", attrs...)
+	}
+}
+
+// logEnd tells of a session's end.
+func (b *Bridge) logEnd(id, clientID string, from *origin) {
+	b.opts.Logger.LogAttrs(context.Background(), slog.LevelInfo, "session ended",
+		b.logSession(id), b.logClient(clientID), slog.String("reason", string(from.reason)), slog.String("via", string(from.via)))
 }

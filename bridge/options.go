@@ -145,7 +145,7 @@ func (s *settings) settleKeys() error {
 		key := make([]byte, 2*minKeyBytes)
 		_, _ = rand.Read(key)
 		s.Keys = [][]byte{key}
-		s.Logger.Warn("no Options.Keys: a random key signs the cookies, and every session is lost at a restart (see LoadOrCreateKeys)")
+		s.Logger.Warn("no Options.Keys: a random key signs the cookies, and no cookie survives a restart (LoadOrCreateKeys keeps keys in a file)")
 		return nil
 	}
 	if len(s.Keys) == 0 {
@@ -189,6 +189,9 @@ func (s *settings) settleCookies() error {
 	}
 	if s.Secure == SecureNever && (s.SameSite == http.SameSiteNoneMode || s.Partitioned) {
 		return bad("Secure", "SameSite=None and Partitioned need Secure cookies, this is SecureNever")
+	}
+	if s.Secure == SecureAuto && (s.SameSite == http.SameSiteNoneMode || s.Partitioned) {
+		s.Logger.Warn("SameSite=None and Partitioned cookies need Secure: browsers drop those of requests without TLS (Options.Secure is SecureAuto)")
 	}
 	for _, name := range []string{s.Name, s.ClientName} {
 		if strings.HasPrefix(name, "__") && (s.Secure != SecureAlways || strings.HasPrefix(name, hostPrefix) && !s.mayHaveHostPrefix()) {

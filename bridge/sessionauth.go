@@ -16,10 +16,10 @@ const maxUserID = 255
 // them where they are not to pass from one user to another.
 //
 // It needs a response that can still set a cookie: ErrHeadersSent, and ErrNoCookies on a connection. ErrTokenRotated when the request came
-// with a token that has been replaced. A user ID is 1 to 255 bytes of UTF-8 without NUL.
+// with a token that has been replaced. ErrUserID for a user ID that isn't 1 to 255 bytes of UTF-8 without NUL.
 func (s *Session) Login(userID string) error {
 	if userID == "" || len(userID) > maxUserID || !utf8.ValidString(userID) || strings.IndexByte(userID, 0) >= 0 {
-		return fmt.Errorf("bridge: Login: a user ID is 1 to %d bytes of UTF-8 without NUL", maxUserID)
+		return fmt.Errorf("%w: it is 1 to %d bytes of UTF-8 without NUL", ErrUserID, maxUserID)
 	}
 	return s.replaceToken(&gateway.Login{UserID: userID})
 }

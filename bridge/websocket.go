@@ -66,7 +66,7 @@ func (o *ConnOptions) settle() (ConnOptions, error) {
 
 // WebSocket returns a handler that accepts WebSocket connections and runs fn for each, in a goroutine of its own. ctx has the request's values and ends, with
 // a cause, when the connection or its session does. When fn returns the connection is closed: normally for nil, otherwise with
-// CloseCode of the error. If fn panics it is closed with CodePanicked, and the process lives.
+// CloseCode of the error. If fn panics it is closed with CodeFailed, and the process lives.
 //
 // The handshake is refused with 403 for a page of another origin (Options.OriginPatterns), with 503 when the store is unavailable or the Bridge is
 // shutting down, with 409 for a token that a login has just replaced. Options out of range make every handshake fail with 500 and a log line that names the field.
@@ -150,7 +150,7 @@ func (h *socketHandler) start(rq *request, s *Session, c *Conn) error {
 	}
 	c.link, c.done = link, link.ctx.Done()
 	if missing && h.opts.OnMissing == CloseMissing {
-		link.end(CodeNoSession, "no session")
+		link.end(CodeNoSession, "no session: ask for one over HTTP")
 		link.Detach()
 		return nil
 	}
@@ -164,6 +164,7 @@ func (h *socketHandler) start(rq *request, s *Session, c *Conn) error {
 // serve runs the connection's handler and closes the connection after it.
 func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 	err := c.protect(fn)
+	c.logFailure(err)
 	c.link.endPending() // if a close waits for the handler to be done, it says how
 	code := CloseCode(err)
 	if lost := int(c.lost.Load()); lost != codeNone {
@@ -174,6 +175,13 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 	}
 	c.writes.release(c.clock)
 	c.link.detach(code, "")
+}
+
+// logFailure tells of an error by which the handler ends its connection, which else nobody learns.
+func (c *Conn) logFailure(err error) {
+	if c.link.ctx.Err() == nil && CloseCode(err) == CodeFailed && !errors.Is(err, errPanicked) {
+		c.link.b.opts.Logger.LogAttrs(c.link.ctx, slog.LevelWarn, "connection closed by its handler's error", slog.Any("error", err))
+	}
 }
 
 var errPanicked = errors.New("bridge: the connection's handler panicked")

@@ -26,7 +26,7 @@ func (b *Bridge) recordActivity(id string) {
 	case err == nil:
 		b.links.recorded(id, &rec)
 	case errors.Is(err, ErrSessionMissing):
-		b.doubt(id, b.forget(id, nil))
+		b.doubt(id, b.forget(context.Background(), id, nil))
 	default:
 		b.opts.Logger.Warn("session's activity could not be recorded", b.logSession(id), slog.Any("error", err))
 	}

@@ -164,11 +164,11 @@ func (b *Bridge) ended(e gateway.End) {
 
 // forget is for a session that was not found in the store, although nobody has reported its end here. It hurts no session that is
 // alive.
-func (b *Bridge) forget(id string, l *Link) error {
+func (b *Bridge) forget(ctx context.Context, id string, l *Link) error {
 	if !b.links.has(id) && !b.clients.attached(id) {
 		return nil
 	}
-	_, err := b.gateway.Forget(context.Background(), id, &origin{via: ViaStore, reason: ReasonDestroyed, link: l})
+	_, err := b.gateway.Forget(ctx, id, &origin{via: ViaStore, reason: ReasonDestroyed, link: l})
 	return err
 }
 

@@ -40,7 +40,7 @@ func (d *deadlines) add(at time.Time, do func()) *deadline {
 func (d *deadlines) move(e *deadline, at time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	e.at = at
+	e.at = at.Round(0) // of the wall, as expiries are: monotonic times can't be compared with them
 	if e.index < 0 {
 		heap.Push(&d.heap, e)
 	} else {
@@ -76,6 +76,9 @@ func (d *deadlines) close() {
 	<-d.done
 }
 
+// maxWait is how late a deadline may be when the clock was set forward, or the machine slept.
+const maxWait = time.Minute
+
 func (d *deadlines) run() {
 	defer close(d.done)
 	timer := time.NewTimer(0)
@@ -83,7 +86,7 @@ func (d *deadlines) run() {
 	for {
 		var due <-chan time.Time // nil while nothing is planned
 		if wait, planned := d.runDue(); planned {
-			timer.Reset(wait)
+			timer.Reset(min(wait, maxWait))
 			due = timer.C
 		}
 		select {

@@ -46,7 +46,7 @@ func (b *Bridge) lookExpired(id string) {
 	case err == nil:
 		b.links.watch(b, &rec)
 	case errors.Is(err, ErrSessionMissing):
-		b.doubt(id, b.forget(id, nil))
+		b.doubt(id, b.forget(context.Background(), id, nil))
 	default:
 		b.doubt(id, err)
 	}

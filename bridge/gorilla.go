@@ -2,12 +2,13 @@ package bridge
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/gob"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/gorilla/sessions"
 
@@ -42,11 +43,12 @@ func (g gorillaStore) New(r *http.Request, name string) (*sessions.Session, erro
 	read := make(map[string][]byte)
 	for key := range s.Keys() {
 		raw := s.raw(key)
-		v, err := fromGorillaJSON(raw)
+		name, isGob := fromGorillaKey(key)
+		v, err := fromGorillaJSON(raw, isGob)
 		if err != nil {
 			return gs, fmt.Errorf("bridge: session key %q: %w", key, err)
 		}
-		gs.Values[fromGorillaKey(key)] = v
+		gs.Values[name] = v
 		read[key] = raw
 	}
 	return gs, g.remember(r, gs, read)
@@ -94,15 +96,14 @@ func (g gorillaStore) Save(r *http.Request, _ http.ResponseWriter, gs *sessions.
 		if !ok {
 			return fmt.Errorf("bridge: session key %v: a key must be a string, not %T", key, key)
 		}
-		name = toGorillaKey(name)
-		raw, err := toGorillaJSON(v)
+		raw, isGob, err := toGorillaJSON(v)
 		if err != nil {
 			return fmt.Errorf("bridge: session key %q: %w", name, err)
 		}
-		now[name] = raw
+		now[toGorillaKey(name, isGob)] = raw
 	}
 	for name, raw := range now {
-		if was, ok := read[name]; !ok || !sameGorilla(raw, was) {
+		if was, ok := read[name]; !ok || !sameGorilla(name, raw, was) {
 			s.Set(name, json.RawMessage(raw))
 		}
 	}
@@ -117,78 +118,82 @@ func (g gorillaStore) Save(r *http.Request, _ http.ResponseWriter, gs *sessions.
 	return g.remember(r, gs, now)
 }
 
-// gorilla/sessions keeps its flashes under the key that our own have. Both can be in use while an application moves over.
+// How keys are stored that can't be stored as they are. gorilla/sessions keeps its flashes under the key that our own have, and
+// both can be in use while an application moves over. A value that is gob says so by its key and not by its form, or whoever
+// chooses a value could have one decoded.
 const (
 	gorillaFlashKey = "_flash"
 	storedFlashKey  = "_gorilla_flash"
+	gobKeyPrefix    = "_gorilla_gob:"
 )
 
-func toGorillaKey(key string) string {
+func toGorillaKey(key string, isGob bool) string {
 	if key == gorillaFlashKey {
-		return storedFlashKey
+		key = storedFlashKey
+	}
+	if isGob {
+		key = gobKeyPrefix + key
 	}
 	return key
 }
 
-func fromGorillaKey(key string) string {
-	if key == storedFlashKey {
-		return gorillaFlashKey
+func fromGorillaKey(key string) (name string, isGob bool) {
+	name, isGob = strings.CutPrefix(key, gobKeyPrefix)
+	if name == storedFlashKey {
+		name = gorillaFlashKey
 	}
-	return key
+	return name, isGob
 }
 
-// gobValue is how a value is stored that JSON wouldn't keep as it is.
-type gobValue struct {
-	Gob string `json:"$gob"`
-}
-
-const gobPrefix = `{"$gob":`
-
-func toGorillaJSON(v any) ([]byte, error) {
+// toGorillaJSON returns what is stored of v: JSON, or gob in a JSON string where JSON wouldn't keep v as it is.
+func toGorillaJSON(v any) (raw []byte, isGob bool, err error) {
+	plain := false
 	switch v := v.(type) {
-	case nil, bool, string, int:
-		return json.Marshal(v)
+	case nil, bool, int:
+		plain = true
+	case string:
+		plain = utf8.ValidString(v)
 	case float64:
-		if v != float64(int64(v)) { // else it would come back as an int
-			return json.Marshal(v)
-		}
+		plain = v != float64(int64(v)) // else it would come back as an int
+	}
+	if plain {
+		raw, err = json.Marshal(v)
+		return raw, false, err
 	}
 	var buf bytes.Buffer
 	if err := gob.NewEncoder(&buf).Encode(&v); err != nil {
-		return nil, err
+		return nil, true, err
 	}
-	return json.Marshal(gobValue{base64.StdEncoding.EncodeToString(buf.Bytes())})
+	raw, err = json.Marshal(buf.Bytes()) // as base64
+	return raw, true, err
 }
 
 // sameGorilla reports whether two stored values are equal. Gob writes a map in another order each time.
-func sameGorilla(a, b []byte) bool {
-	if bytes.Equal(a, b) {
-		return true
+func sameGorilla(storedKey string, a, b []byte) bool {
+	_, isGob := fromGorillaKey(storedKey)
+	if bytes.Equal(a, b) || !isGob {
+		return bytes.Equal(a, b)
 	}
-	if prefix := []byte(gobPrefix); !bytes.HasPrefix(a, prefix) || !bytes.HasPrefix(b, prefix) {
-		return false
-	}
-	v, errV := fromGorillaJSON(a)
-	w, errW := fromGorillaJSON(b)
+	v, errV := fromGorillaJSON(a, true)
+	w, errW := fromGorillaJSON(b, true)
 	return errV == nil && errW == nil && reflect.DeepEqual(v, w)
 }
 
-func fromGorillaJSON(raw []byte) (any, error) {
-	var wrapped gobValue
-	if bytes.HasPrefix(raw, []byte(gobPrefix)) && json.Unmarshal(raw, &wrapped) == nil {
-		data, err := base64.StdEncoding.DecodeString(wrapped.Gob)
-		if err != nil {
-			return nil, err
+func fromGorillaJSON(raw []byte, isGob bool) (any, error) {
+	if !isGob {
+		v, err := gateway.DecodeValue(raw)
+		if i, ok := v.(int64); ok && int64(int(i)) == i {
+			return int(i), err
 		}
-		var v any
-		if err := gob.NewDecoder(bytes.NewReader(data)).Decode(&v); err != nil {
-			return nil, err
-		}
-		return v, nil
+		return v, err
 	}
-	v, err := gateway.DecodeValue(raw)
-	if i, ok := v.(int64); ok && int64(int(i)) == i {
-		return int(i), err
+	var data []byte // base64 in JSON
+	if err := json.Unmarshal(raw, &data); err != nil {
+		return nil, err
 	}
-	return v, err
+	var v any
+	if err := gob.NewDecoder(bytes.NewReader(data)).Decode(&v); err != nil {
+		return nil, err
+	}
+	return v, nil
 }

@@ -90,11 +90,14 @@ func (rq *request) withSession(ctx context.Context, fn func(context.Context, *Se
 
 // inside returns the Session that a WithSession on this request's session is running on, if ctx is from within.
 func (rq *request) inside(ctx context.Context) (*Session, error) {
-	id := rq.presented.id
-	if s := rq.opened(); s != nil {
-		id = s.ID()
+	if ctx.Value(markKey{rq.b}) == nil {
+		return nil, nil
 	}
-	return rq.b.inside(ctx, id)
+	s, err := rq.open(ctx) // what the request presents is nothing until its token has been checked
+	if err != nil {
+		return nil, err
+	}
+	return rq.b.inside(ctx, s.ID())
 }
 
 // absent reports whether the session is neither stored nor about to be.

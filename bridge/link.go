@@ -62,7 +62,7 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 		b.opts.Logger.LogAttrs(rq, slog.LevelWarn, "connection from another origin refused", slog.String("host", r.Host))
 		return nil, ErrOrigin
 	}
-	rq.beginHandshake()
+	rq.whoClient()
 	s, err := rq.open(r.Context())
 	if err != nil {
 		return nil, err
@@ -114,15 +114,34 @@ func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason 
 			b.links.watch(b, &now)
 		}
 	}
-	if newest, ok := b.clients.sessionOf(l.clientID); ok && newest != rec.ID && newest != rq.newestBefore() && b.opts.Rebind == Reconnect {
-		b.links.cut(l)
-		l.end(CodeReconnect, "session changed during the handshake")
+	if err := b.meetNewest(rq, l, rec.ID); err != nil {
+		return nil, err
 	}
 	if b.work.stopping() { // and its shutdown may not have seen the link
 		l.end(CodeShutdown, "shutting down")
 	}
 	safe = true
 	return l, nil
+}
+
+// meetNewest looks whether the client has got a session during the handshake, when the link was not there yet to be cut, or to follow.
+func (b *Bridge) meetNewest(rq *request, l *Link, sessionID string) error {
+	newest, ok := b.clients.sessionOf(l.clientID)
+	switch {
+	case !ok || newest == sessionID:
+	case b.opts.Rebind == Follow:
+		rec, err := b.gateway.Load(rq, newest)
+		if err != nil && !errors.Is(err, ErrSessionMissing) {
+			return err
+		}
+		if err == nil {
+			b.links.follow(b, &rec)
+		}
+	case newest != rq.newestBefore():
+		b.links.cut(l)
+		l.end(CodeReconnect, "session changed during the handshake")
+	}
+	return nil
 }
 
 // over reports whether the session has ended, as far as s knows.
@@ -178,7 +197,7 @@ func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Sessio
 	}
 	ran, err = b.withSessionID(ctx, id, proved, &l.origin, fn)
 	if !ran && errors.Is(err, ErrSessionMissing) && !errors.Is(err, errCutOff) {
-		b.doubt(id, b.forget(id, l))
+		b.doubt(id, b.forget(ctx, id, l))
 	}
 	return ran, err
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 
 	"github.com/felixge/httpsnoop"
 )
@@ -34,7 +35,7 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	returned := false
 	defer func() {
 		if !returned {
-			rq.abandon()
+			rq.abandon(w)
 		}
 		rq.close()
 	}()
@@ -146,6 +147,7 @@ func (rq *request) setCookies(h http.Header) error {
 		return nil
 	}
 	markPrivate(h)
+	before := len(h["Set-Cookie"])
 	var err error
 	switch rq.cookie {
 	case cookieSet:
@@ -159,6 +161,7 @@ func (rq *request) setCookies(h http.Header) error {
 		rq.sendClient = false
 		err = errors.Join(err, b.cookies.setClient(h, rq.secure, rq.clientID))
 	}
+	rq.lines = append(rq.lines, h["Set-Cookie"][before:]...)
 	return err
 }
 
@@ -166,14 +169,17 @@ func (rq *request) setCookies(h http.Header) error {
 func (rq *request) fail(w http.ResponseWriter, err error) {
 	rq.mu.Lock()
 	rq.failed, rq.sent = err, true
-	outer := rq.outer
+	outer, lines := rq.outer, rq.lines
 	rq.mu.Unlock()
 	rq.b.stats.failedCommits.Add(1)
 	logger := rq.b.opts.Logger
 	logger.LogAttrs(rq, slog.LevelError, "session could not be stored: the response is replaced by an error", slog.Any("error", err))
 	clear(w.Header())
 	maps.Copy(w.Header(), outer) // how the answer is encoded, say, is not the handler's
-	// A commit that failed has set no cookie; one of a session that has ended is removed.
+	// A commit that failed has set no cookie; those of an earlier one are still true, and that of a session that has ended is removed.
+	for _, line := range lines {
+		w.Header().Add("Set-Cookie", line)
+	}
 	if e := rq.setCookies(w.Header()); e != nil {
 		logger.LogAttrs(rq, slog.LevelError, "cookie could not be set", slog.Any("error", e))
 	}
@@ -216,20 +222,29 @@ func (rq *request) finish() {
 	}
 }
 
-// abandon is called when the handler has panicked. A Destroy counts all the same.
-func (rq *request) abandon() {
+// abandon is called when the handler has panicked. A Destroy counts all the same, and the cookies of what was stored before are set, for
+// a middleware outside that answers the panic.
+func (rq *request) abandon(w http.ResponseWriter) {
+	err := rq.endAbandoned()
+	if !rq.wroteHeaders() {
+		err = errors.Join(err, rq.setCookies(w.Header()))
+	}
+	if err != nil {
+		rq.b.opts.Logger.LogAttrs(rq, slog.LevelError, "what a handler that panicked had asked for could not be done", slog.Any("error", err))
+	}
+}
+
+func (rq *request) endAbandoned() error {
 	s := rq.opened()
 	if s == nil {
-		return
+		return nil
 	}
 	s.lock()
 	defer s.unlock()
 	if s.ending == "" {
-		return
+		return nil
 	}
-	if err := s.destroy(rq); err != nil {
-		rq.b.opts.Logger.LogAttrs(rq, slog.LevelError, "session could not be destroyed", slog.Any("error", err))
-	}
+	return s.destroy(rq)
 }
 
 // close ends the request: nothing of it is kept alive by contexts that outlive it.
@@ -257,20 +272,16 @@ func (b *Bridge) HandshakeHeader(r *http.Request) http.Header {
 	}
 	rq.mu.Lock()
 	rq.askClient = true
-	before := 0
-	w := rq.w
-	if w != nil {
-		before = len(w.Header()["Set-Cookie"])
-	}
+	over := rq.w == nil
 	rq.mu.Unlock()
-	if w == nil || rq.prepare() != nil {
+	if over || rq.prepare() != nil {
 		return h
 	}
 	rq.mu.Lock()
+	defer rq.mu.Unlock()
 	rq.handed = true
-	rq.mu.Unlock()
-	if set := w.Header()["Set-Cookie"]; len(set) > before {
-		h["Set-Cookie"] = append([]string(nil), set[before:]...)
+	if len(rq.lines) > 0 {
+		h["Set-Cookie"] = slices.Clone(rq.lines)
 	}
 	return h
 }

@@ -93,7 +93,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	})
 	if errors.Is(err, ErrSessionMissing) || errors.Is(err, errRefused) {
 		if errors.Is(err, ErrSessionMissing) {
-			b.doubt(cred.id, b.forget(cred.id, nil))
+			b.doubt(cred.id, b.forget(ctx, cred.id, nil))
 		}
 		b.stats.refused.Add(1)
 		b.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "session cookie opens nothing: unknown session or stale token", b.logSession(cred.id))
@@ -130,7 +130,8 @@ func (b *Bridge) prove(rec *store.Record, t token, now time.Time) (uint64, error
 	if rec.PrevTokenHash.IsZero() || subtle.ConstantTimeCompare(hash[:], rec.PrevTokenHash[:]) != 1 {
 		return 0, errRefused
 	}
-	if now.Sub(rec.RotatedAt) >= limit(b.opts.RotateGrace) {
+	grace := limit(b.opts.RotateGrace)
+	if age := now.Sub(rec.RotatedAt); age >= grace || age < -grace { // or a clock was set back
 		return 0, errRefused
 	}
 	if rec.LoginGeneration == rec.TokenGeneration { // the current token is a login's
@@ -148,7 +149,7 @@ func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 		if !b.clients.attach(now.ClientID, now.ID, false) {
 			return
 		}
-		if b.opts.Rebind == Follow {
+		if newest, _ := b.clients.sessionOf(now.ClientID); b.opts.Rebind == Follow && newest == now.ID {
 			b.links.follow(b, now)
 		}
 		if b.events.active() {

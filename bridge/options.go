@@ -32,7 +32,7 @@ type Options struct {
 	IdleTimeout, Lifetime time.Duration
 
 	// ClientMaxAge is how long the client cookie lasts, ClientRollEvery after how long it is sent again. Defaults: 365 days (browsers
-	// allow 400) and 24 h; 1 ns sends it with every response, which makes all of them uncacheable.
+	// allow 400) and 24 h, at most half of ClientMaxAge; 1 ns sends it with every response, which makes all of them uncacheable.
 	ClientMaxAge, ClientRollEvery time.Duration
 	// LazyClient issues the client cookie only together with a session or at a handshake, not on the first plain request.
 	LazyClient bool
@@ -233,6 +233,12 @@ func (s *settings) settleTimes() error {
 			}
 			return bad(f.name, "%v is out of range: %v to %v%s", v, f.least, maxTimeout, off)
 		}
+	}
+	if s.ClientRollEvery == Off && s.StrictBinding {
+		return bad("ClientRollEvery", "Off with StrictBinding: sessions would be refused once the client cookie has expired (ClientMaxAge)")
+	}
+	if s.ClientRollEvery != Off {
+		s.ClientRollEvery = min(s.ClientRollEvery, s.ClientMaxAge/2)
 	}
 	if s.AutoCleanup == 0 {
 		s.AutoCleanup = min(max(limit(s.IdleTimeout)/4, time.Minute), day)

@@ -27,7 +27,7 @@ type request struct {
 	outer      http.Header // the headers that those outside of Handler had set; nil for none
 	sendClient bool        // the client cookie is due
 	askClient  bool        // somebody wants it, lazy or not
-	newest     string      // session of the client when a handshake began
+	newest     string      // session of the client when the request came
 	presented  credentials
 	opening    chan struct{} // 1-slot lock: one goroutine opens the session
 	session    *Session
@@ -35,6 +35,7 @@ type request struct {
 	cookie   cookieChange // what becomes of the session cookie
 	cred     credentials
 	lifetime time.Duration
+	lines    []string // the Set-Cookie lines that stand in the response
 	sent     bool     // the first byte has left
 	handed   bool     // HandshakeHeader has handed the cookies out
 	failed   error    // why the client gets an error instead of the handler's answer
@@ -67,6 +68,8 @@ func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	}
 	if rq.clientID == "" {
 		rq.clientID, rq.sendClient = uuid.NewString(), true
+	} else {
+		rq.newest, _ = b.clients.sessionOf(rq.clientID)
 	}
 	return rq
 }
@@ -150,6 +153,12 @@ func (rq *request) headersSent() bool {
 	return rq.sent || rq.handed
 }
 
+func (rq *request) wroteHeaders() bool {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	return rq.sent
+}
+
 func (rq *request) failure() error {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
@@ -166,14 +175,6 @@ func (rq *request) removeCookie() {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	rq.cookie = cookieRemoved
-}
-
-// beginHandshake notes what a connection is later compared with. A connection is somebody's: the client cookie is due, LazyClient or not.
-func (rq *request) beginHandshake() {
-	newest, _ := rq.b.clients.sessionOf(rq.whoClient())
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	rq.newest = newest
 }
 
 func (rq *request) newestBefore() string {
@@ -264,5 +265,6 @@ func (rq *request) bind(rec *store.Record) bool {
 		return false
 	}
 	rq.clientID, rq.sendClient, rq.askClient = rec.ClientID, true, true
+	rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
 	return true
 }

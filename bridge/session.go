@@ -201,7 +201,8 @@ func (s *Session) SetIdleTimeout(d time.Duration) {
 	s.change("SetIdleTimeout", func() { s.draft.SetIdle(checkedLimit(&s.draft, "IdleTimeout", d)) })
 }
 
-// SetLifetime changes the session's longest age: see SetIdleTimeout.
+// SetLifetime changes the session's longest age: see SetIdleTimeout. The browser keeps its cookie as long as the session was to live when the cookie was
+// set: over HTTP it is set again, a longer life from elsewhere needs a Rotate in the next request to reach it.
 func (s *Session) SetLifetime(d time.Duration) {
 	s.change("SetLifetime", func() { s.draft.SetLifetime(checkedLimit(&s.draft, "Lifetime", d)) })
 }

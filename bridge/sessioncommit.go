@@ -76,7 +76,7 @@ func (s *Session) stored(cookie bool, err error) error {
 	if err == nil {
 		s.stores++
 		if base := s.draft.Base(); rq != nil {
-			if !cookie && !s.stale && base.Lifetime != s.lifetime && !rq.headersSent() {
+			if !cookie && !s.stale && base.TokenGeneration == s.proved && base.Lifetime != s.lifetime && !rq.headersSent() {
 				rq.setCookie(credentials{base.ID, s.token}, base.Lifetime) // the browser is to keep it as long as the session
 			}
 			s.lifetime = base.Lifetime

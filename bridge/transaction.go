@@ -111,11 +111,14 @@ func (s *Session) runInside(ctx context.Context, fn func(context.Context, *Sessi
 	s.unlock()
 	returned := false
 	defer func() {
-		if returned && err == nil {
-			return
-		}
 		s.lock()
 		defer s.unlock()
+		if returned && err == nil {
+			if s.sealed && !s.ended { // the outer function has returned meanwhile
+				err = ErrSessionClosed
+			}
+			return
+		}
 		back := &savepoint
 		if s.stores != stores {
 			back = nil

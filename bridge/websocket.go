@@ -108,7 +108,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	rq.beginHandshake()
+	rq.whoClient() // a connection is somebody's: the client cookie is due, LazyClient or not
 	s, err := rq.open(r.Context())
 	if err != nil {
 		status := HTTPStatus(err)

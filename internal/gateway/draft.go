@@ -256,7 +256,7 @@ func (d *Draft) Changed() bool {
 
 // changes reports whether e differs from what was loaded. It compares values, not checksums.
 func (d *Draft) changes(e edit) bool {
-	if e.err != nil || d.cleared {
+	if e.err != nil || d.cleared && e.raw != nil {
 		return true
 	}
 	was := d.loaded().get(e.key)

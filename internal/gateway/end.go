@@ -44,7 +44,7 @@ func (g *Gateway) destroy(ctx context.Context, end End) (bool, error) {
 // Forget reports the end of a session that is not in the store any more, and ends one that is past its time. It returns false when the session is
 // alive.
 func (g *Gateway) Forget(ctx context.Context, id string, tag any) (bool, error) {
-	op := g.detached(ctx)
+	op := g.attached(ctx)
 	defer op.stop()
 	if err := take(op, g.sweeping); err != nil { // a sweep reports what it has removed itself
 		return false, unavailable(op, "wait for a sweep", err)

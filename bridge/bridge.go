@@ -76,6 +76,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	if s.AutoCleanup != Off && b.gateway.CanSweep() {
 		b.StartAutoCleanup(s.AutoCleanup)
 	}
+	b.pruneEvery(s.pruneEvery())
 	return b, nil
 }
 
@@ -115,6 +116,9 @@ func (b *Bridge) committed(c gateway.Commit) {
 	from := c.Tag.(*origin)
 	rec := c.Record
 	isInit := b.clients.attach(rec.ClientID, rec.ID, c.IsNew)
+	if isInit {
+		b.clients.lookAt(rec.ID, rec.Expires)
+	}
 	b.links.watch(b, rec)
 	if c.IsNew || c.Login {
 		b.rebind(from, rec)

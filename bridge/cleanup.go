@@ -26,6 +26,22 @@ type autoCleanup struct {
 	cancel context.CancelFunc
 }
 
+// pruneEvery has the map of clients forget, every now and then, the sessions that are not in the store any more although nobody has said so here.
+// It leaves a cleanup the time to say so.
+func (b *Bridge) pruneEvery(every time.Duration) {
+	patience := max(2*every, limit(b.opts.IdleTimeout))
+	next := &deadline{index: -1}
+	next.do = func() {
+		b.work.background(func() {
+			defer func() { b.clock.move(next, time.Now().Add(every)) }()
+			for _, id := range b.clients.due(time.Now().Add(-patience)) {
+				b.lookExpired(id)
+			}
+		})
+	}
+	b.clock.move(next, time.Now().Add(every))
+}
+
 // StartAutoCleanup runs Cleanup in the background, the first time after every, which is at least 1 ms. It returns false, and changes nothing, when it is
 // running already, or can't.
 func (b *Bridge) StartAutoCleanup(every time.Duration) bool {

@@ -1,6 +1,9 @@
 package bridge
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // clientMap is the in-memory map between clients and sessions. It knows the sessions that this process has seen in use and
 // not yet seen end.
@@ -8,10 +11,11 @@ type clientMap struct {
 	mu        sync.RWMutex
 	byClient  map[string]string // client ID → the newest session ID
 	bySession map[string]string // session ID → client ID
+	expires   map[string]int64  // session ID → when to look whether it is still there, in Unix seconds
 }
 
 func newClientMap() *clientMap {
-	return &clientMap{byClient: make(map[string]string), bySession: make(map[string]string)}
+	return &clientMap{byClient: make(map[string]string), bySession: make(map[string]string), expires: make(map[string]int64)}
 }
 
 // attach maps the two to each other, and reports whether the session was not mapped before. A client's older session doesn't
@@ -68,6 +72,7 @@ func (m *clientMap) detach(sessionID string) string {
 	defer m.mu.Unlock()
 	clientID := m.bySession[sessionID]
 	delete(m.bySession, sessionID)
+	delete(m.expires, sessionID)
 	if m.byClient[clientID] == sessionID {
 		delete(m.byClient, clientID)
 	}
@@ -92,4 +97,31 @@ func (m *clientMap) count() int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return len(m.bySession)
+}
+
+// lookAt notes when to look whether a session is still there: where nobody sweeps, or somebody else does, nothing else would tell.
+func (m *clientMap) lookAt(sessionID string, at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.bySession[sessionID]; !ok {
+		return
+	}
+	if at.IsZero() {
+		delete(m.expires, sessionID)
+		return
+	}
+	m.expires[sessionID] = at.Unix()
+}
+
+// due returns the sessions to look at.
+func (m *clientMap) due(now time.Time) []string {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var ids []string
+	for id, at := range m.expires {
+		if at < now.Unix() {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }

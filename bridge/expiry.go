@@ -45,6 +45,7 @@ func (b *Bridge) lookExpired(id string) {
 	switch {
 	case err == nil:
 		b.links.watch(b, &rec)
+		b.clients.lookAt(id, rec.Expires)
 	case errors.Is(err, ErrSessionMissing):
 		b.doubt(id, b.forget(context.Background(), id, nil))
 	default:

@@ -149,6 +149,7 @@ func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 		if !b.clients.attach(now.ClientID, now.ID, false) {
 			return
 		}
+		b.clients.lookAt(now.ID, now.Expires)
 		if newest, _ := b.clients.sessionOf(now.ClientID); b.opts.Rebind == Follow && newest == now.ID {
 			b.links.follow(b, now)
 		}

@@ -241,9 +241,14 @@ func (s *settings) settleTimes() error {
 		s.ClientRollEvery = min(s.ClientRollEvery, s.ClientMaxAge/2)
 	}
 	if s.AutoCleanup == 0 {
-		s.AutoCleanup = min(max(limit(s.IdleTimeout)/4, time.Minute), day)
+		s.AutoCleanup = s.pruneEvery()
 	}
 	return nil
+}
+
+// pruneEvery is how often the Bridge looks after sessions that nobody uses.
+func (s *settings) pruneEvery() time.Duration {
+	return min(max(limit(s.IdleTimeout)/4, time.Minute), day)
 }
 
 func (s *settings) settleLimits() error {

@@ -16,6 +16,7 @@ const blockSize = 63
 type order struct {
 	blocks []span
 	epoch  uint64 // number of snapshots taken
+	spare  *block // the last one that became empty, all gaps, for newSpan; no snapshot shares it
 }
 
 // span is a block with a place at or before its first.
@@ -169,7 +170,12 @@ func (o *order) own(i int) *block {
 }
 
 func (o *order) newSpan(at place, e *entry) span {
-	b := &block{epoch: o.epoch}
+	b := o.spare
+	if b == nil {
+		b = new(block)
+	}
+	o.spare = nil
+	b.epoch, b.n, b.first = o.epoch, 0, 0
 	b.put(0, at, e)
 	return span{at, b}
 }
@@ -179,6 +185,7 @@ func (o *order) clear(i, j int) {
 	b := o.blocks[i].block
 	b.entries[j] = nil
 	if b.live--; b.live == 0 {
+		o.spare = b
 		o.blocks = slices.Delete(o.blocks, i, i+1)
 		return
 	}

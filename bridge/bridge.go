@@ -180,17 +180,20 @@ func (b *Bridge) sessionOver(id, clientID string, from *origin) {
 	if mapped := b.clients.detach(id); mapped != "" {
 		clientID = mapped
 	}
-	for _, l := range b.links.cutSession(id) {
-		switch {
-		case b.opts.OnSessionEnd == KeepConns:
-		case l == from.link: // it has the answer to its own wish to come
-			l.endLater(closing{from.reason.closeCode(), string(from.reason), true}, closeGrace)
-		default:
-			l.end(from.reason.closeCode(), string(from.reason))
-		}
-	}
+	links := b.links.cutSession(id)
 	b.logEnd(id, clientID, from)
-	if b.events.active() {
+	if b.events.active() { // before the closes that it is the cause of
 		b.events.emit(SessionDestroy{ClientID: clientID, SessionID: id, Reason: from.reason, Via: from.via})
+	}
+	if b.opts.OnSessionEnd == KeepConns {
+		return
+	}
+	c := closing{code: from.reason.closeCode(), reason: string(from.reason), atRead: true}
+	for _, l := range links {
+		if l == from.link { // it has the answer to its own wish to come
+			l.endLater(c, closeGrace)
+		} else {
+			l.end(c.code, c.reason)
+		}
 	}
 }

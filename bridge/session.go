@@ -240,3 +240,10 @@ func (s *Session) seal() {
 	defer s.unlock()
 	s.sealed = true
 }
+
+// over reports whether the session has ended, as far as s knows.
+func (s *Session) over() bool {
+	s.lock()
+	defer s.unlock()
+	return s.gone || s.ended
+}

@@ -1,0 +1,107 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Attach ties a long-lived response or hijacked connection to the request's session: it is listed, and it is closed with the session. close is
+// called at most once, in a goroutine of its own, with a close code and a reason; it must make the handler end. Call Detach when it has.
+//
+// Attach is called when the handshake is done. A session that was destroyed meanwhile closes it at once. A page of another origin (Options.OriginPatterns) gets ErrOrigin: close what it has
+// opened. ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable, ErrShutdown.
+func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*Link, error) {
+	rq, err := b.requestOf(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	if !b.opts.originAllowed(r) {
+		b.opts.Logger.LogAttrs(rq, slog.LevelWarn, "connection from another origin refused", slog.String("host", r.Host))
+		return nil, ErrOrigin
+	}
+	rq.whoClient()
+	s, err := rq.open(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return b.attachLink(rq, s, close, b.work.task)
+}
+
+// attachLink registers a link, and looks once more whether its session is there: whoever ended it before the link was registered
+// could not close it, whoever does later will (G5).
+func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason string), start func(task func())) (*Link, error) {
+	if b.work.stopping() {
+		return nil, ErrShutdown
+	}
+	rec := s.record()
+	l := &Link{b: b, id: uuid.NewString(), clientID: rec.ClientID, opened: time.Now(), shut: shut, start: start}
+	l.origin = origin{via: ViaSocket, link: l}
+	l.ctx, l.cancel = context.WithCancelCause(linkContext{context.WithoutCancel(rq), l})
+	attached := rec.Revision != 0 && !s.over()
+	if attached {
+		l.sessionID = rec.ID
+		if b.opts.Rebind == Reconnect {
+			l.proved = s.proved
+		}
+	}
+	if b.events.active() {
+		b.events.emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: l.sessionID})
+	}
+	b.links.add(l) // from here on others may cut it
+	safe := false
+	defer func() {
+		if !safe { // the store has failed, or panicked
+			l.Detach()
+		}
+	}()
+	if attached {
+		now, err := b.gateway.Load(rq, rec.ID)
+		switch {
+		case errors.Is(err, ErrSessionMissing):
+			b.links.cut(l)
+			if b.opts.OnSessionEnd == CloseConns {
+				l.end(CodeDestroyed, "session ended during the handshake")
+			}
+		case err != nil:
+			return nil, err
+		case l.proved != 0 && now.LoginGeneration > l.proved:
+			b.links.cut(l)
+			l.end(CodeReconnect, "session changed during the handshake")
+		default:
+			b.links.watch(b, &now)
+		}
+	}
+	if err := b.meetNewest(rq, l, rec.ID); err != nil {
+		return nil, err
+	}
+	if b.work.stopping() { // and its shutdown may not have seen the link
+		l.end(CodeShutdown, "shutting down")
+	}
+	safe = true
+	return l, nil
+}
+
+// meetNewest looks whether the client has got a session during the handshake, when the link was not there yet to be cut, or to follow.
+func (b *Bridge) meetNewest(rq *request, l *Link, sessionID string) error {
+	newest, ok := b.clients.sessionOf(l.clientID)
+	switch {
+	case !ok || newest == sessionID:
+	case b.opts.Rebind == Follow:
+		rec, err := b.gateway.Load(rq, newest)
+		if err != nil && !errors.Is(err, ErrSessionMissing) {
+			return err
+		}
+		if err == nil {
+			b.links.follow(b, &rec)
+		}
+	case newest != rq.newestBefore():
+		b.links.cut(l)
+		l.end(CodeReconnect, "session changed during the handshake")
+	}
+	return nil
+}

@@ -22,6 +22,7 @@ func TestG9_FailClosed_OutageIsNeverAnAnonymousSession(t *testing.T) {
 	br.ok("/inc")
 	id := br.ok("/id")
 	ws := br.dial("/ws")
+	ws.ask("id") // it is open on both sides
 	st.always(refuse(errOutage), "Get", "Set", "Destroy", "Touch")
 
 	for _, path := range []string{"/get", "/inc", "/logout", "/login?user=ada", "/rotate"} {

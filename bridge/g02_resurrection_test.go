@@ -27,6 +27,15 @@ func (s *slow) change(_ context.Context, ses *bridge.Session) error {
 	return nil
 }
 
+// socket makes the change over a connection.
+func (s *slow) socket(a *app) http.Handler {
+	return a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		err := c.WithSession(ctx, s.change, nil)
+		s.result <- err
+		return err
+	}, nil)
+}
+
 func TestG2_NoResurrection_RequestInFlight(t *testing.T) {
 	st := livestore.New()
 	a := makeApp(t, st, nil)
@@ -65,11 +74,7 @@ func TestG2_NoResurrection_WithSessionInFlight(t *testing.T) {
 			wg.Go(func() { br.get("/slow") })
 		},
 		"socket": func(a *app, sl *slow, br *browser, _ *sync.WaitGroup) {
-			a.mux.Handle("/slow", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
-				err := c.WithSession(ctx, sl.change, nil)
-				sl.result <- err
-				return err
-			}, nil))
+			a.mux.Handle("/slow", sl.socket(a))
 			br.dial("/slow")
 		},
 		"api": func(a *app, sl *slow, br *browser, wg *sync.WaitGroup) {

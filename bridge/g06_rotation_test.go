@@ -86,11 +86,7 @@ func TestG6_RotationWithoutAGap_CutSocketsAreClosedWithinFiveSeconds(t *testing.
 func TestG6_RotationWithoutAGap_ChangeInFlightIsRefused(t *testing.T) {
 	a := makeApp(t, livestore.New(), nil)
 	sl := newSlow()
-	a.mux.Handle("/slow", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
-		err := c.WithSession(ctx, sl.change, nil)
-		sl.result <- err
-		return err
-	}, nil))
+	a.mux.Handle("/slow", sl.socket(a))
 	br := newBrowser(t, a.serve(t))
 	br.ok("/inc")
 	br.dial("/slow")

@@ -18,11 +18,7 @@ import (
 func TestG12_NobodyCanStallIt_HungHandlerDoesNotHoldUpALogout(t *testing.T) {
 	a := makeApp(t, livestore.New(), nil)
 	sl := newSlow()
-	a.mux.Handle("/hung", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
-		err := c.WithSession(ctx, sl.change, nil)
-		sl.result <- err
-		return err
-	}, nil))
+	a.mux.Handle("/hung", sl.socket(a))
 	br := newBrowser(t, a.serve(t))
 	br.ok("/inc")
 	br.dial("/hung")

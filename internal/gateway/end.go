@@ -13,15 +13,40 @@ import (
 // Destroy ends the session and returns whether there was one. It waits for a change that is being stored, never for an
 // application's function.
 func (g *Gateway) Destroy(ctx context.Context, id, clientID string, tag any) (bool, error) {
-	k := g.Acquire(id)
-	defer k.Release()
 	op := g.attached(ctx)
 	defer op.stop()
-	if err := take(op, k.commit); err != nil {
-		return false, unavailable(ctx, "wait for another change of the session", err)
+	release, err := g.exclude(op, id)
+	if err != nil {
+		return false, err
 	}
-	defer func() { <-k.commit }()
+	defer release()
 	return g.destroy(op, End{ID: id, ClientID: clientID, Tag: tag})
+}
+
+// exclude takes the session's commit lock.
+func (g *Gateway) exclude(op *opContext, id string) (release func(), err error) {
+	k := g.Acquire(id)
+	if err := take(op, k.commit); err != nil {
+		k.Release()
+		return nil, unavailable(op, "wait for another change of the session", err)
+	}
+	return func() {
+		<-k.commit
+		k.Release()
+	}, nil
+}
+
+// get returns the session's record as it is stored, past its time or not: ErrMissing when there is none.
+func (g *Gateway) get(op *opContext, id string) (store.Record, error) {
+	rec, err := g.store.Get(op, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return rec, ErrMissing
+	case err != nil:
+		g.stats.failures.Add(1)
+		return rec, unavailable(op, "load the session", err)
+	}
+	return rec, nil
 }
 
 // destroy needs the commit lock.
@@ -50,22 +75,18 @@ func (g *Gateway) Forget(ctx context.Context, id string, tag any) (bool, error) 
 		return false, unavailable(op, "wait for a sweep", err)
 	}
 	defer func() { <-g.sweeping }()
-	k := g.Acquire(id)
-	defer k.Release()
-	if err := take(op, k.commit); err != nil {
-		return false, unavailable(op, "wait for another change of the session", err)
+	release, err := g.exclude(op, id)
+	if err != nil {
+		return false, err
 	}
-	defer func() { <-k.commit }()
-	rec, err := g.store.Get(op, id)
+	defer release()
+	rec, err := g.get(op, id)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, ErrMissing):
 		g.cfg.Ended(End{ID: id, Tag: tag})
 		return true, nil
-	case err != nil:
-		g.stats.failures.Add(1)
-		return false, unavailable(op, "load the session", err)
-	case !rec.Expired(Now()):
-		return false, nil
+	case err != nil || !rec.Expired(Now()):
+		return false, err
 	}
 	_, err = g.destroy(op, End{ID: id, ClientID: rec.ClientID})
 	return err == nil, err
@@ -73,35 +94,29 @@ func (g *Gateway) Forget(ctx context.Context, id string, tag any) (bool, error) 
 
 // InOrder calls tell in order with the reports of the session's changes; a store that hangs can't keep it from being called.
 func (g *Gateway) InOrder(id string, tell func()) {
-	k := g.Acquire(id)
-	defer k.Release()
 	op := g.detached(context.Background())
 	defer op.stop()
-	if take(op, k.commit) == nil {
-		defer func() { <-k.commit }()
+	if release, err := g.exclude(op, id); err == nil {
+		defer release()
 	}
 	tell()
 }
 
 // expire ends the session if it is past its time, which it looks up once more under the commit lock.
 func (g *Gateway) expire(ctx context.Context, id string) (bool, error) {
-	k := g.Acquire(id)
-	defer k.Release()
 	op := g.detached(ctx)
 	defer op.stop()
-	if err := take(op, k.commit); err != nil {
-		return false, unavailable(op, "wait for another change of the session", err)
+	release, err := g.exclude(op, id)
+	if err != nil {
+		return false, err
 	}
-	defer func() { <-k.commit }()
-	rec, err := g.store.Get(op, id)
+	defer release()
+	rec, err := g.get(op, id)
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, ErrMissing):
 		return false, nil
-	case err != nil:
-		g.stats.failures.Add(1)
-		return false, unavailable(op, "load the session", err)
-	case !rec.Expired(Now()):
-		return false, nil
+	case err != nil || !rec.Expired(Now()):
+		return false, err
 	}
 	was, err := g.destroy(op, End{ID: id, ClientID: rec.ClientID})
 	if was {
@@ -154,7 +169,7 @@ func (g *Gateway) sweepOnce(ctx context.Context, now time.Time) (int, error) {
 	defer op.stop()
 	recs, err := g.sweeper.Sweep(op, now, sweepPiece)
 	for i := range recs {
-		g.reportSwept(ctx, &recs[i])
+		g.reportSwept(&recs[i])
 	}
 	if err != nil {
 		g.stats.failures.Add(1)
@@ -165,16 +180,9 @@ func (g *Gateway) sweepOnce(ctx context.Context, now time.Time) (int, error) {
 
 // reportSwept tells of the end after every change that was stored before it. A commit lock that stays taken that long belongs
 // to a store that hangs; the session is gone all the same.
-func (g *Gateway) reportSwept(ctx context.Context, rec *store.Record) {
+func (g *Gateway) reportSwept(rec *store.Record) {
 	g.stats.expired.Add(1)
-	k := g.Acquire(rec.ID)
-	defer k.Release()
-	op := g.detached(ctx)
-	defer op.stop()
-	if err := take(op, k.commit); err == nil {
-		defer func() { <-k.commit }()
-	}
-	g.cfg.Ended(End{ID: rec.ID, ClientID: rec.ClientID, Found: true})
+	g.InOrder(rec.ID, func() { g.cfg.Ended(End{ID: rec.ID, ClientID: rec.ClientID, Found: true}) })
 }
 
 // sweepList is for stores that can only list.
@@ -202,14 +210,13 @@ func (g *Gateway) sweepList(ctx context.Context) (int, error) {
 // RetirePrevious makes the token before the current one invalid at once: the current one has been presented.
 // It is done when it can be; until then the grace period is the limit.
 func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record) {
-	k := g.Acquire(rec.ID)
-	defer k.Release()
 	op := g.detached(ctx)
 	defer op.stop()
-	if err := take(op, k.commit); err != nil {
+	release, err := g.exclude(op, rec.ID)
+	if err != nil {
 		return
 	}
-	defer func() { <-k.commit }()
+	defer release()
 	cur := *rec
 	for range MaxAttempts {
 		next := cur

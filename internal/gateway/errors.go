@@ -29,7 +29,11 @@ func (e *ValueError) Unwrap() error { return e.Err }
 
 // unavailable wraps a store's failure. The caller's own cancellation is no failure of the store, and comes back as itself.
 func unavailable(ctx context.Context, doing string, err error) error {
-	if _, own := ctx.(*opContext); !own && ctx.Err() != nil {
+	op, own := ctx.(*opContext)
+	if own && op.attached {
+		ctx, own = op.parent, false
+	}
+	if !own && ctx.Err() != nil {
 		return fmt.Errorf("bridge: %s: %w", doing, cause(ctx))
 	}
 	return fmt.Errorf("%w: %s: %w", ErrUnavailable, doing, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -112,13 +111,8 @@ func (g *Gateway) Load(ctx context.Context, id string) (store.Record, error) {
 func (g *Gateway) LoadAt(ctx context.Context, id string) (rec store.Record, now time.Time, err error) {
 	op := g.attached(ctx)
 	defer op.stop()
-	rec, err = g.store.Get(op, id)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return rec, now, ErrMissing
-	case err != nil:
-		g.stats.failures.Add(1)
-		return rec, now, unavailable(ctx, "load the session", err)
+	if rec, err = g.get(op, id); err != nil {
+		return rec, now, err
 	}
 	if now = Now(); rec.Expired(now) {
 		if _, err := g.expire(ctx, id); err != nil {
@@ -145,24 +139,18 @@ func (g *Gateway) LoadActive(ctx context.Context, id string, check func(*store.R
 
 // Report calls tell, in order with the reports of changes, if the session still exists.
 func (g *Gateway) Report(ctx context.Context, id string, tell func(*store.Record)) error {
-	k := g.Acquire(id)
-	defer k.Release()
 	op := g.attached(ctx)
 	defer op.stop()
-	if err := take(op, k.commit); err != nil {
-		return unavailable(ctx, "wait for another change of the session", err)
+	release, err := g.exclude(op, id)
+	if err != nil {
+		return err
 	}
-	defer func() { <-k.commit }()
-	rec, err := g.store.Get(op, id)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return ErrMissing
-	case err != nil:
-		g.stats.failures.Add(1)
-		return unavailable(ctx, "load the session", err)
+	defer release()
+	rec, err := g.get(op, id)
+	if err == nil {
+		tell(&rec)
 	}
-	tell(&rec)
-	return nil
+	return err
 }
 
 func (g *Gateway) writeID() (w store.WriteID) {

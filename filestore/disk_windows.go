@@ -1,0 +1,20 @@
+package filestore
+
+import (
+	"fmt"
+	"os"
+)
+
+// virtualSize is none: Windows makes a file as large as its mapping.
+const virtualSize = 0
+
+// openFile is os.OpenFile, but for symbolic links: whoever may write to the folder could otherwise have us write elsewhere.
+func openFile(name string, flag int, mode os.FileMode) (*os.File, error) {
+	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file: give the path of the file itself", name)
+	}
+	return os.OpenFile(name, flag, mode)
+}
+
+// syncDir does nothing: Windows can't sync a folder, and journals its names.
+func syncDir(string) error { return nil }

@@ -155,36 +155,46 @@ func (v value) record(id string) (store.Record, error) {
 	return rec, nil
 }
 
-// owner returns the user ID and the client ID.
-func (v value) owner() (user, client string, err error) {
+// owner returns the user ID, and the client ID as it is stored: two client IDs are the same if that is. Of what isn't a record it
+// returns nothing.
+func (v value) owner() (user, client []byte) {
 	r, err := v.variable()
 	if err != nil {
-		return "", "", err
+		return nil, nil
 	}
 	r.skipTo(v[atFlags])
-	client = r.client(v[atFlags])
-	user = string(r.text())
-	if r.failed {
-		return "", "", errValue
+	if v[atFlags]&hasUUID != 0 {
+		client = r.bytes(16)
+	} else {
+		client = r.text()
 	}
-	return user, client, nil
+	return r.text(), client
 }
 
-// lifetime returns the longest age of the session.
-func (v value) lifetime() (time.Duration, error) {
+// keepSeen moves seen, unless it is there already, as store.KeepSeen does.
+func (v value) keepSeen(seen int64) error {
+	if seen <= v.seen() {
+		return nil
+	}
 	r, err := v.variable()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if v[atFlags]&hasPrevious != 0 {
 		r.bytes(len(store.TokenHash{}))
 	}
-	r.varint()
-	lifetime := time.Duration(r.varint())
-	if r.failed {
-		return 0, errValue
+	r.varint() // idle
+	next := store.Record{
+		Seen: timeOf(v.seen()), Expires: timeOf(v.time(atExpires)), Created: timeOf(v.created()),
+		Lifetime: time.Duration(r.varint()),
 	}
-	return lifetime, nil
+	if r.failed {
+		return errValue
+	}
+	store.KeepSeen(&store.Record{Seen: timeOf(seen)}, &next)
+	v.setSeen(next.Seen.UnixMicro())
+	v.setExpires(next.Expires.UnixMicro())
+	return nil
 }
 
 // variable returns a reader at the first field that hasn't a fixed place.
@@ -274,3 +284,6 @@ func (r *reader) skipTo(flags byte) {
 		r.varint()
 	}
 }
+
+// uuidClient reports whether the client ID is kept as the bytes of a UUID.
+func (v value) uuidClient() bool { return v[atFlags]&hasUUID != 0 }

@@ -1,0 +1,292 @@
+package filestore
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// committer makes changes durable: all that wait at a time with one write and one sync. It is one goroutine, so that
+// compare-and-set needs no locks; what takes long is done before, by those who want a change, or after, by the checkpointer.
+type committer struct {
+	log  changeLog
+	stop chan struct{} // closed to end it, once the queue is closed
+	done chan struct{}
+
+	group   []*op    // of the group that is being made: to be answered when it is durable
+	staged  []staged // to be published then
+	durable bool     // whether somebody waits for the group to be synced
+
+	dirty   map[*space]struct{} // spaces with something in their active overlay
+	changed int64               // about how many bytes of memory those overlays take
+
+	syncTimer, checkpointTimer *time.Timer
+	syncDue, checkpointDue     bool // whether they run
+}
+
+// staged is a version that isn't durable yet.
+type staged struct {
+	overlay *overlay
+	slot    *slot
+	id      string
+	old, v  *version
+}
+
+// overlayCost is about what a session takes in an overlay beside its value.
+const overlayCost = 300
+
+// segmentLimit is how large each of the log's files may be.
+func (e *engine) segmentLimit() int64 { return e.opts.LogSize / 2 }
+
+// entryLimit is how much of the log one change may take. Two of them fit into a segment, whatever else is in there.
+func (e *engine) entryLimit() int { return int(e.segmentLimit() / 4) }
+
+// groupLimit is how many bytes of changes go into one group, but for the last of them, which may go beyond.
+func (e *engine) groupLimit() int { return min(1<<20, e.entryLimit()) }
+
+func (e *engine) runCommitter() {
+	c := &e.committer
+	defer close(c.done)
+	c.dirty = make(map[*space]struct{})
+	c.syncTimer, c.checkpointTimer = newStoppedTimer(), newStoppedTimer()
+	defer c.syncTimer.Stop()
+	defer c.checkpointTimer.Stop()
+	var batch, rest []*op
+	for stopping := false; ; {
+		select {
+		case <-e.queue.wake:
+		case <-c.stop:
+			stopping = true
+		case <-c.syncTimer.C:
+			e.syncNow()
+		case <-c.checkpointTimer.C:
+			e.checkpointSoon()
+		}
+		for {
+			// Those who were answered just now, or are about to ask, get the time to: the group will be the larger.
+			runtime.Gosched()
+			batch = e.queue.take(batch)
+			if len(batch) == 0 {
+				break
+			}
+			for rest = batch; len(rest) > 0; {
+				rest = e.commit(rest)
+			}
+		}
+		if stopping {
+			e.lastCheckpoint()
+			return
+		}
+	}
+}
+
+func newStoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
+// commit makes a group of the first ops and returns the others.
+func (e *engine) commit(waiting []*op) (rest []*op) {
+	c := &e.committer
+	n, size := 0, 0
+	for n < len(waiting) && waiting[n].kind != opCheckpoint && size < e.groupLimit() {
+		size += waiting[n].size()
+		n++
+	}
+	if n == 0 {
+		e.applyCheckpoint(waiting[0])
+		return waiting[1:]
+	}
+	if !c.log.room(size) || c.changed > e.segmentLimit() {
+		e.turn()
+	}
+	c.log.begin()
+	c.group, c.staged, c.durable = c.group[:0], c.staged[:0], false
+	for _, o := range waiting[:n] {
+		if !o.state.CompareAndSwap(opWaiting, opTaken) {
+			continue
+		}
+		if err := e.failed(); err != nil {
+			o.answer(outcome{err: err})
+			continue
+		}
+		e.apply(o)
+	}
+	e.finish(c.harden(e))
+	return waiting[n:]
+}
+
+// harden writes the group, and syncs it unless nobody waits for that.
+func (c *committer) harden(e *engine) error {
+	if c.log.entries == 0 {
+		return nil
+	}
+	if err := c.log.write(); err != nil {
+		return err
+	}
+	if !c.durable {
+		return nil
+	}
+	if e.opts.SyncEvery > 0 {
+		if !c.syncDue {
+			c.syncDue = true
+			c.syncTimer.Reset(e.opts.SyncEvery)
+		}
+		return nil
+	}
+	return c.log.sync()
+}
+
+// finish shows the group to everybody and answers its callers; if it has failed, nobody sees it.
+func (e *engine) finish(err error) {
+	c := &e.committer
+	if err != nil {
+		err = e.fail(err)
+		for _, o := range c.group {
+			o.answer(outcome{err: err})
+		}
+		return
+	}
+	for i := range c.staged {
+		c.staged[i].slot.publish()
+	}
+	for i := range c.staged { // an entry of an index that leads to nothing yet would be taken for an old one
+		if s := &c.staged[i]; s.v.value != nil {
+			s.overlay.index(s.id, s.old, s.v)
+		}
+	}
+	for _, o := range c.group {
+		o.done <- struct{}{}
+	}
+	if len(c.dirty) > 0 && !c.checkpointDue {
+		c.checkpointDue = true
+		c.checkpointTimer.Reset(e.opts.CheckpointEvery)
+	}
+}
+
+// apply finds out what the op makes of its session, and puts that into the group.
+func (e *engine) apply(o *op) {
+	var (
+		out  outcome
+		logs bool
+	)
+	switch o.kind {
+	case opSet:
+		out, logs = e.applySet(o)
+	case opDestroy:
+		out, logs = e.applyDestroy(o)
+	case opTouch:
+		out, logs = e.applyTouch(o)
+	case opSweep:
+		out, logs = e.applySweep(o)
+	}
+	if !logs {
+		o.answer(out)
+		return
+	}
+	o.outcome = out
+	e.committer.group = append(e.committer.group, o)
+}
+
+func (e *engine) applySet(o *op) (outcome, bool) {
+	cur, err := e.current(o.space, o.id, o.key, o.known)
+	switch {
+	case err != nil:
+		return outcome{err: err}, false
+	case cur == nil && o.revision != 0:
+		return outcome{err: store.ErrNotFound}, false
+	case cur != nil && cur.value.revision() != o.revision:
+		return outcome{err: store.ErrConflict}, false
+	}
+	v := &version{value: o.value}
+	o.value.setRevision(o.revision + 1)
+	if cur == nil {
+		v.due = o.value.expiry()
+	} else {
+		if err := o.value.keepSeen(cur.value.seen()); err != nil {
+			return outcome{err: err}, false
+		}
+		v.due = min(cur.due, o.value.expiry())
+	}
+	e.stage(o.space, o.id, cur, v)
+	e.committer.log.put(o.space.name, o.key, v.value)
+	e.committer.durable = true
+	return outcome{revision: o.revision + 1}, true
+}
+
+func (e *engine) applyDestroy(o *op) (outcome, bool) {
+	cur, err := e.current(o.space, o.id, o.key, o.known)
+	if err != nil || cur == nil {
+		return outcome{err: err}, false
+	}
+	e.stage(o.space, o.id, cur, &version{due: never})
+	e.committer.log.destroy(o.space.name, o.key)
+	e.committer.durable = true
+	return outcome{existed: true}, true
+}
+
+func (e *engine) applyTouch(o *op) (outcome, bool) {
+	cur, err := e.current(o.space, o.id, o.key, o.known)
+	switch {
+	case err != nil:
+		return outcome{err: err}, false
+	case cur == nil:
+		return outcome{err: store.ErrNotFound}, false
+	case cur.value.seen() >= o.seen:
+		return outcome{}, false
+	}
+	touched := append(value(nil), cur.value...)
+	if err := touched.keepSeen(o.seen); err != nil {
+		return outcome{err: err}, false
+	}
+	e.stage(o.space, o.id, cur, &version{value: touched, due: min(cur.due, touched.expiry())})
+	e.committer.log.touch(o.space.name, o.key, touched)
+	return outcome{}, true
+}
+
+// current returns the session's version, with what is pending. It is nil if there is no such session.
+func (e *engine) current(sp *space, id string, key []byte, known lookup) (*version, error) {
+	l := sp.layers.Load()
+	v := l.active.latest(id)
+	if v == nil {
+		v = l.frozen.find(id)
+	}
+	if v != nil {
+		if v.value == nil {
+			return nil, nil
+		}
+		return v, nil
+	}
+	if known.epoch == e.epoch.Load() { // looked at after the overlays: it changes before the database's newest leaves them
+		return known.version, nil
+	}
+	return e.home.load(sp, key)
+}
+
+// stage puts the session's new version where the next to look for it finds it, and all others once it is durable.
+func (e *engine) stage(sp *space, id string, old, v *version) {
+	c := &e.committer
+	active := sp.layers.Load().active
+	s, isNew := active.stage(id, v)
+	c.staged = append(c.staged, staged{active, s, id, old, v})
+	c.dirty[sp] = struct{}{}
+	c.changed += int64(len(v.value))
+	if isNew {
+		c.changed += overlayCost
+	} else if old != nil {
+		c.changed -= int64(len(old.value)) // it is the one that was here
+	}
+}
+
+// syncNow makes durable what was acknowledged without.
+func (e *engine) syncNow() {
+	e.committer.syncDue = false
+	if e.failed() != nil {
+		return
+	}
+	if err := e.committer.log.sync(); err != nil {
+		_ = e.fail(err)
+	}
+}

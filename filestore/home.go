@@ -1,0 +1,287 @@
+package filestore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// home is the database, where sessions are that haven't changed for some seconds.
+type home struct {
+	disk disk
+	path string
+
+	mu   sync.RWMutex // held while a transaction is open; exclusively to put another file in its place
+	db   *bolt.DB     // nil: there is none
+	lost error        // why there is none; nil: it was closed
+}
+
+// The buckets of a space are named by one of these letters and the app's name.
+const (
+	sessionsBucket = 's' // key → stored
+	dueBucket      = 'x' // dueKey
+	seenBucket     = 'a' // seenKey
+	usersBucket    = 'u' // userKey
+	clientsBucket  = 'c' // clientKey
+)
+
+// bucketNames are the names of a space's buckets.
+type bucketNames struct{ sessions, due, seen, users, clients []byte }
+
+func namesOf(app string) bucketNames {
+	name := func(letter byte) []byte { return append([]byte{letter}, app...) }
+	return bucketNames{name(sessionsBucket), name(dueBucket), name(seenBucket), name(usersBucket), name(clientsBucket)}
+}
+
+// stored is what the database has for a session: its record, and where the indexes have it.
+//
+//	 0  checksum of the app's name, the key, and what follows
+//	 4  when it is due in the index by expiry
+//	12  its minute in the index by activity
+//	16  the value
+type stored []byte
+
+const (
+	storedDue     = 4
+	storedGranule = 12
+	storedValue   = 16
+)
+
+func makeStored(b []byte, app string, key []byte, due int64, v value) stored {
+	at := len(b)
+	b = append(b, 0, 0, 0, 0)
+	b = binary.LittleEndian.AppendUint64(b, uint64(due)) //nolint:gosec // the bits, whatever they mean
+	b = binary.LittleEndian.AppendUint32(b, granuleOf(v.seen()))
+	b = append(b, v...)
+	s := stored(b[at:])
+	binary.LittleEndian.PutUint32(s, s.sum(app, key))
+	return s
+}
+
+func (s stored) sum(app string, key []byte) uint32 {
+	sum := uint32(0)
+	if app != "" {
+		sum = crc32.Checksum([]byte(app), castagnoli)
+	}
+	return crc32.Update(crc32.Update(sum, castagnoli, key), castagnoli, s[storedDue:])
+}
+
+// valid reports whether s is what was stored under the key.
+func (s stored) valid(app string, key []byte) bool {
+	return len(s) >= storedValue+atVariable && binary.LittleEndian.Uint32(s) == s.sum(app, key)
+}
+
+func (s stored) due() int64 {
+	return int64(binary.LittleEndian.Uint64(s[storedDue:])) //nolint:gosec // the bits, whatever they mean
+}
+func (s stored) granule() uint32 { return binary.LittleEndian.Uint32(s[storedGranule:]) }
+func (s stored) value() value    { return value(s[storedValue:]) }
+
+// boltOptions are how the database is opened. Its own lock is never waited for: ours is held.
+func boltOptions() *bolt.Options {
+	return &bolt.Options{
+		Timeout:         time.Second,
+		FreelistType:    bolt.FreelistMapType,
+		InitialMmapSize: virtualSize,
+		OpenFile:        openFile,
+		NoStatistics:    true,
+	}
+}
+
+func openHome(d disk, path string) (h *home, err error) {
+	defer h.guard(path, &err)
+	db, err := d.Database(path, boltOptions())
+	if err != nil {
+		return nil, fmt.Errorf("filestore: open %s: %w", path, err)
+	}
+	return &home{disk: d, path: path, db: db}, nil
+}
+
+func (h *home) close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.db == nil {
+		return nil
+	}
+	db := h.db
+	h.db = nil
+	return db.Close()
+}
+
+// swap puts the database that name is the file of in the place of this one.
+func (h *home) swap(name string) (err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	defer h.guard(h.path, &err)
+	if h.db == nil {
+		return h.missing()
+	}
+	err = h.db.Close() // first: Windows doesn't rename what is in use
+	h.db = nil
+	if err == nil {
+		err = h.disk.Rename(name, h.path)
+	}
+	if err == nil {
+		err = h.disk.SyncDir(filepath.Dir(h.path))
+	}
+	db, opened := h.disk.Database(h.path, boltOptions()) // the new one, or the old one if something went wrong
+	if opened != nil {
+		h.lost = fmt.Errorf("filestore: open %s again: %w", h.path, opened)
+		return errors.Join(err, h.lost)
+	}
+	h.db = db
+	return err
+}
+
+// view calls fn with a transaction to read. It must be short: pages that are freed meanwhile can't be used again.
+func (h *home) view(fn func(tx *bolt.Tx) error) (err error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.db == nil {
+		return h.missing()
+	}
+	defer h.guard(h.path, &err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	return h.explain(h.db.View(fn))
+}
+
+// missing says why there is no database.
+func (h *home) missing() error {
+	if h.lost != nil {
+		return h.lost
+	}
+	return store.ErrClosed
+}
+
+// update calls fn with a transaction to change the database, and commits it.
+func (h *home) update(fn func(tx *bolt.Tx) error) (err error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if h.db == nil {
+		return h.missing()
+	}
+	defer h.guard(h.path, &err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	tx, err := h.db.Begin(true)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // an error if it has been committed, and no other
+	if err := fn(tx); err != nil {
+		return h.explain(err)
+	}
+	return h.disk.Commit(tx)
+}
+
+// explain says which file it is.
+func (h *home) explain(err error) error {
+	if errors.Is(err, errChecksum) {
+		return &DamagedError{Path: h.path, Offset: -1, What: err.Error()}
+	}
+	return err
+}
+
+var errChecksum = errors.New("the checksum of a session is wrong")
+
+// guard makes an error of a panic: the database package trusts its file, and panics, or reads memory that isn't there, when
+// the file is damaged.
+func (*home) guard(path string, err *error) {
+	if p := recover(); p != nil {
+		*err = &DamagedError{Path: path, Offset: -1, What: fmt.Sprintf("the database can't be read: %v", p)}
+	}
+}
+
+// load returns the session's version; nil if there is none.
+func (h *home) load(sp *space, key []byte) (v *version, err error) {
+	err = h.view(func(tx *bolt.Tx) error {
+		s, err := sp.stored(tx, key)
+		if s != nil {
+			v = &version{value: append(value(nil), s.value()...), due: s.due()}
+		}
+		return err
+	})
+	return v, err
+}
+
+// stored returns what the database has for the session; nil if there is none. It is valid as long as the transaction.
+func (sp *space) stored(tx *bolt.Tx, key []byte) (stored, error) {
+	bucket := tx.Bucket(sp.buckets.sessions)
+	if bucket == nil {
+		return nil, nil
+	}
+	s := stored(bucket.Get(key))
+	if s != nil && !s.valid(sp.name, key) {
+		return nil, errChecksum
+	}
+	return s, nil
+}
+
+// head says what the database is, in one value of its own.
+type head struct {
+	open bool // since the log was begun, it wasn't closed
+	id   logID
+	log  position // the database has everything that the log says before it
+}
+
+const (
+	headFormat = 1
+	headSize   = 1 + 1 + 8 + 8
+)
+
+var (
+	metaBucket = []byte("meta")
+	headKey    = []byte("head")
+)
+
+func (hd head) put(tx *bolt.Tx) error {
+	bucket, err := tx.CreateBucketIfNotExists(metaBucket)
+	if err != nil {
+		return err
+	}
+	b := append(make([]byte, 0, headSize), headFormat, 0)
+	if hd.open {
+		b[1] = 1
+	}
+	b = binary.LittleEndian.AppendUint64(b, uint64(hd.id))
+	return bucket.Put(headKey, binary.LittleEndian.AppendUint64(b, uint64(hd.log))) //nolint:gosec // not negative
+}
+
+var errHead = errors.New("it isn't a session store, or of a version that this one doesn't know")
+
+func decodeHead(b []byte) (hd head, err error) {
+	if len(b) != headSize || b[0] != headFormat || b[1] > 1 {
+		return hd, errHead
+	}
+	hd.open = b[1] == 1
+	hd.id = logID(binary.LittleEndian.Uint64(b[2:]))
+	hd.log = position(binary.LittleEndian.Uint64(b[10:])) //nolint:gosec // looked at next
+	if hd.log < 0 {
+		return hd, errHead
+	}
+	return hd, nil
+}
+
+func (h *home) head() (hd head, err error) {
+	err = h.view(func(tx *bolt.Tx) error {
+		bucket := tx.Bucket(metaBucket)
+		if bucket == nil {
+			return errHead
+		}
+		hd, err = decodeHead(bucket.Get(headKey))
+		return err
+	})
+	var damaged *DamagedError
+	if err != nil && !errors.As(err, &damaged) {
+		return hd, &DamagedError{Path: h.path, Offset: -1, What: err.Error()}
+	}
+	return hd, err
+}

@@ -14,14 +14,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// benchmark runs both sides of the groups as Go benchmarks.
+// benchmark runs every side of the groups as a Go benchmark.
 func benchmark(b *testing.B, groups []group) {
-	for _, g := range groups {
-		for _, s := range []side{g.ours, g.peer} {
-			if s.open != nil {
-				b.Run(g.name+"/"+s.name, func(b *testing.B) { benchmarkSide(b, s) })
-			}
+	err := inTurn(groups, func(g *group) error {
+		if g.fixture != nil {
+			g.fixture.prepare(testing.Short(), b.Output())
 		}
+		for _, s := range g.sides() {
+			b.Run(g.name+"/"+s.name, func(b *testing.B) { benchmarkSide(b, s) })
+		}
+		return nil
+	})
+	if err != nil {
+		b.Error(err)
 	}
 }
 

@@ -13,11 +13,9 @@ const few = 50
 
 // Every side that is timed leaves behind what so many operations should: no more, no less.
 func TestEachOperationDoesWhatItsRowClaims(t *testing.T) {
-	for _, g := range groups() {
-		for _, s := range []side{g.ours, g.peer} {
-			if s.open == nil {
-				continue
-			}
+	require.NoError(t, inTurn(groups(), func(g *group) error {
+		prepare(t, g)
+		for _, s := range g.sides() {
 			t.Run(g.name+"/"+s.name, func(t *testing.T) {
 				subject, err := s.open()
 				require.NoError(t, err)
@@ -32,13 +30,15 @@ func TestEachOperationDoesWhatItsRowClaims(t *testing.T) {
 				}
 			})
 		}
-	}
+		return nil
+	}))
 }
 
 // The checks count: one operation that was skipped would be found out.
 func TestChecksFindMissingOperations(t *testing.T) {
 	checked := 0
-	for _, g := range groups() {
+	require.NoError(t, inTurn(groups(), func(g *group) error {
+		prepare(t, g)
 		subject, err := g.ours.open()
 		require.NoError(t, err)
 		if subject.check != nil {
@@ -47,36 +47,48 @@ func TestChecksFindMissingOperations(t *testing.T) {
 			require.ErrorContains(t, subject.check(few+1), "there should be", g.name)
 		}
 		require.NoError(t, subject.close())
-	}
+		return nil
+	}))
 	require.Greater(t, checked, 10, "rows that are timed have checks")
+}
+
+func prepare(t *testing.T, g *group) {
+	if g.fixture != nil {
+		g.fixture.prepare(true, t.Output())
+	}
 }
 
 // Every measurement gives its rows' figures, and figures that can be.
 func TestEachMeasurementGivesItsRows(t *testing.T) {
 	p := plan{rounds: 1, quick: true, progress: t.Output()}
-	for _, g := range groups() {
+	require.NoError(t, inTurn(groups(), func(g *group) error {
 		t.Run(g.name, func(t *testing.T) {
-			res, err := p.play(&g)
+			res, err := p.play(g)
 			require.NoError(t, err)
-			for _, r := range g.rows {
-				o := res.outcome(r.metric)
-				require.Positive(t, o.ours[r.metric], r.metric)
-				if g.peer.open != nil {
-					require.Positive(t, o.peer[r.metric], r.metric)
-					require.Positive(t, o.ratio)
+			for i, v := range g.rivalries() {
+				for _, r := range v.rows {
+					o := res.outcome(i, r.metric)
+					require.Positive(t, o.ours[r.metric], r.metric)
+					if v.peer.open != nil {
+						require.Positive(t, o.peer[r.metric], r.metric)
+						require.Positive(t, o.ratio)
+					}
+					require.Equal(t, r.target.text != "", r.target.met != nil, "a target has a text and a condition")
 				}
-				require.Equal(t, r.target.text != "", r.target.met != nil, "a target has a text and a condition")
 			}
 		})
-	}
+		return nil
+	}))
 }
 
 func TestRowsHaveNamesOfTheirOwn(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, g := range groups() {
-		for _, r := range g.rows {
-			require.False(t, seen[g.title(r)], g.title(r))
-			seen[g.title(r)] = true
+		for _, v := range g.rivalries() {
+			for _, r := range v.rows {
+				require.False(t, seen[g.title(r)], g.title(r))
+				seen[g.title(r)] = true
+			}
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -52,10 +53,8 @@ func compare(args []string, out, progress io.Writer) error {
 		p.rounds, p.piece = min(p.rounds, 3), 3*time.Millisecond
 	}
 	t := newTable()
-	for _, g := range groups() {
-		if err := p.addTo(t, &g, wanted); err != nil {
-			return err
-		}
+	if err := inTurn(groups(), func(g *group) error { return p.addTo(t, g, wanted) }); err != nil {
+		return err
 	}
 	fmt.Fprintf(out, "%s %s/%s, %d processors, %d rounds. Only ratios within one run count.\n\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), p.rounds)
@@ -63,23 +62,30 @@ func compare(args []string, out, progress io.Writer) error {
 	return nil
 }
 
-// addTo measures the group if one of its rows is wanted.
+// addTo measures the group if one of its rows is wanted: ours, and the peers of those rows.
 func (p plan) addTo(t *table, g *group, wanted *regexp.Regexp) error {
-	var rows []row
-	for _, r := range g.rows {
-		if wanted.MatchString(g.title(r)) {
-			rows = append(rows, r)
+	some := group{name: g.name, ours: g.ours, rounds: g.rounds, fixture: g.fixture}
+	for i, v := range g.rivalries() {
+		v.rows = slices.DeleteFunc(slices.Clone(v.rows), func(r row) bool { return !wanted.MatchString(g.title(r)) })
+		switch {
+		case len(v.rows) == 0:
+		case i == 0:
+			some.peer, some.rows = v.peer, v.rows
+		default:
+			some.rivals = append(some.rivals, v)
 		}
 	}
-	if len(rows) == 0 {
+	if len(some.rows)+len(some.rivals) == 0 {
 		return nil
 	}
-	res, err := p.play(g)
+	res, err := p.play(&some)
 	if err != nil {
 		return err
 	}
-	for _, r := range rows {
-		t.add(g, r, res.outcome(r.metric))
+	for i, v := range some.rivalries() {
+		for _, r := range v.rows {
+			t.add(g, v.peer.name, r, res.outcome(i, r.metric))
+		}
 	}
 	debug.FreeOSMemory() // the next group begins with none of this one's heap
 	return nil

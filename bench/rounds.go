@@ -19,70 +19,98 @@ type plan struct {
 	progress io.Writer
 }
 
-// results are the samples of a group, one per round. The nth of both sides were taken right after one another.
+// results are the samples of a group, one per round. The nth of all sides were taken right after one another.
 type results struct {
-	ours, peer []sample
+	ours  []sample
+	peers [][]sample // by rivalry; a peer may have sat out the later rounds
+}
+
+// contender is a subject in the rounds.
+type contender struct {
+	*subject
+	rounds int
+	got    *[]sample
 }
 
 // play measures the sides of a group in turn, and lets them check what they have done.
 func (p plan) play(g *group) (res results, err error) {
 	fmt.Fprint(p.progress, g.name, " ")
 	defer fmt.Fprintln(p.progress)
-	ours, err := g.ours.open()
-	if err != nil {
-		return res, fmt.Errorf("%s: %s: %w", g.name, g.ours.name, err)
+	if g.fixture != nil {
+		g.fixture.prepare(p.quick, p.progress)
 	}
-	defer func() { err = errors.Join(err, ours.close()) }()
-	var peer *subject
-	if g.peer.open != nil {
-		if peer, err = g.peer.open(); err != nil {
-			return res, fmt.Errorf("%s: %s: %w", g.name, g.peer.name, err)
+	var all []contender
+	defer func() {
+		for _, c := range all {
+			err = errors.Join(err, c.close())
 		}
-		defer func() { err = errors.Join(err, peer.close()) }()
+	}()
+	enter := func(s side, rounds int, got *[]sample) error {
+		opened, err := s.open()
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", g.name, s.name, err)
+		}
+		all = append(all, contender{opened, rounds, got})
+		return nil
 	}
-	rounds := p.rounds
-	if g.rounds > 0 {
-		rounds = min(rounds, g.rounds)
+	rounds := atMost(p.rounds, g.rounds)
+	if err := enter(g.ours, rounds, &res.ours); err != nil {
+		return res, err
+	}
+	rivalries := g.rivalries()
+	res.peers = make([][]sample, len(rivalries))
+	for i, v := range rivalries {
+		if v.peer.open == nil {
+			continue
+		}
+		if err := enter(v.peer, atMost(rounds, v.rounds), &res.peers[i]); err != nil {
+			return res, err
+		}
 	}
 	for i := range rounds {
 		fmt.Fprint(p.progress, ".")
-		// Whoever goes second finds warmer caches and a hotter machine: the sides change places.
-		turns := []func() error{
-			func() error { return p.take(ours, &res.ours) },
-			func() error { return p.take(peer, &res.peer) },
-		}
+		// Whoever goes later finds warmer caches and a hotter machine: the sides change places.
+		turns := slices.Clone(all)
 		if i%2 == 1 {
 			slices.Reverse(turns)
 		}
-		for _, turn := range turns {
-			if err := turn(); err != nil {
+		for _, c := range turns {
+			if i >= c.rounds {
+				continue
+			}
+			if err := p.take(c); err != nil {
 				return res, fmt.Errorf("%s: %w", g.name, err)
 			}
 		}
 	}
-	for _, s := range []*subject{ours, peer} {
-		if s == nil || s.check == nil {
+	for _, c := range all {
+		if c.check == nil {
 			continue
 		}
-		if err := s.check(s.ran); err != nil {
+		if err := c.check(c.ran); err != nil {
 			return res, fmt.Errorf("%s: it doesn't do what it claims: %w", g.name, err)
 		}
 	}
 	return res, nil
 }
 
-// take adds one sample of s to the list.
-func (p plan) take(s *subject, list *[]sample) (err error) {
-	if s == nil {
-		return nil
+// atMost returns n or the limit, whichever is less. A limit of 0 is none.
+func atMost(n, limit int) int {
+	if limit > 0 {
+		return min(n, limit)
 	}
+	return n
+}
+
+// take adds one sample to what the contender has got.
+func (p plan) take(c contender) (err error) {
 	var got sample
-	if s.measure != nil {
-		got, err = s.measure(p.quick)
+	if c.measure != nil {
+		got, err = c.measure(p.quick)
 	} else {
-		got, err = s.timed(p.piece)
+		got, err = c.timed(p.piece)
 	}
-	*list = append(*list, got)
+	*c.got = append(*c.got, got)
 	return err
 }
 
@@ -125,17 +153,18 @@ func (s *subject) findPace(piece time.Duration) error {
 	}
 }
 
-// outcome sums a row's rounds up.
-func (r results) outcome(m metric) outcome {
+// outcome sums up a row that compares ours with the peer of the nth rivalry.
+func (r results) outcome(n int, m metric) outcome {
 	o := outcome{metric: m, ours: medians(r.ours)}
-	if len(r.peer) == 0 {
+	if len(r.peers) <= n || len(r.peers[n]) == 0 {
 		return o
 	}
-	o.peer = medians(r.peer)
+	peer := r.peers[n]
+	o.peer = medians(peer)
 	var ratios, extras []float64
-	for i := range r.ours {
-		ratios = append(ratios, m.ratio(r.ours[i][m], r.peer[i][m]))
-		extras = append(extras, r.ours[i][m]-r.peer[i][m])
+	for i := range peer {
+		ratios = append(ratios, m.ratio(r.ours[i][m], peer[i][m]))
+		extras = append(extras, r.ours[i][m]-peer[i][m])
 	}
 	o.ratio, o.extra = median(ratios), median(extras)
 	return o

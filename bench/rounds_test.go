@@ -10,10 +10,10 @@ import (
 func TestRatioIsTheMedianOfTheRoundsRatios(t *testing.T) {
 	// The machine was ten times slower in the second round, for both sides.
 	res := results{
-		ours: []sample{{nsPerOp: 10}, {nsPerOp: 100}, {nsPerOp: 12}},
-		peer: []sample{{nsPerOp: 40}, {nsPerOp: 400}, {nsPerOp: 48}},
+		ours:  []sample{{nsPerOp: 10}, {nsPerOp: 100}, {nsPerOp: 12}},
+		peers: [][]sample{{{nsPerOp: 40}, {nsPerOp: 400}, {nsPerOp: 48}}},
 	}
-	o := res.outcome(nsPerOp)
+	o := res.outcome(0, nsPerOp)
 	require.InDelta(t, 4, o.ratio, 1e-9)
 	require.InDelta(t, -36, o.extra, 1e-9)
 	require.InDelta(t, 12, o.ours[nsPerOp], 1e-9)
@@ -58,11 +58,11 @@ func TestTargets(t *testing.T) {
 
 func TestTableMarksMissedTargets(t *testing.T) {
 	tab := newTable()
-	g := &group{name: "g", peer: side{name: "other"}}
+	g := &group{name: "g"}
 	o := outcome{metric: perSecond, ours: sample{perSecond: 84}, peer: sample{perSecond: 100}, ratio: 0.84}
-	tab.add(g, row{"a", perSecond, timesBetter(0.85)}, o)
-	tab.add(g, row{"b", perSecond, timesBetter(0.8)}, o)
-	tab.add(g, row{"c", perSecond, target{}}, outcome{metric: perSecond, ours: sample{perSecond: 1}})
+	tab.add(g, "other", row{"a", perSecond, timesBetter(0.85)}, o)
+	tab.add(g, "other", row{"b", perSecond, timesBetter(0.8)}, o)
+	tab.add(g, "other", row{"c", perSecond, target{}}, outcome{metric: perSecond, ours: sample{perSecond: 1}})
 	require.Equal(t, []string{"g: a", "84/s", "100/s other", "0.84×", "≥ 0.85×", "NO"}, tab.lines[1])
 	require.Equal(t, "yes", tab.lines[2][5])
 	require.Equal(t, []string{"g: c", "1/s", "–", "–", "–", "–"}, tab.lines[3])

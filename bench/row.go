@@ -13,7 +13,11 @@ const (
 	bytesPerConn  metric = "B/conn"
 	perConn       metric = "goroutines/conn"
 	bytesPerEntry metric = "B/session"
+	bytesTidied   metric = "B/session-optimized"
+	bytesIdle     metric = "B-idle"
+	bytesPeak     metric = "B-peak"
 	totalNs       metric = "total-ns"
+	p99Ns         metric = "p99-ns"
 	p999Ns        metric = "p99.9-ns"
 	longestNs     metric = "longest-ns"
 )
@@ -27,7 +31,17 @@ type group struct {
 	ours   side
 	peer   side // without open: there is none
 	rows   []row
+	rivals []rival
 	rounds int // at most; 0: as many as asked for
+
+	fixture fixture // what its subjects are built on, shared with the groups next to it; nil: nothing
+}
+
+// rival is a further peer, which takes its turn in the same rounds, and the rows that compare ours with it.
+type rival struct {
+	peer   side
+	rows   []row
+	rounds int // at most; 0: as many as the group
 }
 
 // row is one line of the table.
@@ -60,7 +74,24 @@ type subject struct {
 
 // groups lists everything that is compared, in the order of the table.
 func groups() []group {
-	return slices.Concat(middlewareGroups(), inProcessGroups(), roundTripGroups(), memoryGroups(), storeGroups(), sweepGroups())
+	return slices.Concat(middlewareGroups(), inProcessGroups(), roundTripGroups(), memoryGroups(), storeGroups(), sweepGroups(),
+		durableGroups(), millionGroups())
+}
+
+// rivalries returns all that ours is compared with in the group. A group without a peer has one, without a side.
+func (g *group) rivalries() []rival {
+	return append([]rival{{peer: g.peer, rows: g.rows}}, g.rivals...)
+}
+
+// sides returns all that is measured in the group, ours first.
+func (g *group) sides() []side {
+	all := []side{g.ours}
+	for _, v := range g.rivalries() {
+		if v.peer.open != nil {
+			all = append(all, v.peer)
+		}
+	}
+	return all
 }
 
 // title is what the row is called and found by.

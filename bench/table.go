@@ -17,11 +17,11 @@ func newTable() *table {
 	return &table{lines: [][]string{{"row", "ours", "peer", "ratio", "target", "met"}}}
 }
 
-// add appends the row's line.
-func (t *table) add(g *group, r row, o outcome) {
+// add appends the line of a row that compares ours with the peer.
+func (t *table) add(g *group, peer string, r row, o outcome) {
 	line := []string{g.title(r), cell(o.ours, r.metric), "–", "–", "–", "–"}
 	if o.peer != nil {
-		line[2] = cell(o.peer, r.metric) + " " + g.peer.name
+		line[2] = cell(o.peer, r.metric) + " " + peer
 		line[3] = fmt.Sprintf("%.2f×", o.ratio)
 		if strings.HasSuffix(r.target.text, "more") {
 			line[3] = fmt.Sprintf("%+v", time.Duration(o.extra).Round(time.Nanosecond))
@@ -68,9 +68,9 @@ func cell(s sample, m metric) string {
 	switch m {
 	case nsPerOp:
 		return fmt.Sprintf("%s %s %.0fa", duration(v), size(s[bytesPerOp]), s[allocsPerOp])
-	case totalNs, p999Ns, longestNs:
+	case totalNs, p99Ns, p999Ns, longestNs:
 		return duration(v)
-	case bytesPerConn, bytesPerEntry, bytesPerOp:
+	case bytesPerConn, bytesPerEntry, bytesTidied, bytesIdle, bytesPeak, bytesPerOp:
 		return size(v)
 	case perSecond:
 		return fmt.Sprintf("%.0f/s", v)
@@ -92,5 +92,8 @@ func size(bytes float64) string {
 	if bytes < 1024 {
 		return fmt.Sprintf("%.0fB", bytes)
 	}
-	return fmt.Sprintf("%.1fKiB", bytes/1024)
+	if bytes < 1<<20 {
+		return fmt.Sprintf("%.1fKiB", bytes/(1<<10))
+	}
+	return fmt.Sprintf("%.1fMiB", bytes/(1<<20))
 }

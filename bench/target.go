@@ -30,6 +30,18 @@ func under(d time.Duration) target {
 	return target{fmt.Sprintf("< %v", d), func(o outcome) bool { return o.ours[o.metric] < float64(d) }}
 }
 
+// underWhere wants a time below d, on a machine where the peer's is below least.
+func underWhere(d, least time.Duration) target {
+	return target{fmt.Sprintf("< %v where the peer's < %v", d, least), func(o outcome) bool {
+		return o.ours[o.metric] < float64(d) || o.peer[o.metric] >= float64(least)
+	}}
+}
+
+// atMostBytes wants a size of at most n.
+func atMostBytes(n float64) target {
+	return target{"≤ " + size(n), func(o outcome) bool { return o.ours[o.metric] <= n }}
+}
+
 // extraUnder wants a time that is less than d above the peer's.
 func extraUnder(d time.Duration) target {
 	return target{fmt.Sprintf("< %v more", d), func(o outcome) bool { return o.extra < float64(d) }}

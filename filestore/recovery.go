@@ -82,19 +82,11 @@ func (e *engine) recover(hd head) (*recovery, error) {
 		}
 		scans[i] = sc
 	}
-	first, second := scans[0], scans[1]
-	if !first.has(hd.log) || (second.has(hd.log) && first.follows(second)) {
-		first, second = second, first
+	order, err := arrange(hd, scans)
+	if err != nil {
+		return nil, err
 	}
-	if !first.has(hd.log) {
-		return nil, e.lostLog(hd, scans)
-	}
-	last := first
-	order := []*scan{first}
-	if second.follows(first) {
-		last = second
-		order = append(order, second)
-	}
+	last := order[len(order)-1]
 	if err := rec.checkTail(scans, last, hd.id); err != nil {
 		return nil, err
 	}
@@ -122,8 +114,23 @@ func (e *engine) recover(hd head) (*recovery, error) {
 	return rec, nil
 }
 
+// arrange returns the segments that have the log from where the database is, in order.
+func arrange(hd head, scans [2]*scan) ([]*scan, error) {
+	first, second := scans[0], scans[1]
+	if !first.has(hd.log) || (second.has(hd.log) && first.follows(second)) {
+		first, second = second, first
+	}
+	if !first.has(hd.log) {
+		return nil, lostLog(hd, scans)
+	}
+	if second.follows(first) {
+		return []*scan{first, second}, nil
+	}
+	return []*scan{first}, nil
+}
+
 // lostLog says that the log doesn't have what the database refers to.
-func (e *engine) lostLog(hd head, scans [2]*scan) error {
+func lostLog(hd head, scans [2]*scan) error {
 	path := scans[0].segment.name
 	for _, sc := range scans {
 		if len(sc.groups) > 0 && sc.segment.end < hd.log {

@@ -136,6 +136,13 @@ func (d *crashDisk) isDown() bool {
 	return d.down
 }
 
+// failing reports whether the disk is to blame for errors.
+func (d *crashDisk) failing() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.down || d.fault != nil && d.fault.fired
+}
+
 // stepsDone returns how many steps were done.
 func (d *crashDisk) stepsDone() int {
 	d.mu.Lock()

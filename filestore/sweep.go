@@ -132,9 +132,10 @@ type sweep struct {
 }
 
 func newSweep(s *Store, now int64) *sweep {
+	// The overlays before the epoch: what an earlier sweep has found out about the database holds for them and what was in them.
+	l := s.space.layers.Load()
 	sw := &sweep{store: s, now: now, epoch: s.engine.epoch.Load()}
 	sw.key = s.space.swept.get(sw.epoch)
-	l := s.space.layers.Load()
 	for _, o := range []*overlay{l.active, l.frozen} {
 		sw.overlay = append(sw.overlay, o.dueBy(now)...)
 	}

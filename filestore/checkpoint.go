@@ -1,0 +1,188 @@
+package filestore
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// checkpointer brings what was changed into the database, one checkpoint at a time, while changes go on. It is a goroutine.
+type checkpointer struct {
+	work chan *checkpoint
+	idle chan struct{} // has a value when no checkpoint is under way
+	done chan struct{}
+	last *checkpoint // the committer's
+}
+
+// checkpoint is what is to be brought into the database.
+type checkpoint struct {
+	frozen   map[*space]*overlay
+	at       position // the log says nothing else before it
+	finished chan struct{}
+}
+
+// checkpointBatch is how many sessions are brought into the database with one transaction. Large ones would have the database
+// keep many pages that it can't use again at once; each costs two syncs.
+const checkpointBatch = 2000
+
+// begin starts a checkpoint. The caller has taken the value from idle.
+func (c *checkpointer) begin(cp *checkpoint) {
+	cp.finished = make(chan struct{})
+	c.last = cp
+	c.work <- cp
+}
+
+// turn has the log go on in its other segment, and a checkpoint of all that is before. If there is a checkpoint under way it
+// waits: that is what keeps the log from growing.
+func (e *engine) turn() {
+	<-e.checkpointer.idle
+	e.turnNow()
+}
+
+// turnNow is turn for whoever has taken the value from idle.
+func (e *engine) turnNow() {
+	c := &e.committer
+	err := e.failed()
+	if err == nil {
+		if err = c.log.turn(); err != nil {
+			_ = e.fail(err)
+		}
+	}
+	if err != nil {
+		e.checkpointer.idle <- struct{}{}
+		return
+	}
+	cp := &checkpoint{at: c.log.active.base, frozen: make(map[*space]*overlay, len(c.dirty))}
+	for sp := range c.dirty {
+		cp.frozen[sp] = sp.freeze()
+	}
+	clear(c.dirty)
+	c.changed, c.checkpointDue = 0, false
+	c.checkpointTimer.Stop()
+	e.checkpointer.begin(cp)
+}
+
+// checkpointSoon begins a checkpoint if none is under way; else it asks again later.
+func (e *engine) checkpointSoon() {
+	e.committer.checkpointDue = false
+	if e.failed() != nil {
+		return
+	}
+	select {
+	case <-e.checkpointer.idle:
+		e.turnNow()
+	default:
+		e.committer.checkpointDue = true
+		e.committer.checkpointTimer.Reset(e.opts.CheckpointEvery)
+	}
+}
+
+// applyCheckpoint begins a checkpoint of all that is stored now and answers with what says when it has finished.
+func (e *engine) applyCheckpoint(o *op) {
+	if !o.state.CompareAndSwap(opWaiting, opTaken) {
+		return
+	}
+	if len(e.committer.dirty) > 0 || o.always {
+		e.turn()
+	}
+	out := outcome{err: e.failed()}
+	if last := e.checkpointer.last; last != nil {
+		out.finished = last.finished
+	}
+	o.answer(out)
+}
+
+// flush waits until all that is stored now is in the database.
+func (e *engine) flush(ctx context.Context, always bool) error {
+	o := newOp(opCheckpoint, e.space(""), "")
+	o.always = always
+	out := e.do(ctx, o)
+	if out.err != nil {
+		return out.err
+	}
+	if out.finished != nil {
+		select {
+		case <-out.finished:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return e.failed()
+}
+
+// hold keeps checkpoints from being made until release is called: the database stays as it is.
+func (c *checkpointer) hold(ctx context.Context) (release func(), err error) {
+	select {
+	case <-c.idle:
+		return func() { c.idle <- struct{}{} }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// lastCheckpoint is made when the store is closed.
+func (e *engine) lastCheckpoint() {
+	if len(e.committer.dirty) > 0 {
+		e.turn()
+	}
+}
+
+func (e *engine) runCheckpointer() {
+	c := &e.checkpointer
+	defer close(c.done)
+	for cp := range c.work {
+		if e.failed() == nil {
+			if err := e.checkpoint(cp); err != nil {
+				_ = e.fail(fmt.Errorf("checkpoint of %s: %w", e.path, err))
+			}
+		}
+		close(cp.finished)
+		c.idle <- struct{}{}
+	}
+}
+
+// item is a session that a checkpoint brings into the database.
+type item struct {
+	space *space
+	key   []byte
+	*version
+}
+
+// checkpoint brings it into the database, in the order in which the database has it.
+func (e *engine) checkpoint(cp *checkpoint) error {
+	var items []item
+	for sp, frozen := range cp.frozen {
+		frozen.all(func(id string, v *version) { items = append(items, item{sp, appendID(nil, id), v}) })
+	}
+	slices.SortFunc(items, func(a, b item) int {
+		if a.space != b.space {
+			return bytes.Compare(a.space.buckets.sessions, b.space.buckets.sessions)
+		}
+		return bytes.Compare(a.key, b.key)
+	})
+	var w homeWriter
+	for first := true; first || len(items) > 0; first = false {
+		batch := items[:min(checkpointBatch, len(items))]
+		items = items[len(batch):]
+		err := e.home.update(func(tx *bolt.Tx) error {
+			if err := w.write(tx, batch); err != nil {
+				return err
+			}
+			if len(items) > 0 {
+				return nil
+			}
+			return head{open: true, id: e.committer.log.id, log: cp.at}.put(tx)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	e.epoch.Add(1) // before the overlays go: see current
+	for sp := range cp.frozen {
+		sp.thaw()
+	}
+	return nil
+}

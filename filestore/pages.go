@@ -64,10 +64,10 @@ func parseMeta(b []byte) (pageMeta, error) {
 		tx:       native.Uint64(b[48:]),
 	}
 	switch {
+	case native.Uint32(b) != metaMagic:
+		return m, errors.New("it isn't that of a database")
 	case metaSum(b) != native.Uint64(b[metaSumAt:]):
 		return m, errMeta
-	case native.Uint32(b) != metaMagic:
-		return m, errors.New("it isn't a database")
 	case native.Uint32(b[4:]) != metaVersion:
 		return m, fmt.Errorf("it is of version %d, which this program doesn't know", native.Uint32(b[4:]))
 	case m.pageSize < minPageSize || m.pageSize > maxPageSize || m.pageSize&(m.pageSize-1) != 0,

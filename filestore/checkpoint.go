@@ -15,6 +15,7 @@ type checkpointer struct {
 	idle chan struct{} // has a value when no checkpoint is under way
 	done chan struct{}
 	last *checkpoint // the committer's
+	log  position    // the database has everything that the log says before it
 }
 
 // checkpoint is what is to be brought into the database.
@@ -23,10 +24,6 @@ type checkpoint struct {
 	at       position // the log says nothing else before it
 	finished chan struct{}
 }
-
-// checkpointBatch is how many sessions are brought into the database with one transaction. Large ones would have the database
-// keep many pages that it can't use again at once; each costs two syncs.
-const checkpointBatch = 2000
 
 // begin starts a checkpoint. The caller has taken the value from idle.
 func (c *checkpointer) begin(cp *checkpoint) {
@@ -151,7 +148,7 @@ type item struct {
 	*version
 }
 
-// checkpoint brings it into the database, in the order in which the database has it.
+// checkpoint brings it into the database.
 func (e *engine) checkpoint(cp *checkpoint) error {
 	var items []item
 	for sp, frozen := range cp.frozen {
@@ -163,23 +160,31 @@ func (e *engine) checkpoint(cp *checkpoint) error {
 		}
 		return bytes.Compare(a.key, b.key)
 	})
-	var w homeWriter
-	for first := true; first || len(items) > 0; first = false {
-		batch := items[:min(checkpointBatch, len(items))]
-		items = items[len(batch):]
+	w := homeWriter{items: items}
+	if err := w.findChanges(e.home); err != nil {
+		return err
+	}
+	hd := head{open: true, id: e.committer.log.id, log: e.checkpointer.log}
+	for first := true; first || !w.done(); first = false {
 		err := e.home.update(func(tx *bolt.Tx) error {
-			if err := w.write(tx, batch); err != nil {
+			if err := w.write(tx); err != nil {
 				return err
 			}
-			if len(items) > 0 {
+			switch {
+			case w.done():
+				hd.log, hd.midway = cp.at, false
+			case first && len(w.changes) > 0:
+				hd.midway = true
+			default:
 				return nil
 			}
-			return head{open: true, id: e.committer.log.id, log: cp.at}.put(tx)
+			return hd.put(tx)
 		})
 		if err != nil {
 			return err
 		}
 	}
+	e.checkpointer.log = cp.at
 	e.epoch.Add(1) // before the overlays go: see current
 	for sp := range cp.frozen {
 		sp.thaw()

@@ -227,13 +227,16 @@ func (sp *space) stored(tx *bolt.Tx, key []byte) (stored, error) {
 
 // head says what the database is, in one value of its own.
 type head struct {
-	open bool // since the log was begun, it wasn't closed
-	id   logID
-	log  position // the database has everything that the log says before it
+	open   bool // since the log was begun, it wasn't closed
+	midway bool // a checkpoint has begun: entries of the indexes may be ahead of the sessions, until the log is replayed
+	id     logID
+	log    position // the database has everything that the log says before it
 }
 
 const (
 	headFormat = 1
+	headOpen   = 1
+	headMidway = 2
 	headSize   = 1 + 1 + 8 + 8
 )
 
@@ -249,7 +252,10 @@ func (hd head) put(tx *bolt.Tx) error {
 	}
 	b := append(make([]byte, 0, headSize), headFormat, 0)
 	if hd.open {
-		b[1] = 1
+		b[1] |= headOpen
+	}
+	if hd.midway {
+		b[1] |= headMidway
 	}
 	b = binary.LittleEndian.AppendUint64(b, uint64(hd.id))
 	return bucket.Put(headKey, binary.LittleEndian.AppendUint64(b, uint64(hd.log))) //nolint:gosec // not negative
@@ -258,10 +264,10 @@ func (hd head) put(tx *bolt.Tx) error {
 var errHead = errors.New("it isn't a session store, or of a version that this one doesn't know")
 
 func decodeHead(b []byte) (hd head, err error) {
-	if len(b) != headSize || b[0] != headFormat || b[1] > 1 {
+	if len(b) != headSize || b[0] != headFormat || b[1] > headOpen|headMidway {
 		return hd, errHead
 	}
-	hd.open = b[1] == 1
+	hd.open, hd.midway = b[1]&headOpen != 0, b[1]&headMidway != 0
 	hd.id = logID(binary.LittleEndian.Uint64(b[2:]))
 	hd.log = position(binary.LittleEndian.Uint64(b[10:])) //nolint:gosec // looked at next
 	if hd.log < 0 {

@@ -2,74 +2,124 @@ package filestore
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
 )
 
-// homeWriter writes sessions into the database, and keeps the indexes.
+// homeWriter brings sessions into the database, and keeps the indexes: with transactions of limited size, each in the order
+// of the keys, so that each page is written once. A large one would have the database grow, because it can't use the pages
+// again that a transaction frees before that has ended.
+//
+// The indexes are written first. When a crash comes in between, the log is replayed: then the sessions are found as they were,
+// and the changes of the indexes are found once more.
 type homeWriter struct {
-	arena   []byte // of what the transaction refers to until it is committed
-	changes [4][]indexChange
+	items   []item        // sorted
+	changes []indexChange // sorted
+	arena   []byte        // of what the changes, or the transaction, refer to
 }
 
 // indexChange is an entry that an index gets or loses.
 type indexChange struct {
+	bucket []byte
 	key    []byte
 	remove bool
 }
 
-// The indexes, as indexes of homeWriter.changes.
 const (
-	byDue = iota
-	bySeen
-	byUser
-	byClient
+	writeBatch = 2000 // sessions that are written with one transaction
+	indexCost  = 4    // changes of indexes that count as much as a session
+	findBatch  = 1000 // sessions that are looked up with one transaction
 )
 
-// write brings the sessions, sorted by space and key, into the database.
-func (w *homeWriter) write(tx *bolt.Tx, items []item) error {
-	w.arena = w.arena[:0]
-	for len(items) > 0 {
-		n := 1
-		for n < len(items) && items[n].space == items[0].space {
-			n++
-		}
-		if err := w.writeSpace(tx, items[0].space, items[:n]); err != nil {
+// done reports whether everything is written.
+func (w *homeWriter) done() bool { return len(w.items) == 0 && len(w.changes) == 0 }
+
+// findChanges finds out what changes in the indexes.
+func (w *homeWriter) findChanges(h *home) error {
+	for piece := range slices.Chunk(w.items, findBatch) {
+		err := h.view(func(tx *bolt.Tx) error {
+			for _, it := range piece {
+				old, err := it.space.stored(tx, it.key)
+				if err != nil {
+					return err
+				}
+				w.index(it, old)
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
-		items = items[n:]
+	}
+	slices.SortFunc(w.changes, func(a, b indexChange) int {
+		return cmp.Or(bytes.Compare(a.bucket, b.bucket), bytes.Compare(a.key, b.key))
+	})
+	w.arena = nil // the changes keep it
+	return nil
+}
+
+// write writes as much as a transaction takes.
+func (w *homeWriter) write(tx *bolt.Tx) error {
+	changes := w.changes[:min(len(w.changes), writeBatch*indexCost)]
+	w.changes = w.changes[len(changes):]
+	if err := writeIndexes(tx, changes); err != nil {
+		return err
+	}
+	items := w.items[:min(len(w.items), writeBatch-len(changes)/indexCost)]
+	w.items = w.items[len(items):]
+	return w.writeSessions(tx, items)
+}
+
+func (w *homeWriter) writeSessions(tx *bolt.Tx, items []item) error {
+	w.arena = w.arena[:0]
+	var (
+		sp       *space
+		sessions *bolt.Bucket
+	)
+	for _, it := range items {
+		var err error
+		if it.space != sp {
+			sp = it.space
+			if sessions, err = tx.CreateBucketIfNotExists(sp.buckets.sessions); err != nil {
+				return err
+			}
+		}
+		if it.value == nil {
+			err = sessions.Delete(it.key)
+		} else {
+			err = sessions.Put(it.key, makeStored(w.alloc(storedValue+len(it.value)), sp.name, it.key, it.due, it.value))
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (w *homeWriter) writeSpace(tx *bolt.Tx, sp *space, items []item) error {
-	sessions, err := tx.CreateBucketIfNotExists(sp.buckets.sessions)
-	if err != nil {
-		return err
-	}
-	for i := range w.changes {
-		w.changes[i] = w.changes[i][:0]
-	}
-	for _, it := range items {
-		old, err := sp.stored(tx, it.key)
+func writeIndexes(tx *bolt.Tx, changes []indexChange) error {
+	var (
+		name  []byte
+		index *bolt.Bucket
+	)
+	for _, c := range changes {
+		var err error
+		if !bytes.Equal(c.bucket, name) {
+			name = c.bucket
+			if index, err = tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+			if name[0] == dueBucket || name[0] == seenBucket {
+				index.FillPercent = 0.9 // new entries come last, and leave full pages behind
+			}
+		}
+		if c.remove {
+			err = index.Delete(c.key)
+		} else {
+			err = index.Put(c.key, nil)
+		}
 		if err != nil {
-			return err
-		}
-		w.index(it, old)
-		switch {
-		case it.value != nil:
-			s := makeStored(w.alloc(storedValue+len(it.value)), sp.name, it.key, it.due, it.value)
-			err = sessions.Put(it.key, s)
-		case old != nil:
-			err = sessions.Delete(it.key)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	for i, name := range [...][]byte{byDue: sp.buckets.due, bySeen: sp.buckets.seen, byUser: sp.buckets.users, byClient: sp.buckets.clients} {
-		if err := w.writeIndex(tx, name, w.changes[i], i == byDue || i == bySeen); err != nil {
 			return err
 		}
 	}
@@ -83,90 +133,67 @@ func (w *homeWriter) index(it item, old stored) {
 		return
 	}
 	if old != nil {
-		w.indexAll(it.key, old.due(), old.value(), true)
+		w.indexAll(it, old.due(), old.value(), true)
 	}
 	if it.value != nil {
-		w.indexAll(it.key, it.due, it.value, false)
+		w.indexAll(it, it.due, it.value, false)
 	}
 }
 
 // reindex is index for a session that stays. Most of them have all entries in the right place.
 func (w *homeWriter) reindex(it item, old stored) {
 	if old.due() != it.due {
-		w.indexDue(it.key, old.due(), true)
-		w.indexDue(it.key, it.due, false)
+		w.indexDue(it, old.due(), true)
+		w.indexDue(it, it.due, false)
 	}
 	if g := granuleOf(it.value.seen()); g != old.granule() {
-		w.change(bySeen, seenKey(w.alloc(seenKeyGranule+len(it.key)), old.granule(), it.key), true)
-		w.change(bySeen, seenKey(w.alloc(seenKeyGranule+len(it.key)), g, it.key), false)
+		w.indexSeen(it, old.granule(), true)
+		w.indexSeen(it, g, false)
 	}
 	oldUser, oldClient := old.value().owner()
 	user, client := it.value.owner()
 	if !bytes.Equal(oldUser, user) {
-		w.indexUser(it.key, oldUser, true)
-		w.indexUser(it.key, user, false)
+		w.indexUser(it, oldUser, true)
+		w.indexUser(it, user, false)
 	}
 	if !bytes.Equal(oldClient, client) || old.value().uuidClient() != it.value.uuidClient() {
-		w.indexClient(it.key, oldClient, old.value().uuidClient(), true)
-		w.indexClient(it.key, client, it.value.uuidClient(), false)
+		w.indexClient(it, oldClient, old.value().uuidClient(), true)
+		w.indexClient(it, client, it.value.uuidClient(), false)
 	}
 }
 
-func (w *homeWriter) indexAll(key []byte, due int64, v value, remove bool) {
-	w.indexDue(key, due, remove)
-	w.change(bySeen, seenKey(w.alloc(seenKeyGranule+len(key)), granuleOf(v.seen()), key), remove)
+func (w *homeWriter) indexAll(it item, due int64, v value, remove bool) {
+	w.indexDue(it, due, remove)
+	w.indexSeen(it, granuleOf(v.seen()), remove)
 	user, client := v.owner()
-	w.indexUser(key, user, remove)
-	w.indexClient(key, client, v.uuidClient(), remove)
+	w.indexUser(it, user, remove)
+	w.indexClient(it, client, v.uuidClient(), remove)
 }
 
-func (w *homeWriter) indexDue(key []byte, due int64, remove bool) {
+func (w *homeWriter) indexDue(it item, due int64, remove bool) {
 	if due != never {
-		w.change(byDue, dueKey(w.alloc(dueKeyTime+len(key)), due, key), remove)
+		w.change(it.space.buckets.due, dueKey(w.alloc(dueKeyTime+len(it.key)), due, it.key), remove)
 	}
 }
 
-func (w *homeWriter) indexUser(key, user []byte, remove bool) {
+func (w *homeWriter) indexSeen(it item, granule uint32, remove bool) {
+	w.change(it.space.buckets.seen, seenKey(w.alloc(seenKeyGranule+len(it.key)), granule, it.key), remove)
+}
+
+func (w *homeWriter) indexUser(it item, user []byte, remove bool) {
 	if len(user) > 0 {
-		w.change(byUser, userKey(w.alloc(len(user)+1+len(key)), user, key), remove)
+		w.change(it.space.buckets.users, userKey(w.alloc(len(user)+1+len(it.key)), user, it.key), remove)
 	}
 }
 
-func (w *homeWriter) indexClient(key, client []byte, isUUID, remove bool) {
+func (w *homeWriter) indexClient(it item, client []byte, isUUID, remove bool) {
 	if len(client) > 0 {
-		w.change(byClient, clientKey(w.alloc(1+len(client)+1+len(key)), client, isUUID, key), remove)
+		w.change(it.space.buckets.clients, clientKey(w.alloc(1+len(client)+1+len(it.key)), client, isUUID, it.key), remove)
 	}
 }
 
-func (w *homeWriter) change(index int, key []byte, remove bool) {
-	w.changes[index] = append(w.changes[index], indexChange{key, remove})
-}
-
-// writeIndex makes the changes in the order of the index, so that a page is looked at once. Of an index by time almost all new
-// entries come last, and fill the pages that they leave behind.
-func (*homeWriter) writeIndex(tx *bolt.Tx, name []byte, changes []indexChange, byTime bool) error {
-	if len(changes) == 0 {
-		return nil
-	}
-	bucket, err := tx.CreateBucketIfNotExists(name)
-	if err != nil {
-		return err
-	}
-	if byTime {
-		bucket.FillPercent = 0.9
-	}
-	slices.SortFunc(changes, func(a, b indexChange) int { return bytes.Compare(a.key, b.key) })
-	for _, c := range changes {
-		if c.remove {
-			err = bucket.Delete(c.key)
-		} else {
-			err = bucket.Put(c.key, nil)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+func (w *homeWriter) change(bucket, key []byte, remove bool) {
+	w.changes = append(w.changes, indexChange{bucket, key, remove})
 }
 
 const arenaChunk = 1 << 20

@@ -7,6 +7,14 @@ import (
 
 // The keys of the indexes. What they begin with is looked for; they end with the ID as appendID stores it.
 
+// The indexes, where they are counted.
+const (
+	byDue = iota
+	bySeen
+	byUser
+	byClient
+)
+
 // dueKey: the index by expiry has an entry for a session at or before its expiry. It is moved when the sweep finds that it
 // comes too early, or when the expiry moves before it: most changes only move the expiry later, and leave it alone.
 func dueKey(b []byte, due int64, key []byte) []byte { return append(appendTime(b, due), key...) }

@@ -67,7 +67,7 @@ type overdue struct {
 
 // States of an op. Whoever changes it from waiting has it.
 const (
-	opWaiting = iota
+	opWaiting   = iota
 	opTaken     // by the committer
 	opAbandoned // by its caller
 )

@@ -146,6 +146,7 @@ func (e *engine) openLog() (*checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
+	e.checkpointer.log = hd.log
 	log := &e.committer.log
 	for i, name := range logNames(e.path) {
 		s, err := openSegment(e.disk, name, e.segmentLimit())

@@ -63,7 +63,7 @@ func (e *engine) space(name string) *space {
 func (e *engine) lookUp(sp *space, id string, key []byte) (lookup, error) {
 	known := lookup{epoch: e.epoch.Load()}
 	if sp.newer(id) != nil {
-		return known, nil // the committer knows better
+		return lookup{}, nil // the committer knows better; if it no longer does, this is of no epoch
 	}
 	v, err := e.home.load(sp, key)
 	known.version = v

@@ -205,6 +205,7 @@ func (sw *sweep) pop() *overdue {
 // read reads on in the database's index.
 func (sw *sweep) read() error {
 	sp := sw.store.space
+	epoch := sw.store.engine.epoch.Load() // before the transaction, which may be older than what has left the overlays since
 	return sw.store.engine.home.view(func(tx *bolt.Tx) error {
 		index := tx.Bucket(sp.buckets.due)
 		if index == nil {
@@ -216,7 +217,6 @@ func (sw *sweep) read() error {
 		if sw.key != nil {
 			k, _ = c.Seek(sw.key)
 		}
-		epoch := sw.store.engine.epoch.Load()
 		for looked := 0; k != nil && decodeTime(k) <= sw.now; k, _ = c.Next() {
 			if looked++; looked > sweepPiece {
 				sw.key = bytes.Clone(k)
@@ -246,7 +246,7 @@ func (sp *space) overdue(tx *bolt.Tx, k []byte, epoch uint64) (*overdue, error) 
 	if err != nil {
 		return nil, err
 	}
-	d := &overdue{id: id, key: key, at: decodeTime(k), known: lookup{epoch: epoch}}
+	d := &overdue{id: id, key: key, at: decodeTime(k)}
 	v := sp.newer(id)
 	if v == nil {
 		stored, err := sp.stored(tx, key)
@@ -254,7 +254,7 @@ func (sp *space) overdue(tx *bolt.Tx, k []byte, epoch uint64) (*overdue, error) 
 			return nil, err
 		}
 		v = &version{value: append(value(nil), stored.value()...), due: stored.due()}
-		d.known.version = v
+		d.known = lookup{epoch, v}
 	}
 	if v.value == nil || v.due != d.at {
 		return nil, nil

@@ -4,7 +4,85 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
+
+// Report is what Check has found.
+type Report struct {
+	Path     string
+	Sessions int64 // in the database, that are what was written
+	Apps     int64 // that have sessions
+
+	Pages     int64 // of the database
+	FreePages int64 // of them, to be used again
+	Bytes     int64 // of the database's file
+
+	Clean      bool  // the store was closed: the log isn't needed
+	LogBytes   int64 // of the log's files
+	LogChanges int64 // in the log, that the database doesn't have yet: the next Open brings them in
+	TornTail   int64 // bytes, about, at the end of the log, of changes that a crash has kept from being finished; nobody was told that they were stored
+
+	Problems []Problem // the first hundred of the database, and of the log
+	More     int64     // problems that aren't listed
+	Notes    []string  // what does no harm
+}
+
+// OK reports whether no damage was found.
+func (r *Report) OK() bool { return len(r.Problems) == 0 }
+
+// String describes the store in some lines.
+func (r *Report) String() string {
+	var b strings.Builder
+	if r.OK() {
+		fmt.Fprintf(&b, "%s: no damage was found\n", r.Path)
+	} else {
+		fmt.Fprintf(&b, "%s is damaged: %s\n", r.Path, count(int64(len(r.Problems))+r.More, "problem"))
+	}
+	fmt.Fprintf(&b, "  database: %s of %s in %s; %d of %s are free\n", count(r.Sessions, "session"), count(r.Apps, "app"),
+		size(r.Bytes), r.FreePages, count(r.Pages, "page"))
+	fmt.Fprintf(&b, "  log: %s in %s\n", r.logState(), size(r.LogBytes))
+	for _, p := range r.Problems {
+		fmt.Fprintf(&b, "  problem: %v\n", p)
+	}
+	if r.More > 0 {
+		fmt.Fprintf(&b, "  and %s more\n", count(r.More, "problem"))
+	}
+	for _, note := range r.Notes {
+		fmt.Fprintf(&b, "  note: %s\n", note)
+	}
+	if !r.OK() {
+		b.WriteString("Put a backup in its place, or call filestore.Repair, which saves into a new file what can be read.\n")
+	}
+	return b.String()
+}
+
+func (r *Report) logState() string {
+	if r.Clean {
+		return "not needed, the store was closed;"
+	}
+	state := count(r.LogChanges, "change") + " that the database doesn't have yet"
+	if r.TornTail > 0 {
+		state += fmt.Sprintf(", about %s that were never finished", count(r.TornTail, "byte"))
+	}
+	return state + ","
+}
+
+func count(n int64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+func size(bytes int64) string {
+	switch {
+	case bytes >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
+	case bytes >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f KiB", float64(bytes)/(1<<10))
+}
 
 // Problem is damage that was found.
 type Problem struct {

@@ -9,7 +9,7 @@ import (
 
 // databaseReport is what verifyDatabase has found.
 type databaseReport struct {
-	head     head
+	head     *head // nil: there is none
 	meta     int   // the meta page that counts
 	spare    error // what is wrong with the other one: it does no harm, but may have been the newer; nil: nothing
 	apps     int64 // that have sessions
@@ -101,11 +101,12 @@ func (v *verifier) readRoot() {
 			v.report.problems.add(e.offset, "this is something that a session store doesn't have")
 			return
 		}
-		var err error
-		found = true
-		if v.report.head, err = decodeHead(e.value); err != nil {
+		hd, err := decodeHead(e.value)
+		if found = true; err != nil {
 			v.report.problems.add(e.offset, err.Error())
+			return
 		}
+		v.report.head = &hd
 	})
 	if !found {
 		v.report.problems.add(meta.at, errHead.Error())

@@ -101,6 +101,9 @@ func (v *verifier) explain(app string, roots *spaceRoots, index int) {
 	if room == 0 {
 		least = "at least "
 	}
+	if surplus == 0 && len(missing) == 0 {
+		v.report.problems.add(-1, fmt.Sprintf("the index by %s isn't what the sessions say", indexNames[index]))
+	}
 	if surplus > 0 {
 		v.report.problems.add(first, fmt.Sprintf("here is the first of %s%d entries of the index by %s that no session has", least, surplus, indexNames[index]))
 	}

@@ -24,7 +24,7 @@ func TestVerifyFindsNothingWrongWithAWholeDatabase(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, report.problems.list)
 		require.EqualValues(t, sessions+sessions/2, report.sessions)
-		require.Equal(t, testHead, report.head)
+		require.Equal(t, &testHead, report.head)
 		require.Zero(t, report.wasted)
 		require.NoError(t, report.spare)
 	}

@@ -95,8 +95,24 @@ func (e *engine) prepare() error {
 		return fmt.Errorf("filestore: %w", err)
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("filestore: %s is not a regular file but %s", e.path, info.Mode().Type())
+	case info.Size() <= verifiedSize:
+		return e.verify(info.Size())
 	}
 	return nil
+}
+
+// verifiedSize is up to what size a database is looked at as a whole before it is used, which takes a tenth of a second then. What is
+// larger can be told to be damaged only where it is read, and by Check.
+const verifiedSize = 64 << 20
+
+func (e *engine) verify(size int64) error {
+	f, err := openFile(e.path, os.O_RDONLY, 0)
+	if err != nil {
+		return fmt.Errorf("filestore: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+	_, err = verifyDatabase(f, size, e.path, e.opts.Progress)
+	return err
 }
 
 // create makes an empty database: under another name at first, so that there is none or a whole one.

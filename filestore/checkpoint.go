@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -16,6 +18,9 @@ type checkpointer struct {
 	done chan struct{}
 	last *checkpoint // the committer's
 	log  position    // the database has everything that the log says before it
+
+	started  time.Time     // the last one; the committer's
+	progress atomic.Uint64 // of it, in thousandths
 }
 
 // checkpoint is what is to be brought into the database.
@@ -28,7 +33,8 @@ type checkpoint struct {
 // begin starts a checkpoint. The caller has taken the value from idle.
 func (c *checkpointer) begin(cp *checkpoint) {
 	cp.finished = make(chan struct{})
-	c.last = cp
+	c.last, c.started = cp, time.Now()
+	c.progress.Store(0)
 	c.work <- cp
 }
 
@@ -136,10 +142,32 @@ func (e *engine) runCheckpointer() {
 				_ = e.fail(fmt.Errorf("checkpoint of %s: %w", e.path, err))
 			}
 		}
+		c.progress.Store(thousandths)
 		close(cp.finished)
 		c.idle <- struct{}{}
 	}
 }
+
+const thousandths = 1000
+
+// pace makes changes wait a little if the log would be full before the checkpoint is finished. Without, they would be fast
+// until then, and all wait until it is finished.
+func (e *engine) pace(size int) {
+	log, cp := e.committer.log.active, &e.checkpointer
+	done := float64(cp.progress.Load()) / thousandths
+	if done == 1 || cp.last == nil {
+		return
+	}
+	used := float64(log.end-log.base) / float64(log.limit)
+	if used < max(done, 0.1) {
+		return
+	}
+	left := time.Since(cp.started).Seconds() * (1 - done) / max(done, 0.01) // until it is finished
+	time.Sleep(min(maxPause, time.Duration(left*float64(size)/float64(log.limit)/(1-min(used, 0.99))*float64(time.Second))))
+}
+
+// maxPause is how long a change waits at most as long as the log has room for it.
+const maxPause = 20 * time.Millisecond
 
 // item is a session that a checkpoint brings into the database.
 type item struct {
@@ -165,6 +193,7 @@ func (e *engine) checkpoint(cp *checkpoint) error {
 		return err
 	}
 	hd := head{open: true, id: e.committer.log.id, log: e.checkpointer.log}
+	total := w.left()
 	for first := true; first || !w.done(); first = false {
 		err := e.home.update(func(tx *bolt.Tx) error {
 			if err := w.write(tx); err != nil {
@@ -183,6 +212,7 @@ func (e *engine) checkpoint(cp *checkpoint) error {
 		if err != nil {
 			return err
 		}
+		e.checkpointer.progress.Store(uint64(min(thousandths-1, thousandths*(total-w.left())/max(1, total)))) //nolint:gosec // not negative
 	}
 	e.checkpointer.log = cp.at
 	e.epoch.Add(1) // before the overlays go: see current

@@ -102,6 +102,7 @@ func (e *engine) commit(waiting []*op) (rest []*op) {
 	if !c.log.room(size) || c.changed > e.segmentLimit() {
 		e.turn()
 	}
+	e.pace(size)
 	c.log.begin()
 	c.group, c.staged, c.durable = c.group[:0], c.staged[:0], false
 	for _, o := range waiting[:n] {

@@ -36,6 +36,9 @@ const (
 // done reports whether everything is written.
 func (w *homeWriter) done() bool { return len(w.items) == 0 && len(w.changes) == 0 }
 
+// left is how much is left to be written, in sessions.
+func (w *homeWriter) left() int { return len(w.items) + len(w.changes)/indexCost }
+
 // findChanges finds out what changes in the indexes.
 func (w *homeWriter) findChanges(h *home) error {
 	for piece := range slices.Chunk(w.items, findBatch) {

@@ -5,13 +5,11 @@ import (
 	"testing"
 )
 
-// TestMain lets the test binary be the process of the clients, too.
+// TestMain lets the test binary be the process of the clients, and the one that is killed, too.
 func TestMain(m *testing.M) {
-	if clientsWanted() {
-		exit(clients(os.Stdin, os.Stdout))
-		return
+	if !asChild() {
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
 }
 
 // benchmark runs every side of the groups as a Go benchmark.

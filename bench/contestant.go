@@ -45,12 +45,7 @@ func (c *contestant) ready(dir string, n int, progress io.Writer) error {
 		}
 		c.engine = c.make(dir)
 		fmt.Fprintf(progress, "(filling %s", c.name)
-		tenths := 0
-		err = c.engine.fill(n, func(done int) {
-			for ; tenths < 10 && done >= n/10*(tenths+1); tenths++ {
-				fmt.Fprint(progress, "·")
-			}
-		})
+		err = c.engine.fill(n, tenths(n, progress))
 		fmt.Fprint(progress, ") ")
 		if err != nil {
 			return fmt.Errorf("filling %s: %w", c.name, err)
@@ -93,4 +88,14 @@ func verifyOne(e reader, n int, counts []uint64) error {
 		return fmt.Errorf("session %d has other data than were stored", n)
 	}
 	return same(fmt.Sprintf("times that session %d was stored", n), int(rec.Writes), int(counts[n])) //nolint:gosec // few
+}
+
+// tenths returns a function to be called with how many of n are done: it prints a dot for each tenth.
+func tenths(n int, progress io.Writer) func(done int) {
+	printed := 0
+	return func(done int) {
+		for ; printed < 10 && done >= n/10*(printed+1); printed++ {
+			fmt.Fprint(progress, "·")
+		}
+	}
 }

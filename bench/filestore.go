@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/filestore"
@@ -17,6 +16,7 @@ type oursOnDisk struct {
 	opts      filestore.Options
 	store     *filestore.Store
 	revisions []uint64 // as the writers, who each have sessions of their own, have kept them
+	peak      int64    // bytes of heap while it was filled
 }
 
 func newOurs(dir string, opts filestore.Options) *oursOnDisk {
@@ -26,21 +26,15 @@ func newOurs(dir string, opts filestore.Options) *oursOnDisk {
 // fill creates the sessions as an application does, by many goroutines at once.
 func (o *oursOnDisk) fill(n int, progress func(int)) error {
 	o.revisions = make([]uint64, n)
+	peak := watchHeap()
+	defer func() { o.peak = peak() }()
 	if err := o.open(); err != nil {
 		return err
 	}
-	var mu sync.Mutex
-	done := 0
-	err := inParallel(n, func(i int) error {
-		if err := o.set(i, 1); err != nil {
-			return err
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		if done++; done%1000 == 0 || done == n {
-			progress(done)
-		}
-		return nil
+	progress = counted(n, progress)
+	err := inParallel(n, func(_, i int) error {
+		defer progress(1)
+		return o.set(i, 1)
 	})
 	return errors.Join(err, o.close())
 }
@@ -67,25 +61,3 @@ func (o *oursOnDisk) get(n int) (store.Record, error) {
 func (o *oursOnDisk) verify(counts []uint64) error { return verifySome(o, counts) }
 
 func (o *oursOnDisk) close() error { return o.store.Close() }
-
-// inParallel calls do for 0 to n-1, in 512 goroutines, and returns the first error.
-func inParallel(n int, do func(i int) error) error {
-	const width = 512
-	var (
-		wg    sync.WaitGroup
-		once  sync.Once
-		first error
-	)
-	for w := range width {
-		wg.Go(func() {
-			for i := w; i < n; i += width {
-				if err := do(i); err != nil {
-					once.Do(func() { first = err })
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return first
-}

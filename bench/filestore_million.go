@@ -1,3 +1,125 @@
 package main
 
-func millionGroups() []group { return nil }
+import (
+	"errors"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/filestore"
+)
+
+// million is a store of a million sessions, which all the groups here share: it takes a minute to build.
+type million struct {
+	arena
+	ours   contestant
+	pebble contestant
+
+	sweepTook time.Duration // the last time
+}
+
+func millionGroups() []group {
+	m := &million{
+		ours:   contestant{name: "ours", make: func(dir string) engine { return newOurs(dir, filestore.Options{}) }},
+		pebble: contestant{name: "Pebble", make: newPebblePeer},
+	}
+	groups := []group{
+		{
+			name: "file/get one of 1M",
+			ours: side{"ours", func() (*subject, error) { return m.gets(&m.ours) }},
+			peer: side{"Pebble", func() (*subject, error) { return m.gets(&m.pebble) }},
+			rows: []row{{"", nsPerOp, under(3 * time.Microsecond)}},
+		},
+		{
+			name:   "file/open 1M after a clean close",
+			ours:   m.side((*million).openAgain),
+			rows:   []row{{"", totalNs, under(100 * time.Millisecond)}},
+			rounds: 3,
+		},
+		{
+			name:   "file/open 1M after a crash with a full log",
+			ours:   m.side((*million).openAfterCrash),
+			rows:   []row{{"", totalNs, under(time.Second)}},
+			rounds: 2,
+		},
+		{
+			name: "file/heap at 1M",
+			ours: m.side((*million).heap),
+			rows: []row{
+				{"idle", bytesIdle, atMostBytes(64 << 20)},
+				{"peak while it was filled", bytesPeak, target{}},
+			},
+			rounds: 1,
+		},
+		{
+			name: "file/1M of 300 B on disk",
+			ours: m.side((*million).space),
+			rows: []row{
+				{"after 2M sets", bytesPerEntry, atMostBytes(1200)},
+				{"after Optimize", bytesTidied, atMostBytes(800)},
+				{"sets", perSecond, target{}},
+				{"Optimize", totalNs, target{}},
+			},
+			rounds: 1,
+		},
+		{
+			name:   "file/sweep of 10k among 1M",
+			ours:   m.side((*million).sweepAlone),
+			rows:   []row{{"", totalNs, under(400 * time.Millisecond)}},
+			rounds: 3,
+		},
+		{
+			name: "file/gets and durable sets during the sweep",
+			ours: m.side((*million).useWhileSwept),
+			peer: side{"undisturbed", m.side((*million).useAlone).open},
+			rows: []row{
+				{"longest", longestNs, extraUnder(10 * time.Millisecond)},
+				{"p99", p99Ns, target{}},
+			},
+			rounds: 3,
+		},
+	}
+	for i := range groups {
+		groups[i].fixture = m
+	}
+	return groups
+}
+
+// side is ours, closed before and after measure.
+func (m *million) side(measure func(*million) (sample, error)) side {
+	return side{"ours", func() (*subject, error) {
+		return &subject{
+			measure: func(bool) (sample, error) {
+				// To have it filled and checked, if it isn't.
+				if err := m.enter(&m.ours, m.sessions()); err != nil {
+					return nil, err
+				}
+				if err := m.engine().close(); err != nil {
+					return nil, err
+				}
+				return measure(m)
+			},
+			close: func() error { return nil },
+		}, nil
+	}}
+}
+
+func (m *million) sessions() int {
+	if m.quick {
+		return 5000
+	}
+	return 1_000_000
+}
+
+func (m *million) engine() *oursOnDisk { return m.ours.engine.(*oursOnDisk) } //nolint:forcetypeassert // it is made here
+
+// opened calls do while the store is open, and checks it afterwards.
+func (m *million) opened(do func(o *oursOnDisk) error) (err error) {
+	o := m.engine()
+	if err := o.open(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, o.close()) }()
+	if err := do(o); err != nil {
+		return err
+	}
+	return m.ours.check()
+}

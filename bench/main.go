@@ -14,11 +14,22 @@ import (
 )
 
 func main() {
-	if clientsWanted() {
-		exit(clients(os.Stdin, os.Stdout))
-		return
+	if !asChild() {
+		exit(compare(os.Args[1:], os.Stdout, os.Stderr))
 	}
-	exit(compare(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// asChild does what this process is wanted for, if another has started it for its measurements.
+func asChild() bool {
+	switch {
+	case clientsWanted():
+		exit(clients(os.Stdin, os.Stdout))
+	case crashWanted():
+		exit(crashing(os.Stdin, os.Stdout))
+	default:
+		return false
+	}
+	return true
 }
 
 func exit(err error) {

@@ -70,8 +70,10 @@ func cell(s sample, m metric) string {
 		return fmt.Sprintf("%s %s %.0fa", duration(v), size(s[bytesPerOp]), s[allocsPerOp])
 	case totalNs, p99Ns, p999Ns, longestNs:
 		return duration(v)
-	case bytesPerConn, bytesPerEntry, bytesTidied, bytesIdle, bytesPeak, bytesPerOp:
+	case bytesPerConn, bytesIdle, bytesPeak, bytesPerOp:
 		return size(v)
+	case bytesPerEntry, bytesTidied:
+		return fmt.Sprintf("%.0fB", v)
 	case perSecond:
 		return fmt.Sprintf("%.0f/s", v)
 	}

@@ -39,7 +39,11 @@ func underWhere(d, least time.Duration) target {
 
 // atMostBytes wants a size of at most n.
 func atMostBytes(n float64) target {
-	return target{"≤ " + size(n), func(o outcome) bool { return o.ours[o.metric] <= n }}
+	text := size(n)
+	if n < 10<<10 {
+		text = fmt.Sprintf("%.0fB", n)
+	}
+	return target{"≤ " + text, func(o outcome) bool { return o.ours[o.metric] <= n }}
 }
 
 // extraUnder wants a time that is less than d above the peer's.

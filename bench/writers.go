@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -18,6 +19,11 @@ type crew struct {
 
 // work has every goroutine call do again and again, with a generator of its own. They all begin at once.
 func (c *crew) work(d time.Duration, do func(worker int, rng *rand.Rand) error) error {
+	return c.during(func() error { time.Sleep(d); return nil }, do)
+}
+
+// during is work for as long as the task takes. It returns the task's error, too.
+func (c *crew) during(task func() error, do func(worker int, rng *rand.Rand) error) error {
 	if c.waits == nil {
 		c.waits = make([][]time.Duration, c.width)
 	}
@@ -28,8 +34,6 @@ func (c *crew) work(d time.Duration, do func(worker int, rng *rand.Rand) error) 
 		failed atomic.Pointer[error]
 	)
 	start := time.Now()
-	timer := time.AfterFunc(d, func() { over.Store(true) })
-	defer timer.Stop()
 	for w := range c.width {
 		wg.Go(func() {
 			rng, waits := rand.New(rand.NewPCG(uint64(start.UnixNano()), uint64(w))), c.waits[w][:0] //nolint:gosec // nothing secret
@@ -45,12 +49,14 @@ func (c *crew) work(d time.Duration, do func(worker int, rng *rand.Rand) error) 
 			c.waits[w] = waits
 		})
 	}
+	err := task()
+	over.Store(true)
 	wg.Wait()
 	c.took = time.Since(start)
-	if err := failed.Load(); err != nil {
-		return *err
+	if first := failed.Load(); first != nil {
+		err = errors.Join(err, *first)
 	}
-	return nil
+	return err
 }
 
 // sample sums up the last work.
@@ -65,6 +71,50 @@ func (c *crew) sample() sample {
 }
 
 // own returns a random one of the sessions that are the worker's, of n that the crew shares out.
-func (c *crew) own(worker, n int, rng *rand.Rand) int {
-	return worker + c.width*rng.IntN((n-worker+c.width-1)/c.width)
+func (c *crew) own(worker, n int, rng *rand.Rand) int { return c.ownNth(worker, n, rng.Uint64()) }
+
+// ownNth returns one of the sessions that are the worker's.
+func (c *crew) ownNth(worker, n int, nth uint64) int {
+	have := (n - worker + c.width - 1) / c.width
+	return worker + c.width*int(nth%uint64(have)) //nolint:gosec // less than n
+}
+
+// many is how many goroutines store what only has to be stored.
+const many = 512
+
+// inParallel calls do for 0 to n-1, by many workers, and returns the first error.
+func inParallel(n int, do func(worker, i int) error) error {
+	var (
+		wg     sync.WaitGroup
+		failed atomic.Pointer[error]
+	)
+	for w := range many {
+		wg.Go(func() {
+			for i := w; i < n && failed.Load() == nil; i += many {
+				if err := do(w, i); err != nil {
+					failed.CompareAndSwap(nil, &err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// counted returns a function that many may call with how much they have done; progress is told the sum, now and then.
+func counted(n int, progress func(done int)) func(more int) {
+	var (
+		mu   sync.Mutex
+		done int
+	)
+	return func(more int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if done += more; done%1000 == 0 || done == n {
+			progress(done)
+		}
+	}
 }

@@ -237,7 +237,7 @@ const (
 	headFormat = 1
 	headOpen   = 1
 	headMidway = 2
-	headSize   = 1 + 1 + 8 + 8
+	headSize   = 1 + 1 + 8 + 8 + 4 // the last of it is a checksum
 )
 
 var (
@@ -258,7 +258,8 @@ func (hd head) put(tx *bolt.Tx) error {
 		b[1] |= headMidway
 	}
 	b = binary.LittleEndian.AppendUint64(b, uint64(hd.id))
-	return bucket.Put(headKey, binary.LittleEndian.AppendUint64(b, uint64(hd.log))) //nolint:gosec // not negative
+	b = binary.LittleEndian.AppendUint64(b, uint64(hd.log)) //nolint:gosec // not negative
+	return bucket.Put(headKey, binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)))
 }
 
 var errHead = errors.New("it isn't a session store, or of a version that this one doesn't know")
@@ -266,6 +267,9 @@ var errHead = errors.New("it isn't a session store, or of a version that this on
 func decodeHead(b []byte) (hd head, err error) {
 	if len(b) != headSize || b[0] != headFormat || b[1] > headOpen|headMidway {
 		return hd, errHead
+	}
+	if at := headSize - 4; crc32.Checksum(b[:at], castagnoli) != binary.LittleEndian.Uint32(b[at:]) {
+		return hd, errors.New("the checksum of what says how far the log counts is wrong")
 	}
 	hd.open, hd.midway = b[1]&headOpen != 0, b[1]&headMidway != 0
 	hd.id = logID(binary.LittleEndian.Uint64(b[2:]))

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -49,6 +48,11 @@ func TestVerifyFindsWhatBreaksTheRulesOfTheStore(t *testing.T) {
 			b[0] = 99
 			require.NoError(t, tx.Bucket(metaBucket).Put(headKey, b))
 		}, "of a version that this one doesn't know"},
+		{"a head that was changed by itself", func(t *testing.T, tx *bolt.Tx) {
+			b := bytes.Clone(tx.Bucket(metaBucket).Get(headKey))
+			b[1] ^= headOpen
+			require.NoError(t, tx.Bucket(metaBucket).Put(headKey, b))
+		}, "how far the log counts is wrong"},
 		{"an unknown bucket", func(t *testing.T, tx *bolt.Tx) {
 			_, err := tx.CreateBucket([]byte("zoo"))
 			require.NoError(t, err)
@@ -135,7 +139,7 @@ func TestVerifyFindsEveryFlippedBitThatMatters(t *testing.T) {
 		report, err := verifyImage(image)
 		if err == nil {
 			got, _, _ := readImage(t, image)
-			require.Equal(t, headless(want), headless(got), "byte %d, bit %#x", at, bit)
+			require.Equal(t, want, got, "byte %d, bit %#x", at, bit)
 		} else {
 			found++
 			require.NotEmpty(t, report.problems.list)
@@ -327,9 +331,4 @@ func verifyFile(t testing.TB, path string) (*databaseReport, error) {
 
 func verifyImage(image []byte) (*databaseReport, error) {
 	return verifyDatabase(bytes.NewReader(image), int64(len(image)), "image", func(Progress) {})
-}
-
-// headless leaves out what only the log can tell the truth of.
-func headless(lines []string) []string {
-	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return bytes.Contains([]byte(line), headKey) })
 }

@@ -148,19 +148,24 @@ func (m *model) look(ctx context.Context, st *Store, floor floors, into *model) 
 	return found, problems
 }
 
-// close closes the store, which must not hang.
+// close closes the store.
 func (c *chain) close(st *Store) {
+	switch err := c.closeInTime(st); {
+	case err == nil && c.lies:
+	case err == nil:
+		c.m.closed()
+	case !c.disk.failing() || !errors.Is(err, errPowerCut):
+		c.m.report(inconsistent, "close: %v", err)
+	}
+}
+
+// closeInTime closes the store, which must not hang.
+func (c *chain) closeInTime(st *Store) error {
 	closed := make(chan error, 1)
 	go func() { closed <- st.Close() }()
 	select {
 	case err := <-closed:
-		switch {
-		case err == nil && c.lies:
-		case err == nil:
-			c.m.closed()
-		case !c.disk.failing() || !errors.Is(err, errPowerCut):
-			c.m.report(inconsistent, "close: %v", err)
-		}
+		return err
 	case <-time.After(time.Minute):
 		panic("Close hangs; seed " + fmt.Sprint(c.seed))
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -27,32 +28,47 @@ func (d *crashDisk) Database(name string, opts *bolt.Options) (*bolt.DB, error) 
 	if err := d.step(opOpen, "database %s", base); err != nil {
 		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
-	known := d.names[base]
+	before, err := metasOf(name)
+	if err != nil {
+		return nil, err
+	}
 	db, err := osDisk{}.Database(name, opts)
 	if err != nil {
 		return nil, err
 	}
 	inode := d.create(base)
-	if err := d.adopt(db, inode, base, known != nil && known.size > 0); err != nil {
+	if err := d.adopt(db, inode, base, before); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	d.bolts[db] = inode
 	return db, nil
 }
 
-// adopt is called with mu held.
-func (d *crashDisk) adopt(db *bolt.DB, inode *crashInode, name string, existed bool) error {
+// metasOf returns the pages that every commit writes to; none if there is no file, or an empty one.
+func metasOf(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.NewSectionReader(f, 0, 2*int64(os.Getpagesize())))
+}
+
+// adopt has the database write to this disk. metas is what metasOf has returned before it was opened. It is called with mu held.
+func (d *crashDisk) adopt(db *bolt.DB, inode *crashInode, name string, metas []byte) error {
 	writeAt, f, err := insidesOf(db)
 	if err != nil {
 		return err
 	}
-	if existed {
-		err = requireUntouched(db, f, inode)
-	} else {
-		err = d.recordInit(f, inode, name)
-	}
-	if err != nil {
-		return err
+	if len(metas) == 0 {
+		if err := d.recordInit(f, inode, name); err != nil {
+			return err
+		}
+	} else if now, err := metasOf(db.Path()); err != nil || !bytes.Equal(now, metas) {
+		return fmt.Errorf("bbolt has written to %s while opening it, which the crash disk can't see: %w", name, err)
 	}
 	to := writerFunc(*writeAt)
 	pageSize := int64(db.Info().PageSize)
@@ -109,28 +125,6 @@ func (d *crashDisk) recordInit(f *os.File, inode *crashInode, name string) error
 	}
 	inode.write(0, written)
 	return d.sync(inode, name)
-}
-
-// requireUntouched fails if bbolt has written while it was being opened: it would have gone unseen.
-func requireUntouched(db *bolt.DB, f *os.File, inode *crashInode) error {
-	meta := make([]byte, 2*db.Info().PageSize)
-	if _, err := f.ReadAt(meta, 0); err != nil {
-		return err
-	}
-	seen := inode.seen()
-	if !bytes.Equal(meta, seen.bytes(0, int64(len(meta)))) {
-		return fmt.Errorf("bbolt has written to %s while opening it: the crash disk can't see that", filepath.Base(db.Path()))
-	}
-	return nil
-}
-
-// seen returns the content as the process sees it.
-func (n *crashInode) seen() content {
-	c := n.synced.clone()
-	for _, change := range n.pending {
-		change.apply(&c)
-	}
-	return c
 }
 
 // beforeWrite records what bbolt has done since its last write.

@@ -59,6 +59,7 @@ type crashInode struct {
 	synced  content
 	pending []change // since then
 	size    int64    // as the process sees it
+	extent  int64    // behind it the process has never written
 }
 
 // write records a write.
@@ -68,6 +69,7 @@ func (n *crashInode) write(off int64, b []byte) {
 	}
 	n.pending = append(n.pending, change{off, bytes.Clone(b)})
 	n.size = max(n.size, off+int64(len(b)))
+	n.extent = max(n.extent, off+int64(len(b)))
 }
 
 func (n *crashInode) truncate(size int64) {
@@ -100,7 +102,7 @@ func (f *crashFile) ReadAt(b []byte, off int64) (int, error) {
 		return f.file.ReadAt(b, off)
 	}
 	if err := f.disk.step(opRead, "%s %d+%d", f.name, off, len(b)); err != nil {
-		return 0, &os.PathError{Op: "read", Path: f.name, Err: err}
+		return 0, &os.PathError{Op: "read", Path: f.disk.in(f.name), Err: err}
 	}
 	return f.file.ReadAt(b, off)
 }
@@ -117,7 +119,7 @@ func (d *crashDisk) write(inode *crashInode, to io.WriterAt, name string, b []by
 	err := d.step(opWrite, "%s %d+%d", name, off, len(b))
 	switch {
 	case wasDown:
-		return 0, &os.PathError{Op: "write", Path: name, Err: err}
+		return 0, &os.PathError{Op: "write", Path: d.in(name), Err: err}
 	case err != nil:
 		share := d.partial
 		if !d.down {
@@ -128,7 +130,7 @@ func (d *crashDisk) write(inode *crashInode, to io.WriterAt, name string, b []by
 			return 0, failed
 		}
 		inode.write(off, some)
-		return len(some), &os.PathError{Op: "write", Path: name, Err: err}
+		return len(some), &os.PathError{Op: "write", Path: d.in(name), Err: err}
 	}
 	if n, err := to.WriteAt(b, off); err != nil {
 		return n, err
@@ -150,7 +152,7 @@ func (d *crashDisk) sync(inode *crashInode, name string) error {
 		if !d.down && !wasDown {
 			inode.failSync()
 		}
-		return &os.PathError{Op: "sync", Path: name, Err: err}
+		return &os.PathError{Op: "sync", Path: d.in(name), Err: err}
 	}
 	if !d.lies {
 		inode.sync()
@@ -162,7 +164,7 @@ func (f *crashFile) Truncate(size int64) error {
 	f.disk.mu.Lock()
 	defer f.disk.mu.Unlock()
 	if err := f.disk.step(opTruncate, "%s to %d", f.name, size); err != nil {
-		return &os.PathError{Op: "truncate", Path: f.name, Err: err}
+		return &os.PathError{Op: "truncate", Path: f.disk.in(f.name), Err: err}
 	}
 	if err := f.file.Truncate(size); err != nil {
 		return err

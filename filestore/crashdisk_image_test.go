@@ -1,6 +1,8 @@
 package filestore
 
 import (
+	"errors"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -52,14 +54,22 @@ func (d *crashDisk) synced() image {
 }
 
 // current returns the files as the process sees them: what a kill leaves.
-func (d *crashDisk) current() image {
+func (d *crashDisk) current() (image, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	img := image{}
 	for name, inode := range d.names {
-		img[name] = inode.seen()
+		f, err := os.Open(d.in(name))
+		if err != nil {
+			return nil, err
+		}
+		data, err := io.ReadAll(io.NewSectionReader(f, 0, min(inode.extent, inode.size)))
+		if err := errors.Join(err, f.Close()); err != nil {
+			return nil, err
+		}
+		img[name] = content{data, inode.size}
 	}
-	return img
+	return img, nil
 }
 
 // crashNames returns the names after a power cut. A rename happened or not: there is no half of it.

@@ -81,14 +81,16 @@ func newCrashDisk(t testing.TB, dir string, img image) *crashDisk {
 	d := &crashDisk{dir: dir, names: map[string]*crashInode{}, durable: map[string]*crashInode{}, bolts: map[*bolt.DB]*crashInode{}}
 	require.NoError(t, img.save(dir))
 	for name, c := range img {
-		inode := &crashInode{synced: c.clone(), size: c.size}
+		inode := &crashInode{synced: c.clone(), size: c.size, extent: int64(len(c.data))}
 		d.names[name], d.durable[name] = inode, inode
 	}
 	return d
 }
 
 // path returns the path of the store that the tests make on this disk.
-func (d *crashDisk) path() string { return filepath.Join(d.dir, storeName) }
+func (d *crashDisk) path() string { return d.in(storeName) }
+
+func (d *crashDisk) in(name string) string { return filepath.Join(d.dir, name) }
 
 const storeName = "sessions.db"
 
@@ -161,7 +163,7 @@ func (d *crashDisk) cutAt(after int, partial float64) {
 func (d *crashDisk) restart() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.down, d.downAt, d.fault = false, 0, nil
+	d.down, d.downAt = false, 0
 	clear(d.bolts)
 	d.note("restart")
 }

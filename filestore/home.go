@@ -179,7 +179,10 @@ func (h *home) update(fn func(tx *bolt.Tx) error) (err error) {
 	if err := fn(tx); err != nil {
 		return h.explain(err)
 	}
-	return h.disk.Commit(tx)
+	if err := h.disk.Commit(tx); err != nil {
+		return fmt.Errorf("write %s: %w", h.path, err) // the system's error doesn't name the file
+	}
+	return nil
 }
 
 // explain says which file it is.

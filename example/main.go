@@ -12,13 +12,16 @@
 // and over a WebSocket to /ws, with the same cookies: {"do":"get"}, {"do":"increment","by":1}, {"do":"set","key":"k","value":1},
 // {"do":"logout"}, and {"do":"watch"}, after which it also tells what happens.
 //
-// main.go starts and stops it, server.go says what is served, api.go answers HTTP and socket.go WebSocket. Both change the session
-// through the functions in session.go. feed.go tells a session's sockets what happens to it; page.html is the browser's side.
+// Sessions are kept in the file example.db, and what signs the cookies in example.db.keys: both survive a restart, a kill -9 too. With
+// -store live nothing is left behind.
+//
+// main.go starts and stops it, storage.go says where sessions are kept, server.go what is served, api.go answers HTTP and socket.go
+// WebSocket. Both change the session through the functions in session.go. feed.go tells a session's sockets what happens to it;
+// page.html is the browser's side.
 package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -30,8 +33,6 @@ import (
 	"syscall"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
-	"github.com/sessionbridge/sessionbridge/livestore"
-	"github.com/sessionbridge/sessionbridge/store"
 )
 
 func main() {
@@ -51,8 +52,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags := flag.NewFlagSet("example", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:3000", "the `address` to listen on")
-	storeName := flags.String("store", "live", "where sessions are kept: live (in memory)")
-	keyFile := flags.String("keys", "", "the `file` of the keys that sign the cookies, made if it isn't there (default: a random key)")
+	storeName := flags.String("store", "file:example.db", "where sessions are kept: file:PATH, or live (in memory)")
+	keyFile := flags.String("keys", "", "the `file` of the keys that sign the cookies, made if it isn't there (default: PATH.keys; in memory a random key)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -60,54 +61,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return fmt.Errorf("unexpected argument %q; there are only flags, -help lists them", flags.Arg(0))
 	}
 
-	sessions, err := openStore(*storeName)
+	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	kept, err := openStorage(*storeName, *keyFile, logger)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, sessions.Close()) }()
-	keys, err := openKeys(*keyFile, stdout)
-	if err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, kept.sessions.Close()) }() // after the Bridge, which serve shuts down
+	fmt.Fprintln(stdout, kept.where)
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
 		return fmt.Errorf("can't listen on %s, choose another address with -addr: %w", *addr, err)
 	}
 	defer listener.Close() //nolint:errcheck // the server has closed it, if it came to that
-	app, err := newApp(sessions, &bridge.Options{
-		Keys:   keys,
-		Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
+	app, err := newApp(kept.sessions, &bridge.Options{Keys: kept.keys, Logger: logger})
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, "Listening on %s (Ctrl+C stops it)\n", urlOf(listener.Addr()))
 	return app.serve(ctx, listener)
-}
-
-// sessionStore is a store that somebody has to close.
-type sessionStore interface {
-	store.Store
-	io.Closer
-}
-
-func openStore(name string) (sessionStore, error) {
-	switch name {
-	case "live":
-		return livestore.New(), nil
-	}
-	return nil, fmt.Errorf("-store %q: there is only \"live\", which keeps sessions in memory", name)
-}
-
-// openKeys returns the keys that sign the cookies.
-func openKeys(file string, stdout io.Writer) ([][]byte, error) {
-	if file != "" {
-		return bridge.LoadOrCreateKeys(file)
-	}
-	fmt.Fprintln(stdout, "The cookies are signed with a random key: browsers are strangers again after a restart. -keys FILE keeps the key.")
-	key := make([]byte, 64)
-	_, _ = rand.Read(key) // never fails
-	return [][]byte{key}, nil
 }
 
 // urlOf returns what to type into a browser.

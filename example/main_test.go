@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -45,7 +44,7 @@ func start(t *testing.T, args ...string) (url string, stop func() error) {
 }
 
 func TestRunServesAndShutsDown(t *testing.T) {
-	url, stop := start(t, "-addr", "127.0.0.1:0")
+	url, stop := start(t, "-addr", "127.0.0.1:0", "-store", "live")
 	v := newVisitor(t, url)
 	v.post(t, "/api/increment", `{"by":1}`)
 	ws := v.watch(t)
@@ -55,41 +54,35 @@ func TestRunServesAndShutsDown(t *testing.T) {
 	require.Equal(t, bridge.CodeShutdown, <-code)
 }
 
-func TestBrowserIsKnownAgainWithTheSameKeys(t *testing.T) {
-	keys := filepath.Join(t.TempDir(), "example.keys")
-	url, stop := start(t, "-addr", "127.0.0.1:0", "-keys", keys)
-	v := newVisitor(t, url)
-	before := v.get(t, "/api/session")
-	require.NoError(t, stop())
-
-	_, stop = start(t, "-addr", strings.TrimPrefix(url, "http://"), "-keys", keys)
-	after := v.get(t, "/api/session")
-	require.Equal(t, before.ClientID, after.ClientID)
-	require.NotEqual(t, before.SessionID, after.SessionID, "the store was in memory")
-	require.NoError(t, stop())
-}
-
 func TestWrongArgumentsAreExplained(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
-	garbage := filepath.Join(t.TempDir(), "garbage")
-	require.NoError(t, os.WriteFile(garbage, []byte("garbage"), 0o600))
+	folder := t.TempDir()
+	t.Chdir(folder)
+	require.NoError(t, os.WriteFile("garbage", []byte("garbage"), 0o600))
 	for name, c := range map[string]struct {
 		args []string
 		says string
 	}{
-		"unknown store":   {[]string{"-store", "redis"}, `there is only "live"`},
-		"unknown flag":    {[]string{"-nonsense"}, "not defined: -nonsense"},
-		"no flag":         {[]string{"serve"}, `unexpected argument "serve"`},
-		"port in use":     {[]string{"-addr", taken.Addr().String()}, "choose another address with -addr"},
-		"no address":      {[]string{"-addr", "nowhere"}, "can't listen on nowhere"},
-		"broken key file": {[]string{"-keys", garbage}, "line 1 is not the base64"},
+		"unknown store":      {[]string{"-store", "redis"}, `-store "redis": it can be "file:PATH"`},
+		"file without one":   {[]string{"-store", "file:"}, `-store "file:": it can be "file:PATH"`},
+		"damaged store":      {[]string{"-store", "file:garbage"}, "garbage is damaged"},
+		"store in a file":    {[]string{"-store", "file:garbage/example.db"}, "choose another file with -store file:PATH"},
+		"unknown flag":       {[]string{"-nonsense"}, "not defined: -nonsense"},
+		"no flag":            {[]string{"serve"}, `unexpected argument "serve"`},
+		"port in use":        {[]string{"-addr", taken.Addr().String()}, "choose another address with -addr"},
+		"no address":         {[]string{"-addr", "nowhere"}, "can't listen on nowhere"},
+		"broken key file":    {[]string{"-keys", "garbage"}, "line 1 is not the base64"},
+		"the same in memory": {[]string{"-store", "live", "-keys", "garbage"}, "line 1 is not the base64"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.ErrorContains(t, run(t.Context(), c.args, io.Discard, io.Discard), c.says)
 		})
 	}
+	content, err := os.ReadFile("garbage")
+	require.NoError(t, err)
+	require.Equal(t, "garbage", string(content))
 }
 
 func TestURLIsOneToTypeIntoABrowser(t *testing.T) {

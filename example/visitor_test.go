@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -17,7 +18,17 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain checks that no test leaves a goroutine behind; a process that a test has started with asProgram is the example itself.
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// asProgram is an environment variable.
+const asProgram = "RUN_THE_EXAMPLE"
 
 // serve runs the application for the test.
 func serve(t *testing.T) (url string) {

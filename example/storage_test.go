@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestRestartKeepsCountersAndLogin: without any flag about it, a visitor's session is there again when the program is.
+func TestRestartKeepsCountersAndLogin(t *testing.T) {
+	t.Chdir(t.TempDir())
+	url, stop := start(t, "-addr", "127.0.0.1:0")
+	v := newVisitor(t, url)
+	v.post(t, "/api/increment", `{"by":2}`)
+	v.post(t, "/api/login", `{"user":"ada"}`)
+	require.True(t, *v.dial(t).do(t, `{"do":"increment","by":3}`).OK)
+	before := v.get(t, "/api/session")
+	require.NoError(t, stop())
+
+	_, stop = start(t, "-addr", strings.TrimPrefix(url, "http://"))
+	overSocket := v.dial(t).do(t, `{"do":"get"}`)
+	for _, after := range []reply{v.get(t, "/api/session"), overSocket} {
+		require.Equal(t, before.SessionID, after.SessionID)
+		require.Equal(t, before.ClientID, after.ClientID)
+		require.Equal(t, "ada", after.User)
+		require.Equal(t, counts(2, 3, 5), after.counts())
+	}
+	v.post(t, "/api/logout", "")
+	require.NoError(t, stop())
+
+	_, stop = start(t, "-addr", strings.TrimPrefix(url, "http://"))
+	require.Empty(t, v.get(t, "/api/session").User, "logged out is logged out, after a restart too")
+	require.NoError(t, stop())
+}
+
+// TestInMemoryOnlyTheBrowserIsKnownAgain: with keys that stay, the client cookie is good after a restart, but there is no session.
+func TestInMemoryOnlyTheBrowserIsKnownAgain(t *testing.T) {
+	t.Chdir(t.TempDir())
+	args := []string{"-store", "live", "-keys", "example.keys", "-addr"}
+	url, stop := start(t, append(args, "127.0.0.1:0")...)
+	v := newVisitor(t, url)
+	before := v.get(t, "/api/session")
+	require.NoError(t, stop())
+
+	_, stop = start(t, append(args, strings.TrimPrefix(url, "http://"))...)
+	after := v.get(t, "/api/session")
+	require.Equal(t, before.ClientID, after.ClientID)
+	require.NotEqual(t, before.SessionID, after.SessionID)
+	require.NoError(t, stop())
+	require.Equal(t, []string{"example.keys"}, files(t))
+}
+
+// TestItSaysWhereSessionsAreKept: and there they are, for their owner only.
+func TestItSaysWhereSessionsAreKept(t *testing.T) {
+	for name, c := range map[string]struct {
+		args  []string
+		says  string
+		files []string
+	}{
+		"by default": {
+			nil, "kept in example.db, and the keys of their cookies in example.db.keys: both survive",
+			[]string{"example.db", "example.db.keys", "example.db.lock", "example.db.wal.0", "example.db.wal.1"},
+		},
+		"in another file": {
+			[]string{"-store", "file:other", "-keys", "secret"},
+			"kept in other, and the keys of their cookies in secret: both survive",
+			[]string{"other", "other.lock", "other.wal.0", "other.wal.1", "secret"},
+		},
+		"in memory":              {[]string{"-store", "live"}, "kept in memory, and their cookies are signed with a random key: a restart ends them", nil},
+		"in memory, with a file": {[]string{"-store", "live", "-keys", "k"}, "Browsers are known again by the keys in k", []string{"k"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			stopped, cancel := context.WithCancel(t.Context())
+			cancel()
+			var out bytes.Buffer
+			require.NoError(t, run(stopped, append(c.args, "-addr", "127.0.0.1:0"), &out, io.Discard))
+			require.Contains(t, out.String(), c.says)
+			require.Equal(t, c.files, files(t))
+		})
+	}
+}
+
+// files returns the names of the files in the working directory, none of which anybody but the owner may read.
+func files(t *testing.T) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(".")
+	require.NoError(t, err)
+	for _, e := range entries {
+		info, err := e.Info()
+		require.NoError(t, err)
+		if runtime.GOOS != "windows" { // which has no such modes
+			require.Equal(t, fs.FileMode(0o600), info.Mode(), e.Name())
+		}
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// TestSecondProcessIsRefused: it says who has the store, changes nothing, and the first one works on.
+func TestSecondProcessIsRefused(t *testing.T) {
+	t.Chdir(t.TempDir())
+	url, stop := start(t, "-addr", "127.0.0.1:0")
+	v := newVisitor(t, url)
+	v.post(t, "/api/increment", `{"by":1}`)
+
+	self, err := os.Executable()
+	require.NoError(t, err)
+	second := exec.CommandContext(t.Context(), self, "-addr", "127.0.0.1:0")
+	second.Env = append(os.Environ(), asProgram+"=1")
+	out, err := second.CombinedOutput()
+	var failed *exec.ExitError
+	require.ErrorAs(t, err, &failed)
+	require.Equal(t, 1, failed.ExitCode())
+	require.Equal(t, "example: can't keep sessions in example.db, choose another file with -store file:PATH: filestore: example.db is in use by process "+
+		strconv.Itoa(os.Getpid())+": one process at a time can have it open\n", string(out))
+
+	require.Equal(t, counts(2, 0, 2), v.post(t, "/api/increment", `{"by":1}`).counts())
+	require.NoError(t, stop())
+}

@@ -123,6 +123,19 @@ func (tb *tab) shows(t *testing.T, expression string) {
 	}
 }
 
+// tabs are to show the same.
+type tabs []*tab
+
+// show waits until the JavaScript expressions are true in all of them.
+func (ts tabs) show(t *testing.T, expressions ...string) {
+	t.Helper()
+	for _, expression := range expressions {
+		for _, tb := range ts {
+			tb.shows(t, expression)
+		}
+	}
+}
+
 // value returns what the JavaScript expression is in the tab.
 func (tb *tab) value(t *testing.T, expression string) string {
 	t.Helper()

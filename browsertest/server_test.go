@@ -45,9 +45,11 @@ type server struct {
 }
 
 // startServer starts the example and waits until it says where it listens.
+// It runs in the folder of the binary: without -store, it keeps sessions in there.
 func startServer(t *testing.T, binary string, args ...string) *server {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), binary, args...) // killed with the test, whatever happens
+	cmd.Dir = filepath.Dir(binary)
 	cmd.Stderr = t.Output()
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -83,6 +85,14 @@ func (s *server) addr(t *testing.T) string {
 	u, err := url.Parse(s.url)
 	require.NoError(t, err)
 	return u.Host
+}
+
+// kill ends the process as kill -9 does: it gets to know nothing of it.
+func (s *server) kill(t *testing.T) {
+	t.Helper()
+	require.NoError(t, s.cmd.Process.Kill())
+	<-s.done
+	require.Error(t, s.err)
 }
 
 // stop asks the process to end, which it does without an error although sockets are open.

@@ -18,7 +18,7 @@ type activity struct {
 	since int64
 
 	newer  []moment            // in overlays, the last seen first
-	ids    map[string]struct{} // of those
+	seen   map[string]struct{} // those in overlays, whenever they were seen
 	keys   []byte              // of those in the index, each with its length before it
 	starts []int               // where the keys of a minute start, the last minute first
 	minute []uint32
@@ -26,16 +26,16 @@ type activity struct {
 
 func (a *activity) collect() error {
 	sp := a.store.space
-	a.ids = make(map[string]struct{})
+	a.seen = make(map[string]struct{})
 	l := sp.layers.Load() // before the database: what leaves them is there by then
 	for _, o := range []*overlay{l.active, l.frozen} {
-		o.all(func(id string, v *version) {
-			if _, ok := a.ids[id]; ok {
+		o.all(func(key string, _ *slot, v *version) {
+			if _, ok := a.seen[key]; ok {
 				return // the active overlay knows better
 			}
-			a.ids[id] = struct{}{}
+			a.seen[key] = struct{}{}
 			if v.value != nil && v.value.seen() >= a.since {
-				a.newer = append(a.newer, moment{v.value.seen(), id})
+				a.newer = append(a.newer, moment{v.value.seen(), key})
 			}
 		})
 	}
@@ -96,14 +96,11 @@ const noMinute = -1 << 63
 // look finds out when the sessions were seen.
 func (a *activity) look(ctx context.Context, keys reader) (moments []moment, err error) {
 	for len(keys.rest) > 0 {
-		id, err := decodeID(keys.text())
-		if err != nil {
-			return nil, err
-		}
-		if _, ok := a.ids[id]; ok {
+		key := keys.text()
+		if _, ok := a.seen[string(key)]; ok {
 			continue
 		}
-		seen, err := a.store.seen(id)
+		seen, err := a.store.seen(key)
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
@@ -114,7 +111,7 @@ func (a *activity) look(ctx context.Context, keys reader) (moments []moment, err
 			return nil, err
 		}
 		if seen >= a.since {
-			moments = append(moments, moment{seen, id})
+			moments = append(moments, moment{seen, string(key)})
 		}
 	}
 	return moments, nil

@@ -174,13 +174,14 @@ type item struct {
 	space *space
 	key   []byte
 	*version
+	*base
 }
 
 // checkpoint brings it into the database.
 func (e *engine) checkpoint(cp *checkpoint) error {
 	var items []item
 	for sp, frozen := range cp.frozen {
-		frozen.all(func(id string, v *version) { items = append(items, item{sp, appendID(nil, id), v}) })
+		frozen.all(func(key string, s *slot, v *version) { items = append(items, item{sp, []byte(key), v, &s.base}) })
 	}
 	slices.SortFunc(items, func(a, b item) int {
 		if a.space != b.space {

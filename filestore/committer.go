@@ -29,8 +29,10 @@ type committer struct {
 type staged struct {
 	overlay *overlay
 	slot    *slot
-	id      string
+	key     []byte
 	old, v  *version
+
+	sameUser, sameClient bool
 }
 
 // overlayCost is about what a session takes in an overlay beside its value.
@@ -155,7 +157,7 @@ func (e *engine) finish(err error) {
 	}
 	for i := range c.staged { // an entry of an index that leads to nothing yet would be taken for an old one
 		if s := &c.staged[i]; s.v.value != nil {
-			s.overlay.index(s.id, s.old, s.v)
+			s.overlay.index(s.key, s.old, s.v, s.sameUser, s.sameClient)
 		}
 	}
 	for _, o := range c.group {
@@ -192,7 +194,7 @@ func (e *engine) apply(o *op) {
 }
 
 func (e *engine) applySet(o *op) (outcome, bool) {
-	cur, err := e.current(o.space, o.id, o.key, o.known)
+	cur, err := e.current(o.space, o.key, o.known)
 	switch {
 	case err != nil:
 		return outcome{err: err}, false
@@ -211,25 +213,25 @@ func (e *engine) applySet(o *op) (outcome, bool) {
 		}
 		v.due = min(cur.due, o.value.expiry())
 	}
-	e.stage(o.space, o.id, cur, v)
+	e.stage(o.space, o.key, cur, v)
 	e.committer.log.put(o.space.name, o.key, v.value)
 	e.committer.durable = true
 	return outcome{revision: o.revision + 1}, true
 }
 
 func (e *engine) applyDestroy(o *op) (outcome, bool) {
-	cur, err := e.current(o.space, o.id, o.key, o.known)
+	cur, err := e.current(o.space, o.key, o.known)
 	if err != nil || cur == nil {
 		return outcome{err: err}, false
 	}
-	e.stage(o.space, o.id, cur, &version{due: never})
+	e.stage(o.space, o.key, cur, &version{due: never})
 	e.committer.log.destroy(o.space.name, o.key)
 	e.committer.durable = true
 	return outcome{existed: true}, true
 }
 
 func (e *engine) applyTouch(o *op) (outcome, bool) {
-	cur, err := e.current(o.space, o.id, o.key, o.known)
+	cur, err := e.current(o.space, o.key, o.known)
 	switch {
 	case err != nil:
 		return outcome{err: err}, false
@@ -242,17 +244,17 @@ func (e *engine) applyTouch(o *op) (outcome, bool) {
 	if err := touched.keepSeen(o.seen); err != nil {
 		return outcome{err: err}, false
 	}
-	e.stage(o.space, o.id, cur, &version{value: touched, due: min(cur.due, touched.expiry())})
+	e.stage(o.space, o.key, cur, &version{value: touched, due: min(cur.due, touched.expiry())})
 	e.committer.log.touch(o.space.name, o.key, touched)
 	return outcome{}, true
 }
 
 // current returns the session's version, with what is pending. It is nil if there is no such session.
-func (e *engine) current(sp *space, id string, key []byte, known lookup) (*version, error) {
+func (e *engine) current(sp *space, key []byte, known lookup) (*version, error) {
 	l := sp.layers.Load()
-	v := l.active.latest(id)
+	v := l.active.latest(key)
 	if v == nil {
-		v = l.frozen.find(id)
+		v = l.frozen.find(key)
 	}
 	if v != nil {
 		if v.value == nil {
@@ -266,12 +268,23 @@ func (e *engine) current(sp *space, id string, key []byte, known lookup) (*versi
 	return e.home.load(sp, key)
 }
 
-// stage puts the session's new version where the next to look for it finds it, and all others once it is durable.
-func (e *engine) stage(sp *space, id string, old, v *version) {
+// stage puts the session's new version where the next to look for it finds it, and all others once it is durable. The key must stay as it
+// is until the group is finished.
+func (e *engine) stage(sp *space, key []byte, old, v *version) {
 	c := &e.committer
 	active := sp.layers.Load().active
-	s, isNew := active.stage(id, v)
-	c.staged = append(c.staged, staged{active, s, id, old, v})
+	s, isNew := active.stage(key, v)
+	if isNew {
+		s.base = baseOf(old)
+	}
+	st := staged{overlay: active, slot: s, key: key, old: old, v: v}
+	if old != nil && v.value != nil {
+		st.sameUser, st.sameClient = old.value.sameOwner(v.value)
+	}
+	if s.base.exists && s.base.owner == nil && old != nil && !(st.sameUser && st.sameClient) {
+		s.base.owner = old.value
+	}
+	c.staged = append(c.staged, st)
 	c.dirty[sp] = struct{}{}
 	c.changed += int64(len(v.value))
 	if isNew {

@@ -60,9 +60,9 @@ func (e *engine) space(name string) *space {
 }
 
 // lookUp returns what is known of the session, before the committer is asked to change it.
-func (e *engine) lookUp(sp *space, id string, key []byte) (lookup, error) {
+func (e *engine) lookUp(sp *space, key []byte) (lookup, error) {
 	known := lookup{epoch: e.epoch.Load()}
-	if sp.newer(id) != nil {
+	if sp.newer(key) != nil {
 		return lookup{}, nil // the committer knows better; if it no longer does, this is of no epoch
 	}
 	v, err := e.home.load(sp, key)

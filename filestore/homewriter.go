@@ -44,11 +44,10 @@ func (w *homeWriter) findChanges(h *home) error {
 	for piece := range slices.Chunk(w.items, findBatch) {
 		err := h.view(func(tx *bolt.Tx) error {
 			for _, it := range piece {
-				old, err := it.space.stored(tx, it.key)
-				if err != nil {
+				if err := it.find(tx); err != nil {
 					return err
 				}
-				w.index(it, old)
+				w.index(it)
 			}
 			return nil
 		})
@@ -92,7 +91,7 @@ func (w *homeWriter) writeSessions(tx *bolt.Tx, items []item) error {
 		if it.value == nil {
 			err = sessions.Delete(it.key)
 		} else {
-			err = sessions.Put(it.key, makeStored(w.alloc(storedValue+len(it.value)), sp.name, it.key, it.due, it.value))
+			err = sessions.Put(it.key, makeStored(w.alloc(storedValue+len(it.value)), sp.name, it.key, it.version.due, it.value))
 		}
 		if err != nil {
 			return err
@@ -129,48 +128,63 @@ func writeIndexes(tx *bolt.Tx, changes []indexChange) error {
 	return nil
 }
 
-// index finds out which indexes change. old is what the database has, nil if nothing.
-func (w *homeWriter) index(it item, old stored) {
-	if old != nil && it.value != nil {
-		w.reindex(it, old)
-		return
+// find looks up what the database has, if that isn't known.
+func (it *item) find(tx *bolt.Tx) error {
+	if it.known {
+		return nil
 	}
+	old, err := it.space.stored(tx, it.key)
+	if err != nil {
+		return err
+	}
+	*it.base = base{known: true}
 	if old != nil {
-		w.indexAll(it, old.due(), old.value(), true)
+		*it.base = base{known: true, exists: true, granule: old.granule(), due: old.due(), owner: append(value(nil), old.value()...)}
 	}
-	if it.value != nil {
-		w.indexAll(it, it.due, it.value, false)
+	return nil
+}
+
+// index finds out which indexes change.
+func (w *homeWriter) index(it item) {
+	switch {
+	case it.exists && it.value != nil:
+		w.reindex(it)
+	case it.exists:
+		w.indexAll(it, it.base.due, it.granule, it.owner, true)
+	case it.value != nil:
+		w.indexAll(it, it.version.due, granuleOf(it.value.seen()), it.value, false)
 	}
 }
 
 // reindex is index for a session that stays. Most of them have all entries in the right place.
-func (w *homeWriter) reindex(it item, old stored) {
-	if old.due() != it.due {
-		w.indexDue(it, old.due(), true)
-		w.indexDue(it, it.due, false)
+func (w *homeWriter) reindex(it item) {
+	if it.base.due != it.version.due {
+		w.indexDue(it, it.base.due, true)
+		w.indexDue(it, it.version.due, false)
 	}
-	if g := granuleOf(it.value.seen()); g != old.granule() {
-		w.indexSeen(it, old.granule(), true)
+	if g := granuleOf(it.value.seen()); g != it.granule {
+		w.indexSeen(it, it.granule, true)
 		w.indexSeen(it, g, false)
 	}
-	oldUser, oldClient := old.value().owner()
-	user, client := it.value.owner()
-	if !bytes.Equal(oldUser, user) {
-		w.indexUser(it, oldUser, true)
-		w.indexUser(it, user, false)
+	if it.owner == nil {
+		return
 	}
-	if !bytes.Equal(oldClient, client) || old.value().uuidClient() != it.value.uuidClient() {
-		w.indexClient(it, oldClient, old.value().uuidClient(), true)
-		w.indexClient(it, client, it.value.uuidClient(), false)
+	sameUser, sameClient := it.owner.sameOwner(it.value)
+	if !sameUser {
+		w.indexUser(it, it.owner, true)
+		w.indexUser(it, it.value, false)
+	}
+	if !sameClient {
+		w.indexClient(it, it.owner, true)
+		w.indexClient(it, it.value, false)
 	}
 }
 
-func (w *homeWriter) indexAll(it item, due int64, v value, remove bool) {
+func (w *homeWriter) indexAll(it item, due int64, granule uint32, owner value, remove bool) {
 	w.indexDue(it, due, remove)
-	w.indexSeen(it, granuleOf(v.seen()), remove)
-	user, client := v.owner()
-	w.indexUser(it, user, remove)
-	w.indexClient(it, client, v.uuidClient(), remove)
+	w.indexSeen(it, granule, remove)
+	w.indexUser(it, owner, remove)
+	w.indexClient(it, owner, remove)
 }
 
 func (w *homeWriter) indexDue(it item, due int64, remove bool) {
@@ -183,15 +197,15 @@ func (w *homeWriter) indexSeen(it item, granule uint32, remove bool) {
 	w.change(it.space.buckets.seen, seenKey(w.alloc(seenKeyGranule+len(it.key)), granule, it.key), remove)
 }
 
-func (w *homeWriter) indexUser(it item, user []byte, remove bool) {
-	if len(user) > 0 {
+func (w *homeWriter) indexUser(it item, v value, remove bool) {
+	if user, _ := v.owner(); len(user) > 0 {
 		w.change(it.space.buckets.users, userKey(w.alloc(len(user)+1+len(it.key)), user, it.key), remove)
 	}
 }
 
-func (w *homeWriter) indexClient(it item, client []byte, isUUID, remove bool) {
-	if len(client) > 0 {
-		w.change(it.space.buckets.clients, clientKey(w.alloc(1+len(client)+1+len(it.key)), client, isUUID, it.key), remove)
+func (w *homeWriter) indexClient(it item, v value, remove bool) {
+	if _, client := v.owner(); len(client) > 0 {
+		w.change(it.space.buckets.clients, clientKey(w.alloc(1+len(client)+1+len(it.key)), client, v.uuidClient(), it.key), remove)
 	}
 }
 

@@ -28,14 +28,14 @@ func (s *Store) List(ctx context.Context) records {
 		// A session that only an overlay has may go into the database behind the place where we are reading it then.
 		rest := s.space.created()
 		for key := []byte(nil); ; {
-			ids, next, err := s.keys(ctx, key)
+			keys, next, err := s.keys(ctx, key)
 			if err != nil {
 				yield(store.Record{}, err)
 				return
 			}
-			for _, id := range ids {
-				delete(rest, id)
-				if !s.yield(ctx, id, anyRecord, yield) {
+			for _, key := range keys {
+				delete(rest, key)
+				if !s.yield(ctx, key, anyRecord, yield) {
 					return
 				}
 			}
@@ -43,16 +43,16 @@ func (s *Store) List(ctx context.Context) records {
 				break
 			}
 		}
-		for id := range rest {
-			if !s.yield(ctx, id, anyRecord, yield) {
+		for key := range rest {
+			if !s.yield(ctx, key, anyRecord, yield) {
 				return
 			}
 		}
 	}
 }
 
-// keys returns the IDs of some sessions in the database, from the key on, and where to go on; nil: these are the last.
-func (s *Store) keys(ctx context.Context, from []byte) (ids []string, next []byte, err error) {
+// keys returns the keys of some sessions in the database, from that one on, and where to go on; nil: these are the last.
+func (s *Store) keys(ctx context.Context, from []byte) (keys []string, next []byte, err error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, nil, err
 	}
@@ -63,36 +63,32 @@ func (s *Store) keys(ctx context.Context, from []byte) (ids []string, next []byt
 		}
 		c := bucket.Cursor()
 		for k, _ := c.Seek(from); k != nil; k, _ = c.Next() {
-			if len(ids) == listPiece {
+			if len(keys) == listPiece {
 				next = bytes.Clone(k)
 				return nil
 			}
-			id, err := decodeID(k)
-			if err != nil {
-				return err
-			}
-			ids = append(ids, id)
+			keys = append(keys, string(k))
 		}
 		return nil
 	})
-	return ids, next, err
+	return keys, next, err
 }
 
-// created returns the IDs of the sessions that the database may not have.
+// created returns the keys of the sessions that the database may not have.
 func (sp *space) created() map[string]struct{} {
-	ids := make(map[string]struct{})
+	keys := make(map[string]struct{})
 	l := sp.layers.Load()
 	for _, o := range []*overlay{l.active, l.frozen} {
 		if o == nil {
 			continue
 		}
 		o.mu.Lock()
-		for _, id := range o.created {
-			ids[id] = struct{}{}
+		for _, key := range o.created {
+			keys[key] = struct{}{}
 		}
 		o.mu.Unlock()
 	}
-	return ids
+	return keys
 }
 
 func anyRecord(*store.Record) bool { return true }
@@ -118,15 +114,15 @@ func (s *Store) owned(ctx context.Context, index, prefix []byte, is func(*store.
 			yield(store.Record{}, err)
 			return
 		}
-		ids := make(map[string]struct{})
+		keys := make(map[string]struct{})
 		l := s.space.layers.Load() // before the database: what leaves them is there by then
 		for _, o := range []*overlay{l.active, l.frozen} {
 			if o == nil {
 				continue
 			}
 			o.mu.Lock()
-			for _, id := range more(o) {
-				ids[id] = struct{}{}
+			for _, key := range more(o) {
+				keys[key] = struct{}{}
 			}
 			o.mu.Unlock()
 		}
@@ -137,9 +133,7 @@ func (s *Store) owned(ctx context.Context, index, prefix []byte, is func(*store.
 			}
 			c := bucket.Cursor()
 			for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
-				if id, err := decodeID(k[len(prefix):]); err == nil { // else it is another owner's, with a NUL in the name
-					ids[id] = struct{}{}
-				}
+				keys[string(k[len(prefix):])] = struct{}{} // which may be no key: it is another owner's then, with a NUL in the name
 			}
 			return nil
 		})
@@ -147,15 +141,15 @@ func (s *Store) owned(ctx context.Context, index, prefix []byte, is func(*store.
 			yield(store.Record{}, err)
 			return
 		}
-		s.newestFirst(ctx, ids, is, yield)
+		s.newestFirst(ctx, keys, is, yield)
 	}
 }
 
 // newestFirst yields those of the sessions that are what is asked for.
-func (s *Store) newestFirst(ctx context.Context, ids map[string]struct{}, is func(*store.Record) bool, yield yield) {
-	moments := make([]moment, 0, len(ids))
-	for id := range ids {
-		seen, err := s.seen(id)
+func (s *Store) newestFirst(ctx context.Context, keys map[string]struct{}, is func(*store.Record) bool, yield yield) {
+	moments := make([]moment, 0, len(keys))
+	for key := range keys {
+		seen, err := s.seen([]byte(key))
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
@@ -166,11 +160,11 @@ func (s *Store) newestFirst(ctx context.Context, ids map[string]struct{}, is fun
 			yield(store.Record{}, err)
 			return
 		}
-		moments = append(moments, moment{seen, id})
+		moments = append(moments, moment{seen, key})
 	}
 	sortNewestFirst(moments)
 	for _, m := range moments {
-		if !s.yield(ctx, m.id, is, yield) {
+		if !s.yield(ctx, m.key, is, yield) {
 			return
 		}
 	}
@@ -179,7 +173,7 @@ func (s *Store) newestFirst(ctx context.Context, ids map[string]struct{}, is fun
 // moment is when a session was seen.
 type moment struct {
 	seen int64
-	id   string
+	key  string
 }
 
 func sortNewestFirst(moments []moment) {
@@ -187,11 +181,9 @@ func sortNewestFirst(moments []moment) {
 }
 
 // seen returns when the session was seen.
-func (s *Store) seen(id string) (seen int64, err error) {
-	v := s.space.newer(id)
+func (s *Store) seen(key []byte) (seen int64, err error) {
+	v := s.space.newer(key)
 	if v == nil {
-		var room [64]byte
-		key := appendID(room[:0], id)
 		err = s.engine.home.view(func(tx *bolt.Tx) error {
 			stored, err := s.space.stored(tx, key)
 			if stored == nil {
@@ -210,8 +202,14 @@ func (s *Store) seen(id string) (seen int64, err error) {
 
 // yield gives the caller the session as it is now, unless it is gone or isn't what was asked for any more. It returns false when the loop
 // is over.
-func (s *Store) yield(ctx context.Context, id string, is func(*store.Record) bool, yield yield) bool {
-	rec, err := s.Get(ctx, id)
+func (s *Store) yield(ctx context.Context, key string, is func(*store.Record) bool, yield yield) bool {
+	rec, err := store.Record{}, s.ready(ctx)
+	if err == nil {
+		var id string
+		if id, err = decodeID([]byte(key)); err == nil {
+			rec, err = s.get([]byte(key), id)
+		}
+	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return true
@@ -246,7 +244,7 @@ func (s *Store) ActiveSince(ctx context.Context, since time.Time) records {
 				return
 			}
 			for _, m := range moments {
-				if !s.yield(ctx, m.id, is, yield) {
+				if !s.yield(ctx, m.key, is, yield) {
 					return
 				}
 			}

@@ -22,7 +22,6 @@ const (
 type op struct {
 	kind  opKind
 	space *space
-	id    string
 	key   []byte // the ID, as appendID stores it
 	known lookup
 
@@ -55,7 +54,6 @@ type lookup struct {
 
 // overdue is a session whose entry in the index by expiry is due.
 type overdue struct {
-	id      string
 	key     []byte
 	at      int64 // the entry
 	known   lookup
@@ -76,7 +74,7 @@ var ops = sync.Pool{New: func() any { return &op{done: make(chan struct{}, 1)} }
 
 func newOp(kind opKind, sp *space, id string) *op {
 	o := ops.Get().(*op) //nolint:forcetypeassert // nothing else is in there
-	o.kind, o.space, o.id = kind, sp, id
+	o.kind, o.space = kind, sp
 	o.key = appendID(o.key[:0], id)
 	return o
 }

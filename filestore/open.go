@@ -44,6 +44,9 @@ func open(d disk, path string, opts *Options) (_ *Store, err error) {
 	if err := e.prepare(); err != nil {
 		return nil, err
 	}
+	if err := e.settle(); err != nil {
+		return nil, err
+	}
 	if e.home, err = openHome(d, path); err != nil {
 		return nil, err
 	}
@@ -113,6 +116,19 @@ func (e *engine) verify(size int64) error {
 	defer f.Close() //nolint:errcheck // nothing was written
 	_, err = verifyDatabase(f, size, e.path, e.opts.Progress)
 	return err
+}
+
+// settle makes the database durable as it is read now, and its name. A process that was killed may have left both to the page
+// cache only; the log, which is begun anew according to what the database says, must not be ahead of it.
+func (e *engine) settle() error {
+	f, err := e.disk.Open(e.path)
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close(), e.disk.SyncDir(filepath.Dir(e.path)))
+	}
+	if err != nil {
+		return fmt.Errorf("filestore: sync %s: %w", e.path, err)
+	}
+	return nil
 }
 
 // create makes an empty database: under another name at first, so that there is none or a whole one.

@@ -2,7 +2,6 @@ package filestore
 
 import (
 	"hash/maphash"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -13,21 +12,38 @@ type version struct {
 	due   int64 // where the index by expiry has an entry for it, at or before its expiry; never: it has none
 }
 
-// slot is a session in an overlay. The committer alone writes it.
+// slot is a session in an overlay. The committer alone writes it, as long as it does.
 type slot struct {
 	current atomic.Pointer[version] // what everybody sees; nil: nothing yet
 	pending *version                // what is about to be durable; the committer's
+	base    base
+}
+
+// base is what the database will have for a session when the overlay is brought into it, as far as its indexes have to know.
+type base struct {
+	known   bool // otherwise it must be looked up
+	exists  bool
+	granule uint32
+	due     int64
+	owner   value // whose user and client it has; nil: those that the session has in the overlay
+}
+
+func baseOf(v *version) base {
+	if v == nil {
+		return base{known: true}
+	}
+	return base{known: true, exists: true, granule: granuleOf(v.value.seen()), due: v.due}
 }
 
 // overlay holds the sessions of a space that were changed since a moment: what the log says and the database doesn't yet.
-// The committer writes, everybody reads.
+// The committer writes, everybody reads. Sessions go by their keys, as appendID makes them.
 type overlay struct {
 	shards [overlayShards]overlayShard
 
 	// Sessions that an index of the database doesn't lead to: they may have left again, so what is found here must be looked at.
 	mu      sync.Mutex
-	users   map[string][]string // by user
-	clients map[string][]string // by client
+	users   map[string][]string // keys by user
+	clients map[string][]string // keys by client
 	created []string            // those that were not there before
 	due     []dueEntry          // whose entry in the index by expiry is here
 	minDue  int64               // the earliest of them
@@ -40,8 +56,8 @@ type overlayShard struct {
 }
 
 type dueEntry struct {
-	at int64
-	id string
+	at  int64
+	key string
 }
 
 const overlayShards = 32
@@ -50,18 +66,18 @@ var hashSeed = maphash.MakeSeed()
 
 func newOverlay() *overlay { return &overlay{minDue: never} }
 
-func (o *overlay) shard(id string) *overlayShard {
-	return &o.shards[maphash.String(hashSeed, id)%overlayShards]
+func (o *overlay) shard(key []byte) *overlayShard {
+	return &o.shards[maphash.Bytes(hashSeed, key)%overlayShards]
 }
 
 // find returns the session's current version here; nil if there is none. A nil overlay is empty.
-func (o *overlay) find(id string) *version {
+func (o *overlay) find(key []byte) *version {
 	if o == nil {
 		return nil
 	}
-	sh := o.shard(id)
+	sh := o.shard(key)
 	sh.mu.RLock()
-	s := sh.slots[id]
+	s := sh.slots[string(key)]
 	sh.mu.RUnlock()
 	if s == nil {
 		return nil
@@ -70,11 +86,11 @@ func (o *overlay) find(id string) *version {
 }
 
 // latest is find for the committer, who knows what is pending. It needs no lock: nobody else writes.
-func (o *overlay) latest(id string) *version {
+func (o *overlay) latest(key []byte) *version {
 	if o == nil {
 		return nil
 	}
-	s := o.shard(id).slots[id]
+	s := o.shard(key).slots[string(key)]
 	switch {
 	case s == nil:
 		return nil
@@ -85,18 +101,17 @@ func (o *overlay) latest(id string) *version {
 }
 
 // stage makes v the pending version of the session, which is new here or not.
-func (o *overlay) stage(id string, v *version) (s *slot, isNew bool) {
-	sh := o.shard(id)
-	s = sh.slots[id]
+func (o *overlay) stage(key []byte, v *version) (s *slot, isNew bool) {
+	sh := o.shard(key)
+	s = sh.slots[string(key)]
 	isNew = s == nil
 	if isNew {
 		s = &slot{}
-		id = strings.Clone(id) // it may be a small part of something large
 		sh.mu.Lock()
 		if sh.slots == nil {
 			sh.slots = make(map[string]*slot)
 		}
-		sh.slots[id] = s
+		sh.slots[string(key)] = s
 		sh.mu.Unlock()
 	}
 	s.pending = v
@@ -112,60 +127,52 @@ func (s *slot) publish() {
 }
 
 // index notes which indexes of the database don't lead to the new version; old is nil for a session that is new.
-func (o *overlay) index(id string, old, v *version) {
+func (o *overlay) index(key []byte, old, v *version, sameUser, sameClient bool) {
 	newDue := v.due != never && (old == nil || old.due != v.due)
-	var user, client []byte
-	if old == nil {
-		user, client = v.value.owner()
-	} else {
-		wasUser, wasClient := old.value.owner()
-		user, client = v.value.owner()
-		if string(user) == string(wasUser) {
-			user = nil
-		}
-		if string(client) == string(wasClient) {
-			client = nil
-		}
-	}
-	if old != nil && !newDue && len(user) == 0 && len(client) == 0 {
+	if old != nil && !newDue && sameUser && sameClient {
 		return
 	}
-	id = strings.Clone(id)
+	name := string(key)
+	user, client := v.value.owner()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if old == nil {
-		o.created = append(o.created, id)
+		o.created = append(o.created, name)
 	}
 	if newDue {
-		o.due = append(o.due, dueEntry{v.due, id})
+		o.due = append(o.due, dueEntry{v.due, name})
 		o.minDue = min(o.minDue, v.due)
 	}
-	o.users = addName(o.users, user, id)
-	o.clients = addName(o.clients, client, id)
+	if old == nil || !sameUser {
+		o.users = addName(o.users, user, name)
+	}
+	if old == nil || !sameClient {
+		o.clients = addName(o.clients, client, name)
+	}
 }
 
-func addName(names map[string][]string, name []byte, id string) map[string][]string {
+func addName(names map[string][]string, name []byte, key string) map[string][]string {
 	if len(name) == 0 {
 		return names
 	}
 	if names == nil {
 		names = make(map[string][]string)
 	}
-	names[string(name)] = append(names[string(name)], id)
+	names[string(name)] = append(names[string(name)], key)
 	return names
 }
 
 // all calls fn for each session with its current version.
-func (o *overlay) all(fn func(id string, v *version)) {
+func (o *overlay) all(fn func(key string, s *slot, v *version)) {
 	if o == nil {
 		return
 	}
 	for i := range o.shards {
 		sh := &o.shards[i]
 		sh.mu.RLock()
-		for id, s := range sh.slots {
+		for key, s := range sh.slots {
 			if v := s.current.Load(); v != nil {
-				fn(id, v)
+				fn(key, s, v)
 			}
 		}
 		sh.mu.RUnlock()

@@ -193,8 +193,7 @@ func (e *engine) replay(rec *recovery, g *group) error {
 		if !ok {
 			return fmt.Errorf("an entry of a group isn't one")
 		}
-		id, err := decodeID(en.key)
-		if err != nil {
+		if _, err := decodeID(en.key); err != nil {
 			return err
 		}
 		sp := e.space(string(en.app))
@@ -203,7 +202,7 @@ func (e *engine) replay(rec *recovery, g *group) error {
 			frozen = newOverlay()
 			rec.frozen[sp] = frozen
 		}
-		if err := e.replayEntry(sp, frozen, id, &en); err != nil {
+		if err := e.replayEntry(sp, frozen, &en); err != nil {
 			return err
 		}
 		rec.changes++
@@ -214,14 +213,14 @@ func (e *engine) replay(rec *recovery, g *group) error {
 	return nil
 }
 
-func (e *engine) replayEntry(sp *space, frozen *overlay, id string, en *entry) error {
+func (e *engine) replayEntry(sp *space, frozen *overlay, en *entry) error {
 	var old *version
 	v := &version{value: en.value, due: never}
 	switch en.kind {
 	case putEntry:
 		v.due = en.value.expiry()
 	case touchEntry:
-		old = frozen.latest(id)
+		old = frozen.latest(en.key)
 		if old == nil {
 			var err error
 			if old, err = e.home.load(sp, en.key); err != nil {
@@ -236,10 +235,10 @@ func (e *engine) replayEntry(sp *space, frozen *overlay, id string, en *entry) e
 		v.value.setExpires(en.expires)
 		v.due = min(old.due, v.value.expiry())
 	}
-	s, _ := frozen.stage(id, v)
+	s, _ := frozen.stage(en.key, v)
 	s.publish()
 	if v.value != nil {
-		frozen.index(id, old, v)
+		frozen.index(en.key, old, v, old != nil, old != nil) // a touch doesn't change whose it is
 	}
 	return nil
 }

@@ -23,12 +23,12 @@ func newSpace(name string) *space {
 }
 
 // newer returns the session's version if it is newer than the database's; nil if the database has the newest.
-func (sp *space) newer(id string) *version {
+func (sp *space) newer(key []byte) *version {
 	l := sp.layers.Load()
-	if v := l.active.find(id); v != nil {
+	if v := l.active.find(key); v != nil {
 		return v
 	}
-	return l.frozen.find(id)
+	return l.frozen.find(key)
 }
 
 // freeze makes the active overlay the one that goes into the database.

@@ -33,19 +33,19 @@ func (s *Store) Get(ctx context.Context, id string) (store.Record, error) {
 	if err := s.ready(ctx); err != nil {
 		return store.Record{}, err
 	}
-	if v := s.space.newer(id); v != nil {
+	var room [64]byte
+	return s.get(appendID(room[:0], id), id)
+}
+
+func (s *Store) get(key []byte, id string) (rec store.Record, err error) {
+	if v := s.space.newer(key); v != nil {
 		if v.value == nil {
 			return store.Record{}, store.ErrNotFound
 		}
 		return v.value.record(id)
 	}
-	var (
-		rec   store.Record
-		found bool
-		room  [64]byte
-	)
-	key := appendID(room[:0], id)
-	err := s.engine.home.view(func(tx *bolt.Tx) error {
+	found := false
+	err = s.engine.home.view(func(tx *bolt.Tx) error {
 		stored, err := s.space.stored(tx, key)
 		if stored != nil {
 			found = true
@@ -86,7 +86,7 @@ func (s *Store) Destroy(ctx context.Context, id string) (bool, error) {
 func (s *Store) change(ctx context.Context, o *op) outcome {
 	err := s.engine.failed()
 	if err == nil {
-		o.known, err = s.engine.lookUp(s.space, o.id, o.key)
+		o.known, err = s.engine.lookUp(s.space, o.key)
 	}
 	if err != nil {
 		o.free()

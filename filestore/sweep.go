@@ -68,7 +68,11 @@ func (s *Store) remove(removed []store.Record, due []*overdue, now int64) ([]sto
 			if d.removed == nil {
 				continue
 			}
-			rec, err := d.removed.record(d.id)
+			id, err := decodeID(d.key)
+			if err != nil {
+				return removed, err
+			}
+			rec, err := d.removed.record(id)
 			if err != nil {
 				return removed, err
 			}
@@ -98,7 +102,7 @@ func (s *Store) moveLater(sw *sweep) error {
 func (e *engine) applySweep(o *op) (outcome, bool) {
 	c := &e.committer
 	for _, d := range o.due {
-		cur, err := e.current(o.space, d.id, d.key, d.known)
+		cur, err := e.current(o.space, d.key, d.known)
 		if err != nil {
 			return outcome{err: err, existed: true}, true // the others are removed
 		}
@@ -106,12 +110,12 @@ func (e *engine) applySweep(o *op) (outcome, bool) {
 			continue // it is gone, or the entry is
 		}
 		if cur.value.expiry() <= o.now && !d.keep {
-			e.stage(o.space, d.id, cur, &version{due: never})
+			e.stage(o.space, d.key, cur, &version{due: never})
 			c.log.destroy(o.space.name, d.key)
 			c.durable = true
 			d.removed = cur.value
 		} else if due := cur.value.expiry(); due != d.at {
-			e.stage(o.space, d.id, cur, &version{value: cur.value, due: due}) // the log needn't know
+			e.stage(o.space, d.key, cur, &version{value: cur.value, due: due}) // the log needn't know
 		}
 	}
 	return outcome{existed: true}, true
@@ -195,8 +199,8 @@ func (sw *sweep) pop() *overdue {
 	}
 	e := sw.overlay[0]
 	sw.overlay = sw.overlay[1:]
-	d := &overdue{id: e.id, key: appendID(nil, e.id), at: e.at, expires: e.at}
-	if v := sw.store.space.newer(e.id); v != nil && v.value != nil {
+	d := &overdue{key: []byte(e.key), at: e.at, expires: e.at}
+	if v := sw.store.space.newer(d.key); v != nil && v.value != nil {
 		d.expires = v.value.expiry()
 	}
 	return d
@@ -242,12 +246,8 @@ func (sw *sweep) read() error {
 // isn't where the session is due.
 func (sp *space) overdue(tx *bolt.Tx, k []byte, epoch uint64) (*overdue, error) {
 	key := bytes.Clone(k[dueKeyTime:])
-	id, err := decodeID(key)
-	if err != nil {
-		return nil, err
-	}
-	d := &overdue{id: id, key: key, at: decodeTime(k)}
-	v := sp.newer(id)
+	d := &overdue{key: key, at: decodeTime(k)}
+	v := sp.newer(key)
 	if v == nil {
 		stored, err := sp.stored(tx, key)
 		if stored == nil {
@@ -306,7 +306,7 @@ func (o *overlay) dueBy(now int64) (due []dueEntry) {
 	}
 	o.minDue = never
 	o.due = slices.DeleteFunc(o.due, func(e dueEntry) bool {
-		v := o.find(e.id)
+		v := o.find([]byte(e.key))
 		if v != nil && (v.value == nil || v.due != e.at) {
 			return true
 		}

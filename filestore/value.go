@@ -287,3 +287,10 @@ func (r *reader) skipTo(flags byte) {
 
 // uuidClient reports whether the client ID is kept as the bytes of a UUID.
 func (v value) uuidClient() bool { return v[atFlags]&hasUUID != 0 }
+
+// sameOwner reports whether the records have the same user, and the same client.
+func (v value) sameOwner(other value) (user, client bool) {
+	vUser, vClient := v.owner()
+	oUser, oClient := other.owner()
+	return string(vUser) == string(oUser), string(vClient) == string(oClient) && v.uuidClient() == other.uuidClient()
+}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"io"
 	"os"
 )
@@ -12,7 +11,6 @@ type arena struct {
 	quick    bool
 	progress io.Writer
 	folder   string
-	closers  []func() error
 }
 
 func (a *arena) prepare(quick bool, progress io.Writer) { a.quick, a.progress = quick, progress }
@@ -25,17 +23,11 @@ func (a *arena) dir() (_ string, err error) {
 	return a.folder, err
 }
 
-// atClose has something called before the folder is removed.
-func (a *arena) atClose(f func() error) { a.closers = append(a.closers, f) }
-
 func (a *arena) close() (err error) {
-	for _, f := range a.closers {
-		err = errors.Join(err, f())
-	}
 	if a.folder != "" {
-		err = errors.Join(err, os.RemoveAll(a.folder))
+		err = os.RemoveAll(a.folder)
 	}
-	a.folder, a.closers = "", nil
+	a.folder = ""
 	return err
 }
 

@@ -28,5 +28,23 @@
 // The clients of the idle connections are a process of their own, so that only the server's memory is counted. The peers run
 // with their defaults; the gorilla stores' cookies are signed with the same length of key as ours.
 //
+// # Files
+//
+// The rows that begin with file/ measure a disk: the one that has the folder for temporary files. TMPDIR chooses another; in a
+// folder that is in memory (tmpfs) syncing costs nothing, and they say nothing. They need 6 GB there. What such a row has stored,
+// it reads back, also after the store was closed and opened again.
+//
+// The sets are of random ones among 100,000 sessions, and return when they are synced; each goroutine keeps to sessions of its
+// own, so that there are no conflicts. Whoever isn't being measured is closed, so that it doesn't work off what it has put off
+// (a checkpoint, a compaction) meanwhile. Ours is told to make a checkpoint every second, so that those fall into a measurement.
+//
+//   - raw log is what the disk can do: group commit into two preallocated files, without anything to find a session by.
+//   - bbolt and Pebble keep the same records, check their revisions and keep the same indexes as ours does. bbolt stores them
+//     in a transaction each, in Batch, or by a committer, a goroutine that puts all that waits into one transaction.
+//   - FilesystemStore doesn't sync.
+//
+// The million sessions are filled in once for all of their rows. The crash is one: a child process stores what the log holds,
+// and is killed; what it has called durable must be there then.
+//
 // The same functions run as Go benchmarks, for profiles: go test -run '^$' -bench 'Middleware/read/ours' -cpuprofile cpu.prof.
 package main

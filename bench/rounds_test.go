@@ -52,6 +52,16 @@ func TestTargets(t *testing.T) {
 	} {
 		require.Equal(t, c.met, c.target.met(o), c.target.text)
 	}
+	bounded := outcome{metric: p99Ns, ours: sample{p99Ns: 5e6}, peer: sample{p99Ns: 9e5}}
+	require.False(t, underWhere(5*time.Millisecond, time.Millisecond).met(bounded))
+	bounded.peer[p99Ns] = 1e6
+	require.True(t, underWhere(5*time.Millisecond, time.Millisecond).met(bounded), "the machine can't do it")
+	bounded.ours[p99Ns], bounded.peer[p99Ns] = 4.9e6, 9e5
+	require.True(t, underWhere(5*time.Millisecond, time.Millisecond).met(bounded))
+	require.True(t, atMostBytes(5e6).met(outcome{metric: p99Ns, ours: sample{p99Ns: 5e6}}))
+	require.False(t, atMostBytes(5e6).met(outcome{metric: p99Ns, ours: sample{p99Ns: 5e6 + 1}}))
+	require.Equal(t, "≤ 1200B", atMostBytes(1200).text)
+	require.Equal(t, "≤ 64.0MiB", atMostBytes(64<<20).text)
 	o.ours[allocsPerOp] = 20.4
 	require.False(t, allocsThird().met(o))
 }

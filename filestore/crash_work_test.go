@@ -15,10 +15,11 @@ import (
 type workload struct {
 	ctx   context.Context
 	m     *model
-	disk  *crashDisk
+	disk  *crashDisk // nil: one that doesn't fail
 	st    *Store
 	seed  uint64
 	round uint64
+	first int // name of the first writer
 }
 
 // writer is one of them. It has sessions of its own, which nobody else changes, and changes those that all share.
@@ -32,7 +33,7 @@ type writer struct {
 func (w *workload) run(writers, operations int) {
 	var wg sync.WaitGroup
 	for i := range writers {
-		wr := &writer{workload: w, name: i, random: rand.New(rand.NewPCG(w.seed, w.round<<8|uint64(i)))}
+		wr := &writer{workload: w, name: w.first + i, random: rand.New(rand.NewPCG(w.seed, w.round<<8|uint64(i)))}
 		wg.Go(func() {
 			for n := 0; n < operations && wr.step(); n++ {
 			}
@@ -67,7 +68,7 @@ func (w *writer) goesOn(what string, err error) bool {
 	switch {
 	case err == nil:
 		return true
-	case !w.disk.failing():
+	case w.disk == nil || !w.disk.failing():
 		w.m.report(inconsistent, "%s: %v", what, err)
 	case !errors.Is(err, errPowerCut) && !errors.Is(err, errIO) && !errors.Is(err, errFull):
 		w.m.report(inconsistent, "%s fails without giving the cause: %v", what, err)
@@ -193,7 +194,7 @@ func (w *writer) sweep(app string) bool {
 	now := w.m.now()
 	begun := w.m.beginSweep(app)
 	swept, err := appOf(w.st, app).Sweep(w.ctx, now, 1+w.random.IntN(10))
-	w.m.swept(app, begun, swept, err, now)
+	w.m.swept(begun, swept, err, now)
 	return w.goesOn("Sweep", err)
 }
 

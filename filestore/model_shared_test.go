@@ -1,9 +1,10 @@
 package filestore
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,47 +74,65 @@ func (m *model) allFloors(app string) map[sessionKey]state {
 	return found
 }
 
-// beginSweep is called before a sweep: it may destroy any session that expires.
-func (m *model) beginSweep(app string) map[sessionKey]asked {
+// sweeping is a sweep that was begun: it may destroy any session that expires.
+type sweeping struct {
+	app   string
+	token uint64
+	begun map[sessionKey]asked
+}
+
+func (m *model) beginSweep(app string) sweeping {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	begun := map[sessionKey]asked{}
+	sw := sweeping{app, m.clock, map[sessionKey]asked{}}
 	for _, key := range m.order {
 		if s := m.sessions[key]; s != nil && key.app == app && key.expiring() {
-			begun[key] = m.begin(s, state{stage: stageOf(1, gone)}, "sweep")
+			sw.begun[key] = m.begin(s, state{stage: stageOf(1, gone)}, "sweep")
 		}
 	}
-	return begun
+	m.clock++
+	m.tell(event{Op: "sweep", At: sw.token, App: app})
+	return sw
 }
 
 // swept is told what a sweep has returned.
-func (m *model) swept(app string, begun map[sessionKey]asked, records []store.Record, err error, now time.Time) {
-	removed := map[sessionKey]bool{}
+func (m *model) swept(sw sweeping, records []store.Record, err error, now time.Time) {
+	removed := map[string]bool{}
 	for i := range records {
 		rec := &records[i]
-		key := sessionKey{app, rec.ID}
-		c, ok := begun[key]
-		switch number, wrong := identify(key, rec); {
+		key := sessionKey{sw.app, rec.ID}
+		number, wrong := identify(key, rec)
+		switch {
 		case wrong != nil:
 			m.report(invented, "a sweep returns %s: %v", key.id, wrong)
 		case !rec.Expired(now):
 			m.report(inconsistent, "a sweep at %v removes %s, which expires %v", now, key.id, rec.Expires)
-		case !ok: // created since
-			c = m.beginDestroy(key, 1)
-			fallthrough
-		default:
-			m.sweptLast(key, state{stageOf(1, rec.Revision), number})
 		}
-		removed[key] = true
+		m.sweptLast(key, state{stageOf(1, rec.Revision), number})
+		removed[rec.ID] = true
+	}
+	m.endSweep(sw, removed, err == nil)
+}
+
+// endSweep: these sessions were removed, and no others, if that is all.
+func (m *model) endSweep(sw sweeping, removed map[string]bool, all bool) {
+	for id := range removed {
+		key := sessionKey{sw.app, id}
+		c, ok := sw.begun[key]
+		if !ok { // it was created since
+			c = m.beginDestroy(key, 1)
+		}
 		m.made(c)
 	}
-	if err != nil && !errors.Is(err, store.ErrClosed) {
-		return // anything may have been removed
-	}
-	for key, c := range begun {
-		if !removed[key] {
+	for key, c := range sw.begun {
+		if all && !removed[key.id] {
 			m.notMade(c, nil)
 		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if all {
+		m.tell(event{Op: "swept", At: sw.token, IDs: slices.Collect(maps.Keys(removed))})
 	}
 }
 
@@ -121,7 +140,7 @@ func (m *model) swept(app string, begun map[sessionKey]asked, records []store.Re
 func (m *model) sweptLast(key sessionKey, st state) {
 	m.mu.Lock()
 	last := state{}
-	for _, a := range m.sessions[key].attempts {
+	for _, a := range m.session(key).attempts {
 		if a.number != 0 && a.answered != 0 && a.stage > last.stage {
 			last = a.state
 		}

@@ -20,6 +20,7 @@ type model struct {
 	answered int          // changes that were acknowledged, ever
 	history  []string
 	problems []problem
+	journal  func(event) // nil, or is told of everything, so that another process can follow
 }
 
 type sessionKey struct{ app, id string }
@@ -119,16 +120,25 @@ func (m *model) begin(s *modelSession, st state, what string) asked {
 func (m *model) beginSet(key sessionKey, life, revision uint64) (number uint64, c asked) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := m.session(key)
 	m.number++
-	s.seens[versionOf(key, m.number).Seen.UnixMicro()] = true
-	return m.number, m.begin(s, state{stageOf(life, revision+1), m.number}, "set")
+	c = m.beginVersion(key, life, revision, m.number)
+	m.tell(event{Op: "set", At: c.began, App: key.app, ID: key.id, Life: life, Revision: revision, Number: m.number})
+	return m.number, c
+}
+
+// beginVersion is beginSet of a version that has its number. mu is held.
+func (m *model) beginVersion(key sessionKey, life, revision, number uint64) asked {
+	s := m.session(key)
+	s.seens[versionOf(key, number).Seen.UnixMicro()] = true
+	return m.begin(s, state{stageOf(life, revision+1), number}, "set")
 }
 
 func (m *model) beginDestroy(key sessionKey, life uint64) asked {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.begin(m.session(key), state{stage: stageOf(life, gone)}, "destroy")
+	c := m.begin(m.session(key), state{stage: stageOf(life, gone)}, "destroy")
+	m.tell(event{Op: "destroy", At: c.began, App: key.app, ID: key.id, Life: life})
+	return c
 }
 
 func (m *model) beginTouch(key sessionKey, seen time.Time) {
@@ -137,6 +147,7 @@ func (m *model) beginTouch(key sessionKey, seen time.Time) {
 	m.clock++
 	m.note("touch %s of %s to %v", key.id, key.app, seen)
 	m.session(key).seens[seen.UnixMicro()] = true
+	m.tell(event{Op: "touch", App: key.app, ID: key.id, Seen: seen})
 }
 
 // made: the change was acknowledged.
@@ -148,6 +159,7 @@ func (m *model) made(c asked) {
 	a := &c.session.attempts[c.index]
 	a.answered = m.clock
 	m.note("acknowledged: %d", a.began)
+	m.tell(event{Op: "made", At: c.began})
 	c.session.raise(a.state)
 }
 
@@ -157,6 +169,7 @@ func (m *model) notMade(c asked, why error) {
 	defer m.mu.Unlock()
 	m.clock++
 	m.note("not made: %d: %v", c.began, why)
+	m.tell(event{Op: "not made", At: c.began})
 	c.session.attempts[c.index].withdrawn = true
 }
 

@@ -55,7 +55,6 @@ func (c *contestant) ready(dir string, n int, progress io.Writer) error {
 			c.counts[i] = 1
 		}
 	}
-	syncAll() // or it would be measured how long the disk is busy with what others have left unwritten
 	if err := c.engine.open(); err != nil {
 		return fmt.Errorf("opening %s: %w", c.name, err)
 	}

@@ -81,12 +81,15 @@ func (a *arena) working(c *contestant, crew *crew, do func(worker int, rng *rand
 		measure: func(quick bool) (got sample, err error) {
 			sessions, d := 100_000, 2*time.Second
 			if quick {
-				sessions, d = 2000, 20*time.Millisecond
+				sessions, d, crew.width = 2000, 20*time.Millisecond, min(crew.width, 32)
 			}
 			if err := a.enter(c, sessions); err != nil {
 				return nil, err
 			}
 			defer func() { err = errors.Join(err, c.engine.close()) }()
+			if !quick {
+				syncAll() // or it would be measured how long the disk is busy with what others have left unwritten
+			}
 			for _, d := range []time.Duration{d / 10, d} { // first to warm up
 				if err := crew.work(d, do); err != nil {
 					return nil, err

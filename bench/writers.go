@@ -37,7 +37,7 @@ func (c *crew) during(task func() error, do func(worker int, rng *rand.Rand) err
 	for w := range c.width {
 		wg.Go(func() {
 			rng, waits := rand.New(rand.NewPCG(uint64(start.UnixNano()), uint64(w))), c.waits[w][:0] //nolint:gosec // nothing secret
-			for before := start; len(waits) == 0 || !over.Load(); {
+			for before := start; !over.Load() || w == 0 && len(waits) == 0; {
 				if err := do(w, rng); err != nil {
 					failed.CompareAndSwap(nil, &err)
 					break

@@ -3,6 +3,7 @@ package filestore_test
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store/storetest"
 )
 
+// open opens a store for the test, which is closed at its end.
 func open(t *testing.T, path string, opts *filestore.Options) *filestore.Store {
 	t.Helper()
 	st, err := filestore.Open(path, opts)
@@ -19,8 +21,41 @@ func open(t *testing.T, path string, opts *filestore.Options) *filestore.Store {
 	return st
 }
 
+func inTempDir(t *testing.T) (path string) {
+	t.Helper()
+	return filepath.Join(t.TempDir(), "sessions.db")
+}
+
 func TestContract(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t, inTempDir(t), nil) })
+}
+
+// TestContractOfAnApp: an App's store is one like any other, beside the others in the file.
+func TestContractOfAnApp(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store {
-		return open(t, filepath.Join(t.TempDir(), "sessions.db"), nil)
+		st := open(t, inTempDir(t), nil)
+		return appStore{st.App("shop").(*filestore.Store), st}
+	})
+}
+
+// appStore is an App's store as if it had been opened as such.
+type appStore struct {
+	*filestore.Store
+	root *filestore.Store
+}
+
+func (s appStore) Close() error { return s.root.Close() }
+
+func (s appStore) App(name string) store.Store {
+	if name == "" {
+		return s
+	}
+	return s.root.App("shop/" + name)
+}
+
+// TestContractWithLittleLog: the sessions go through the log, the overlays and the database all the time.
+func TestContractWithLittleLog(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store {
+		return open(t, inTempDir(t), &filestore.Options{LogSize: 1 << 20, CheckpointEvery: 100 * time.Millisecond})
 	})
 }

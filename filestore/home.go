@@ -175,6 +175,7 @@ func (h *home) update(fn func(tx *bolt.Tx) error) (err error) {
 	if err != nil {
 		return err
 	}
+	h.db.AllocSize = growthOf(tx.Size())
 	defer tx.Rollback() //nolint:errcheck // an error if it has been committed, and no other
 	if err := fn(tx); err != nil {
 		return h.explain(err)
@@ -184,6 +185,9 @@ func (h *home) update(fn func(tx *bolt.Tx) error) (err error) {
 	}
 	return nil
 }
+
+// growthOf is by how much a database of that size grows: each time costs a sync.
+func growthOf(size int64) int { return int(min(max(size/8, 128<<10), 16<<20)) }
 
 // explain says which file it is.
 func (h *home) explain(err error) error {

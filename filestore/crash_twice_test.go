@@ -15,11 +15,11 @@ import (
 func TestSoakKillThenPowerCut(t *testing.T) {
 	pairs := 0
 	random := rand.New(rand.NewPCG(soakSeed(t), 0))
-	step := func() int { // all pairs if there is time
+	step := func() int { // more pairs if there is time
 		if soaking() {
-			return 1
+			return 1 + random.IntN(3)
 		}
-		return 5 + random.IntN(20)
+		return 8 + random.IntN(30)
 	}
 	for kill := step(); ; kill += step() {
 		killed := true

@@ -153,17 +153,18 @@ const thousandths = 1000
 // pace makes changes wait a little if the log would be full before the checkpoint is finished. Without, they would be fast
 // until then, and all wait until it is finished.
 func (e *engine) pace(size int) {
-	log, cp := e.committer.log.active, &e.checkpointer
+	c, cp := &e.committer, &e.checkpointer
 	done := float64(cp.progress.Load()) / thousandths
 	if done == 1 || cp.last == nil {
 		return
 	}
-	used := float64(log.end-log.base) / float64(log.limit)
+	limit := float64(e.segmentLimit())
+	used := max(float64(c.log.active.end-c.log.active.base), float64(c.changed)) / limit
 	if used < max(done, 0.1) {
 		return
 	}
 	left := time.Since(cp.started).Seconds() * (1 - done) / max(done, 0.01) // until it is finished
-	time.Sleep(min(maxPause, time.Duration(left*float64(size)/float64(log.limit)/(1-min(used, 0.99))*float64(time.Second))))
+	time.Sleep(min(maxPause, time.Duration(left*float64(size)/limit/(1-min(used, 0.99))*float64(time.Second))))
 }
 
 // maxPause is how long a change waits at most as long as the log has room for it.

@@ -228,7 +228,7 @@ func (c *copier) update(fn func(*bolt.Tx) error) error {
 		return err
 	}
 	c.db.AllocSize = growthOf(tx.Size() / 8) // it isn't synced, and is to be small
-	defer tx.Rollback() //nolint:errcheck // an error if it has been committed, and no other
+	defer tx.Rollback()                      //nolint:errcheck // an error if it has been committed, and no other
 	if err := fn(tx); err != nil {
 		return err
 	}

@@ -28,6 +28,9 @@ func open(d disk, path string, opts *Options) (_ *Store, err error) {
 	if path == "" {
 		return nil, errors.New("filestore: Open needs the path of a file")
 	}
+	if path, err = filepath.Abs(path); err != nil { // the process may change its folder
+		return nil, fmt.Errorf("filestore: %w", err)
+	}
 	if err := makeDir(d, path); err != nil {
 		return nil, fmt.Errorf("filestore: make the folder of %s: %w", path, err)
 	}

@@ -99,7 +99,7 @@ type pageFile struct {
 
 	free       pageSet
 	freePages  uint64
-	freeBroken bool   // the freelist is damaged: a free page needn't be in it
+	freeBroken bool   // the freelist is damaged, or may be: a free page needn't be in it
 	listSpan   uint64 // how many pages the freelist takes
 }
 
@@ -156,6 +156,9 @@ func (f *pageFile) readMeta(at int64) (pageMeta, error) {
 	}
 	return parseMeta(b[:])
 }
+
+// spareOffset is where the meta is that doesn't count.
+func (f *pageFile) spareOffset() int64 { return int64(1-f.meta)*f.pageSize + pageHeader }
 
 func (f *pageFile) offset(page uint64) int64 { return int64(page) * f.pageSize }
 

@@ -39,12 +39,20 @@ func (f *pageFile) readFreelist(report pageProblem) {
 	if h.count == allInFirst {
 		begin, count = pageHeader+8, native.Uint64(b[pageHeader:])
 	}
-	if room := uint64(int64(span)*f.pageSize-begin) / 8; count > room {
+	room := uint64(int64(span)*f.pageSize-begin) / 8
+	if count > room {
 		broken(at, "it is said to have %d entries; there is room for %d", count, room)
 		return
 	}
 	f.listSpan = span
 	f.readFree(at+begin, count, broken)
+	if count == room {
+		return
+	}
+	end := at + begin + int64(count)*8 // there, a list that is longer than it says would go on
+	if err := readAll(f.r, b[:8], end); err != nil || native.Uint64(b[:]) != 0 {
+		broken(end, "it goes on after its end")
+	}
 }
 
 // readFree reads the numbers of the free pages, in pieces.

@@ -32,6 +32,7 @@ func rootOf(e element) (root bucketRoot, ok bool) {
 type treeWalk struct {
 	*pageFile
 	taken  pageSet // visited, or no page of a tree
+	unread int64   // pages that couldn't be read
 	report pageProblem
 	tick   func() // after each page
 
@@ -102,6 +103,7 @@ func (w *treeWalk) unfit(id uint64, depth int) string {
 	case w.taken.has(id):
 		return "which has been found in another place already"
 	case w.free.has(id):
+		w.freeBroken = true // or what refers to it is
 		return "which is in the list of free pages"
 	}
 	return ""
@@ -112,6 +114,7 @@ func (w *treeWalk) read(id uint64, depth int) (p treePage, ok bool) {
 	w.taken.add(id)
 	at := w.offset(id)
 	failed := func(format string, args ...any) (treePage, bool) {
+		w.unread++
 		w.report(at, fmt.Sprintf("page %d ", id)+fmt.Sprintf(format, args...))
 		return p, false
 	}
@@ -149,6 +152,7 @@ func (w *treeWalk) read(id uint64, depth int) (p treePage, ok bool) {
 	}
 	for other := id + 1; other < id+need; other++ {
 		if w.taken.has(other) || w.free.has(other) {
+			w.freeBroken = w.freeBroken || w.free.has(other)
 			return failed("is said to take page %d too, which is something else", other)
 		}
 		w.taken.add(other)

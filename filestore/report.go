@@ -115,6 +115,8 @@ func (p *problems) add(offset int64, what string) {
 	p.list = append(p.list, Problem{p.file, offset, what})
 }
 
+func (p *problems) count() int64 { return int64(len(p.list)) + p.more }
+
 // err returns the first problem as an error, nil if there is none.
 func (p *problems) err() error {
 	if len(p.list) == 0 {

@@ -42,7 +42,8 @@ func parseUUID(s string) (raw [16]byte, ok bool) {
 	}
 	at := 0
 	for i := 0; i < 36; i += 2 {
-		if s[i] == '-' {
+		switch i {
+		case 8, 13, 18, 23:
 			i++
 		}
 		high, low := hexValues[s[i]], hexValues[s[i+1]]

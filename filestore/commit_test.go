@@ -122,8 +122,8 @@ func TestNothingIsSeenBeforeItIsDurable(t *testing.T) {
 	got, err := st.Get(t.Context(), old.ID)
 	require.NoError(t, err)
 	require.Equal(t, "ada", got.UserID)
-	for range st.ByUser(t.Context(), "grace") {
-		t.Error("seen by user")
+	for _, err := range st.ByUser(t.Context(), "grace") {
+		t.Error("seen by user", err)
 	}
 	_, err = st.Get(t.Context(), session(2).ID)
 	require.ErrorIs(t, err, store.ErrNotFound)

@@ -281,7 +281,7 @@ func (e *engine) stage(sp *space, key []byte, old, v *version) {
 	if old != nil && v.value != nil {
 		st.sameUser, st.sameClient = old.value.sameOwner(v.value)
 	}
-	if s.base.exists && s.base.owner == nil && old != nil && !(st.sameUser && st.sameClient) {
+	if s.base.exists && s.base.owner == nil && old != nil && (!st.sameUser || !st.sameClient) {
 		s.base.owner = old.value
 	}
 	c.staged = append(c.staged, st)

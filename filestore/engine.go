@@ -1,8 +1,10 @@
 package filestore
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -24,7 +26,6 @@ type engine struct {
 	failure atomic.Pointer[failure]
 	closing atomic.Bool
 	closed  chan struct{} // closed at the end of close
-	err     error         // what close returned; valid when closed is closed
 
 	committer    committer
 	checkpointer checkpointer
@@ -37,8 +38,8 @@ type failure struct{ cause error }
 // fail makes every later change fail with the cause.
 func (e *engine) fail(cause error) error {
 	if e.failure.CompareAndSwap(nil, &failure{cause}) {
-		e.opts.Logger.Error("the session store can't be written and refuses changes until it is opened anew",
-			"path", e.path, "err", cause)
+		e.opts.Logger.LogAttrs(context.Background(), slog.LevelError, "the session store can't be written and refuses changes until it is opened anew",
+			slog.String("path", e.path), slog.Any("err", cause))
 	}
 	return e.failed()
 }

@@ -1,9 +1,11 @@
 package filestore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -201,8 +203,8 @@ func (e *engine) openLog() (*checkpoint, error) {
 	if rec.changes == 0 && rec.cut == 0 {
 		return nil, nil
 	}
-	e.opts.Logger.Warn("the session store was not closed; what its log has is recovered",
-		"path", e.path, "changes", rec.changes, "unfinished_bytes", rec.cut)
+	e.opts.Logger.LogAttrs(context.Background(), slog.LevelWarn, "the session store was not closed; what its log has is recovered",
+		slog.String("path", e.path), slog.Int("changes", rec.changes), slog.Int64("unfinished_bytes", rec.cut))
 	for sp, frozen := range rec.frozen {
 		sp.layers.Store(&layers{active: newOverlay(), frozen: frozen})
 	}

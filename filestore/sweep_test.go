@@ -57,7 +57,8 @@ func TestActivityAcrossMinutes(t *testing.T) {
 	var want []store.Record
 	for i, seen := range []time.Time{
 		start, start.Add(time.Millisecond), start.Add(59 * time.Second), start.Add(time.Minute), start.Add(61 * time.Second), start.Add(time.Hour),
-		time.Unix(0, 0), time.Unix(-1, 0), time.Unix(-100, 0), time.Unix(30, 0), {},
+		time.Unix(0, 0), time.Unix(-1, 0), time.Unix(-100, 0), time.Unix(30, 0),
+		{},
 	} {
 		rec := sample(i)
 		rec.Seen = seen

@@ -77,6 +77,9 @@ func (r *Report) checkDatabase(tell func(Progress)) (*head, error) {
 	if db.spare != nil {
 		r.note("meta page %d can't be used (%v): the store goes by meta page %d", 1-db.meta, db.spare, db.meta)
 	}
+	if db.head != nil && db.head.midway {
+		r.note("a crash came in the middle of a checkpoint: the indexes are ahead of the sessions until the next Open, and weren't compared with them")
+	}
 	if db.wasted > 0 {
 		r.note("%s of the database are neither in use nor free; Optimize makes a database without them", count(db.wasted, "page"))
 	}

@@ -89,6 +89,7 @@ func (r *RepairReport) repair(tell func(Progress)) (err error) {
 
 // save writes the new database.
 func (s *salvage) save(db *bolt.DB) error {
+	db.NoSync = true // until the last transaction, whose sync is for all of them
 	s.writer = repairWriter{home: &home{disk: osDisk{}, path: newName(s.report.To), db: db}, spaces: make(map[string]*space)}
 	if err := s.sessions(); err != nil {
 		return err
@@ -101,6 +102,7 @@ func (s *salvage) save(db *bolt.DB) error {
 	}
 	s.report.Sessions = s.writer.saved
 	s.warn()
+	db.NoSync = false
 	return s.writer.home.update(head{}.put)
 }
 

@@ -123,6 +123,8 @@ func TestRepairNeverBringsBackWhatWasDestroyed(t *testing.T) {
 	require.NotContains(t, want, "/"+sessionID(396))
 	m := metaOf(t, original)
 	end := min(int64(len(image)), m.end*pageSize)
+	image = image[:end]
+	dir := t.TempDir()
 	structure := append(pagesOf(t, original, 1), m.freelist, m.root)
 	for seed := range uint64(repairSeeds) {
 		rng := rand.New(rand.NewPCG(seed, 3))
@@ -138,7 +140,9 @@ func TestRepairNeverBringsBackWhatWasDestroyed(t *testing.T) {
 				damaged[at] ^= 1 << rng.IntN(8)
 			}
 		}
-		path := filepath.Join(t.TempDir(), "sessions.db")
+		dir, err := os.MkdirTemp(dir, "")
+		require.NoError(t, err)
+		path := filepath.Join(dir, "sessions.db")
 		require.NoError(t, os.WriteFile(path, damaged, 0o600))
 		report, err := filestore.Repair(path, path+".new-store")
 		if err != nil {
@@ -148,6 +152,7 @@ func TestRepairNeverBringsBackWhatWasDestroyed(t *testing.T) {
 		for id, rec := range recordsOf(t, path+".new-store") {
 			require.Equal(t, want[id], rec, "seed %d: %v", seed, report)
 		}
+		require.NoError(t, os.RemoveAll(dir))
 	}
 }
 

@@ -122,6 +122,28 @@ func TestVerifyFindsWhatBreaksTheRulesOfTheStore(t *testing.T) {
 	}
 }
 
+// In the middle of a checkpoint the indexes are ahead of the sessions: that is no damage. Damage of a session still is.
+func TestVerifyInTheMiddleOfACheckpoint(t *testing.T) {
+	t.Parallel()
+	path := writeDatabase(t, map[string]int{"": 40})
+	key := appendID(nil, sessionID(7))
+	alter(t, path, func(tx *bolt.Tx) {
+		hd := testHead
+		hd.midway = true
+		require.NoError(t, hd.put(tx))
+		require.NoError(t, tx.Bucket(namesOf("").users).Put(userKey(nil, []byte("new"), key), nil))
+	})
+	_, err := verifyFile(t, path)
+	require.NoError(t, err)
+	alter(t, path, func(tx *bolt.Tx) {
+		b := bytes.Clone(tx.Bucket(namesOf("").sessions).Get(key))
+		b[60] ^= 1
+		require.NoError(t, tx.Bucket(namesOf("").sessions).Put(key, b))
+	})
+	_, err = verifyFile(t, path)
+	require.ErrorContains(t, err, errChecksum.Error())
+}
+
 // A bit that is flipped anywhere is found, or nobody reads it.
 func TestVerifyFindsEveryFlippedBitThatMatters(t *testing.T) {
 	t.Parallel()

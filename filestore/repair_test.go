@@ -140,8 +140,8 @@ func TestRepairNeverBringsBackWhatWasDestroyed(t *testing.T) {
 				damaged[at] ^= 1 << rng.IntN(8)
 			}
 		}
-		dir, err := os.MkdirTemp(dir, "")
-		require.NoError(t, err)
+		dir := filepath.Join(dir, fmt.Sprint(seed))
+		require.NoError(t, os.Mkdir(dir, 0o700))
 		path := filepath.Join(dir, "sessions.db")
 		require.NoError(t, os.WriteFile(path, damaged, 0o600))
 		report, err := filestore.Repair(path, path+".new-store")

@@ -194,6 +194,9 @@ func (c *chain) check(img image, into *model) bool {
 	if err := st.Close(); err != nil {
 		problems = append(problems, problem{inconsistent, fmt.Sprintf("close after a power cut: %v", err)})
 	}
+	if report, err := Check(path); err != nil || !report.OK() {
+		problems = append(problems, problem{inconsistent, fmt.Sprintf("after a power cut and a recovery, Check says: %v, %v", report, err)})
+	}
 	for _, p := range problems {
 		c.m.report(p.kind, "%s", p.text)
 	}

@@ -156,6 +156,9 @@ func (d *crashDisk) beforeWrite(db *bolt.DB, f *os.File, inode *crashInode, name
 // Commit commits, and records the sync that ends it.
 func (d *crashDisk) Commit(tx *bolt.Tx) error {
 	db := tx.DB()
+	if d.onCommit != nil {
+		d.onCommit()
+	}
 	d.mu.Lock()
 	inode := d.bolts[db]
 	err := d.step(opCommit, "%s", filepath.Base(db.Path()))

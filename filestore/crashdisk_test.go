@@ -28,6 +28,8 @@ type crashDisk struct {
 	renamed []nameChange           // since then
 	bolts   map[*bolt.DB]*crashInode
 
+	onCommit func() // called before each commit, once the database is known
+
 	lies    bool // Sync and SyncDir do nothing, and say that they did
 	steps   int  // done so far
 	downAt  int  // the step that doesn't happen any more; 0: all happen

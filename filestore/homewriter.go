@@ -13,7 +13,8 @@ import (
 // again that a transaction frees before that has ended.
 //
 // The indexes are written first. When a crash comes in between, the log is replayed: then the sessions are found as they were,
-// and the changes of the indexes are found once more.
+// and the changes of the indexes are found once more. But a session may be another one at the end of the log than it was for that
+// checkpoint: so every version in the log is taken out of the indexes, but the last.
 type homeWriter struct {
 	items   []item        // sorted
 	changes []indexChange // sorted
@@ -56,10 +57,21 @@ func (w *homeWriter) findChanges(h *home) error {
 		}
 	}
 	slices.SortFunc(w.changes, func(a, b indexChange) int {
-		return cmp.Or(bytes.Compare(a.bucket, b.bucket), bytes.Compare(a.key, b.key))
+		return cmp.Or(bytes.Compare(a.bucket, b.bucket), bytes.Compare(a.key, b.key), removedFirst(a, b))
 	})
 	w.arena = nil // the changes keep it
 	return nil
+}
+
+// removedFirst sorts the changes of one entry.
+func removedFirst(a, b indexChange) int {
+	switch {
+	case a.remove == b.remove:
+		return 0
+	case a.remove:
+		return -1
+	}
+	return 1
 }
 
 // write writes as much as a transaction takes.
@@ -137,9 +149,9 @@ func (it *item) find(tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	*it.base = base{known: true}
+	it.known = true
 	if old != nil {
-		*it.base = base{known: true, exists: true, granule: old.granule(), due: old.due(), owner: append(value(nil), old.value()...)}
+		it.exists, it.granule, it.base.due, it.owner = true, old.granule(), old.due(), append(value(nil), old.value()...)
 	}
 	return nil
 }
@@ -147,6 +159,8 @@ func (it *item) find(tx *bolt.Tx) error {
 // index finds out which indexes change.
 func (w *homeWriter) index(it item) {
 	switch {
+	case len(it.former) > 0:
+		w.indexAnew(it)
 	case it.exists && it.value != nil:
 		w.reindex(it)
 	case it.exists:
@@ -177,6 +191,25 @@ func (w *homeWriter) reindex(it item) {
 	if !sameClient {
 		w.indexClient(it, it.owner, true)
 		w.indexClient(it, it.value, false)
+	}
+}
+
+// indexAnew is index for a session of which the indexes may have more than is known.
+func (w *homeWriter) indexAnew(it item) {
+	if it.exists {
+		w.indexAll(it, it.base.due, it.granule, it.owner, true)
+	}
+	for _, f := range it.former {
+		w.indexDue(it, f.expiry, true)
+		w.indexDue(it, f.due, true)
+		w.indexSeen(it, f.granule, true)
+		if f.owner != nil {
+			w.indexUser(it, f.owner, true)
+			w.indexClient(it, f.owner, true)
+		}
+	}
+	if it.value != nil {
+		w.indexAll(it, it.version.due, granuleOf(it.value.seen()), it.value, false)
 	}
 }
 

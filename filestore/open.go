@@ -200,11 +200,13 @@ func (e *engine) openLog() (*checkpoint, error) {
 		return nil, err
 	}
 	*log = rec.log
-	if rec.changes == 0 && rec.cut == 0 {
+	if rec.changes > 0 || rec.cut > 0 {
+		e.opts.Logger.LogAttrs(context.Background(), slog.LevelWarn, "the session store was not closed; what its log has is recovered",
+			slog.String("path", e.path), slog.Int("changes", rec.changes), slog.Int64("unfinished_bytes", rec.cut))
+	} else if hd.log >= log.active.base && !hd.midway {
 		return nil, nil
 	}
-	e.opts.Logger.LogAttrs(context.Background(), slog.LevelWarn, "the session store was not closed; what its log has is recovered",
-		slog.String("path", e.path), slog.Int("changes", rec.changes), slog.Int64("unfinished_bytes", rec.cut))
+	// Also if there is nothing to bring into the database: it must say that it doesn't need the other segment any more.
 	for sp, frozen := range rec.frozen {
 		sp.layers.Store(&layers{active: newOverlay(), frozen: frozen})
 	}

@@ -26,6 +26,16 @@ type base struct {
 	granule uint32
 	due     int64
 	owner   value // whose user and client it has; nil: those that the session has in the overlay
+
+	former []former // after a crash midway through a checkpoint: which entries of the indexes there may be as well
+}
+
+// former is a version that a checkpoint may have brought into the indexes before it was interrupted. The sessions are written
+// last: the database can't tell, but every version that there was is in the log.
+type former struct {
+	due, expiry int64 // the sweep may have moved the entry from one to the other
+	granule     uint32
+	owner       value // nil: no other than the version before it
 }
 
 func baseOf(v *version) base {

@@ -9,6 +9,7 @@ import (
 type recovery struct {
 	log     changeLog
 	frozen  map[*space]*overlay
+	midway  bool  // a checkpoint was interrupted, and has left the indexes as they were meant to be then
 	changes int   // that were applied
 	cut     int64 // about how many bytes of groups weren't finished when the process, or the machine, stopped
 	torn    []place
@@ -73,7 +74,7 @@ func (sc *scan) later(id logID, at position, fn func(offset int64, g *group)) {
 
 // recover reads the log from where the database is, and gets ready to go on where it ends.
 func (e *engine) recover(hd head) (*recovery, error) {
-	rec := &recovery{log: changeLog{id: hd.id, segments: e.committer.log.segments}, frozen: make(map[*space]*overlay)}
+	rec := &recovery{log: changeLog{id: hd.id, segments: e.committer.log.segments}, frozen: make(map[*space]*overlay), midway: hd.midway}
 	var scans [2]*scan
 	for i, s := range rec.log.segments {
 		sc, err := readSegment(s, hd.id)
@@ -202,7 +203,7 @@ func (e *engine) replay(rec *recovery, g *group) error {
 			frozen = newOverlay()
 			rec.frozen[sp] = frozen
 		}
-		if err := e.replayEntry(sp, frozen, &en); err != nil {
+		if err := e.replayEntry(rec, sp, frozen, &en); err != nil {
 			return err
 		}
 		rec.changes++
@@ -213,7 +214,7 @@ func (e *engine) replay(rec *recovery, g *group) error {
 	return nil
 }
 
-func (e *engine) replayEntry(sp *space, frozen *overlay, en *entry) error {
+func (e *engine) replayEntry(rec *recovery, sp *space, frozen *overlay, en *entry) error {
 	var old *version
 	v := &version{value: en.value, due: never}
 	switch en.kind {
@@ -227,16 +228,23 @@ func (e *engine) replayEntry(sp *space, frozen *overlay, en *entry) error {
 				return err
 			}
 		}
-		if old == nil || old.value == nil || old.value.seen() >= en.seen {
+		switch {
+		case old == nil || old.value == nil || old.value.seen() > en.seen:
 			return nil
+		case old.value.seen() == en.seen: // the sweep has moved its entry
+			v.value, v.due = old.value, old.value.expiry()
+		default:
+			v.value = append(value(nil), old.value...)
+			v.value.setSeen(en.seen)
+			v.value.setExpires(en.expires)
+			v.due = min(old.due, v.value.expiry())
 		}
-		v.value = append(value(nil), old.value...)
-		v.value.setSeen(en.seen)
-		v.value.setExpires(en.expires)
-		v.due = min(old.due, v.value.expiry())
 	}
 	s, _ := frozen.stage(en.key, v)
 	s.publish()
+	if rec.midway && v.value != nil {
+		s.base.former = append(s.base.former, former{v.due, v.value.expiry(), granuleOf(v.value.seen()), en.value})
+	}
 	if v.value != nil {
 		frozen.index(en.key, old, v, old != nil, old != nil) // a touch doesn't change whose it is
 	}

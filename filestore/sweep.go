@@ -115,7 +115,8 @@ func (e *engine) applySweep(o *op) (outcome, bool) {
 			c.durable = true
 			d.removed = cur.value
 		} else if due := cur.value.expiry(); due != d.at {
-			e.stage(o.space, d.key, cur, &version{value: cur.value, due: due}) // the log needn't know
+			e.stage(o.space, d.key, cur, &version{value: cur.value, due: due})
+			c.log.touch(o.space.name, d.key, cur.value) // nothing new, but where its entry is now; see former
 		}
 	}
 	return outcome{existed: true}, true

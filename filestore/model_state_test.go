@@ -89,15 +89,22 @@ func (m *model) compare(found contents, floor floors) (map[sessionKey]state, []p
 	return states, problems
 }
 
-// outOfOrder: if a change is there, so is every other that was acknowledged before it was asked for.
+// outOfOrder: if a change is there, so is every other that was acknowledged before it was asked for. A session that isn't there may
+// not have been there yet, or may not be there any more: it counts as what doesn't accuse.
 func (m *model) outOfOrder(states map[sessionKey]state) []problem {
 	firstLost, lastKept := uint64(math.MaxUint64), uint64(0)
 	for key, st := range states {
-		for _, a := range m.sessions[key].attempts {
+		s := m.sessions[key]
+		least := st
+		if st.number == 0 {
+			least = s.firstAbsent()
+		}
+		for _, a := range s.attempts {
 			switch {
 			case a.withdrawn:
-			case a.stage <= st.stage && (a.answered != 0 || a.state == st):
+			case a.stage <= least.stage && (a.answered != 0 || a.state == least):
 				lastKept = max(lastKept, a.began)
+			case a.stage > least.stage && a.stage <= st.stage:
 			case a.stage > st.stage && a.answered != 0:
 				firstLost = min(firstLost, a.answered)
 			}
@@ -107,6 +114,19 @@ func (m *model) outOfOrder(states map[sessionKey]state) []problem {
 		return []problem{{lost, fmt.Sprintf("what was answered at %d, but not what was asked for later, at %d", firstLost, lastKept)}}
 	}
 	return nil
+}
+
+// firstAbsent returns the first state since the store was opened in which the session wasn't there.
+func (s *modelSession) firstAbsent() state {
+	if s.opened.number == 0 {
+		return s.opened
+	}
+	for _, a := range s.attempts {
+		if a.number == 0 && !a.withdrawn {
+			return a.state
+		}
+	}
+	return s.opened
 }
 
 // opened is told what was found in the store when it was opened: from now on that must be there at least.

@@ -158,8 +158,11 @@ func (sw *sweep) next(n int) (piece []*overdue, more bool, err error) {
 			}
 			continue
 		}
-		d := sw.pop()
+		d, skip, err := sw.pop()
 		switch {
+		case err != nil:
+			return nil, false, err
+		case skip:
 		case d == nil:
 			return piece, false, nil
 		case d.expires > sw.now:
@@ -175,8 +178,8 @@ func (sw *sweep) next(n int) (piece []*overdue, more bool, err error) {
 	return piece, true, nil
 }
 
-// pop takes the first of the sources' first.
-func (sw *sweep) pop() *overdue {
+// pop takes the first of the sources' first; nil: there is none. skip: it led to nothing.
+func (sw *sweep) pop() (d *overdue, skip bool, err error) {
 	const none = never
 	overlay, home, later := int64(none), int64(none), int64(none)
 	if len(sw.overlay) > 0 {
@@ -190,21 +193,29 @@ func (sw *sweep) pop() *overdue {
 	}
 	switch {
 	case min(overlay, home, later) == none:
-		return nil
+		return nil, false, nil
 	case later <= min(overlay, home):
-		return heap.Pop(&sw.later).(*overdue) //nolint:forcetypeassert // nothing else is in there
+		return heap.Pop(&sw.later).(*overdue), false, nil //nolint:forcetypeassert // nothing else is in there
 	case home <= overlay:
-		d := sw.home[0]
+		d = sw.home[0]
 		sw.home = sw.home[1:]
-		return d
+		return d, false, nil
 	}
 	e := sw.overlay[0]
 	sw.overlay = sw.overlay[1:]
-	d := &overdue{key: []byte(e.key), at: e.at, expires: e.at}
-	if v := sw.store.space.newer(d.key); v != nil && v.value != nil {
-		d.expires = v.value.expiry()
+	d = &overdue{key: []byte(e.key), at: e.at}
+	v := sw.store.space.newer(d.key)
+	if v == nil { // it has left the overlay since
+		if d.known, err = sw.store.engine.lookUp(sw.store.space, d.key); err != nil {
+			return nil, false, err
+		}
+		v = d.known.version
 	}
-	return d
+	if v == nil || v.value == nil || v.due != e.at {
+		return nil, true, nil
+	}
+	d.expires = v.value.expiry()
+	return d, false, nil
 }
 
 // read reads on in the database's index.

@@ -24,10 +24,27 @@ type activity struct {
 	minute []uint32
 }
 
+// collect finds the sessions. A checkpoint moves entries of the index, so that for a moment a session is at neither place: it is in an
+// overlay then, until the epoch ends.
 func (a *activity) collect() error {
-	sp := a.store.space
-	a.seen = make(map[string]struct{})
-	l := sp.layers.Load() // before the database: what leaves them is there by then
+	for {
+		epoch := a.store.engine.epoch.Load()
+		a.keys, a.starts, a.minute = nil, nil, nil
+		a.newer, a.seen = nil, make(map[string]struct{})
+		a.collectNewer() // before the database: what leaves the overlays is there by then
+		if err := a.store.engine.home.view(a.collectIndex); err != nil {
+			return err
+		}
+		a.collectNewer() // and after: what is being moved there now has come into them meanwhile
+		if a.store.engine.epoch.Load() == epoch {
+			sortNewestFirst(a.newer)
+			return nil
+		}
+	}
+}
+
+func (a *activity) collectNewer() {
+	l := a.store.space.layers.Load()
 	for _, o := range []*overlay{l.active, l.frozen} {
 		o.all(func(key string, _ *slot, v *version) {
 			if _, ok := a.seen[key]; ok {
@@ -39,23 +56,23 @@ func (a *activity) collect() error {
 			}
 		})
 	}
-	sortNewestFirst(a.newer)
-	return a.store.engine.home.view(func(tx *bolt.Tx) error {
-		bucket := tx.Bucket(sp.buckets.seen)
-		if bucket == nil {
-			return nil
-		}
-		c := bucket.Cursor()
-		first := binary.BigEndian.AppendUint32(nil, granuleOf(a.since))
-		for k, _ := c.Last(); k != nil && bytes.Compare(k, first) >= 0; k, _ = c.Prev() {
-			minute := binary.BigEndian.Uint32(k)
-			if n := len(a.minute); n == 0 || a.minute[n-1] != minute {
-				a.minute, a.starts = append(a.minute, minute), append(a.starts, len(a.keys))
-			}
-			a.keys = appendText(a.keys, string(k[seenKeyGranule:]))
-		}
+}
+
+func (a *activity) collectIndex(tx *bolt.Tx) error {
+	bucket := tx.Bucket(a.store.space.buckets.seen)
+	if bucket == nil {
 		return nil
-	})
+	}
+	c := bucket.Cursor()
+	first := binary.BigEndian.AppendUint32(nil, granuleOf(a.since))
+	for k, _ := c.Last(); k != nil && bytes.Compare(k, first) >= 0; k, _ = c.Prev() {
+		minute := binary.BigEndian.Uint32(k)
+		if n := len(a.minute); n == 0 || a.minute[n-1] != minute {
+			a.minute, a.starts = append(a.minute, minute), append(a.starts, len(a.keys))
+		}
+		a.keys = appendText(a.keys, string(k[seenKeyGranule:]))
+	}
+	return nil
 }
 
 // next returns the sessions of one more minute, or between minutes, the last seen first. nil: that were all.

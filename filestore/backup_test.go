@@ -23,10 +23,10 @@ func TestBackupIsAStore(t *testing.T) {
 		defer close(busy)
 		for i := 0; ctx.Err() == nil; i++ {
 			rec := sample(10_000 + i)
-			if _, err := st.Set(ctx, rec); err != nil {
+			if _, err := st.Set(t.Context(), rec); err != nil {
 				return
 			}
-			if _, err := st.Destroy(ctx, rec.ID); err != nil {
+			if _, err := st.Destroy(t.Context(), rec.ID); err != nil {
 				return
 			}
 		}

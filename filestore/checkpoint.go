@@ -143,6 +143,7 @@ func (e *engine) runCheckpointer() {
 			}
 		}
 		c.progress.Store(thousandths)
+		cp.frozen = nil // the committer remembers the last one
 		close(cp.finished)
 		c.idle <- struct{}{}
 	}
@@ -195,7 +196,7 @@ func (e *engine) checkpoint(cp *checkpoint) error {
 		return err
 	}
 	hd := head{open: true, id: e.committer.log.id, log: e.checkpointer.log}
-	total := w.left()
+	total, indexes := w.left(), len(w.changes) > 0
 	for first := true; first || !w.done(); first = false {
 		err := e.home.update(func(tx *bolt.Tx) error {
 			if err := w.write(tx); err != nil {
@@ -204,7 +205,7 @@ func (e *engine) checkpoint(cp *checkpoint) error {
 			switch {
 			case w.done():
 				hd.log, hd.midway = cp.at, false
-			case first && len(w.changes) > 0:
+			case first && indexes:
 				hd.midway = true
 			default:
 				return nil

@@ -152,12 +152,17 @@ func (e *engine) finish(err error) {
 		}
 		return
 	}
+	for i := range c.staged { // whoever sees a session finds it by its names
+		if s := &c.staged[i]; s.v.value != nil {
+			s.overlay.indexNames(s.key, s.old, s.v, s.sameUser, s.sameClient)
+		}
+	}
 	for i := range c.staged {
 		c.staged[i].slot.publish()
 	}
-	for i := range c.staged { // an entry of an index that leads to nothing yet would be taken for an old one
+	for i := range c.staged { // an entry that leads to nothing yet would be taken for an old one
 		if s := &c.staged[i]; s.v.value != nil {
-			s.overlay.index(s.key, s.old, s.v, s.sameUser, s.sameClient)
+			s.overlay.indexDue(s.key, s.old, s.v)
 		}
 	}
 	for _, o := range c.group {

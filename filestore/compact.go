@@ -19,8 +19,11 @@ func (s *Store) Optimize(ctx context.Context) error {
 		return err
 	}
 	e := s.engine
-	e.compaction.Lock()
-	defer e.compaction.Unlock()
+	leave, err := e.compaction.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if err := e.compact(ctx); err != nil {
 		return fmt.Errorf("filestore: optimize: %w", err)
 	}
@@ -75,21 +78,33 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
 		return 0, err
 	}
 	e := s.engine
-	e.compaction.Lock()
-	defer e.compaction.Unlock()
-	if err := e.flush(ctx, false); err != nil {
+	leave, err := e.backup.enter(ctx)
+	if err != nil {
 		return 0, err
 	}
-	name := newName(e.path)
+	defer leave()
+	name := backupName(e.path)
 	defer func() { err = errors.Join(err, e.disk.Remove(name)) }()
-	err = e.quietly(ctx, func() error { return e.copyTo(ctx, name, head{}, "copying") })
-	if err != nil {
+	if err := e.copyFor(ctx, name); err != nil {
 		return 0, fmt.Errorf("filestore: backup: %w", err)
 	}
 	if n, err = e.send(ctx, w, name); err != nil {
 		return n, fmt.Errorf("filestore: backup: %w", err)
 	}
 	return n, nil
+}
+
+// copyFor makes a database of that name with all that is stored now.
+func (e *engine) copyFor(ctx context.Context, name string) error {
+	leave, err := e.compaction.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if err := e.flush(ctx, false); err != nil {
+		return err
+	}
+	return e.quietly(ctx, func() error { return e.copyTo(ctx, name, head{}, "copying") })
 }
 
 // send writes the file to w.
@@ -126,7 +141,7 @@ func (e *engine) copyTo(ctx context.Context, name string, hd head, doing string)
 	if err := e.disk.Remove(name); err != nil {
 		return err
 	}
-	db, err := e.disk.Database(name, boltOptions())
+	db, err := openDatabase(e.disk, name)
 	if err != nil {
 		return err
 	}
@@ -166,8 +181,8 @@ func (c *copier) run(ctx context.Context, hd head, doing string) error {
 	c.db.NoSync = true // until the last transaction, whose sync is for all of them
 	for _, name := range names {
 		for key := []byte(nil); ; {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
+			if err := c.engine.ready(ctx); err != nil { // Close doesn't wait for more than a piece
+				return err
 			}
 			pairs, next, size, err := c.read(name, key)
 			if err == nil {

@@ -29,7 +29,8 @@ type engine struct {
 
 	committer    committer
 	checkpointer checkpointer
-	compaction   sync.Mutex // held while the database is being replaced or copied
+	compaction   exclusive // while the database is being replaced or copied
+	backup       exclusive // while a copy of it is being sent
 }
 
 // failure is why nothing can be changed any more.
@@ -96,8 +97,8 @@ func (e *engine) close() error {
 		return nil
 	}
 	defer close(e.closed)
-	e.compaction.Lock() // whoever is at it finishes first
-	defer e.compaction.Unlock()
+	leave, _ := e.compaction.enter(context.Background()) // whoever is at it gives up first
+	defer leave()
 	e.queue.close()
 	close(e.committer.stop)
 	<-e.committer.done
@@ -112,10 +113,27 @@ func (e *engine) close() error {
 	return errors.Join(err, e.home.close(), e.committer.log.close(), e.lock.release())
 }
 
-// ready returns an error if the store is closed.
-func (e *engine) ready() error {
+// ready returns an error if the store is closed, or the context has ended.
+func (e *engine) ready(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if e.closing.Load() {
 		return store.ErrClosed
 	}
 	return nil
+}
+
+// exclusive is a lock that is waited for with a context: a channel with room for one.
+type exclusive chan struct{}
+
+func newExclusive() exclusive { return make(exclusive, 1) }
+
+func (x exclusive) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case x <- struct{}{}:
+		return func() { <-x }, nil
+	case <-ctx.Done():
+		return func() {}, context.Cause(ctx)
+	}
 }

@@ -103,7 +103,7 @@ func (w *homeWriter) writeSessions(tx *bolt.Tx, items []item) error {
 		if it.value == nil {
 			err = sessions.Delete(it.key)
 		} else {
-			err = sessions.Put(it.key, makeStored(w.alloc(storedValue+len(it.value)), sp.name, it.key, it.version.due, it.value))
+			err = sessions.Put(it.key, makeStored(w.alloc(storedHead+len(it.value)), sp.name, it.key, it.version.due, it.value))
 		}
 		if err != nil {
 			return err
@@ -232,13 +232,13 @@ func (w *homeWriter) indexSeen(it item, granule uint32, remove bool) {
 
 func (w *homeWriter) indexUser(it item, v value, remove bool) {
 	if user, _ := v.owner(); len(user) > 0 {
-		w.change(it.space.buckets.users, userKey(w.alloc(len(user)+1+len(it.key)), user, it.key), remove)
+		w.change(it.space.buckets.users, userKey(w.alloc(maxLength+len(user)+len(it.key)), user, it.key), remove)
 	}
 }
 
 func (w *homeWriter) indexClient(it item, v value, remove bool) {
 	if _, client := v.owner(); len(client) > 0 {
-		w.change(it.space.buckets.clients, clientKey(w.alloc(1+len(client)+1+len(it.key)), client, v.uuidClient(), it.key), remove)
+		w.change(it.space.buckets.clients, clientKey(w.alloc(1+maxLength+len(client)+len(it.key)), client, v.uuidClient(), it.key), remove)
 	}
 }
 

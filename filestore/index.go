@@ -1,7 +1,6 @@
 package filestore
 
 import (
-	"bytes"
 	"encoding/binary"
 )
 
@@ -29,26 +28,35 @@ const (
 	seenKeyGranule = 4
 )
 
-// userKey: another user's key may begin like this one's, if one of them has a NUL in it. Whoever follows the index looks at
-// the session's own user ID.
-func userKey(b, user, key []byte) []byte { return append(append(append(b, user...), 0), key...) }
+// userKey has the length of the user ID before it: no other's begins like that.
+func userKey(b, user, key []byte) []byte {
+	return append(append(binary.AppendUvarint(b, uint64(len(user))), user...), key...)
+}
 
-// clientKey has the client ID as appendID would store it. It is given as value.owner returns it.
+// clientKey has the client ID as value.owner returns it; that of a UUID has always the same length.
 func clientKey(b, client []byte, isUUID bool, key []byte) []byte {
-	tag := byte(plainID)
 	if isUUID {
-		tag = uuidID
+		b = append(b, uuidID)
+	} else {
+		b = binary.AppendUvarint(append(b, plainID), uint64(len(client)))
 	}
-	return append(append(append(append(b, tag), client...), 0), key...)
+	return append(append(b, client...), key...)
 }
 
-// clientPrefix returns what the keys of a client's sessions begin with, and the client ID as value.owner returns it.
-func clientPrefix(clientID string) (prefix, owner []byte) {
-	tagged := appendID(nil, clientID)
-	return append(bytes.Clone(tagged), 0), tagged[1:]
-}
+// maxLength is the most that a length takes.
+const maxLength = binary.MaxVarintLen32
 
-// userPrefix is clientPrefix for users.
+// userPrefix returns what the keys of a user's sessions begin with, and the user ID as value.owner returns it.
 func userPrefix(userID string) (prefix, owner []byte) {
-	return append([]byte(userID), 0), []byte(userID)
+	owner = []byte(userID)
+	return userKey(nil, owner, nil), owner
+}
+
+// clientPrefix is userPrefix for clients.
+func clientPrefix(clientID string) (prefix, owner []byte) {
+	raw, isUUID := parseUUID(clientID)
+	if owner = raw[:]; !isUUID {
+		owner = []byte(clientID)
+	}
+	return clientKey(nil, owner, isUUID, nil), owner
 }

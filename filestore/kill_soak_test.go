@@ -68,7 +68,7 @@ func startChild(t *testing.T, path string, round int, random *rand.Rand) *child 
 	ctx, cancel := context.WithCancel(t.Context())
 	if round%3 == 2 {
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(random.IntN(100))*time.Millisecond)
-		c.after = 1 << 40
+		c.after = 1 << 30
 	}
 	c.cancel = cancel
 	c.command = exec.CommandContext(ctx, os.Args[0], "-test.run=^$")

@@ -133,7 +133,7 @@ func (s *Store) owned(ctx context.Context, index, prefix []byte, is func(*store.
 			}
 			c := bucket.Cursor()
 			for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
-				keys[string(k[len(prefix):])] = struct{}{} // which may be no key: it is another owner's then, with a NUL in the name
+				keys[string(k[len(prefix):])] = struct{}{}
 			}
 			return nil
 		})

@@ -126,6 +126,22 @@ func (e *engine) do(ctx context.Context, o *op) outcome {
 	return out
 }
 
+// wholly is do for an op that can't be left to itself: if ctx ends it is waited for, unless it hasn't begun.
+func (e *engine) wholly(ctx context.Context, o *op) outcome {
+	if !e.queue.add(o) {
+		return outcome{err: store.ErrClosed}
+	}
+	select {
+	case <-o.done:
+	case <-ctx.Done():
+		if o.state.CompareAndSwap(opWaiting, opAbandoned) {
+			return outcome{err: context.Cause(ctx)}
+		}
+		<-o.done
+	}
+	return o.outcome
+}
+
 // queue is where ops wait for the committer.
 type queue struct {
 	mu     sync.Mutex

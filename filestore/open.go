@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -40,7 +41,7 @@ func open(d disk, path string, opts *Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{opts: options, path: path, disk: d, lock: lock}
+	e := &engine{opts: options, path: path, disk: d, lock: lock, compaction: newExclusive(), backup: newExclusive()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.abandon())
@@ -78,6 +79,9 @@ func logNames(path string) [2]string { return [2]string{path + ".wal.0", path + 
 // newName is where a database is made that is to take the place of the store's.
 func newName(path string) string { return path + ".new" }
 
+// backupName is where a copy is that Backup sends.
+func backupName(path string) string { return path + ".backup" }
+
 // prepare sees to it that there is a database.
 func (e *engine) prepare() error {
 	logs := logNames(e.path)
@@ -92,8 +96,10 @@ func (e *engine) prepare() error {
 			return fmt.Errorf("filestore: wipe: %w", err)
 		}
 	}
-	if err := e.disk.Remove(newName(e.path)); err != nil { // of a process that has crashed
-		return fmt.Errorf("filestore: %w", err)
+	for _, name := range []string{newName(e.path), backupName(e.path)} { // of a process that has crashed
+		if err := e.disk.Remove(name); err != nil {
+			return fmt.Errorf("filestore: %w", err)
+		}
 	}
 	info, err := os.Lstat(e.path)
 	switch {
@@ -124,16 +130,35 @@ func (e *engine) verify(size int64) error {
 }
 
 // settle makes the database durable as it is read now, and its name. A process that was killed may have left both to the page
-// cache only; the log, which is begun anew according to what the database says, must not be ahead of it.
+// cache only; the log, which is begun anew according to what the database says, must not be ahead of it. What a sync has failed
+// for, the next one doesn't write, though it is read: so the meta pages are written once more. Of other pages that doesn't matter: no
+// meta page refers to them then.
 func (e *engine) settle() error {
 	f, err := e.disk.Open(e.path)
 	if err == nil {
-		err = errors.Join(f.Sync(), f.Close(), e.disk.SyncDir(filepath.Dir(e.path)))
+		err = errors.Join(rewrite(f, 0, metaArea), f.Sync(), f.Close(), e.disk.SyncDir(filepath.Dir(e.path)))
 	}
 	if err != nil {
 		return fmt.Errorf("filestore: sync %s: %w", e.path, err)
 	}
 	return nil
+}
+
+// metaArea has both meta pages, whatever the size of a page is.
+const metaArea = 128 << 10
+
+// rewrite writes a part of the file as it is, as far as it is there.
+func rewrite(f file, offset, n int64) error {
+	size, err := f.Size()
+	if err != nil {
+		return err
+	}
+	b := make([]byte, max(0, min(n, size-offset)))
+	if _, err := f.ReadAt(b, offset); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	_, err = f.WriteAt(b, offset)
+	return err
 }
 
 // create makes an empty database: under another name at first, so that there is none or a whole one.
@@ -164,7 +189,7 @@ func (e *engine) create(logs [2]string) error {
 // replace has fill make a database under another name and puts it in the place of the store's.
 func (e *engine) replace(fill func(*bolt.DB) error) error {
 	name := newName(e.path)
-	db, err := e.disk.Database(name, boltOptions())
+	db, err := openDatabase(e.disk, name)
 	if err != nil {
 		return err
 	}

@@ -136,10 +136,9 @@ func (s *slot) publish() {
 	}
 }
 
-// index notes which indexes of the database don't lead to the new version; old is nil for a session that is new.
-func (o *overlay) index(key []byte, old, v *version, sameUser, sameClient bool) {
-	newDue := v.due != never && (old == nil || old.due != v.due)
-	if old != nil && !newDue && sameUser && sameClient {
+// indexNames notes which indexes by name don't lead to the new version; old is nil for a session that is new.
+func (o *overlay) indexNames(key []byte, old, v *version, sameUser, sameClient bool) {
+	if old != nil && sameUser && sameClient {
 		return
 	}
 	name := string(key)
@@ -149,16 +148,23 @@ func (o *overlay) index(key []byte, old, v *version, sameUser, sameClient bool) 
 	if old == nil {
 		o.created = append(o.created, name)
 	}
-	if newDue {
-		o.due = append(o.due, dueEntry{v.due, name})
-		o.minDue = min(o.minDue, v.due)
-	}
 	if old == nil || !sameUser {
 		o.users = addName(o.users, user, name)
 	}
 	if old == nil || !sameClient {
 		o.clients = addName(o.clients, client, name)
 	}
+}
+
+// indexDue is indexNames for the index by expiry.
+func (o *overlay) indexDue(key []byte, old, v *version) {
+	if v.due == never || (old != nil && old.due == v.due) {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.due = append(o.due, dueEntry{v.due, string(key)})
+	o.minDue = min(o.minDue, v.due)
 }
 
 func addName(names map[string][]string, name []byte, key string) map[string][]string {

@@ -2,6 +2,7 @@ package filestore
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -107,12 +108,36 @@ func (e *engine) recover(hd head) (*recovery, error) {
 		return nil, fmt.Errorf("filestore: recover: %w", err)
 	}
 	for _, sc := range order { // what only the page cache had becomes durable before anybody is told of it
-		if err := sc.segment.sync(); err != nil {
+		if err := errors.Join(sc.rewrite(rec.log.known(order)), sc.segment.sync()); err != nil {
 			return nil, fmt.Errorf("filestore: recover: %w", err)
 		}
 	}
 	rec.log.synced = last.segment.end
 	return rec, nil
+}
+
+// known returns up to where the log says that it was synced.
+func (*changeLog) known(order []*scan) (synced position) {
+	for _, sc := range order {
+		for i := range sc.groups {
+			synced = max(synced, sc.groups[i].synced)
+		}
+	}
+	return synced
+}
+
+// rewrite writes the groups from the position on once more: when a sync has failed, the next one doesn't write what the first one was for,
+// though it is read.
+func (sc *scan) rewrite(from position) error {
+	for i := range sc.groups {
+		if g := &sc.groups[i]; g.at >= from {
+			at := int64(g.at - sc.segment.base)
+			if _, err := sc.segment.file.WriteAt(sc.data[at:min(at+g.size(), int64(len(sc.data)))], at); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // arrange returns the segments that have the log from where the database is, in order.
@@ -246,7 +271,8 @@ func (e *engine) replayEntry(rec *recovery, sp *space, frozen *overlay, en *entr
 		s.base.former = append(s.base.former, former{v.due, v.value.expiry(), granuleOf(v.value.seen()), en.value})
 	}
 	if v.value != nil {
-		frozen.index(en.key, old, v, old != nil, old != nil) // a touch doesn't change whose it is
+		frozen.indexNames(en.key, old, v, old != nil, old != nil) // a touch doesn't change whose it is
+		frozen.indexDue(en.key, old, v)
 	}
 	return nil
 }

@@ -33,6 +33,9 @@ func (s *Store) Get(ctx context.Context, id string) (store.Record, error) {
 	if err := s.ready(ctx); err != nil {
 		return store.Record{}, err
 	}
+	if len(id) > maxName {
+		return store.Record{}, store.ErrNotFound
+	}
 	var room [64]byte
 	return s.get(appendID(room[:0], id), id)
 }
@@ -78,6 +81,9 @@ func (s *Store) Destroy(ctx context.Context, id string) (bool, error) {
 	if err := s.ready(ctx); err != nil {
 		return false, err
 	}
+	if len(id) > maxName {
+		return false, nil
+	}
 	out := s.change(ctx, newOp(opDestroy, s.space, id))
 	return out.existed, out.err
 }
@@ -95,12 +101,7 @@ func (s *Store) change(ctx context.Context, o *op) outcome {
 	return s.engine.do(ctx, o)
 }
 
-func (s *Store) ready(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return s.engine.ready()
-}
+func (s *Store) ready(ctx context.Context) error { return s.engine.ready(ctx) }
 
 // maxName is how long an ID, a user ID or a client ID may be, in bytes: indexes have them in their keys.
 const maxName = 8 << 10

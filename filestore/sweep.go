@@ -30,7 +30,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, n int) ([]store.Record
 		}
 		piece, more, err := sw.next(min(sweepPiece, n-len(removed)))
 		if err == nil {
-			removed, err = s.remove(removed, piece, sw.now)
+			removed, err = s.remove(ctx, removed, piece, sw.now)
 		}
 		if err != nil {
 			return removed, err
@@ -39,7 +39,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, n int) ([]store.Record
 			break
 		}
 	}
-	if err := s.moveLater(sw); err != nil {
+	if err := s.moveLater(ctx, sw); err != nil {
 		return removed, err
 	}
 	sw.remember()
@@ -48,19 +48,18 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, n int) ([]store.Record
 
 // remove has the committer remove those that have expired and appends them. What it has begun it finishes: a session that is removed
 // must be returned.
-func (s *Store) remove(removed []store.Record, due []*overdue, now int64) ([]store.Record, error) {
+func (s *Store) remove(ctx context.Context, removed []store.Record, due []*overdue, now int64) ([]store.Record, error) {
 	for len(due) > 0 {
 		if err := s.engine.failed(); err != nil {
 			return removed, err
 		}
-		o := newOp(opSweep, s.space, "")
-		o.now = now
-		for len(due) > 0 && (len(o.due) == 0 || o.size() < s.engine.entryLimit()/2) {
-			n := min(len(due), 64)
-			o.due, due = append(o.due, due[:n]...), due[n:]
+		o := &op{kind: opSweep, space: s.space, now: now, done: make(chan struct{}, 1)}
+		for size := 0; len(due) > 0 && (len(o.due) == 0 || size < s.engine.groupLimit()); due = due[1:] {
+			size += maxEntryHead + len(s.space.name) + len(due[0].key)
+			o.due = append(o.due, due[0])
 		}
 		piece := o.due
-		out := s.engine.do(context.Background(), o)
+		out := s.engine.wholly(ctx, o)
 		if !out.existed {
 			return removed, out.err
 		}
@@ -86,12 +85,12 @@ func (s *Store) remove(removed []store.Record, due []*overdue, now int64) ([]sto
 }
 
 // moveLater moves the entries of those that have expired, but after others that n had no room for.
-func (s *Store) moveLater(sw *sweep) error {
+func (s *Store) moveLater(ctx context.Context, sw *sweep) error {
 	for piece := range slices.Chunk(sw.later, sweepPiece) {
 		for _, d := range piece {
 			d.keep = true
 		}
-		if _, err := s.remove(nil, piece, sw.now); err != nil {
+		if _, err := s.remove(ctx, nil, piece, sw.now); err != nil {
 			return err
 		}
 	}

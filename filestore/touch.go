@@ -3,6 +3,8 @@ package filestore
 import (
 	"context"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // Touch implements store.Toucher. It isn't synced by itself: when the machine crashes or loses power, those since the last change
@@ -10,6 +12,9 @@ import (
 func (s *Store) Touch(ctx context.Context, id string, seen time.Time) error {
 	if err := s.ready(ctx); err != nil {
 		return err
+	}
+	if len(id) > maxName {
+		return store.ErrNotFound
 	}
 	o := newOp(opTouch, s.space, id)
 	o.seen = seen.UnixMicro()

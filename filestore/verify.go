@@ -179,8 +179,6 @@ func openSession(app string, e element) (s stored, wrong string) {
 		return nil, "a session isn't a record that this version can read"
 	case s.due() > s.value().expiry():
 		return nil, "a session is to be looked for by its expiry when it has already expired"
-	case s.granule() != granuleOf(s.value().seen()):
-		return nil, "a session is to be looked for by another activity than it has"
 	}
 	return s, ""
 }

@@ -1,0 +1,45 @@
+package filestore
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+type stuckWriter struct{ entered, release chan struct{} }
+
+func (w stuckWriter) Write(b []byte) (int, error) {
+	close(w.entered)
+	<-w.release
+	return 0, io.ErrClosedPipe
+}
+
+// A Backup whose writer is stuck makes Optimize, and another Backup, wait without looking at their context, and Close for ever.
+func TestRegressStuckBackup(t *testing.T) {
+	st, err := Open(filepath.Join(t.TempDir(), "s.db"), nil)
+	require.NoError(t, err)
+	w := stuckWriter{make(chan struct{}), make(chan struct{})}
+	ended, optimized, closed := make(chan struct{}), make(chan error, 1), make(chan error, 1)
+	go func() { defer close(ended); _, _ = st.Backup(context.Background(), w) }()
+	<-w.entered
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	go func() { optimized <- st.Optimize(ctx) }()
+	select {
+	case <-optimized:
+	case <-time.After(2 * time.Second):
+		t.Error("Optimize doesn't look at its context")
+	}
+	go func() { closed <- st.Close() }()
+	select {
+	case <-closed:
+	case <-time.After(2 * time.Second):
+		t.Error("Close waits for somebody else's writer")
+	}
+	close(w.release)
+	<-ended
+}

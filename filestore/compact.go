@@ -159,7 +159,7 @@ type pair struct{ key, value []byte }
 
 const (
 	copyPiece = 4 << 20 // bytes that are read, and written, at a time
-	copyFill  = 0.95    // of a page
+	copyFill  = 1       // of a page
 )
 
 func (c *copier) run(ctx context.Context, hd head, doing string) error {

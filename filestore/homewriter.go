@@ -30,7 +30,7 @@ type indexChange struct {
 
 const (
 	writeBatch = 2000 // sessions that are written with one transaction
-	indexCost  = 4    // changes of indexes that count as much as a session
+	indexCost  = 2    // changes of indexes that count as much as a session
 	findBatch  = 1000 // sessions that are looked up with one transaction
 )
 

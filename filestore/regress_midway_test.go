@@ -32,7 +32,7 @@ func (d *killDisk) Commit(tx *bolt.Tx) error {
 
 func openKillable(t *testing.T, path string) (*Store, *killDisk) {
 	d := new(killDisk)
-	d.left.Store(1 << 40)
+	d.left.Store(1 << 30)
 	st, err := open(d, path, &Options{CheckpointEvery: time.Hour})
 	require.NoError(t, err)
 	return st, d

@@ -44,7 +44,7 @@ func runChild(path string) {
 	m := newModel()
 	m.number, m.names, m.journal = round<<20, int(round)<<20, say
 	w := &workload{ctx: context.Background(), m: m, st: st, seed: round, first: int(round) * childWriters} //nolint:usetesting // no test runs here
-	w.run(childWriters, 1<<40)
+	w.run(childWriters, 1<<30)
 	for _, p := range m.problems {
 		say(event{Op: "problem", Text: p.String()})
 	}

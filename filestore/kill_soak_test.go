@@ -111,7 +111,7 @@ func (c *child) kill(m *model) {
 func (c *child) requireLocked() {
 	before := time.Now()
 	st, err := Open(c.path, nil)
-	if err == nil && c.after == 1<<40 {
+	if err == nil && c.after == 1<<30 {
 		require.NoError(c.t, st.Close())
 		return
 	}

@@ -106,7 +106,7 @@ func fieldOf[T any](v reflect.Value, path ...string) *T {
 			return nil
 		}
 	}
-	field, _ := reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Interface().(*T)
+	field, _ := reflect.TypeAssert[*T](reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())))
 	return field
 }
 

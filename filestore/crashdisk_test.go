@@ -3,6 +3,7 @@ package filestore
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,13 +148,6 @@ func (d *crashDisk) failing() bool {
 	return d.down || d.fault != nil && d.fault.fired
 }
 
-// stepsDone returns how many steps were done.
-func (d *crashDisk) stepsDone() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.steps
-}
-
 // cutAt has the power cut so many steps from now.
 func (d *crashDisk) cutAt(after int, partial float64) {
 	d.mu.Lock()
@@ -260,9 +254,7 @@ func (d *crashDisk) SyncDir(dir string) error {
 		return nil
 	}
 	clear(d.durable)
-	for name, inode := range d.names {
-		d.durable[name] = inode
-	}
+	maps.Copy(d.durable, d.names)
 	d.renamed = nil
 	return nil
 }

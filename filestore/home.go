@@ -157,7 +157,7 @@ func (h *home) swap(name string) (err error) {
 	}
 	db, opened := openDatabase(h.disk, h.path) // the new one, or the old one if something went wrong
 	if opened != nil {
-		h.lost = fmt.Errorf("filestore: open %s again: %w", h.path, opened)
+		h.lost = fmt.Errorf("%w: open %s again: %w", ErrFailed, h.path, opened)
 		return errors.Join(err, h.lost)
 	}
 	h.db = db

@@ -272,6 +272,9 @@ func (e *engine) replayEntry(rec *recovery, sp *space, frozen *overlay, en *entr
 	}
 	if v.value != nil {
 		frozen.indexNames(en.key, old, v, old != nil, old != nil) // a touch doesn't change whose it is
+		if rec.midway {
+			old = nil // the entry that it had may be gone already
+		}
 		frozen.indexDue(en.key, old, v)
 	}
 	return nil

@@ -144,9 +144,6 @@ func newSweep(s *Store, now int64) *sweep {
 		sw.overlay = append(sw.overlay, o.dueBy(now)...)
 	}
 	slices.SortFunc(sw.overlay, func(a, b dueEntry) int { return cmp.Compare(a.at, b.at) })
-	if s.engine.epoch.Load() == sw.epoch { // else what has left an overlay may be before the mark, and isn't in these
-		sw.key = s.space.swept.get(sw.epoch)
-	}
 	return sw
 }
 

@@ -116,7 +116,7 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 	}{
 		"negative SyncEvery":     {filestore.Options{SyncEvery: -1}, "Options.SyncEvery is -1ns"},
 		"small log":              {filestore.Options{LogSize: 1000}, "Options.LogSize is 1000; it must be from 1048576 to 8589934592 bytes"},
-		"huge log":               {filestore.Options{LogSize: 1 << 30}, "Options.LogSize is 1099511627776"},
+		"huge log":               {filestore.Options{LogSize: 1 << 40}, "Options.LogSize is 1099511627776"},
 		"hasty CheckpointEvery":  {filestore.Options{CheckpointEvery: 1}, "Options.CheckpointEvery is 1ns; it must be at least 100ms"},
 		"negative checkpointing": {filestore.Options{CheckpointEvery: -time.Second}, "Options.CheckpointEvery is -1s"},
 	} {

@@ -60,6 +60,7 @@ type overdue struct {
 	expires int64
 	sorted  bool  // by its expiry, not by its entry
 	keep    bool  // though it has expired
+	again   bool  // set by the committer, if it expires at another time
 	removed value // set by the committer, if it has removed it
 }
 

@@ -31,13 +31,15 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, n int) ([]store.Record
 		piece, more, err := sw.next(min(sweepPiece, n-len(removed)))
 		if err == nil {
 			removed, err = s.remove(ctx, removed, piece, sw.now)
+			sw.takeBack(piece)
 		}
 		if err != nil {
 			return removed, err
 		}
-		if !more {
+		if !more && !sw.returned {
 			break
 		}
+		sw.returned = false
 	}
 	if err := s.moveLater(ctx, sw); err != nil {
 		return removed, err
@@ -108,13 +110,16 @@ func (e *engine) applySweep(o *op) (outcome, bool) {
 		if cur == nil || cur.due != d.at {
 			continue // it is gone, or the entry is
 		}
-		if cur.value.expiry() <= o.now && !d.keep {
+		switch expiry := cur.value.expiry(); {
+		case expiry != d.expires && !d.keep: // it isn't its turn
+			d.expires, d.known, d.again = expiry, lookup{}, true
+		case expiry <= o.now && !d.keep:
 			e.stage(o.space, d.key, cur, &version{due: never})
 			c.log.destroy(o.space.name, d.key)
 			c.durable = true
 			d.removed = cur.value
-		} else if due := cur.value.expiry(); due != d.at {
-			e.stage(o.space, d.key, cur, &version{value: cur.value, due: due})
+		case expiry != d.at:
+			e.stage(o.space, d.key, cur, &version{value: cur.value, due: expiry})
 			c.log.touch(o.space.name, d.key, cur.value) // nothing new, but where its entry is now; see former
 		}
 	}
@@ -133,6 +138,8 @@ type sweep struct {
 	key     []byte     // where the database goes on; nil: from the beginning
 	ended   bool       // the database has no more
 	later   overdueHeap
+
+	returned bool // there is something in later that next hasn't seen
 }
 
 func newSweep(s *Store, now int64) *sweep {
@@ -175,6 +182,17 @@ func (sw *sweep) next(n int) (piece []*overdue, more bool, err error) {
 		}
 	}
 	return piece, true, nil
+}
+
+// takeBack takes those that expire at another time than was thought: they were looked at in a transaction that a checkpoint had overtaken.
+func (sw *sweep) takeBack(piece []*overdue) {
+	for _, d := range piece {
+		if d.again {
+			d.again, d.sorted = false, true
+			heap.Push(&sw.later, d)
+			sw.returned = true
+		}
+	}
 }
 
 // pop takes the first of the sources' first; nil: there is none. skip: it led to nothing.

@@ -29,6 +29,10 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, n int) ([]store.Record
 			return removed, err
 		}
 		piece, more, err := sw.next(min(sweepPiece, n-len(removed)))
+		if err == nil && s.engine.epoch.Load() != sw.epoch { // a part of it was looked at before, a part after sessions have left an overlay
+			sw = newSweep(s, sw.now)
+			continue
+		}
 		if err == nil {
 			removed, err = s.remove(ctx, removed, piece, sw.now)
 			sw.takeBack(piece)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // manyCrashes returns what is left in many power cuts.
@@ -250,7 +251,7 @@ func heldBy(t *testing.T, img image) (n int) {
 	dir := fastDir(t)
 	require.NoError(t, img.save(dir))
 	db, err := bolt.Open(filepath.Join(dir, storeName), fileMode, nil)
-	if errors.Is(err, bolt.ErrInvalid) { //nolint:staticcheck // the cut came before the first sync of its first pages
+	if errors.Is(err, bolterrors.ErrInvalid) { //nolint:staticcheck // the cut came before the first sync of its first pages
 		return 0
 	}
 	require.NoError(t, err)

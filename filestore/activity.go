@@ -45,7 +45,7 @@ func (a *activity) collect() error {
 
 func (a *activity) collectNewer() {
 	l := a.store.space.layers.Load()
-	for _, o := range []*overlay{l.active, l.frozen} {
+	for _, o := range l.all() {
 		o.all(func(key string, _ *slot, v *version) {
 			if _, ok := a.seen[key]; ok {
 				return // the active overlay knows better

@@ -14,7 +14,7 @@ import (
 // checkpointer brings what was changed into the database, one checkpoint at a time, while changes go on. It is a goroutine.
 type checkpointer struct {
 	work chan *checkpoint
-	idle chan struct{} // has a value when no checkpoint is under way
+	busy exclusive // while a checkpoint is under way, or somebody keeps one from being made
 	done chan struct{}
 	last *checkpoint // the committer's
 	log  position    // the database has everything that the log says before it
@@ -30,7 +30,7 @@ type checkpoint struct {
 	finished chan struct{}
 }
 
-// begin starts a checkpoint. The caller has taken the value from idle.
+// begin starts a checkpoint. The caller has locked busy; it is unlocked when the checkpoint is finished.
 func (c *checkpointer) begin(cp *checkpoint) {
 	cp.finished = make(chan struct{})
 	c.last, c.started = cp, time.Now()
@@ -41,11 +41,11 @@ func (c *checkpointer) begin(cp *checkpoint) {
 // turn has the log go on in its other segment, and a checkpoint of all that is before. If there is a checkpoint under way it
 // waits: that is what keeps the log from growing.
 func (e *engine) turn() {
-	<-e.checkpointer.idle
+	e.checkpointer.busy.lock()
 	e.turnNow()
 }
 
-// turnNow is turn for whoever has taken the value from idle.
+// turnNow is turn for whoever has locked busy.
 func (e *engine) turnNow() {
 	c := &e.committer
 	err := e.failed()
@@ -55,7 +55,7 @@ func (e *engine) turnNow() {
 		}
 	}
 	if err != nil {
-		e.checkpointer.idle <- struct{}{}
+		e.checkpointer.busy.unlock()
 		return
 	}
 	cp := &checkpoint{at: c.log.active.base, frozen: make(map[*space]*overlay, len(c.dirty))}
@@ -74,13 +74,12 @@ func (e *engine) checkpointSoon() {
 	if e.failed() != nil {
 		return
 	}
-	select {
-	case <-e.checkpointer.idle:
+	if e.checkpointer.busy.tryLock() {
 		e.turnNow()
-	default:
-		e.committer.checkpointDue = true
-		e.committer.checkpointTimer.Reset(e.opts.CheckpointEvery)
+		return
 	}
+	e.committer.checkpointDue = true
+	e.committer.checkpointTimer.Reset(e.opts.CheckpointEvery)
 }
 
 // applyCheckpoint begins a checkpoint of all that is stored now and answers with what says when it has finished.
@@ -116,16 +115,6 @@ func (e *engine) flush(ctx context.Context, always bool) error {
 	return e.failed()
 }
 
-// hold keeps checkpoints from being made until release is called: the database stays as it is.
-func (c *checkpointer) hold(ctx context.Context) (release func(), err error) {
-	select {
-	case <-c.idle:
-		return func() { c.idle <- struct{}{} }, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
 // lastCheckpoint is made when the store is closed.
 func (e *engine) lastCheckpoint() {
 	if len(e.committer.dirty) > 0 {
@@ -145,7 +134,7 @@ func (e *engine) runCheckpointer() {
 		c.progress.Store(thousandths)
 		cp.frozen = nil // the committer remembers the last one
 		close(cp.finished)
-		c.idle <- struct{}{}
+		c.busy.unlock()
 	}
 }
 

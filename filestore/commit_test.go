@@ -199,7 +199,7 @@ func TestSyncEvery(t *testing.T) {
 // TestChangesWaitForALogThatIsFull: it doesn't grow beyond what it may; they go on when a checkpoint has made room.
 func TestChangesWaitForALogThatIsFull(t *testing.T) {
 	d, st := openGated(t, &Options{LogSize: minLogSize, CheckpointEvery: time.Hour})
-	release, err := st.engine.checkpointer.hold(t.Context())
+	release, err := st.engine.checkpointer.busy.enter(t.Context())
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()

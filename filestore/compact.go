@@ -59,7 +59,7 @@ func (e *engine) compact(ctx context.Context) error {
 
 // quietly calls fn while no checkpoint is being made: the database doesn't change, nor which segment the log is in.
 func (e *engine) quietly(ctx context.Context, fn func() error) error {
-	release, err := e.checkpointer.hold(ctx)
+	release, err := e.checkpointer.busy.enter(ctx)
 	if err != nil {
 		return err
 	}

@@ -79,11 +79,10 @@ func (e *engine) start(recovered *checkpoint) {
 	e.queue.wake = make(chan struct{}, 1)
 	e.committer.stop, e.committer.done = make(chan struct{}), make(chan struct{})
 	e.checkpointer.work, e.checkpointer.done = make(chan *checkpoint, 1), make(chan struct{})
-	e.checkpointer.idle = make(chan struct{}, 1)
+	e.checkpointer.busy = newExclusive()
 	if recovered != nil {
+		e.checkpointer.busy.lock()
 		e.checkpointer.begin(recovered)
-	} else {
-		e.checkpointer.idle <- struct{}{}
 	}
 	go e.runCommitter()
 	go e.runCheckpointer()
@@ -97,8 +96,8 @@ func (e *engine) close() error {
 		return nil
 	}
 	defer close(e.closed)
-	leave, _ := e.compaction.enter(context.Background()) // whoever is at it gives up first
-	defer leave()
+	e.compaction.lock() // whoever is at it gives up first
+	defer e.compaction.unlock()
 	e.queue.close()
 	close(e.committer.stop)
 	<-e.committer.done
@@ -124,16 +123,28 @@ func (e *engine) ready(ctx context.Context) error {
 	return nil
 }
 
-// exclusive is a lock that is waited for with a context: a channel with room for one.
+// exclusive is a lock that can be waited for with a context, and given up by another goroutine: a channel with room for one.
 type exclusive chan struct{}
 
 func newExclusive() exclusive { return make(exclusive, 1) }
 
+func (x exclusive) lock()   { x <- struct{}{} }
+func (x exclusive) unlock() { <-x }
+
+func (x exclusive) tryLock() bool {
+	select {
+	case x <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
 func (x exclusive) enter(ctx context.Context) (leave func(), err error) {
 	select {
 	case x <- struct{}{}:
-		return func() { <-x }, nil
+		return x.unlock, nil
 	case <-ctx.Done():
-		return func() {}, context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 }

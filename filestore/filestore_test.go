@@ -1,6 +1,7 @@
 package filestore_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -24,6 +25,18 @@ func open(t *testing.T, path string, opts *filestore.Options) *filestore.Store {
 func inTempDir(t *testing.T) (path string) {
 	t.Helper()
 	return filepath.Join(t.TempDir(), "sessions.db")
+}
+
+// leftBehind copies what the process would leave if it were killed now. Nothing may be changing.
+func leftBehind(t testing.TB, path string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), filepath.Base(path))
+	for _, suffix := range []string{"", ".wal.0", ".wal.1"} {
+		b, err := os.ReadFile(path + suffix)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(to+suffix, b, 0o600))
+	}
+	return to
 }
 
 func TestContract(t *testing.T) {

@@ -27,14 +27,21 @@ func smallVersion(key sessionKey) uint64 {
 	return number
 }
 
-// closedImage is a store that was closed.
-func closedImage(t *testing.T) image {
+// filledStore opens a store with sessions.
+func filledStore(t *testing.T) (*crashDisk, *Store) {
 	t.Helper()
 	d := newCrashDisk(t, fastDir(t), nil)
 	opts := smallOptions()
 	st, err := open(d, d.path(), &opts)
 	require.NoError(t, err)
 	fillStore(t, st)
+	return d, st
+}
+
+// closedImage is a store that was closed.
+func closedImage(t *testing.T) image {
+	t.Helper()
+	d, st := filledStore(t)
 	require.NoError(t, st.Close())
 	img, err := d.current()
 	require.NoError(t, err)
@@ -44,11 +51,7 @@ func closedImage(t *testing.T) image {
 // killedImage is a store whose process was killed, with one half of the sessions in the database and the other in the log.
 func killedImage(t *testing.T) image {
 	t.Helper()
-	d := newCrashDisk(t, fastDir(t), nil)
-	opts := smallOptions()
-	st, err := open(d, d.path(), &opts)
-	require.NoError(t, err)
-	fillStore(t, st)
+	d, st := filledStore(t)
 	require.NoError(t, st.engine.flush(t.Context(), true))
 	for i := range 15 {
 		key := sessionKey{modelApps[i%2], "own-" + strconv.Itoa(i)}

@@ -50,8 +50,10 @@ func namesOf(app string) bucketNames {
 // expiry the index by expiry has it, as a varint; and its value. Of ten bytes saved here one page in seven is saved.
 type stored []byte
 
-// storedHead is the most that comes before the value.
-const storedHead = 4 + binary.MaxVarintLen64
+const (
+	storedSum  = 4                                 // the checksum
+	storedHead = storedSum + binary.MaxVarintLen64 // the most that comes before the value
+)
 
 func makeStored(b []byte, app string, key []byte, due int64, v value) stored {
 	at := len(b)
@@ -68,27 +70,27 @@ func (s stored) sum(app string, key []byte) uint32 {
 	if app != "" {
 		sum = crc32.Checksum([]byte(app), castagnoli)
 	}
-	return crc32.Update(crc32.Update(sum, castagnoli, key), castagnoli, s[4:])
+	return crc32.Update(crc32.Update(sum, castagnoli, key), castagnoli, s[storedSum:])
 }
 
 // valid reports whether s is what was stored under the key. Without that, nothing else may be asked.
 func (s stored) valid(app string, key []byte) bool {
-	if len(s) < 4 || binary.LittleEndian.Uint32(s) != s.sum(app, key) {
+	if len(s) < storedSum || binary.LittleEndian.Uint32(s) != s.sum(app, key) {
 		return false
 	}
-	_, n := binary.Uvarint(s[4:])
-	return n > 0 && len(s) >= 4+n+atVariable
+	_, n := binary.Uvarint(s[storedSum:])
+	return n > 0 && len(s) >= storedSum+n+atVariable
 }
 
 func (s stored) value() value {
-	_, n := binary.Uvarint(s[4:])
-	return value(s[4+n:])
+	_, n := binary.Uvarint(s[storedSum:])
+	return value(s[storedSum+n:])
 }
 
 // due returns when the session is due in the index by expiry.
 func (s stored) due() int64 {
-	before, n := binary.Uvarint(s[4:])
-	return int64(uint64(value(s[4+n:]).expiry()) - before) //nolint:gosec // as it was
+	before, n := binary.Uvarint(s[storedSum:])
+	return int64(uint64(value(s[storedSum+n:]).expiry()) - before) //nolint:gosec // as it was
 }
 
 // granule returns the session's minute in the index by activity.
@@ -165,7 +167,17 @@ func (h *home) swap(name string) (err error) {
 }
 
 // view calls fn with a transaction to read. It must be short: pages that are freed meanwhile can't be used again.
-func (h *home) view(fn func(tx *bolt.Tx) error) (err error) {
+func (h *home) view(fn func(tx *bolt.Tx) error) error {
+	return h.use(func(db *bolt.DB) error { return db.View(fn) })
+}
+
+// update calls fn with a transaction to change the database, and commits it.
+func (h *home) update(fn func(tx *bolt.Tx) error) error {
+	return h.use(func(db *bolt.DB) error { return h.transact(db, fn) })
+}
+
+// use calls fn with the database, which stays what it is meanwhile, and makes an error of whatever goes wrong.
+func (h *home) use(fn func(db *bolt.DB) error) (err error) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	if h.db == nil {
@@ -174,17 +186,14 @@ func (h *home) view(fn func(tx *bolt.Tx) error) (err error) {
 	defer h.guard(h.path, &err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	panicked := true
-	defer h.note(&panicked)
-	err = h.db.View(fn)
+	defer func() {
+		if panicked {
+			h.stuck.Store(true)
+		}
+	}()
+	err = fn(h.db)
 	panicked = false
 	return h.explain(err)
-}
-
-// note notes that a transaction has panicked.
-func (h *home) note(panicked *bool) {
-	if *panicked {
-		h.stuck.Store(true)
-	}
 }
 
 // missing says why there is no database.
@@ -195,31 +204,15 @@ func (h *home) missing() error {
 	return store.ErrClosed
 }
 
-// update calls fn with a transaction to change the database, and commits it.
-func (h *home) update(fn func(tx *bolt.Tx) error) (err error) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	if h.db == nil {
-		return h.missing()
-	}
-	defer h.guard(h.path, &err)
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	panicked := true
-	defer h.note(&panicked)
-	err = h.transact(fn)
-	panicked = false
-	return err
-}
-
-func (h *home) transact(fn func(tx *bolt.Tx) error) error {
-	tx, err := h.db.Begin(true)
+func (h *home) transact(db *bolt.DB, fn func(tx *bolt.Tx) error) error {
+	tx, err := db.Begin(true)
 	if err != nil {
 		return err
 	}
-	h.db.AllocSize = growthOf(tx.Size())
+	db.AllocSize = growthOf(tx.Size())
 	defer tx.Rollback() //nolint:errcheck // an error if it has been committed, and no other
 	if err := fn(tx); err != nil {
-		return h.explain(err)
+		return err
 	}
 	if err := h.disk.Commit(tx); err != nil {
 		return fmt.Errorf("write %s: %w", h.path, err) // the system's error doesn't name the file

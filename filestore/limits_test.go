@@ -41,7 +41,7 @@ func TestWhatIsAsLargeAsAllowed(t *testing.T) {
 	}
 	create(t, st, recs...)
 	requireSame(t, st, recs...)
-	requireSame(t, open(t, copyStore(t, path), nil), recs...)
+	requireSame(t, open(t, leftBehind(t, path), nil), recs...)
 	require.NoError(t, st.Close())
 
 	st = open(t, path, nil)

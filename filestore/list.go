@@ -78,10 +78,7 @@ func (s *Store) keys(ctx context.Context, from []byte) (keys []string, next []by
 func (sp *space) created() map[string]struct{} {
 	keys := make(map[string]struct{})
 	l := sp.layers.Load()
-	for _, o := range []*overlay{l.active, l.frozen} {
-		if o == nil {
-			continue
-		}
+	for _, o := range l.all() {
 		o.mu.Lock()
 		for _, key := range o.created {
 			keys[key] = struct{}{}
@@ -116,10 +113,7 @@ func (s *Store) owned(ctx context.Context, index, prefix []byte, is func(*store.
 		}
 		keys := make(map[string]struct{})
 		l := s.space.layers.Load() // before the database: what leaves them is there by then
-		for _, o := range []*overlay{l.active, l.frozen} {
-			if o == nil {
-				continue
-			}
+		for _, o := range l.all() {
 			o.mu.Lock()
 			for _, key := range more(o) {
 				keys[key] = struct{}{}

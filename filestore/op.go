@@ -88,15 +88,18 @@ func (o *op) free() {
 
 // size is the most that the op adds to the log.
 func (o *op) size() int {
-	n := maxEntryHead + len(o.space.name) + len(o.key) + len(o.value)
-	if o.kind == opSweep {
-		n = 0
-		for _, d := range o.due {
-			n += maxEntryHead + len(o.space.name) + len(d.key)
-		}
+	if o.kind != opSweep {
+		return o.space.entrySize(o.key) + len(o.value)
+	}
+	n := 0
+	for _, d := range o.due {
+		n += o.space.entrySize(d.key)
 	}
 	return n
 }
+
+// entrySize is the most that an entry of the log takes, but for a value.
+func (sp *space) entrySize(key []byte) int { return maxEntryHead + len(sp.name) + len(key) }
 
 func (o *op) answer(out outcome) {
 	o.outcome = out
@@ -104,7 +107,7 @@ func (o *op) answer(out outcome) {
 }
 
 // do has the committer do the op and returns what came of it. If ctx ends first the change isn't made, unless it is being made
-// already: then nobody knows.
+// already: then nobody knows. Of a sweep one must know, what it removes is to be returned: it is waited for.
 func (e *engine) do(ctx context.Context, o *op) outcome {
 	if !e.queue.add(o) {
 		o.free()
@@ -116,6 +119,10 @@ func (e *engine) do(ctx context.Context, o *op) outcome {
 		if o.state.CompareAndSwap(opWaiting, opAbandoned) {
 			return outcome{err: context.Cause(ctx)} // the committer will find it; it isn't used again
 		}
+		if o.kind == opSweep {
+			<-o.done
+			break
+		}
 		select { // it may be done already, and then we do know
 		case <-o.done:
 		default:
@@ -125,22 +132,6 @@ func (e *engine) do(ctx context.Context, o *op) outcome {
 	out := o.outcome
 	o.free()
 	return out
-}
-
-// wholly is do for an op that can't be left to itself: if ctx ends it is waited for, unless it hasn't begun.
-func (e *engine) wholly(ctx context.Context, o *op) outcome {
-	if !e.queue.add(o) {
-		return outcome{err: store.ErrClosed}
-	}
-	select {
-	case <-o.done:
-	case <-ctx.Done():
-		if o.state.CompareAndSwap(opWaiting, opAbandoned) {
-			return outcome{err: context.Cause(ctx)}
-		}
-		<-o.done
-	}
-	return o.outcome
 }
 
 // queue is where ops wait for the committer.

@@ -45,18 +45,6 @@ func requireSame(t *testing.T, st store.Store, recs ...store.Record) {
 	}
 }
 
-// copyStore copies the files of a store that is open: what the death of its process would leave.
-func copyStore(t *testing.T, path string) (copied string) {
-	t.Helper()
-	copied = inTempDir(t)
-	for _, suffix := range []string{"", ".wal.0", ".wal.1"} {
-		content, err := os.ReadFile(path + suffix)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(copied+suffix, content, 0o600))
-	}
-	return copied
-}
-
 func TestSessionsSurviveAReopen(t *testing.T) {
 	path := inTempDir(t)
 	st := open(t, path, nil)
@@ -82,7 +70,7 @@ func TestWipeStartsWithoutSessions(t *testing.T) {
 	path := inTempDir(t)
 	st := open(t, path, nil)
 	create(t, st, sample(1))
-	copied := copyStore(t, path)
+	copied := leftBehind(t, path)
 	require.NoError(t, st.Close())
 	for _, path := range []string{path, copied} {
 		st = open(t, path, &filestore.Options{Wipe: true})
@@ -146,7 +134,7 @@ func TestFolderIsMade(t *testing.T) {
 func TestDatabaseThatIsMissing(t *testing.T) {
 	path := inTempDir(t)
 	create(t, open(t, path, nil), sample(1))
-	copied := copyStore(t, path)
+	copied := leftBehind(t, path)
 	require.NoError(t, os.Remove(copied))
 	_, err := filestore.Open(copied, nil)
 	require.ErrorContains(t, err, "sessions.db isn't there, but its log "+copied+".wal.0 is")
@@ -156,7 +144,7 @@ func TestDatabaseThatIsMissing(t *testing.T) {
 func TestLogThatIsMissing(t *testing.T) {
 	path := inTempDir(t)
 	create(t, open(t, path, nil), sample(1))
-	copied := copyStore(t, path)
+	copied := leftBehind(t, path)
 	require.NoError(t, os.Remove(copied+".wal.0"))
 	require.NoError(t, os.Remove(copied+".wal.1"))
 	_, err := filestore.Open(copied, nil)
@@ -175,14 +163,14 @@ func TestLogOfAStoreThatWasClosed(t *testing.T) {
 	st = open(t, path, nil)
 	requireSame(t, st, recs...)
 	recs = append(recs, create(t, st, sample(3))...)
-	requireSame(t, open(t, copyStore(t, path), nil), recs...)
+	requireSame(t, open(t, leftBehind(t, path), nil), recs...)
 }
 
 // TestRecoveryIsLoggedOnce: the unfinished group that a crash leaves is cut, and the log says so; the next time there is none.
 func TestRecoveryIsLoggedOnce(t *testing.T) {
 	path := inTempDir(t)
 	recs := create(t, open(t, path, nil), sample(1), sample(2))
-	copied := copyStore(t, path)
+	copied := leftBehind(t, path)
 	content, err := os.ReadFile(copied + ".wal.0")
 	require.NoError(t, err)
 	used := bytes.LastIndex(content, recs[1].Data)
@@ -197,6 +185,6 @@ func TestRecoveryIsLoggedOnce(t *testing.T) {
 	require.NotContains(t, said.String(), recs[0].ID)
 
 	said.Reset()
-	requireSame(t, open(t, copyStore(t, copied), opts), recs[0])
+	requireSame(t, open(t, leftBehind(t, copied), opts), recs[0])
 	require.NotContains(t, said.String(), "unfinished_bytes=5", said.String())
 }

@@ -180,9 +180,6 @@ func addName(names map[string][]string, name []byte, key string) map[string][]st
 
 // all calls fn for each session with its current version.
 func (o *overlay) all(fn func(key string, s *slot, v *version)) {
-	if o == nil {
-		return
-	}
 	for i := range o.shards {
 		sh := &o.shards[i]
 		sh.mu.RLock()

@@ -103,18 +103,6 @@ func join(parts ...[]byte) (all []byte) {
 	return all
 }
 
-// leftBehind copies what the process would leave if it were killed now. Nothing may be changing.
-func leftBehind(t testing.TB, path string) string {
-	t.Helper()
-	to := filepath.Join(t.TempDir(), filepath.Base(path))
-	for _, suffix := range []string{"", ".wal.0", ".wal.1"} {
-		b, err := os.ReadFile(path + suffix)
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(to+suffix, b, 0o600))
-	}
-	return to
-}
-
 // TestKoaFault14_AcknowledgedIsThereAfterAnEndWithoutClose: there, what was acknowledged is somewhere in the process for a while. Here it
 // is in the files, wherever checkpoints and turns of the log have been by then. (That it is on the disk too, not only in the system's cache,
 // is what the crash tests are for: their disk loses what wasn't synced.)

@@ -2,7 +2,6 @@ package filestore
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 )
 
@@ -108,7 +107,12 @@ func (e *engine) recover(hd head) (*recovery, error) {
 		return nil, fmt.Errorf("filestore: recover: %w", err)
 	}
 	for _, sc := range order { // what only the page cache had becomes durable before anybody is told of it
-		if err := errors.Join(sc.rewrite(rec.log.known(order)), sc.segment.sync()); err != nil {
+		if err := sc.rewrite(rec.log.known(order)); err != nil {
+			return nil, fmt.Errorf("filestore: recover: %w", err)
+		}
+	}
+	for _, s := range rec.log.segments {
+		if err := s.sync(); err != nil {
 			return nil, fmt.Errorf("filestore: recover: %w", err)
 		}
 	}
@@ -199,9 +203,6 @@ func (rec *recovery) checkTail(scans [2]*scan, last *scan, id logID) error {
 func (rec *recovery) cutTail() error {
 	for _, p := range rec.torn {
 		if _, err := p.segment.file.WriteAt(make([]byte, groupAlign), p.offset); err != nil {
-			return err
-		}
-		if err := p.segment.sync(); err != nil {
 			return err
 		}
 	}

@@ -29,7 +29,7 @@ func TestRegressSyncFailedThenRestartThenPowerCut(t *testing.T) {
 	st, err = open(d, d.path(), &opts)
 	require.NoError(t, err)
 	// the recovery's checkpoint isn't through yet
-	release, err := st.engine.checkpointer.hold(t.Context())
+	release, err := st.engine.checkpointer.busy.enter(t.Context())
 	_ = release
 	require.NoError(t, err)
 	t.Log(st.Get(t.Context(), "failed"))

@@ -35,7 +35,7 @@ func TestRegressMetaSyncFailedThenRestartThenPowerCut(t *testing.T) {
 		d.mu.Unlock()
 		_, err = st.Set(t.Context(), store.Record{ID: "second"})
 		require.NoError(t, err)
-		release, err := st.engine.checkpointer.hold(t.Context())
+		release, err := st.engine.checkpointer.busy.enter(t.Context())
 		require.NoError(t, err)
 		// the log goes on in its other file; the power is cut before the checkpoint's commit
 		release()

@@ -121,7 +121,7 @@ func TestRegressEmptySegmentIsRecycledTooSoon(t *testing.T) {
 	_ = st.Close()
 
 	st, d = openKillable(t, path)
-	release, err := st.engine.checkpointer.hold(t.Context()) // whatever checkpoint Open has begun is through
+	release, err := st.engine.checkpointer.busy.enter(t.Context()) // whatever checkpoint Open has begun is through
 	require.NoError(t, err)
 	release()
 	d.left.Store(0)

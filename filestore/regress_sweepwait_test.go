@@ -18,7 +18,7 @@ func TestRegressSweepIgnoresContext(t *testing.T) {
 	require.NoError(t, err)
 	_, err = st.Set(t.Context(), store.Record{ID: "old", Expires: time.Unix(1, 0)})
 	require.NoError(t, err)
-	release, err := st.engine.checkpointer.hold(t.Context())
+	release, err := st.engine.checkpointer.busy.enter(t.Context())
 	require.NoError(t, err)
 	for i := 0; err == nil; i++ {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -114,7 +114,7 @@ func (s *salvage) session(bucket string, e element) {
 // damaged.
 func (s *salvage) identify(name string, e element) (v value, app, wrong string) {
 	in := stored(e.value)
-	if e.bucket || len(in) < 4+atVariable || !isKey(e.key) {
+	if e.bucket || len(in) < storedSum+atVariable || !isKey(e.key) {
 		return nil, "", "this isn't a session"
 	}
 	if !in.valid(name, e.key) {

@@ -16,6 +16,14 @@ type space struct {
 // layers are two overlays; frozen may be nil. Freezing and thawing never happen at the same time: they replace both.
 type layers struct{ active, frozen *overlay }
 
+// all returns the overlays that there are, the newer first.
+func (l *layers) all() []*overlay {
+	if l.frozen == nil {
+		return []*overlay{l.active}
+	}
+	return []*overlay{l.active, l.frozen}
+}
+
 func newSpace(name string) *space {
 	sp := &space{name: name, buckets: namesOf(name)}
 	sp.layers.Store(&layers{active: newOverlay()})

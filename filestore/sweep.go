@@ -59,13 +59,14 @@ func (s *Store) remove(ctx context.Context, removed []store.Record, due []*overd
 		if err := s.engine.failed(); err != nil {
 			return removed, err
 		}
-		o := &op{kind: opSweep, space: s.space, now: now, done: make(chan struct{}, 1)}
+		o := newOp(opSweep, s.space, "")
+		o.now = now
 		for size := 0; len(due) > 0 && (len(o.due) == 0 || size < s.engine.groupLimit()); due = due[1:] {
-			size += maxEntryHead + len(s.space.name) + len(due[0].key)
+			size += s.space.entrySize(due[0].key)
 			o.due = append(o.due, due[0])
 		}
 		piece := o.due
-		out := s.engine.wholly(ctx, o)
+		out := s.engine.do(ctx, o)
 		if !out.existed {
 			return removed, out.err
 		}
@@ -151,7 +152,7 @@ func newSweep(s *Store, now int64) *sweep {
 	l := s.space.layers.Load()
 	sw := &sweep{store: s, now: now, epoch: s.engine.epoch.Load()}
 	sw.key = s.space.swept.get(sw.epoch)
-	for _, o := range []*overlay{l.active, l.frozen} {
+	for _, o := range l.all() {
 		sw.overlay = append(sw.overlay, o.dueBy(now)...)
 	}
 	slices.SortFunc(sw.overlay, func(a, b dueEntry) int { return cmp.Compare(a.at, b.at) })
@@ -329,9 +330,6 @@ func (m *sweptMark) set(epoch uint64, key []byte) {
 
 // dueBy returns the entries at or before now that lead to a session, and forgets the others.
 func (o *overlay) dueBy(now int64) (due []dueEntry) {
-	if o == nil {
-		return nil
-	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.minDue > now {

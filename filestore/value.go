@@ -162,13 +162,7 @@ func (v value) owner() (user, client []byte) {
 	if err != nil {
 		return nil, nil
 	}
-	r.skipTo(v[atFlags])
-	if v[atFlags]&hasUUID != 0 {
-		client = r.bytes(16)
-	} else {
-		client = r.text()
-	}
-	return r.text(), client
+	return r.owner(v[atFlags])
 }
 
 // keepSeen moves seen, unless it is there already, as store.KeepSeen does.
@@ -233,22 +227,23 @@ func (r *reader) byte() byte {
 
 func (r *reader) uvarint() uint64 {
 	n, size := binary.Uvarint(r.rest)
-	r.bytes(max(size, -1))
-	if size <= 0 {
-		r.failed = true
-		return 0
-	}
+	r.advance(size)
 	return n
 }
 
 func (r *reader) varint() int64 {
 	n, size := binary.Varint(r.rest)
-	r.bytes(max(size, -1))
-	if size <= 0 {
-		r.failed = true
-		return 0
-	}
+	r.advance(size)
 	return n
+}
+
+// advance goes past a varint; a size that isn't positive says that there is none, and then it was read as 0.
+func (r *reader) advance(size int) {
+	if size <= 0 {
+		r.failed, r.rest = true, nil
+		return
+	}
+	r.rest = r.rest[size:]
 }
 
 func (r *reader) text() []byte {
@@ -268,6 +263,17 @@ func (r *reader) client(flags byte) string {
 		return formatUUID([16]byte(raw))
 	}
 	return ""
+}
+
+// owner reads up to the user ID, and returns what value.owner does.
+func (r *reader) owner(flags byte) (user, client []byte) {
+	r.skipTo(flags)
+	if flags&hasUUID != 0 {
+		client = r.bytes(16)
+	} else {
+		client = r.text()
+	}
+	return r.text(), client
 }
 
 // skipTo goes to the client ID.

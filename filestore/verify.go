@@ -189,15 +189,9 @@ func (v value) whole() bool {
 	if err != nil {
 		return false
 	}
-	r.skipTo(v[atFlags])
-	if v[atFlags]&hasUUID != 0 {
-		r.bytes(16)
-	} else {
-		r.text()
-	}
-	r.text()
-	r.text()
-	r.text()
+	r.owner(v[atFlags])
+	r.text() // address
+	r.text() // user agent
 	return !r.failed
 }
 

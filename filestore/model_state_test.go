@@ -99,10 +99,12 @@ func (m *model) outOfOrder(states map[sessionKey]state) []problem {
 		if st.number == 0 {
 			least = s.firstAbsent()
 		}
-		for _, a := range s.attempts {
+		made := s.maker(least)
+		for i := range s.attempts {
+			a := &s.attempts[i]
 			switch {
 			case a.withdrawn:
-			case a.stage <= least.stage && (a.answered != 0 || a.state == least):
+			case a.stage <= least.stage && a.answered != 0, a == made:
 				lastKept = max(lastKept, a.began)
 			case a.stage > least.stage && a.stage <= st.stage:
 			case a.stage > st.stage && a.answered != 0:
@@ -112,6 +114,17 @@ func (m *model) outOfOrder(states map[sessionKey]state) []problem {
 	}
 	if firstLost < lastKept {
 		return []problem{{lost, fmt.Sprintf("what was answered at %d, but not what was asked for later, at %d", firstLost, lastKept)}}
+	}
+	return nil
+}
+
+// maker returns what was asked for first of what would have made the state: of several sweeps, say, any may have taken the session, and the later ones
+// prove nothing. Of what was answered it is known.
+func (s *modelSession) maker(st state) *attempt {
+	for i := range s.attempts {
+		if a := &s.attempts[i]; !a.withdrawn && a.state == st {
+			return a
+		}
 	}
 	return nil
 }

@@ -38,6 +38,14 @@ var (
 	ErrUserID = errors.New("bridge: not a user ID")
 	// ErrOrigin: the page that opens the connection is of another origin, which Options.OriginPatterns doesn't allow.
 	ErrOrigin = errors.New("bridge: connection from another origin")
+	// ErrTooManySessions: the user has Options.MaxSessionsPerUser sessions already, and the policy is RefuseLogin.
+	ErrTooManySessions = errors.New("bridge: the user is logged in with too many sessions")
+	// ErrTooManyConns: the session, or the address, has as many connections as Options allow.
+	ErrTooManyConns = errors.New("bridge: too many connections")
+	// ErrTicket: the ticket has been redeemed, has expired, belongs to another session or client, or never was one.
+	ErrTicket = errors.New("bridge: the ticket opens nothing")
+	// ErrAuthAge: the user's last login is too long ago for what is asked for: log in again.
+	ErrAuthAge = errors.New("bridge: a more recent login is needed")
 	// ErrNested: WithSession was called on another session from within WithSession. Two of these can wait for each other forever.
 	ErrNested = errors.New("bridge: WithSession on another session within WithSession")
 )
@@ -56,17 +64,19 @@ var (
 type ValueError = gateway.ValueError
 
 // HTTPStatus returns the status that tells a client of err: 200 for nil, 409 when a repeated request with the newest cookie will
-// do, 400 for what can't be a user ID, 401 when there is no session, 413 when it is too large, 503 when the store is at fault, otherwise 500.
+// do, 400 for what can't be a user ID, 401 when there is no session or the login is too old, 403 for another origin, a ticket that opens nothing and a session too many, 413 when it is too large, 429 for a connection too many, 503 when the store is at fault, otherwise 500.
 func HTTPStatus(err error) int {
 	switch {
 	case err == nil:
 		return http.StatusOK
 	case errors.Is(err, ErrTokenRotated), errors.Is(err, ErrConflict):
 		return http.StatusConflict
-	case errors.Is(err, ErrSessionMissing), errors.Is(err, ErrSessionGone):
+	case errors.Is(err, ErrSessionMissing), errors.Is(err, ErrSessionGone), errors.Is(err, ErrAuthAge):
 		return http.StatusUnauthorized
-	case errors.Is(err, ErrOrigin):
+	case errors.Is(err, ErrOrigin), errors.Is(err, ErrTicket), errors.Is(err, ErrTooManySessions):
 		return http.StatusForbidden
+	case errors.Is(err, ErrTooManyConns):
+		return http.StatusTooManyRequests
 	case errors.Is(err, ErrUserID):
 		return http.StatusBadRequest
 	case errors.Is(err, ErrSessionTooLarge):
@@ -85,6 +95,7 @@ const (
 	CodeShutdown     = 1012 // the process is going away
 	CodeUnavailable  = 1013 // the store is unavailable, or the process is overloaded
 	CodeReconnect    = 4001 // the session changed (a login): reconnect with the new cookies
+	CodeIdle         = 4002 // nothing came from the client for ConnOptions.IdleTimeout, or the connection has reached ConnOptions.MaxAge: reconnect when there is something to say
 	CodeDestroyed    = 4500 // the session was destroyed: log in again
 	CodeExpired      = 4501 // the session expired
 	CodeNoSession    = 4502 // there was no session at the handshake
@@ -107,7 +118,7 @@ func CloseCode(err error) int {
 		return CodeDestroyed
 	case errors.Is(err, ErrSessionMissing):
 		return CodeNoSession
-	case errors.Is(err, ErrOrigin):
+	case errors.Is(err, ErrOrigin), errors.Is(err, ErrTooManyConns), errors.Is(err, ErrTicket):
 		return CodePolicy
 	case errors.Is(err, ErrShutdown):
 		return CodeShutdown

@@ -1,15 +1,8 @@
 package bridge
 
 import (
-	"cmp"
-	"crypto/rand"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
-	"path"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -60,6 +53,41 @@ type Options struct {
 	// Rebind says what becomes of a client's older connections at a login, or when it gets a new session. Default: Reconnect.
 	Rebind RebindPolicy
 
+	// Timeouts presets IdleTimeout, Lifetime and RenewEvery, where these are zero, with what a standard asks for. Default: none.
+	Timeouts TimeoutPreset
+	// RenewEvery is the renewal timeout: a token that is older is rotated in the next response that can set a cookie. Default: never.
+	RenewEvery time.Duration
+
+	// LastMessage, if it is set, is asked when a session ends for a message to its connections, which they are sent before the close frame; all of that takes a second at most.
+	// nil: none. It is called once for each session, and must not block.
+	LastMessage func(SessionDestroy) []byte
+	// RevalidateEvery is how often a session that has connections is looked up in the store, whether or not anything happens on them, in case it has ended
+	// without a word. Default: 5 min. Off: never.
+	RevalidateEvery time.Duration
+
+	// MaxSessionsPerUser limits the sessions that one user is logged in with (ASVS 7.1.2), OnTooManySessions says what becomes of a login beyond it. It needs a store that is a
+	// store.UserIndex; it is exact within one process. Defaults: no limit, EvictOldest.
+	MaxSessionsPerUser int
+	OnTooManySessions  SessionLimitPolicy
+	// MaxConnsPerSession limits the open connections of one session, MaxConnsPerAddr those from one address, in this process; OnTooManyConns says what
+	// becomes of a connection beyond it. Defaults: no limits, RefuseConn.
+	MaxConnsPerSession, MaxConnsPerAddr int
+	OnTooManyConns                      ConnLimitPolicy
+
+	// TokenFrom finds the session token of a client without cookies: TokenFromHeader, TokenFromProtocol, or a function of yours. ok says that the client does without cookies, also when it has no token yet:
+	// then no cookie is read or set for it, and a token that it is to keep comes in the response's header Session-Token, which is empty for one that it is to forget. Default: cookies only.
+	TokenFrom func(r *http.Request) (token string, ok bool)
+	// TicketLifetime is how long a ticket can be redeemed. Default: 30 s.
+	TicketLifetime time.Duration
+
+	// MaxHandshakes limits how many handshakes are under way at once, HandshakesPerSecond how many may begin, with as many at a time as HandshakeBurst says. One beyond is answered with 503
+	// and a Retry-After that spreads those who come back. Defaults: no limits; a burst of HandshakesPerSecond.
+	MaxHandshakes       int
+	HandshakesPerSecond float64
+	HandshakeBurst      int
+	// DrainOver is over how long a Shutdown spreads the closing of connections, so that their clients don't all come back at once. Its context may end it earlier. Default: all at once.
+	DrainOver time.Duration
+
 	// MaxValueBytes limits the encoded values of one session. Default: 64 KiB.
 	MaxValueBytes int
 	// StoreTimeout limits each call to the store. Default: 5 s.
@@ -107,193 +135,33 @@ const (
 	Follow
 )
 
-const day = 24 * time.Hour
+// SessionLimitPolicy says what becomes of a login by a user who has Options.MaxSessionsPerUser sessions.
+type SessionLimitPolicy int
 
-// settings are Options with every default filled in.
-type settings struct {
-	Options
-	proxies []netip.Prefix
-}
+// The policies of Options.OnTooManySessions.
+const (
+	EvictOldest SessionLimitPolicy = iota // the session that has been silent for longest ends, with ReasonEvicted; its connections are closed with CodeEvicted
+	RefuseLogin                           // the login's commit fails with ErrTooManySessions
+)
 
-// settle returns o with its defaults. An error names the field.
-func (o *Options) settle() (*settings, error) {
-	s := &settings{}
-	if o != nil {
-		s.Options = *o
-	}
-	if s.Logger == nil {
-		s.Logger = slog.New(slog.DiscardHandler)
-	}
-	steps := []func() error{s.settleKeys, s.settleCookies, s.settleTimes, s.settleLimits, s.settleNetwork}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return nil, err
-		}
-	}
-	return s, nil
-}
+// ConnLimitPolicy says what becomes of a connection beyond Options.MaxConnsPerSession or MaxConnsPerAddr.
+type ConnLimitPolicy int
 
-// bad says which field is out of range, and what would do.
-func bad(field, format string, args ...any) error {
-	return fmt.Errorf("bridge: Options.%s: %s", field, fmt.Sprintf(format, args...))
-}
+// The policies of Options.OnTooManyConns.
+const (
+	RefuseConn      ConnLimitPolicy = iota // it is closed with CodePolicy as soon as it is open; one too many from an address is answered with 429
+	EvictOldestConn                        // the oldest one is closed with CodePolicy
+)
 
-const minKeyBytes = 32
+// TimeoutPreset names the timeouts of a standard.
+type TimeoutPreset int
 
-func (s *settings) settleKeys() error {
-	if s.Keys == nil {
-		key := make([]byte, 2*minKeyBytes)
-		_, _ = rand.Read(key)
-		s.Keys = [][]byte{key}
-		s.Logger.Warn("no Options.Keys: a random key signs the cookies, and no cookie survives a restart (LoadOrCreateKeys keeps keys in a file)")
-		return nil
-	}
-	if len(s.Keys) == 0 {
-		return bad("Keys", "an empty list; nil means a random key")
-	}
-	s.Keys = slices.Clone(s.Keys)
-	for i, key := range s.Keys {
-		if len(key) < minKeyBytes {
-			return bad(fmt.Sprintf("Keys[%d]", i), "%d bytes, at least %d are needed", len(key), minKeyBytes)
-		}
-		s.Keys[i] = slices.Clone(key)
-	}
-	return nil
-}
-
-func (s *settings) settleCookies() error {
-	s.Name = cmp.Or(s.Name, "sid")
-	s.ClientName = cmp.Or(s.ClientName, s.Name+".cid")
-	s.Path = cmp.Or(s.Path, "/")
-	s.SameSite = cmp.Or(s.SameSite, http.SameSiteLaxMode)
-	for _, f := range []struct{ field, name string }{{"Name", s.Name}, {"ClientName", s.ClientName}} {
-		c := http.Cookie{Name: f.name, Value: "x"}
-		if err := c.Valid(); err != nil || len(f.name) > 64 {
-			return bad(f.field, "%q is no cookie name of at most 64 bytes", f.name)
-		}
-	}
-	if s.Name == s.ClientName {
-		return bad("ClientName", "the same as Name, %q", s.Name)
-	}
-	if c := (http.Cookie{Name: "x", Path: s.Path}); c.Valid() != nil || s.Path[0] != '/' {
-		return bad("Path", "%q is no cookie path (it starts with /)", s.Path)
-	}
-	if c := (http.Cookie{Name: "x", Domain: s.Domain}); s.Domain != "" && c.Valid() != nil {
-		return bad("Domain", "%q is no cookie domain", s.Domain)
-	}
-	if s.SameSite < http.SameSiteDefaultMode || s.SameSite > http.SameSiteNoneMode {
-		return bad("SameSite", "%d is not one of http.SameSite's", s.SameSite)
-	}
-	if s.Secure < SecureAuto || s.Secure > SecureNever {
-		return bad("Secure", "%d is not a SecureMode", s.Secure)
-	}
-	if s.Secure == SecureNever && (s.SameSite == http.SameSiteNoneMode || s.Partitioned) {
-		return bad("Secure", "SameSite=None and Partitioned need Secure cookies, this is SecureNever")
-	}
-	if s.Secure == SecureAuto && (s.SameSite == http.SameSiteNoneMode || s.Partitioned) {
-		s.Logger.Warn("SameSite=None and Partitioned cookies need Secure: browsers drop those of requests without TLS (Options.Secure is SecureAuto)")
-	}
-	for _, name := range []string{s.Name, s.ClientName} {
-		if strings.HasPrefix(name, "__") && (s.Secure != SecureAlways || strings.HasPrefix(name, hostPrefix) && !s.mayHaveHostPrefix()) {
-			return bad("Name", "%q has a prefix that these cookies may not always have; it is added where it may be had", name)
-		}
-	}
-	return nil
-}
-
-func (s *settings) mayHaveHostPrefix() bool { return s.Path == "/" && s.Domain == "" }
-
-const maxTimeout = 100 * 365 * day // further away, sums of times overflow
-
-func (s *settings) settleTimes() error {
-	for _, f := range []struct {
-		name  string
-		value *time.Duration
-		zero  time.Duration
-		least time.Duration
-		off   bool
-	}{
-		{"IdleTimeout", &s.IdleTimeout, day, time.Millisecond, true},
-		{"Lifetime", &s.Lifetime, 30 * day, time.Millisecond, true},
-		{"ClientMaxAge", &s.ClientMaxAge, 365 * day, time.Second, false},
-		{"ClientRollEvery", &s.ClientRollEvery, day, 1, true},
-		{"TouchInterval", &s.TouchInterval, time.Minute, 1, false},
-		{"AutoCleanup", &s.AutoCleanup, 0, time.Millisecond, true},
-		{"RotateGrace", &s.RotateGrace, 10 * time.Second, 1, true},
-		{"StoreTimeout", &s.StoreTimeout, 5 * time.Second, time.Millisecond, false},
-	} {
-		switch v := *f.value; {
-		case v == 0:
-			*f.value = f.zero
-		case v == Off && f.off:
-		case v < f.least || v > maxTimeout:
-			off := ""
-			if f.off {
-				off = ", or Off"
-			}
-			return bad(f.name, "%v is out of range: %v to %v%s", v, f.least, maxTimeout, off)
-		}
-	}
-	if s.ClientRollEvery == Off && s.StrictBinding {
-		return bad("ClientRollEvery", "Off with StrictBinding: sessions would be refused once the client cookie has expired (ClientMaxAge)")
-	}
-	if s.ClientRollEvery != Off {
-		s.ClientRollEvery = min(s.ClientRollEvery, s.ClientMaxAge/2)
-	}
-	if s.AutoCleanup == 0 {
-		s.AutoCleanup = s.pruneEvery()
-	}
-	return nil
-}
-
-// pruneEvery is how often the Bridge looks after sessions that nobody uses.
-func (s *settings) pruneEvery() time.Duration {
-	return min(max(limit(s.IdleTimeout)/4, time.Minute), day)
-}
-
-func (s *settings) settleLimits() error {
-	switch {
-	case s.MaxValueBytes == 0:
-		s.MaxValueBytes = 64 << 10
-	case s.MaxValueBytes == Off:
-		s.MaxValueBytes = 0
-	case s.MaxValueBytes < 0:
-		return bad("MaxValueBytes", "%d is negative; Off (%d) means no limit", s.MaxValueBytes, Off)
-	}
-	if s.OnSessionEnd < CloseConns || s.OnSessionEnd > KeepConns {
-		return bad("OnSessionEnd", "%d is not a SessionEndPolicy", s.OnSessionEnd)
-	}
-	if s.Rebind < Reconnect || s.Rebind > Follow {
-		return bad("Rebind", "%d is not a RebindPolicy", s.Rebind)
-	}
-	return nil
-}
-
-func (s *settings) settleNetwork() error {
-	s.OriginPatterns = slices.Clone(s.OriginPatterns)
-	for i, pattern := range s.OriginPatterns {
-		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
-			return bad(fmt.Sprintf("OriginPatterns[%d]", i), "%q is no pattern", pattern)
-		}
-	}
-	for i, text := range s.TrustedProxies {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			addr, err := netip.ParseAddr(text)
-			if err != nil {
-				return bad(fmt.Sprintf("TrustedProxies[%d]", i), "%q is neither an address nor a network", text)
-			}
-			prefix = netip.PrefixFrom(addr, addr.BitLen())
-		}
-		s.proxies = append(s.proxies, prefix)
-	}
-	return nil
-}
-
-// limit turns an option's Off into the records' 0.
-func limit(d time.Duration) time.Duration {
-	if d == Off {
-		return 0
-	}
-	return d
-}
+// The presets of Options.Timeouts: idle timeout, lifetime, renewal.
+const (
+	TimeoutsDefault       TimeoutPreset = iota // those of Options: 24 h, 30 days, never
+	TimeoutsOWASPHighRisk                      // 5 min, 4 h, 15 min: OWASP Session Management cheat sheet, high-value applications
+	TimeoutsOWASPLowRisk                       // 30 min, 8 h, 1 h: likewise, low-risk ones
+	TimeoutsNISTAAL1                           // no idle timeout, 30 days, 1 day: NIST SP 800-63B-4 §2.1.3
+	TimeoutsNISTAAL2                           // 1 h, 24 h, 1 h: §2.2.3
+	TimeoutsNISTAAL3                           // 15 min, 12 h, 15 min: §2.3.3
+)

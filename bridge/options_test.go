@@ -91,6 +91,33 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 		good: []bridge.Options{{MaxValueBytes: 1}, {MaxValueBytes: bridge.Off}, {MaxValueBytes: math.MaxInt}},
 		bad:  []bridge.Options{{MaxValueBytes: -2}, {MaxValueBytes: math.MinInt}},
 	},
+	"RenewEvery":      durations(func(o *bridge.Options, d time.Duration) { o.RenewEvery = d }, time.Second, true),
+	"RevalidateEvery": durations(func(o *bridge.Options, d time.Duration) { o.RevalidateEvery = d }, time.Second, true),
+	"TicketLifetime":  durations(func(o *bridge.Options, d time.Duration) { o.TicketLifetime = d }, time.Second, false),
+	"DrainOver":       durations(func(o *bridge.Options, d time.Duration) { o.DrainOver = d }, time.Millisecond, true),
+	"Timeouts": {
+		good: []bridge.Options{{Timeouts: bridge.TimeoutsOWASPHighRisk}, {Timeouts: bridge.TimeoutsNISTAAL3}},
+		bad:  []bridge.Options{{Timeouts: -1}, {Timeouts: bridge.TimeoutsNISTAAL3 + 1}},
+	},
+	"LastMessage":        {good: []bridge.Options{{LastMessage: func(bridge.SessionDestroy) []byte { return nil }}}},
+	"TokenFrom":          {good: []bridge.Options{{TokenFrom: func(*http.Request) (string, bool) { return "", false }}}},
+	"MaxSessionsPerUser": limits(func(o *bridge.Options, n int) { o.MaxSessionsPerUser = n }),
+	"MaxConnsPerSession": limits(func(o *bridge.Options, n int) { o.MaxConnsPerSession = n }),
+	"MaxConnsPerAddr":    limits(func(o *bridge.Options, n int) { o.MaxConnsPerAddr = n }),
+	"MaxHandshakes":      limits(func(o *bridge.Options, n int) { o.MaxHandshakes = n }),
+	"HandshakeBurst":     limits(func(o *bridge.Options, n int) { o.HandshakeBurst = n }),
+	"HandshakesPerSecond": {
+		good: []bridge.Options{{HandshakesPerSecond: 0.1}, {HandshakesPerSecond: bridge.Off}, {HandshakesPerSecond: 1e9}},
+		bad:  []bridge.Options{{HandshakesPerSecond: -2}, {HandshakesPerSecond: math.NaN()}, {HandshakesPerSecond: math.Inf(1)}},
+	},
+	"OnTooManySessions": {
+		good: []bridge.Options{{OnTooManySessions: bridge.RefuseLogin}},
+		bad:  []bridge.Options{{OnTooManySessions: -1}, {OnTooManySessions: bridge.RefuseLogin + 1}},
+	},
+	"OnTooManyConns": {
+		good: []bridge.Options{{OnTooManyConns: bridge.EvictOldestConn}},
+		bad:  []bridge.Options{{OnTooManyConns: -1}, {OnTooManyConns: bridge.EvictOldestConn + 1}},
+	},
 	"OriginPatterns": {
 		good: []bridge.Options{{OriginPatterns: []string{"*.example.com", "https://a"}}},
 		bad:  []bridge.Options{{OriginPatterns: []string{""}}, {OriginPatterns: []string{"ok", "[a"}}},
@@ -99,6 +126,13 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 		good: []bridge.Options{{TrustedProxies: []string{"10.0.0.1", "10.0.0.0/8", "::1", "2001:db8::/32"}}},
 		bad:  []bridge.Options{{TrustedProxies: []string{""}}, {TrustedProxies: []string{"10.0.0.1", "proxy.local"}}, {TrustedProxies: []string{"10.0.0.0/33"}}},
 	},
+}
+
+func limits(set func(*bridge.Options, int)) (c struct{ good, bad []bridge.Options }) {
+	with := func(n int) (o bridge.Options) { set(&o, n); return o }
+	c.good = []bridge.Options{with(0), with(1), with(math.MaxInt32), with(bridge.Off)}
+	c.bad = []bridge.Options{with(-2), with(math.MinInt)}
+	return c
 }
 
 func durations(set func(*bridge.Options, time.Duration), least time.Duration, off bool) (c struct{ good, bad []bridge.Options }) {
@@ -163,11 +197,19 @@ func TestRandomKeyIsWarnedOf(t *testing.T) {
 
 func TestConnOptionsOutOfRangeFailEveryHandshake(t *testing.T) {
 	for field, bad := range map[string][]bridge.ConnOptions{
-		"OnMissing":       {{OnMissing: -1}, {OnMissing: bridge.RefuseMissing + 1}},
-		"MaxMessageBytes": {{MaxMessageBytes: -2}, {MaxMessageBytes: math.MinInt64}},
-		"WriteTimeout":    {{WriteTimeout: -2}, {WriteTimeout: math.MinInt64}},
-		"Compression":     {{Compression: -1}, {Compression: 100}},
-		"Subprotocols":    {{Subprotocols: []string{""}}, {Subprotocols: []string{"a b"}}, {Subprotocols: []string{"a,b"}}},
+		"OnMissing":         {{OnMissing: -1}, {OnMissing: bridge.RefuseMissing + 1}},
+		"MaxMessageBytes":   {{MaxMessageBytes: -2}, {MaxMessageBytes: math.MinInt64}},
+		"WriteTimeout":      {{WriteTimeout: -2}, {WriteTimeout: math.MinInt64}},
+		"MessagesPerSecond": {{MessagesPerSecond: -2}, {MessagesPerSecond: math.NaN()}},
+		"MessageBurst":      {{MessageBurst: -2}},
+		"Heartbeat":         {{Heartbeat: -2}, {Heartbeat: time.Millisecond}, {Heartbeat: math.MaxInt64}},
+		"IdleTimeout":       {{IdleTimeout: -2}, {IdleTimeout: 1}},
+		"MaxAge":            {{MaxAge: -2}, {MaxAge: 1}},
+		"SaveEvery":         {{SaveEvery: -2}, {SaveEvery: 1}},
+		"NotifyQueue":       {{NotifyQueue: -1}},
+		"OnNotifyFull":      {{OnNotifyFull: -1}, {OnNotifyFull: bridge.DropNewest + 1}},
+		"Compression":       {{Compression: -1}, {Compression: 100}},
+		"Subprotocols":      {{Subprotocols: []string{""}}, {Subprotocols: []string{"a b"}}, {Subprotocols: []string{"a,b"}}},
 	} {
 		for _, o := range bad {
 			var log bytes.Buffer

@@ -1,68 +1,14 @@
 package bridge
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"slices"
-	"time"
 
 	"github.com/coder/websocket"
 )
-
-// ConnOptions is how a connection behaves. A zero field means its default; Off switches a limit off.
-type ConnOptions struct {
-	// OnMissing says what becomes of a handshake without a session. Default: AcceptMissing.
-	OnMissing MissingPolicy
-	// MaxMessageBytes limits a message from the client; one that is larger closes the connection with 1009. Default: 64 KiB.
-	MaxMessageBytes int64
-	// WriteTimeout is for how long one Write may take before the connection is cut. Default: 10 s.
-	WriteTimeout time.Duration
-	// Subprotocols are those that the server speaks, the best first. Default: none.
-	Subprotocols []string
-	// Compression is off by default: it costs memory for each connection, and secrets beside chosen text leak through it (CRIME).
-	Compression websocket.CompressionMode
-}
-
-// MissingPolicy says what becomes of a handshake without a session.
-type MissingPolicy int
-
-// The policies of ConnOptions.OnMissing.
-const (
-	AcceptMissing MissingPolicy = iota // the connection is open, without a session: WithSession calls its onMissing
-	CloseMissing                       // it is closed with CodeNoSession as soon as it is open, which a browser's script can see
-	RefuseMissing                      // the handshake is answered with 401, of which a browser's script sees only that it failed
-)
-
-func (o *ConnOptions) settle() (ConnOptions, error) {
-	var s ConnOptions
-	if o != nil {
-		s = *o
-	}
-	switch {
-	case s.OnMissing < AcceptMissing || s.OnMissing > RefuseMissing:
-		return s, fmt.Errorf("bridge: ConnOptions.OnMissing: %d is not a MissingPolicy", s.OnMissing)
-	case s.MaxMessageBytes < Off:
-		return s, fmt.Errorf("bridge: ConnOptions.MaxMessageBytes: %d is negative; Off (%d) means no limit", s.MaxMessageBytes, Off)
-	case s.WriteTimeout != Off && s.WriteTimeout < 0:
-		return s, fmt.Errorf("bridge: ConnOptions.WriteTimeout: %v is negative; Off (%d) means no limit", s.WriteTimeout, Off)
-	case s.Compression < websocket.CompressionDisabled || s.Compression > websocket.CompressionNoContextTakeover:
-		return s, fmt.Errorf("bridge: ConnOptions.Compression: %d is not a websocket.CompressionMode", s.Compression)
-	}
-	s.Subprotocols = slices.Clone(s.Subprotocols)
-	for i, name := range s.Subprotocols { // a token, as the name of a cookie is (RFC 6455 §4.1)
-		if (&http.Cookie{Name: name}).Valid() != nil {
-			return s, fmt.Errorf("bridge: ConnOptions.Subprotocols[%d]: %q is no name of a subprotocol", i, name)
-		}
-	}
-	s.MaxMessageBytes = cmp.Or(s.MaxMessageBytes, 64<<10)
-	s.WriteTimeout = cmp.Or(s.WriteTimeout, 10*time.Second)
-	return s, nil
-}
 
 // WebSocket returns a handler that accepts WebSocket connections and runs fn for each, in a goroutine of its own. ctx has the request's values and ends, with
 // a cause, when the connection or its session does. When fn returns the connection is closed: normally for nil, otherwise with
@@ -73,7 +19,12 @@ func (o *ConnOptions) settle() (ConnOptions, error) {
 //
 // It works with or without Bridge.Handler around it.
 func (b *Bridge) WebSocket(fn func(ctx context.Context, c *Conn) error, opts *ConnOptions) http.Handler {
-	o, err := opts.settle()
+	return b.socket(fn, opts, AcceptMissing)
+}
+
+// socket is WebSocket with another default of ConnOptions.OnMissing.
+func (b *Bridge) socket(fn func(ctx context.Context, c *Conn) error, opts *ConnOptions, onMissing MissingPolicy) http.Handler {
+	o, err := opts.settle(onMissing)
 	if err != nil {
 		b.opts.Logger.Error("connection options are out of range", slog.Any("error", err))
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

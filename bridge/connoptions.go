@@ -1,0 +1,127 @@
+package bridge
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// ConnOptions is how a connection behaves. A zero field means its default; Off switches a limit off.
+type ConnOptions struct {
+	// OnMissing says what becomes of a handshake without a session. Default: AcceptMissing for WebSocket, CloseMissing for PerConnection and Messages, whose
+	// functions want a session.
+	OnMissing MissingPolicy
+	// MaxMessageBytes limits a message from the client; one that is larger closes the connection with 1009. Default: 64 KiB.
+	MaxMessageBytes int64
+	// MessagesPerSecond limits how fast the client may send, after a burst of MessageBurst; one message beyond closes the connection with CodePolicy. Defaults: no
+	// limit; a burst of a second's worth.
+	MessagesPerSecond float64
+	MessageBurst      int
+	// WriteTimeout is for how long one Write may take before the connection is cut. Default: 10 s.
+	WriteTimeout time.Duration
+
+	// Heartbeat is after how long a silence the client is sent a ping, as long as somebody reads; if nothing comes back for 10 s the connection is cut. Default: 30 s.
+	Heartbeat time.Duration
+	// IdleTimeout closes the connection with CodeIdle when no message has come from the client for that long; pongs are none. Default: never.
+	IdleTimeout time.Duration
+	// MaxAge closes the connection with CodeIdle when it has been open for that long. Default: never.
+	MaxAge time.Duration
+
+	// NotifyQueue is how many messages of Bridge.Notify may wait for the connection, OnNotifyFull what becomes of one more. Defaults: 64, CloseSlow.
+	NotifyQueue  int
+	OnNotifyFull OverflowPolicy
+
+	// SaveEvery is how often a PerConnection session is stored while the connection is open. Default: 30 s. Off: only at its end.
+	SaveEvery time.Duration
+	// OnMessageError is told of an error of the function that Messages was given, of which nothing has been stored. If it returns nil the connection goes on; what it
+	// returns otherwise ends it. Default: every error ends it.
+	OnMessageError func(ctx context.Context, c *Conn, err error) error
+
+	// Subprotocols are those that the server speaks, the best first. Default: none.
+	Subprotocols []string
+	// Compression is off by default: it costs memory for each connection, and secrets beside chosen text leak through it (CRIME).
+	Compression websocket.CompressionMode
+}
+
+// MissingPolicy says what becomes of a handshake without a session.
+type MissingPolicy int
+
+// The policies of ConnOptions.OnMissing.
+const (
+	AcceptMissing MissingPolicy = iota + 1 // the connection is open, without a session: WithSession calls its onMissing
+	CloseMissing                           // it is closed with CodeNoSession as soon as it is open, which a browser's script can see
+	RefuseMissing                          // the handshake is answered with 401, of which a browser's script sees only that it failed
+)
+
+// OverflowPolicy says what becomes of a message for a connection that has as many waiting as it may.
+type OverflowPolicy int
+
+// The policies of ConnOptions.OnNotifyFull.
+const (
+	CloseSlow  OverflowPolicy = iota // the connection is closed with CodePolicy: its client has missed something, and is told so
+	DropOldest                       // the one that has waited for longest is dropped
+	DropNewest                       // the one that came last is
+)
+
+func (o *ConnOptions) settle(onMissing MissingPolicy) (ConnOptions, error) {
+	var s ConnOptions
+	if o != nil {
+		s = *o
+	}
+	s.OnMissing = cmp.Or(s.OnMissing, onMissing)
+	switch {
+	case s.OnMissing < AcceptMissing || s.OnMissing > RefuseMissing:
+		return s, badConn("OnMissing", "%d is not a MissingPolicy", s.OnMissing)
+	case s.OnNotifyFull < CloseSlow || s.OnNotifyFull > DropNewest:
+		return s, badConn("OnNotifyFull", "%d is not an OverflowPolicy", s.OnNotifyFull)
+	case s.Compression < websocket.CompressionDisabled || s.Compression > websocket.CompressionNoContextTakeover:
+		return s, badConn("Compression", "%d is not a websocket.CompressionMode", s.Compression)
+	case s.MessagesPerSecond != Off && !(s.MessagesPerSecond >= 0 && s.MessagesPerSecond <= 1e9):
+		return s, badConn("MessagesPerSecond", "%v is out of range: 0 to 1e9; 0 or Off (%d) means no limit", s.MessagesPerSecond, Off)
+	case s.NotifyQueue < 0:
+		return s, badConn("NotifyQueue", "%d is negative", s.NotifyQueue)
+	}
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{{"MaxMessageBytes", s.MaxMessageBytes}, {"MessageBurst", int64(s.MessageBurst)}} {
+		if f.value < Off {
+			return s, badConn(f.name, "%d is negative; Off (%d) means no limit", f.value, Off)
+		}
+	}
+	for _, f := range []struct {
+		name  string
+		value *time.Duration
+		zero  time.Duration
+		least time.Duration
+	}{
+		{"WriteTimeout", &s.WriteTimeout, 10 * time.Second, 1},
+		{"Heartbeat", &s.Heartbeat, 30 * time.Second, time.Second},
+		{"IdleTimeout", &s.IdleTimeout, Off, time.Millisecond},
+		{"MaxAge", &s.MaxAge, Off, time.Millisecond},
+		{"SaveEvery", &s.SaveEvery, 30 * time.Second, 10 * time.Millisecond},
+	} {
+		if v := *f.value; v != 0 && v != Off && (v < f.least || v > maxTimeout) {
+			return s, badConn(f.name, "%v is out of range: %v to %v, or Off (%d), which means never", v, f.least, maxTimeout, Off)
+		}
+		*f.value = cmp.Or(*f.value, f.zero)
+	}
+	s.Subprotocols = slices.Clone(s.Subprotocols)
+	for i, name := range s.Subprotocols { // a token, as the name of a cookie is (RFC 6455 §4.1)
+		if (&http.Cookie{Name: name}).Valid() != nil {
+			return s, badConn(fmt.Sprintf("Subprotocols[%d]", i), "%q is no name of a subprotocol", name)
+		}
+	}
+	s.MaxMessageBytes = cmp.Or(s.MaxMessageBytes, 64<<10)
+	s.NotifyQueue = cmp.Or(s.NotifyQueue, 64)
+	return s, nil
+}
+
+func badConn(field, format string, args ...any) error {
+	return fmt.Errorf("bridge: ConnOptions.%s: %s", field, fmt.Sprintf(format, args...))
+}

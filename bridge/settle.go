@@ -1,0 +1,235 @@
+package bridge
+
+import (
+	"cmp"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+const day = 24 * time.Hour
+
+// settings are Options with every default filled in.
+type settings struct {
+	Options
+	proxies []netip.Prefix
+}
+
+// settle returns o with its defaults. An error names the field.
+func (o *Options) settle() (*settings, error) {
+	s := &settings{}
+	if o != nil {
+		s.Options = *o
+	}
+	if s.Logger == nil {
+		s.Logger = slog.New(slog.DiscardHandler)
+	}
+	steps := []func() error{s.settleKeys, s.settleCookies, s.settleTimes, s.settleLimits, s.settleNetwork}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// bad says which field is out of range, and what would do.
+func bad(field, format string, args ...any) error {
+	return fmt.Errorf("bridge: Options.%s: %s", field, fmt.Sprintf(format, args...))
+}
+
+const minKeyBytes = 32
+
+func (s *settings) settleKeys() error {
+	if s.Keys == nil {
+		key := make([]byte, 2*minKeyBytes)
+		_, _ = rand.Read(key)
+		s.Keys = [][]byte{key}
+		s.Logger.Warn("no Options.Keys: a random key signs the cookies, and no cookie survives a restart (LoadOrCreateKeys keeps keys in a file)")
+		return nil
+	}
+	if len(s.Keys) == 0 {
+		return bad("Keys", "an empty list; nil means a random key")
+	}
+	s.Keys = slices.Clone(s.Keys)
+	for i, key := range s.Keys {
+		if len(key) < minKeyBytes {
+			return bad(fmt.Sprintf("Keys[%d]", i), "%d bytes, at least %d are needed", len(key), minKeyBytes)
+		}
+		s.Keys[i] = slices.Clone(key)
+	}
+	return nil
+}
+
+func (s *settings) settleCookies() error {
+	s.Name = cmp.Or(s.Name, "sid")
+	s.ClientName = cmp.Or(s.ClientName, s.Name+".cid")
+	s.Path = cmp.Or(s.Path, "/")
+	s.SameSite = cmp.Or(s.SameSite, http.SameSiteLaxMode)
+	for _, f := range []struct{ field, name string }{{"Name", s.Name}, {"ClientName", s.ClientName}} {
+		c := http.Cookie{Name: f.name, Value: "x"}
+		if err := c.Valid(); err != nil || len(f.name) > 64 {
+			return bad(f.field, "%q is no cookie name of at most 64 bytes", f.name)
+		}
+	}
+	if s.Name == s.ClientName {
+		return bad("ClientName", "the same as Name, %q", s.Name)
+	}
+	if c := (http.Cookie{Name: "x", Path: s.Path}); c.Valid() != nil || s.Path[0] != '/' {
+		return bad("Path", "%q is no cookie path (it starts with /)", s.Path)
+	}
+	if c := (http.Cookie{Name: "x", Domain: s.Domain}); s.Domain != "" && c.Valid() != nil {
+		return bad("Domain", "%q is no cookie domain", s.Domain)
+	}
+	if s.SameSite < http.SameSiteDefaultMode || s.SameSite > http.SameSiteNoneMode {
+		return bad("SameSite", "%d is not one of http.SameSite's", s.SameSite)
+	}
+	if s.Secure < SecureAuto || s.Secure > SecureNever {
+		return bad("Secure", "%d is not a SecureMode", s.Secure)
+	}
+	if s.Secure == SecureNever && (s.SameSite == http.SameSiteNoneMode || s.Partitioned) {
+		return bad("Secure", "SameSite=None and Partitioned need Secure cookies, this is SecureNever")
+	}
+	if s.Secure == SecureAuto && (s.SameSite == http.SameSiteNoneMode || s.Partitioned) {
+		s.Logger.Warn("SameSite=None and Partitioned cookies need Secure: browsers drop those of requests without TLS (Options.Secure is SecureAuto)")
+	}
+	for _, name := range []string{s.Name, s.ClientName} {
+		if strings.HasPrefix(name, "__") && (s.Secure != SecureAlways || strings.HasPrefix(name, hostPrefix) && !s.mayHaveHostPrefix()) {
+			return bad("Name", "%q has a prefix that these cookies may not always have; it is added where it may be had", name)
+		}
+	}
+	return nil
+}
+
+func (s *settings) mayHaveHostPrefix() bool { return s.Path == "/" && s.Domain == "" }
+
+const maxTimeout = 100 * 365 * day // further away, sums of times overflow
+
+func (s *settings) settleTimes() error {
+	if err := s.settlePreset(); err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name  string
+		value *time.Duration
+		zero  time.Duration
+		least time.Duration
+		off   bool
+	}{
+		{"IdleTimeout", &s.IdleTimeout, day, time.Millisecond, true},
+		{"Lifetime", &s.Lifetime, 30 * day, time.Millisecond, true},
+		{"ClientMaxAge", &s.ClientMaxAge, 365 * day, time.Second, false},
+		{"ClientRollEvery", &s.ClientRollEvery, day, 1, true},
+		{"TouchInterval", &s.TouchInterval, time.Minute, 1, false},
+		{"AutoCleanup", &s.AutoCleanup, 0, time.Millisecond, true},
+		{"RotateGrace", &s.RotateGrace, 10 * time.Second, 1, true},
+		{"StoreTimeout", &s.StoreTimeout, 5 * time.Second, time.Millisecond, false},
+		{"RenewEvery", &s.RenewEvery, Off, time.Second, true},
+		{"RevalidateEvery", &s.RevalidateEvery, 5 * time.Minute, time.Second, true},
+		{"TicketLifetime", &s.TicketLifetime, 30 * time.Second, time.Second, false},
+		{"DrainOver", &s.DrainOver, Off, time.Millisecond, true},
+	} {
+		switch v := *f.value; {
+		case v == 0:
+			*f.value = f.zero
+		case v == Off && f.off:
+		case v < f.least || v > maxTimeout:
+			off := ""
+			if f.off {
+				off = ", or Off"
+			}
+			return bad(f.name, "%v is out of range: %v to %v%s", v, f.least, maxTimeout, off)
+		}
+	}
+	if s.ClientRollEvery == Off && s.StrictBinding {
+		return bad("ClientRollEvery", "Off with StrictBinding: sessions would be refused once the client cookie has expired (ClientMaxAge)")
+	}
+	if s.ClientRollEvery != Off {
+		s.ClientRollEvery = min(s.ClientRollEvery, s.ClientMaxAge/2)
+	}
+	if s.AutoCleanup == 0 {
+		s.AutoCleanup = s.pruneEvery()
+	}
+	return nil
+}
+
+// pruneEvery is how often the Bridge looks after sessions that nobody uses.
+func (s *settings) pruneEvery() time.Duration {
+	return min(max(limit(s.IdleTimeout)/4, time.Minute), day)
+}
+
+func (s *settings) settleLimits() error {
+	switch {
+	case s.MaxValueBytes == 0:
+		s.MaxValueBytes = 64 << 10
+	case s.MaxValueBytes == Off:
+		s.MaxValueBytes = 0
+	case s.MaxValueBytes < 0:
+		return bad("MaxValueBytes", "%d is negative; Off (%d) means no limit", s.MaxValueBytes, Off)
+	}
+	for _, f := range []struct {
+		name  string
+		value int
+	}{
+		{"MaxSessionsPerUser", s.MaxSessionsPerUser},
+		{"MaxConnsPerSession", s.MaxConnsPerSession},
+		{"MaxConnsPerAddr", s.MaxConnsPerAddr},
+		{"MaxHandshakes", s.MaxHandshakes},
+		{"HandshakeBurst", s.HandshakeBurst},
+	} {
+		if f.value < Off {
+			return bad(f.name, "%d is negative; 0 or Off (%d) means no limit", f.value, Off)
+		}
+	}
+	if r := s.HandshakesPerSecond; r != Off && !(r >= 0 && r <= 1e9) {
+		return bad("HandshakesPerSecond", "%v is out of range: 0 to 1e9; 0 or Off (%d) means no limit", r, Off)
+	}
+	if s.OnTooManySessions < EvictOldest || s.OnTooManySessions > RefuseLogin {
+		return bad("OnTooManySessions", "%d is not a SessionLimitPolicy", s.OnTooManySessions)
+	}
+	if s.OnTooManyConns < RefuseConn || s.OnTooManyConns > EvictOldestConn {
+		return bad("OnTooManyConns", "%d is not a ConnLimitPolicy", s.OnTooManyConns)
+	}
+	if s.OnSessionEnd < CloseConns || s.OnSessionEnd > KeepConns {
+		return bad("OnSessionEnd", "%d is not a SessionEndPolicy", s.OnSessionEnd)
+	}
+	if s.Rebind < Reconnect || s.Rebind > Follow {
+		return bad("Rebind", "%d is not a RebindPolicy", s.Rebind)
+	}
+	return nil
+}
+
+func (s *settings) settleNetwork() error {
+	s.OriginPatterns = slices.Clone(s.OriginPatterns)
+	for i, pattern := range s.OriginPatterns {
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+			return bad(fmt.Sprintf("OriginPatterns[%d]", i), "%q is no pattern", pattern)
+		}
+	}
+	for i, text := range s.TrustedProxies {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			addr, err := netip.ParseAddr(text)
+			if err != nil {
+				return bad(fmt.Sprintf("TrustedProxies[%d]", i), "%q is neither an address nor a network", text)
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		s.proxies = append(s.proxies, prefix)
+	}
+	return nil
+}
+
+// limit turns an option's Off into the records' 0.
+func limit(d time.Duration) time.Duration {
+	if d == Off {
+		return 0
+	}
+	return d
+}

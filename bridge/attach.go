@@ -39,7 +39,16 @@ func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason 
 		return nil, ErrShutdown
 	}
 	rec := s.record()
-	l := &Link{b: b, id: uuid.NewString(), clientID: rec.ClientID, opened: time.Now(), shut: shut, start: start}
+	id := rq.connID
+	if id == "" {
+		id = uuid.NewString()
+	}
+	l := &Link{b: b, id: id, clientID: rec.ClientID, opened: time.Now(), start: start, addr: rq.addr(), userAgent: rq.userAgent()}
+	l.shut = func(code int, reason string) {
+		l.sayLast()
+		shut(code, reason)
+	}
+	l.active.Store(l.opened.UnixNano())
 	l.origin = origin{via: ViaSocket, link: l}
 	l.ctx, l.cancel = context.WithCancelCause(linkContext{context.WithoutCancel(rq), l})
 	attached := rec.Revision != 0 && !s.over()
@@ -49,10 +58,17 @@ func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason 
 			l.proved = s.proved
 		}
 	}
-	if b.events.active() {
-		b.events.emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: l.sessionID})
+	had := l.sessionID
+	evicted, err := b.links.add(l) // from here on others may cut it
+	if err != nil {
+		return nil, err
 	}
-	b.links.add(l) // from here on others may cut it
+	if b.events.active() { // its end is reported by whoever gets the link, so later
+		b.events.emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: had, Addr: l.addr, UserAgent: l.userAgent})
+	}
+	for _, e := range evicted {
+		e.end(CodePolicy, "a newer connection has taken its place")
+	}
 	safe := false
 	defer func() {
 		if !safe { // the store has failed, or panicked

@@ -25,6 +25,7 @@ func (ls *links) watch(b *Bridge, rec *store.Record) {
 	}
 	sl.failing = time.Time{}
 	sl.know(rec)
+	ls.setUser(sl, rec.UserID)
 	if !rec.Expires.IsZero() && (sl.expiry == nil || ls.clock.later(sl.expiry, rec.Expires)) {
 		ls.schedule(b, rec.ID, sl, rec.Expires)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,12 @@ type Link struct {
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 
+	addr, userAgent string
+	active          atomic.Int64 // when the client was last active, in Unix nanoseconds
+	received, sent  traffic
+	data            atomic.Pointer[any]
+	box             outbox // messages of Notify
+
 	// Guarded by b.links.mu.
 	sessionID string // "" while there is none
 	proved    uint64 // the token generation that opened it; 0: it needn't know any
@@ -34,7 +41,8 @@ type Link struct {
 	mu      sync.Mutex
 	pending closing // to be done by endPending
 	timer   *deadline
-	ending  closing // begun
+	ending  closing  // begun
+	last    *message // to be sent before the close
 }
 
 // closing is a close code and its reason; the zero value is none.
@@ -58,6 +66,20 @@ func (l *Link) SessionID() string {
 
 // Context has the values of the request, and ends when the link does.
 func (l *Link) Context() context.Context { return l.ctx }
+
+// ConnectedAt returns when the link was attached.
+func (l *Link) ConnectedAt() time.Time { return l.opened }
+
+// SetData gives the link a value of the application's, which Data and ConnInfo.Data return.
+func (l *Link) SetData(v any) { l.data.Store(&v) }
+
+// Data returns what SetData was given last, or nil.
+func (l *Link) Data() any {
+	if v := l.data.Load(); v != nil {
+		return *v
+	}
+	return nil
+}
 
 // WithSession runs fn on the session while no other WithSession runs on it, here or over HTTP, and stores what it changed when it returns. fn may run again
 // if somebody else changed the session meanwhile, so it should change nothing but the session. If fn returns an error, nothing of it is stored,
@@ -151,19 +173,25 @@ func (l *Link) detach(code int, reason string) {
 	l.b.clock.remove(l.timer)
 	l.mu.Unlock()
 	l.cancel(errConnClosed)
+	l.box.drop()
 	if l.b.events.active() {
-		l.b.events.emit(ConnClose{ConnID: l.id, ClientID: l.clientID, SessionID: sessionID, Code: code, Reason: reason, Open: time.Since(l.opened)})
+		l.b.events.emit(ConnClose{
+			ConnID: l.id, ClientID: l.clientID, SessionID: sessionID, Code: code, Reason: reason, Open: time.Since(l.opened),
+			Received: l.received.read(), Sent: l.sent.read(),
+		})
 	}
 }
 
 // errConnClosed is the cause of a link's context when it has been closed.
 var errConnClosed = errors.New("bridge: connection closed")
 
-// end closes the link, soon, unless it is being closed already.
-func (l *Link) end(code int, reason string) {
-	if l.beginEnd(code, reason) {
-		l.start(func() { l.shut(code, reason) })
+// end closes the link, soon; false when it is being closed already.
+func (l *Link) end(code int, reason string) bool {
+	if !l.beginEnd(code, reason) {
+		return false
 	}
+	l.start(func() { l.shut(code, reason) })
+	return true
 }
 
 // beginEnd makes the caller the one who closes the link; false when somebody else is.

@@ -40,6 +40,7 @@ type request struct {
 	handed   bool     // HandshakeHeader has handed the cookies out
 	failed   error    // why the client gets an error instead of the handler's answer
 	hijacked net.Conn // by an upgrade
+	connID   string   // of the connection that it becomes; "" is a UUID
 
 	later   []func()                                // to do when the response has gone
 	gorilla map[*sessions.Session]map[string][]byte // what Gorilla() has read

@@ -21,6 +21,7 @@ type Stats struct {
 	Mismatches    uint64 // sessions that came with another client's cookie
 	ClosedWrites  uint64 // changes of a Session after its last commit, which are lost
 	EventsDropped uint64 // events that a subscriber had no room for
+	NotifyDropped uint64 // messages of Notify that a connection had no room for
 }
 
 // Stats returns the counts now.
@@ -40,6 +41,7 @@ func (b *Bridge) Stats() Stats {
 		Mismatches:    b.stats.mismatches.Load(),
 		ClosedWrites:  b.stats.closedWrites.Load(),
 		EventsDropped: b.events.dropped.Load(),
+		NotifyDropped: b.stats.notifyDropped.Load(),
 	}
 }
 

@@ -59,6 +59,17 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	if h.opts.ID != nil {
+		if rq.connID = h.opts.ID(r); !validConnID(rq.connID) {
+			http.Error(w, ErrConnID.Error(), http.StatusBadRequest)
+			return
+		}
+	}
+	if b.links.addrFull(rq.addr()) {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "too many connections", http.StatusTooManyRequests)
+		return
+	}
 	rq.whoClient() // a connection is somebody's: the client cookie is due, LazyClient or not
 	s, err := rq.open(r.Context())
 	if err != nil {
@@ -100,12 +111,15 @@ func (h *socketHandler) start(rq *request, s *Session, c *Conn) error {
 		return err
 	}
 	c.link, c.done = link, link.ctx.Done()
+	link.box.open(h.opts.NotifyQueue, h.opts.OnNotifyFull, func(m message) error { return c.Write(context.Background(), m.kind(), m.data) })
 	if missing && h.opts.OnMissing == CloseMissing {
 		link.end(CodeNoSession, "no session: ask for one over HTTP")
 		link.Detach()
 		return nil
 	}
+	c.startPulse()
 	if !b.work.handler(func() { c.serve(h.fn) }) {
+		c.stopPulse()
 		link.end(CodeShutdown, "shutting down")
 		link.Detach()
 	}
@@ -124,6 +138,7 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 	if c.link.beginEnd(code, "") { // otherwise another is closing it
 		c.shut(code, "")
 	}
+	c.stopPulse()
 	c.writes.release(c.clock)
 	c.link.detach(code, "")
 }

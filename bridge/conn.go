@@ -174,7 +174,7 @@ func (c *Conn) Close(code int, reason string) error {
 		return fmt.Errorf("bridge: Close: a reason is at most %d bytes", maxReason)
 	}
 	if c.link.beginEnd(code, reason) {
-		c.shut(code, reason)
+		c.link.shut(code, reason)
 	}
 	return nil
 }

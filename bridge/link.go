@@ -155,8 +155,15 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 	return true, s.run(ctx, k, &both.mark, fn)
 }
 
-// Detach ends the link: whatever it stood for is over. Its close function is not called any more.
-func (l *Link) Detach() { l.detach(codeClosedByPeer, "") }
+// Detach ends the link: whatever it stood for is over. Its close function is not called any more, and neither is the one that OnNotify was given, which Detach waits for: it is not to be called from
+// there.
+func (l *Link) Detach() {
+	l.box.drop()
+	l.detach(codeClosedByPeer, "")
+	if sent, _ := l.box.finish(nil); sent != nil {
+		<-sent
+	}
+}
 
 // detach removes the link and reports its end, once. A close that was begun here says how it ended.
 func (l *Link) detach(code int, reason string) {
@@ -173,7 +180,6 @@ func (l *Link) detach(code int, reason string) {
 	l.b.clock.remove(l.timer)
 	l.mu.Unlock()
 	l.cancel(errConnClosed)
-	l.box.drop()
 	if l.b.events.active() {
 		l.b.events.emit(ConnClose{
 			ConnID: l.id, ClientID: l.clientID, SessionID: sessionID, Code: code, Reason: reason, Open: time.Since(l.opened),

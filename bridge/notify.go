@@ -52,6 +52,9 @@ func (b *Bridge) notify(ctx context.Context, to To, m message) (int, error) {
 			taken++
 		case offerTaken:
 			taken++
+		case offerReplaced:
+			taken++
+			b.stats.notifyDropped.Add(1)
 		case offerDropped:
 			b.stats.notifyDropped.Add(1)
 		case offerSlow:

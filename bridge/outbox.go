@@ -40,11 +40,12 @@ type outbox struct {
 type offered int
 
 const (
-	offerRefused offered = iota // the connection is closed, or takes no messages
-	offerTaken                  // a worker will come by
-	offerWakes                  // likewise, and the caller has to see to that
-	offerDropped                // it is full, and this is the newest
-	offerSlow                   // it is full, and the connection is to be closed
+	offerRefused  offered = iota // the connection is closed, or takes no messages
+	offerTaken                   // a worker comes by
+	offerWakes                   // likewise, and the caller has to see to that
+	offerReplaced                // likewise, and the oldest has been dropped for it
+	offerDropped                 // it is full, and this is the newest
+	offerSlow                    // it is full, and the connection is to be closed
 )
 
 // offer puts m into the box.
@@ -60,6 +61,8 @@ func (o *outbox) offer(m message) offered {
 			return offerDropped
 		case DropOldest:
 			o.take()
+			o.put(m)
+			return offerReplaced
 		default:
 			o.closed = true
 			o.clear()

@@ -136,7 +136,7 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 		code = lost
 	}
 	if c.link.beginEnd(code, "") { // otherwise another is closing it
-		c.shut(code, "")
+		c.link.shut(code, "")
 	}
 	c.stopPulse()
 	c.writes.release(c.clock)

@@ -32,12 +32,18 @@ type Bridge struct {
 	stats    counters
 	reads    sync.Pool // of *bytes.Buffer, for messages on their way in
 	once     sync.Once // Shutdown
+	logins   *loginGate
+	limit    *sessionLimit // nil: there is none
 }
 
 // capabilities are what the store can do besides. A nil one it can't.
 type capabilities struct {
-	clients store.ClientIndex
-	pinger  store.Pinger
+	users    store.UserIndex
+	clients  store.ClientIndex
+	activity store.ActivityIndex
+	active   store.ActiveLister
+	lister   store.Lister
+	pinger   store.Pinger
 }
 
 type counters struct {
@@ -53,14 +59,24 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
+	limit, err := newSessionLimit(s, st)
+	if err != nil {
+		return nil, err
+	}
 	b := &Bridge{
 		opts:    s,
 		store:   st,
 		cookies: newCookies(s),
 		clients: newClientMap(),
+		logins:  newLoginGate(),
+		limit:   limit,
 		logKey:  logKey(s.Keys[0]),
 	}
+	b.caps.users, _ = st.(store.UserIndex)
 	b.caps.clients, _ = st.(store.ClientIndex)
+	b.caps.activity, _ = st.(store.ActivityIndex)
+	b.caps.active, _ = st.(store.ActiveLister)
+	b.caps.lister, _ = st.(store.Lister)
 	b.caps.pinger, _ = st.(store.Pinger)
 	b.gateway = gateway.New(st, gateway.Config{
 		TouchInterval: s.TouchInterval,
@@ -71,6 +87,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Ended:         b.ended,
 		Watched:       b.events.active,
 		Doubted:       func(id string) { b.work.background(func() { b.lookExpired(id) }) },
+		Gate:          b.logins,
 	})
 	b.work.init(s.Logger)
 	b.events.logger = s.Logger

@@ -137,6 +137,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 		from.link.endLater(closing{CodeReconnect, "session changed: reconnect", true}, closeGrace)
 		return false, errCutOff
 	}
+	b.clients.used(id)
 	if from.via == ViaSocket {
 		if err := b.gateway.Touch(ctx, k, &rec, now); err != nil {
 			return false, err

@@ -188,6 +188,8 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 	switch {
 	case errors.Is(err, ErrTokenRotated):
 		status, text = http.StatusConflict, "The session changed meanwhile. Try again."
+	case errors.Is(err, ErrTooManySessions):
+		status, text = http.StatusForbidden, "You are logged in on as many devices as you may be. Log out on one of them, then log in here."
 	case errors.Is(err, ErrStoreUnavailable): // what was being stored may be
 		text = "The session could not be stored. Try again later."
 		w.Header().Set("Retry-After", "1")

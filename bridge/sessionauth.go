@@ -2,14 +2,9 @@ package bridge
 
 import (
 	"fmt"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
-
-// maxUserID is how long a user ID may be, in bytes.
-const maxUserID = 255
 
 // Login makes the session that of a user, with a new token: the old one opens nothing from the commit on, and connections
 // that were opened with it are cut off until they come back with the new one (ASVS 7.2.4). The session's values stay; Clear
@@ -18,7 +13,7 @@ const maxUserID = 255
 // It needs a response that can still set a cookie: ErrHeadersSent, and ErrNoCookies on a connection. ErrTokenRotated when the request came
 // with a token that has been replaced. ErrUserID for a user ID that isn't 1 to 255 bytes of UTF-8 without NUL.
 func (s *Session) Login(userID string) error {
-	if userID == "" || len(userID) > maxUserID || !utf8.ValidString(userID) || strings.IndexByte(userID, 0) >= 0 {
+	if !validUserID(userID) {
 		return fmt.Errorf("%w: it is 1 to %d bytes of UTF-8 without NUL", ErrUserID, maxUserID)
 	}
 	return s.replaceToken(&gateway.Login{UserID: userID})

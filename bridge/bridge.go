@@ -20,6 +20,7 @@ type Bridge struct {
 	gateway *gateway.Gateway
 	cookies *cookies
 	clients *clientMap
+	tickets *tickets
 	links   *links
 	clock   *deadlines
 	work    work
@@ -73,6 +74,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.events.logger = s.Logger
 	b.clock = newDeadlines()
 	b.links = newLinks(b.clock)
+	b.tickets = newTickets(st, b)
 	if s.AutoCleanup != Off && b.gateway.CanSweep() {
 		b.StartAutoCleanup(s.AutoCleanup)
 	}

@@ -87,7 +87,9 @@ func storeCases() []testCase {
 			require.True(e, got.Expires.IsZero() && got.RotatedAt.IsZero() && got.LoggedIn.IsZero() && got.Created.IsZero() && got.Seen.IsZero(), "zero times stay zero")
 		}},
 		{"fields back to zero", "Set stores rec, and nothing remains of what was stored before.", func(e *env) {
-			rec := e.create(func(rec *store.Record) { rec.UserID, rec.Lifetime, rec.RotatedAt, rec.LoggedIn = "ada", time.Hour, e.base, e.base })
+			rec := e.create(func(rec *store.Record) {
+				rec.UserID, rec.Lifetime, rec.RotatedAt, rec.LoggedIn = "ada", time.Hour, e.base, e.base
+			})
 			rec = e.set(store.Record{ID: rec.ID, Revision: rec.Revision, Seen: rec.Seen, Data: []byte(`{}`)})
 			e.requireStored(rec)
 		}},

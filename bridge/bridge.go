@@ -34,6 +34,7 @@ type Bridge struct {
 	once     sync.Once // Shutdown
 	logins   *loginGate
 	limit    *sessionLimit // nil: there is none
+	tickets  *tickets
 }
 
 // capabilities are what the store can do besides. A nil one it can't.
@@ -95,6 +96,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.links = newLinks(b.clock, newConnLimits(s))
 	b.wheel = newWheel(b.clock)
 	b.notifier.init(&b.work, b.clock)
+	b.tickets = newTickets(st, b)
 	if s.AutoCleanup != Off && b.gateway.CanSweep() {
 		b.StartAutoCleanup(s.AutoCleanup)
 	}

@@ -36,20 +36,20 @@ type outbox struct {
 	nextBox *outbox       // in the notifier's list
 }
 
-// offered says what has become of a message.
-type offered int
+// offerOutcome says what has become of a message.
+type offerOutcome int
 
 const (
-	offerRefused  offered = iota // the connection is closed, or takes no messages
-	offerTaken                   // a worker comes by
-	offerWakes                   // likewise, and the caller has to see to that
-	offerReplaced                // likewise, and the oldest has been dropped for it
-	offerDropped                 // it is full, and this is the newest
-	offerSlow                    // it is full, and the connection is to be closed
+	offerRefused  offerOutcome = iota // the connection is closed, or takes no messages
+	offerTaken                        // a worker comes by
+	offerWakes                        // likewise, and the caller has to see to that
+	offerReplaced                     // likewise, and the oldest has been dropped for it
+	offerDropped                      // it is full, and this is the newest
+	offerSlow                         // it is full, and the connection is to be closed
 )
 
 // offer puts m into the box.
-func (o *outbox) offer(m message) offered {
+func (o *outbox) offer(m message) offerOutcome {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.send == nil || o.closed {
@@ -73,7 +73,7 @@ func (o *outbox) offer(m message) offered {
 }
 
 // put needs the lock.
-func (o *outbox) put(m message) offered {
+func (o *outbox) put(m message) offerOutcome {
 	if o.n == 0 {
 		o.first = m
 	} else {

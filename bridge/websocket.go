@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 
 	"github.com/coder/websocket"
 )
@@ -15,7 +16,7 @@ import (
 // CloseCode of the error. If fn panics it is closed with CodeFailed, and the process lives.
 //
 // The handshake is refused with 403 for a page of another origin (Options.OriginPatterns), with 503 when the store is unavailable or the Bridge is
-// shutting down, with 409 for a token that a login has just replaced. Options out of range make every handshake fail with 500 and a log line that names the field.
+// shutting down, with 409 for a token that a login has just replaced, with 401 for a ticket that opens nothing. Options out of range make every handshake fail with 500 and a log line that names the field.
 //
 // It works with or without Bridge.Handler around it.
 func (b *Bridge) WebSocket(fn func(ctx context.Context, c *Conn) error, opts *ConnOptions) http.Handler {
@@ -31,7 +32,7 @@ func (b *Bridge) socket(fn func(ctx context.Context, c *Conn) error, opts *ConnO
 			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		})
 	}
-	h := &socketHandler{b: b, fn: fn, opts: o}
+	h := &socketHandler{b: b, fn: fn, opts: o, protocols: append(slices.Clip(o.Subprotocols), Subprotocol)}
 	return b.Handler(http.HandlerFunc(h.handshake))
 }
 
@@ -39,6 +40,8 @@ type socketHandler struct {
 	b    *Bridge
 	fn   func(context.Context, *Conn) error
 	opts ConnOptions
+
+	protocols []string
 }
 
 // handshake upgrades the request and returns: what net/http keeps for a request is freed while the connection lives on.
@@ -73,7 +76,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	rq.whoClient() // a connection is somebody's: the client cookie is due, LazyClient or not
 	s, err := rq.open(r.Context())
 	if err != nil {
-		status := HTTPStatus(err)
+		status := handshakeStatus(err)
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
@@ -82,7 +85,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols:       h.opts.Subprotocols,
+		Subprotocols:       h.protocols,
 		InsecureSkipVerify: true, // the origin has been checked
 		CompressionMode:    h.opts.Compression,
 	})

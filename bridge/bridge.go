@@ -23,6 +23,7 @@ type Bridge struct {
 	links   *links
 	clock   *deadlines
 	work    work
+	admit   *admission
 	events  hub
 	cleanup autoCleanup
 	logKey  *[32]byte
@@ -38,7 +39,7 @@ type capabilities struct {
 }
 
 type counters struct {
-	mismatches, refused, reruns, failedCommits, closedWrites atomic.Uint64
+	mismatches, refused, reruns, failedCommits, closedWrites, failedSaves, tooFast atomic.Uint64
 }
 
 // New returns a Bridge over st. Nil options are all defaults; an option out of range is an error that names its field. The store stays the caller's to close, after Shutdown.
@@ -67,12 +68,13 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Committed:     b.committed,
 		Ended:         b.ended,
 		Watched:       b.events.active,
-		Doubted:       func(id string) { b.work.background(func() { b.lookExpired(id) }) },
+		Doubted:       func(id string) { b.links.suspect(id, time.Now()); b.work.background(func() { b.lookExpired(id) }) },
 	})
 	b.work.init(s.Logger)
 	b.events.logger = s.Logger
 	b.clock = newDeadlines()
 	b.links = newLinks(b.clock)
+	b.admit = newAdmission(s)
 	if s.AutoCleanup != Off && b.gateway.CanSweep() {
 		b.StartAutoCleanup(s.AutoCleanup)
 	}
@@ -81,7 +83,8 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 }
 
 // Shutdown closes every connection with CodeShutdown, waits for their handlers, and stops every goroutine of the Bridge: when it
-// returns nil there is none left. If ctx ends first it returns its cause; handlers that don't end with their context and
+// returns nil there is none left. Handshakes are refused from its beginning; the closes are spread over Options.DrainOver. Their reason tells the client when to
+// come back: "shutting down; retry after 1834 ms", another time for each. If ctx ends first it returns its cause; handlers that don't end with their context and
 // event callbacks that hang are then still running. Requests are served on: shut the http.Server down first. Further calls wait for the first one and return nil.
 func (b *Bridge) Shutdown(ctx context.Context) (err error) {
 	b.once.Do(func() { err = b.shutdown(ctx) })
@@ -91,9 +94,7 @@ func (b *Bridge) Shutdown(ctx context.Context) (err error) {
 func (b *Bridge) shutdown(ctx context.Context) error {
 	b.work.stop()
 	b.StopAutoCleanup()
-	for _, l := range b.links.everything() {
-		l.end(CodeShutdown, "shutting down")
-	}
+	b.drain(ctx)
 	err := b.work.wait(ctx)
 	b.clock.close()
 	err = errors.Join(err, b.work.wait(ctx)) // for what the clock has started meanwhile

@@ -51,8 +51,10 @@ func (b *Bridge) hold(ctx context.Context, c *Conn) (*held, error) {
 		return nil, h.drop(ErrTokenRotated)
 	}
 	l.held.Store(h)
-	if h.every != Off { // connections that came at once don't store at once
-		h.timer = b.clock.add(time.Now().Add(h.every/2+rand.N(h.every/2)), h.tick)
+	if h.every != Off {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.timer = b.clock.add(time.Now().Add(h.every/2+rand.N(h.every/2)), h.tick) // connections that came at once don't store at once
 	}
 	return h, nil
 }

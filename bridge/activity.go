@@ -70,7 +70,7 @@ func (ls *links) recorded(id string, rec *store.Record) {
 
 // know takes over what a record says of the session's activity.
 func (sl *sessionLinks) know(rec *store.Record) {
-	sl.idle = rec.Idle
+	sl.idle, sl.expires = rec.Idle, rec.Expires
 	if rec.Seen.After(sl.seen) {
 		sl.seen = rec.Seen
 	}

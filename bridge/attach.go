@@ -14,7 +14,7 @@ import (
 // called at most once, in a goroutine of its own, with a close code and a reason; it must make the handler end. Call Detach when it has.
 //
 // Attach is called when the handshake is done. A session that was destroyed meanwhile closes it at once. A page of another origin (Options.OriginPatterns) gets ErrOrigin: close what it has
-// opened. ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable, ErrShutdown.
+// opened. ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable, ErrOverloaded, ErrShutdown.
 func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*Link, error) {
 	rq, err := b.requestOf(r.Context())
 	if err != nil {
@@ -24,6 +24,15 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 		b.opts.Logger.LogAttrs(rq, slog.LevelWarn, "connection from another origin refused", slog.String("host", r.Host))
 		return nil, ErrOrigin
 	}
+	if b.work.stopping() {
+		return nil, ErrShutdown
+	}
+	leave, admitted := b.admit.enter()
+	if !admitted {
+		return nil, ErrOverloaded
+	}
+	defer leave()
+	rq.shareLoads()
 	rq.whoClient()
 	s, err := rq.open(r.Context())
 	if err != nil {
@@ -76,7 +85,7 @@ func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason 
 		}
 	}()
 	if attached {
-		now, err := b.gateway.Load(rq, rec.ID)
+		now, err := b.gateway.LoadShared(rq, rec.ID) // which begins now, not before
 		switch {
 		case errors.Is(err, ErrSessionMissing):
 			b.links.cut(l)
@@ -96,7 +105,7 @@ func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason 
 		return nil, err
 	}
 	if b.work.stopping() { // and its shutdown may not have seen the link
-		l.end(CodeShutdown, "shutting down")
+		l.end(CodeShutdown, b.comeBack(1))
 	}
 	safe = true
 	return l, nil
@@ -108,7 +117,7 @@ func (b *Bridge) meetNewest(rq *request, l *Link, sessionID string) error {
 	switch {
 	case !ok || newest == sessionID:
 	case b.opts.Rebind == Follow:
-		rec, err := b.gateway.Load(rq, newest)
+		rec, err := b.gateway.LoadShared(rq, newest)
 		if err != nil && !errors.Is(err, ErrSessionMissing) {
 			return err
 		}

@@ -35,6 +35,7 @@ type Bridge struct {
 	logins   *loginGate
 	limit    *sessionLimit // nil: there is none
 	tickets  *tickets
+	admit    *admission
 }
 
 // capabilities are what the store can do besides. A nil one it can't.
@@ -48,7 +49,7 @@ type capabilities struct {
 }
 
 type counters struct {
-	mismatches, refused, reruns, failedCommits, closedWrites, notifyDropped atomic.Uint64
+	mismatches, refused, reruns, failedCommits, closedWrites, notifyDropped, failedSaves, tooFast atomic.Uint64
 }
 
 // New returns a Bridge over st. Nil options are all defaults; an option out of range is an error that names its field. The store stays the caller's to close, after Shutdown.
@@ -87,7 +88,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Committed:     b.committed,
 		Ended:         b.ended,
 		Watched:       b.events.active,
-		Doubted:       func(id string) { b.work.background(func() { b.lookExpired(id) }) },
+		Doubted:       func(id string) { b.links.suspect(id, time.Now()); b.work.background(func() { b.lookExpired(id) }) },
 		Gate:          b.logins,
 	})
 	b.work.init(s.Logger)
@@ -97,6 +98,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.wheel = newWheel(b.clock)
 	b.notifier.init(&b.work, b.clock)
 	b.tickets = newTickets(st, b)
+	b.admit = newAdmission(s)
 	if s.AutoCleanup != Off && b.gateway.CanSweep() {
 		b.StartAutoCleanup(s.AutoCleanup)
 	}
@@ -105,7 +107,8 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 }
 
 // Shutdown closes every connection with CodeShutdown, waits for their handlers, and stops every goroutine of the Bridge: when it
-// returns nil there is none left. If ctx ends first it returns its cause; handlers that don't end with their context and
+// returns nil there is none left. Handshakes are refused from its beginning; the closes are spread over Options.DrainOver. Their reason tells the client when to
+// come back: "shutting down; retry after 1834 ms", another time for each. If ctx ends first it returns its cause; handlers that don't end with their context and
 // event callbacks that hang are then still running. Requests are served on: shut the http.Server down first. Further calls wait for the first one and return nil.
 func (b *Bridge) Shutdown(ctx context.Context) (err error) {
 	b.once.Do(func() { err = b.shutdown(ctx) })
@@ -115,9 +118,7 @@ func (b *Bridge) Shutdown(ctx context.Context) (err error) {
 func (b *Bridge) shutdown(ctx context.Context) error {
 	b.work.stop()
 	b.StopAutoCleanup()
-	for _, l := range b.links.everything() {
-		l.end(CodeShutdown, "shutting down")
-	}
+	b.drain(ctx)
 	err := b.work.wait(ctx)
 	b.clock.close()
 	err = errors.Join(err, b.work.wait(ctx)) // for what the clock has started meanwhile

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
 )
 
 // Conn is one WebSocket connection, tied to its client's session. Its methods may be called concurrently, except that only one Read may be
@@ -32,11 +33,13 @@ type Conn struct {
 	inRead  atomic.Bool   // somebody reads
 	reads   atomic.Uint64 // how often somebody has begun to
 	pinging atomic.Bool
+
+	pace *rate.Limiter // of the messages from the client; nil: no limit
 }
 
 func newConn(ws *websocket.Conn, below net.Conn, clock *deadlines, opts ConnOptions) *Conn {
 	ws.SetReadLimit(opts.MaxMessageBytes)
-	return &Conn{ws: ws, net: below, clock: clock, opts: opts}
+	return &Conn{ws: ws, net: below, clock: clock, opts: opts, pace: opts.pace()}
 }
 
 // ID returns the connection's own ID.
@@ -66,7 +69,7 @@ func (c *Conn) WithSession(ctx context.Context, fn func(ctx context.Context, s *
 }
 
 // Read returns the next message, which counts as activity of the client. A ctx that ends while it waits closes the connection; the context of the
-// handler needs no looking after. After an error there is nothing more to read.
+// handler needs no looking after. A message beyond ConnOptions.MessagesPerSecond closes the connection and isn't returned. After an error there is nothing more to read.
 func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
 	c.link.reading()
 	if ctx.Err() != nil {
@@ -89,6 +92,9 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 	now := time.Now()
 	c.heard.Store(now.UnixNano())
 	c.link.received.count(len(data))
+	if c.pace != nil && !c.pace.Allow() {
+		return 0, nil, c.tooFast()
+	}
 	c.link.activeNow(now)
 	return kind, data, nil
 }

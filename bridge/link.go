@@ -38,6 +38,8 @@ type Link struct {
 	inClient  int    // where it is in its client's list
 	inSession int    // and in its session's
 
+	held atomic.Pointer[held] // the session of a PerConnection connection; nil: it has none
+
 	mu      sync.Mutex
 	pending closing // to be done by endPending
 	timer   *deadline
@@ -110,6 +112,9 @@ func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Sessio
 	case id == "":
 		return false, ErrSessionMissing
 	}
+	if h := l.held.Load(); h != nil && h.s.id == id {
+		return h.withSession(ctx, fn)
+	}
 	ran, err = b.withSessionID(ctx, id, proved, &l.origin, fn)
 	if !ran && errors.Is(err, ErrSessionMissing) && !errors.Is(err, errCutOff) {
 		b.doubt(id, b.forget(ctx, id, l))
@@ -133,8 +138,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 		return false, err
 	}
 	if proved != 0 && rec.LoginGeneration > proved {
-		b.links.cut(from.link) // by a login on another node; one on this node has done it
-		from.link.endLater(closing{CodeReconnect, "session changed: reconnect", true}, closeGrace)
+		from.link.cutOff() // by a login on another node; one on this node has done it
 		return false, errCutOff
 	}
 	b.clients.used(id)

@@ -29,6 +29,7 @@ type sessionLinks struct {
 	userID    string        // "" while nobody is logged in, as far as is known
 	expiry    *deadline     // when to look whether the session has expired; nil: never so far
 	idle      time.Duration // the session's idle timeout
+	expires   time.Time     // when it is over as far as is known; zero: never
 	seen      time.Time     // the last activity that is known to be recorded
 	recording bool          // a later one is being recorded
 	failing   time.Time     // since when the store doesn't answer to that; zero: it does

@@ -92,7 +92,11 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 		return nil, errRefused
 	}
 	var proved uint64
-	rec, err := b.gateway.LoadActive(ctx, cred.id, func(rec *store.Record) (err error) {
+	load := b.gateway.LoadActive
+	if rq.sharesLoads() {
+		load = b.gateway.LoadActiveShared
+	}
+	rec, err := load(ctx, cred.id, func(rec *store.Record) (err error) {
 		if proved, err = b.prove(rec, cred.token, time.Now()); err == nil && !rq.bind(rec) {
 			err = errRefused
 		}
@@ -152,7 +156,8 @@ func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 	if b.clients.refresh(rec.ClientID, rec.ID) {
 		return nil
 	}
-	return b.gateway.Report(ctx, rec.ID, func(now *store.Record) {
+	needed := func() bool { return !b.clients.refresh(rec.ClientID, rec.ID) } // another has done it meanwhile
+	return b.gateway.ReportIf(ctx, rec.ID, needed, func(now *store.Record) {
 		if !b.clients.attach(now.ClientID, now.ID, false) {
 			return
 		}

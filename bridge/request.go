@@ -26,6 +26,7 @@ type request struct {
 	clientID   string
 	outer      http.Header // the headers that those outside of Handler had set; nil for none
 	sendClient bool        // the client cookie is due
+	shares     bool        // it is a handshake, which shares its look at the session with others
 	askClient  bool        // somebody wants it, lazy or not
 	newest     string      // session of the client when the request came
 	presented  credentials
@@ -156,6 +157,19 @@ func (rq *request) opened() *Session {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	return rq.session
+}
+
+// shareLoads makes the request one that shares its look at the session with others, as handshakes do.
+func (rq *request) shareLoads() {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	rq.shares = true
+}
+
+func (rq *request) sharesLoads() bool {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	return rq.shares
 }
 
 func (rq *request) headersSent() bool {

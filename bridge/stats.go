@@ -20,6 +20,9 @@ type Stats struct {
 	Refused       uint64 // session cookies that opened nothing: unknown session, stale token
 	Mismatches    uint64 // sessions that came with another client's cookie
 	ClosedWrites  uint64 // changes of a Session after its last commit, which are lost
+	SaveFailures  uint64 // sessions of PerConnection that could not be stored when they were to be
+	Overloaded    uint64 // handshakes that were refused by Options.MaxHandshakes and HandshakesPerSecond
+	TooFast       uint64 // connections that were closed by ConnOptions.MessagesPerSecond
 	EventsDropped uint64 // events that a subscriber had no room for
 	NotifyDropped uint64 // messages of Notify that a connection had no room for
 }
@@ -40,6 +43,9 @@ func (b *Bridge) Stats() Stats {
 		Refused:       b.stats.refused.Load(),
 		Mismatches:    b.stats.mismatches.Load(),
 		ClosedWrites:  b.stats.closedWrites.Load(),
+		SaveFailures:  b.stats.failedSaves.Load(),
+		Overloaded:    b.admit.refused.Load(),
+		TooFast:       b.stats.tooFast.Load(),
 		EventsDropped: b.events.dropped.Load(),
 		NotifyDropped: b.stats.notifyDropped.Load(),
 	}

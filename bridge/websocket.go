@@ -16,7 +16,8 @@ import (
 // CloseCode of the error. If fn panics it is closed with CodeFailed, and the process lives.
 //
 // The handshake is refused with 403 for a page of another origin (Options.OriginPatterns), with 503 when the store is unavailable or the Bridge is
-// shutting down, with 409 for a token that a login has just replaced, with 401 for a ticket that opens nothing. Options out of range make every handshake fail with 500 and a log line that names the field.
+// shutting down or overloaded (Options.MaxHandshakes), with 409 for a token that a login has just replaced, with 401 for a ticket that opens nothing. Options out of range make every handshake
+// fail with 500 and a log line that names the field.
 //
 // It works with or without Bridge.Handler around it.
 func (b *Bridge) WebSocket(fn func(ctx context.Context, c *Conn) error, opts *ConnOptions) http.Handler {
@@ -48,8 +49,7 @@ type socketHandler struct {
 func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	b := h.b
 	if b.work.stopping() {
-		w.Header().Set("Retry-After", "1")
-		http.Error(w, "shutting down", http.StatusServiceUnavailable)
+		b.admit.refuse(w, "shutting down")
 		return
 	}
 	if !b.opts.originAllowed(r) {
@@ -57,6 +57,12 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "origin not allowed", http.StatusForbidden)
 		return
 	}
+	leave, admitted := b.admit.enter()
+	if !admitted {
+		b.admit.refuse(w, "too many handshakes")
+		return
+	}
+	defer leave()
 	rq, err := b.requestOf(r.Context())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -73,6 +79,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "too many connections", http.StatusTooManyRequests)
 		return
 	}
+	rq.shareLoads()
 	rq.whoClient() // a connection is somebody's: the client cookie is due, LazyClient or not
 	s, err := rq.open(r.Context())
 	if err != nil {
@@ -123,7 +130,7 @@ func (h *socketHandler) start(rq *request, s *Session, c *Conn) error {
 	c.startPulse()
 	if !b.work.handler(func() { c.serve(h.fn) }) {
 		c.stopPulse()
-		link.end(CodeShutdown, "shutting down")
+		link.end(CodeShutdown, b.comeBack(1))
 		link.Detach()
 	}
 	return nil

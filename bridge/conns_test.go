@@ -87,9 +87,10 @@ func TestCloseConnClosesOne(t *testing.T) {
 	a := makeApp(t, livestore.New(), nil)
 	br := newBrowser(t, a.serve(t))
 	br.ok("/inc")
-	one, two := br.dial("/ws"), br.dial("/ws")
+	one := br.dial("/ws")
 	one.ask("id")
 	id := conns(t, a.Bridge, bridge.ConnFilter{})[0].ID
+	two := br.dial("/ws")
 	two.ask("id")
 	closed, err := a.CloseConn(t.Context(), id, 4100, "go and come back")
 	require.NoError(t, err)

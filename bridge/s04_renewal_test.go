@@ -26,7 +26,7 @@ func TestS04_TokenIsRenewedWhenItIsOld(t *testing.T) {
 		br := newBrowser(t, a.serveInMemory(t))
 		br.ok("/inc")
 		first := br.cookie("sid")
-		ws := br.dial("/ws")
+		ws := br.dial("/ws").listen()
 		time.Sleep(time.Hour - time.Second)
 		require.Equal(t, "1", br.ok("/get"))
 		require.Equal(t, first, br.cookie("sid"), "not before its time")

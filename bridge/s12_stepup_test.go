@@ -71,7 +71,7 @@ func TestS12_SensitiveMessagesWantARecentLogin(t *testing.T) {
 		gone := ws.whenClosed()
 		br.ok("/login?user=ada")
 		require.Equal(t, bridge.CodeReconnect, receive(t, gone))
-		ws = br.dial("/vaultsocket")
+		ws = br.dial("/vaultsocket").listen()
 		require.Equal(t, `"gold"`, ws.ask("open"))
 		time.Sleep(10*time.Minute + time.Second)
 		require.Contains(t, ws.ask("open"), bridge.ErrAuthAge.Error())

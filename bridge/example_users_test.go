@@ -70,7 +70,7 @@ func ExampleBridge_DestroyUser() {
 	fmt.Println(exampleGet(laptop, server.URL+"/devices"))
 	fmt.Println(exampleGet(laptop, server.URL+"/signout-others"))
 	fmt.Println(exampleGet(laptop, server.URL+"/devices"))
-	fmt.Println(exampleGet(phone, server.URL+"/devices"))
+	fmt.Print(exampleGet(phone, server.URL+"/devices"))
 	activity, err := b.Activity(context.Background(), 10*time.Minute)
 	fmt.Println(activity.Users, activity.Sessions, err)
 	// Output:

@@ -75,7 +75,7 @@ type subject struct {
 
 // groups lists everything that is compared, in the order of the table.
 func groups() []group {
-	return slices.Concat(middlewareGroups(), inProcessGroups(), roundTripGroups(), memoryGroups(), storeGroups(), sweepGroups(),
+	return slices.Concat(middlewareGroups(), inProcessGroups(), roundTripGroups(), memoryGroups(), storeGroups(), sweepGroups(), userGroups(),
 		durableGroups(), millionGroups(), crowdGroups())
 }
 

@@ -17,7 +17,7 @@ type Stats struct {
 	Expired       uint64 // sessions that time ended
 	StoreErrors   uint64 // calls to the store that failed
 	FailedCommits uint64 // responses that were replaced or aborted because the session could not be stored
-	Refused       uint64 // session cookies that opened nothing: unknown session, stale token
+	Refused       uint64 // session cookies, tokens and tickets that opened nothing: unknown session, stale token
 	Mismatches    uint64 // sessions that came with another client's cookie
 	ClosedWrites  uint64 // changes of a Session after its last commit, which are lost
 	SaveFailures  uint64 // sessions of PerConnection that could not be stored when they were to be

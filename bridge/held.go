@@ -279,8 +279,8 @@ func (s *Session) leave(returned bool) {
 	s.lock()
 	defer s.unlock()
 	if m := s.running; m != nil {
-		s.restore(m.back)
-		m.back, m.cutOff = nil, true
+		s.restore(m.back) // as it will be once more when the function returns
+		m.cutOff = true
 	}
 	if !returned {
 		s.draft.Discard()

@@ -213,6 +213,32 @@ func TestPerConnectionSaveWaitsForWithSession(t *testing.T) {
 	})
 }
 
+// A function that outstays its connection holds its end up for StoreTimeout, and takes nothing with it.
+func TestPerConnectionCutsOffAFunctionThatOutstaysIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := livestore.New()
+		a := makeApp(t, st, &bridge.Options{StoreTimeout: 3 * time.Second})
+		h := newHolderAt(t, a, a.serveInMemory(t), nil, nil)
+		h.s.Set("draft", "text")
+		hang, running, result := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		go func() {
+			result <- h.conn.WithSession(t.Context(), func(_ context.Context, s *bridge.Session) error {
+				s.Set("half", true)
+				close(running)
+				<-hang
+				return nil
+			}, nil)
+		}()
+		<-running
+		start := time.Now()
+		require.Equal(t, 1000, h.finish(nil).Code)
+		require.Equal(t, 3*time.Second, time.Since(start))
+		close(hang)
+		require.ErrorIs(t, <-result, bridge.ErrSessionClosed)
+		require.JSONEq(t, `{"n":1,"draft":"text"}`, string(stored(t, st, h.s.ID()).Data))
+	})
+}
+
 func TestPerConnectionIsStoredBeforeShutdownReturns(t *testing.T) {
 	st := livestore.New()
 	a := makeApp(t, st, nil)

@@ -163,6 +163,9 @@ func (h *held) save(fresh bool) {
 		return
 	}
 	h.report(h.store(h.link.ctx, fresh))
+	if id, _ := h.b.links.sessionOf(h.link); id != "" && id != h.s.id { // the connection has followed its client to another session
+		h.link.end(CodeReconnect, "session changed: reconnect")
+	}
 }
 
 // plan has the next save come.

@@ -38,7 +38,7 @@ type ConnOptions struct {
 
 	// SaveEvery is how often a PerConnection session is stored while the connection is open. Default: 30 s. Off: only at its end.
 	SaveEvery time.Duration
-	// OnMessageError is told of an error of the function that Messages was given, of which nothing has been stored. If it returns nil the connection goes on; what it
+	// OnMessageError is told of an error of the function that Messages was given, of which nothing has been stored, or of storing what it has changed. If it returns nil the connection goes on; what it
 	// returns otherwise ends it. Default: every error ends it.
 	OnMessageError func(ctx context.Context, c *Conn, err error) error
 

@@ -163,6 +163,9 @@ func (h *held) save(fresh bool) {
 		return
 	}
 	h.report(h.store(h.link.ctx, fresh))
+	if id, _ := h.b.links.sessionOf(h.link); id != "" && id != h.s.id { // the connection has followed its client to another session
+		h.link.end(CodeReconnect, "session changed: reconnect")
+	}
 }
 
 // plan has the next save come.
@@ -279,8 +282,8 @@ func (s *Session) leave(returned bool) {
 	s.lock()
 	defer s.unlock()
 	if m := s.running; m != nil {
-		s.restore(m.back)
-		m.back, m.cutOff = nil, true
+		s.restore(m.back) // as it will be once more when the function returns
+		m.cutOff = true
 	}
 	if !returned {
 		s.draft.Discard()

@@ -92,16 +92,19 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 		return nil, errRefused
 	}
 	var proved uint64
-	load := b.gateway.LoadActive
-	if rq.sharesLoads() {
-		load = b.gateway.LoadActiveShared
-	}
-	rec, err := load(ctx, cred.id, func(rec *store.Record) (err error) {
+	check := func(rec *store.Record) (err error) {
 		if proved, err = b.prove(rec, cred.token, time.Now()); err == nil && !rq.bind(rec) {
 			err = errRefused
 		}
 		return err
-	})
+	}
+	var rec store.Record
+	var err error
+	if rq.sharesLoads() {
+		rec, err = b.gateway.LoadActiveShared(ctx, cred.id, check)
+	} else {
+		rec, err = b.gateway.LoadActive(ctx, cred.id, check)
+	}
 	if errors.Is(err, ErrSessionMissing) || errors.Is(err, errRefused) {
 		if errors.Is(err, ErrSessionMissing) {
 			b.doubt(cred.id, b.forget(ctx, cred.id, nil))
@@ -156,8 +159,9 @@ func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 	if b.clients.refresh(rec.ClientID, rec.ID) {
 		return nil
 	}
-	needed := func() bool { return !b.clients.refresh(rec.ClientID, rec.ID) } // another has done it meanwhile
-	return b.gateway.ReportIf(ctx, rec.ID, needed, func(now *store.Record) {
+	clientID, id := rec.ClientID, rec.ID
+	needed := func() bool { return !b.clients.refresh(clientID, id) } // another may have done it meanwhile
+	return b.gateway.ReportIf(ctx, id, needed, func(now *store.Record) {
 		if !b.clients.attach(now.ClientID, now.ID, false) {
 			return
 		}

@@ -119,6 +119,24 @@ func TestPerConnectionIsCutOffByALogin(t *testing.T) {
 	require.JSONEq(t, `{"n":1}`, string(stored(t, st, h.s.ID()).Data), "it knows no token that counts")
 }
 
+// Where connections follow their client to another session, one that holds its session can't: it comes back for the other one.
+func TestPerConnectionThatFollowsComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := livestore.New()
+		a := makeApp(t, st, &bridge.Options{Rebind: bridge.Follow})
+		h := newHolderAt(t, a, a.serveInMemory(t), nil, nil)
+		h.s.Set("draft", "text")
+		code := h.ws.whenClosed()
+		h.br.setCookie("sid", "")
+		require.Equal(t, "1", h.br.ok("/inc"), "another session of the same client")
+		require.NotEqual(t, h.s.ID(), h.conn.SessionID())
+		require.Equal(t, bridge.CodeReconnect, <-code)
+		require.JSONEq(t, `{"n":1,"draft":"text"}`, string(stored(t, st, h.s.ID()).Data))
+		h.finishing <- nil
+		h.closes.next()
+	})
+}
+
 func TestPerConnectionDestroyTakesEffectAtOnce(t *testing.T) {
 	st := livestore.New()
 	h := newHolder(t, makeApp(t, st, nil), nil)
@@ -210,6 +228,32 @@ func TestPerConnectionSaveWaitsForWithSession(t *testing.T) {
 		synctest.Wait()
 		require.JSONEq(t, `{"n":1,"half":1,"later":2}`, string(stored(t, st, h.s.ID()).Data))
 		h.finish(nil)
+	})
+}
+
+// A function that outstays its connection holds its end up for StoreTimeout, and takes nothing with it.
+func TestPerConnectionCutsOffAFunctionThatOutstaysIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := livestore.New()
+		a := makeApp(t, st, &bridge.Options{StoreTimeout: 3 * time.Second})
+		h := newHolderAt(t, a, a.serveInMemory(t), nil, nil)
+		h.s.Set("draft", "text")
+		hang, running, result := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		go func() {
+			result <- h.conn.WithSession(t.Context(), func(_ context.Context, s *bridge.Session) error {
+				s.Set("half", true)
+				close(running)
+				<-hang
+				return nil
+			}, nil)
+		}()
+		<-running
+		start := time.Now()
+		require.Equal(t, 1000, h.finish(nil).Code)
+		require.Equal(t, 3*time.Second, time.Since(start))
+		close(hang)
+		require.ErrorIs(t, <-result, bridge.ErrSessionClosed)
+		require.JSONEq(t, `{"n":1,"draft":"text"}`, string(stored(t, st, h.s.ID()).Data))
 	})
 }
 

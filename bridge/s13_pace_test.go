@@ -2,7 +2,6 @@ package bridge_test
 
 import (
 	"context"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,17 +79,4 @@ func TestS13_MessagesAreNotLimitedUnlessAskedFor(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestS13_AMessageOver64KiBClosesTheConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ws := paced(t, makeApp(t, livestore.New(), nil), nil)
-		ws.ws.SetReadLimit(-1)
-		most := strings.Repeat("x", 64<<10)
-		require.Equal(t, most, ws.ask(most))
-		closed := make(chan int, 1)
-		go func() { closed <- ws.closedEventually() }()
-		_ = ws.ws.Write(t.Context(), websocket.MessageText, []byte(most+"x")) // cut off in the middle
-		require.Equal(t, int(websocket.StatusMessageTooBig), <-closed)
-	})
 }

@@ -18,7 +18,7 @@ type ConnInfo struct {
 	Addr, UserAgent         string
 	ConnectedAt             time.Time
 	ActiveAt                time.Time // when the client last sent something
-	Received, Sent          Traffic   // of a Link it is what its library has not been asked: zero
+	Received, Sent          Traffic   // of a Link: what Link.Received and Link.Sent were told, and what OnNotify has sent
 	Data                    any       // what SetData was given
 }
 

@@ -29,7 +29,8 @@ type Link struct {
 	active          atomic.Int64 // when the client was last active, in Unix nanoseconds
 	received, sent  traffic
 	data            atomic.Pointer[any]
-	box             outbox // messages of Notify
+	box             outbox  // messages of Notify
+	closer          *closer // of Attach; nil for a Conn's
 
 	// Guarded by b.links.mu.
 	sessionID string // "" while there is none
@@ -158,16 +159,6 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 	s.draft.Prove(proved)
 	defer s.seal()
 	return true, s.run(ctx, k, &both.mark, fn)
-}
-
-// Detach ends the link: whatever it stood for is over. Its close function is not called any more, and neither is the one that OnNotify was given, which Detach waits for: it is not to be called from
-// there.
-func (l *Link) Detach() {
-	l.box.drop()
-	l.detach(codeClosedByPeer, "")
-	if sent, _ := l.box.finish(nil); sent != nil {
-		<-sent
-	}
 }
 
 // detach removes the link and reports its end, once. A close that was begun here says how it ended.

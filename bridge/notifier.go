@@ -77,9 +77,17 @@ func (n *notifier) check() {
 
 // run empties boxes until there are no more.
 func (n *notifier) run(s *sender) {
+	var o *outbox
+	defer func() {
+		if o != nil { // an application's function has ended the goroutine
+			o.drop()
+			o.next()
+			n.resign(s)
+		}
+	}()
 	for {
 		n.mu.Lock()
-		o := n.first
+		o = n.first
 		if o == nil {
 			delete(n.workers, s)
 			n.mu.Unlock()
@@ -92,6 +100,16 @@ func (n *notifier) run(s *sender) {
 		s.since = time.Now()
 		n.mu.Unlock()
 		n.empty(o)
+	}
+}
+
+// resign takes a worker off the list that leaves before its time, and sees to what waits.
+func (n *notifier) resign(s *sender) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.workers, s)
+	if n.first != nil {
+		n.staff(0)
 	}
 }
 

@@ -145,7 +145,13 @@ func (l *Link) OnNotify(limit int, policy OverflowPolicy, send func(kind websock
 	if limit <= 0 {
 		limit = defaultNotifyQueue
 	}
-	l.box.open(limit, policy, func(m message) error { return send(m.kind(), m.data) })
+	l.box.open(limit, policy, func(m message) error {
+		err := send(m.kind(), m.data)
+		if err == nil {
+			l.sent.count(len(m.data))
+		}
+		return err
+	})
 }
 
 const defaultNotifyQueue = 64

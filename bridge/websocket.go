@@ -124,14 +124,14 @@ func (h *socketHandler) start(rq *request, s *Session, c *Conn) error {
 	link.box.open(h.opts.NotifyQueue, h.opts.OnNotifyFull, func(m message) error { return c.Write(context.Background(), m.kind(), m.data) })
 	if missing && h.opts.OnMissing == CloseMissing {
 		link.end(CodeNoSession, "no session: ask for one over HTTP")
-		link.Detach()
+		link.abandon()
 		return nil
 	}
 	c.startPulse()
 	if !b.work.handler(func() { c.serve(h.fn) }) {
 		c.stopPulse()
 		link.end(CodeShutdown, b.comeBack(1))
-		link.Detach()
+		link.abandon()
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/store"
@@ -34,7 +33,7 @@ func (b *Bridge) recordActivity(id string) {
 	case errors.Is(err, ErrSessionMissing):
 		b.doubt(id, b.forget(context.Background(), id, nil))
 	default:
-		b.opts.Logger.Warn("session's activity could not be recorded", b.logSession(id), slog.Any("error", err))
+		b.storeFailed(context.Background(), "record a session's activity", id, err)
 	}
 }
 

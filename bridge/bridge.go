@@ -84,11 +84,11 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		TouchInterval: s.TouchInterval,
 		MaxValueBytes: s.MaxValueBytes,
 		StoreTimeout:  s.StoreTimeout,
-		Logger:        s.Logger,
 		Committed:     b.committed,
 		Ended:         b.ended,
 		Watched:       b.events.active,
 		Doubted:       func(id string) { b.links.suspect(id, time.Now()); b.work.background(func() { b.lookExpired(id) }) },
+		Failed:        b.storeFailed,
 		Gate:          b.logins,
 	})
 	b.work.init(s.Logger)

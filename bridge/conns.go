@@ -60,6 +60,16 @@ func (b *Bridge) CloseConn(ctx context.Context, connID string, code int, reason 
 	return l != nil && l.end(code, reason), nil
 }
 
+// SetConnData is SetData of the connection by its name, from anywhere in the program. It returns false, and does nothing, when there is no such connection here.
+func (b *Bridge) SetConnData(connID string, v any) bool {
+	l := b.links.get(connID)
+	if l == nil {
+		return false
+	}
+	l.SetData(v)
+	return true
+}
+
 // CloseConns closes the connections that the filter picks, as CloseConn does, and returns how many they were: those that are older than an hour, say, or that have been quiet
 // for ten minutes. The zero ConnFilter is an error here.
 func (b *Bridge) CloseConns(ctx context.Context, f ConnFilter, code int, reason string) (int, error) {

@@ -2,7 +2,7 @@ package bridge
 
 import "time"
 
-// Event is one of SessionSet, SessionDestroy, Cleanup, ConnOpen and ConnClose.
+// Event is one of SessionSet, SessionDestroy, Cleanup, ConnOpen, ConnClose and Failure.
 type Event interface{ event() }
 
 // Via says which way a change came.

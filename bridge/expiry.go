@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -69,7 +68,7 @@ func (b *Bridge) doubt(id string, err error) {
 
 // lookAgain is doubt, but a session whose time isn't over, and that nobody has reason to doubt, keeps its connections however long the store is away.
 func (b *Bridge) lookAgain(id string, err error) {
-	b.opts.Logger.Warn("store can't say whether a session is alive", b.logSession(id), slog.Any("error", err))
+	b.storeFailed(context.Background(), "find out whether a session is alive", id, err)
 	for _, l := range b.links.retryExpiry(b, id, time.Now()) {
 		l.end(CodeUnavailable, "session store unavailable")
 	}

@@ -246,7 +246,7 @@ func (h *held) report(err error) {
 		h.b.opts.Logger.LogAttrs(h.link.ctx, slog.LevelInfo, "connection's session is over: what it had not stored yet is lost", h.b.logSession(h.s.id))
 	default:
 		h.b.stats.failedSaves.Add(1)
-		h.b.opts.Logger.LogAttrs(h.link.ctx, slog.LevelError, "connection's session could not be stored", h.b.logSession(h.s.id), slog.Any("error", err))
+		h.b.failed(h.link.ctx, slog.LevelError, Failure{"store a connection's session", h.s.id, err})
 	}
 }
 

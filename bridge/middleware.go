@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -185,8 +184,7 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 	outer, lines, kept := rq.outer, rq.lines, rq.kept
 	rq.mu.Unlock()
 	rq.b.stats.failedCommits.Add(1)
-	logger := rq.b.opts.Logger
-	logger.LogAttrs(rq, slog.LevelError, "session could not be stored: the response is replaced by an error", slog.Any("error", err))
+	rq.tell("store a session: the response is replaced by an error", err)
 	clear(w.Header())
 	maps.Copy(w.Header(), outer) // how the answer is encoded, say, is not the handler's
 	// A commit that failed has set no cookie; those of an earlier one are still true, and that of a session that has ended is removed.
@@ -197,7 +195,7 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 		w.Header()[SessionTokenHeader] = kept
 	}
 	if e := rq.setCookies(w.Header()); e != nil {
-		logger.LogAttrs(rq, slog.LevelError, "cookie could not be set", slog.Any("error", e))
+		rq.tell("set a cookie", e)
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	status, text := http.StatusServiceUnavailable, "The session could not be stored. Nothing was changed; try again."
@@ -230,8 +228,7 @@ func (rq *request) finish() {
 		return
 	}
 	rq.b.stats.failedCommits.Add(1)
-	rq.b.opts.Logger.LogAttrs(rq, slog.LevelError, "session changes made after the response had begun could not be stored: the connection is aborted",
-		slog.Any("error", err))
+	rq.tell("store a session's changes made after the response had begun: the connection is aborted", err)
 	rq.mu.Lock()
 	hijacked := rq.hijacked
 	rq.mu.Unlock()
@@ -248,7 +245,7 @@ func (rq *request) abandon(w http.ResponseWriter) {
 		err = errors.Join(err, rq.setCookies(w.Header()))
 	}
 	if err != nil {
-		rq.b.opts.Logger.LogAttrs(rq, slog.LevelError, "what a handler that panicked had asked for could not be done", slog.Any("error", err))
+		rq.tell("do what a handler that panicked had asked for", err)
 	}
 }
 

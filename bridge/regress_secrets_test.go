@@ -63,6 +63,7 @@ func TestS15_LogTellsTheLifeOfSessionsAndNoSecret(t *testing.T) {
 		opts.Keys, opts.Logger = [][]byte{sec.key}, log
 		a := makeApp(t, st, opts)
 		addPagesThatGoWrong(a)
+		failures := record[bridge.Failure](t, a.Bridge)
 		site := a.serveInMemory(t)
 
 		// A visitor logs in.
@@ -132,11 +133,18 @@ func TestS15_LogTellsTheLifeOfSessionsAndNoSecret(t *testing.T) {
 		_, err = st.Set(t.Context(), rec)
 		require.NoError(t, err)
 		require.Equal(t, http.StatusServiceUnavailable, idler.get("/get").status)
+		synctest.Wait()
+		var told strings.Builder
+		for _, f := range failures.rest() {
+			fmt.Fprintln(&told, f.Doing, f.Err)
+		}
+		require.NotEmpty(t, told.String())
 		require.NoError(t, a.Shutdown(t.Context()))
 		synctest.Wait()
 
 		for secret, name := range sec.text {
 			require.False(t, bytes.Contains(buf.Bytes(), []byte(secret)), "%s, %q, is in the log:\n%s", name, secret, buf.String())
+			require.NotContains(t, told.String(), secret, "%s is in a Failure", name)
 		}
 		requireLife(t, buf.Bytes())
 	})

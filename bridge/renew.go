@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -28,7 +27,7 @@ func (s *Session) renewToken(rq *request) {
 	case errors.Is(err, errNotRenewed):
 		return
 	case err != nil:
-		s.b.opts.Logger.LogAttrs(rq, slog.LevelWarn, "session's token could not be renewed", slog.Any("error", err))
+		s.b.storeFailed(rq, "renew a session's token", s.id, err)
 		return
 	}
 	if exact || s.running == nil { // what a function of WithSession has read must stay what it is about to change

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,7 +70,7 @@ func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
 		s.secret = &secret{lifetime: rec.Lifetime}
 	}
 	if err := s.draft.Rebase(rec); err != nil {
-		b.opts.Logger.Error("stored session can't be read", b.logSession(rec.ID), slog.Any("error", err))
+		b.failed(context.Background(), slog.LevelError, Failure{"read a stored session", rec.ID, err})
 		return fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 	}
 	return nil
@@ -221,7 +222,7 @@ func (s *Session) change(method string, do func()) {
 	err := s.try(func() error { do(); return nil })
 	if err != nil {
 		s.b.stats.closedWrites.Add(1)
-		s.b.opts.Logger.Warn("Session used after its last commit: the change is lost", slog.String("method", method), s.b.logSession(s.ID()))
+		s.b.failed(context.Background(), slog.LevelWarn, Failure{"do Session." + method + ": the change is lost", s.id, err})
 	}
 }
 

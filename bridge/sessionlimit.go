@@ -134,6 +134,6 @@ func (l *sessionLimit) evict(ctx context.Context, s *Session, user string) {
 		}
 	}
 	if err != nil {
-		b.opts.Logger.LogAttrs(ctx, slog.LevelError, "user has more sessions than Options.MaxSessionsPerUser: they could not be ended", slog.Any("error", err))
+		b.failed(ctx, slog.LevelError, Failure{Doing: "end the sessions that a user has beyond Options.MaxSessionsPerUser", Err: err})
 	}
 }

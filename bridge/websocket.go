@@ -28,7 +28,7 @@ func (b *Bridge) WebSocket(fn func(ctx context.Context, c *Conn) error, opts *Co
 func (b *Bridge) socket(fn func(ctx context.Context, c *Conn) error, opts *ConnOptions, onMissing MissingPolicy) http.Handler {
 	o, err := opts.settle(onMissing)
 	if err != nil {
-		b.opts.Logger.Error("connection options are out of range", slog.Any("error", err))
+		b.failed(context.Background(), slog.LevelError, Failure{Doing: "use a handler's ConnOptions", Err: err})
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		})
@@ -156,7 +156,7 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 // logFailure tells of an error by which the handler ends its connection, which else nobody learns.
 func (c *Conn) logFailure(err error) {
 	if c.link.ctx.Err() == nil && CloseCode(err) == CodeFailed && !errors.Is(err, errPanicked) {
-		c.link.b.opts.Logger.LogAttrs(c.link.ctx, slog.LevelWarn, "connection closed by its handler's error", slog.Any("error", err))
+		c.link.b.failed(c.link.ctx, slog.LevelWarn, Failure{"go on with a connection: its handler has failed", c.SessionID(), err})
 	}
 }
 

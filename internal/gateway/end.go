@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/store"
@@ -228,7 +227,7 @@ func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record) {
 			*rec = stored
 			return
 		case !errors.Is(err, store.ErrConflict):
-			g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "previous session token could not be retired", slog.Any("error", err))
+			g.cfg.Failed(ctx, "retire a session's previous token", rec.ID, err)
 			return
 		case stored.TokenGeneration != rec.TokenGeneration:
 			return // what has come with another token is not for whoever presented this one

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +15,6 @@ type Config struct {
 	TouchInterval time.Duration // longest time for which activity may go unrecorded; more than 0
 	MaxValueBytes int           // per session; 0: no limit
 	StoreTimeout  time.Duration // for one write to the store
-	Logger        *slog.Logger
 
 	// Committed and Ended are told of every change while the session's commit lock is held, in the order of the changes.
 	// They must be quick and must not call the gateway.
@@ -26,6 +24,8 @@ type Config struct {
 	Watched func() bool
 	// Doubted is told of a session that may have ended: the store has failed to say.
 	Doubted func(id string)
+	// Failed is told of what the gateway could not do, and carries on without. It must not call the gateway.
+	Failed func(ctx context.Context, doing, id string, err error)
 	// Gate is asked before a session is created or a user logged in; nil: nobody is.
 	Gate Gate
 }
@@ -119,7 +119,7 @@ func (g *Gateway) LoadAt(ctx context.Context, id string) (rec store.Record, now 
 	}
 	if now = Now(); rec.Expired(now) {
 		if _, err := g.expire(ctx, id); err != nil {
-			g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "session past its time could not be removed", slog.Any("error", err))
+			g.cfg.Failed(ctx, "remove a session past its time", id, err)
 		}
 		return rec, now, ErrMissing
 	}

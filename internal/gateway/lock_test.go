@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,7 +19,7 @@ func newGateway(st store.Store) *gateway.Gateway {
 	return gateway.New(st, gateway.Config{
 		TouchInterval: time.Minute,
 		StoreTimeout:  5 * time.Second,
-		Logger:        slog.New(slog.DiscardHandler),
+		Failed:        func(context.Context, string, string, error) {},
 		Committed:     func(gateway.Commit) {},
 		Watched:       func() bool { return true },
 		Ended:         func(gateway.End) {},

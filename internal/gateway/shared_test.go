@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -43,7 +42,7 @@ func sharing(t *testing.T, takes time.Duration) (*gateway.Gateway, *slowStore) {
 	t.Helper()
 	st := &slowStore{Store: livestore.New(), takes: takes}
 	g := gateway.New(st, gateway.Config{
-		TouchInterval: time.Minute, StoreTimeout: time.Minute, Logger: slog.New(slog.DiscardHandler),
+		TouchInterval: time.Minute, StoreTimeout: time.Minute, Failed: func(context.Context, string, string, error) {},
 		Committed: func(gateway.Commit) {}, Ended: func(gateway.End) {}, Watched: func() bool { return false }, Doubted: func(string) {},
 	})
 	return g, st

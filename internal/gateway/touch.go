@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/store"
@@ -34,7 +33,7 @@ func (g *Gateway) Touch(ctx context.Context, k *Lock, rec *store.Record, now tim
 	default:
 		k.touched.Store(0)
 		g.stats.failures.Add(1)
-		g.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "session's activity could not be recorded", slog.Any("error", err))
+		g.cfg.Failed(ctx, "record a session's activity", rec.ID, err)
 	}
 	return nil
 }

@@ -1,0 +1,43 @@
+package bridge
+
+import (
+	"context"
+	"log/slog"
+)
+
+// Failure tells of something that failed where no caller of the application's could be told. It is an event beside each line of Options.Logger that says
+// so, and holds what that line does: no token, no cookie, no value. A panic is none: it is logged with its stack.
+type Failure struct {
+	Doing     string // what the Bridge could not do, in words for people; they may change
+	SessionID string // "" where it isn't about one session
+	Err       error  // test with errors.Is: most often ErrStoreUnavailable
+}
+
+func (Failure) event() {}
+
+// OnFailure calls fn after each failure that only the log tells of otherwise.
+func (b *Bridge) OnFailure(fn func(Failure)) (off func()) { return on(&b.events, fn) }
+
+// failed is the one way to report what nobody is there to be told of: log and event can't say different things.
+func (b *Bridge) failed(ctx context.Context, level slog.Level, f Failure) {
+	attrs := []slog.Attr{slog.Any("error", f.Err)}
+	if f.SessionID != "" {
+		attrs = append(attrs, b.logSession(f.SessionID))
+	}
+	b.opts.Logger.LogAttrs(ctx, level, "could not "+f.Doing, attrs...)
+	b.events.emit(f)
+}
+
+// storeFailed is failed for what the gateway carries on without.
+func (b *Bridge) storeFailed(ctx context.Context, doing, id string, err error) {
+	b.failed(ctx, slog.LevelWarn, Failure{doing, id, err})
+}
+
+// tell is failed for what the request's handler has no part in.
+func (rq *request) tell(doing string, err error) {
+	f := Failure{Doing: doing, Err: err}
+	if s := rq.opened(); s != nil {
+		f.SessionID = s.id
+	}
+	rq.b.failed(rq, slog.LevelError, f)
+}

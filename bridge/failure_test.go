@@ -1,0 +1,222 @@
+package bridge_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+)
+
+// failing is an application in a bubble whose store can fail, with its log and its failures.
+type failing struct {
+	*app
+	st       *faultyStore
+	site     *site
+	br       *browser
+	id       string // of the browser's session
+	log      *bytes.Buffer
+	failures *recorder[bridge.Failure]
+}
+
+func newFailing(t *testing.T) *failing {
+	t.Helper()
+	f := &failing{st: newFaultyStore(), log: &bytes.Buffer{}}
+	opts := expiring(0)
+	opts.Keys, opts.Logger = [][]byte{goodKey()}, slog.New(slog.NewJSONHandler(f.log, nil))
+	opts.MaxSessionsPerUser = 1
+	f.app = makeApp(t, f.st, opts)
+	f.failures = record[bridge.Failure](t, f.Bridge)
+	f.session("/value", func(s *bridge.Session) (any, error) { s.Set("k", confidential); return "set", nil })
+	f.mux.Handle("/fails", f.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		_, _, _ = c.Read(ctx)
+		return errors.New("the handler has failed")
+	}, nil))
+	f.mux.Handle("/held", f.PerConnection(func(ctx context.Context, c *bridge.Conn, s *bridge.Session) error {
+		_, _, err := c.Read(ctx)
+		s.Set("k", confidential)
+		return err
+	}, nil))
+	f.site = f.serveInMemory(t)
+	f.br = newBrowser(t, f.site)
+	f.br.ok("/inc")
+	f.id = f.br.ok("/id")
+	return f
+}
+
+// logged returns the failures that the log tells of: what the Bridge could not do.
+func (f *failing) logged(t *testing.T) (doing []string) {
+	t.Helper()
+	for line := range bytes.Lines(f.log.Bytes()) {
+		var entry struct {
+			Level, Msg, Error, Session string
+		}
+		require.NoError(t, json.Unmarshal(line, &entry))
+		if what, ok := strings.CutPrefix(entry.Msg, "could not "); ok {
+			require.Contains(t, []string{"WARN", "ERROR"}, entry.Level)
+			require.NotEmpty(t, entry.Error)
+			doing = append(doing, what)
+		}
+	}
+	return doing
+}
+
+func TestFailuresThatNobodyIsToldOfAreEvents(t *testing.T) {
+	down := errors.New("the store is down")
+	for name, c := range map[string]struct {
+		fail    func(t *testing.T, f *failing)
+		doing   string // what one of the failures says
+		about   bool   // the browser's session
+		because error
+	}{
+		"activity over HTTP": {func(t *testing.T, f *failing) {
+			time.Sleep(2 * touch)
+			f.st.next(1, "Touch", refuse(down))
+			f.br.ok("/get")
+		}, "record a session's activity", true, down},
+		"activity on a socket": {func(t *testing.T, f *failing) {
+			ws := f.br.dial("/held").listen()
+			time.Sleep(2 * touch)
+			f.st.next(1, "Get", refuse(down))
+			ws.say("x")
+			ws.closedEventually()
+		}, "record a session's activity", true, down},
+		"cleanup": {func(t *testing.T, f *failing) {
+			f.st.always(refuse(down), "Sweep")
+			require.True(t, f.StartAutoCleanup(time.Minute))
+			time.Sleep(time.Minute + time.Second)
+			f.StopAutoCleanup()
+		}, "clean up", false, bridge.ErrStoreUnavailable},
+		"a look at a session whose time is over": {func(t *testing.T, f *failing) {
+			ws := f.br.dial("/ws").listen()
+			ws.ask("id")
+			f.st.always(refuse(down), "Get")
+			require.Equal(t, bridge.CodeUnavailable, ws.closedEventually())
+		}, "find out whether a session is alive", true, bridge.ErrStoreUnavailable},
+		"a response whose session can't be stored": {func(t *testing.T, f *failing) {
+			f.st.next(1, "Set", refuse(down))
+			require.Equal(t, http.StatusServiceUnavailable, f.br.get("/value").status)
+		}, "store a session: the response is replaced by an error", true, bridge.ErrStoreUnavailable},
+		"a connection's session": {func(t *testing.T, f *failing) {
+			ws := f.br.dial("/held").listen()
+			f.st.always(refuse(down), "Set")
+			ws.say("x")
+			require.Equal(t, bridge.CodeUnavailable, ws.closedEventually())
+		}, "store a connection's session", true, bridge.ErrStoreUnavailable},
+		"a stored session that can't be read": {func(t *testing.T, f *failing) {
+			rec := stored(t, f.st, f.id)
+			rec.Data = []byte(`{"k":"` + confidential)
+			_, err := f.st.Set(t.Context(), rec)
+			require.NoError(t, err)
+			require.Equal(t, http.StatusServiceUnavailable, f.br.get("/get").status)
+		}, "read a stored session", true, nil},
+		"a session too many": {func(t *testing.T, f *failing) {
+			f.br.ok("/login?user=ada")
+			f.st.next(1, "Destroy", refuse(down))
+			newBrowser(t, f.site).ok("/login?user=ada")
+		}, "end the sessions that a user has beyond Options.MaxSessionsPerUser", false, down},
+		"a change that comes too late": {func(t *testing.T, f *failing) {
+			s, err := f.GetByID(t.Context(), f.id)
+			require.NoError(t, err)
+			s.Set("k", confidential)
+		}, "do Session.Set: the change is lost", true, bridge.ErrSessionClosed},
+		"a connection's handler": {func(t *testing.T, f *failing) {
+			ws := f.br.dial("/fails").listen()
+			ws.say("x")
+			require.Equal(t, bridge.CodeFailed, ws.closedEventually())
+		}, "go on with a connection: its handler has failed", true, nil},
+		"options of a handler": {func(t *testing.T, f *failing) {
+			f.WebSocket(converse, &bridge.ConnOptions{MessageBurst: -7})
+		}, "use a handler's ConnOptions", false, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFailing(t)
+				c.fail(t, f)
+				synctest.Wait()
+				told, said := f.failures.rest(), []string{}
+				found := false
+				for _, failure := range told {
+					said = append(said, failure.Doing)
+					require.Error(t, failure.Err)
+					require.NotContains(t, failure.Doing+failure.Err.Error(), confidential)
+					if failure.Doing == c.doing && !found {
+						found = true
+						require.Equal(t, c.about, failure.SessionID == f.id, "%q", failure.SessionID)
+						if c.because != nil {
+							require.ErrorIs(t, failure.Err, c.because)
+						}
+					}
+				}
+				require.True(t, found, "%q", said)
+				require.Equal(t, f.logged(t), said, "log and events say the same")
+			})
+		})
+	}
+}
+
+func TestFailureCallbackThatPanicsIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFailing(t)
+		var calls int
+		f.OnFailure(func(bridge.Failure) { calls++; panic("and now?") })
+		f.st.next(1, "Set", refuse(errStore))
+		require.Equal(t, http.StatusServiceUnavailable, f.br.get("/value").status)
+		synctest.Wait()
+		require.Equal(t, 1, calls, "its own panic is none, or it would never end")
+		require.Len(t, f.failures.rest(), 1)
+		require.Contains(t, f.log.String(), "event callback panicked")
+	})
+}
+
+func TestNoFailureNoEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFailing(t)
+		ws := f.br.dial("/ws").listen()
+		ws.ask("inc")
+		f.br.ok("/value")
+		f.br.ok("/login?user=ada")
+		ws.closedEventually()
+		require.Equal(t, http.StatusOK, f.br.get("/logout").status)
+		synctest.Wait()
+		require.Empty(t, f.failures.rest())
+		require.Empty(t, f.logged(t))
+	})
+}
+
+// What the log says, where a program wants to count or alarm.
+func ExampleBridge_OnFailure() {
+	b, err := bridge.New(livestore.New(), nil)
+	if err != nil {
+		panic(err)
+	}
+	told := make(chan bridge.Failure, 1)
+	off := b.OnFailure(func(f bridge.Failure) { told <- f })
+	defer off()
+
+	// Somebody keeps a Session for longer than it lives.
+	mux := http.NewServeMux()
+	var kept *bridge.Session
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { kept, _ = b.Session(r) })
+	b.Handler(mux).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	kept.Set("too", "late")
+
+	f := <-told
+	fmt.Println("could not", f.Doing, errors.Is(f.Err, bridge.ErrSessionClosed))
+	fmt.Println(b.Shutdown(context.Background()))
+	// Output:
+	// could not do Session.Set: the change is lost true
+	// <nil>
+}

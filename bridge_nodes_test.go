@@ -88,3 +88,25 @@ func TestG6_LoginWhileATokenIsRetired(t *testing.T) {
 	require.Nil(t, st.before.Load(), "the token has been retired")
 	require.Equal(t, "ada", ada.get("/user"))
 }
+
+// TestPeerRedisSessions_KillByAnotherProcessIsSeenAtTheNextUse: nothing that a process remembers of a session outlives a look at the store.
+func TestPeerRedisSessions_KillByAnotherProcessIsSeenAtTheNextUse(t *testing.T) {
+	st := livestore.New()
+	keys := [][]byte{newKey()}
+	here, there := start(t, st, &bridge.Options{Keys: keys}), start(t, st, &bridge.Options{Keys: keys})
+	ada := newBrowser(t, here)
+	require.Equal(t, "ada", ada.get("/login?user=ada"))
+	require.Equal(t, "ada", ada.get("/user"))
+	tab, id := ada.dial(), ada.get("/id")
+	require.Equal(t, "ada", tab.ask("user"))
+
+	n, err := there.bridge.DestroyUser(t.Context(), "ada")
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	_, err = here.bridge.GetByID(t.Context(), id)
+	require.ErrorIs(t, err, bridge.ErrSessionMissing)
+	require.Equal(t, "no session", tab.ask("user"))
+	require.Equal(t, bridge.CodeDestroyed, tab.closed())
+	require.Empty(t, ada.get("/user"))
+	require.NotEqual(t, id, ada.get("/id"))
+}

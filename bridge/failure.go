@@ -5,8 +5,8 @@ import (
 	"log/slog"
 )
 
-// Failure tells of something that failed where no caller of the application's could be told. It is an event beside each line of Options.Logger that says
-// so, and holds what that line does: no token, no cookie, no value. A panic is none: it is logged with its stack.
+// Failure tells of something that failed where no caller of the application's could be told. It is the event beside each line "failed" of Options.Logger, and
+// holds what that line does: no token, no cookie, no value. A panic is none: it is logged with its stack.
 type Failure struct {
 	Doing     string // what the Bridge could not do, in words for people; they may change
 	SessionID string // "" where it isn't about one session
@@ -20,11 +20,11 @@ func (b *Bridge) OnFailure(fn func(Failure)) (off func()) { return on(&b.events,
 
 // failed is the one way to report what nobody is there to be told of: log and event can't say different things.
 func (b *Bridge) failed(ctx context.Context, level slog.Level, f Failure) {
-	attrs := []slog.Attr{slog.Any("error", f.Err)}
+	attrs := []slog.Attr{slog.String("doing", f.Doing), slog.Any("error", f.Err)}
 	if f.SessionID != "" {
 		attrs = append(attrs, b.logSession(f.SessionID))
 	}
-	b.opts.Logger.LogAttrs(ctx, level, "could not "+f.Doing, attrs...)
+	b.opts.Logger.LogAttrs(ctx, level, "failed", attrs...)
 	b.events.emit(f)
 }
 

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,13 +60,13 @@ func (f *failing) logged(t *testing.T) (doing []string) {
 	t.Helper()
 	for line := range bytes.Lines(f.log.Bytes()) {
 		var entry struct {
-			Level, Msg, Error, Session string
+			Level, Msg, Doing, Error string
 		}
 		require.NoError(t, json.Unmarshal(line, &entry))
-		if what, ok := strings.CutPrefix(entry.Msg, "could not "); ok {
+		if entry.Msg == "failed" {
 			require.Contains(t, []string{"WARN", "ERROR"}, entry.Level)
 			require.NotEmpty(t, entry.Error)
-			doing = append(doing, what)
+			doing = append(doing, entry.Doing)
 		}
 	}
 	return doing

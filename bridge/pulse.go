@@ -11,7 +11,7 @@ const pongWait = 10 * time.Second
 // startPulse begins to look after the connection: heartbeat, idleness, age.
 func (c *Conn) startPulse() {
 	c.heard.Store(c.link.opened.UnixNano())
-	c.pulse.beat = c.beat
+	c.pulse.conn = c
 	if at, ok := c.nextBeat(c.link.opened); ok {
 		c.link.b.wheel.plan(&c.pulse, at)
 	}
@@ -48,7 +48,7 @@ func (c *Conn) beat(now time.Time) {
 	if c.link.ctx.Err() != nil {
 		return
 	}
-	switch o := &c.opts; {
+	switch o := c.opts; {
 	case o.MaxAge > 0 && !now.Before(c.link.opened.Add(o.MaxAge)):
 		c.link.end(CodeIdle, "connection has reached its age")
 		return

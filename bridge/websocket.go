@@ -99,7 +99,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Accept has answered
 	}
-	c := newConn(ws, rq.takeHijacked(), b.clock, h.opts)
+	c := newConn(ws, rq.takeHijacked(), b.clock, &h.opts)
 	if err := h.start(rq, s, c); err != nil {
 		b.work.closing(func() { c.shut(CloseCode(err), "") })
 	}
@@ -120,8 +120,8 @@ func (h *socketHandler) start(rq *request, s *Session, c *Conn) error {
 	if err != nil {
 		return err
 	}
-	c.link, c.done = link, link.ctx.Done()
-	link.box.open(h.opts.NotifyQueue, h.opts.OnNotifyFull, func(m message) error { return c.Write(context.Background(), m.kind(), m.data) })
+	c.link = link
+	link.box.open(h.opts.NotifyQueue, h.opts.OnNotifyFull, func(m *message) error { return c.Write(context.Background(), m.kind(), m.data) })
 	if missing && h.opts.OnMissing == CloseMissing {
 		link.end(CodeNoSession, "no session: ask for one over HTTP")
 		link.abandon()

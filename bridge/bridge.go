@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -14,32 +15,41 @@ import (
 // Bridge shares sessions between HTTP handlers and WebSocket connections. Make it with New, once for each store and cookie name, and
 // end it with Shutdown. It is safe for concurrent use.
 type Bridge struct {
-	opts    *settings
-	store   store.Store
-	caps    capabilities
-	gateway *gateway.Gateway
-	cookies *cookies
-	clients *clientMap
-	links   *links
-	clock   *deadlines
-	work    work
-	admit   *admission
-	events  hub
-	cleanup autoCleanup
-	logKey  *[32]byte
-	stats   counters
-	reads   sync.Pool // of *bytes.Buffer, for messages on their way in
-	once    sync.Once // Shutdown
+	opts     *settings
+	store    store.Store
+	caps     capabilities
+	gateway  *gateway.Gateway
+	cookies  *cookies
+	clients  *clientMap
+	links    *links
+	clock    *deadlines
+	wheel    *wheel
+	work     work
+	notifier notifier
+	events   hub
+	cleanup  autoCleanup
+	logKey   *[32]byte
+	stats    counters
+	reads    sync.Pool // of *bytes.Buffer, for messages on their way in
+	once     sync.Once // Shutdown
+	logins   *loginGate
+	limit    *sessionLimit // nil: there is none
+	tickets  *tickets
+	admit    *admission
 }
 
 // capabilities are what the store can do besides. A nil one it can't.
 type capabilities struct {
-	clients store.ClientIndex
-	pinger  store.Pinger
+	users    store.UserIndex
+	clients  store.ClientIndex
+	activity store.ActivityIndex
+	active   store.ActiveLister
+	lister   store.Lister
+	pinger   store.Pinger
 }
 
 type counters struct {
-	mismatches, refused, reruns, failedCommits, closedWrites, failedSaves, tooFast atomic.Uint64
+	mismatches, refused, reruns, failedCommits, closedWrites, notifyDropped, failedSaves, tooFast atomic.Uint64
 }
 
 // New returns a Bridge over st. Nil options are all defaults; an option out of range is an error that names its field. The store stays the caller's to close, after Shutdown.
@@ -51,14 +61,24 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
+	limit, err := newSessionLimit(s, st)
+	if err != nil {
+		return nil, err
+	}
 	b := &Bridge{
 		opts:    s,
 		store:   st,
 		cookies: newCookies(s),
 		clients: newClientMap(),
+		logins:  newLoginGate(),
+		limit:   limit,
 		logKey:  logKey(s.Keys[0]),
 	}
+	b.caps.users, _ = st.(store.UserIndex)
 	b.caps.clients, _ = st.(store.ClientIndex)
+	b.caps.activity, _ = st.(store.ActivityIndex)
+	b.caps.active, _ = st.(store.ActiveLister)
+	b.caps.lister, _ = st.(store.Lister)
 	b.caps.pinger, _ = st.(store.Pinger)
 	b.gateway = gateway.New(st, gateway.Config{
 		TouchInterval: s.TouchInterval,
@@ -69,11 +89,15 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Ended:         b.ended,
 		Watched:       b.events.active,
 		Doubted:       func(id string) { b.links.suspect(id, time.Now()); b.work.background(func() { b.lookExpired(id) }) },
+		Gate:          b.logins,
 	})
 	b.work.init(s.Logger)
 	b.events.logger = s.Logger
 	b.clock = newDeadlines()
-	b.links = newLinks(b.clock)
+	b.links = newLinks(b.clock, newConnLimits(s))
+	b.wheel = newWheel(b.clock)
+	b.notifier.init(&b.work, b.clock)
+	b.tickets = newTickets(st, b)
 	b.admit = newAdmission(s)
 	if s.AutoCleanup != Off && b.gateway.CanSweep() {
 		b.StartAutoCleanup(s.AutoCleanup)
@@ -183,18 +207,34 @@ func (b *Bridge) sessionOver(id, clientID string, from *origin) {
 	}
 	links := b.links.cutSession(id)
 	b.logEnd(id, clientID, from)
+	end := SessionDestroy{ClientID: clientID, SessionID: id, Reason: from.reason, Via: from.via}
 	if b.events.active() { // before the closes that it is the cause of
-		b.events.emit(SessionDestroy{ClientID: clientID, SessionID: id, Reason: from.reason, Via: from.via})
+		b.events.emit(end)
 	}
 	if b.opts.OnSessionEnd == KeepConns {
 		return
 	}
 	c := closing{code: from.reason.closeCode(), reason: string(from.reason), atRead: true}
+	last := b.lastMessage(links, end)
 	for _, l := range links {
+		l.farewell(last)
 		if l == from.link { // it has the answer to its own wish to come
 			l.endLater(c, closeGrace)
 		} else {
 			l.end(c.code, c.reason)
 		}
 	}
+}
+
+// lastMessage asks the application for what the links of a session that has ended are told before they are closed.
+func (b *Bridge) lastMessage(links []*Link, end SessionDestroy) *message {
+	if b.opts.LastMessage == nil || len(links) == 0 {
+		return nil
+	}
+	var data []byte
+	b.work.protect(func() { data = b.opts.LastMessage(end) })
+	if data == nil {
+		return nil
+	}
+	return &message{data: data, binary: !utf8.Valid(data)}
 }

@@ -55,6 +55,30 @@ func (b *Bridge) SetByID(ctx context.Context, id string, values map[string]any, 
 	})
 }
 
+// MergeByID sets a key of the session for each of the values, and deletes those whose value is nil; the other keys stay. It can't create a session: ErrSessionMissing.
+func (b *Bridge) MergeByID(ctx context.Context, id string, values map[string]any) error {
+	return b.UpdateByID(ctx, id, func(_ context.Context, s *Session) error {
+		for key, v := range values {
+			if v == nil {
+				s.Delete(key)
+			} else {
+				s.Set(key, v)
+			}
+		}
+		return nil
+	})
+}
+
+// TouchByID restarts the session's idle timeout, as its user's activity does, and changes nothing else. It waits for no handler. ErrSessionMissing,
+// ErrStoreUnavailable.
+func (b *Bridge) TouchByID(ctx context.Context, id string) error {
+	rec, err := b.gateway.TouchNow(ctx, id)
+	if err == nil {
+		b.links.watch(b, &rec)
+	}
+	return err
+}
+
 // DestroyByID ends the session, and reports whether there was one. It waits for no handler. When it returns, the session's
 // connections in this process are being closed.
 func (b *Bridge) DestroyByID(ctx context.Context, id string) (bool, error) {

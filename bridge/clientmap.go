@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -9,13 +10,19 @@ import (
 // not yet seen end.
 type clientMap struct {
 	mu        sync.RWMutex
-	byClient  map[string]string // client ID → the newest session ID
-	bySession map[string]string // session ID → client ID
-	expires   map[string]int64  // session ID → when to look whether it is still there, in Unix seconds
+	byClient  map[string]string        // client ID → the newest session ID
+	bySession map[string]*knownSession // by session ID
+}
+
+// knownSession is what the map knows of a session. The map's lock guards it, but for reads.
+type knownSession struct {
+	clientID string
+	lookAt   int64         // when to look whether it is still there, in Unix seconds; 0: never
+	reads    atomic.Uint64 // how often it has been loaded for use
 }
 
 func newClientMap() *clientMap {
-	return &clientMap{byClient: make(map[string]string), bySession: make(map[string]string), expires: make(map[string]int64)}
+	return &clientMap{byClient: make(map[string]string), bySession: make(map[string]*knownSession)}
 }
 
 // attach maps the two to each other, and reports whether the session was not mapped before. A client's older session doesn't
@@ -26,12 +33,16 @@ func (m *clientMap) attach(clientID, sessionID string, newest bool) bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, known := m.bySession[sessionID]
-	m.bySession[sessionID] = clientID
+	known := m.bySession[sessionID]
+	if known == nil {
+		m.bySession[sessionID] = &knownSession{clientID: clientID}
+	} else {
+		known.clientID = clientID
+	}
 	if _, ok := m.byClient[clientID]; newest || !ok {
 		m.byClient[clientID] = sessionID
 	}
-	return !known
+	return known == nil
 }
 
 // holds reports whether attach would change nothing, as it is with most commits: those needn't wait for one another.
@@ -39,15 +50,20 @@ func (m *clientMap) holds(clientID, sessionID string, newest bool) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	current, ok := m.byClient[clientID]
-	return m.bySession[sessionID] == clientID && ok && (!newest || current == sessionID)
+	known := m.bySession[sessionID]
+	return known != nil && known.clientID == clientID && ok && (!newest || current == sessionID)
 }
 
-// refresh is attach for a session that is in use: false, and nothing is done, when it is not mapped, or not any more.
+// refresh is attach for a session that has been loaded for use, and counts that: false, and nothing is done, when it is not mapped, or not any more.
 func (m *clientMap) refresh(clientID, sessionID string) bool {
 	m.mu.RLock()
-	_, known := m.bySession[sessionID]
+	session := m.bySession[sessionID]
 	_, current := m.byClient[clientID]
 	m.mu.RUnlock()
+	known := session != nil
+	if known {
+		session.reads.Add(1)
+	}
 	if !known || current {
 		return known
 	}
@@ -70,9 +86,12 @@ func (m *clientMap) attached(sessionID string) bool {
 func (m *clientMap) detach(sessionID string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	clientID := m.bySession[sessionID]
+	known := m.bySession[sessionID]
+	if known == nil {
+		return ""
+	}
+	clientID := known.clientID
 	delete(m.bySession, sessionID)
-	delete(m.expires, sessionID)
 	if m.byClient[clientID] == sessionID {
 		delete(m.byClient, clientID)
 	}
@@ -89,8 +108,28 @@ func (m *clientMap) sessionOf(clientID string) (string, bool) {
 func (m *clientMap) clientOf(sessionID string) (string, bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	id, ok := m.bySession[sessionID]
-	return id, ok
+	if known := m.bySession[sessionID]; known != nil {
+		return known.clientID, true
+	}
+	return "", false
+}
+
+// used counts that the session has been loaded for use, if it is mapped.
+func (m *clientMap) used(sessionID string) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if known := m.bySession[sessionID]; known != nil {
+		known.reads.Add(1)
+	}
+}
+
+func (m *clientMap) reads(sessionID string) uint64 {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if known := m.bySession[sessionID]; known != nil {
+		return known.reads.Load()
+	}
+	return 0
 }
 
 func (m *clientMap) count() int {
@@ -103,14 +142,14 @@ func (m *clientMap) count() int {
 func (m *clientMap) lookAt(sessionID string, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.bySession[sessionID]; !ok {
-		return
+	known := m.bySession[sessionID]
+	switch {
+	case known == nil:
+	case at.IsZero():
+		known.lookAt = 0
+	default:
+		known.lookAt = at.Unix()
 	}
-	if at.IsZero() {
-		delete(m.expires, sessionID)
-		return
-	}
-	m.expires[sessionID] = at.Unix()
 }
 
 // due returns the sessions to look at.
@@ -118,8 +157,8 @@ func (m *clientMap) due(now time.Time) []string {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	var ids []string
-	for id, at := range m.expires {
-		if at < now.Unix() {
+	for id, known := range m.bySession {
+		if known.lookAt != 0 && known.lookAt < now.Unix() {
 			ids = append(ids, id)
 		}
 	}

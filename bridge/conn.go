@@ -27,7 +27,14 @@ type Conn struct {
 
 	lost   atomic.Int64 // the close code by which reading ended, codeNone as long as it hasn't
 	writes writeLimit
-	pace   *rate.Limiter // of the messages from the client; nil: no limit
+
+	pulse   pulse
+	heard   atomic.Int64  // when something last came from the peer, pongs included; Unix nanoseconds
+	inRead  atomic.Bool   // somebody reads
+	reads   atomic.Uint64 // how often somebody has begun to
+	pinging atomic.Bool
+
+	pace *rate.Limiter // of the messages from the client; nil: no limit
 }
 
 func newConn(ws *websocket.Conn, below net.Conn, clock *deadlines, opts ConnOptions) *Conn {
@@ -43,6 +50,15 @@ func (c *Conn) ClientID() string { return c.link.clientID }
 
 // SessionID returns the session's ID, "" while there is none.
 func (c *Conn) SessionID() string { return c.link.SessionID() }
+
+// ConnectedAt returns when the connection was opened.
+func (c *Conn) ConnectedAt() time.Time { return c.link.opened }
+
+// SetData gives the connection a value of the application's, which Data and ConnInfo.Data return. It lives as long as the connection, and is not stored.
+func (c *Conn) SetData(v any) { c.link.SetData(v) }
+
+// Data returns what SetData was given last, or nil.
+func (c *Conn) Data() any { return c.link.Data() }
 
 // Underlying returns the connection below. Whoever reads or writes through it goes past activity and limits.
 func (c *Conn) Underlying() *websocket.Conn { return c.ws }
@@ -61,7 +77,10 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 	}
 	plain, release := c.plain(ctx)
 	defer release()
+	c.reads.Add(1)
+	c.inRead.Store(true)
 	kind, data, err := c.readMessage(plain)
+	c.inRead.Store(false)
 	if err != nil {
 		c.lost.CompareAndSwap(codeNone, int64(lostCode(err)))
 		if cause := context.Cause(c.link.ctx); cause != nil {
@@ -70,10 +89,13 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 		c.link.cancel(errConnClosed)
 		return kind, data, err
 	}
+	now := time.Now()
+	c.heard.Store(now.UnixNano())
+	c.link.received.count(len(data))
 	if c.pace != nil && !c.pace.Allow() {
 		return 0, nil, c.tooFast()
 	}
-	c.link.Active()
+	c.link.activeNow(now)
 	return kind, data, nil
 }
 
@@ -117,7 +139,11 @@ func (c *Conn) Write(ctx context.Context, kind websocket.MessageType, data []byt
 	}
 	plain, release := c.plain(ctx)
 	defer release()
-	return c.ws.Write(plain, kind, data)
+	err := c.ws.Write(plain, kind, data)
+	if err == nil {
+		c.link.sent.count(len(data))
+	}
+	return err
 }
 
 // ReadJSON reads a message and decodes it into v. A message that isn't JSON is an error that leaves the connection usable.
@@ -150,11 +176,11 @@ func (c *Conn) Ping(ctx context.Context) error {
 
 // Close closes the connection with a code and a reason of at most 123 bytes, a second at most. A connection that is being closed already keeps its code.
 func (c *Conn) Close(code int, reason string) error {
-	if len(reason) > 123 {
-		return errors.New("bridge: Close: a reason is at most 123 bytes")
+	if len(reason) > maxReason {
+		return fmt.Errorf("bridge: Close: a reason is at most %d bytes", maxReason)
 	}
 	if c.link.beginEnd(code, reason) {
-		c.shut(code, reason)
+		c.link.shut(code, reason)
 	}
 	return nil
 }

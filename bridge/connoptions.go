@@ -42,6 +42,10 @@ type ConnOptions struct {
 	// returns otherwise ends it. Default: every error ends it.
 	OnMessageError func(ctx context.Context, c *Conn, err error) error
 
+	// ID gives the connection the application's name for it, by which CloseConn and listings know it: 1 to 100 letters, digits, "_" and "-". Otherwise the handshake is answered with 400, and the name of one
+	// that is open closes the newer one with CodePolicy. Default: a UUID.
+	ID func(r *http.Request) string
+
 	// Subprotocols are those that the server speaks, the best first. Default: none.
 	Subprotocols []string
 	// Compression is off by default: it costs memory for each connection, and secrets beside chosen text leak through it (CRIME).
@@ -118,8 +122,19 @@ func (o *ConnOptions) settle(onMissing MissingPolicy) (ConnOptions, error) {
 		}
 	}
 	s.MaxMessageBytes = cmp.Or(s.MaxMessageBytes, 64<<10)
-	s.NotifyQueue = cmp.Or(s.NotifyQueue, 64)
+	s.NotifyQueue = cmp.Or(s.NotifyQueue, defaultNotifyQueue)
 	return s, nil
+}
+
+// validConnID reports whether an application may name a connection so.
+func validConnID(id string) bool {
+	for i := range len(id) {
+		c := id[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return id != "" && len(id) <= 100
 }
 
 func badConn(field, format string, args ...any) error {

@@ -42,6 +42,8 @@ var (
 	ErrTooManySessions = errors.New("bridge: the user is logged in with too many sessions")
 	// ErrTooManyConns: the session, or the address, has as many connections as Options allow.
 	ErrTooManyConns = errors.New("bridge: too many connections")
+	// ErrConnID: ConnOptions.ID has returned what is no name of a connection, or the name of one that is open.
+	ErrConnID = errors.New("bridge: not an ID for this connection")
 	// ErrTicket: the ticket has been redeemed, has expired, belongs to another session or client, or never was one.
 	ErrTicket = errors.New("bridge: the ticket opens nothing")
 	// ErrAuthAge: the user's last login is too long ago for what is asked for: log in again.
@@ -120,7 +122,7 @@ func CloseCode(err error) int {
 		return CodeDestroyed
 	case errors.Is(err, ErrSessionMissing):
 		return CodeNoSession
-	case errors.Is(err, ErrOrigin), errors.Is(err, ErrTooManyConns), errors.Is(err, ErrTicket):
+	case errors.Is(err, ErrOrigin), errors.Is(err, ErrTooManyConns), errors.Is(err, ErrTicket), errors.Is(err, ErrConnID):
 		return CodePolicy
 	case errors.Is(err, ErrShutdown):
 		return CodeShutdown

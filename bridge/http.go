@@ -124,6 +124,7 @@ func (s *Session) refresh(ctx context.Context) error {
 		return s.stored(false, ErrSessionGone)
 	}
 	if err == nil {
+		s.b.clients.used(rec.ID)
 		_, err = s.renew(rec)
 	}
 	return err

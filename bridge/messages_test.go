@@ -184,7 +184,7 @@ func TestMessagesKeepTheSessionAlive(t *testing.T) {
 		}, nil))
 		br := newBrowser(t, a.serveInMemory(t))
 		br.ok("/inc")
-		ws := br.dial("/messages")
+		ws := br.dial("/messages").listen()
 		for range 5 {
 			time.Sleep(idle - time.Second)
 			require.Empty(t, ws.ask("still here"))

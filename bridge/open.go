@@ -26,8 +26,15 @@ func (rq *request) open(ctx context.Context) (*Session, error) {
 		if s, err = rq.afterDestroy(ctx, s); s != nil || err != nil {
 			return s, err
 		}
+	} else if rq.carrier == byTicket {
+		if s, err = rq.openTicket(ctx); err != nil {
+			return nil, err
+		}
 	} else if s, err = rq.openPresented(ctx); err != nil && !errors.Is(err, errRefused) {
 		return nil, err
+	}
+	if s == nil && rq.carrier == byTicket {
+		return nil, ErrSessionGone // nobody would have the token of a new one
 	}
 	if s == nil {
 		if s, err = rq.newSession(gateway.Now()); err != nil {

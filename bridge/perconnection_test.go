@@ -364,6 +364,6 @@ func TestG11_NothingPerSocket_PerConnection(t *testing.T) {
 		br.dial("/messages")
 	}
 	require.Eventually(t, func() bool {
-		return bridgeGoroutines() == 2*conns+1 && a.Deadlines() == deadlines+conns+1
+		return bridgeGoroutines() == 2*conns+1 && a.Deadlines() == deadlines+conns+2 // one for the session, and one for all heartbeats
 	}, patience, time.Millisecond, "goroutines: %d, deadlines: %d", bridgeGoroutines(), a.Deadlines()-deadlines)
 }

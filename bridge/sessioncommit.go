@@ -30,7 +30,7 @@ func (s *Session) commit(ctx context.Context) error {
 	}
 	if running == nil {
 		cookie := s.needsCookie()
-		return s.stored(cookie, s.b.gateway.Commit(ctx, &s.draft, s.from))
+		return s.stored(cookie, s.withinLimit(ctx, func() error { return s.b.gateway.Commit(ctx, &s.draft, s.from) }))
 	}
 	_, err := s.commitExact(ctx, running.lock)
 	if errors.Is(err, store.ErrConflict) {
@@ -45,7 +45,11 @@ func (s *Session) commit(ctx context.Context) error {
 // commitExact stores what has changed if the session is still as s has it.
 func (s *Session) commitExact(ctx context.Context, k *gateway.Lock) (store.Record, error) {
 	cookie := s.needsCookie()
-	rec, err := s.b.gateway.CommitExact(ctx, k, &s.draft, s.from)
+	var rec store.Record
+	err := s.withinLimit(ctx, func() (err error) {
+		rec, err = s.b.gateway.CommitExact(ctx, k, &s.draft, s.from)
+		return err
+	})
 	return rec, s.stored(cookie, err)
 }
 

@@ -23,6 +23,7 @@ var (
 	_ store.UserIndex     = (*Store)(nil)
 	_ store.ClientIndex   = (*Store)(nil)
 	_ store.ActivityIndex = (*Store)(nil)
+	_ store.ActiveLister  = (*Store)(nil)
 	_ store.Optimizer     = (*Store)(nil)
 	_ store.Pinger        = (*Store)(nil)
 	_ store.Namespacer    = (*Store)(nil)

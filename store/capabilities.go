@@ -48,6 +48,19 @@ type ActivityIndex interface {
 	ActiveSince(ctx context.Context, since time.Time) iter.Seq2[Record, error]
 }
 
+// ActiveLister is implemented by stores that find out who was active lately without making records of it.
+type ActiveLister interface {
+	// ListActive yields the ID and the user of each record whose Seen is at or after since and that has not expired at now, once, in no particular order,
+	// otherwise under the rules of Lister.List. It costs in proportion to the records whose Seen is, and reads no data of theirs.
+	ListActive(ctx context.Context, since, now time.Time) iter.Seq2[Active, error]
+}
+
+// Active is what ActiveLister yields of a record.
+type Active struct {
+	ID     string
+	UserID string // "" for nobody
+}
+
 // Optimizer is implemented by stores that can tidy up after many changes.
 type Optimizer interface {
 	// Optimize gives back what the store no longer needs (memory, disk). It may take long; the store stays usable.

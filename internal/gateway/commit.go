@@ -82,7 +82,7 @@ func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Rec
 	}
 	defer func() { <-k.commit }()
 
-	stored, err := g.set(op, next)
+	stored, err := g.admit(op, d, cur, next)
 	if err != nil {
 		return stored, err
 	}

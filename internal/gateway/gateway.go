@@ -11,7 +11,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Config is how a Gateway behaves. Every field is set.
+// Config is how a Gateway behaves. Every field but Gate is set.
 type Config struct {
 	TouchInterval time.Duration // longest time for which activity may go unrecorded; more than 0
 	MaxValueBytes int           // per session; 0: no limit
@@ -26,6 +26,8 @@ type Config struct {
 	Watched func() bool
 	// Doubted is told of a session that may have ended: the store has failed to say.
 	Doubted func(id string)
+	// Gate is asked before a session is created or a user logged in; nil: nobody is.
+	Gate Gate
 }
 
 // Commit tells of a change that has been stored.

@@ -55,6 +55,14 @@ var broken = map[string]struct {
 		func() store.Store { return &remembering{minimal: newMinimal()} },
 		"Lister/nothing", "Yields every record that exists; of an empty store, none.",
 	},
+	"finds users by how they begin": {
+		func() store.Store { return prefixing{newMinimal()} },
+		"UserIndex/hostile_values", "Yields the records with the value, and no other, whatever the value is",
+	},
+	"counts the expired": {
+		func() store.Store { return timeless{newMinimal()} },
+		"ActiveLister/not_the_expired", "ListActive yields no record that has expired at now.",
+	},
 }
 
 func TestSuiteCatchesBrokenStores(t *testing.T) {
@@ -167,6 +175,43 @@ func (s *remembering) List(context.Context) iter.Seq2[store.Record, error] {
 		s.mu.Unlock()
 		for _, rec := range all {
 			if !yield(rec.Clone(), nil) {
+				return
+			}
+		}
+	}
+}
+
+// sorted returns what it holds, the last seen first.
+func (s *minimal) sorted() (all []store.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, rec := range s.records {
+		all = append(all, rec.Clone())
+	}
+	slices.SortFunc(all, func(a, b store.Record) int { return b.Seen.Compare(a.Seen) })
+	return all
+}
+
+// prefixing is an index whose keys have nothing after the user.
+type prefixing struct{ *minimal }
+
+func (s prefixing) ByUser(_ context.Context, userID string) iter.Seq2[store.Record, error] {
+	return func(yield func(store.Record, error) bool) {
+		for _, rec := range s.sorted() {
+			if strings.HasPrefix(rec.UserID, userID) && !yield(rec, nil) {
+				return
+			}
+		}
+	}
+}
+
+// timeless takes whatever it holds for alive.
+type timeless struct{ *minimal }
+
+func (s timeless) ListActive(_ context.Context, since, _ time.Time) iter.Seq2[store.Active, error] {
+	return func(yield func(store.Active, error) bool) {
+		for _, rec := range s.sorted() {
+			if !rec.Seen.Before(since) && !yield(store.Active{ID: rec.ID, UserID: rec.UserID}, nil) {
 				return
 			}
 		}

@@ -46,6 +46,25 @@ func (e *env) checkConsistency() {
 			e.checkIndex("ActiveSince", all, index.ActiveSince(e.ctx, since), func(rec store.Record) bool { return !rec.Seen.Before(since) })
 		}
 	}
+	if _, ok := e.st.(store.ActiveLister); ok {
+		for _, since := range sinces(all) {
+			for _, now := range []time.Time{e.base, e.base.Add(time.Minute)} {
+				e.checkActive(all, since, now)
+			}
+		}
+	}
+}
+
+// checkActive fails unless ListActive yields those of all that were seen since and haven't expired.
+func (e *env) checkActive(all map[string]store.Record, since, now time.Time) {
+	e.Helper()
+	want := map[string]string{}
+	for id, rec := range all {
+		if !rec.Seen.Before(since) && !rec.Expired(now) {
+			want[id] = rec.UserID
+		}
+	}
+	require.Equal(e, want, e.active(since, now), "ListActive yields what List and Get say")
 }
 
 // checkIndex fails unless the index yields those of all for which is holds, the last seen first.

@@ -18,21 +18,23 @@ type keyed struct {
 }
 
 func userCases() []testCase {
-	return keyed{
+	users := keyed{
 		by: func(e *env, key string) iter.Seq2[store.Record, error] {
 			return e.st.(store.UserIndex).ByUser(e.ctx, key)
 		},
 		field: func(rec *store.Record) *string { return &rec.UserID },
-	}.cases("ada")
+	}
+	return append(users.cases("ada"), users.hostile()...)
 }
 
 func clientCases() []testCase {
-	return keyed{
+	clients := keyed{
 		by: func(e *env, key string) iter.Seq2[store.Record, error] {
 			return e.st.(store.ClientIndex).ByClient(e.ctx, key)
 		},
 		field: func(rec *store.Record) *string { return &rec.ClientID },
-	}.cases("browser")
+	}
+	return append(clients.cases("browser"), clients.hostile()...)
 }
 
 func (k keyed) cases(ofAda string) []testCase {
@@ -125,6 +127,24 @@ func activityCases() []testCase {
 				want = slices.Insert(slices.Delete(want, at, at+1), 0, rec.ID)
 			}
 			require.Equal(e, want, ids(e.collect(since(e, e.base))))
+		}},
+		testCase{"touched and swept", "A touch moves a record in the order; a sweep removes it from there.", func(e *env) {
+			want := e.createSeenAt([]int{0, 1, 2, 3, 4})
+			if toucher, ok := e.st.(store.Toucher); ok {
+				at := e.base.Add(time.Minute)
+				require.NoError(e, toucher.Touch(e.ctx, want[3], at))
+				require.Equal(e, []string{want[3]}, ids(e.collect(since(e, at))))
+				want = []string{want[3], want[0], want[1], want[2], want[4]}
+				require.Equal(e, want, ids(e.collect(since(e, e.base))))
+			}
+			if sweeper, ok := e.st.(store.Sweeper); ok {
+				rec := e.get(want[1])
+				rec.Expires = e.base.Add(time.Second)
+				e.set(rec)
+				_, err := sweeper.Sweep(e.ctx, e.base.Add(time.Minute), 10)
+				require.NoError(e, err)
+				require.Equal(e, slices.Delete(want, 1, 2), ids(e.collect(since(e, e.base))))
+			}
 		}},
 		testCase{"destroyed are gone", "Yields every record that exists.", func(e *env) {
 			want := e.createSeenAt(rand.Perm(50))

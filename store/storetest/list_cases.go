@@ -114,6 +114,22 @@ func (e *env) collectSome(all listing) {
 // listDuringChanges lists while every record is being updated, seen and moved about, and others come and go.
 func (e *env) listDuringChanges(all listing, created []string) {
 	e.Helper()
+	e.duringChurn(created, func() {
+		for range 5 {
+			times := map[string]int{}
+			for _, id := range ids(e.collect(all(e))) {
+				times[id]++
+			}
+			for _, id := range created {
+				require.Equal(e, 1, times[id], "how often a record that was there all the time was yielded")
+			}
+		}
+	})
+}
+
+// duringChurn calls do while the records change all the time.
+func (e *env) duringChurn(created []string, do func()) {
+	e.Helper()
 	done := make(chan struct{})
 	failure := make(chan error, 1)
 	go func() {
@@ -132,15 +148,7 @@ func (e *env) listDuringChanges(all listing, created []string) {
 	}()
 	func() {
 		defer close(done)
-		for range 5 {
-			times := map[string]int{}
-			for _, id := range ids(e.collect(all(e))) {
-				times[id]++
-			}
-			for _, id := range created {
-				require.Equal(e, 1, times[id], "how often a record that was there all the time was yielded")
-			}
-		}
+		do()
 	}()
 	require.NoError(e, <-failure)
 }

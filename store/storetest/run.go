@@ -74,6 +74,7 @@ func groups() []group {
 		{"UserIndex", is[store.UserIndex], userCases()},
 		{"ClientIndex", is[store.ClientIndex], clientCases()},
 		{"ActivityIndex", is[store.ActivityIndex], activityCases()},
+		{"ActiveLister", is[store.ActiveLister], activeCases()},
 		{"Namespacer", is[store.Namespacer], namespaceCases()},
 		{"Optimizer", is[store.Optimizer], optimizerCases()},
 		{"Pinger", is[store.Pinger], pingerCases()},

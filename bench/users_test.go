@@ -1,0 +1,5 @@
+package main
+
+import "testing"
+
+func BenchmarkUsers(b *testing.B) { benchmark(b, userGroups()) }

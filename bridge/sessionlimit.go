@@ -1,0 +1,139 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// sessionLimit keeps the users' sessions at Options.MaxSessionsPerUser. Logins of one user go one after the other, those of different users
+// don't wait for one another.
+type sessionLimit struct {
+	most   int
+	refuse bool
+	users  store.UserIndex
+
+	mu     sync.Mutex
+	byUser map[string]*turns // of the users who are being logged in
+}
+
+// turns is a 1-slot lock, and how many have it or want it.
+type turns struct {
+	slot chan struct{}
+	refs int
+}
+
+// newSessionLimit returns nil if there is no limit.
+func newSessionLimit(s *settings, st store.Store) (*sessionLimit, error) {
+	if s.MaxSessionsPerUser <= 0 {
+		return nil, nil
+	}
+	users, ok := st.(store.UserIndex)
+	if !ok {
+		return nil, fmt.Errorf("%w: %w", bad("MaxSessionsPerUser", "the store can't find a user's sessions: it is no store.UserIndex"), ErrUnsupported)
+	}
+	return &sessionLimit{most: s.MaxSessionsPerUser, refuse: s.OnTooManySessions == RefuseLogin, users: users, byUser: make(map[string]*turns)}, nil
+}
+
+// withinLimit runs commit, which stores the draft. If that is a login, the user has no more sessions afterwards than are allowed; a session
+// that the user is logged in with already doesn't count twice. The lock of s is held.
+func (s *Session) withinLimit(ctx context.Context, commit func() error) error {
+	user, logsIn := s.draft.LogsIn()
+	l := s.b.limit
+	if l == nil || !logsIn {
+		return commit()
+	}
+	release, err := l.take(ctx, user)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if l.refuse {
+		others, has, err := l.others(ctx, s.b, user, s.id)
+		if err != nil {
+			return err
+		}
+		if len(others) >= l.most && !has {
+			return fmt.Errorf("%w: %d are allowed", ErrTooManySessions, l.most)
+		}
+		return commit()
+	}
+	if err := commit(); err != nil {
+		return err
+	}
+	l.evict(ctx, s, user)
+	return nil
+}
+
+// take waits until no other login of the user is under way. Whoever finds none doesn't ask ctx: what has begun is stored even if the browser
+// hangs up.
+func (l *sessionLimit) take(ctx context.Context, user string) (release func(), err error) {
+	l.mu.Lock()
+	t := l.byUser[user]
+	if t == nil {
+		t = &turns{slot: make(chan struct{}, 1)}
+		l.byUser[user] = t
+	}
+	t.refs++
+	l.mu.Unlock()
+	leave := func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if t.refs--; t.refs == 0 {
+			delete(l.byUser, user)
+		}
+	}
+	select {
+	case t.slot <- struct{}{}:
+	default:
+		select {
+		case t.slot <- struct{}{}:
+		case <-ctx.Done():
+			leave()
+			return nil, fmt.Errorf("bridge: wait for another login of the user: %w", context.Cause(ctx))
+		}
+	}
+	return func() { <-t.slot; leave() }, nil
+}
+
+// others returns the user's sessions but for one, the last active first; has says whether that one is the user's, too.
+func (l *sessionLimit) others(ctx context.Context, b *Bridge, user, except string) (ids []string, has bool, err error) {
+	op, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.StoreTimeout)
+	defer cancel()
+	now := gateway.Now()
+	for rec, err := range l.users.ByUser(op, user) {
+		switch {
+		case err != nil:
+			return nil, false, fmt.Errorf("%w: count the user's sessions: %w", ErrStoreUnavailable, err)
+		case rec.ID == except:
+			has = true
+		case !rec.Expired(now):
+			ids = append(ids, rec.ID)
+		}
+	}
+	return ids, has, nil
+}
+
+// evict ends the sessions that have been silent for longest, after a login has added s. That login is stored: what fails here is left for the
+// user's next one, and logged.
+func (l *sessionLimit) evict(ctx context.Context, s *Session, user string) {
+	b := s.b
+	ids, _, err := l.others(ctx, b, user, s.id)
+	if err == nil && len(ids) >= l.most {
+		from := &origin{via: s.from.via, reason: ReasonEvicted}
+		still := func(rec *store.Record) bool { return rec.UserID == user }
+		for _, id := range ids[l.most-1:] {
+			if _, e := b.gateway.DestroyIf(context.WithoutCancel(ctx), id, still, from); e != nil {
+				err = e
+				break
+			}
+		}
+	}
+	if err != nil {
+		b.opts.Logger.LogAttrs(ctx, slog.LevelError, "user has more sessions than Options.MaxSessionsPerUser: they could not be ended", slog.Any("error", err))
+	}
+}

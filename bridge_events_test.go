@@ -103,12 +103,14 @@ func TestEvents(t *testing.T) {
 		switch e := e.(type) {
 		case bridge.ConnOpen:
 			require.NotEmpty(t, e.ConnID)
-			e.ConnID = ""
+			require.Equal(t, "127.0.0.1", e.Addr)
+			e.ConnID, e.Addr, e.UserAgent = "", "", ""
 			got[i] = e
 		case bridge.ConnClose:
 			require.NotEmpty(t, e.ConnID)
 			require.NotEmpty(t, e.Reason)
-			e.ConnID, e.Reason, e.Open = "", "", 0
+			require.Equal(t, e.Received.Messages, e.Sent.Messages, "an answer for each")
+			e.ConnID, e.Reason, e.Open, e.Received, e.Sent = "", "", 0, bridge.Traffic{}, bridge.Traffic{}
 			got[i] = e
 		case bridge.Cleanup:
 			e.Took = 0

@@ -9,18 +9,26 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // clientsVariable makes this program hold connections to the server that it names, as a child of the one that measures.
 const clientsVariable = "SESSIONBRIDGE_BENCH_CLIENTS"
 
+// listenVariable makes them read what the server sends.
+const listenVariable = "SESSIONBRIDGE_BENCH_LISTEN"
+
 func clientsWanted() bool { return os.Getenv(clientsVariable) != "" }
 
 // clients opens a connection for each line of in, which is a Cookie header, up to an empty line. It says so, and closes them
-// when in ends.
+// when in ends. Until then each further line is a question about what the clients have heard.
 func clients(in io.Reader, out io.Writer) error {
 	var open []net.Conn
+	heard := newAudience()
+	var listening sync.WaitGroup
+	defer listening.Wait()
 	defer func() {
 		for _, conn := range open {
 			_ = conn.Close()
@@ -34,8 +42,16 @@ func clients(in io.Reader, out io.Writer) error {
 		}
 		open = append(open, conn)
 	}
+	if os.Getenv(listenVariable) != "" { // otherwise there is no reader's stack, and no more than a socket to a connection
+		for _, conn := range open {
+			listening.Go(func() { heard.listen(conn) })
+		}
+	}
 	fmt.Fprintln(out, "open")
 	for lines.Scan() {
+		if err := heard.report(lines.Text(), out); err != nil {
+			return err
+		}
 	}
 	return lines.Err()
 }
@@ -62,16 +78,17 @@ func shakeHands(addr, cookies string) (net.Conn, error) {
 type child struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
+	out *bufio.Reader
 }
 
 // startClients returns when a connection for each of the Cookie headers is open.
-func startClients(addr string, cookies []string) (*child, error) {
+func startClients(addr string, cookies []string, env ...string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), clientsVariable+"="+addr)
+	cmd.Env = append(os.Environ(), append(slices.Clone(env), clientsVariable+"="+addr)...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -84,10 +101,10 @@ func startClients(addr string, cookies []string) (*child, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	c := &child{cmd, in}
+	c := &child{cmd, in, bufio.NewReader(out)}
 	_, err = io.WriteString(in, strings.Join(cookies, "\n")+"\n\n")
 	if err == nil {
-		_, err = bufio.NewReader(out).ReadString('\n')
+		_, err = c.out.ReadString('\n')
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("clients: %w", err), c.stop())

@@ -9,6 +9,7 @@ const (
 	nsPerOp       metric = "ns/op"
 	bytesPerOp    metric = "B/op"
 	allocsPerOp   metric = "allocs/op"
+	allocsPerConn metric = "allocs/conn"
 	perSecond     metric = "ops/s"
 	bytesPerConn  metric = "B/conn"
 	perConn       metric = "goroutines/conn"
@@ -75,7 +76,7 @@ type subject struct {
 // groups lists everything that is compared, in the order of the table.
 func groups() []group {
 	return slices.Concat(middlewareGroups(), inProcessGroups(), roundTripGroups(), memoryGroups(), storeGroups(), sweepGroups(), userGroups(),
-		durableGroups(), millionGroups())
+		durableGroups(), millionGroups(), crowdGroups())
 }
 
 // rivalries returns all that ours is compared with in the group. A group without a peer has one, without a side.

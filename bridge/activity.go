@@ -11,13 +11,19 @@ import (
 
 // Active records activity of the client, which keeps the session from its idle timeout. It waits for nothing. A Conn does it for each
 // message that it reads.
-func (l *Link) Active() {
+func (l *Link) Active() { l.activeNow(time.Now()) }
+
+func (l *Link) activeNow(now time.Time) {
+	l.active.Store(now.UnixNano())
 	id, _ := l.b.links.sessionOf(l)
-	if id == "" || !l.b.links.claimActivity(id, time.Now(), l.b.opts.TouchInterval) {
+	if id == "" || !l.b.links.claimActivity(id, now, l.b.opts.TouchInterval) {
 		return
 	}
 	l.b.work.background(func() { l.b.recordActivity(id) })
 }
+
+// activeAt returns when the client was last active.
+func (l *Link) activeAt() time.Time { return time.Unix(0, l.active.Load()) }
 
 func (b *Bridge) recordActivity(id string) {
 	defer b.links.recorded(id, nil) // whatever happens, a store that panics included
@@ -64,7 +70,7 @@ func (ls *links) recorded(id string, rec *store.Record) {
 
 // know takes over what a record says of the session's activity.
 func (sl *sessionLinks) know(rec *store.Record) {
-	sl.idle = rec.Idle
+	sl.idle, sl.expires = rec.Idle, rec.Expires
 	if rec.Seen.After(sl.seen) {
 		sl.seen = rec.Seen
 	}

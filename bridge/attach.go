@@ -13,8 +13,9 @@ import (
 // Attach ties a long-lived response or hijacked connection to the request's session: it is listed, and it is closed with the session. close is
 // called at most once, in a goroutine of its own, with a close code and a reason; it must make the handler end. Call Detach when it has.
 //
-// Attach is called when the handshake is done. A session that was destroyed meanwhile closes it at once. A page of another origin (Options.OriginPatterns) gets ErrOrigin: close what it has
-// opened. ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable, ErrShutdown.
+// Attach is called when the handshake is done, and a session that begins with it is stored: a stream has been flushed. A session that was destroyed meanwhile closes it at once, perhaps
+// before Attach has returned. A page of another origin (Options.OriginPatterns) gets ErrOrigin: close what it has
+// opened, with CloseCode of the error, or answer with HTTPStatus of it as long as nothing has been sent. ErrTooManyConns, ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable, ErrOverloaded, ErrShutdown. After an error close is not called.
 func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*Link, error) {
 	rq, err := b.requestOf(r.Context())
 	if err != nil {
@@ -24,12 +25,28 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 		b.opts.Logger.LogAttrs(rq, slog.LevelWarn, "connection from another origin refused", slog.String("host", r.Host))
 		return nil, ErrOrigin
 	}
+	if b.work.stopping() {
+		return nil, ErrShutdown
+	}
+	leave, admitted := b.admit.enter()
+	if !admitted {
+		return nil, ErrOverloaded
+	}
+	defer leave()
+	rq.shareLoads()
 	rq.whoClient()
 	s, err := rq.open(r.Context())
 	if err != nil {
 		return nil, err
 	}
-	return b.attachLink(rq, s, close, b.work.task)
+	c := newCloser(close)
+	l, err := b.attachLink(rq, s, c.call, b.work.task)
+	if err != nil {
+		c.stop() // the caller closes what it has opened
+		return nil, err
+	}
+	l.closer = c
+	return l, nil
 }
 
 // attachLink registers a link, and looks once more whether its session is there: whoever ended it before the link was registered
@@ -39,7 +56,16 @@ func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason 
 		return nil, ErrShutdown
 	}
 	rec := s.record()
-	l := &Link{b: b, id: uuid.NewString(), clientID: rec.ClientID, opened: time.Now(), shut: shut, start: start}
+	id := rq.connID
+	if id == "" {
+		id = uuid.NewString()
+	}
+	l := &Link{b: b, id: id, clientID: rec.ClientID, opened: time.Now(), start: start, addr: rq.addr(), userAgent: rq.userAgent()}
+	l.shut = func(code int, reason string) {
+		l.sayLast()
+		shut(code, reason)
+	}
+	l.active.Store(l.opened.UnixNano())
 	l.origin = origin{via: ViaSocket, link: l}
 	l.ctx, l.cancel = context.WithCancelCause(linkContext{context.WithoutCancel(rq), l})
 	attached := rec.Revision != 0 && !s.over()
@@ -49,18 +75,25 @@ func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason 
 			l.proved = s.proved
 		}
 	}
-	if b.events.active() {
-		b.events.emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: l.sessionID})
+	had := l.sessionID
+	evicted, err := b.links.add(l) // from here on others may cut it
+	if err != nil {
+		return nil, err
 	}
-	b.links.add(l) // from here on others may cut it
+	if b.events.active() { // its end is reported by whoever gets the link, so later
+		b.events.emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: had, Addr: l.addr, UserAgent: l.userAgent})
+	}
+	for _, e := range evicted {
+		e.end(CodePolicy, "a newer connection has taken its place")
+	}
 	safe := false
 	defer func() {
 		if !safe { // the store has failed, or panicked
-			l.Detach()
+			l.abandon()
 		}
 	}()
 	if attached {
-		now, err := b.gateway.Load(rq, rec.ID)
+		now, err := b.gateway.LoadShared(rq, rec.ID) // which begins now, not before
 		switch {
 		case errors.Is(err, ErrSessionMissing):
 			b.links.cut(l)
@@ -80,7 +113,7 @@ func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason 
 		return nil, err
 	}
 	if b.work.stopping() { // and its shutdown may not have seen the link
-		l.end(CodeShutdown, "shutting down")
+		l.end(CodeShutdown, b.comeBack(1))
 	}
 	safe = true
 	return l, nil
@@ -92,7 +125,7 @@ func (b *Bridge) meetNewest(rq *request, l *Link, sessionID string) error {
 	switch {
 	case !ok || newest == sessionID:
 	case b.opts.Rebind == Follow:
-		rec, err := b.gateway.Load(rq, newest)
+		rec, err := b.gateway.LoadShared(rq, newest)
 		if err != nil && !errors.Is(err, ErrSessionMissing) {
 			return err
 		}

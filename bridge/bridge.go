@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -14,23 +15,27 @@ import (
 // Bridge shares sessions between HTTP handlers and WebSocket connections. Make it with New, once for each store and cookie name, and
 // end it with Shutdown. It is safe for concurrent use.
 type Bridge struct {
-	opts    *settings
-	store   store.Store
-	caps    capabilities
-	gateway *gateway.Gateway
-	cookies *cookies
-	clients *clientMap
-	links   *links
-	logins  *loginGate
-	limit   *sessionLimit // nil: there is none
-	clock   *deadlines
-	work    work
-	events  hub
-	cleanup autoCleanup
-	logKey  *[32]byte
-	stats   counters
-	reads   sync.Pool // of *bytes.Buffer, for messages on their way in
-	once    sync.Once // Shutdown
+	opts     *settings
+	store    store.Store
+	caps     capabilities
+	gateway  *gateway.Gateway
+	cookies  *cookies
+	clients  *clientMap
+	links    *links
+	clock    *deadlines
+	wheel    *wheel
+	work     work
+	notifier notifier
+	events   hub
+	cleanup  autoCleanup
+	logKey   *[32]byte
+	stats    counters
+	reads    sync.Pool // of *bytes.Buffer, for messages on their way in
+	once     sync.Once // Shutdown
+	logins   *loginGate
+	limit    *sessionLimit // nil: there is none
+	tickets  *tickets
+	admit    *admission
 }
 
 // capabilities are what the store can do besides. A nil one it can't.
@@ -44,7 +49,7 @@ type capabilities struct {
 }
 
 type counters struct {
-	mismatches, refused, reruns, failedCommits, closedWrites atomic.Uint64
+	mismatches, refused, reruns, failedCommits, closedWrites, notifyDropped, failedSaves, tooFast atomic.Uint64
 }
 
 // New returns a Bridge over st. Nil options are all defaults; an option out of range is an error that names its field. The store stays the caller's to close, after Shutdown.
@@ -83,13 +88,17 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Committed:     b.committed,
 		Ended:         b.ended,
 		Watched:       b.events.active,
-		Doubted:       func(id string) { b.work.background(func() { b.lookExpired(id) }) },
+		Doubted:       func(id string) { b.links.suspect(id, time.Now()); b.work.background(func() { b.lookExpired(id) }) },
 		Gate:          b.logins,
 	})
 	b.work.init(s.Logger)
 	b.events.logger = s.Logger
 	b.clock = newDeadlines()
-	b.links = newLinks(b.clock)
+	b.links = newLinks(b.clock, newConnLimits(s))
+	b.wheel = newWheel(b.clock)
+	b.notifier.init(&b.work, b.clock)
+	b.tickets = newTickets(st, b)
+	b.admit = newAdmission(s)
 	if s.AutoCleanup != Off && b.gateway.CanSweep() {
 		b.StartAutoCleanup(s.AutoCleanup)
 	}
@@ -98,7 +107,8 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 }
 
 // Shutdown closes every connection with CodeShutdown, waits for their handlers, and stops every goroutine of the Bridge: when it
-// returns nil there is none left. If ctx ends first it returns its cause; handlers that don't end with their context and
+// returns nil there is none left. Handshakes are refused from its beginning; the closes are spread over Options.DrainOver. Their reason tells the client when to
+// come back: "shutting down; retry after 1834 ms", another time for each. If ctx ends first it returns its cause; handlers that don't end with their context and
 // event callbacks that hang are then still running. Requests are served on: shut the http.Server down first. Further calls wait for the first one and return nil.
 func (b *Bridge) Shutdown(ctx context.Context) (err error) {
 	b.once.Do(func() { err = b.shutdown(ctx) })
@@ -108,9 +118,7 @@ func (b *Bridge) Shutdown(ctx context.Context) (err error) {
 func (b *Bridge) shutdown(ctx context.Context) error {
 	b.work.stop()
 	b.StopAutoCleanup()
-	for _, l := range b.links.everything() {
-		l.end(CodeShutdown, "shutting down")
-	}
+	b.drain(ctx)
 	err := b.work.wait(ctx)
 	b.clock.close()
 	err = errors.Join(err, b.work.wait(ctx)) // for what the clock has started meanwhile
@@ -199,18 +207,34 @@ func (b *Bridge) sessionOver(id, clientID string, from *origin) {
 	}
 	links := b.links.cutSession(id)
 	b.logEnd(id, clientID, from)
+	end := SessionDestroy{ClientID: clientID, SessionID: id, Reason: from.reason, Via: from.via}
 	if b.events.active() { // before the closes that it is the cause of
-		b.events.emit(SessionDestroy{ClientID: clientID, SessionID: id, Reason: from.reason, Via: from.via})
+		b.events.emit(end)
 	}
 	if b.opts.OnSessionEnd == KeepConns {
 		return
 	}
 	c := closing{code: from.reason.closeCode(), reason: string(from.reason), atRead: true}
+	last := b.lastMessage(links, end)
 	for _, l := range links {
+		l.farewell(last)
 		if l == from.link { // it has the answer to its own wish to come
 			l.endLater(c, closeGrace)
 		} else {
 			l.end(c.code, c.reason)
 		}
 	}
+}
+
+// lastMessage asks the application for what the links of a session that has ended are told before they are closed.
+func (b *Bridge) lastMessage(links []*Link, end SessionDestroy) *message {
+	if b.opts.LastMessage == nil || len(links) == 0 {
+		return nil
+	}
+	var data []byte
+	b.work.protect(func() { data = b.opts.LastMessage(end) })
+	if data == nil {
+		return nil
+	}
+	return &message{data: data, binary: !utf8.Valid(data)}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
 )
 
 // Conn is one WebSocket connection, tied to its client's session. Its methods may be called concurrently, except that only one Read may be
@@ -26,11 +27,19 @@ type Conn struct {
 
 	lost   atomic.Int64 // the close code by which reading ended, codeNone as long as it hasn't
 	writes writeLimit
+
+	pulse   pulse
+	heard   atomic.Int64  // when something last came from the peer, pongs included; Unix nanoseconds
+	inRead  atomic.Bool   // somebody reads
+	reads   atomic.Uint64 // how often somebody has begun to
+	pinging atomic.Bool
+
+	pace *rate.Limiter // of the messages from the client; nil: no limit
 }
 
 func newConn(ws *websocket.Conn, below net.Conn, clock *deadlines, opts ConnOptions) *Conn {
 	ws.SetReadLimit(opts.MaxMessageBytes)
-	return &Conn{ws: ws, net: below, clock: clock, opts: opts}
+	return &Conn{ws: ws, net: below, clock: clock, opts: opts, pace: opts.pace()}
 }
 
 // ID returns the connection's own ID.
@@ -42,6 +51,15 @@ func (c *Conn) ClientID() string { return c.link.clientID }
 // SessionID returns the session's ID, "" while there is none.
 func (c *Conn) SessionID() string { return c.link.SessionID() }
 
+// ConnectedAt returns when the connection was opened.
+func (c *Conn) ConnectedAt() time.Time { return c.link.opened }
+
+// SetData gives the connection a value of the application's, which Data and ConnInfo.Data return. It lives as long as the connection, and is not stored.
+func (c *Conn) SetData(v any) { c.link.SetData(v) }
+
+// Data returns what SetData was given last, or nil.
+func (c *Conn) Data() any { return c.link.Data() }
+
 // Underlying returns the connection below. Whoever reads or writes through it goes past activity and limits.
 func (c *Conn) Underlying() *websocket.Conn { return c.ws }
 
@@ -51,7 +69,7 @@ func (c *Conn) WithSession(ctx context.Context, fn func(ctx context.Context, s *
 }
 
 // Read returns the next message, which counts as activity of the client. A ctx that ends while it waits closes the connection; the context of the
-// handler needs no looking after. After an error there is nothing more to read.
+// handler needs no looking after. A message beyond ConnOptions.MessagesPerSecond closes the connection and isn't returned. After an error there is nothing more to read.
 func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
 	c.link.reading()
 	if ctx.Err() != nil {
@@ -59,7 +77,10 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 	}
 	plain, release := c.plain(ctx)
 	defer release()
+	c.reads.Add(1)
+	c.inRead.Store(true)
 	kind, data, err := c.readMessage(plain)
+	c.inRead.Store(false)
 	if err != nil {
 		c.lost.CompareAndSwap(codeNone, int64(lostCode(err)))
 		if cause := context.Cause(c.link.ctx); cause != nil {
@@ -68,7 +89,13 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 		c.link.cancel(errConnClosed)
 		return kind, data, err
 	}
-	c.link.Active()
+	now := time.Now()
+	c.heard.Store(now.UnixNano())
+	c.link.received.count(len(data))
+	if c.pace != nil && !c.pace.Allow() {
+		return 0, nil, c.tooFast()
+	}
+	c.link.activeNow(now)
 	return kind, data, nil
 }
 
@@ -112,7 +139,11 @@ func (c *Conn) Write(ctx context.Context, kind websocket.MessageType, data []byt
 	}
 	plain, release := c.plain(ctx)
 	defer release()
-	return c.ws.Write(plain, kind, data)
+	err := c.ws.Write(plain, kind, data)
+	if err == nil {
+		c.link.sent.count(len(data))
+	}
+	return err
 }
 
 // ReadJSON reads a message and decodes it into v. A message that isn't JSON is an error that leaves the connection usable.
@@ -145,11 +176,11 @@ func (c *Conn) Ping(ctx context.Context) error {
 
 // Close closes the connection with a code and a reason of at most 123 bytes, a second at most. A connection that is being closed already keeps its code.
 func (c *Conn) Close(code int, reason string) error {
-	if len(reason) > 123 {
-		return errors.New("bridge: Close: a reason is at most 123 bytes")
+	if len(reason) > maxReason {
+		return fmt.Errorf("bridge: Close: a reason is at most %d bytes", maxReason)
 	}
 	if c.link.beginEnd(code, reason) {
-		c.shut(code, reason)
+		c.link.shut(code, reason)
 	}
 	return nil
 }

@@ -38,9 +38,13 @@ type ConnOptions struct {
 
 	// SaveEvery is how often a PerConnection session is stored while the connection is open. Default: 30 s. Off: only at its end.
 	SaveEvery time.Duration
-	// OnMessageError is told of an error of the function that Messages was given, of which nothing has been stored. If it returns nil the connection goes on; what it
+	// OnMessageError is told of an error of the function that Messages was given, of which nothing has been stored, or of storing what it has changed. If it returns nil the connection goes on; what it
 	// returns otherwise ends it. Default: every error ends it.
 	OnMessageError func(ctx context.Context, c *Conn, err error) error
+
+	// ID gives the connection the application's name for it, by which CloseConn and listings know it: 1 to 100 letters, digits, "_" and "-". Otherwise the handshake is answered with 400, and the name of one
+	// that is open closes the newer one with CodePolicy. Default: a UUID.
+	ID func(r *http.Request) string
 
 	// Subprotocols are those that the server speaks, the best first. Default: none.
 	Subprotocols []string
@@ -118,8 +122,19 @@ func (o *ConnOptions) settle(onMissing MissingPolicy) (ConnOptions, error) {
 		}
 	}
 	s.MaxMessageBytes = cmp.Or(s.MaxMessageBytes, 64<<10)
-	s.NotifyQueue = cmp.Or(s.NotifyQueue, 64)
+	s.NotifyQueue = cmp.Or(s.NotifyQueue, defaultNotifyQueue)
 	return s, nil
+}
+
+// validConnID reports whether an application may name a connection so.
+func validConnID(id string) bool {
+	for i := range len(id) {
+		c := id[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return id != "" && len(id) <= 100
 }
 
 func badConn(field, format string, args ...any) error {

@@ -73,8 +73,16 @@ const sessionValueBytes = 16 + 16
 // readSession returns what the request's session cookie says.
 func (c *cookies) readSession(r *http.Request, secure bool) (cred credentials) {
 	var v signedValue
+	if verified(r, c.name(c.opts.Name, secure), c.sessionVerifier, &v) {
+		cred = openedSession(&v)
+	}
+	return cred
+}
+
+// openedSession returns what the value of a session cookie says, whose signature holds.
+func openedSession(v *signedValue) (cred credentials) {
 	var raw [sessionValueBytes]byte
-	if !verified(r, c.name(c.opts.Name, secure), c.sessionVerifier, &v) || v.size != base64.RawURLEncoding.EncodedLen(len(raw)) {
+	if v.size != base64.RawURLEncoding.EncodedLen(len(raw)) {
 		return cred
 	}
 	if _, err := base64.RawURLEncoding.Decode(raw[:], v.bytes()); err != nil {
@@ -98,19 +106,25 @@ func (c *cookies) readClient(r *http.Request, secure bool) (id string, roll bool
 	return id, c.opts.ClientRollEvery != Off && time.Since(v.signed) >= c.opts.ClientRollEvery
 }
 
-// setSession adds the session cookie to h.
-func (c *cookies) setSession(h http.Header, secure bool, cred credentials, maxAge time.Duration) error {
+// sealSession returns the session cookie's name and value.
+func (c *cookies) sealSession(secure bool, cred credentials) (name, value string, err error) {
 	id, err := uuid.Parse(cred.id)
 	if err != nil {
-		return err
+		return "", "", err
 	}
 	raw := append(id[:], cred.token[:]...)
-	name := c.name(c.opts.Name, secure)
-	signed, err := c.signSession.Encode(name, base64.RawURLEncoding.AppendEncode(nil, raw))
+	name = c.name(c.opts.Name, secure)
+	value, err = c.signSession.Encode(name, base64.RawURLEncoding.AppendEncode(nil, raw))
+	return name, value, err
+}
+
+// setSession adds the session cookie to h.
+func (c *cookies) setSession(h http.Header, secure bool, cred credentials, maxAge time.Duration) error {
+	name, value, err := c.sealSession(secure, cred)
 	if err != nil {
 		return err
 	}
-	c.set(h, name, signed, secure, maxAge)
+	c.set(h, name, value, secure, maxAge)
 	return nil
 }
 
@@ -155,19 +169,34 @@ func (c *cookies) set(h http.Header, name, value string, secure bool, maxAge tim
 
 // markPrivate keeps caches from giving one browser's cookie to another.
 func markPrivate(h http.Header) {
-	if h.Get("Cache-Control") == "" {
-		h.Set("Cache-Control", "no-store")
-	}
+	markNoStore(h)
 	varyCookie(h)
 }
 
-func varyCookie(h http.Header) {
+func markNoStore(h http.Header) {
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+}
+
+func varyCookie(h http.Header) { varyOn(h, "Cookie") }
+
+// varyOn says that the response depends on headers of the request.
+func varyOn(h http.Header, headers ...string) {
+	for _, header := range headers {
+		if !varies(h, header) {
+			h.Add("Vary", header)
+		}
+	}
+}
+
+func varies(h http.Header, header string) bool {
 	for _, line := range h.Values("Vary") {
 		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, "Cookie") {
-				return
+			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, header) {
+				return true
 			}
 		}
 	}
-	h.Add("Vary", "Cookie")
+	return false
 }

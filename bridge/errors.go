@@ -42,6 +42,8 @@ var (
 	ErrTooManySessions = errors.New("bridge: the user is logged in with too many sessions")
 	// ErrTooManyConns: the session, or the address, has as many connections as Options allow.
 	ErrTooManyConns = errors.New("bridge: too many connections")
+	// ErrConnID: ConnOptions.ID has returned what is no name of a connection, or the name of one that is open.
+	ErrConnID = errors.New("bridge: not an ID for this connection")
 	// ErrTicket: the ticket has been redeemed, has expired, belongs to another session or client, or never was one.
 	ErrTicket = errors.New("bridge: the ticket opens nothing")
 	// ErrAuthAge: the user's last login is too long ago for what is asked for: log in again.
@@ -54,6 +56,8 @@ var (
 var (
 	// ErrStoreUnavailable: the store failed or didn't answer in time. What was being stored may or may not be.
 	ErrStoreUnavailable = gateway.ErrUnavailable
+	// ErrOverloaded: more handshakes come than Options.MaxHandshakes and HandshakesPerSecond admit.
+	ErrOverloaded = errors.New("bridge: too many handshakes")
 	// ErrShutdown: the Bridge has been shut down.
 	ErrShutdown = errors.New("bridge: shut down")
 	// ErrUnsupported: the store lacks the capability that the call needs; the error names it.
@@ -64,7 +68,7 @@ var (
 type ValueError = gateway.ValueError
 
 // HTTPStatus returns the status that tells a client of err: 200 for nil, 409 when a repeated request with the newest cookie will
-// do, 400 for what can't be a user ID, 401 when there is no session or the login is too old, 403 for another origin, a ticket that opens nothing and a session too many, 413 when it is too large, 429 for a connection too many, 503 when the store is at fault, otherwise 500.
+// do, 400 for what can't be a user ID, 401 when there is no session or the login is too old, 403 for another origin, a ticket that opens nothing and a session too many, 413 when it is too large, 429 for a connection too many, 503 when the store is at fault or the process is overloaded, otherwise 500.
 func HTTPStatus(err error) int {
 	switch {
 	case err == nil:
@@ -81,7 +85,7 @@ func HTTPStatus(err error) int {
 		return http.StatusBadRequest
 	case errors.Is(err, ErrSessionTooLarge):
 		return http.StatusRequestEntityTooLarge
-	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrShutdown), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrOverloaded), errors.Is(err, ErrShutdown), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
@@ -118,11 +122,11 @@ func CloseCode(err error) int {
 		return CodeDestroyed
 	case errors.Is(err, ErrSessionMissing):
 		return CodeNoSession
-	case errors.Is(err, ErrOrigin), errors.Is(err, ErrTooManyConns), errors.Is(err, ErrTicket):
+	case errors.Is(err, ErrOrigin), errors.Is(err, ErrTooManyConns), errors.Is(err, ErrTicket), errors.Is(err, ErrConnID):
 		return CodePolicy
 	case errors.Is(err, ErrShutdown):
 		return CodeShutdown
-	case errors.Is(err, ErrStoreUnavailable):
+	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrOverloaded):
 		return CodeUnavailable
 	}
 	return CodeFailed

@@ -66,7 +66,7 @@ type Cleanup struct {
 }
 
 // ConnOpen tells that a connection was opened. SessionID is "" for one without a session.
-type ConnOpen struct{ ConnID, ClientID, SessionID string }
+type ConnOpen struct{ ConnID, ClientID, SessionID, Addr, UserAgent string }
 
 // ConnClose tells that a connection was closed.
 type ConnClose struct {
@@ -74,6 +74,7 @@ type ConnClose struct {
 	Code                        int // the close code; -1 when the peer went away without one
 	Reason                      string
 	Open                        time.Duration // for how long it was open
+	Received, Sent              Traffic       // from the client, to it
 }
 
 func (SessionSet) event()     {}

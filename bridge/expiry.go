@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/store"
@@ -14,7 +15,7 @@ const (
 	expiryPatience = 30 * time.Second // for the store, before connections are closed because of it
 )
 
-// watch has the session looked at when it may have expired, as long as it has links. A look that is planned for an earlier time stays:
+// watch has the session looked at when it may have expired, and now and then besides, as long as it has links. A look that is planned for an earlier time stays:
 // rec may be older than what made it so, and a look too many does no harm.
 func (ls *links) watch(b *Bridge, rec *store.Record) {
 	ls.mu.Lock()
@@ -25,8 +26,9 @@ func (ls *links) watch(b *Bridge, rec *store.Record) {
 	}
 	sl.failing = time.Time{}
 	sl.know(rec)
-	if !rec.Expires.IsZero() && (sl.expiry == nil || ls.clock.later(sl.expiry, rec.Expires)) {
-		ls.schedule(b, rec.ID, sl, rec.Expires)
+	ls.setUser(sl, rec.UserID)
+	if at := ls.nextLook(b, sl, rec); !at.IsZero() && (sl.expiry == nil || ls.clock.later(sl.expiry, at)) {
+		ls.schedule(b, rec.ID, sl, at)
 	}
 }
 
@@ -39,17 +41,19 @@ func (ls *links) schedule(b *Bridge, id string, sl *sessionLinks, at time.Time) 
 	ls.clock.move(sl.expiry, at)
 }
 
-// lookExpired looks whether a session with links has expired. Loading it ends it if so; activity since has moved its deadline if not.
+// lookExpired looks whether a session with links is over, or has shut some of them out. Loading it ends it if it has expired; activity since has moved
+// its deadline if not.
 func (b *Bridge) lookExpired(id string) {
 	rec, err := b.gateway.Load(context.Background(), id)
 	switch {
 	case err == nil:
+		b.cutStale(&rec)
 		b.links.watch(b, &rec)
 		b.clients.lookAt(id, rec.Expires)
 	case errors.Is(err, ErrSessionMissing):
 		b.doubt(id, b.forget(context.Background(), id, nil))
 	default:
-		b.doubt(id, err)
+		b.lookAgain(id, err)
 	}
 }
 
@@ -59,6 +63,12 @@ func (b *Bridge) doubt(id string, err error) {
 	if err == nil {
 		return
 	}
+	b.links.suspect(id, time.Now())
+	b.lookAgain(id, err)
+}
+
+// lookAgain is doubt, but a session whose time isn't over, and that nobody has reason to doubt, keeps its connections however long the store is away.
+func (b *Bridge) lookAgain(id string, err error) {
 	b.opts.Logger.Warn("store can't say whether a session is alive", b.logSession(id), slog.Any("error", err))
 	for _, l := range b.links.retryExpiry(b, id, time.Now()) {
 		l.end(CodeUnavailable, "session store unavailable")
@@ -73,10 +83,14 @@ func (ls *links) retryExpiry(b *Bridge, id string, now time.Time) []*Link {
 	if sl == nil {
 		return nil
 	}
+	if sl.failing.IsZero() && (sl.expires.IsZero() || now.Before(sl.expires)) {
+		ls.schedule(b, id, sl, retryLook(now, sl))
+		return nil
+	}
 	if sl.failing.IsZero() {
 		sl.failing = now
 	}
-	ls.schedule(b, id, sl, now.Add(expiryRetry))
+	ls.schedule(b, id, sl, now.Add(expiryRetry/2+rand.N(expiryRetry/2))) // as many others may be
 	if now.Sub(sl.failing) < expiryPatience {
 		return nil
 	}

@@ -117,7 +117,7 @@ func TestKoaFault12_SocketAndRequestsShareOneIdleTimeout(t *testing.T) {
 		br := newBrowser(t, a.serveInMemory(t))
 		br.ok("/inc")
 		id := br.ok("/short")
-		ws := br.dial("/ws")
+		ws := br.dial("/ws").listen()
 		for want := 2; want < 6; want++ {
 			time.Sleep(50 * time.Minute)
 			require.Equal(t, want, atoi(t, ws.ask("inc")))

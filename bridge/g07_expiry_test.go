@@ -21,7 +21,7 @@ const (
 // closedEventually is closed without a limit, for a bubble: there every wait ends, or the test does.
 func (s *socket) closedEventually() int {
 	for {
-		if _, _, err := s.ws.Read(context.Background()); err != nil {
+		if _, err := s.read(context.Background()); err != nil {
 			return int(websocket.CloseStatus(err))
 		}
 	}
@@ -37,7 +37,7 @@ func TestG7_ExpiryIsOnTime_IdleSocketIsClosed(t *testing.T) {
 		br := newBrowser(t, a.serveInMemory(t))
 		br.ok("/inc")
 		ended := record[bridge.SessionDestroy](t, a.Bridge)
-		one, two := br.dial("/ws"), br.dial("/ws")
+		one, two := br.dial("/ws").listen(), br.dial("/ws").listen()
 		start := time.Now()
 		require.Equal(t, bridge.CodeExpired, one.closedEventually())
 		require.Equal(t, bridge.CodeExpired, two.closedEventually())
@@ -52,7 +52,7 @@ func TestG7_ExpiryIsOnTime_MessagesKeepTheSessionAlive(t *testing.T) {
 		a := makeApp(t, livestore.New(), expiring(0))
 		br := newBrowser(t, a.serveInMemory(t))
 		br.ok("/inc")
-		ws := br.dial("/ws")
+		ws := br.dial("/ws").listen()
 		for range 40 { // every gap is shorter than the timeout, in the worst phase to the touch interval
 			time.Sleep(idle - time.Second)
 			require.NotContains(t, ws.ask("id"), `""`)
@@ -90,7 +90,7 @@ func TestG7_ExpiryIsOnTime_LifetimeEndsWhateverTheActivity(t *testing.T) {
 		br := newBrowser(t, a.serveInMemory(t))
 		start := time.Now()
 		br.ok("/inc")
-		ws := br.dial("/ws")
+		ws := br.dial("/ws").listen()
 		id := br.ok("/id")
 		for time.Since(start) < 55*time.Minute {
 			time.Sleep(5 * time.Minute)

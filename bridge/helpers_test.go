@@ -188,8 +188,45 @@ func (br *browser) setCookie(name, value string) {
 
 // socket is the browser's end of a WebSocket.
 type socket struct {
-	t  testing.TB
-	ws *websocket.Conn
+	t     testing.TB
+	ws    *websocket.Conn
+	inbox chan string // what listen has read; nil: it doesn't
+	lost  error       // once inbox is closed
+}
+
+// listen reads from now on, as a browser does, which is how pings get their answer. hear returns what has come.
+func (s *socket) listen() *socket {
+	s.inbox = make(chan string, 1024)
+	ctx := context.WithoutCancel(s.t.Context())
+	go func() { // ends with the connection
+		defer close(s.inbox)
+		for {
+			_, data, err := s.ws.Read(ctx)
+			if err != nil {
+				s.lost = err
+				return
+			}
+			s.inbox <- string(data)
+		}
+	}()
+	return s
+}
+
+// read returns the next message.
+func (s *socket) read(ctx context.Context) (string, error) {
+	if s.inbox == nil {
+		_, data, err := s.ws.Read(ctx)
+		return string(data), err
+	}
+	select {
+	case text, ok := <-s.inbox:
+		if !ok {
+			return "", s.lost
+		}
+		return text, nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }
 
 // dial opens a WebSocket, which must succeed.
@@ -207,7 +244,7 @@ func (br *browser) tryDial(path string, header http.Header) (*socket, *http.Resp
 		return nil, res, err
 	}
 	br.t.Cleanup(func() { _ = ws.CloseNow() })
-	return &socket{br.t, ws}, res, nil
+	return &socket{t: br.t, ws: ws}, res, nil
 }
 
 // say sends a text message.
@@ -223,9 +260,9 @@ func (s *socket) hear() string {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
-	_, data, err := s.ws.Read(ctx)
+	text, err := s.read(ctx)
 	require.NoError(s.t, err)
-	return strings.TrimSpace(string(data))
+	return strings.TrimSpace(text)
 }
 
 // ask sends a message and returns the next one.
@@ -241,7 +278,7 @@ func (s *socket) closed() int {
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	for {
-		if _, _, err := s.ws.Read(ctx); err != nil {
+		if _, err := s.read(ctx); err != nil {
 			require.NoError(s.t, ctx.Err(), "the connection is still open")
 			return int(websocket.CloseStatus(err))
 		}
@@ -255,7 +292,7 @@ func (s *socket) whenClosed() <-chan int {
 	ctx := context.WithoutCancel(s.t.Context())
 	go func() {
 		for {
-			if _, _, err := s.ws.Read(ctx); err != nil {
+			if _, err := s.read(ctx); err != nil {
 				code <- int(websocket.CloseStatus(err))
 				return
 			}

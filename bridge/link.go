@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,13 @@ type Link struct {
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 
+	addr, userAgent string
+	active          atomic.Int64 // when the client was last active, in Unix nanoseconds
+	received, sent  traffic
+	data            atomic.Pointer[any]
+	box             outbox  // messages of Notify
+	closer          *closer // of Attach; nil for a Conn's
+
 	// Guarded by b.links.mu.
 	sessionID string // "" while there is none
 	proved    uint64 // the token generation that opened it; 0: it needn't know any
@@ -31,10 +39,13 @@ type Link struct {
 	inClient  int    // where it is in its client's list
 	inSession int    // and in its session's
 
+	held atomic.Pointer[held] // the session of a PerConnection connection; nil: it has none
+
 	mu      sync.Mutex
 	pending closing // to be done by endPending
 	timer   *deadline
-	ending  closing // begun
+	ending  closing  // begun
+	last    *message // to be sent before the close
 }
 
 // closing is a close code and its reason; the zero value is none.
@@ -58,6 +69,20 @@ func (l *Link) SessionID() string {
 
 // Context has the values of the request, and ends when the link does.
 func (l *Link) Context() context.Context { return l.ctx }
+
+// ConnectedAt returns when the link was attached.
+func (l *Link) ConnectedAt() time.Time { return l.opened }
+
+// SetData gives the link a value of the application's, which Data and ConnInfo.Data return.
+func (l *Link) SetData(v any) { l.data.Store(&v) }
+
+// Data returns what SetData was given last, or nil.
+func (l *Link) Data() any {
+	if v := l.data.Load(); v != nil {
+		return *v
+	}
+	return nil
+}
 
 // WithSession runs fn on the session while no other WithSession runs on it, here or over HTTP, and stores what it changed when it returns. fn may run again
 // if somebody else changed the session meanwhile, so it should change nothing but the session. If fn returns an error, nothing of it is stored,
@@ -88,6 +113,9 @@ func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Sessio
 	case id == "":
 		return false, ErrSessionMissing
 	}
+	if h := l.held.Load(); h != nil && h.s.id == id {
+		return h.withSession(ctx, fn)
+	}
 	ran, err = b.withSessionID(ctx, id, proved, &l.origin, fn)
 	if !ran && errors.Is(err, ErrSessionMissing) && !errors.Is(err, errCutOff) {
 		b.doubt(id, b.forget(ctx, id, l))
@@ -111,8 +139,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 		return false, err
 	}
 	if proved != 0 && rec.LoginGeneration > proved {
-		b.links.cut(from.link) // by a login on another node; one on this node has done it
-		from.link.endLater(closing{CodeReconnect, "session changed: reconnect", true}, closeGrace)
+		from.link.cutOff() // by a login on another node; one on this node has done it
 		return false, errCutOff
 	}
 	b.clients.used(id)
@@ -134,9 +161,6 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 	return true, s.run(ctx, k, &both.mark, fn)
 }
 
-// Detach ends the link: whatever it stood for is over. Its close function is not called any more.
-func (l *Link) Detach() { l.detach(codeClosedByPeer, "") }
-
 // detach removes the link and reports its end, once. A close that was begun here says how it ended.
 func (l *Link) detach(code int, reason string) {
 	sessionID, removed := l.b.links.remove(l)
@@ -153,18 +177,23 @@ func (l *Link) detach(code int, reason string) {
 	l.mu.Unlock()
 	l.cancel(errConnClosed)
 	if l.b.events.active() {
-		l.b.events.emit(ConnClose{ConnID: l.id, ClientID: l.clientID, SessionID: sessionID, Code: code, Reason: reason, Open: time.Since(l.opened)})
+		l.b.events.emit(ConnClose{
+			ConnID: l.id, ClientID: l.clientID, SessionID: sessionID, Code: code, Reason: reason, Open: time.Since(l.opened),
+			Received: l.received.read(), Sent: l.sent.read(),
+		})
 	}
 }
 
 // errConnClosed is the cause of a link's context when it has been closed.
 var errConnClosed = errors.New("bridge: connection closed")
 
-// end closes the link, soon, unless it is being closed already.
-func (l *Link) end(code int, reason string) {
-	if l.beginEnd(code, reason) {
-		l.start(func() { l.shut(code, reason) })
+// end closes the link, soon; false when it is being closed already.
+func (l *Link) end(code int, reason string) bool {
+	if !l.beginEnd(code, reason) {
+		return false
 	}
+	l.start(func() { l.shut(code, reason) })
+	return true
 }
 
 // beginEnd makes the caller the one who closes the link; false when somebody else is.

@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -12,33 +14,60 @@ import (
 // for, while its lock is held; the clock's is its inner one.
 type links struct {
 	clock     *deadlines
+	limits    connLimits
 	mu        sync.Mutex
 	byID      map[string]*Link
 	byClient  map[string][]*Link
 	bySession map[string]*sessionLinks
+	byUser    map[string]map[*sessionLinks]struct{}
+	byAddr    map[string]map[*Link]struct{} // nil if their number isn't limited
 }
 
 // sessionLinks are the links of one session.
 type sessionLinks struct {
 	links     []*Link
+	userID    string        // "" while nobody is logged in, as far as is known
 	expiry    *deadline     // when to look whether the session has expired; nil: never so far
 	idle      time.Duration // the session's idle timeout
+	expires   time.Time     // when it is over as far as is known; zero: never
 	seen      time.Time     // the last activity that is known to be recorded
 	recording bool          // a later one is being recorded
 	failing   time.Time     // since when the store doesn't answer to that; zero: it does
 }
 
-func newLinks(clock *deadlines) *links {
-	return &links{clock: clock, byID: make(map[string]*Link), byClient: make(map[string][]*Link), bySession: make(map[string]*sessionLinks)}
+func newLinks(clock *deadlines, limits connLimits) *links {
+	ls := &links{
+		clock: clock, limits: limits,
+		byID: make(map[string]*Link), byClient: make(map[string][]*Link), bySession: make(map[string]*sessionLinks),
+		byUser: make(map[string]map[*sessionLinks]struct{}),
+	}
+	if limits.perAddr > 0 {
+		ls.byAddr = make(map[string]map[*Link]struct{})
+	}
+	return ls
 }
 
-func (ls *links) add(l *Link) {
+// add registers l; from then on others may cut it. It returns those that have to go for it, which it has cut off.
+func (ls *links) add(l *Link) (evicted []*Link, err error) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
+	if ls.byID[l.id] != nil {
+		return nil, fmt.Errorf("%w: another that is open has it", ErrConnID)
+	}
+	if evicted, err = ls.makeRoom(l); err != nil {
+		return nil, err
+	}
 	ls.byID[l.id] = l
 	l.inClient = len(ls.byClient[l.clientID])
 	ls.byClient[l.clientID] = append(ls.byClient[l.clientID], l)
+	if ls.byAddr != nil {
+		if ls.byAddr[l.addr] == nil {
+			ls.byAddr[l.addr] = make(map[*Link]struct{})
+		}
+		ls.byAddr[l.addr][l] = struct{}{}
+	}
 	ls.enter(l, l.sessionID)
+	return evicted, nil
 }
 
 // enter puts l into the list of a session. The lock is held.
@@ -68,8 +97,7 @@ func (ls *links) leave(l *Link) {
 	sl.links[l.inSession], moved.inSession = moved, l.inSession
 	sl.links[last] = nil
 	if sl.links = sl.links[:last]; last == 0 {
-		ls.clock.remove(sl.expiry)
-		delete(ls.bySession, l.sessionID)
+		ls.forget(l.sessionID, sl)
 	}
 	l.sessionID = ""
 }
@@ -93,7 +121,34 @@ func (ls *links) remove(l *Link) (sessionID string, removed bool) {
 		ls.byClient[l.clientID] = list[:last]
 	}
 	ls.leave(l)
+	ls.leaveAddr(l)
 	return l.had, true
+}
+
+// forget takes a session out that has no links any more. The lock is held.
+func (ls *links) forget(id string, sl *sessionLinks) {
+	ls.clock.remove(sl.expiry)
+	delete(ls.bySession, id)
+	ls.setUser(sl, "")
+}
+
+// setUser notes who is logged in. The lock is held.
+func (ls *links) setUser(sl *sessionLinks, userID string) {
+	if sl.userID == userID {
+		return
+	}
+	if users := ls.byUser[sl.userID]; users != nil {
+		if delete(users, sl); len(users) == 0 {
+			delete(ls.byUser, sl.userID)
+		}
+	}
+	if sl.userID = userID; userID == "" {
+		return
+	}
+	if ls.byUser[userID] == nil {
+		ls.byUser[userID] = make(map[*sessionLinks]struct{})
+	}
+	ls.byUser[userID][sl] = struct{}{}
 }
 
 // cut parts l from its session.
@@ -111,8 +166,7 @@ func (ls *links) cutSession(id string) []*Link {
 	if sl == nil {
 		return nil
 	}
-	ls.clock.remove(sl.expiry)
-	delete(ls.bySession, id)
+	ls.forget(id, sl)
 	for _, l := range sl.links {
 		l.sessionID = ""
 	}
@@ -170,11 +224,12 @@ func (ls *links) has(sessionID string) bool {
 func (ls *links) everything() []*Link {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	all := make([]*Link, 0, len(ls.byID))
-	for _, l := range ls.byID {
-		all = append(all, l)
-	}
-	return all
+	return ls.all()
+}
+
+// all needs the lock.
+func (ls *links) all() []*Link {
+	return slices.AppendSeq(make([]*Link, 0, len(ls.byID)), maps.Values(ls.byID))
 }
 
 func (ls *links) count() int {

@@ -117,6 +117,7 @@ func (rq *request) begin() error {
 func (rq *request) prepare() error {
 	rq.mu.Lock()
 	sent, failed, s, w := rq.sent, rq.failed, rq.session, rq.w
+	upgrading := rq.r == nil || upgrades(rq.r)
 	rq.mu.Unlock()
 	if sent || failed != nil || w == nil {
 		return failed
@@ -126,6 +127,9 @@ func (rq *request) prepare() error {
 		err = s.commit(rq)
 	}
 	if err == nil {
+		if s != nil && !upgrading {
+			s.renewToken(rq)
+		}
 		err = rq.setCookies(w.Header())
 	}
 	if err != nil {
@@ -134,14 +138,23 @@ func (rq *request) prepare() error {
 	return err
 }
 
-// setCookies puts the cookies that are due into the response.
+// setCookies puts the cookies that are due into the response, or what stands for them where a client does without.
 func (rq *request) setCookies(h http.Header) error {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	b := rq.b
+	if rq.private {
+		markNoStore(h)
+	}
+	if rq.carrier != byCookies {
+		return rq.setToken(h)
+	}
 	due := rq.sendClient && (!b.opts.LazyClient || rq.askClient || rq.cookie == cookieSet)
 	if rq.session != nil {
 		varyCookie(h)
+	}
+	if rq.session != nil || due || rq.cookie != cookieStays {
+		varyOn(h, rq.reads...) // with a token there it would be another's response
 	}
 	if !due && rq.cookie == cookieStays {
 		return nil
@@ -169,7 +182,7 @@ func (rq *request) setCookies(h http.Header) error {
 func (rq *request) fail(w http.ResponseWriter, err error) {
 	rq.mu.Lock()
 	rq.failed, rq.sent = err, true
-	outer, lines := rq.outer, rq.lines
+	outer, lines, kept := rq.outer, rq.lines, rq.kept
 	rq.mu.Unlock()
 	rq.b.stats.failedCommits.Add(1)
 	logger := rq.b.opts.Logger
@@ -179,6 +192,9 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 	// A commit that failed has set no cookie; those of an earlier one are still true, and that of a session that has ended is removed.
 	for _, line := range lines {
 		w.Header().Add("Set-Cookie", line)
+	}
+	if kept != nil {
+		w.Header()[SessionTokenHeader] = kept
 	}
 	if e := rq.setCookies(w.Header()); e != nil {
 		logger.LogAttrs(rq, slog.LevelError, "cookie could not be set", slog.Any("error", e))
@@ -265,7 +281,10 @@ func (rq *request) close() {
 
 // HandshakeHeader returns the cookies of the response to an upgrade request, for upgraders that write the response
 // themselves (gorilla/websocket, gobwas/ws, lxzan/gws): they go into its header. What has changed in the session is stored before; if that fails the
-// client is answered with the error, and the upgrader's Hijack fails with it. Browsers may ignore cookies on a 101.
+// client is answered with the error, and the upgrader's Hijack fails with it; so it is, with 401, for a ticket that opens nothing. Browsers may ignore cookies on a 101.
+//
+// A token or a ticket among the subprotocols that the client offers is taken out of r's header, so that the upgrader can't answer with it. If nothing but
+// Subprotocol is left, that is the answer.
 func (b *Bridge) HandshakeHeader(r *http.Request) http.Header {
 	h := make(http.Header)
 	rq, err := b.requestOf(r.Context())
@@ -274,14 +293,18 @@ func (b *Bridge) HandshakeHeader(r *http.Request) http.Header {
 	}
 	rq.mu.Lock()
 	rq.askClient = true
-	over := rq.w == nil
+	over, w := rq.w == nil, rq.w
 	rq.mu.Unlock()
-	if over || rq.prepare() != nil {
+	if over || rq.openOffered(w, r) != nil || rq.prepare() != nil {
 		return h
 	}
+	rq.answerProtocol(h, r)
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	rq.handed = true
+	if rq.kept != nil {
+		h[SessionTokenHeader] = slices.Clone(rq.kept)
+	}
 	if len(rq.lines) > 0 {
 		h["Set-Cookie"] = slices.Clone(rq.lines)
 	}

@@ -26,8 +26,15 @@ func (rq *request) open(ctx context.Context) (*Session, error) {
 		if s, err = rq.afterDestroy(ctx, s); s != nil || err != nil {
 			return s, err
 		}
+	} else if rq.carrier == byTicket {
+		if s, err = rq.openTicket(ctx); err != nil {
+			return nil, err
+		}
 	} else if s, err = rq.openPresented(ctx); err != nil && !errors.Is(err, errRefused) {
 		return nil, err
+	}
+	if s == nil && rq.carrier == byTicket {
+		return nil, ErrSessionGone // nobody would have the token of a new one
 	}
 	if s == nil {
 		if s, err = rq.newSession(gateway.Now()); err != nil {
@@ -85,12 +92,19 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 		return nil, errRefused
 	}
 	var proved uint64
-	rec, err := b.gateway.LoadActive(ctx, cred.id, func(rec *store.Record) (err error) {
+	check := func(rec *store.Record) (err error) {
 		if proved, err = b.prove(rec, cred.token, time.Now()); err == nil && !rq.bind(rec) {
 			err = errRefused
 		}
 		return err
-	})
+	}
+	var rec store.Record
+	var err error
+	if rq.sharesLoads() {
+		rec, err = b.gateway.LoadActiveShared(ctx, cred.id, check)
+	} else {
+		rec, err = b.gateway.LoadActive(ctx, cred.id, check)
+	}
 	if errors.Is(err, ErrSessionMissing) || errors.Is(err, errRefused) {
 		if errors.Is(err, ErrSessionMissing) {
 			b.doubt(cred.id, b.forget(ctx, cred.id, nil))
@@ -145,7 +159,9 @@ func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 	if b.clients.refresh(rec.ClientID, rec.ID) {
 		return nil
 	}
-	return b.gateway.Report(ctx, rec.ID, func(now *store.Record) {
+	clientID, id := rec.ClientID, rec.ID
+	needed := func() bool { return !b.clients.refresh(clientID, id) } // another may have done it meanwhile
+	return b.gateway.ReportIf(ctx, id, needed, func(now *store.Record) {
 		if !b.clients.attach(now.ClientID, now.ID, false) {
 			return
 		}

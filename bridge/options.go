@@ -156,7 +156,7 @@ const (
 // TimeoutPreset names the timeouts of a standard.
 type TimeoutPreset int
 
-// The presets of Options.Timeouts: idle timeout, lifetime, renewal.
+// The presets of Options.Timeouts: the longest silence, lifetime, renewal. IdleTimeout is made less than the silence by what TouchInterval may add to it.
 const (
 	TimeoutsDefault       TimeoutPreset = iota // those of Options: 24 h, 30 days, never
 	TimeoutsOWASPHighRisk                      // 5 min, 4 h, 15 min: OWASP Session Management cheat sheet, high-value applications

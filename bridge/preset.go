@@ -8,8 +8,8 @@ import (
 // timeouts are the times that a preset stands for.
 type timeouts struct{ idle, lifetime, renew time.Duration }
 
-// presetTimeouts returns the preset's times. Where a standard gives a range, it is the strict end for a high risk and the lenient one for a low risk; renewal,
-// for which none gives a figure, is once or more often within the idle timeout's order.
+// presetTimeouts returns the preset's times. Where a standard gives a range, it is the lenient end of the idle timeout's (2 to 5 and 15 to 30 minutes), and the
+// strict and the lenient one of the lifetime's (4 to 8 hours) for a high and a low risk. For renewal none gives a figure.
 func presetTimeouts(p TimeoutPreset) (t timeouts, ok bool) {
 	switch p {
 	case TimeoutsDefault:
@@ -34,8 +34,11 @@ func (s *settings) settlePreset() error {
 	if !ok {
 		return bad("Timeouts", "%d is not a TimeoutPreset", s.Timeouts)
 	}
+	if s.IdleTimeout == 0 && t.idle > 0 { // a session is never ended early, but up to a touch interval late: no silence is to be longer than the standard's
+		t.idle -= min(cmp.Or(s.TouchInterval, time.Minute), t.idle/11)
+	}
 	s.IdleTimeout = cmp.Or(s.IdleTimeout, t.idle)
 	s.Lifetime = cmp.Or(s.Lifetime, t.lifetime)
 	s.RenewEvery = cmp.Or(s.RenewEvery, t.renew)
-	return nil
+	return s.settleRenewal()
 }

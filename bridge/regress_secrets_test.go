@@ -75,7 +75,7 @@ func TestS15_LogTellsTheLifeOfSessionsAndNoSecret(t *testing.T) {
 		sec.learn(t, br)
 		br.ok("/login?user=ada")
 		sec.learn(t, br)
-		ws := br.dial("/ws")
+		ws := br.dial("/ws").listen()
 		ws.ask("inc")
 		require.Equal(t, bridge.CodeFailed, br.dial("/panics").closedEventually())
 

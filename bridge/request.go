@@ -26,9 +26,14 @@ type request struct {
 	clientID   string
 	outer      http.Header // the headers that those outside of Handler had set; nil for none
 	sendClient bool        // the client cookie is due
+	shares     bool        // it is a handshake, which shares its look at the session with others
 	askClient  bool        // somebody wants it, lazy or not
 	newest     string      // session of the client when the request came
 	presented  credentials
+	carrier    carrier       // of the session's credentials
+	text       string        // the ticket or the token, as the client presents it
+	reads      []string      // the headers that Options.TokenFrom has looked at
+	mismatched bool          // the session came with another client's cookie, or none
 	opening    chan struct{} // 1-slot lock: one goroutine opens the session
 	session    *Session
 
@@ -36,10 +41,13 @@ type request struct {
 	cred     credentials
 	lifetime time.Duration
 	lines    []string // the Set-Cookie lines that stand in the response
+	kept     []string // the Session-Token that does; nil: none
+	private  bool     // the response holds a secret, whatever becomes of cookies
 	sent     bool     // the first byte has left
 	handed   bool     // HandshakeHeader has handed the cookies out
 	failed   error    // why the client gets an error instead of the handler's answer
 	hijacked net.Conn // by an upgrade
+	connID   string   // of the connection that it becomes; "" is a UUID
 
 	later   []func()                                // to do when the response has gone
 	gorilla map[*sessions.Session]map[string][]byte // what Gorilla() has read
@@ -57,6 +65,10 @@ func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	rq := &request{Context: r.Context(), b: b, r: r, w: w, secure: b.opts.secure(r)}
 	if h := w.Header(); len(h) > 0 {
 		rq.outer = h.Clone()
+	}
+	if rq.presentsNoCookies(r) {
+		rq.clientID = uuid.NewString() // until a session says whose it is
+		return rq
 	}
 	if len(r.Header["Cookie"]) > 0 {
 		rq.clientID, rq.sendClient = b.cookies.readClient(r, rq.secure)
@@ -145,6 +157,19 @@ func (rq *request) opened() *Session {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	return rq.session
+}
+
+// shareLoads makes the request one that shares its look at the session with others, as handshakes do.
+func (rq *request) shareLoads() {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	rq.shares = true
+}
+
+func (rq *request) sharesLoads() bool {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	return rq.shares
 }
 
 func (rq *request) headersSent() bool {
@@ -257,6 +282,12 @@ func (rq *request) bind(rec *store.Record) bool {
 	if rq.clientID == rec.ClientID {
 		return true
 	}
+	if rq.carrier != byCookies { // there is no client cookie to go by
+		rq.clientID = rec.ClientID
+		rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
+		return true
+	}
+	rq.mismatched = true
 	rq.b.stats.mismatches.Add(1)
 	strict := rq.b.opts.StrictBinding
 	rq.b.opts.Logger.LogAttrs(rq.Context, slog.LevelWarn, "session came with another client's cookie, or none",

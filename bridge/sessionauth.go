@@ -10,13 +10,20 @@ import (
 // that were opened with it are cut off until they come back with the new one (ASVS 7.2.4). The session's values stay; Clear
 // them where they are not to pass from one user to another.
 //
-// It needs a response that can still set a cookie: ErrHeadersSent, and ErrNoCookies on a connection. ErrTokenRotated when the request came
+// It needs a response that can still set a cookie: ErrHeadersSent, and ErrNoCookies on a connection (see Conn.LoginTicket). ErrTokenRotated when the request came
 // with a token that has been replaced. ErrUserID for a user ID that isn't 1 to 255 bytes of UTF-8 without NUL.
 func (s *Session) Login(userID string) error {
+	if err := checkUserID(userID); err != nil {
+		return err
+	}
+	return s.replaceToken(&gateway.Login{UserID: userID})
+}
+
+func checkUserID(userID string) error {
 	if !validUserID(userID) {
 		return fmt.Errorf("%w: it is 1 to %d bytes of UTF-8 without NUL", ErrUserID, maxUserID)
 	}
-	return s.replaceToken(&gateway.Login{UserID: userID})
+	return nil
 }
 
 // Rotate gives the session a new token and nothing else: connections stay. The previous token works until the new one is
@@ -25,21 +32,15 @@ func (s *Session) Rotate() error { return s.replaceToken(nil) }
 
 func (s *Session) replaceToken(login *gateway.Login) error {
 	rq := s.from.request
-	if rq == nil {
-		return ErrNoCookies
-	}
-	if rq.headersSent() {
-		return ErrHeadersSent
+	if err := s.canKeepToken(); err != nil {
+		return err
 	}
 	if login != nil {
 		login.Addr, login.UserAgent = rq.addr(), rq.userAgent()
 	}
 	return s.try(func() error {
-		switch {
-		case s.gone || s.ending != "":
-			return ErrSessionGone
-		case s.stale:
-			return ErrTokenRotated
+		if err := s.mayReplaceToken(); err != nil {
+			return err
 		}
 		if s.draft.Base().Revision != 0 && !s.draft.ReplacesToken() {
 			s.nextToken = newToken()
@@ -47,6 +48,28 @@ func (s *Session) replaceToken(login *gateway.Login) error {
 		s.draft.ReplaceToken(s.nextToken.hash(), s.proved, login)
 		return nil
 	})
+}
+
+// canKeepToken says why whoever is at the other end can't be told of a new token.
+func (s *Session) canKeepToken() error {
+	switch rq := s.from.request; {
+	case rq == nil || rq.carrier == byTicket:
+		return ErrNoCookies
+	case rq.headersSent():
+		return ErrHeadersSent
+	}
+	return nil
+}
+
+// mayReplaceToken needs the lock.
+func (s *Session) mayReplaceToken() error {
+	switch {
+	case s.gone || s.ending != "":
+		return ErrSessionGone
+	case s.stale:
+		return ErrTokenRotated
+	}
+	return nil
 }
 
 // Logout is Destroy, as its user's own wish.
@@ -59,4 +82,7 @@ func (s *Session) Destroy() { s.end("Destroy", ReasonDestroyed) }
 
 func (s *Session) end(method string, reason Reason) {
 	s.change(method, func() { s.ending = reason })
+	if h := s.from.held; h != nil { // there is no commit that would come soon
+		h.saveSoon()
+	}
 }

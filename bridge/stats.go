@@ -17,10 +17,14 @@ type Stats struct {
 	Expired       uint64 // sessions that time ended
 	StoreErrors   uint64 // calls to the store that failed
 	FailedCommits uint64 // responses that were replaced or aborted because the session could not be stored
-	Refused       uint64 // session cookies that opened nothing: unknown session, stale token
+	Refused       uint64 // session cookies, tokens and tickets that opened nothing: unknown session, stale token
 	Mismatches    uint64 // sessions that came with another client's cookie
 	ClosedWrites  uint64 // changes of a Session after its last commit, which are lost
+	SaveFailures  uint64 // sessions of PerConnection that could not be stored when they were to be
+	Overloaded    uint64 // handshakes that were refused by Options.MaxHandshakes and HandshakesPerSecond
+	TooFast       uint64 // connections that were closed by ConnOptions.MessagesPerSecond
 	EventsDropped uint64 // events that a subscriber had no room for
+	NotifyDropped uint64 // messages of Notify that a connection had no room for
 }
 
 // Stats returns the counts now.
@@ -39,7 +43,11 @@ func (b *Bridge) Stats() Stats {
 		Refused:       b.stats.refused.Load(),
 		Mismatches:    b.stats.mismatches.Load(),
 		ClosedWrites:  b.stats.closedWrites.Load(),
+		SaveFailures:  b.stats.failedSaves.Load(),
+		Overloaded:    b.admit.refused.Load(),
+		TooFast:       b.stats.tooFast.Load(),
 		EventsDropped: b.events.dropped.Load(),
+		NotifyDropped: b.stats.notifyDropped.Load(),
 	}
 }
 

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -58,7 +59,7 @@ func (s *Session) finish(m *mark, returned bool, err error) (again bool, _ error
 	}
 	switch {
 	case returned && err == nil && m.cutOff:
-		err = context.Cause(m.Context)
+		err = cmp.Or(context.Cause(m.Context), ErrSessionClosed)
 	case returned && err == nil && s.lost && !s.ended: // its request is over, and fn was told so by the log only
 		err = ErrSessionClosed
 	}

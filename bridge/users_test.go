@@ -228,7 +228,7 @@ func TestActivityCountsUsersSessionsAndConnections(t *testing.T) {
 				br := newBrowser(t, s)
 				br.ok("/login?user=ada")
 				for range 2 {
-					require.NotEmpty(t, br.dial("/ws").ask("id"), "so that it is registered")
+					require.NotEmpty(t, br.dial("/ws").listen().ask("id"), "so that it is registered")
 				}
 				signIn(t, app, "ada")
 				signIn(t, app, "bob")

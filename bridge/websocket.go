@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 
 	"github.com/coder/websocket"
 )
@@ -15,7 +16,8 @@ import (
 // CloseCode of the error. If fn panics it is closed with CodeFailed, and the process lives.
 //
 // The handshake is refused with 403 for a page of another origin (Options.OriginPatterns), with 503 when the store is unavailable or the Bridge is
-// shutting down, with 409 for a token that a login has just replaced. Options out of range make every handshake fail with 500 and a log line that names the field.
+// shutting down or overloaded (Options.MaxHandshakes), with 409 for a token that a login has just replaced, with 401 for a ticket that opens nothing. Options out of range make every handshake
+// fail with 500 and a log line that names the field.
 //
 // It works with or without Bridge.Handler around it.
 func (b *Bridge) WebSocket(fn func(ctx context.Context, c *Conn) error, opts *ConnOptions) http.Handler {
@@ -31,7 +33,7 @@ func (b *Bridge) socket(fn func(ctx context.Context, c *Conn) error, opts *ConnO
 			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		})
 	}
-	h := &socketHandler{b: b, fn: fn, opts: o}
+	h := &socketHandler{b: b, fn: fn, opts: o, protocols: append(slices.Clip(o.Subprotocols), Subprotocol)}
 	return b.Handler(http.HandlerFunc(h.handshake))
 }
 
@@ -39,14 +41,15 @@ type socketHandler struct {
 	b    *Bridge
 	fn   func(context.Context, *Conn) error
 	opts ConnOptions
+
+	protocols []string
 }
 
 // handshake upgrades the request and returns: what net/http keeps for a request is freed while the connection lives on.
 func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	b := h.b
 	if b.work.stopping() {
-		w.Header().Set("Retry-After", "1")
-		http.Error(w, "shutting down", http.StatusServiceUnavailable)
+		b.admit.refuse(w, "shutting down")
 		return
 	}
 	if !b.opts.originAllowed(r) {
@@ -54,15 +57,33 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "origin not allowed", http.StatusForbidden)
 		return
 	}
+	leave, admitted := b.admit.enter()
+	if !admitted {
+		b.admit.refuse(w, "too many handshakes")
+		return
+	}
+	defer leave()
 	rq, err := b.requestOf(r.Context())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	if h.opts.ID != nil {
+		if rq.connID = h.opts.ID(r); !validConnID(rq.connID) {
+			http.Error(w, ErrConnID.Error(), http.StatusBadRequest)
+			return
+		}
+	}
+	if b.links.addrFull(rq.addr()) {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "too many connections", http.StatusTooManyRequests)
+		return
+	}
+	rq.shareLoads()
 	rq.whoClient() // a connection is somebody's: the client cookie is due, LazyClient or not
 	s, err := rq.open(r.Context())
 	if err != nil {
-		status := HTTPStatus(err)
+		status := handshakeStatus(err)
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
@@ -71,7 +92,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols:       h.opts.Subprotocols,
+		Subprotocols:       h.protocols,
 		InsecureSkipVerify: true, // the origin has been checked
 		CompressionMode:    h.opts.Compression,
 	})
@@ -100,14 +121,17 @@ func (h *socketHandler) start(rq *request, s *Session, c *Conn) error {
 		return err
 	}
 	c.link, c.done = link, link.ctx.Done()
+	link.box.open(h.opts.NotifyQueue, h.opts.OnNotifyFull, func(m message) error { return c.Write(context.Background(), m.kind(), m.data) })
 	if missing && h.opts.OnMissing == CloseMissing {
 		link.end(CodeNoSession, "no session: ask for one over HTTP")
-		link.Detach()
+		link.abandon()
 		return nil
 	}
+	c.startPulse()
 	if !b.work.handler(func() { c.serve(h.fn) }) {
-		link.end(CodeShutdown, "shutting down")
-		link.Detach()
+		c.stopPulse()
+		link.end(CodeShutdown, b.comeBack(1))
+		link.abandon()
 	}
 	return nil
 }
@@ -122,8 +146,9 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 		code = lost
 	}
 	if c.link.beginEnd(code, "") { // otherwise another is closing it
-		c.shut(code, "")
+		c.link.shut(code, "")
 	}
+	c.stopPulse()
 	c.writes.release(c.clock)
 	c.link.detach(code, "")
 }

@@ -36,6 +36,9 @@ func versionOf(key sessionKey, number uint64) store.Record {
 		fill(rec.PrevTokenHash[:], random)
 		rec.RotatedAt = rec.Seen.Add(-time.Second)
 	}
+	if rec.LoginGeneration%2 == 1 {
+		rec.LoggedIn = rec.Seen.Add(-time.Minute)
+	}
 	binary.LittleEndian.PutUint64(rec.WriteID[:], number)
 	fill(rec.WriteID[8:], random)
 	switch {

@@ -22,7 +22,7 @@ import (
 //	34  write ID, 16 bytes
 //	50  token hash, 32 bytes
 //	82  previous token hash, 32 bytes, if there is one
-//	..  varints: idle, lifetime (nanoseconds), writes, token generation, login generation, and rotated-at if there is one
+//	..  varints: idle, lifetime (nanoseconds), writes, token generation, login generation, and rotated-at and logged-in if there are
 //	..  client ID, user ID, address and user agent, each with its length before it; a client ID that is a UUID is 16 bytes
 //	..  data, to the end
 type value []byte
@@ -44,6 +44,7 @@ const (
 	hasPrevious = 1 << iota // a previous token hash
 	hasRotated              // rotated-at
 	hasUUID                 // the client ID is a UUID
+	hasLoggedIn             // logged-in
 )
 
 // never stands for the expiry of what doesn't expire, where expiries are compared.
@@ -61,7 +62,7 @@ func timeOf(micros int64) time.Time {
 
 // makeValue encodes the record. Its revision is 0: the committer sets it.
 func makeValue(rec *store.Record) value {
-	size := atVariable + len(store.TokenHash{}) + 10*binary.MaxVarintLen64 +
+	size := atVariable + len(store.TokenHash{}) + 11*binary.MaxVarintLen64 +
 		len(rec.ClientID) + len(rec.UserID) + len(rec.Addr) + len(rec.UserAgent) + len(rec.Data)
 	v := make(value, atVariable, size)
 	v[0] = valueFormat
@@ -82,6 +83,10 @@ func makeValue(rec *store.Record) value {
 	if !rec.RotatedAt.IsZero() {
 		v[atFlags] |= hasRotated
 		v = binary.AppendVarint(v, rec.RotatedAt.UnixMicro())
+	}
+	if !rec.LoggedIn.IsZero() {
+		v[atFlags] |= hasLoggedIn
+		v = binary.AppendVarint(v, rec.LoggedIn.UnixMicro())
 	}
 	if raw, ok := parseUUID(rec.ClientID); ok {
 		v[atFlags] |= hasUUID
@@ -141,6 +146,9 @@ func (v value) record(id string) (store.Record, error) {
 	rec.Writes, rec.TokenGeneration, rec.LoginGeneration = r.uvarint(), r.uvarint(), r.uvarint()
 	if v[atFlags]&hasRotated != 0 {
 		rec.RotatedAt = timeOf(r.varint())
+	}
+	if v[atFlags]&hasLoggedIn != 0 {
+		rec.LoggedIn = timeOf(r.varint())
 	}
 	rec.ClientID = r.client(v[atFlags])
 	// One string for the three of them: a sixth of the time that this takes went into making three.
@@ -287,6 +295,9 @@ func (r *reader) skipTo(flags byte) {
 	r.uvarint()
 	r.uvarint()
 	if flags&hasRotated != 0 {
+		r.varint()
+	}
+	if flags&hasLoggedIn != 0 {
 		r.varint()
 	}
 }

@@ -16,7 +16,7 @@ func FuzzValue(f *testing.F) {
 		f.Add([]byte(makeValue(&rec)))
 	}
 	rec := sessionRecord(1)
-	rec.PrevTokenHash[0], rec.RotatedAt = 1, rec.Seen
+	rec.PrevTokenHash[0], rec.RotatedAt, rec.LoggedIn = 1, rec.Seen, rec.Created
 	v := makeValue(&rec)
 	f.Add([]byte(v))
 	f.Add([]byte(v[:atVariable]))
@@ -53,7 +53,7 @@ func FuzzRecord(f *testing.F) {
 		}
 		rec.TokenHash[31], rec.WriteID[15] = byte(n), byte(n)
 		if rotated {
-			rec.PrevTokenHash[0], rec.RotatedAt = 1, time.UnixMicro(seen/3).UTC()
+			rec.PrevTokenHash[0], rec.RotatedAt, rec.LoggedIn = 1, time.UnixMicro(seen/3).UTC(), timeOf(created/2)
 		}
 		v := makeValue(&rec)
 		require.True(t, v.whole())

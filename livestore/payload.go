@@ -11,10 +11,13 @@ import (
 // the counters, in as few bytes as they need. Nothing changes its bytes while somebody may read them.
 type payload []byte
 
-// rotated is the flag of a payload that has the hash of a previous token, and when it was replaced.
-const rotated = 1
+// The flags of a payload.
+const (
+	rotated  = 1 << iota // it has the hash of a previous token, and when that was replaced
+	loggedIn             // it has the time of the last login
+)
 
-// largestHeader is the size of the flags, three hashes' worth of bytes and eight varints, rounded up.
+// largestHeader is the size of the flags, three hashes' worth of bytes, three varints and five times, rounded up.
 const largestHeader = 192
 
 func makePayload(rec *store.Record) payload {
@@ -29,9 +32,13 @@ func makePayload(rec *store.Record) payload {
 	head = appendInt64(head, int64(rec.Idle))
 	head = appendInt64(head, int64(rec.Lifetime))
 	if !rec.PrevTokenHash.IsZero() || !rec.RotatedAt.IsZero() {
-		head[0] = rotated
+		head[0] |= rotated
 		head = append(head, rec.PrevTokenHash[:]...)
 		head = appendInt64(head, rec.RotatedAt.UnixMicro())
+	}
+	if !rec.LoggedIn.IsZero() {
+		head[0] |= loggedIn
+		head = appendInt64(head, rec.LoggedIn.UnixMicro())
 	}
 	p := make(payload, len(head)+len(rec.Data))
 	copy(p[copy(p, head):], rec.Data)
@@ -55,6 +62,11 @@ func (p payload) fill(rec *store.Record) (data []byte) {
 		rest = rest[copy(rec.PrevTokenHash[:], rest):]
 		at, rest = int64Of(rest)
 		rec.RotatedAt = timeOf(at)
+	}
+	if flags&loggedIn != 0 {
+		var at int64
+		at, rest = int64Of(rest)
+		rec.LoggedIn = timeOf(at)
 	}
 	if len(rest) == 0 {
 		return nil

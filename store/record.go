@@ -9,7 +9,7 @@ import (
 
 // Record is what a store holds for one session.
 //
-// The zero time means "never" (Expires) or "not yet" (RotatedAt); a zero Idle or Lifetime means that there is no such limit.
+// The zero time means "never" (Expires) or "not yet" (RotatedAt, LoggedIn); a zero Idle or Lifetime means that there is no such limit.
 type Record struct {
 	ID string // public handle of the session, a UUIDv4; stable for its life
 
@@ -18,6 +18,7 @@ type Record struct {
 	TokenGeneration uint64    // counts the tokens of this session, from 1
 	LoginGeneration uint64    // the generation that the last login made, 0 before the first; sockets that proved an older one are cut off
 	RotatedAt       time.Time // when TokenHash replaced PrevTokenHash
+	LoggedIn        time.Time // when the last login was; zero: never
 
 	ClientID  string // the browser that the session belongs to
 	UserID    string // who is logged in; "" for nobody

@@ -27,3 +27,10 @@ func (g *Gateway) Locks() int {
 
 // AddFlash is AddFlashRaw with the message itself.
 func (d *Draft) AddFlash(v any) { d.AddFlashRaw(EncodeValue(v)) }
+
+// SharedLoads returns how many sessions have a shared load under way, for tests.
+func (g *Gateway) SharedLoads() int {
+	g.shared.mu.Lock()
+	defer g.shared.mu.Unlock()
+	return len(g.shared.byID)
+}

@@ -99,7 +99,11 @@ func (e *flashEdit) apply(o *object) ([]byte, bool, error) {
 	if !e.cleared {
 		list = slices.DeleteFunc(parseFlashes(o), func(f flash) bool { return slices.Contains(e.taken, f.ID) })
 	}
-	list = append(list, e.added...)
+	for _, f := range e.added { // one that is there came with an earlier attempt, whose outcome nobody knew
+		if !slices.ContainsFunc(list, func(is flash) bool { return is.ID == f.ID }) {
+			list = append(list, f)
+		}
+	}
 	if len(list) == 0 {
 		return nil, true, nil
 	}

@@ -56,6 +56,7 @@ type Gateway struct {
 	lister   store.Lister
 	cfg      Config
 	locks    locks
+	shared   sharedLoads
 	sweeping chan struct{} // 1-slot lock: held until what a sweep has removed is reported
 	process  [8]byte       // half of every WriteID of this gateway
 	writes   atomic.Uint64
@@ -141,18 +142,7 @@ func (g *Gateway) LoadActive(ctx context.Context, id string, check func(*store.R
 
 // Report calls tell, in order with the reports of changes, if the session still exists.
 func (g *Gateway) Report(ctx context.Context, id string, tell func(*store.Record)) error {
-	op := g.attached(ctx)
-	defer op.stop()
-	release, err := g.exclude(op, id)
-	if err != nil {
-		return err
-	}
-	defer release()
-	rec, err := g.get(op, id)
-	if err == nil {
-		tell(&rec)
-	}
-	return err
+	return g.ReportIf(ctx, id, func() bool { return true }, tell)
 }
 
 func (g *Gateway) writeID() (w store.WriteID) {

@@ -33,7 +33,7 @@ func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Recor
 	if t != nil && t.login != nil {
 		l := t.login
 		next.UserID, next.Addr, next.UserAgent = l.UserID, l.Addr, l.UserAgent
-		next.LoginGeneration = next.TokenGeneration
+		next.LoginGeneration, next.LoggedIn = next.TokenGeneration, now
 	}
 	if o.idle != nil {
 		next.Idle = *o.idle

@@ -84,10 +84,12 @@ func storeCases() []testCase {
 			})
 			got := e.get(rec.ID)
 			requireSame(e, rec, got)
-			require.True(e, got.Expires.IsZero() && got.RotatedAt.IsZero() && got.Created.IsZero() && got.Seen.IsZero(), "zero times stay zero")
+			require.True(e, got.Expires.IsZero() && got.RotatedAt.IsZero() && got.LoggedIn.IsZero() && got.Created.IsZero() && got.Seen.IsZero(), "zero times stay zero")
 		}},
 		{"fields back to zero", "Set stores rec, and nothing remains of what was stored before.", func(e *env) {
-			rec := e.create(func(rec *store.Record) { rec.UserID, rec.Lifetime, rec.RotatedAt = "ada", time.Hour, e.base })
+			rec := e.create(func(rec *store.Record) {
+				rec.UserID, rec.Lifetime, rec.RotatedAt, rec.LoggedIn = "ada", time.Hour, e.base, e.base
+			})
 			rec = e.set(store.Record{ID: rec.ID, Revision: rec.Revision, Seen: rec.Seen, Data: []byte(`{}`)})
 			e.requireStored(rec)
 		}},
@@ -142,6 +144,7 @@ func everyField(e *env) {
 		copy(rec.PrevTokenHash[:], strings.Repeat("\x00\xff", 16))
 		rec.TokenGeneration, rec.LoginGeneration = 1<<40, 1<<39
 		rec.RotatedAt = e.base.Add(-time.Millisecond)
+		rec.LoggedIn = e.base.Add(-time.Minute)
 		rec.ClientID, rec.UserID = "client:1", "Zoë Žižek <z@example.org> 👩‍💻:{x}"
 		rec.Addr, rec.UserAgent = "[2001:db8::1]:443", `Mozilla/5.0 (X11; "Linux"; 日本)`
 		rec.Data = []byte(`{"a":"é\u0000","b":[1,2,{"c":null}],"d":"` + strings.Repeat("x", 5000) + `"}`)

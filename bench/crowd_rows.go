@@ -1,0 +1,288 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+)
+
+const (
+	crowdSize   = 10_000 // sockets, each of a session of its own
+	crowdOfUser = 1_000  // of them are one user's
+	crowdUser   = "crowd"
+	crowdText   = `{"event":"news","text":"something that everybody wants to know at once"}`
+)
+
+func crowdGroups() []group {
+	return []group{
+		{
+			name:   "notify 10,000 sockets",
+			ours:   side{"ours", crowdNotified},
+			peer:   side{"a Write each", crowdWritten},
+			rounds: 3,
+			rows: []row{
+				{"until the last has it", totalNs, under(250 * time.Millisecond)},
+				{"allocations per socket", allocsPerConn, target{"< 1", func(o outcome) bool { return o.ours[allocsPerConn] < 1 }}},
+			},
+		},
+		{
+			name:   "destroy a user with 1,000 of 10,000 sockets",
+			ours:   side{"ours", crowdDestroyed},
+			rounds: 3,
+			rows:   []row{{"until the last is closed", totalNs, under(100 * time.Millisecond)}},
+		},
+		{
+			name:   "registry",
+			ours:   side{"ours", crowdRegistered},
+			peer:   side{"handler of its own", idleOwnGoroutine},
+			rounds: 3,
+			rows: []row{{"memory of an idle connection beyond", bytesPerConn, target{"< 1KiB more", func(o outcome) bool {
+				return o.ours[bytesPerConn]-o.peer[bytesPerConn] < 1<<10
+			}}}},
+		},
+	}
+}
+
+func crowdOf(quick bool) (all, users int) {
+	if quick {
+		return crowdSize / 100, crowdOfUser / 100
+	}
+	return crowdSize, crowdOfUser
+}
+
+// hall is a server with sockets of clients in a process of their own.
+type hall struct {
+	server *httptest.Server
+	child  *child
+}
+
+// gather opens a socket for each Cookie header. open counts them at the server.
+func gather(h http.Handler, cookies []string, open *atomic.Int64) (*hall, error) {
+	server := httptest.NewServer(h)
+	c, err := startClients(server.Listener.Addr().String(), cookies, listenVariable+"=1")
+	if err == nil {
+		err = until(open, len(cookies))
+	}
+	if err != nil {
+		server.Close()
+		return nil, err
+	}
+	return &hall{server, c}, nil
+}
+
+func (c *hall) leave(open *atomic.Int64) error {
+	defer c.server.Close()
+	return errors.Join(c.child.stop(), until(open, 0))
+}
+
+// reading is a handler that reads until the connection ends, and counts those that are open.
+func reading(open *atomic.Int64) func(context.Context, *bridge.Conn) error {
+	return func(ctx context.Context, c *bridge.Conn) error {
+		open.Add(1)
+		defer open.Add(-1)
+		for {
+			if _, _, err := c.Read(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// visitors returns the Cookie headers of n sessions, the first of which are the user's.
+func visitors(s *site, b *bridge.Bridge, n, users int) ([]string, error) {
+	cookies := make([]string, n)
+	for i := range cookies {
+		v, err := s.plant()
+		if err != nil {
+			return nil, err
+		}
+		if i < users {
+			v.keep()
+			err = s.visitOnce(v, func(_ http.ResponseWriter, r *http.Request) error {
+				session, err := b.Session(r)
+				if err != nil {
+					return err
+				}
+				return session.Login(crowdUser)
+			})
+		}
+		if err != nil {
+			return nil, err
+		}
+		v.keep()
+		cookies[i] = strings.Join(v.request.Header["Cookie"], "; ")
+	}
+	return cookies, nil
+}
+
+// timed runs do and returns how long it took until the child's clients had heard n messages or closes, and what it allocated.
+func (c *hall) timed(what string, n int, do func() error) (sample, error) {
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	if err := do(); err != nil {
+		return nil, err
+	}
+	last, err := c.child.heard(what, n)
+	runtime.ReadMemStats(&after)
+	return sample{totalNs: float64(last.Sub(start)), allocsPerConn: float64(after.Mallocs-before.Mallocs) / float64(n)}, err
+}
+
+// notifyRounds measures a second message: the first has made what the connections keep.
+func (c *hall) notifyRounds(n int, do func() error) (s sample, err error) {
+	for round := range 2 {
+		if s, err = c.timed("messages", (round+1)*n, do); err != nil {
+			return nil, err
+		}
+	}
+	s[allocsPerConn] *= 2 // of n messages, not of 2n
+	return s, nil
+}
+
+func crowdNotified() (*subject, error) {
+	s, b, err := openOurs()
+	if err != nil {
+		return nil, err
+	}
+	return &subject{
+		measure: func(quick bool) (sample, error) {
+			n, _ := crowdOf(quick)
+			cookies, err := visitors(s, b, n, 0)
+			if err != nil {
+				return nil, err
+			}
+			var open atomic.Int64
+			c, err := gather(s.wrap(b.WebSocket(reading(&open), nil)), cookies, &open)
+			if err != nil {
+				return nil, err
+			}
+			got, err := c.notifyRounds(n, func() error {
+				sent, err := b.Notify(context.Background(), bridge.To{All: true}, []byte(crowdText))
+				return errors.Join(err, same("connections", sent, n))
+			})
+			return got, errors.Join(err, c.leave(&open))
+		},
+		close: s.close,
+	}, nil
+}
+
+// crowdWritten is coder/websocket with a list of connections and a Write to one after the other.
+func crowdWritten() (*subject, error) {
+	s, b, err := openOurs() // for cookies of the same size
+	if err != nil {
+		return nil, err
+	}
+	return &subject{
+		measure: func(quick bool) (sample, error) {
+			n, _ := crowdOf(quick)
+			cookies, err := visitors(s, b, n, 0)
+			if err != nil {
+				return nil, err
+			}
+			var open atomic.Int64
+			var mu sync.Mutex
+			var conns []*websocket.Conn
+			c, err := gather(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				ws, err := websocket.Accept(w, r, nil)
+				if err != nil {
+					return
+				}
+				defer func() { _ = ws.CloseNow() }()
+				mu.Lock()
+				conns = append(conns, ws)
+				mu.Unlock()
+				open.Add(1)
+				defer open.Add(-1)
+				for {
+					if _, _, err := ws.Read(r.Context()); err != nil {
+						return
+					}
+				}
+			}), cookies, &open)
+			if err != nil {
+				return nil, err
+			}
+			got, err := c.notifyRounds(n, func() error {
+				mu.Lock()
+				defer mu.Unlock()
+				for _, ws := range conns {
+					if err := ws.Write(context.Background(), websocket.MessageText, []byte(crowdText)); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			return got, errors.Join(err, c.leave(&open))
+		},
+		close: s.close,
+	}, nil
+}
+
+func crowdDestroyed() (*subject, error) {
+	s, b, err := openOurs()
+	if err != nil {
+		return nil, err
+	}
+	return &subject{
+		measure: func(quick bool) (sample, error) {
+			n, users := crowdOf(quick)
+			cookies, err := visitors(s, b, n, users)
+			if err != nil {
+				return nil, err
+			}
+			var open atomic.Int64
+			c, err := gather(s.wrap(b.WebSocket(reading(&open), nil)), cookies, &open)
+			if err != nil {
+				return nil, err
+			}
+			got, err := c.timed("closes", users, func() error {
+				ended, err := b.DestroyUser(context.Background(), crowdUser)
+				return errors.Join(err, same("sessions ended", ended, users))
+			})
+			if err == nil {
+				err = until(&open, n-users)
+			}
+			return got, errors.Join(err, c.leave(&open))
+		},
+		close: s.close,
+	}, nil
+}
+
+// crowdRegistered is an idle connection of ours, its handler in a goroutine of its own.
+func crowdRegistered() (*subject, error) { return idleOurs() }
+
+// idleOwnGoroutine is coder/websocket whose HTTP handler has returned, while the loop runs in a goroutine: what is left to the registry is the difference.
+func idleOwnGoroutine() (*subject, error) {
+	s, _, err := openOurs() // for cookies of the same size
+	if err != nil {
+		return nil, err
+	}
+	var open atomic.Int64
+	return idle(s, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ws, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		open.Add(1)
+		go func() { // ends with the connection
+			defer open.Add(-1)
+			defer func() { _ = ws.CloseNow() }()
+			for {
+				if _, _, err := ws.Read(context.Background()); err != nil {
+					return
+				}
+			}
+		}()
+	}), &open), nil
+}

@@ -1,0 +1,71 @@
+package bridge
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+)
+
+// connLimits are how many connections there may be; 0 is no limit.
+type connLimits struct {
+	perSession, perAddr int
+	evict               bool // the oldest goes; otherwise the newest is refused
+}
+
+func newConnLimits(o *settings) connLimits {
+	return connLimits{perSession: max(0, o.MaxConnsPerSession), perAddr: max(0, o.MaxConnsPerAddr), evict: o.OnTooManyConns == EvictOldestConn}
+}
+
+// makeRoom returns the links that have to go for l, which it cuts off and doesn't count any more. The lock is held.
+func (ls *links) makeRoom(l *Link) (evicted []*Link, err error) {
+	if most := ls.limits.perSession; most > 0 && l.sessionID != "" {
+		if sl := ls.bySession[l.sessionID]; sl != nil && len(sl.links) >= most {
+			if !ls.limits.evict {
+				return nil, fmt.Errorf("%w: the session has %d (Options.MaxConnsPerSession)", ErrTooManyConns, most)
+			}
+			evicted = append(evicted, oldest(slices.Values(sl.links)))
+		}
+	}
+	if most := ls.limits.perAddr; most > 0 && len(ls.byAddr[l.addr]) >= most {
+		if !ls.limits.evict {
+			return nil, fmt.Errorf("%w: the address has %d (Options.MaxConnsPerAddr)", ErrTooManyConns, most)
+		}
+		if len(evicted) == 0 || evicted[0].addr != l.addr {
+			evicted = append(evicted, oldest(maps.Keys(ls.byAddr[l.addr])))
+		}
+	}
+	for _, e := range evicted {
+		ls.leave(e)
+		ls.leaveAddr(e)
+	}
+	return evicted, nil
+}
+
+func oldest(links iter.Seq[*Link]) (first *Link) {
+	for l := range links {
+		if first == nil || l.opened.Before(first.opened) {
+			first = l
+		}
+	}
+	return first
+}
+
+// leaveAddr counts l no more among those of its address. The lock is held.
+func (ls *links) leaveAddr(l *Link) {
+	if others := ls.byAddr[l.addr]; others != nil {
+		if delete(others, l); len(others) == 0 {
+			delete(ls.byAddr, l.addr)
+		}
+	}
+}
+
+// addrFull reports whether a connection from the address would be refused.
+func (ls *links) addrFull(addr string) bool {
+	if ls.limits.perAddr == 0 || ls.limits.evict {
+		return false
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return len(ls.byAddr[addr]) >= ls.limits.perAddr
+}

@@ -1,0 +1,156 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+	"unicode/utf8"
+)
+
+// ConnInfo is what is known of an open connection.
+type ConnInfo struct {
+	ID, SessionID, ClientID string // SessionID is "" while it has no session
+	UserID                  string // "" while nobody is logged in
+	Addr, UserAgent         string
+	ConnectedAt             time.Time
+	ActiveAt                time.Time // when the client last sent something
+	Received, Sent          Traffic   // of a Link: what Link.Received and Link.Sent were told, and what OnNotify has sent
+	Data                    any       // what SetData was given
+}
+
+// ConnFilter picks connections. Its fields combine; the zero ConnFilter picks all.
+type ConnFilter struct {
+	SessionID, ClientID, UserID, Addr string
+	OpenFor                           time.Duration // only those that have been open for at least that long
+	QuietFor                          time.Duration // only those whose client has sent nothing for at least that long
+}
+
+// Conns yields the open connections of this process that the filter picks, in no order: those that were open at the beginning of the loop, as they are when they are yielded. An error
+// for a negative duration.
+func (b *Bridge) Conns(ctx context.Context, f ConnFilter) iter.Seq2[ConnInfo, error] {
+	return func(yield func(ConnInfo, error) bool) {
+		picked, err := b.pick(ctx, f)
+		if err != nil {
+			yield(ConnInfo{}, err)
+			return
+		}
+		for _, l := range picked {
+			if ctx.Err() != nil {
+				yield(ConnInfo{}, context.Cause(ctx))
+				return
+			}
+			if info, ok := b.connInfo(l); ok && f.picks(&info, time.Now()) && !yield(info, nil) {
+				return
+			}
+		}
+	}
+}
+
+// CloseConn closes the connection with a code, 1000, 1008, 1011 to 1013 or 3000 to 4999, and a reason of at most 123 bytes of UTF-8. It returns false when there is no such connection here, or it is
+// being closed already. It doesn't wait for the close to be done.
+func (b *Bridge) CloseConn(ctx context.Context, connID string, code int, reason string) (bool, error) {
+	if err := checkClose(ctx, code, reason); err != nil {
+		return false, err
+	}
+	l := b.links.get(connID)
+	return l != nil && l.end(code, reason), nil
+}
+
+// CloseConns closes the connections that the filter picks, as CloseConn does, and returns how many they were: those that are older than an hour, say, or that have been quiet
+// for ten minutes. The zero ConnFilter is an error here.
+func (b *Bridge) CloseConns(ctx context.Context, f ConnFilter, code int, reason string) (int, error) {
+	if err := checkClose(ctx, code, reason); err != nil {
+		return 0, err
+	}
+	if f == (ConnFilter{}) {
+		return 0, errors.New("bridge: CloseConns: the filter is empty, and would close every connection; Shutdown does that")
+	}
+	picked, err := b.pick(ctx, f)
+	if err != nil {
+		return 0, err
+	}
+	n, now := 0, time.Now()
+	for _, l := range picked {
+		if info, ok := b.connInfo(l); ok && f.picks(&info, now) && l.end(code, reason) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+func checkClose(ctx context.Context, code int, reason string) error {
+	switch {
+	case code != 1000 && code != CodePolicy && (code < CodeFailed || code > CodeUnavailable) && (code < 3000 || code > 4999):
+		return fmt.Errorf("bridge: %d is no close code to send: 1000, 1008, 1011 to 1013, 3000 to 4999 (RFC 6455 §7.4)", code)
+	case len(reason) > maxReason || !utf8.ValidString(reason):
+		return fmt.Errorf("bridge: a close reason is at most %d bytes of UTF-8", maxReason)
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// maxReason is how long the reason in a close frame may be (RFC 6455 §5.5).
+const maxReason = 123
+
+// pick returns the links that may be meant.
+func (b *Bridge) pick(ctx context.Context, f ConnFilter) ([]*Link, error) {
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case f.OpenFor < 0:
+		return nil, fmt.Errorf("bridge: ConnFilter.OpenFor: %v is negative", f.OpenFor)
+	case f.QuietFor < 0:
+		return nil, fmt.Errorf("bridge: ConnFilter.QuietFor: %v is negative", f.QuietFor)
+	}
+	to := To{All: true}
+	switch {
+	case f.SessionID != "":
+		to = To{SessionID: f.SessionID}
+	case f.ClientID != "":
+		to = To{ClientID: f.ClientID}
+	case f.UserID != "":
+		to = To{UserID: f.UserID}
+	case f.Addr != "" && b.links.byAddr != nil:
+		return b.links.at(f.Addr), nil
+	}
+	return b.links.of(to), nil
+}
+
+func (f *ConnFilter) picks(c *ConnInfo, now time.Time) bool {
+	return (f.SessionID == "" || c.SessionID == f.SessionID) && (f.ClientID == "" || c.ClientID == f.ClientID) &&
+		(f.UserID == "" || c.UserID == f.UserID) && (f.Addr == "" || c.Addr == f.Addr) &&
+		now.Sub(c.ConnectedAt) >= f.OpenFor && now.Sub(c.ActiveAt) >= f.QuietFor
+}
+
+// connInfo returns what is known of l; false when it is closed.
+func (b *Bridge) connInfo(l *Link) (ConnInfo, bool) {
+	info := ConnInfo{
+		ID: l.id, ClientID: l.clientID, Addr: l.addr, UserAgent: l.userAgent, ConnectedAt: l.opened, ActiveAt: l.activeAt(),
+		Received: l.received.read(), Sent: l.sent.read(), Data: l.Data(),
+	}
+	ls := b.links
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if sl := ls.bySession[l.sessionID]; sl != nil {
+		info.SessionID, info.UserID = l.sessionID, sl.userID
+	}
+	return info, ls.byID[l.id] == l
+}
+
+func (ls *links) get(id string) *Link {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return ls.byID[id]
+}
+
+// at returns the links from an address.
+func (ls *links) at(addr string) []*Link {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return slices.AppendSeq(make([]*Link, 0, len(ls.byAddr[addr])), maps.Keys(ls.byAddr[addr]))
+}

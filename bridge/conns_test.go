@@ -1,0 +1,170 @@
+package bridge_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+)
+
+// conns collects what Conns yields.
+func conns(t *testing.T, b *bridge.Bridge, f bridge.ConnFilter) []bridge.ConnInfo {
+	t.Helper()
+	var all []bridge.ConnInfo
+	for c, err := range b.Conns(t.Context(), f) {
+		require.NoError(t, err)
+		all = append(all, c)
+	}
+	return all
+}
+
+// openConns waits until n connections are open, and returns them.
+func openConns(t *testing.T, b *bridge.Bridge, f bridge.ConnFilter, n int) (found []bridge.ConnInfo) {
+	t.Helper()
+	require.Eventually(t, func() bool { found = conns(t, b, f); return len(found) == n }, patience, time.Millisecond)
+	return found
+}
+
+func TestConnsTellWhoIsConnected(t *testing.T) {
+	a := makeApp(t, livestore.New(), nil)
+	site := a.serve(t)
+	ann, bob, nobody := newBrowser(t, site), newBrowser(t, site), newBrowser(t, site)
+	ann.ok("/login?user=ann")
+	bob.ok("/login?user=bob")
+	before := time.Now()
+	one, two, third, none := ann.dial("/ws"), ann.dial("/ws"), bob.dial("/ws"), nobody.dial("/ws")
+	for _, s := range []*socket{one, two, third, none} {
+		s.ask("id") // it is registered
+	}
+	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{}), 4)
+	ofAnn := conns(t, a.Bridge, bridge.ConnFilter{UserID: "ann"})
+	require.Len(t, ofAnn, 2)
+	c := ofAnn[0]
+	require.Equal(t, ann.ok("/id"), c.SessionID)
+	require.Equal(t, "ann", c.UserID)
+	require.Equal(t, "127.0.0.1", c.Addr)
+	require.Contains(t, c.UserAgent, "Go-http-client")
+	require.WithinRange(t, c.ConnectedAt, before, time.Now())
+	require.WithinRange(t, c.ActiveAt, c.ConnectedAt, time.Now())
+	require.Equal(t, bridge.Traffic{Messages: 1, Bytes: 2}, c.Received)
+	require.EqualValues(t, 1, c.Sent.Messages)
+
+	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{SessionID: c.SessionID}), 2)
+	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{ClientID: c.ClientID}), 2)
+	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{ClientID: c.ClientID, UserID: "bob"}), 0, "filters combine")
+	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{Addr: "127.0.0.1"}), 4)
+	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{Addr: "10.0.0.1"}), 0)
+	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{UserID: "constructor"}), 0)
+	for c := range a.Conns(t.Context(), bridge.ConnFilter{}) {
+		require.NotEmpty(t, c.ID)
+		break // the loop may end early
+	}
+	ann.ok("/logout")
+	openConns(t, a.Bridge, bridge.ConnFilter{UserID: "ann"}, 0)
+}
+
+func TestConnsTakeNoNegativeDurations(t *testing.T) {
+	a := makeApp(t, livestore.New(), nil)
+	for field, f := range map[string]bridge.ConnFilter{"OpenFor": {OpenFor: -1}, "QuietFor": {QuietFor: -1}} {
+		for _, err := range a.Conns(t.Context(), f) {
+			require.ErrorContains(t, err, field)
+		}
+		_, err := a.CloseConns(t.Context(), f, bridge.CodeIdle, "")
+		require.ErrorContains(t, err, field, "-1 closes nothing, and certainly not all")
+	}
+	_, err := a.CloseConns(t.Context(), bridge.ConnFilter{}, bridge.CodeIdle, "")
+	require.ErrorContains(t, err, "empty")
+}
+
+func TestCloseConnClosesOne(t *testing.T) {
+	a := makeApp(t, livestore.New(), nil)
+	br := newBrowser(t, a.serve(t))
+	br.ok("/inc")
+	one := br.dial("/ws")
+	one.ask("id")
+	id := conns(t, a.Bridge, bridge.ConnFilter{})[0].ID
+	two := br.dial("/ws")
+	two.ask("id")
+	closed, err := a.CloseConn(t.Context(), id, 4100, "go and come back")
+	require.NoError(t, err)
+	require.True(t, closed)
+	require.Equal(t, 4100, one.closed())
+	two.ask("id")
+	openConns(t, a.Bridge, bridge.ConnFilter{}, 1)
+	closed, err = a.CloseConn(t.Context(), id, 4100, "again")
+	require.NoError(t, err)
+	require.False(t, closed)
+	for _, code := range []int{0, -1, 999, 1001, 1005, 1006, 1015, 2999, 5000} {
+		_, err = a.CloseConn(t.Context(), id, code, "")
+		require.Error(t, err, code)
+	}
+	_, err = a.CloseConn(t.Context(), id, 4100, strings.Repeat("x", 124))
+	require.ErrorContains(t, err, "123")
+	_, err = a.CloseConn(t.Context(), id, 4100, "\xff")
+	require.ErrorContains(t, err, "UTF-8")
+}
+
+func TestCloseConnsPrunesByAgeAndIdleness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := makeApp(t, livestore.New(), nil)
+		br := newBrowser(t, a.serveInMemory(t))
+		br.ok("/inc")
+		old := br.dial("/ws").listen()
+		time.Sleep(10 * time.Minute)
+		busy, quiet := br.dial("/ws").listen(), br.dial("/ws").listen()
+		time.Sleep(5 * time.Minute)
+		busy.ask("id")
+		old.ask("id")
+		synctest.Wait()
+		n, err := a.CloseConns(t.Context(), bridge.ConnFilter{QuietFor: 4 * time.Minute}, 4200, "quiet")
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.Equal(t, 4200, quiet.closed())
+		n, err = a.CloseConns(t.Context(), bridge.ConnFilter{OpenFor: 15 * time.Minute}, 4201, "old")
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.Equal(t, 4201, old.closed())
+		busy.ask("id")
+	})
+}
+
+func TestConnHasDataOfTheApplication(t *testing.T) {
+	a := makeApp(t, livestore.New(), nil)
+	type device struct{ Name string }
+	a.mux.Handle("/device", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		if c.Data() != nil {
+			return nil
+		}
+		c.SetData(device{"phone"})
+		_, _, err := c.Read(ctx)
+		return err
+	}, &bridge.ConnOptions{ID: func(r *http.Request) string { return r.URL.Query().Get("id") }}))
+	br := newBrowser(t, a.serve(t))
+	br.dial("/device?id=kitchen-1")
+	require.Eventually(t, func() bool {
+		c := conns(t, a.Bridge, bridge.ConnFilter{})
+		return len(c) == 1 && c[0].ID == "kitchen-1" && c[0].Data == device{"phone"}
+	}, patience, time.Millisecond)
+}
+
+func TestConnIDOfTheApplicationIsChecked(t *testing.T) {
+	a := makeApp(t, livestore.New(), nil)
+	a.mux.Handle("/named", a.WebSocket(converse, &bridge.ConnOptions{ID: func(r *http.Request) string { return r.URL.Query().Get("id") }}))
+	br := newBrowser(t, a.serve(t))
+	for _, bad := range []string{"", "a%20b", "a/b", "%C3%A4", strings.Repeat("x", 101), "a%00", "a.b"} {
+		_, res, err := br.tryDial("/named?id="+bad, nil)
+		require.Error(t, err)
+		require.Equal(t, http.StatusBadRequest, res.StatusCode, bad)
+	}
+	first := br.dial("/named?id=" + strings.Repeat("x", 100))
+	first.ask("id")
+	require.Equal(t, bridge.CodePolicy, br.dial("/named?id="+strings.Repeat("x", 100)).closed(), "the name is taken")
+	first.ask("id")
+}

@@ -1,0 +1,297 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// held is the session that a connection of PerConnection holds while its function runs. It has one deadline of the Bridge's clock, and no goroutine but while it
+// stores something.
+type held struct {
+	b     *Bridge
+	link  *Link
+	s     *Session
+	from  origin
+	every time.Duration // between two saves; Off: none
+	turn  chan struct{} // 1-slot lock: a function of WithSession runs on s, or s is being stored
+	due   atomic.Bool   // somebody who found the turn taken wants a save
+	soon  atomic.Bool   // a save waits for its worker
+
+	mu    sync.Mutex
+	timer *deadline
+	over  bool
+}
+
+// hold loads the connection's session, and plans its first save.
+func (b *Bridge) hold(ctx context.Context, c *Conn) (*held, error) {
+	l := c.link
+	id, proved := b.links.sessionOf(l)
+	if id == "" {
+		return nil, ErrSessionMissing
+	}
+	rec, err := b.gateway.LoadShared(ctx, id)
+	if errors.Is(err, ErrSessionMissing) {
+		b.doubt(id, b.forget(ctx, id, nil))
+	}
+	if err != nil {
+		return nil, err
+	}
+	h := &held{b: b, link: l, every: c.opts.SaveEvery, turn: make(chan struct{}, 1)}
+	h.from = origin{via: ViaSocket, link: l, held: h}
+	if h.s, err = b.newSession(rec, &h.from); err != nil {
+		return nil, err
+	}
+	h.s.draft.Prove(proved)
+	if h.s.draft.Cut(&rec) {
+		return nil, h.drop(ErrTokenRotated)
+	}
+	l.held.Store(h)
+	if h.every != Off {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.timer = b.clock.add(time.Now().Add(h.every/2+rand.N(h.every/2)), h.tick) // connections that came at once don't store at once
+	}
+	return h, nil
+}
+
+// run runs fn and stores what it has changed when it returns.
+func (h *held) run(ctx context.Context, c *Conn, fn func(context.Context, *Conn, *Session) error) (err error) {
+	returned := false
+	defer func() {
+		if failed := h.end(returned); err == nil {
+			err = failed
+		}
+	}()
+	err = fn(ctx, c, h.s)
+	returned = true
+	return err
+}
+
+// take waits for the turn.
+func (h *held) take(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	select {
+	case h.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (h *held) tryTake() bool {
+	select {
+	case h.turn <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// release gives the turn back. A save that wanted it meanwhile follows.
+func (h *held) release() {
+	<-h.turn
+	if h.due.Swap(false) {
+		h.saveSoon()
+	}
+}
+
+// withSession is WithSession on the connection: it works on s, so that it finds what s has not stored yet, and s finds what it stores.
+func (h *held) withSession(ctx context.Context, fn func(context.Context, *Session) error) (ran bool, err error) {
+	if err := h.take(ctx); err != nil {
+		return false, err
+	}
+	defer h.release()
+	k := h.b.gateway.Acquire(h.s.id)
+	defer k.Release()
+	if err := k.Lock(ctx); err != nil {
+		return false, err
+	}
+	defer k.Unlock()
+	switch err := h.s.refresh(ctx); {
+	case errors.Is(err, ErrSessionGone):
+		_ = h.drop(err)
+		return false, ErrSessionMissing
+	case errors.Is(err, ErrTokenRotated):
+		_ = h.drop(err)
+		return false, errCutOff
+	case err != nil:
+		return false, err
+	}
+	h.link.Active()
+	return true, h.s.run(ctx, k, new(mark), fn)
+}
+
+// tick is called every SaveEvery.
+func (h *held) tick() { h.inBackground(true) }
+
+// saveSoon has what has changed stored. It waits for nothing.
+func (h *held) saveSoon() { h.inBackground(false) }
+
+func (h *held) inBackground(fresh bool) {
+	if fresh || h.soon.CompareAndSwap(false, true) {
+		h.b.work.background(func() {
+			if !fresh {
+				h.soon.Store(false) // what is asked for from now on may need another one
+			}
+			h.save(fresh)
+		})
+	}
+}
+
+// save stores what has changed, unless a function of WithSession runs on s: the save is made up for after that. A fresh one also takes over what others have changed, and
+// plans the next.
+func (h *held) save(fresh bool) {
+	if fresh {
+		defer h.plan()
+	}
+	if !h.tryTake() {
+		h.due.Store(true)
+		if !h.tryTake() { // whoever has it sees that one is due
+			return
+		}
+		h.due.Store(false)
+	}
+	defer h.release()
+	if h.s.isSealed() { // the connection's end has stored it
+		return
+	}
+	h.report(h.store(h.link.ctx, fresh))
+	if id, _ := h.b.links.sessionOf(h.link); id != "" && id != h.s.id { // the connection has followed its client to another session
+		h.link.end(CodeReconnect, "session changed: reconnect")
+	}
+}
+
+// plan has the next save come.
+func (h *held) plan() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.over && h.timer != nil && !h.s.over() {
+		h.b.clock.move(h.timer, time.Now().Add(h.every))
+	}
+}
+
+// store stores what has changed, merged key by key into what is stored by now. With fresh, s takes over what others have changed also if there is nothing to
+// store. The turn is held.
+func (h *held) store(ctx context.Context, fresh bool) error {
+	ctx = context.WithoutCancel(ctx) // what is to be stored is, whatever becomes of the connection
+	changed, err := h.commit(ctx)
+	if err == nil && !changed && fresh {
+		err = h.refresh(ctx)
+	}
+	return h.drop(err)
+}
+
+// commit is store without fresh. It reports whether there was something to store.
+func (h *held) commit(ctx context.Context) (changed bool, err error) {
+	s := h.s
+	s.lock()
+	defer s.unlock()
+	switch {
+	case s.ending != "":
+		return true, s.destroy(ctx)
+	case s.ended:
+		return true, nil
+	case s.gone:
+		return true, ErrSessionGone
+	case !s.draft.Changed():
+		return false, nil
+	}
+	return true, s.stored(false, h.b.gateway.Commit(ctx, &s.draft, s.from))
+}
+
+// refresh takes over what others have changed, if they have.
+func (h *held) refresh(ctx context.Context) error {
+	s := h.s
+	rec, err := h.b.gateway.Load(ctx, s.id)
+	s.lock()
+	defer s.unlock()
+	switch {
+	case errors.Is(err, ErrSessionMissing):
+		s.gone = true
+		return ErrSessionGone
+	case err != nil:
+		return err
+	case s.draft.Cut(&rec):
+		return ErrTokenRotated
+	case s.draft.Base().Revision >= rec.Revision:
+		return nil
+	}
+	return s.draft.Rebase(rec)
+}
+
+// drop ends the connection if err says that it has lost its session for good, and returns err.
+func (h *held) drop(err error) error {
+	switch {
+	case errors.Is(err, ErrSessionGone):
+		h.b.doubt(h.s.id, h.b.forget(context.WithoutCancel(h.link.ctx), h.s.id, nil))
+		h.link.end(CodeDestroyed, string(ReasonDestroyed)) // also where others are kept: there is nothing left to work on
+	case errors.Is(err, ErrTokenRotated):
+		h.link.cutOff()
+	}
+	return err
+}
+
+// report counts and logs a save that failed. That the session is over is no failure.
+func (h *held) report(err error) {
+	switch {
+	case err == nil:
+	case errors.Is(err, ErrSessionGone), errors.Is(err, ErrTokenRotated):
+		h.b.opts.Logger.LogAttrs(h.link.ctx, slog.LevelInfo, "connection's session is over: what it had not stored yet is lost", h.b.logSession(h.s.id))
+	default:
+		h.b.stats.failedSaves.Add(1)
+		h.b.opts.Logger.LogAttrs(h.link.ctx, slog.LevelError, "connection's session could not be stored", h.b.logSession(h.s.id), slog.Any("error", err))
+	}
+}
+
+// How the store is asked again at the end of a connection, with pauses that double.
+const firstPause = 20 * time.Millisecond
+
+// end stores what has changed, for the last time. After a panic nothing is, but a Destroy counts.
+func (h *held) end(returned bool) error {
+	h.mu.Lock()
+	h.over = true
+	h.b.clock.remove(h.timer)
+	h.mu.Unlock()
+	timeout := h.b.opts.StoreTimeout
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.link.ctx), timeout)
+	defer cancel()
+	if h.take(ctx) == nil { // otherwise a function of WithSession outstays its connection
+		defer h.release()
+	}
+	h.s.leave(returned)
+	defer h.s.seal()
+	until := time.Now().Add(timeout)
+	err := h.store(h.link.ctx, false)
+	for pause := firstPause; errors.Is(err, ErrStoreUnavailable) && time.Until(until) > pause; pause *= 2 {
+		time.Sleep(pause)
+		err = h.store(h.link.ctx, false)
+	}
+	h.report(err)
+	return err
+}
+
+// leave prepares s for its last commit: what a function of WithSession that still runs has changed is no part of it, nor what a panic has left.
+func (s *Session) leave(returned bool) {
+	s.lock()
+	defer s.unlock()
+	if m := s.running; m != nil {
+		s.restore(m.back) // as it will be once more when the function returns
+		m.cutOff = true
+	}
+	if !returned {
+		s.draft.Discard()
+	}
+}
+
+func (s *Session) isSealed() bool {
+	s.lock()
+	defer s.unlock()
+	return s.sealed
+}

@@ -1,0 +1,105 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"unicode/utf8"
+)
+
+// To says whose connections are meant: exactly one of its fields is set.
+type To struct {
+	SessionID, ClientID, UserID string
+	All                         bool // everybody's, also of those without a session
+}
+
+// Notify sends a text message to the connections of a session, a client, a user, or everybody, and returns how many it is on its way to: those are the open ones that take messages, Conns and
+// Links with OnNotify. It waits for none of them: each has a queue of its own, and ConnOptions.OnNotifyFull says what becomes of one that is full. A message that is
+// waiting when its connection closes is still sent, unless that takes longer than a second.
+//
+// The payload is UTF-8; NotifyBinary sends anything. It is copied once, not for each connection. An error for a To that names nobody or several, and for a payload
+// that is no text.
+func (b *Bridge) Notify(ctx context.Context, to To, payload []byte) (int, error) {
+	if !utf8.Valid(payload) {
+		return 0, errors.New("bridge: Notify: the payload is not UTF-8, which a text message has to be (NotifyBinary sends anything)")
+	}
+	return b.notify(ctx, to, message{data: slices.Clone(payload)})
+}
+
+// NotifyBinary is Notify with a binary message.
+func (b *Bridge) NotifyBinary(ctx context.Context, to To, payload []byte) (int, error) {
+	return b.notify(ctx, to, message{data: slices.Clone(payload), binary: true})
+}
+
+func (b *Bridge) notify(ctx context.Context, to To, m message) (int, error) {
+	if err := to.check(); err != nil {
+		return 0, err
+	}
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	var first, last *outbox
+	taken := 0
+	for _, l := range b.links.of(to) {
+		switch l.box.offer(m) {
+		case offerWakes:
+			if first == nil {
+				first = &l.box
+			} else {
+				last.nextBox = &l.box
+			}
+			last = &l.box
+			taken++
+		case offerTaken:
+			taken++
+		case offerReplaced:
+			taken++
+			b.stats.notifyDropped.Add(1)
+		case offerDropped:
+			b.stats.notifyDropped.Add(1)
+		case offerSlow:
+			b.stats.notifyDropped.Add(1)
+			l.end(CodePolicy, "too slow for what it is sent")
+		case offerRefused:
+		}
+	}
+	if first != nil {
+		b.notifier.wakeAll(first, last)
+	}
+	return taken, nil
+}
+
+func (to To) check() error {
+	n := 0
+	for _, set := range []bool{to.SessionID != "", to.ClientID != "", to.UserID != "", to.All} {
+		if set {
+			n++
+		}
+	}
+	if n != 1 {
+		return errors.New("bridge: To: exactly one of SessionID, ClientID, UserID and All is set")
+	}
+	return nil
+}
+
+// of returns the links that are meant.
+func (ls *links) of(to To) []*Link {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	switch {
+	case to.All:
+		return ls.all()
+	case to.SessionID != "":
+		if sl := ls.bySession[to.SessionID]; sl != nil {
+			return slices.Clone(sl.links)
+		}
+		return nil
+	case to.ClientID != "":
+		return slices.Clone(ls.byClient[to.ClientID])
+	}
+	var of []*Link
+	for sl := range ls.byUser[to.UserID] {
+		of = append(of, sl.links...)
+	}
+	return of
+}

@@ -1,0 +1,85 @@
+package bridge
+
+import (
+	"context"
+	"time"
+)
+
+// pongWait is how long a ping may go unanswered before the connection is cut.
+const pongWait = 10 * time.Second
+
+// startPulse begins to look after the connection: heartbeat, idleness, age.
+func (c *Conn) startPulse() {
+	c.heard.Store(c.link.opened.UnixNano())
+	c.pulse.beat = c.beat
+	if at, ok := c.nextBeat(c.link.opened); ok {
+		c.link.b.wheel.plan(&c.pulse, at)
+	}
+}
+
+// stopPulse ends it, when the connection has been taken out of the registry.
+func (c *Conn) stopPulse() { c.link.b.wheel.remove(&c.pulse) }
+
+// nextBeat returns when to look next; false when there is nothing to look for.
+func (c *Conn) nextBeat(now time.Time) (at time.Time, ok bool) {
+	sooner := func(t time.Time) {
+		if !ok || t.Before(at) {
+			at, ok = t, true
+		}
+	}
+	if d := c.opts.Heartbeat; d > 0 {
+		silent := time.Unix(0, c.heard.Load()).Add(d)
+		if !silent.After(now) { // nobody reads, or the ping is on its way
+			silent = now.Add(d)
+		}
+		sooner(silent)
+	}
+	if d := c.opts.IdleTimeout; d > 0 {
+		sooner(c.link.activeAt().Add(d))
+	}
+	if d := c.opts.MaxAge; d > 0 {
+		sooner(c.link.opened.Add(d))
+	}
+	return at, ok
+}
+
+// beat looks after the connection, on the clock's goroutine.
+func (c *Conn) beat(now time.Time) {
+	if c.link.ctx.Err() != nil {
+		return
+	}
+	switch o := &c.opts; {
+	case o.MaxAge > 0 && !now.Before(c.link.opened.Add(o.MaxAge)):
+		c.link.end(CodeIdle, "connection has reached its age")
+		return
+	case o.IdleTimeout > 0 && !now.Before(c.link.activeAt().Add(o.IdleTimeout)):
+		c.link.end(CodeIdle, "idle")
+		return
+	case o.Heartbeat > 0 && now.Sub(time.Unix(0, c.heard.Load())) >= o.Heartbeat && c.inRead.Load() && c.pinging.CompareAndSwap(false, true):
+		c.link.b.work.task(c.ping)
+	}
+	if at, ok := c.nextBeat(now); ok {
+		c.link.b.wheel.plan(&c.pulse, at)
+		if c.link.ctx.Err() != nil { // it was taken off the wheel meanwhile
+			c.stopPulse()
+		}
+	}
+}
+
+// ping asks the peer for a sign of life. Pongs arrive only while somebody reads: a connection on which nobody did all the time isn't cut.
+func (c *Conn) ping() {
+	defer c.pinging.Store(false)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	reads := c.reads.Load()
+	limit := c.clock.add(time.Now().Add(pongWait), func() {
+		if c.inRead.Load() && c.reads.Load() == reads {
+			c.cut()
+		}
+		cancel()
+	})
+	defer c.clock.remove(limit)
+	if c.ws.Ping(ctx) == nil {
+		c.heard.Store(time.Now().UnixNano())
+	}
+}

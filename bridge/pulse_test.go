@@ -1,0 +1,131 @@
+package bridge_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+)
+
+// pulsed serves converse with the options at /pulse, in memory.
+func pulsed(t *testing.T, o bridge.ConnOptions) (*app, *browser) {
+	a := makeApp(t, livestore.New(), &bridge.Options{IdleTimeout: bridge.Off, Lifetime: bridge.Off, AutoCleanup: bridge.Off})
+	a.mux.Handle("/pulse", a.WebSocket(converse, &o))
+	br := newBrowser(t, a.serveInMemory(t))
+	br.ok("/inc")
+	return a, br
+}
+
+func TestS13_HeartbeatCutsAPeerThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, br := pulsed(t, bridge.ConnOptions{})
+		closed := make(chan bridge.ConnClose, 1)
+		a.OnConnClose(func(e bridge.ConnClose) { closed <- e })
+		br.dial("/pulse") // and nobody reads there: no pong comes
+		alive := br.dial("/pulse").listen()
+		start := time.Now()
+		require.Equal(t, -1, (<-closed).Code)
+		require.GreaterOrEqual(t, time.Since(start), 30*time.Second, "of silence")
+		require.LessOrEqual(t, time.Since(start), 41*time.Second, "and at most 10 s for the ping and its pong, and a tick")
+		time.Sleep(24 * time.Hour)
+		alive.ask("id")
+		require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{}), 1)
+	})
+}
+
+func TestHeartbeatOffLeavesSilentPeersAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, br := pulsed(t, bridge.ConnOptions{Heartbeat: bridge.Off})
+		silent := br.dial("/pulse")
+		time.Sleep(24 * time.Hour)
+		silent.ask("id")
+		require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{}), 1)
+	})
+}
+
+func TestHeartbeatLeavesAConnOnWhichNobodyReadsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := makeApp(t, livestore.New(), nil)
+		a.mux.Handle("/deaf", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+			time.Sleep(2 * time.Minute) // busy
+			_, _, err := c.Read(ctx)
+			if err == nil {
+				err = c.WriteJSON(ctx, "heard")
+			}
+			return err
+		}, nil))
+		ws := newBrowser(t, a.serveInMemory(t)).dial("/deaf").listen()
+		time.Sleep(2*time.Minute - 5*time.Second)
+		go ws.say("hello")
+		require.Equal(t, `"heard"`, <-ws.inbox)
+	})
+}
+
+func TestHeartbeatDoesNotCutAConnWhoseHandlerIsBusyWhileThePongComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := makeApp(t, livestore.New(), nil)
+		a.mux.Handle("/busy", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+			for {
+				if _, _, err := c.Read(ctx); err != nil {
+					return err
+				}
+				time.Sleep(20 * time.Second)
+				if err := c.WriteJSON(ctx, "done"); err != nil {
+					return err
+				}
+			}
+		}, &bridge.ConnOptions{Heartbeat: 2 * time.Second}))
+		ws := newBrowser(t, a.serveInMemory(t)).dial("/busy").listen()
+		for range 20 {
+			time.Sleep(1900 * time.Millisecond)
+			go ws.say("work") // in memory a message is taken when it is read
+			require.Equal(t, `"done"`, <-ws.inbox)
+		}
+	})
+}
+
+func TestS13_IdleConnIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, br := pulsed(t, bridge.ConnOptions{IdleTimeout: 5 * time.Minute})
+		ws := br.dial("/pulse").listen()
+		for range 5 {
+			time.Sleep(4 * time.Minute)
+			ws.ask("id")
+		}
+		last := time.Now()
+		require.Equal(t, bridge.CodeIdle, ws.closedEventually(), "its pongs are no messages")
+		require.InDelta(t, 5*time.Minute, time.Since(last), float64(time.Second))
+	})
+}
+
+func TestConnOfAgeIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, br := pulsed(t, bridge.ConnOptions{MaxAge: time.Hour})
+		start := time.Now()
+		ws := br.dial("/pulse").listen()
+		for range 59 {
+			time.Sleep(time.Minute)
+			ws.ask("id")
+		}
+		require.Equal(t, bridge.CodeIdle, ws.closedEventually())
+		require.InDelta(t, time.Hour, time.Since(start), float64(time.Second))
+	})
+}
+
+// Timeouts that are longer than a timer's 24.8 days elsewhere, or than a turn of the wheel here.
+func TestLongAgesAreNotShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, br := pulsed(t, bridge.ConnOptions{MaxAge: 60 * 24 * time.Hour, IdleTimeout: 50 * 24 * time.Hour, Heartbeat: bridge.Off})
+		start := time.Now()
+		ws := br.dial("/pulse").listen()
+		time.Sleep(49 * 24 * time.Hour)
+		ws.ask("id")
+		require.Equal(t, bridge.CodeIdle, ws.closedEventually())
+		require.InDelta(t, 60*24*time.Hour, time.Since(start), float64(time.Second))
+	})
+}

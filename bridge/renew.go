@@ -1,0 +1,111 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// renewToken gives the session a new token if the one that the request presented is older than Options.RenewEvery. It is called when the response is about to
+// leave, not when the session is opened: the previous token is good for RotateGrace only, and a handler may take longer than that.
+//
+// Unlike Rotate it asks for nothing: of several requests at once the one whose write comes first sends the new token, and the others carry on with the one that they
+// have proved. A store that fails at it fails no request.
+func (s *Session) renewToken(rq *request) {
+	s.lock()
+	defer s.unlock()
+	if !s.renewalDue(time.Now()) {
+		return
+	}
+	next := newToken()
+	rec, exact, err := s.storeRenewal(rq, next)
+	switch {
+	case errors.Is(err, errNotRenewed):
+		return
+	case err != nil:
+		s.b.opts.Logger.LogAttrs(rq, slog.LevelWarn, "session's token could not be renewed", slog.Any("error", err))
+		return
+	}
+	if exact || s.running == nil { // what a function of WithSession has read must stay what it is about to change
+		_ = s.draft.Rebase(rec) // it is what has just been written
+	}
+	s.proved, s.token, s.lifetime = rec.TokenGeneration, next, rec.Lifetime
+	s.draft.Prove(s.proved)
+	rq.setCookie(credentials{rec.ID, next}, rec.Lifetime)
+}
+
+// renewalDue needs the lock.
+func (s *Session) renewalDue(now time.Time) bool {
+	base := s.draft.Base()
+	switch {
+	case s.b.opts.RenewEvery <= 0, base.Revision == 0:
+		return false
+	case s.stale || s.proved != base.TokenGeneration: // somebody else has sent a newer one
+		return false
+	case s.gone || s.ended || s.sealed || s.ending != "":
+		return false
+	}
+	since := base.RotatedAt
+	if since.IsZero() {
+		since = base.Created
+	}
+	return now.Sub(since) >= s.b.opts.RenewEvery
+}
+
+// errNotRenewed: there is nothing to be renewed any more.
+var errNotRenewed = errors.New("bridge: not renewed")
+
+// storeRenewal stores the token in place of the one that s has proved, and nothing else, and returns what is stored then; exact says that nobody else has
+// changed the session since s saw it.
+func (s *Session) storeRenewal(ctx context.Context, next token) (now store.Record, exact bool, err error) {
+	b := s.b
+	k := b.gateway.Acquire(s.id)
+	defer k.Release()
+	cur := *s.draft.Base()
+	for attempt := range gateway.MaxAttempts {
+		var d gateway.Draft
+		if err := d.Rebase(cur); err != nil {
+			return cur, false, err
+		}
+		d.ReplaceToken(next.hash(), s.proved, nil)
+		rec, err := b.gateway.CommitExact(ctx, k, &d, s.from)
+		switch {
+		case err == nil:
+			return rec, attempt == 0, nil
+		case errors.Is(err, store.ErrConflict) && rec.TokenGeneration == s.proved && s.running == nil:
+			cur = rec
+		case errors.Is(err, store.ErrConflict), errors.Is(err, ErrSessionGone), errors.Is(err, ErrTokenRotated):
+			return rec, false, errNotRenewed
+		default:
+			return s.lookRenewed(ctx, next, err)
+		}
+	}
+	return cur, false, errNotRenewed
+}
+
+// lookRenewed finds out whether a write whose reply was lost has arrived: then the browser must have the token, or it is locked out.
+func (s *Session) lookRenewed(ctx context.Context, next token, cause error) (now store.Record, exact bool, err error) {
+	now, err = s.b.gateway.Load(context.WithoutCancel(ctx), s.id)
+	if err != nil || now.TokenHash != next.hash() {
+		return now, false, cause
+	}
+	return now, false, nil
+}
+
+// upgrades reports whether the request asks for another protocol: browsers may drop the cookies of the answer to it.
+func upgrades(r *http.Request) bool {
+	return len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect
+}
+
+// settleRenewal is called with the preset filled in.
+func (s *settings) settleRenewal() error {
+	if s.RenewEvery > 0 && s.RotateGrace == Off {
+		return bad("RotateGrace", "Off with RenewEvery (or a preset that has it): of the requests that a page makes at once all but one would lose the session at a renewal")
+	}
+	return nil
+}

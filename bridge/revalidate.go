@@ -1,0 +1,78 @@
+package bridge
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// nextLook returns when a session with links is to be looked at: when it may have expired, and after Options.RevalidateEvery, since it may have
+// ended without a word. An earlier look that is planned does for the latter. The zero time is never. The lock is held.
+func (ls *links) nextLook(b *Bridge, sl *sessionLinks, rec *store.Record) time.Time {
+	at := rec.Expires
+	if every := b.opts.RevalidateEvery; every != Off && (sl.expiry == nil || !ls.clock.planned(sl.expiry)) {
+		// Sessions that came at once are not all looked at at once.
+		next := time.Now().Add(every/2 + rand.N(every-every/2))
+		if at.IsZero() || next.Before(at) {
+			at = next
+		}
+	}
+	return at
+}
+
+// revalidateRetry is after how long a look that failed is made again, as long as the session's time isn't over.
+const revalidateRetry = 5 * time.Second
+
+// retryLook returns when to look again at a session whose time isn't over.
+func retryLook(now time.Time, sl *sessionLinks) time.Time {
+	at := now.Add(revalidateRetry/2 + rand.N(revalidateRetry/2))
+	if !sl.expires.IsZero() && sl.expires.Before(at) {
+		at = sl.expires
+	}
+	return at
+}
+
+// suspect notes that the session may have ended: its connections are given up if the store can't say for long.
+func (ls *links) suspect(id string, now time.Time) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if sl := ls.bySession[id]; sl != nil && sl.failing.IsZero() {
+		sl.failing = now
+	}
+}
+
+// planned reports whether e waits for its time.
+func (d *deadlines) planned(e *deadline) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return e.index >= 0
+}
+
+// cutStale parts links from a session that they proved a token of which a login has replaced, on another node or past this Bridge, and has them
+// closed.
+func (b *Bridge) cutStale(rec *store.Record) {
+	for _, l := range b.links.stale(rec) {
+		l.cutOff()
+	}
+}
+
+// stale returns the session's links that a login has shut out.
+func (ls *links) stale(rec *store.Record) (stale []*Link) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if sl := ls.bySession[rec.ID]; sl != nil {
+		for _, l := range sl.links {
+			if l.proved != 0 && l.proved < rec.LoginGeneration {
+				stale = append(stale, l)
+			}
+		}
+	}
+	return stale
+}
+
+// cutOff parts the link from its session, and has it closed when it next reads, for the answer that is on its way, or soon.
+func (l *Link) cutOff() {
+	l.b.links.cut(l)
+	l.endLater(closing{CodeReconnect, "session changed: reconnect", true}, closeGrace)
+}

@@ -1,0 +1,281 @@
+package bridge_test
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+)
+
+func tokens() *bridge.Options {
+	return &bridge.Options{TokenFrom: bridge.TokenFromHeader("Authorization"), Keys: [][]byte{goodKey()}}
+}
+
+// A program keeps a token instead of cookies, over both transports, through a login, a rotation and a logout.
+func TestClientWithoutCookies(t *testing.T) {
+	st := livestore.New()
+	a := makeApp(t, st, tokens())
+	n := newNative(t, a.serve(t))
+	require.Equal(t, "plain", n.ok("/plain"))
+	require.Equal(t, "0", n.ok("/get"))
+	require.Empty(t, n.token, "nothing is stored yet")
+	require.Equal(t, "1", n.ok("/inc"))
+	first := n.token
+	require.NotEmpty(t, first)
+	require.NotContains(t, first, "=")
+	id := n.ok("/id")
+	ws := n.dial("/ws")
+	require.Equal(t, "2", ws.ask("inc"))
+	require.Equal(t, "3", n.ok("/inc"))
+	require.Equal(t, first, n.token, "the token is sent when it changes")
+
+	n.ok("/login?user=ada")
+	require.NotEqual(t, first, n.token)
+	require.Equal(t, bridge.CodeReconnect, ws.closed())
+	require.Equal(t, "ada", stored(t, st, id).UserID)
+	thief := &native{t: t, br: n.br, token: first}
+	require.Equal(t, http.StatusConflict, thief.get("/get").status, "the old token opens nothing")
+	ws = n.dial("/ws")
+	require.Equal(t, "4", ws.ask("inc"))
+	second := n.token
+	n.ok("/rotate")
+	require.NotEqual(t, second, n.token)
+	require.Equal(t, "5", ws.ask("inc"), "a plain rotation keeps sockets")
+
+	n.ok("/logout")
+	require.Empty(t, n.token, "to be forgotten")
+	require.Equal(t, bridge.CodeDestroyed, ws.closed())
+	require.Equal(t, "0", n.ok("/get"))
+	require.Zero(t, a.Stats().Mismatches)
+}
+
+func TestClientWithoutCookiesHasItsSessionsClient(t *testing.T) {
+	opts := tokens()
+	opts.StrictBinding = true
+	st := livestore.New()
+	a := makeApp(t, st, opts)
+	a.page("/client", func(r *http.Request) (any, error) {
+		s, err := a.Session(r)
+		if err != nil {
+			return nil, err
+		}
+		id, _ := bridge.ClientIDFrom(r.Context())
+		require.Equal(t, s.ClientID(), id)
+		return id, nil
+	})
+	site := a.serve(t)
+	one, two := newNative(t, site), newNative(t, site)
+	one.ok("/inc")
+	two.ok("/inc")
+	mine := one.ok("/client")
+	require.Equal(t, mine, stored(t, st, one.ok("/id")).ClientID)
+	require.Equal(t, mine, one.ok("/client"))
+	require.NotEqual(t, mine, two.ok("/client"), "each session is a client of its own")
+}
+
+// The token is what the session cookie holds, so a session can move from one to the other.
+func TestTokenIsTheCookiesValue(t *testing.T) {
+	a := makeApp(t, livestore.New(), tokens())
+	site := a.serve(t)
+	br := newBrowser(t, site)
+	br.ok("/inc")
+	n := newNative(t, site)
+	n.token = strings.TrimRight(br.cookie("sid"), "=")
+	require.Equal(t, "2", n.ok("/inc"))
+	n.token = br.cookie("sid")
+	require.Equal(t, "3", n.ok("/inc"), "its padding does no harm")
+	require.Equal(t, "4", br.ok("/inc"), "browsers go on with cookies")
+	require.Zero(t, a.Stats().Mismatches)
+}
+
+func TestWhoPresentsATokenGetsNoHearingForCookies(t *testing.T) {
+	a := makeApp(t, livestore.New(), tokens())
+	br := newBrowser(t, a.serve(t))
+	br.ok("/inc")
+	rep := br.get("/get", "Authorization", "Bearer")
+	require.Equal(t, "0", rep.body)
+	require.Empty(t, rep.header["Set-Cookie"])
+	require.Equal(t, "1", br.get("/get", "Authorization", "Basic YTpi").body, "another scheme is none of ours")
+}
+
+func TestTokenInTheURLOpensNothing(t *testing.T) {
+	a := makeApp(t, livestore.New(), tokens())
+	n := newNative(t, a.serve(t))
+	n.ok("/inc")
+	for _, name := range []string{"token", "access_token", "sid", "Session-Token", "session_token", "ticket", "Authorization"} {
+		require.Equal(t, "0", n.br.get("/get?"+name+"="+n.token).body, name)
+	}
+}
+
+func TestHeadersThatATokenMayStandIn(t *testing.T) {
+	from := bridge.TokenFromHeader("x-session")
+	for _, c := range []struct {
+		header map[string][]string
+		token  string
+		ok     bool
+	}{
+		{nil, "", false},
+		{map[string][]string{"X-Session": {""}}, "", true},
+		{map[string][]string{"X-Session": {"abc"}}, "abc", true},
+		{map[string][]string{"X-Session": {" bearer  abc "}}, "abc", true},
+		{map[string][]string{"X-Session": {"BEARER"}}, "", true},
+		{map[string][]string{"X-Session": {"bearerabc"}}, "bearerabc", true},
+		{map[string][]string{"X-Session": {"Digest abc"}}, "", false},
+		{map[string][]string{"X-Session": {"a", "b"}}, "a", true},
+		{map[string][]string{"Authorization": {"Bearer abc"}}, "", false},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		maps.Copy(r.Header, c.header)
+		token, ok := from(r)
+		require.Equal(t, c.ok, ok, "%v", c.header)
+		if ok {
+			require.Equal(t, c.token, token, "%v", c.header)
+		}
+	}
+	for _, c := range []struct {
+		offers []string
+		token  string
+		ok     bool
+	}{
+		{nil, "", false},
+		{[]string{"chat"}, "", false},
+		{[]string{"sessionbridge"}, "", false},
+		{[]string{"sessionbridge.token."}, "", true},
+		{[]string{"chat, sessionbridge , sessionbridge.token.abc"}, "abc", true},
+		{[]string{"chat", "sessionbridge.token.abc"}, "abc", true},
+		{[]string{"Sessionbridge.token.abc"}, "", false},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		r.Header["Sec-Websocket-Protocol"] = c.offers
+		token, ok := bridge.TokenFromProtocol("")(r)
+		require.Equal(t, c.ok, ok, "%v", c.offers)
+		require.Equal(t, c.token, token, "%v", c.offers)
+	}
+}
+
+// A cache must not give one client's answer to another, whatever tells them apart.
+func TestS16_ResponsesToTokensAreNotMixedUp(t *testing.T) {
+	opts := tokens()
+	a := makeApp(t, livestore.New(), opts)
+	n := newNative(t, a.serve(t))
+	rep := n.get("/inc")
+	require.Equal(t, "no-store", rep.header.Get("Cache-Control"))
+	require.Equal(t, []string{"Authorization"}, rep.header["Vary"])
+	rep = n.get("/get")
+	require.Equal(t, []string{"Authorization"}, rep.header["Vary"])
+	require.Empty(t, rep.header.Get("Cache-Control"), "nothing to be kept in it")
+	require.Empty(t, n.get("/plain").header["Vary"])
+	rep = n.br.get("/get")
+	require.ElementsMatch(t, []string{"Cookie", "Authorization"}, rep.header["Vary"], "with a token it would be another")
+
+	opts.TokenFrom = func(r *http.Request) (string, bool) { return r.Header.Get("X-Mine"), true }
+	a = makeApp(t, livestore.New(), opts)
+	rep = newNative(t, a.serve(t)).br.get("/get")
+	require.Equal(t, "no-store", rep.header.Get("Cache-Control"), "what it depends on nobody knows")
+}
+
+func TestTokenOfAFailedCommitIsNotSent(t *testing.T) {
+	st := newFaultyStore()
+	a := makeApp(t, st, tokens())
+	n := newNative(t, a.serve(t))
+	st.next(1, "Set", refuse(http.ErrAbortHandler))
+	require.Equal(t, http.StatusServiceUnavailable, n.get("/login?user=ada").status)
+	require.Empty(t, n.token)
+	n.ok("/inc")
+	token := n.token
+	a.mux.HandleFunc("/endedby", func(w http.ResponseWriter, r *http.Request) {
+		s, err := a.Session(r)
+		require.NoError(t, err)
+		_, err = a.DestroyByID(r.Context(), s.ID())
+		require.NoError(t, err)
+		s.Set("late", true)
+	})
+	require.NotEmpty(t, token)
+	require.Equal(t, http.StatusServiceUnavailable, n.get("/endedby").status)
+	require.Empty(t, n.token, "the session has ended, and the client is told so beside the error")
+}
+
+func TestS04_TokenWithoutCookiesIsRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opts := tokens()
+		opts.RenewEvery = time.Hour
+		a := makeApp(t, livestore.New(), opts)
+		n := newNative(t, a.serveInMemory(t))
+		n.ok("/inc")
+		first := n.token
+		time.Sleep(time.Hour)
+		require.Equal(t, "1", n.ok("/get"))
+		require.NotEqual(t, first, n.token)
+		require.Equal(t, "2", n.ok("/inc"))
+	})
+}
+
+// A script's socket can't set headers: the token goes with the subprotocols, and is not what is answered.
+func TestTokenAmongTheSubprotocols(t *testing.T) {
+	opts := tokens()
+	opts.TokenFrom = func(r *http.Request) (string, bool) {
+		if token, ok := bridge.TokenFromProtocol("")(r); ok {
+			return token, ok
+		}
+		return bridge.TokenFromHeader("Authorization")(r)
+	}
+	a := makeApp(t, livestore.New(), opts)
+	a.mux.Handle("/chat", a.WebSocket(converse, &bridge.ConnOptions{Subprotocols: []string{"chat.v2", "chat.v1"}}))
+	n := newNative(t, a.serve(t))
+	n.ok("/inc")
+	secret := "sessionbridge.token." + n.token
+	for _, c := range []struct {
+		path, want string
+		offers     []string
+	}{
+		{"/ws", "sessionbridge", []string{"sessionbridge", secret}},
+		{"/ws", "sessionbridge", []string{secret, "sessionbridge"}},
+		{"/ws", "", []string{secret}},
+		{"/ws", "", []string{secret, "chat.v1"}},
+		{"/chat", "chat.v1", []string{secret, "sessionbridge", "chat.v1"}},
+		{"/chat", "chat.v2", []string{secret, "chat.v1", "chat.v2"}},
+	} {
+		ws, res, err := n.br.dialOffering(c.path, []string{c.want}, c.offers...)
+		require.NoError(t, err, "%v", c.offers)
+		require.Equal(t, c.want, res.Header.Get("Sec-Websocket-Protocol"))
+		require.NotEqual(t, `""`, ws.ask("id"))
+	}
+	ws, _, err := n.br.dialOffering("/ws", []string{"sessionbridge"}, "sessionbridge", "sessionbridge.token."+n.token[1:])
+	require.NoError(t, err)
+	require.Equal(t, `""`, ws.ask("id"), "a token that opens nothing is as good as none")
+}
+
+// FuzzToken: whatever is presented as a token, nothing of it panics, and only what was issued opens anything.
+func FuzzToken(f *testing.F) {
+	a := makeApp(f, livestore.New(), tokens())
+	h := a.Handler(a.mux)
+	send := func(ctx context.Context, path, value string) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
+		r.Header["Authorization"] = []string{value}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	token := send(f.Context(), "/inc", "Bearer").Header().Get(bridge.SessionTokenHeader)
+	require.Equal(f, "1", send(f.Context(), "/get", token).Body.String())
+	for _, seed := range []string{"", "Bearer ", token, token + "=", token[1:], token[:len(token)-1], strings.ToLower(token), strings.Repeat("A", 600), "a b", "=", "\x00\xff"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		w := send(t.Context(), "/get", value)
+		require.Equal(t, http.StatusOK, w.Code)
+		if w.Body.String() != "0" { // base64 has a few texts for the same bytes
+			plain := strings.NewReplacer("\r", "", "\n", "").Replace(value)
+			require.Contains(t, plain, token[:len(token)-1], "only the token opens it")
+		}
+	})
+}

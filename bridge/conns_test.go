@@ -62,7 +62,8 @@ func TestConnsTellWhoIsConnected(t *testing.T) {
 	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{Addr: "127.0.0.1"}), 4)
 	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{Addr: "10.0.0.1"}), 0)
 	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{UserID: "constructor"}), 0)
-	for c := range a.Conns(t.Context(), bridge.ConnFilter{}) {
+	for c, err := range a.Conns(t.Context(), bridge.ConnFilter{}) {
+		require.NoError(t, err)
 		require.NotEmpty(t, c.ID)
 		break // the loop may end early
 	}

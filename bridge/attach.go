@@ -40,7 +40,7 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 		return nil, err
 	}
 	c := newCloser(close)
-	l, err := b.attachLink(rq, s, c.call, b.work.task)
+	l, err := b.attachLink(r.Context(), rq, s, c.call, b.work.task)
 	if err != nil {
 		c.stop() // the caller closes what it has opened
 		return nil, err
@@ -50,8 +50,8 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 }
 
 // attachLink registers a link, and looks once more whether its session is there: whoever ended it before the link was registered
-// could not close it, whoever does later will (G5).
-func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason string), start func(task func())) (*Link, error) {
+// could not close it, whoever does later will (G5). ctx has the values that the link's context gets.
+func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, shut func(code int, reason string), start func(task func())) (*Link, error) {
 	if b.work.stopping() {
 		return nil, ErrShutdown
 	}
@@ -67,7 +67,10 @@ func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason 
 	}
 	l.active.Store(l.opened.UnixNano())
 	l.origin = origin{via: ViaSocket, link: l}
-	l.ctx, l.cancel = context.WithCancelCause(linkContext{context.WithoutCancel(rq), l})
+	if ctx == context.Context(rq) { // nothing between the two has values, and the link needn't keep the request
+		ctx = rq.Context
+	}
+	l.ctx, l.cancel = context.WithCancelCause(linkContext{context.WithoutCancel(ctx), l})
 	attached := rec.Revision != 0 && !s.over()
 	if attached {
 		l.sessionID = rec.ID

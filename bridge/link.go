@@ -42,7 +42,7 @@ type Link struct {
 	held atomic.Pointer[held] // the session of a PerConnection connection; nil: it has none
 
 	mu      sync.Mutex
-	pending closing // to be done by endPending
+	pending *closing // to be done by endPending
 	timer   *deadline
 	ending  closing  // begun
 	last    *message // to be sent before the close
@@ -230,17 +230,17 @@ func endCause(code int) error {
 func (l *Link) endLater(c closing, grace time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ending.code != codeNone || l.pending.code != codeNone {
+	if l.ending.code != codeNone || l.pending != nil {
 		return
 	}
-	l.pending = c
+	l.pending = &c
 	l.timer = l.b.clock.add(time.Now().Add(grace), l.endPending)
 }
 
 // reading closes the link if that was put off until its handler reads again: it has said what it had to say.
 func (l *Link) reading() {
 	l.mu.Lock()
-	atRead := l.pending.atRead
+	atRead := l.pending != nil && l.pending.atRead
 	l.mu.Unlock()
 	if atRead {
 		l.endPending()
@@ -252,7 +252,7 @@ func (l *Link) endPending() {
 	l.mu.Lock()
 	p := l.pending
 	l.mu.Unlock()
-	if p.code != codeNone {
+	if p != nil {
 		l.end(p.code, p.reason)
 	}
 }

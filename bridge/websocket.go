@@ -100,13 +100,13 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		return // Accept has answered
 	}
 	c := newConn(ws, rq.takeHijacked(), b.clock, &h.opts)
-	if err := h.start(rq, s, c); err != nil {
+	if err := h.start(r.Context(), rq, s, c); err != nil {
 		b.work.closing(func() { c.shut(CloseCode(err), "") })
 	}
 }
 
 // start attaches the connection and lets its handler run.
-func (h *socketHandler) start(rq *request, s *Session, c *Conn) error {
+func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *Conn) error {
 	b := h.b
 	missing := s.IsNew()
 	returned := false
@@ -115,7 +115,7 @@ func (h *socketHandler) start(rq *request, s *Session, c *Conn) error {
 			c.cut()
 		}
 	}()
-	link, err := b.attachLink(rq, s, c.shut, b.work.closing)
+	link, err := b.attachLink(ctx, rq, s, c.shut, b.work.closing)
 	returned = true
 	if err != nil {
 		return err

@@ -51,7 +51,7 @@ func (c *Conn) ClientID() string { return c.link.clientID }
 func (c *Conn) SessionID() string { return c.link.SessionID() }
 
 // ConnectedAt returns when the connection was opened.
-func (c *Conn) ConnectedAt() time.Time { return c.link.opened }
+func (c *Conn) ConnectedAt() time.Time { return c.link.ConnectedAt() }
 
 // SetData gives the connection a value of the application's, which Data and ConnInfo.Data return. It lives as long as the connection, and is not stored.
 func (c *Conn) SetData(v any) { c.link.SetData(v) }
@@ -179,7 +179,7 @@ func (c *Conn) Close(code int, reason string) error {
 		return fmt.Errorf("bridge: Close: a reason is at most %d bytes", maxReason)
 	}
 	if c.link.beginEnd(code, reason) {
-		c.link.shut(code, reason)
+		c.link.close(code, reason)
 	}
 	return nil
 }

@@ -190,7 +190,7 @@ func (l *Link) farewell(m *message) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ending.code == codeNone {
+	if l.ending == nil {
 		l.last = m
 	}
 }

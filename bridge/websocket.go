@@ -115,7 +115,7 @@ func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *C
 			c.cut()
 		}
 	}()
-	link, err := b.attachLink(ctx, rq, s, c.shut, b.work.closing)
+	link, err := b.attachLink(ctx, rq, s, &Link{conn: c})
 	returned = true
 	if err != nil {
 		return err
@@ -146,7 +146,7 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 		code = lost
 	}
 	if c.link.beginEnd(code, "") { // otherwise another is closing it
-		c.link.shut(code, "")
+		c.link.close(code, "")
 	}
 	c.stopPulse()
 	c.writes.release(c.clock)

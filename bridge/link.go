@@ -163,6 +163,8 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 
 // detach removes the link and reports its end, once. A close that was begun here says how it ended.
 func (l *Link) detach(code int, reason string) {
+	l.b.work.enter() // a shutdown that doesn't find the link any more waits for its report
+	defer l.b.work.leave()
 	sessionID, removed := l.b.links.remove(l)
 	if !removed {
 		return

@@ -42,13 +42,10 @@ func crowdGroups() []group {
 			rows:   []row{{"until the last is closed", totalNs, under(100 * time.Millisecond)}},
 		},
 		{
-			name:   "registry",
+			name:   "what the Bridge keeps for an idle connection",
 			ours:   side{"ours", crowdRegistered},
-			peer:   side{"handler of its own", idleOwnGoroutine},
 			rounds: 3,
-			rows: []row{{"memory of an idle connection beyond", bytesPerConn, target{"< 1KiB more", func(o outcome) bool {
-				return o.ours[bytesPerConn]-o.peer[bytesPerConn] < 1<<10
-			}}}},
+			rows:   []row{{"", bytesPerConn, target{"< 1KiB", func(o outcome) bool { return o.ours[bytesPerConn] < 1<<10 }}}},
 		},
 	}
 }
@@ -259,30 +256,44 @@ func crowdDestroyed() (*subject, error) {
 	}, nil
 }
 
-// crowdRegistered is an idle connection of ours, its handler in a goroutine of its own.
-func crowdRegistered() (*subject, error) { return idleOurs() }
-
-// idleOwnGoroutine is coder/websocket whose HTTP handler has returned, while the loop runs in a goroutine: what is left to the registry is the difference.
-func idleOwnGoroutine() (*subject, error) {
-	s, _, err := openOurs() // for cookies of the same size
+// crowdRegistered is what the Bridge itself keeps for an idle connection: its entry in every list, its session's, its context. The connection, its buffers and the goroutine that reads
+// from it are not there.
+func crowdRegistered() (*subject, error) {
+	s, b, err := openOurs()
 	if err != nil {
 		return nil, err
 	}
-	var open atomic.Int64
-	return idle(s, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ws, err := websocket.Accept(w, r, nil)
-		if err != nil {
-			return
-		}
-		open.Add(1)
-		go func() { // ends with the connection
-			defer open.Add(-1)
-			defer func() { _ = ws.CloseNow() }()
-			for {
-				if _, _, err := ws.Read(context.Background()); err != nil {
-					return
+	var all []*visitor
+	return &subject{
+		measure: func(quick bool) (sample, error) {
+			n, _ := crowdOf(quick)
+			for len(all) < n {
+				v, err := s.plant()
+				if err != nil {
+					return nil, err
+				}
+				v.keep()
+				all = append(all, v)
+			}
+			links := make([]*bridge.Link, 0, n)
+			before := heapInUse()
+			for _, v := range all[:n] {
+				err := s.visitOnce(v, func(_ http.ResponseWriter, r *http.Request) error {
+					l, err := b.Attach(r, func(int, string) {})
+					links = append(links, l)
+					return err
+				})
+				if err != nil {
+					return nil, err
 				}
 			}
-		}()
-	}), &open), nil
+			took := heapInUse() - before
+			err := same("links", b.Stats().Conns, n)
+			for _, l := range links {
+				l.Detach()
+			}
+			return sample{bytesPerConn: float64(took) / float64(n)}, err
+		},
+		close: s.close,
+	}, nil
 }

@@ -40,18 +40,17 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 		return nil, err
 	}
 	c := newCloser(close)
-	l, err := b.attachLink(rq, s, c.call, b.work.task)
+	l, err := b.attachLink(r.Context(), rq, s, &Link{closer: c})
 	if err != nil {
 		c.stop() // the caller closes what it has opened
 		return nil, err
 	}
-	l.closer = c
 	return l, nil
 }
 
 // attachLink registers a link, and looks once more whether its session is there: whoever ended it before the link was registered
-// could not close it, whoever does later will (G5).
-func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason string), start func(task func())) (*Link, error) {
+// could not close it, whoever does later will (G5). ctx has the values that the link's context gets. l has what closes it and nothing else.
+func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Link) (*Link, error) {
 	if b.work.stopping() {
 		return nil, ErrShutdown
 	}
@@ -60,14 +59,15 @@ func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason 
 	if id == "" {
 		id = uuid.NewString()
 	}
-	l := &Link{b: b, id: id, clientID: rec.ClientID, opened: time.Now(), start: start, addr: rq.addr(), userAgent: rq.userAgent()}
-	l.shut = func(code int, reason string) {
-		l.sayLast()
-		shut(code, reason)
-	}
-	l.active.Store(l.opened.UnixNano())
+	l.b, l.id, l.clientID, l.addr, l.userAgent = b, id, rec.ClientID, rq.addr(), rq.userAgent()
+	l.openedAt = time.Now().UnixNano()
+	l.active.Store(l.openedAt)
 	l.origin = origin{via: ViaSocket, link: l}
-	l.ctx, l.cancel = context.WithCancelCause(linkContext{context.WithoutCancel(rq), l})
+	if ctx == context.Context(rq) { // nothing between the two has values, and the link needn't keep the request
+		ctx = rq.Context
+	}
+	l.base = context.WithoutCancel(ctx)
+	l.ctx, l.cancel = context.WithCancelCause((*linkContext)(l))
 	attached := rec.Revision != 0 && !s.over()
 	if attached {
 		l.sessionID = rec.ID

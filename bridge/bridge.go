@@ -122,6 +122,10 @@ func (b *Bridge) shutdown(ctx context.Context) error {
 	err := b.work.wait(ctx)
 	b.clock.close()
 	err = errors.Join(err, b.work.wait(ctx)) // for what the clock has started meanwhile
+	for _, l := range b.links.everything() { // whose handlers haven't come to Detach yet, or never will
+		l.detach(codeClosedByPeer, "")
+	}
+	err = errors.Join(err, b.work.wait(ctx)) // for those that are at it
 	b.events.close()
 	done := make(chan struct{})
 	go func() { // ends with the callbacks

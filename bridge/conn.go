@@ -20,9 +20,8 @@ import (
 type Conn struct {
 	link  *Link
 	ws    *websocket.Conn
-	net   net.Conn // below ws; nil when it is out of reach
-	done  <-chan struct{}
-	opts  ConnOptions
+	net   net.Conn     // below ws; nil when it is out of reach
+	opts  *ConnOptions // shared by all of the handler
 	clock *deadlines
 
 	lost   atomic.Int64 // the close code by which reading ended, codeNone as long as it hasn't
@@ -37,7 +36,7 @@ type Conn struct {
 	pace *rate.Limiter // of the messages from the client; nil: no limit
 }
 
-func newConn(ws *websocket.Conn, below net.Conn, clock *deadlines, opts ConnOptions) *Conn {
+func newConn(ws *websocket.Conn, below net.Conn, clock *deadlines, opts *ConnOptions) *Conn {
 	ws.SetReadLimit(opts.MaxMessageBytes)
 	return &Conn{ws: ws, net: below, clock: clock, opts: opts, pace: opts.pace()}
 }
@@ -52,7 +51,7 @@ func (c *Conn) ClientID() string { return c.link.clientID }
 func (c *Conn) SessionID() string { return c.link.SessionID() }
 
 // ConnectedAt returns when the connection was opened.
-func (c *Conn) ConnectedAt() time.Time { return c.link.opened }
+func (c *Conn) ConnectedAt() time.Time { return c.link.ConnectedAt() }
 
 // SetData gives the connection a value of the application's, which Data and ConnInfo.Data return. It lives as long as the connection, and is not stored.
 func (c *Conn) SetData(v any) { c.link.SetData(v) }
@@ -180,7 +179,7 @@ func (c *Conn) Close(code int, reason string) error {
 		return fmt.Errorf("bridge: Close: a reason is at most %d bytes", maxReason)
 	}
 	if c.link.beginEnd(code, reason) {
-		c.link.shut(code, reason)
+		c.link.close(code, reason)
 	}
 	return nil
 }
@@ -188,7 +187,10 @@ func (c *Conn) Close(code int, reason string) error {
 // plain returns a context for the library below, which cuts the connection when it ends. The end of the connection's own context must
 // not: the close frame that says why is on its way. Nor need it be watched, as closing ends every read and write.
 func (c *Conn) plain(ctx context.Context) (plain context.Context, release func()) {
-	if done := ctx.Done(); done == nil || done == c.done {
+	if ctx == c.link.ctx { // as usual; asking for its Done would make a channel
+		return context.Background(), func() {}
+	}
+	if done := ctx.Done(); done == nil || done == c.link.ctx.Done() {
 		return context.Background(), func() {}
 	}
 	plain, cancel := context.WithCancelCause(context.WithoutCancel(ctx))

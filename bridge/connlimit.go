@@ -44,7 +44,7 @@ func (ls *links) makeRoom(l *Link) (evicted []*Link, err error) {
 
 func oldest(links iter.Seq[*Link]) (first *Link) {
 	for l := range links {
-		if first == nil || l.opened.Before(first.opened) {
+		if first == nil || l.openedAt < first.openedAt {
 			first = l
 		}
 	}

@@ -63,7 +63,7 @@ const (
 )
 
 // OverflowPolicy says what becomes of a message for a connection that has as many waiting as it may.
-type OverflowPolicy int
+type OverflowPolicy int8
 
 // The policies of ConnOptions.OnNotifyFull.
 const (

@@ -26,8 +26,8 @@ const (
 // the others, unless there are very many of them; the error joins what went wrong, beside the number of those that ended. Sessions that had ended or expired before
 // don't count. ErrUserID for what can't be a user ID.
 func (b *Bridge) DestroyUser(ctx context.Context, userID string, except ...string) (int, error) {
-	if !validUserID(userID) {
-		return 0, fmt.Errorf("%w: it is 1 to %d bytes of UTF-8 without NUL", ErrUserID, maxUserID)
+	if err := checkUserID(userID); err != nil {
+		return 0, err
 	}
 	all, err := b.sessionsOf(ctx, userID)
 	if err != nil {

@@ -15,11 +15,11 @@ import (
 // function it waits the two seconds for nothing.
 func (l *Link) Detach() {
 	l.endPending()
-	if l.closer.wanted(l.isEnding()) {
+	if done := l.closer.wanted(l.isEnding()); done != nil {
 		wait := time.NewTimer(2 * closeGrace) // one for what waits to be sent, one for the close frame
 		defer wait.Stop()
 		select {
-		case <-l.closer.done:
+		case <-done:
 		case <-wait.C:
 		}
 	}
@@ -40,21 +40,22 @@ func (l *Link) abandon() {
 func (l *Link) isEnding() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.ending.code != codeNone
+	return l.ending != nil
 }
 
 // closer is the close function that Attach was given. It is called once at most, and never after stop.
 type closer struct {
-	fn   func(code int, reason string)
-	done chan struct{} // closed when fn has returned, or is not to be called any more
+	fn func(code int, reason string)
 
 	mu      sync.Mutex
+	done    chan struct{} // closed when fn has returned; made for who waits for that
 	called  bool
+	ended   bool // fn has returned
 	stopped bool
 }
 
 func newCloser(fn func(code int, reason string)) *closer {
-	return &closer{fn: fn, done: make(chan struct{})}
+	return &closer{fn: fn}
 }
 
 // call is what closes the link.
@@ -66,15 +67,30 @@ func (c *closer) call(code int, reason string) {
 	if skip {
 		return
 	}
-	defer close(c.done)
+	defer c.end()
 	c.fn(code, reason)
 }
 
-// wanted reports whether a close that has begun, as ending says, is to be waited for.
-func (c *closer) wanted(ending bool) bool {
+func (c *closer) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return ending && !c.stopped
+	c.ended = true
+	if c.done != nil {
+		close(c.done)
+	}
+}
+
+// wanted returns what to wait for if a close has begun, as ending says, and isn't at its end; nil: nothing.
+func (c *closer) wanted(ending bool) <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !ending || c.stopped || c.ended {
+		return nil
+	}
+	if c.done == nil {
+		c.done = make(chan struct{})
+	}
+	return c.done
 }
 
 // stop returns when fn will not begin to run any more.

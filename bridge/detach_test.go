@@ -259,3 +259,19 @@ func TestLinksCountTheirTraffic(t *testing.T) {
 		require.Equal(t, bridge.Traffic{Messages: 3, Bytes: 16}, e.Sent)
 	})
 }
+
+// A handler of another library may take a while to notice, or forget to detach: its end is reported all the same.
+func TestShutdownReportsLinksThatAreNotDetachedYet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := makeApp(t, livestore.New(), nil)
+		var d diary
+		a.OnConnClose(func(e bridge.ConnClose) { d.note("%s %d", e.SessionID, e.Code) })
+		link, id := attached(t, a, func(int, string) {})
+		require.NoError(t, a.Shutdown(t.Context())) // which waits for callbacks
+		require.Equal(t, []string{id + " 1012"}, d.read())
+		require.Empty(t, conns(t, a.Bridge, bridge.ConnFilter{}))
+		link.Detach()
+		synctest.Wait()
+		require.Len(t, d.read(), 1)
+	})
+}

@@ -16,7 +16,6 @@ type held struct {
 	b     *Bridge
 	link  *Link
 	s     *Session
-	from  origin
 	every time.Duration // between two saves; Off: none
 	turn  chan struct{} // 1-slot lock: a function of WithSession runs on s, or s is being stored
 	due   atomic.Bool   // somebody who found the turn taken wants a save
@@ -42,8 +41,7 @@ func (b *Bridge) hold(ctx context.Context, c *Conn) (*held, error) {
 		return nil, err
 	}
 	h := &held{b: b, link: l, every: c.opts.SaveEvery, turn: make(chan struct{}, 1)}
-	h.from = origin{via: ViaSocket, link: l, held: h}
-	if h.s, err = b.newSession(rec, &h.from); err != nil {
+	if h.s, err = b.newSession(rec, &l.origin); err != nil {
 		return nil, err
 	}
 	h.s.draft.Prove(proved)
@@ -288,6 +286,16 @@ func (s *Session) leave(returned bool) {
 	if !returned {
 		s.draft.Discard()
 	}
+}
+
+// holder returns the connection's hold on s, nil for a Session that none holds.
+func (s *Session) holder() *held {
+	if l := s.from.link; l != nil {
+		if h := l.held.Load(); h != nil && h.s == s {
+			return h
+		}
+	}
+	return nil
 }
 
 func (s *Session) isSealed() bool {

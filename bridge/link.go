@@ -18,10 +18,11 @@ type Link struct {
 	b        *Bridge
 	id       string
 	clientID string
-	opened   time.Time
-	origin   origin // of the changes that come through it
-	shut     func(code int, reason string)
-	start    func(task func()) // runs shut in a goroutine
+	openedAt int64           // Unix nanoseconds
+	origin   origin          // of the changes that come through it
+	conn     *Conn           // that it is of; nil for one of Attach
+	closer   *closer         // that Attach was given; nil for a Conn's
+	base     context.Context // has the values of ctx
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 
@@ -29,22 +30,21 @@ type Link struct {
 	active          atomic.Int64 // when the client was last active, in Unix nanoseconds
 	received, sent  traffic
 	data            atomic.Pointer[any]
-	box             outbox  // messages of Notify
-	closer          *closer // of Attach; nil for a Conn's
+	box             outbox // messages of Notify
 
 	// Guarded by b.links.mu.
 	sessionID string // "" while there is none
 	proved    uint64 // the token generation that opened it; 0: it needn't know any
 	had       string // the session that it had last
-	inClient  int    // where it is in its client's list
-	inSession int    // and in its session's
+	inClient  int32  // where it is in its client's list
+	inSession int32  // and in its session's
 
 	held atomic.Pointer[held] // the session of a PerConnection connection; nil: it has none
 
 	mu      sync.Mutex
-	pending closing // to be done by endPending
+	pending *closing // to be done by endPending
 	timer   *deadline
-	ending  closing  // begun
+	ending  *closing // begun
 	last    *message // to be sent before the close
 }
 
@@ -71,7 +71,7 @@ func (l *Link) SessionID() string {
 func (l *Link) Context() context.Context { return l.ctx }
 
 // ConnectedAt returns when the link was attached.
-func (l *Link) ConnectedAt() time.Time { return l.opened }
+func (l *Link) ConnectedAt() time.Time { return time.Unix(0, l.openedAt) }
 
 // SetData gives the link a value of the application's, which Data and ConnInfo.Data return.
 func (l *Link) SetData(v any) { l.data.Store(&v) }
@@ -163,22 +163,23 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 
 // detach removes the link and reports its end, once. A close that was begun here says how it ended.
 func (l *Link) detach(code int, reason string) {
+	l.b.work.enter() // a shutdown that doesn't find the link any more waits for its report
+	defer l.b.work.leave()
 	sessionID, removed := l.b.links.remove(l)
 	if !removed {
 		return
 	}
 	l.mu.Lock()
-	if l.ending.code != codeNone {
-		code, reason = l.ending.code, l.ending.reason
-	} else {
-		l.ending = closing{code: code, reason: reason}
+	if l.ending == nil {
+		l.ending = &closing{code: code, reason: reason}
 	}
+	code, reason = l.ending.code, l.ending.reason
 	l.b.clock.remove(l.timer)
 	l.mu.Unlock()
 	l.cancel(errConnClosed)
 	if l.b.events.active() {
 		l.b.events.emit(ConnClose{
-			ConnID: l.id, ClientID: l.clientID, SessionID: sessionID, Code: code, Reason: reason, Open: time.Since(l.opened),
+			ConnID: l.id, ClientID: l.clientID, SessionID: sessionID, Code: code, Reason: reason, Open: time.Since(l.ConnectedAt()),
 			Received: l.received.read(), Sent: l.sent.read(),
 		})
 	}
@@ -192,18 +193,33 @@ func (l *Link) end(code int, reason string) bool {
 	if !l.beginEnd(code, reason) {
 		return false
 	}
-	l.start(func() { l.shut(code, reason) })
+	task := func() { l.close(code, reason) }
+	if l.closer != nil { // what an application wrote may hang
+		l.b.work.task(task)
+	} else {
+		l.b.work.closing(task)
+	}
 	return true
+}
+
+// close closes the link, once what waits to be sent has been.
+func (l *Link) close(code int, reason string) {
+	l.sayLast()
+	if l.closer != nil {
+		l.closer.call(code, reason)
+	} else {
+		l.conn.shut(code, reason)
+	}
 }
 
 // beginEnd makes the caller the one who closes the link; false when somebody else is.
 func (l *Link) beginEnd(code int, reason string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ending.code != codeNone {
+	if l.ending != nil {
 		return false
 	}
-	l.ending = closing{code: code, reason: reason}
+	l.ending = &closing{code: code, reason: reason}
 	l.b.clock.remove(l.timer)
 	l.cancel(endCause(code))
 	return true
@@ -230,17 +246,17 @@ func endCause(code int) error {
 func (l *Link) endLater(c closing, grace time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ending.code != codeNone || l.pending.code != codeNone {
+	if l.ending != nil || l.pending != nil {
 		return
 	}
-	l.pending = c
+	l.pending = &c
 	l.timer = l.b.clock.add(time.Now().Add(grace), l.endPending)
 }
 
 // reading closes the link if that was put off until its handler reads again: it has said what it had to say.
 func (l *Link) reading() {
 	l.mu.Lock()
-	atRead := l.pending.atRead
+	atRead := l.pending != nil && l.pending.atRead
 	l.mu.Unlock()
 	if atRead {
 		l.endPending()
@@ -252,23 +268,29 @@ func (l *Link) endPending() {
 	l.mu.Lock()
 	p := l.pending
 	l.mu.Unlock()
-	if p.code != codeNone {
+	if p != nil {
 		l.end(p.code, p.reason)
 	}
 }
 
-// linkContext is the root of a link's context.
-type linkContext struct {
-	context.Context
-	link *Link
-}
+// linkContext is a link as the root of its context: it has values, and doesn't end.
+type linkContext Link
+
+// Deadline implements context.Context.
+func (*linkContext) Deadline() (deadline time.Time, ok bool) { return deadline, false }
+
+// Done implements context.Context.
+func (*linkContext) Done() <-chan struct{} { return nil }
+
+// Err implements context.Context.
+func (*linkContext) Err() error { return nil }
 
 // Value implements context.Context.
-func (c linkContext) Value(key any) any {
+func (c *linkContext) Value(key any) any {
 	if _, ok := key.(whoKey); ok {
-		return who(c.link)
+		return who((*Link)(c))
 	}
-	return c.Context.Value(key)
+	return c.base.Value(key)
 }
 
 func (l *Link) whoClient() string  { return l.clientID }

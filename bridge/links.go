@@ -58,7 +58,7 @@ func (ls *links) add(l *Link) (evicted []*Link, err error) {
 		return nil, err
 	}
 	ls.byID[l.id] = l
-	l.inClient = len(ls.byClient[l.clientID])
+	l.inClient = int32(len(ls.byClient[l.clientID])) //nolint:gosec // no process has two billion
 	ls.byClient[l.clientID] = append(ls.byClient[l.clientID], l)
 	if ls.byAddr != nil {
 		if ls.byAddr[l.addr] == nil {
@@ -82,7 +82,7 @@ func (ls *links) enter(l *Link, sessionID string) {
 		sl = &sessionLinks{}
 		ls.bySession[sessionID] = sl
 	}
-	l.inSession = len(sl.links)
+	l.inSession = int32(len(sl.links)) //nolint:gosec // no process has two billion
 	sl.links = append(sl.links, l)
 }
 

@@ -267,6 +267,7 @@ func (rq *request) close() {
 	rq.mu.Lock()
 	s, later := rq.session, rq.later
 	rq.r, rq.w, rq.session, rq.later, rq.hijacked = nil, nil, nil, nil, nil
+	rq.opening, rq.lines, rq.outer, rq.gorilla = nil, nil, nil, nil
 	rq.mu.Unlock()
 	if s != nil {
 		s.seal()

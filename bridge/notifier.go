@@ -127,7 +127,7 @@ func (n *notifier) empty(o *outbox) {
 }
 
 // send keeps a panic of an application's function to itself.
-func (n *notifier) send(o *outbox, m message) (ok bool) {
+func (n *notifier) send(o *outbox, m *message) (ok bool) {
 	n.work.protect(func() { ok = o.send(m) == nil })
 	return ok
 }

@@ -23,15 +23,15 @@ func (b *Bridge) Notify(ctx context.Context, to To, payload []byte) (int, error)
 	if !utf8.Valid(payload) {
 		return 0, errors.New("bridge: Notify: the payload is not UTF-8, which a text message has to be (NotifyBinary sends anything)")
 	}
-	return b.notify(ctx, to, message{data: slices.Clone(payload)})
+	return b.notify(ctx, to, &message{data: slices.Clone(payload)})
 }
 
 // NotifyBinary is Notify with a binary message.
 func (b *Bridge) NotifyBinary(ctx context.Context, to To, payload []byte) (int, error) {
-	return b.notify(ctx, to, message{data: slices.Clone(payload), binary: true})
+	return b.notify(ctx, to, &message{data: slices.Clone(payload), binary: true})
 }
 
-func (b *Bridge) notify(ctx context.Context, to To, m message) (int, error) {
+func (b *Bridge) notify(ctx context.Context, to To, m *message) (int, error) {
 	if err := to.check(); err != nil {
 		return 0, err
 	}

@@ -62,9 +62,15 @@ func (rq *request) lockOpening(ctx context.Context) (release func(), err error) 
 	if over {
 		return nil, ErrSessionClosed
 	}
+	release = func() { <-slot }
+	select { // a free slot is not worth asking for ctx.Done, which may make a channel
+	case slot <- struct{}{}:
+		return release, nil
+	default:
+	}
 	select {
 	case slot <- struct{}{}:
-		return func() { <-slot }, nil
+		return release, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

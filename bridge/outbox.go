@@ -2,6 +2,8 @@ package bridge
 
 import (
 	"context"
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,16 +26,16 @@ func (m message) kind() websocket.MessageType {
 // outbox holds what waits to be sent to a connection. It costs nothing but its own size as long as nothing waits, and one message waits without an allocation.
 type outbox struct {
 	mu      sync.Mutex
-	send    func(m message) error // nil: the link takes none
-	limit   int
+	limit   int32
+	n       int32 // that wait
 	policy  OverflowPolicy
-	first   message // valid if n > 0
-	rest    []message
-	n       int
-	closed  bool
-	busy    bool          // a worker has it, or it waits for one
+	send    func(m *message) error // nil: the link takes none
+	first   *message
+	rest    []*message
 	empty   chan struct{} // closed when it is not busy any more; nil: nobody waits for that
 	nextBox *outbox       // in the notifier's list
+	closed  bool
+	busy    bool // a worker has it, or it waits for one
 }
 
 // offerOutcome says what has become of a message.
@@ -49,7 +51,7 @@ const (
 )
 
 // offer puts m into the box.
-func (o *outbox) offer(m message) offerOutcome {
+func (o *outbox) offer(m *message) offerOutcome {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.send == nil || o.closed {
@@ -73,7 +75,7 @@ func (o *outbox) offer(m message) offerOutcome {
 }
 
 // put needs the lock.
-func (o *outbox) put(m message) offerOutcome {
+func (o *outbox) put(m *message) offerOutcome {
 	if o.n == 0 {
 		o.first = m
 	} else {
@@ -88,22 +90,21 @@ func (o *outbox) put(m message) offerOutcome {
 }
 
 // take returns the first message. It needs the lock.
-func (o *outbox) take() message {
+func (o *outbox) take() *message {
 	m := o.first
+	o.first = nil
 	if o.n--; o.n > 0 {
 		o.first = o.rest[0]
-		o.rest = append(o.rest[:0], o.rest[1:]...) // short, and its memory is used again
-	} else {
-		o.first = message{}
+		o.rest = slices.Delete(o.rest, 0, 1) // it is short, and its memory is used again
 	}
 	return m
 }
 
 // clear needs the lock.
-func (o *outbox) clear() { o.first, o.rest, o.n = message{}, nil, 0 }
+func (o *outbox) clear() { o.first, o.rest, o.n = nil, nil, 0 }
 
 // next returns what to send next; false, and the box is nobody's any more, when there is nothing.
-func (o *outbox) next() (m message, ok bool) {
+func (o *outbox) next() (m *message, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.n > 0 {
@@ -131,7 +132,7 @@ func (o *outbox) finish(last *message) (sent <-chan struct{}, wake bool) {
 	defer o.mu.Unlock()
 	o.closed = true
 	if last != nil && o.send != nil {
-		wake = o.put(*last) == offerWakes
+		wake = o.put(last) == offerWakes
 	}
 	if o.busy && o.empty == nil {
 		o.empty = make(chan struct{})
@@ -145,7 +146,7 @@ func (l *Link) OnNotify(limit int, policy OverflowPolicy, send func(kind websock
 	if limit <= 0 {
 		limit = defaultNotifyQueue
 	}
-	l.box.open(limit, policy, func(m message) error {
+	l.box.open(limit, policy, func(m *message) error {
 		err := send(m.kind(), m.data)
 		if err == nil {
 			l.sent.count(len(m.data))
@@ -156,10 +157,10 @@ func (l *Link) OnNotify(limit int, policy OverflowPolicy, send func(kind websock
 
 const defaultNotifyQueue = 64
 
-func (o *outbox) open(limit int, policy OverflowPolicy, send func(message) error) {
+func (o *outbox) open(limit int, policy OverflowPolicy, send func(*message) error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.limit, o.policy, o.send = limit, policy, send
+	o.limit, o.policy, o.send = int32(min(limit, math.MaxInt32)), policy, send //nolint:gosec // bounded
 }
 
 // sayLast sends what waits and the last message, before the close frame. It takes as long as the connection lets it: closeGrace at most.
@@ -189,7 +190,7 @@ func (l *Link) farewell(m *message) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ending.code == codeNone {
+	if l.ending == nil {
 		l.last = m
 	}
 }

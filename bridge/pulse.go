@@ -10,9 +10,9 @@ const pongWait = 10 * time.Second
 
 // startPulse begins to look after the connection: heartbeat, idleness, age.
 func (c *Conn) startPulse() {
-	c.heard.Store(c.link.opened.UnixNano())
-	c.pulse.beat = c.beat
-	if at, ok := c.nextBeat(c.link.opened); ok {
+	c.heard.Store(c.link.openedAt)
+	c.pulse.conn = c
+	if at, ok := c.nextBeat(c.link.ConnectedAt()); ok {
 		c.link.b.wheel.plan(&c.pulse, at)
 	}
 }
@@ -38,7 +38,7 @@ func (c *Conn) nextBeat(now time.Time) (at time.Time, ok bool) {
 		sooner(c.link.activeAt().Add(d))
 	}
 	if d := c.opts.MaxAge; d > 0 {
-		sooner(c.link.opened.Add(d))
+		sooner(c.link.ConnectedAt().Add(d))
 	}
 	return at, ok
 }
@@ -48,8 +48,8 @@ func (c *Conn) beat(now time.Time) {
 	if c.link.ctx.Err() != nil {
 		return
 	}
-	switch o := &c.opts; {
-	case o.MaxAge > 0 && !now.Before(c.link.opened.Add(o.MaxAge)):
+	switch o := c.opts; {
+	case o.MaxAge > 0 && !now.Before(c.link.ConnectedAt().Add(o.MaxAge)):
 		c.link.end(CodeIdle, "connection has reached its age")
 		return
 	case o.IdleTimeout > 0 && !now.Before(c.link.activeAt().Add(o.IdleTimeout)):

@@ -76,10 +76,10 @@ func (s *Session) storeRenewal(ctx context.Context, next token) (now store.Recor
 		switch {
 		case err == nil:
 			return rec, attempt == 0, nil
-		case errors.Is(err, store.ErrConflict) && rec.TokenGeneration == s.proved && s.running == nil:
+		case errors.Is(err, store.ErrConflict):
 			cur = rec
-		case errors.Is(err, store.ErrConflict), errors.Is(err, ErrSessionGone), errors.Is(err, ErrTokenRotated):
-			return rec, false, errNotRenewed
+		case errors.Is(err, ErrSessionGone), errors.Is(err, ErrTokenRotated):
+			return cur, false, errNotRenewed
 		default:
 			return s.lookRenewed(ctx, next, err)
 		}

@@ -193,6 +193,43 @@ func TestS04_RenewalWithinWithSession(t *testing.T) {
 	})
 }
 
+// Nor does it make a function overwrite what others have stored since it read the session.
+func TestS04_RenewalWithinWithSessionLosesNoUpdate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := livestore.New()
+		a := makeApp(t, st, renewing())
+		other := newBridge(t, st, nil) // another node
+		runs := 0
+		a.mux.HandleFunc("/within", func(w http.ResponseWriter, r *http.Request) {
+			err := a.WithSession(r, func(ctx context.Context, s *bridge.Session) error {
+				n, _ := count.Get(s)
+				if runs++; runs == 1 {
+					if err := other.UpdateByID(context.WithoutCancel(t.Context()), s.ID(), func(ctx context.Context, s *bridge.Session) error {
+						_, err := increment(ctx, s)
+						return err
+					}); err != nil {
+						return err
+					}
+					_, _ = io.WriteString(w, "within")
+				}
+				count.Set(s, n+1)
+				return nil
+			}, nil)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		br := newBrowser(t, a.serveInMemory(t))
+		br.ok("/inc")
+		time.Sleep(time.Hour)
+		before := br.cookie("sid")
+		require.Equal(t, "within", br.ok("/within"))
+		require.NotEqual(t, before, br.cookie("sid"))
+		require.Equal(t, "3", br.ok("/get"), "one, another's, and its own")
+		require.Equal(t, 2, runs)
+	})
+}
+
 func TestRenewalIsReportedAsARotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := makeApp(t, livestore.New(), renewing())

@@ -56,7 +56,7 @@ func TestS08_TicketThatOpensNothingIsRefused(t *testing.T) {
 	br.ok("/inc")
 	good := br.ok("/ticket")
 	for _, bad := range []string{
-		"", "x", good[1:], good + "A", "A" + good[1:], good[:42], good[:20] + "AAAAAAAAAAAAAAAAAAAAAAA", good + "=", good[:43] + "." + good,
+		"", "x", good[1:], good + "A", "A" + good[1:], good[:42], good[:20] + "AAAAAAAAAAAAAAAAAAAAAAA", good[:22] + "AAAAAAAAAAAAAAAAAAAAA" /* its own ID */, good + "=", good[:43] + "." + good,
 	} {
 		br.refused(bad, "%q: its session cookie makes up for nothing", bad)
 	}
@@ -68,6 +68,8 @@ func TestS08_TicketThatOpensNothingIsRefused(t *testing.T) {
 	_, res, err := br.tryDial("/ws", http.Header{"Sec-Websocket-Protocol": {"sessionbridge.ticket." + good}, "Origin": {"https://evil.test"}})
 	require.Error(t, err)
 	require.Equal(t, http.StatusForbidden, res.StatusCode, "the origin is checked as always")
+	rep = br.get("/id", "Sec-Websocket-Protocol", "sessionbridge.ticket."+good, "Upgrade", "other", "Origin", "https://evil.test")
+	require.Equal(t, http.StatusForbidden, rep.status, "whoever opens the session")
 	_, _, err = br.dialTicket("/ws", good)
 	require.NoError(t, err, "none of that has used it up")
 
@@ -236,9 +238,15 @@ func TestS08_TicketsInMemoryAreBoundedAndForgotten(t *testing.T) {
 		planned := a.Deadlines()
 		first := p.get(t, h, "/ticket").Body.String()
 		time.Sleep(20 * time.Second)
-		for range bridge.MaxTicketsInMemory {
-			p.get(t, h, "/ticket")
-		}
+		a.page("/many", func(r *http.Request) (any, error) {
+			for range bridge.MaxTicketsInMemory {
+				if _, err := a.Ticket(r); err != nil {
+					return nil, err
+				}
+			}
+			return "many", nil
+		})
+		require.Equal(t, "many", p.get(t, h, "/many").Body.String())
 		require.Equal(t, bridge.MaxTicketsInMemory, a.TicketsInMemory())
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, upgradeRequest(t, "/id", "Sec-Websocket-Protocol", "sessionbridge.ticket."+first))
@@ -300,6 +308,42 @@ func TestS08_TicketsSessionCannotLogIn(t *testing.T) {
 		h.ServeHTTP(w, upgradeRequest(t, path, "Sec-Websocket-Protocol", "sessionbridge.ticket."+ticket))
 		require.Contains(t, w.Body.String(), want.Error(), path)
 		require.Empty(t, w.Header()["Set-Cookie"])
+	}
+}
+
+// What a handshake with a ticket stores, it stores as whoever has proved the token from before: not after a login, and never in another session.
+func TestS08_TicketsSessionIsNoOther(t *testing.T) {
+	st := livestore.New()
+	a := ticketApp(t, st, nil)
+	h := a.Handler(a.mux)
+	p := pocket{}
+	a.session("/overtaken", func(s *bridge.Session) (any, error) {
+		s.Set("n", 99)
+		if code := p.get(t, h, "/login?user=ada").Code; code != http.StatusOK {
+			return nil, fmt.Errorf("login: %d", code)
+		}
+		return "stored", nil
+	})
+	a.page("/again", func(r *http.Request) (any, error) {
+		if err := a.WithSession(r, func(_ context.Context, s *bridge.Session) error { s.Destroy(); return nil }, nil); err != nil {
+			return nil, err
+		}
+		return a.Session(r)
+	})
+	p.get(t, h, "/inc")
+	for path, want := range map[string]int{"/overtaken": http.StatusConflict, "/again": http.StatusUnauthorized} {
+		p.get(t, h, "/inc")
+		before := p.get(t, h, "/get").Body.String()
+		ticket := p.get(t, h, "/ticket").Body.String()
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, upgradeRequest(t, path, "Sec-Websocket-Protocol", "sessionbridge.ticket."+ticket))
+		require.Equal(t, want, w.Code, "%s: %s", path, w.Body)
+		require.Empty(t, w.Header()["Set-Cookie"])
+		if path == "/overtaken" {
+			require.Equal(t, before, p.get(t, h, "/get").Body.String())
+		} else {
+			require.Zero(t, storedCount(t, st))
+		}
 	}
 }
 

@@ -53,7 +53,6 @@ type origin struct {
 	reason  Reason   // of an end
 	request *request // nil unless via HTTP
 	link    *Link    // nil unless via a connection
-	held    *held    // nil unless it is the session that a connection holds
 }
 
 func (b *Bridge) newSession(rec store.Record, from *origin) (*Session, error) {

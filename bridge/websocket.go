@@ -99,14 +99,14 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Accept has answered
 	}
-	c := newConn(ws, rq.takeHijacked(), b.clock, h.opts)
-	if err := h.start(rq, s, c); err != nil {
+	c := newConn(ws, rq.takeHijacked(), b.clock, &h.opts)
+	if err := h.start(r.Context(), rq, s, c); err != nil {
 		b.work.closing(func() { c.shut(CloseCode(err), "") })
 	}
 }
 
 // start attaches the connection and lets its handler run.
-func (h *socketHandler) start(rq *request, s *Session, c *Conn) error {
+func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *Conn) error {
 	b := h.b
 	missing := s.IsNew()
 	returned := false
@@ -115,13 +115,13 @@ func (h *socketHandler) start(rq *request, s *Session, c *Conn) error {
 			c.cut()
 		}
 	}()
-	link, err := b.attachLink(rq, s, c.shut, b.work.closing)
+	link, err := b.attachLink(ctx, rq, s, &Link{conn: c})
 	returned = true
 	if err != nil {
 		return err
 	}
-	c.link, c.done = link, link.ctx.Done()
-	link.box.open(h.opts.NotifyQueue, h.opts.OnNotifyFull, func(m message) error { return c.Write(context.Background(), m.kind(), m.data) })
+	c.link = link
+	link.box.open(h.opts.NotifyQueue, h.opts.OnNotifyFull, func(m *message) error { return c.Write(context.Background(), m.kind(), m.data) })
 	if missing && h.opts.OnMissing == CloseMissing {
 		link.end(CodeNoSession, "no session: ask for one over HTTP")
 		link.abandon()
@@ -146,7 +146,7 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 		code = lost
 	}
 	if c.link.beginEnd(code, "") { // otherwise another is closing it
-		c.link.shut(code, "")
+		c.link.close(code, "")
 	}
 	c.stopPulse()
 	c.writes.release(c.clock)

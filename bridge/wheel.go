@@ -26,14 +26,14 @@ type wheel struct {
 type pulse struct {
 	prev, next *pulse
 	tick       int64 // 0: it isn't on the wheel
-	beat       func(now time.Time)
+	conn       *Conn
 }
 
 func newWheel(clock *deadlines) *wheel { return &wheel{clock: clock} }
 
 func tickOf(t time.Time) int64 { return t.UnixNano() / int64(wheelTick) }
 
-// plan has p.beat called at the time, or up to a tick later. It runs on the clock's goroutine and must not block.
+// plan has the connection's beat called at the time, or up to a tick later. It runs on the clock's goroutine and must not block.
 func (w *wheel) plan(p *pulse, at time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -54,7 +54,7 @@ func (w *wheel) plan(p *pulse, at time.Time) {
 	}
 }
 
-// remove takes p off the wheel. Its beat may be under way.
+// remove takes p off the wheel. Its connection's beat may be under way.
 func (w *wheel) remove(p *pulse) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -97,7 +97,7 @@ func (w *wheel) wake(tick int64) {
 func (w *wheel) turn() {
 	now := time.Now()
 	for _, p := range w.take(tickOf(now)) {
-		p.beat(now)
+		p.conn.beat(now)
 	}
 }
 

@@ -114,6 +114,13 @@ func (w *work) protect(task func()) {
 	task()
 }
 
+// enter counts the calling goroutine until it leaves.
+func (w *work) enter() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.active++
+}
+
 func (w *work) leave() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -62,7 +62,7 @@ func (c *crowd) expectAll(p *party, code int, over bridge.Reason) (guests []*gue
 		g.visit.over = over
 		guests = append(guests, g)
 	}
-	p.leaving = len(guests)
+	p.leaving += len(guests)
 	return guests
 }
 

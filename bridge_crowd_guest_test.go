@@ -15,19 +15,19 @@ type guest struct {
 	party *party
 	ghost bool // its session is over before it comes
 
-	wants         []int     // the codes that it may end with; none: it stays
-	notBefore     time.Time // may it end; zero: at any time
-	notAfter      time.Time // likewise
-	ordered       time.Time
-	opened        bool // the client has said so
-	open          bool // ConnOpen
-	began         bool // its handler
-	settled       bool // all of these
-	theirs, ours  int  // the codes, as the client and ConnClose have them; 0: not closed yet
-	last          report
-	firstNote     int // the first note that may come
-	from, to      int // the notes that must come
-	mayMissOfLast bool
+	wants        []int     // the codes that it may end with; none: it stays
+	notBefore    time.Time // may it end; zero: at any time
+	notAfter     time.Time // likewise
+	ordered      time.Time
+	opened       bool // the client has said so
+	open         bool // ConnOpen
+	began        bool // its handler
+	settled      bool // all of these
+	theirs, ours int  // the codes, as the client and ConnClose have them; 0: not closed yet
+	last         report
+	firstNote    int  // the first note that may come
+	from, to     int  // the notes that must come
+	hangsUp      bool // and so doesn't get what is on its way
 }
 
 // open has a socket opened, when there are not too many on their way.
@@ -157,7 +157,8 @@ func (c *crowd) look(g *guest) {
 		g.party.guests = slices.DeleteFunc(g.party.guests, func(o *guest) bool { return o == g })
 		g.party.gone = append(g.party.gone, g.visit)
 	}
-	c.left(g)
+	g.party.last = g
+	c.left(g.party)
 }
 
 // judge compares a guest that has ended with what was to become of it. It needs the lock.
@@ -188,7 +189,7 @@ func (c *crowd) judge(g *guest) {
 	if g.to < g.from {
 		return
 	}
-	if g.last.First > g.from || g.last.First == 0 || !g.mayMissOfLast && g.last.Last < g.to {
+	if missed := g.last.First == 0 || g.last.Last < g.to; g.last.First > g.from || missed && !g.hangsUp {
 		c.failLocked("%s has got the notes %d to %d of %d to %d", g, g.last.First, g.last.Last, g.from, g.to)
 	}
 }
@@ -197,5 +198,5 @@ func (c *crowd) judge(g *guest) {
 func (c *crowd) expect(g *guest, code int) {
 	g.wants = append(g.wants, code)
 	g.to = len(c.sentAt)
-	g.mayMissOfLast = code == -1 || code == 1000
+	g.hangsUp = code == -1 || code == 1000
 }

@@ -2,6 +2,7 @@ package sessionbridge_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -19,6 +20,7 @@ type party struct {
 
 	guests  []*guest
 	gone    []*visitor // of guests that have ended
+	last    *guest     // that has
 	coming  int        // guests that aren't open yet
 	leaving int        // guests that haven't ended yet
 }
@@ -43,6 +45,7 @@ func (c *crowd) due(p *party) {
 		return
 	}
 	c.acting++
+	p.leaving++ // nobody comes back before it is done
 	c.jobs <- func() {
 		err := p.fate.act(c, p)
 		c.mu.Lock()
@@ -51,14 +54,14 @@ func (c *crowd) due(p *party) {
 		if err != nil {
 			c.failLocked("%s: %v", p.fate.name, err)
 		}
+		c.left(p)
 	}
 }
 
-// left is told when a guest has ended. It needs the lock.
-func (c *crowd) left(g *guest) {
-	p := g.party
+// left is told when a guest has ended, or an act. It needs the lock.
+func (c *crowd) left(p *party) {
 	if p.leaving--; p.leaving == 0 && !c.closing {
-		c.jobs <- func() { c.renew(p, g) }
+		c.jobs <- func() { c.renew(p) }
 	}
 }
 
@@ -73,6 +76,9 @@ func (c *crowd) begin(p *party) {
 		c.mu.Lock()
 		p.visits = append(p.visits, v)
 		c.mu.Unlock()
+		for now := time.Now().UnixMilli(); p.fate.user && time.Now().UnixMilli() == now; { // no two of a user's are equally old
+			runtime.Gosched()
+		}
 	}
 	c.enter(p, p.visits)
 }
@@ -95,15 +101,18 @@ func (c *crowd) enter(p *party, visits []*visitor) {
 }
 
 // renew brings in whoever takes the place of those who have gone: the same browser, if its session goes on.
-func (c *crowd) renew(p *party, last *guest) {
-	if v := last.visit; v.over != "" && !last.ghost && c.ghosts(p) {
-		c.open(p, v, true, bridge.CodeNoSession)
+func (c *crowd) renew(p *party) {
+	c.mu.Lock()
+	last, gone := p.last, p.gone
+	haunts := last.visit.over != "" && !last.ghost && len(p.visits) == 1 && c.random.IntN(2) == 0
+	if !haunts {
+		p.gone = nil
+	}
+	c.mu.Unlock()
+	if haunts {
+		c.open(p, last.visit, true, bridge.CodeNoSession)
 		return
 	}
-	c.mu.Lock()
-	gone := p.gone
-	p.gone = nil
-	c.mu.Unlock()
 	if p.next != nil { // evicted the only one that has gone
 		c.finish(gone[0])
 		p.visits = slices.DeleteFunc(p.visits, func(v *visitor) bool { return v == gone[0] })
@@ -129,13 +138,6 @@ func (c *crowd) renew(p *party, last *guest) {
 		back = append(back, v)
 	}
 	c.enter(p, back)
-}
-
-// ghosts says whether the cookies of the party's dead session are tried.
-func (c *crowd) ghosts(p *party) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(p.visits) == 1 && c.random.IntN(2) == 0
 }
 
 // finish forgets a session that is over, when its counts have been looked at.

@@ -144,6 +144,8 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 	code := CloseCode(err)
 	if lost := int(c.lost.Load()); lost != codeNone {
 		code = lost
+	} else if c.gone.Load() { // whatever the handler makes of that
+		code = codeClosedByPeer
 	}
 	if c.link.beginEnd(code, "") { // otherwise another is closing it
 		c.link.shut(code, "")
@@ -155,7 +157,7 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 
 // logFailure tells of an error by which the handler ends its connection, which else nobody learns.
 func (c *Conn) logFailure(err error) {
-	if c.link.ctx.Err() == nil && CloseCode(err) == CodeFailed && !errors.Is(err, errPanicked) {
+	if c.link.ctx.Err() == nil && !c.gone.Load() && CloseCode(err) == CodeFailed && !errors.Is(err, errPanicked) {
 		c.link.b.opts.Logger.LogAttrs(c.link.ctx, slog.LevelWarn, "connection closed by its handler's error", slog.Any("error", err))
 	}
 }

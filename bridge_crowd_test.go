@@ -32,6 +32,7 @@ type crowdSize struct {
 	idle, keep       time.Duration // timeouts: of the silent ones, of those whose messages keep them
 	heartbeat        time.Duration
 	measures, report time.Duration
+	settles          time.Duration // at most, when all come and when nothing more is to happen
 }
 
 func shortCrowd() crowdSize {
@@ -39,14 +40,16 @@ func shortCrowd() crowdSize {
 		sockets: 200, lasts: 2500 * time.Millisecond, soonest: 100 * time.Millisecond, latest: 800 * time.Millisecond,
 		every: 300 * time.Millisecond, notes: 200 * time.Millisecond, requests: 20 * time.Millisecond,
 		idle: 1200 * time.Millisecond, keep: 20 * time.Second, heartbeat: time.Second, measures: time.Second, report: time.Hour,
+		settles: patience,
 	}
 }
 
 func longCrowd() crowdSize {
 	return crowdSize{
-		sockets: 10_000, lasts: 2 * time.Minute, soonest: 2 * time.Second, latest: 40 * time.Second,
-		every: 5 * time.Second, notes: 5 * time.Second, requests: 50 * time.Millisecond,
-		idle: 12 * time.Second, keep: 30 * time.Second, heartbeat: 10 * time.Second, measures: 30 * time.Second, report: 10 * time.Second,
+		sockets: 10_000, lasts: 2 * time.Minute, soonest: 5 * time.Second, latest: 90 * time.Second,
+		every: 6 * time.Second, notes: 5 * time.Second, requests: 50 * time.Millisecond,
+		idle: 25 * time.Second, keep: 40 * time.Second, heartbeat: 10 * time.Second, measures: 30 * time.Second, report: 10 * time.Second,
+		settles: 5 * time.Minute,
 	}
 }
 
@@ -134,15 +137,17 @@ func (c *crowd) run() {
 		working.Go(func() { c.work(ctx) })
 	}
 	working.Go(func() { c.watchTimers(ctx) })
+	working.Go(func() { every(ctx, c.size.report, c.progress) })
+	c.pause() // nobody goes before all are there, but by time
 	c.gather()
 	c.settle()
+	c.resume()
 	c.t.Logf("%d sockets of %d parties after %v", c.size.sockets, len(c.parties), time.Since(c.start))
 
 	lives, leave := context.WithCancel(ctx)
 	defer leave()
 	living.Go(func() { every(lives, c.size.notes, c.note) })
 	living.Go(func() { every(lives, c.size.requests, c.request) })
-	living.Go(func() { every(lives, c.size.report, c.progress) })
 	c.watch()
 	c.pause()
 	c.settle()

@@ -282,13 +282,12 @@ func (c *crowd) pause() {
 
 func (c *crowd) resume() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.paused = false
-	held := c.held
-	c.held = nil
-	c.mu.Unlock()
-	for _, p := range held {
-		c.due(p)
+	for _, p := range c.held { // not all at once
+		c.later(p)
 	}
+	c.held = nil
 }
 
 // stored returns the counts of the sessions in the store.

@@ -32,7 +32,11 @@ type guest struct {
 
 // open has a socket opened, when there are not too many on their way.
 func (c *crowd) open(p *party, v *visitor, ghost bool, wants ...int) {
-	c.opening <- struct{}{}
+	select {
+	case c.opening <- struct{}{}:
+	case <-c.stopped:
+		return
+	}
 	now := time.Now()
 	c.mu.Lock()
 	c.guestIDs++

@@ -51,7 +51,7 @@ func (c *crowd) notesUntil(at time.Time) int {
 // request adds over HTTP, or now and then replaces the token, in a session that stays.
 func (c *crowd) request() {
 	c.mu.Lock()
-	p := c.parties[c.random.IntN(len(c.parties)*45/100/2)] // the first ones stay
+	p := c.parties[c.random.IntN(c.staying)]
 	path := "/rotate"
 	v := p.visits[0]
 	if c.random.IntN(10) > 0 {

@@ -35,7 +35,7 @@ type crowdSize struct {
 
 func shortCrowd() crowdSize {
 	return crowdSize{
-		sockets: 200, lasts: 2500 * time.Millisecond, soonest: 100 * time.Millisecond, latest: 800 * time.Millisecond,
+		sockets: 200, lasts: 2 * time.Second, soonest: 100 * time.Millisecond, latest: 800 * time.Millisecond,
 		every: 300 * time.Millisecond, notes: 200 * time.Millisecond, requests: 20 * time.Millisecond,
 		idle: 1200 * time.Millisecond, keep: 20 * time.Second, heartbeat: time.Second, measures: time.Second, report: time.Hour,
 		settles: patience,
@@ -69,7 +69,8 @@ type crowd struct {
 	guests   map[int]*guest
 	guestIDs int
 	visits   map[string]*visitor
-	parties  []*party
+	parties  []*party // those that stay are the first ones
+	staying  int
 	live     int
 	acting   int
 	paused   bool
@@ -170,6 +171,7 @@ func (c *crowd) gather() {
 			c.parties = append(c.parties, &party{number: len(c.parties), fate: f, active: f.busy || !f.quiet && len(c.parties)%2 == 0})
 		}
 	}
+	c.staying = slices.IndexFunc(c.parties, func(p *party) bool { return p.fate.name != "stay" })
 	c.size.sockets = 0
 	for _, p := range c.parties {
 		c.size.sockets += p.fate.sessions + p.fate.tabs
@@ -246,7 +248,9 @@ func (c *crowd) end() {
 		n, there := left[id]
 		delete(left, id)
 		switch {
-		case v.ended != "" || v.over != "" && !there: // time may have ended it meanwhile
+		case v.ended != "" && there:
+			c.fail("a session has ended by %q, and is stored", v.ended)
+		case v.ended != "" || v.over != "" && !there: // by time, since the last look
 		case !there || n != v.stored:
 			c.fail("a session has %d stored, of %d", n, v.stored)
 		}

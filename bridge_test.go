@@ -1,6 +1,7 @@
 package sessionbridge_test
 
 import (
+	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -12,8 +13,14 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// TestMain checks that no test leaves a goroutine behind.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain checks that no test leaves a goroutine behind, or is, in a process that a test has started, clients.
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(crowdVariable); addr != "" {
+		runClients(addr, os.Stdin, os.Stdout)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // TestLife: one session, from its first request to its logout, over both transports and in two tabs; and the one after it.
 func TestLife(t *testing.T) {

@@ -176,7 +176,7 @@ func (b *Bridge) rebind(from *origin, rec *store.Record) {
 		return
 	}
 	for _, l := range b.links.cutOlder(rec) {
-		l.endLater(closing{code: CodeReconnect, reason: "session changed: reconnect"}, rebindGrace)
+		l.endLater(reconnect, rebindGrace)
 		if from.request != nil {
 			from.request.afterResponse(func() { b.clock.add(time.Now().Add(rebindDelay), l.endPending) })
 		}
@@ -209,7 +209,11 @@ func (b *Bridge) sessionOver(id, clientID string, from *origin) {
 	if mapped := b.clients.detach(id); mapped != "" {
 		clientID = mapped
 	}
-	links := b.links.cutSession(id)
+	c := closing{code: from.reason.closeCode(), reason: string(from.reason), atRead: true}
+	if b.opts.OnSessionEnd == KeepConns {
+		c = closing{}
+	}
+	links := b.links.cutSession(id, c)
 	b.logEnd(id, clientID, from)
 	end := SessionDestroy{ClientID: clientID, SessionID: id, Reason: from.reason, Via: from.via}
 	if b.events.active() { // before the closes that it is the cause of
@@ -218,7 +222,6 @@ func (b *Bridge) sessionOver(id, clientID string, from *origin) {
 	if b.opts.OnSessionEnd == KeepConns {
 		return
 	}
-	c := closing{code: from.reason.closeCode(), reason: string(from.reason), atRead: true}
 	last := b.lastMessage(links, end)
 	for _, l := range links {
 		l.farewell(last)

@@ -25,6 +25,7 @@ type Conn struct {
 	clock *deadlines
 
 	lost   atomic.Int64 // the close code by which reading ended, codeNone as long as it hasn't
+	gone   atomic.Bool  // a write has failed: nobody is there any more
 	writes writeLimit
 
 	pulse   pulse
@@ -139,8 +140,11 @@ func (c *Conn) Write(ctx context.Context, kind websocket.MessageType, data []byt
 	plain, release := c.plain(ctx)
 	defer release()
 	err := c.ws.Write(plain, kind, data)
-	if err == nil {
+	switch {
+	case err == nil:
 		c.link.sent.count(len(data))
+	case ctx.Err() == nil:
+		c.gone.Store(true)
 	}
 	return err
 }

@@ -33,11 +33,12 @@ type Link struct {
 	box             outbox // messages of Notify
 
 	// Guarded by b.links.mu.
-	sessionID string // "" while there is none
-	proved    uint64 // the token generation that opened it; 0: it needn't know any
-	had       string // the session that it had last
-	inClient  int32  // where it is in its client's list
-	inSession int32  // and in its session's
+	sessionID string   // "" while there is none
+	proved    uint64   // the token generation that opened it; 0: it needn't know any
+	had       string   // the session that it had last
+	inClient  int32    // where it is in its client's list
+	inSession int32    // and in its session's
+	over      *closing // how it is to be closed since it has lost its session
 
 	held atomic.Pointer[held] // the session of a PerConnection connection; nil: it has none
 
@@ -54,6 +55,9 @@ type closing struct {
 	reason string
 	atRead bool // it waits for the handler's next read only
 }
+
+// reconnect is for links that a login, or another session of their client, has shut out.
+var reconnect = closing{code: CodeReconnect, reason: "session changed: reconnect"}
 
 // ID returns the connection's own ID.
 func (l *Link) ID() string { return l.id }

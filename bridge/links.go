@@ -76,7 +76,7 @@ func (ls *links) enter(l *Link, sessionID string) {
 	if sessionID == "" {
 		return
 	}
-	l.had = sessionID
+	l.had, l.over = sessionID, nil
 	sl := ls.bySession[sessionID]
 	if sl == nil {
 		sl = &sessionLinks{}
@@ -158,8 +158,8 @@ func (ls *links) cut(l *Link) {
 	ls.leave(l)
 }
 
-// cutSession parts all links from a session that is over, and returns them.
-func (ls *links) cutSession(id string) []*Link {
+// cutSession parts all links from a session that is over, and returns them. They are to be closed with c; the zero closing: they stay.
+func (ls *links) cutSession(id string, c closing) []*Link {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	sl := ls.bySession[id]
@@ -168,7 +168,7 @@ func (ls *links) cutSession(id string) []*Link {
 	}
 	ls.forget(id, sl)
 	for _, l := range sl.links {
-		l.sessionID = ""
+		l.sessionID, l.over = "", &c
 	}
 	return sl.links
 }
@@ -183,12 +183,14 @@ func (ls *links) cutOlder(rec *store.Record) []*Link {
 			continue
 		}
 		ls.leave(l)
+		l.over = &reconnect
 		older = append(older, l)
 	}
 	if sl := ls.bySession[rec.ID]; sl != nil { // of the session, whoever their client
 		for _, l := range slices.Clone(sl.links) {
 			if l.proved < rec.LoginGeneration {
 				ls.leave(l)
+				l.over = &reconnect
 				older = append(older, l)
 			}
 		}
@@ -213,6 +215,16 @@ func (ls *links) sessionOf(l *Link) (id string, proved uint64) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	return l.sessionID, l.proved
+}
+
+// overOf returns how l is to be closed since it has lost its session; the zero closing: it isn't.
+func (ls *links) overOf(l *Link) closing {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l.over == nil {
+		return closing{}
+	}
+	return *l.over
 }
 
 func (ls *links) has(sessionID string) bool {

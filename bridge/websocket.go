@@ -141,21 +141,32 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 	err := c.protect(fn)
 	c.logFailure(err)
 	c.link.endPending() // if a close waits for the handler to be done, it says how
-	code := CloseCode(err)
-	if lost := int(c.lost.Load()); lost != codeNone {
-		code = lost
-	}
-	if c.link.beginEnd(code, "") { // otherwise another is closing it
-		c.link.close(code, "")
+	code, reason := c.endedWith(err)
+	if c.link.beginEnd(code, reason) { // otherwise another is closing it
+		c.link.close(code, reason)
 	}
 	c.stopPulse()
 	c.writes.release(c.clock)
-	c.link.detach(code, "")
+	c.link.detach(code, reason)
+}
+
+// endedWith returns how the connection of a handler ends that has returned err.
+func (c *Conn) endedWith(err error) (code int, reason string) {
+	if lost := int(c.lost.Load()); lost != codeNone {
+		return lost, ""
+	}
+	if c.gone.Load() { // whatever the handler makes of that
+		return codeClosedByPeer, ""
+	}
+	if over := c.link.b.links.overOf(c.link); over.code != codeNone && errors.Is(err, ErrSessionMissing) {
+		return over.code, over.reason // the handler was faster than the close that is on its way
+	}
+	return CloseCode(err), ""
 }
 
 // logFailure tells of an error by which the handler ends its connection, which else nobody learns.
 func (c *Conn) logFailure(err error) {
-	if c.link.ctx.Err() == nil && CloseCode(err) == CodeFailed && !errors.Is(err, errPanicked) {
+	if c.link.ctx.Err() == nil && !c.gone.Load() && CloseCode(err) == CodeFailed && !errors.Is(err, errPanicked) {
 		c.link.b.failed(c.link.ctx, slog.LevelWarn, Failure{"go on with a connection: its handler has failed", c.SessionID(), err})
 	}
 }

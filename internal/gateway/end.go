@@ -42,8 +42,11 @@ func (g *Gateway) get(op *opContext, id string) (store.Record, error) {
 	case errors.Is(err, store.ErrNotFound):
 		return rec, ErrMissing
 	case err != nil:
-		g.stats.failures.Add(1)
-		return rec, unavailable(op, "load the session", err)
+		err = unavailable(op, "load the session", err)
+		if errors.Is(err, ErrUnavailable) { // and the caller hasn't given up
+			g.stats.failures.Add(1)
+		}
+		return rec, err
 	}
 	return rec, nil
 }

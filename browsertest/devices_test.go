@@ -109,10 +109,26 @@ func TestDevices(t *testing.T) {
 	mobile.shows(t, devices("1"))
 	mobile.shows(t, live)
 
-	t.Log("signing out everywhere ends both")
+	t.Log("signing out everywhere asks for a login if the last one was too long ago, which is played here")
 	laptop.press(t, "#again")
 	second.press(t, "#again")
 	laptop.logIn(t)
+	tabs{laptop, second, mobile}.show(t, devices("2"), live)
+	laptop.value(t, `fetch = (real => async (path, init) => {
+		if (!path.endsWith("everywhere")) return real(path, init);
+		fetch = real;
+		return new Response('{"ok":false,"error":"log in once more"}', {status: 401});
+	})(fetch)`)
+	laptop.press(t, "#signOutEverywhere")
+	laptop.shows(t, text("error", "log in once more"))
+	laptop.shows(t, `document.activeElement === document.querySelector("#name") && document.activeElement.value === "ada"`)
+	laptop.picture(t, folder, "devices-log-in-once-more")
+	conn := laptop.value(t, "connId")
+	laptop.logIn(t)
+	laptop.shows(t, `live && connId !== "`+conn+`"`)
+	laptop.shows(t, `!document.querySelector("#login").checkVisibility()`)
+
+	t.Log("and ends both")
 	tabs{laptop, second, mobile}.show(t, devices("2"), live)
 	laptop.press(t, "#signOutEverywhere")
 	tabs{laptop, second, mobile}.show(t, isOver, "socket === null")

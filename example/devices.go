@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -58,7 +59,7 @@ func (a *app) devices(ctx context.Context, of owner) ([]device, error) {
 			Created: info.Created, Seen: info.Seen, Reads: info.Reads, Writes: info.Writes, Sockets: sockets,
 		})
 	}
-	slices.SortFunc(devices, func(a, b device) int { return a.Created.Compare(b.Created) })
+	slices.SortFunc(devices, func(a, b device) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
 	return devices, nil
 }
 
@@ -71,6 +72,6 @@ func (a *app) sockets(ctx context.Context, sessionID string) ([]socketInfo, erro
 		}
 		sockets = append(sockets, socketInfo{c.ID, c.ConnectedAt})
 	}
-	slices.SortFunc(sockets, func(a, b socketInfo) int { return a.Opened.Compare(b.Opened) })
+	slices.SortFunc(sockets, func(a, b socketInfo) int { return cmp.Or(a.Opened.Compare(b.Opened), cmp.Compare(a.ID, b.ID)) })
 	return sockets, nil
 }

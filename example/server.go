@@ -30,6 +30,10 @@ func newApp(sessions store.Store, opts bridge.Options) (*app, error) {
 	return a, nil
 }
 
+// maxWaiting is how many messages of the feed may wait for a socket: a burst of changes is no reason to close it. One that is further behind is closed,
+// and its page comes back for all that it has missed.
+const maxWaiting = 256
+
 // shutdownGrace is how long requests and sockets that are open may take to end.
 const shutdownGrace = 10 * time.Second
 
@@ -79,7 +83,7 @@ func (a *app) handler() http.Handler {
 	mux.Handle("POST /api/close", jsonHandler(a.postClose))
 	mux.Handle("POST /api/notify", jsonHandler(a.postNotify))
 	mux.HandleFunc("/api/", noSuchRoute)
-	mux.Handle("GET /ws", a.bridge.WebSocket(a.serveSocket, nil))
+	mux.Handle("GET /ws", a.bridge.WebSocket(a.serveSocket, &bridge.ConnOptions{NotifyQueue: maxWaiting}))
 
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

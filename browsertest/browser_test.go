@@ -65,9 +65,9 @@ type tab struct {
 }
 
 // openTab opens the page in a tab: of the browser that the context is of, or of a new one.
-func openTab(t *testing.T, in context.Context, name, url string) *tab {
+func openTab(t *testing.T, in context.Context, name, url string, opts ...chromedp.ContextOption) *tab {
 	t.Helper()
-	ctx, cancel := chromedp.NewContext(in)
+	ctx, cancel := chromedp.NewContext(in, opts...)
 	t.Cleanup(cancel)
 	tb := &tab{ctx: ctx, name: name}
 	require.NoError(t, chromedp.Listen(ctx, tb.listen), name) // starts the browser

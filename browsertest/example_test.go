@@ -19,8 +19,11 @@ func text(id, want string) string {
 	return `document.querySelector("#` + id + `").textContent === "` + want + `"`
 }
 
-func rows(id string, want string) string {
-	return `document.querySelectorAll("#` + id + ` li:not(.empty)").length === ` + want
+// sockets is how many are listed, on all devices together.
+func sockets(want string) string { return count("#devices .sockets li", want) }
+
+func count(selector, want string) string {
+	return `document.querySelectorAll("` + selector + `").length === ` + want
 }
 
 // TestExample is one visit: two tabs of one browser, a login, a logout, a restart of the server, another logout.
@@ -40,7 +43,7 @@ func TestExample(t *testing.T) {
 		require.Equal(t, one.value(t, expression), two.value(t, expression))
 		return one.value(t, expression)
 	}
-	both.show(t, live, rows("sockets", "2"), text("total", "0"))
+	both.show(t, live, sockets("2"), text("total", "0"))
 	client, session := same(t, "$('clientId').title"), same(t, "sessionId")
 
 	t.Log("each tab follows the other, over HTTP and WebSocket")
@@ -65,7 +68,7 @@ func TestExample(t *testing.T) {
 	both.show(t, text("user", "grace"))
 	one.shows(t, `live && connId !== "`+before[0]+`"`)
 	two.shows(t, `live && connId !== "`+before[1]+`"`)
-	both.show(t, rows("sockets", "2"), text("httpCount", "4"), text("total", "7"))
+	both.show(t, sockets("2"), text("httpCount", "4"), text("total", "7"))
 	require.Equal(t, session, same(t, "sessionId"))
 	two.press(t, "#wsButton")
 	one.press(t, "#httpButton")
@@ -79,7 +82,7 @@ func TestExample(t *testing.T) {
 	one.press(t, "#again")
 	one.shows(t, live)
 	two.press(t, "#again")
-	both.show(t, live, text("user", "nobody"), text("total", "0"), rows("sockets", "2"))
+	both.show(t, live, text("user", "nobody"), text("total", "0"), sockets("2"))
 	second := same(t, "sessionId")
 	require.NotEqual(t, session, second)
 
@@ -90,7 +93,7 @@ func TestExample(t *testing.T) {
 	both.show(t, "!live")
 	one.picture(t, folder, "reconnecting")
 	again := startServer(t, binary, "-addr", srv.addr(t), "-store", "live", "-keys", keys)
-	both.show(t, `live && sessionId !== "`+second+`"`, text("total", "0"), rows("sockets", "2"))
+	both.show(t, `live && sessionId !== "`+second+`"`, text("total", "0"), sockets("2"))
 	same(t, "sessionId")
 	require.Equal(t, client, same(t, "$('clientId').title"), "the keys are the same: so is the browser")
 	two.press(t, "#wsButton")
@@ -99,7 +102,7 @@ func TestExample(t *testing.T) {
 
 	t.Log("a logout over HTTP")
 	two.run(t, chromedp.SendKeys(chromedp.CSS("#name"), kb.Enter))
-	both.show(t, text("user", "ada"), live, rows("sockets", "2"))
+	both.show(t, text("user", "ada"), live, sockets("2"))
 	one.press(t, "#httpLogout")
 	both.show(t, isOver, text("overTitle", "Logged out"))
 

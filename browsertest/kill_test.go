@@ -21,25 +21,25 @@ func TestKillBetweenTwoClicks(t *testing.T) {
 	one.shows(t, live)
 	two := openTab(t, one.ctx, "tab two", srv.url)
 	both := tabs{one, two}
-	both.show(t, live, rows("sockets", "2"))
+	both.show(t, live, sockets("2"))
 	two.run(t, chromedp.Clear(chromedp.CSS("#name")), chromedp.SendKeys(chromedp.CSS("#name"), "grace"+kb.Enter))
-	both.show(t, text("user", "grace"), live, rows("sockets", "2"))
+	both.show(t, text("user", "grace"), live, sockets("2"))
 	one.press(t, "#httpButton")
 	both.show(t, text("httpCount", "1"))
 	two.press(t, "#wsButton")
 	two.press(t, "#wsButton")
 	both.show(t, text("wsCount", "2"), text("total", "3"))
 	client, session := one.value(t, "$('clientId').title"), one.value(t, "sessionId")
-	sockets := []string{one.value(t, "connId"), two.value(t, "connId")}
+	conns := []string{one.value(t, "connId"), two.value(t, "connId")}
 
 	srv.kill(t) // the last click has just been shown: whatever wasn't stored by then is lost
 	both.show(t, "!live")
 	one.picture(t, folder, "killed")
 	again := startServer(t, binary, "-addr", srv.addr(t))
 	for i, tb := range both {
-		tb.shows(t, `live && connId !== "`+sockets[i]+`"`)
+		tb.shows(t, `live && connId !== "`+conns[i]+`"`)
 	}
-	both.show(t, rows("sockets", "2"), text("user", "grace"), text("httpCount", "1"), text("wsCount", "2"), text("total", "3"))
+	both.show(t, sockets("2"), text("user", "grace"), text("httpCount", "1"), text("wsCount", "2"), text("total", "3"))
 	for _, tb := range both {
 		require.Equal(t, session, tb.value(t, "sessionId"), tb.name)
 		require.Equal(t, client, tb.value(t, "$('clientId').title"), tb.name)

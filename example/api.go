@@ -25,9 +25,6 @@ func (a *app) postIncrement(r *http.Request) (any, error) {
 	if err := readJSON(r, &in); err != nil {
 		return nil, err
 	}
-	if err := in.check(); err != nil {
-		return nil, err
-	}
 	return a.change(r, increment(httpCount, *in.By))
 }
 
@@ -35,9 +32,6 @@ func (a *app) postIncrement(r *http.Request) (any, error) {
 func (a *app) postLogin(r *http.Request) (any, error) {
 	var in loginRequest
 	if err := readJSON(r, &in); err != nil {
-		return nil, err
-	}
-	if err := in.check(); err != nil {
 		return nil, err
 	}
 	return a.change(r, login(in.User))
@@ -51,7 +45,8 @@ func (a *app) postLogout(r *http.Request) (any, error) {
 }
 
 func noSuchRoute(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusNotFound, failure{Error: "there are GET /api/session, POST /api/increment, POST /api/login and POST /api/logout"})
+	writeJSON(w, http.StatusNotFound, failure{Error: "there are GET /api/session and /api/devices, and POST /api/increment, " +
+		"/api/login, /api/logout, /api/signout, /api/signout/others, /api/signout/everywhere, /api/close and /api/notify"})
 }
 
 // change changes the request's session, which is created if there is none.
@@ -60,8 +55,8 @@ func (a *app) change(r *http.Request, do change) (any, error) {
 	return answer{true, now}, err
 }
 
-// readJSON reads the request's body into dst.
-func readJSON(r *http.Request, dst any) error {
+// readJSON reads the request's body into dst, and checks what is in it.
+func readJSON(r *http.Request, dst interface{ check() error }) error {
 	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxMessage))
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -70,7 +65,10 @@ func readJSON(r *http.Request, dst any) error {
 	case err != nil:
 		return badRequestf("the request's body could not be read")
 	}
-	return decode(data, dst)
+	if err := decode(data, dst); err != nil {
+		return err
+	}
+	return dst.check()
 }
 
 // jsonHandler answers with what the function returns. Nothing is written before the session is stored.

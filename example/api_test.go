@@ -123,7 +123,9 @@ func TestUnknownRoutesSpeakJSONToo(t *testing.T) {
 func TestOtherSitesChangeNothing(t *testing.T) {
 	v := newVisitor(t, serve(t))
 	before := v.get(t, "/api/session")
-	for _, path := range []string{"/api/increment", "/api/login", "/api/logout"} {
+	for _, path := range []string{
+		"/api/increment", "/api/login", "/api/logout", "/api/signout", "/api/signout/others", "/api/signout/everywhere", "/api/close", "/api/notify",
+	} {
 		for _, header := range [][]string{{"Origin", "https://evil.example"}, {"Sec-Fetch-Site", "cross-site"}} {
 			status, r := v.send(t, http.MethodPost, path, `{"by":1}`, header...)
 			require.Equal(t, http.StatusForbidden, status, path)

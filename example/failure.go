@@ -15,6 +15,13 @@ func (e badRequest) Error() string { return string(e) }
 
 func badRequestf(format string, args ...any) error { return badRequest(fmt.Sprintf(format, args...)) }
 
+// What a user can't have. The texts are for the client.
+var (
+	errNobody   = errors.New("nobody is logged in: POST /api/login, then ask again with its cookies")
+	errNoDevice = errors.New("you have no such device: GET /api/devices lists them")
+	errNoSocket = errors.New("you have no such open socket: GET /api/devices lists them")
+)
+
 // failure is the answer to what went wrong.
 type failure struct {
 	OK    bool   `json:"ok"`
@@ -32,6 +39,12 @@ func failureOf(err error) (failure, int) {
 		status, text = http.StatusBadRequest, err.Error()
 	case errors.As(err, &value):
 		status, text = http.StatusBadRequest, err.Error()
+	case errors.Is(err, errNobody):
+		status, text = http.StatusUnauthorized, err.Error()
+	case errors.Is(err, errNoDevice), errors.Is(err, errNoSocket):
+		status, text = http.StatusNotFound, err.Error()
+	case errors.Is(err, bridge.ErrAuthAge):
+		text = fmt.Sprintf("this needs a login of the last %d minutes: log in once more", int(recentLogin.Minutes()))
 	case errors.Is(err, bridge.ErrSessionMissing), errors.Is(err, bridge.ErrSessionGone):
 		text = "there is no session: GET /api/session begins one, then connect with its cookies"
 	case errors.Is(err, bridge.ErrTokenRotated):

@@ -1,109 +1,128 @@
 package main
 
 import (
-	"slices"
-	"sync"
-	"time"
+	"context"
+	"encoding/json"
+	"errors"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// feed hands the Bridge's events to the sockets of the session that they are about, and to no others. It also knows which sockets
-// each session has.
+// feed tells sockets what happens: those of a session what happens to it, and those of its user which devices there are. Bridge.Notify finds
+// the sockets, and waits for none of them. A feed is one goroutine's: it needs no lock.
 type feed struct {
-	mu       sync.Mutex
-	sockets  map[string][]socketInfo // by session
-	watchers map[string][]*watcher   // by session
+	app    *app
+	owners map[string]owner   // whose each session is that was told of, by its ID: an ended session can't be asked any more
+	stale  map[owner]struct{} // whose list of devices has changed
 }
 
-// socketInfo is an open socket, as the page lists it.
-type socketInfo struct {
-	ID     string    `json:"id"`
-	Opened time.Time `json:"opened"`
+// push is a message that nobody has asked for.
+type push struct {
+	Event     string     `json:"event"`             // set, open, close, devices, notify or over
+	Via       bridge.Via `json:"via,omitempty"`     // set: the way that the change came
+	Keys      []string   `json:"keys,omitempty"`    // set: what has changed
+	Socket    string     `json:"socket,omitempty"`  // open, close: its ID
+	Code      int        `json:"code,omitempty"`    // close: the close code, -1 for none
+	Devices   []device   `json:"devices,omitempty"` // devices: all of the user's
+	Text      string     `json:"text,omitempty"`    // notify: what is to be shown; over: why the session ended
+	From      string     `json:"from,omitempty"`    // notify: the device that it was sent from
+	*snapshot            // set: the session now
 }
 
-// watcher is a socket that wants to know.
-type watcher struct {
-	sessionID string
-	events    chan bridge.Event // closed when the socket is too slow
+// bytes returns the message as it is sent.
+func (p push) bytes() []byte {
+	data, _ := json.Marshal(p) // it holds nothing that could fail
+	return data
 }
 
-// watcherQueue is how many events a socket may be behind.
-const watcherQueue = 64
-
-func newFeed() *feed {
-	return &feed{sockets: make(map[string][]socketInfo), watchers: make(map[string][]*watcher)}
+func newFeed(a *app) *feed {
+	return &feed{app: a, owners: make(map[string]owner), stale: make(map[owner]struct{})}
 }
 
-// run hands on events until there are no more. It waits for no socket.
+// run hands on events until there are no more. Devices are listed once for all the events that are waiting.
 func (f *feed) run(events <-chan bridge.Event) {
 	for ev := range events {
 		f.handle(ev)
+		if len(events) == 0 {
+			f.listDevices()
+		}
 	}
 }
 
 func (f *feed) handle(ev bridge.Event) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	switch ev := ev.(type) {
-	case bridge.ConnOpen:
-		if ev.SessionID == "" {
-			return
-		}
-		f.sockets[ev.SessionID] = append(f.sockets[ev.SessionID], socketInfo{ev.ConnID, time.Now().UTC()})
-		f.tell(ev.SessionID, ev)
-	case bridge.ConnClose:
-		remove(f.sockets, ev.SessionID, func(s socketInfo) bool { return s.ID == ev.ConnID })
-		f.tell(ev.SessionID, ev)
 	case bridge.SessionSet:
-		f.tell(ev.SessionID, ev)
-	}
-	// A SessionDestroy comes as the close code: the session's sockets are being closed already.
-}
-
-// tell needs the lock.
-func (f *feed) tell(sessionID string, ev bridge.Event) {
-	for _, w := range slices.Clone(f.watchers[sessionID]) {
-		select {
-		case w.events <- ev:
-		default:
-			close(w.events)
-			f.forget(w)
+		if now, ok := f.look(ev.SessionID); ok {
+			f.tell(bridge.To{SessionID: ev.SessionID}, push{Event: "set", Via: ev.Via, Keys: ev.Keys, snapshot: &now})
+		}
+	case bridge.ConnOpen:
+		if _, ok := f.look(ev.SessionID); ok {
+			f.tell(bridge.To{SessionID: ev.SessionID}, push{Event: "open", Socket: ev.ConnID})
+		}
+	case bridge.ConnClose:
+		if _, ok := f.look(ev.SessionID); ok {
+			f.tell(bridge.To{SessionID: ev.SessionID}, push{Event: "close", Socket: ev.ConnID, Code: ev.Code})
+		}
+	case bridge.SessionDestroy: // its own sockets have had a last message
+		if was, ok := f.owners[ev.SessionID]; ok {
+			f.stale[was] = struct{}{}
+			delete(f.owners, ev.SessionID)
 		}
 	}
 }
 
-// watch begins to tell a socket what happens to its session.
-func (f *feed) watch(sessionID string) *watcher {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	w := &watcher{sessionID: sessionID, events: make(chan bridge.Event, watcherQueue)}
-	f.watchers[sessionID] = append(f.watchers[sessionID], w)
-	return w
-}
-
-// list returns the session's open sockets, the oldest first. One that has just opened may be missing: its event comes.
-func (f *feed) list(sessionID string) []socketInfo {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.sockets[sessionID])
-}
-
-// unwatch forgets the watcher.
-func (f *feed) unwatch(w *watcher) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.forget(w)
-}
-
-func (f *feed) forget(w *watcher) {
-	remove(f.watchers, w.sessionID, func(other *watcher) bool { return other == w })
-}
-
-// remove takes an element out of one of the lists, and empty lists out of the map.
-func remove[T any](lists map[string][]T, key string, is func(T) bool) {
-	lists[key] = slices.DeleteFunc(lists[key], is)
-	if len(lists[key]) == 0 {
-		delete(lists, key)
+// look returns the session as it is now; false when there is none.
+func (f *feed) look(sessionID string) (now snapshot, ok bool) {
+	if sessionID == "" { // of a socket without a session
+		return now, false
 	}
+	s, err := f.app.bridge.GetByID(context.Background(), sessionID)
+	if err == nil {
+		now, err = snapshotOf(s)
+	}
+	if err != nil {
+		if !errors.Is(err, bridge.ErrSessionMissing) {
+			f.app.callBack(bridge.ConnFilter{SessionID: sessionID})
+		}
+		return now, false
+	}
+	if was, ok := f.owners[sessionID]; ok {
+		f.stale[was] = struct{}{} // it may have become another user's
+	}
+	f.owners[sessionID] = now.owner()
+	f.stale[now.owner()] = struct{}{}
+	return now, true
+}
+
+// listDevices sends everybody whose devices have changed the new list.
+func (f *feed) listDevices() {
+	for who := range f.stale {
+		devices, err := f.app.devices(context.Background(), who)
+		if err != nil {
+			f.app.callBack(bridge.ConnFilter{UserID: who.user, SessionID: who.session})
+			continue
+		}
+		for _, d := range devices {
+			f.owners[d.ID] = who
+		}
+		f.tell(who.to(), push{Event: "devices", Devices: devices})
+	}
+	clear(f.stale)
+}
+
+func (f *feed) tell(to bridge.To, p push) {
+	_, _ = f.app.bridge.Notify(context.Background(), to, p.bytes())
+}
+
+// callBack closes sockets that can't be told what has happened: what their clients have is out of date, and they shall come back for the rest.
+func (a *app) callBack(which bridge.ConnFilter) {
+	_, _ = a.bridge.CloseConns(context.Background(), which, bridge.CodeUnavailable, "session store unavailable")
+}
+
+// lastMessage is what the sockets of a session are told when it has ended, before they are closed. The close code says the rest.
+func lastMessage(end bridge.SessionDestroy) []byte {
+	if end.Reason != bridge.ReasonDestroyed || end.Via != bridge.ViaAPI { // it has logged out by itself, or expired
+		return nil
+	}
+	return push{Event: "over", Text: "You were signed out on another device."}.bytes()
 }

@@ -9,15 +9,18 @@
 //	curl -b jar -c jar http://127.0.0.1:3000/api/login -d '{"user":"ada"}'
 //	curl -b jar -c jar http://127.0.0.1:3000/api/logout -X POST
 //
-// and over a WebSocket to /ws, with the same cookies: {"do":"get"}, {"do":"increment","by":1}, {"do":"set","key":"k","value":1},
-// {"do":"logout"}, and {"do":"watch"}, after which it also tells what happens.
+// and over a WebSocket to /ws, with the same cookies: {"do":"get"}, {"do":"increment","by":1}, {"do":"set","key":"k","value":1}
+// and {"do":"logout"}. Each is answered with an "ok"; messages with an "event" tell what happens meanwhile.
+//
+// Who is logged in has devices, one for each session: GET /api/devices lists them, POST /api/signout {"device":ID}, /api/signout/others and
+// /api/signout/everywhere end them, POST /api/close {"socket":ID} closes a socket and POST /api/notify {"text":"hello"} tells all of them something.
 //
 // Sessions are kept in the file example.db, and what signs the cookies in example.db.keys: both survive a restart, a kill -9 too. With
 // -store live nothing is left behind.
 //
 // main.go starts and stops it, storage.go says where sessions are kept, server.go what is served, api.go answers HTTP and socket.go
-// WebSocket. Both change the session through the functions in session.go. feed.go tells a session's sockets what happens to it;
-// page.html is the browser's side.
+// WebSocket. Both change the session through the functions in session.go. devices.go lists a user's devices and signout.go ends them. feed.go
+// tells sockets what happens; page.html is the browser's side.
 package main
 
 import (
@@ -73,7 +76,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return fmt.Errorf("can't listen on %s, choose another address with -addr: %w", *addr, err)
 	}
 	defer listener.Close() //nolint:errcheck // the server has closed it, if it came to that
-	app, err := newApp(kept.sessions, &bridge.Options{Keys: kept.keys, Logger: logger})
+	app, err := newApp(kept.sessions, bridge.Options{Keys: kept.keys, Logger: logger})
 	if err != nil {
 		return err
 	}

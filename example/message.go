@@ -24,14 +24,25 @@ type (
 	loginRequest struct {
 		User string `json:"user"`
 	}
+	signOutRequest struct {
+		Device string `json:"device"`
+	}
+	closeRequest struct {
+		Socket string `json:"socket"`
+	}
+	notifyRequest struct {
+		Text string `json:"text"`
+	}
 )
 
 // Limits of what clients may send.
 const (
 	maxMessage = 16 << 10 // bytes, of a request's body or a socket's message
 	maxBy      = 1000
-	maxKey     = 64 // bytes
-	maxUser    = 64 // bytes
+	maxKey     = 64  // bytes
+	maxUser    = 64  // bytes
+	maxID      = 64  // bytes, of a device's or a socket's
+	maxText    = 200 // bytes, of a notification
 )
 
 const errTooLarge = badRequest("this is too much: at most 16 KiB")
@@ -89,7 +100,7 @@ func parseMessage(data []byte) (do string, what change, err error) {
 		return "", nil, explain(err)
 	}
 	switch v.Do {
-	case "get", "watch", "logout":
+	case "get", "logout":
 		return v.Do, look, decode(data, &v)
 	case "increment":
 		var in struct {
@@ -113,9 +124,9 @@ func parseMessage(data []byte) (do string, what change, err error) {
 		}
 		return v.Do, set(in.Key, in.Value), err
 	case "":
-		return "", nil, badRequestf(`"do" is missing: get, increment, set, logout or watch`)
+		return "", nil, badRequestf(`"do" is missing: get, increment, set or logout`)
 	}
-	return "", nil, badRequestf(`"do" is none of get, increment, set, logout and watch`)
+	return "", nil, badRequestf(`"do" is none of get, increment, set and logout`)
 }
 
 func (r *incrementRequest) check() error {
@@ -145,14 +156,20 @@ func (r *setRequest) check() error {
 	return nil
 }
 
-func (r *loginRequest) check() error {
+func (r *loginRequest) check() error   { return checkText("user", "a name", r.User, maxUser) }
+func (r *signOutRequest) check() error { return checkText("device", "an ID", r.Device, maxID) }
+func (r *closeRequest) check() error   { return checkText("socket", "an ID", r.Socket, maxID) }
+func (r *notifyRequest) check() error  { return checkText("text", "a text", r.Text, maxText) }
+
+// checkText checks a field that is one line of text.
+func checkText(field, what, text string, limit int) error {
 	switch {
-	case strings.TrimSpace(r.User) == "":
-		return badRequestf(`"user" is missing: a name of at most %d bytes`, maxUser)
-	case len(r.User) > maxUser:
-		return badRequestf(`"user" is too long: at most %d bytes`, maxUser)
-	case strings.ContainsFunc(r.User, unicode.IsControl):
-		return badRequestf(`"user" has control characters in it`)
+	case strings.TrimSpace(text) == "":
+		return badRequestf(`%q is missing: %s of at most %d bytes`, field, what, limit)
+	case len(text) > limit:
+		return badRequestf(`%q is too long: at most %d bytes`, field, limit)
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return badRequestf(`%q has control characters in it`, field)
 	}
 	return nil
 }

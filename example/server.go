@@ -12,23 +12,27 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// app is the application: a Bridge, and what tells the sockets what happens.
+// app is the application: a Bridge, and the goroutine that tells the sockets what happens.
 type app struct {
 	bridge *bridge.Bridge
-	feed   *feed
 	work   sync.WaitGroup
 }
 
-func newApp(sessions store.Store, opts *bridge.Options) (*app, error) {
-	b, err := bridge.New(sessions, opts)
+func newApp(sessions store.Store, opts bridge.Options) (*app, error) {
+	opts.LastMessage = lastMessage
+	b, err := bridge.New(sessions, &opts)
 	if err != nil {
 		return nil, err
 	}
-	a := &app{bridge: b, feed: newFeed()}
+	a := &app{bridge: b}
 	events := b.Subscribe(context.Background(), 1024)
-	a.work.Go(func() { a.feed.run(events) }) // ends with the Bridge
+	a.work.Go(func() { newFeed(a).run(events) }) // ends with the Bridge
 	return a, nil
 }
+
+// maxWaiting is how many messages of the feed may wait for a socket: a burst of changes is no reason to close it. One that is further behind is closed,
+// and its page comes back for all that it has missed.
+const maxWaiting = 256
 
 // shutdownGrace is how long requests and sockets that are open may take to end.
 const shutdownGrace = 10 * time.Second
@@ -72,8 +76,14 @@ func (a *app) handler() http.Handler {
 	mux.Handle("POST /api/increment", jsonHandler(a.postIncrement))
 	mux.Handle("POST /api/login", jsonHandler(a.postLogin))
 	mux.Handle("POST /api/logout", jsonHandler(a.postLogout))
+	mux.Handle("GET /api/devices", jsonHandler(a.getDevices))
+	mux.Handle("POST /api/signout", jsonHandler(a.postSignOut))
+	mux.Handle("POST /api/signout/others", jsonHandler(a.postSignOutOthers))
+	mux.Handle("POST /api/signout/everywhere", jsonHandler(a.postSignOutEverywhere))
+	mux.Handle("POST /api/close", jsonHandler(a.postClose))
+	mux.Handle("POST /api/notify", jsonHandler(a.postNotify))
 	mux.HandleFunc("/api/", noSuchRoute)
-	mux.Handle("GET /ws", a.bridge.WebSocket(a.serveSocket, nil))
+	mux.Handle("GET /ws", a.bridge.WebSocket(a.serveSocket, &bridge.ConnOptions{NotifyQueue: maxWaiting}))
 
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -40,9 +40,14 @@ func apply(ctx context.Context, on bridge.Sessioner, do change) (snapshot, error
 		if err := do(s); err != nil {
 			return snapshot{}, err
 		}
-		now := snapshot{ClientID: s.ClientID(), SessionID: s.ID(), User: s.UserID()}
-		return now, s.Decode(&now.Session)
+		return snapshotOf(s)
 	}, nil)
+}
+
+// snapshotOf returns what the session is now.
+func snapshotOf(s *bridge.Session) (snapshot, error) {
+	now := snapshot{ClientID: s.ClientID(), SessionID: s.ID(), User: s.UserID()}
+	return now, s.Decode(&now.Session)
 }
 
 // look changes nothing, so that nothing is stored.

@@ -116,7 +116,7 @@ func TestFullSessionIsNoCrash(t *testing.T) {
 func TestSocketWithoutSessionIsToldWhereToGetOne(t *testing.T) {
 	v := newVisitor(t, serve(t))
 	ws := v.dial(t)
-	for _, verb := range []string{`{"do":"get"}`, `{"do":"watch"}`, `{"do":"logout"}`, `{"do":"increment","by":1}`} {
+	for _, verb := range []string{`{"do":"get"}`, `{"do":"logout"}`, `{"do":"increment","by":1}`} {
 		r := ws.do(t, verb)
 		require.False(t, *r.OK, verb)
 		require.Contains(t, r.Error, "GET /api/session", verb)

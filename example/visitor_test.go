@@ -15,7 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/livestore"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // TestMain checks that no test leaves a goroutine behind; a process that a test has started with asProgram is the example itself.
@@ -33,7 +35,13 @@ const asProgram = "RUN_THE_EXAMPLE"
 // serve runs the application for the test.
 func serve(t *testing.T) (url string) {
 	t.Helper()
-	a, err := newApp(livestore.New(), nil)
+	return serveOn(t, livestore.New())
+}
+
+// serveOn is serve over a store that the test has a hand on.
+func serveOn(t *testing.T, sessions store.Store) (url string) {
+	t.Helper()
+	a, err := newApp(sessions, bridge.Options{})
 	require.NoError(t, err)
 	srv := httptest.NewServer(a.handler())
 	t.Cleanup(func() {
@@ -67,13 +75,16 @@ type reply struct {
 	User      string
 	Session   map[string]any
 	ConnID    string
-	Sockets   []socketInfo
+	Devices   []device
+	Count     int
 
 	Event  string
 	Via    string
 	Keys   []string
-	Socket *socketInfo
+	Socket string
 	Code   int
+	Text   string
+	From   string
 }
 
 func (r reply) counts() [3]any {
@@ -141,11 +152,11 @@ func (v *visitor) dial(t *testing.T) *wire {
 	return &wire{Conn: ws}
 }
 
-// watch dials a socket that gets what happens.
+// watch dials a socket that gets what happens from now on.
 func (v *visitor) watch(t *testing.T) *wire {
 	t.Helper()
 	w := v.dial(t)
-	require.True(t, *w.do(t, `{"do":"watch"}`).OK)
+	require.True(t, *w.do(t, `{"do":"get"}`).OK)
 	return w
 }
 

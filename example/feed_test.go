@@ -1,15 +1,21 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 func TestTwoSocketsFollowOneAnother(t *testing.T) {
@@ -33,48 +39,28 @@ func TestTwoSocketsFollowOneAnother(t *testing.T) {
 	}
 }
 
-func TestSocketsThatDoNotWatchGetAnswersOnly(t *testing.T) {
-	v := newVisitor(t, serve(t))
-	v.get(t, "/api/session")
-	quiet, watching := v.dial(t), v.watch(t)
-	for n := range 10 {
-		v.post(t, "/api/increment", `{"by":1}`)
-		watching.until(t, totals(float64(n+1)))
-		r := quiet.do(t, `{"do":"get"}`)
-		require.EqualValues(t, n+1, r.Session["total"])
-		require.Empty(t, quiet.pushed)
-	}
-}
-
 func TestOpenSocketsAreListedAsTheyComeAndGo(t *testing.T) {
 	v := newVisitor(t, serve(t))
 	v.get(t, "/api/session")
 	one := v.dial(t)
-	self := one.do(t, `{"do":"watch"}`)
-	known := make(map[string]bool)
-	for _, s := range self.Sockets {
-		known[s.ID] = true
-	}
-	if !known[self.ConnID] { // its own event comes after the answer
-		opened := one.until(t, func(r reply) bool { return r.Event == "open" })
-		require.Equal(t, self.ConnID, opened.Socket.ID)
-	}
+	self := one.do(t, `{"do":"get"}`)
+	require.Equal(t, []string{self.ConnID}, socketsOf(self.Devices), "the session's, although nobody is logged in")
 
 	two := v.dial(t)
 	id := two.do(t, `{"do":"get"}`).ConnID
-	opened := one.until(t, func(r reply) bool { return r.Event == "open" && r.Socket.ID == id })
-	require.False(t, opened.Socket.Opened.IsZero())
-	var listed []string
-	for _, s := range one.do(t, `{"do":"watch"}`).Sockets {
-		listed = append(listed, s.ID)
-	}
-	require.Equal(t, []string{self.ConnID, id}, listed)
+	one.until(t, func(r reply) bool { return r.Event == "open" && r.Socket == id })
+	one.until(t, func(r reply) bool {
+		return r.Event == "devices" && slices.Equal(socketsOf(r.Devices), []string{self.ConnID, id})
+	})
+	require.Equal(t, []string{self.ConnID, id}, socketsOf(one.do(t, `{"do":"get"}`).Devices))
 
 	require.NoError(t, two.Close(1000, ""))
 	closed := one.until(t, func(r reply) bool { return r.Event == "close" })
-	require.Equal(t, id, closed.Socket.ID)
+	require.Equal(t, id, closed.Socket)
 	require.Equal(t, 1000, closed.Code)
-	require.Len(t, one.do(t, `{"do":"watch"}`).Sockets, 1)
+	one.until(t, func(r reply) bool {
+		return r.Event == "devices" && slices.Equal(socketsOf(r.Devices), []string{self.ConnID})
+	})
 }
 
 func TestStrangersSeeNothing(t *testing.T) {
@@ -91,10 +77,14 @@ func TestStrangersSeeNothing(t *testing.T) {
 	self := ws.do(t, `{"do":"get"}`).ConnID
 	// Events come in order: had there been one of the other's, it would be in front of the stranger's own increment.
 	ws.until(t, func(r reply) bool {
-		if r.Event == "set" {
+		switch r.Event {
+		case "set":
 			require.Equal(t, theirs.SessionID, r.SessionID)
-		} else {
-			require.Equal(t, self, r.Socket.ID)
+		case "devices":
+			require.Len(t, r.Devices, 1)
+			require.Equal(t, theirs.SessionID, r.Devices[0].ID)
+		default:
+			require.Equal(t, self, r.Socket)
 		}
 		return totals(1)(r)
 	})
@@ -116,7 +106,7 @@ func TestClientCookieAloneSeesNothing(t *testing.T) {
 	require.Len(t, jar.Cookies(home), 1)
 	thief.client.Jar = jar
 	ws := thief.dial(t)
-	require.False(t, *ws.do(t, `{"do":"watch"}`).OK)
+	require.False(t, *ws.do(t, `{"do":"get"}`).OK)
 	v.post(t, "/api/increment", `{"by":1}`)
 	r := ws.do(t, `{"do":"get"}`)
 	require.False(t, *r.OK)
@@ -124,22 +114,26 @@ func TestClientCookieAloneSeesNothing(t *testing.T) {
 	require.Equal(t, begun.SessionID, v.get(t, "/api/session").SessionID)
 }
 
-func TestFeedLetsGoOfASocketThatIsTooSlow(t *testing.T) {
-	f := newFeed()
-	slow, quick := f.watch("s"), f.watch("s")
-	for range watcherQueue + 1 {
-		f.handle(bridge.SessionSet{SessionID: "s"})
-		<-quick.events
+// brokenStore fails when it is told to.
+type brokenStore struct {
+	*livestore.Store
+	broken atomic.Bool
+}
+
+func (s *brokenStore) Get(ctx context.Context, id string) (store.Record, error) {
+	if s.broken.Load() {
+		return store.Record{}, errors.New("out of order")
 	}
-	for range watcherQueue {
-		_, open := <-slow.events
-		require.True(t, open)
-	}
-	_, open := <-slow.events
-	require.False(t, open)
-	f.unwatch(slow) // as its socket does when it ends
-	f.handle(bridge.SessionSet{SessionID: "s"})
-	require.Len(t, quick.events, 1)
-	f.unwatch(quick)
-	require.Empty(t, f.watchers)
+	return s.Store.Get(ctx, id)
+}
+
+func TestSocketsThatCannotBeToldAreCalledBack(t *testing.T) {
+	sessions := &brokenStore{Store: livestore.New()}
+	v := newVisitor(t, serveOn(t, sessions))
+	v.get(t, "/api/session")
+	one, two := v.watch(t), v.watch(t)
+	one.until(t, func(r reply) bool { return r.Event == "devices" && len(socketsOf(r.Devices)) == 2 })
+	sessions.broken.Store(true)
+	require.NoError(t, two.Close(1000, "")) // something happens
+	require.Equal(t, bridge.CodeUnavailable, one.closed(t), "what the page shows would be out of date: it shall come back")
 }

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+)
+
+// device is one of a user's sessions, as the user may see it. Nothing of it opens the session.
+type device struct {
+	ID      string       `json:"id"`   // the session's
+	Name    string       `json:"name"` // the user agent, in words
+	Addr    string       `json:"addr"`
+	Created time.Time    `json:"created"`
+	Seen    time.Time    `json:"seen"` // when it was last active, to within a minute
+	Reads   uint64       `json:"reads"`
+	Writes  uint64       `json:"writes"`
+	Sockets []socketInfo `json:"sockets"` // the oldest first
+}
+
+// socketInfo is an open socket.
+type socketInfo struct {
+	ID     string    `json:"id"`
+	Opened time.Time `json:"opened"`
+}
+
+// owner is whose devices are meant: a user's, or those of somebody who isn't logged in, who has only the one session.
+type owner struct{ user, client, session string }
+
+func (s *snapshot) owner() owner {
+	if s.User != "" {
+		return owner{user: s.User}
+	}
+	return owner{client: s.ClientID, session: s.SessionID}
+}
+
+// to addresses all of the owner's sockets.
+func (o owner) to() bridge.To { return bridge.To{UserID: o.user, SessionID: o.session} }
+
+// devices returns the owner's devices, the oldest first.
+func (a *app) devices(ctx context.Context, of owner) ([]device, error) {
+	devices := []device{}
+	for info, err := range a.bridge.Sessions(ctx, bridge.Filter{UserID: of.user, ClientID: of.client}) {
+		if err != nil {
+			return nil, err
+		}
+		if of.user == "" && info.ID != of.session { // the client cookie proves nothing: its other sessions are not to be seen
+			continue
+		}
+		sockets, err := a.sockets(ctx, info.ID)
+		if err != nil {
+			return nil, err
+		}
+		devices = append(devices, device{
+			ID: info.ID, Name: inWords(info.UserAgent), Addr: info.Addr,
+			Created: info.Created, Seen: info.Seen, Reads: info.Reads, Writes: info.Writes, Sockets: sockets,
+		})
+	}
+	slices.SortFunc(devices, func(a, b device) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
+	return devices, nil
+}
+
+// sockets returns the session's open sockets, the oldest first.
+func (a *app) sockets(ctx context.Context, sessionID string) ([]socketInfo, error) {
+	sockets := []socketInfo{}
+	for c, err := range a.bridge.Conns(ctx, bridge.ConnFilter{SessionID: sessionID}) {
+		if err != nil {
+			return nil, err
+		}
+		sockets = append(sockets, socketInfo{c.ID, c.ConnectedAt})
+	}
+	slices.SortFunc(sockets, func(a, b socketInfo) int { return cmp.Or(a.Opened.Compare(b.Opened), cmp.Compare(a.ID, b.ID)) })
+	return sockets, nil
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+)
+
+// recentLogin is how old the login may be that signs out everywhere: who has only found an open browser can't lock its user out.
+const recentLogin = 5 * time.Minute
+
+// codeClosedByUser closes a socket from the list of devices. It is over 4500: the page is not to come back by itself.
+const codeClosedByUser = 4600
+
+// counted is an answer that says how many it has reached.
+type counted struct {
+	OK    bool `json:"ok"`
+	Count int  `json:"count"`
+}
+
+// loggedIn returns the request's session, which must be a user's.
+func (a *app) loggedIn(r *http.Request) (*bridge.Session, error) {
+	s, err := a.bridge.Session(r)
+	if err == nil && s.UserID() == "" {
+		err = errNobody
+	}
+	return s, err
+}
+
+// getDevices lists the user's devices, and says which of them asks.
+func (a *app) getDevices(r *http.Request) (any, error) {
+	s, err := a.loggedIn(r)
+	if err != nil {
+		return nil, err
+	}
+	devices, err := a.devices(r.Context(), owner{user: s.UserID()})
+	return struct {
+		OK        bool     `json:"ok"`
+		SessionID string   `json:"sessionId"`
+		Devices   []device `json:"devices"`
+	}{true, s.ID(), devices}, err
+}
+
+// postSignOut ends one of the user's sessions. Somebody else's is answered like one that there never was: nobody learns which IDs there are.
+func (a *app) postSignOut(r *http.Request) (any, error) {
+	s, err := a.loggedIn(r)
+	if err != nil {
+		return nil, err
+	}
+	var in signOutRequest
+	if err := readJSON(r, &in); err != nil {
+		return nil, err
+	}
+	if in.Device == s.ID() {
+		s.Logout()
+		return counted{true, 1}, nil
+	}
+	other, err := a.bridge.GetByID(r.Context(), in.Device)
+	if errors.Is(err, bridge.ErrSessionMissing) || err == nil && other.UserID() != s.UserID() {
+		return nil, errNoDevice
+	}
+	if err != nil {
+		return nil, err
+	}
+	ended, err := a.bridge.DestroyByID(r.Context(), in.Device)
+	if err == nil && !ended { // it has just ended otherwise
+		err = errNoDevice
+	}
+	return counted{true, 1}, err
+}
+
+// postSignOutOthers ends the user's sessions but this one.
+func (a *app) postSignOutOthers(r *http.Request) (any, error) {
+	s, err := a.loggedIn(r)
+	if err != nil {
+		return nil, err
+	}
+	n, err := a.bridge.DestroyUser(r.Context(), s.UserID(), s.ID())
+	return counted{true, n}, err
+}
+
+// postSignOutEverywhere ends them all, this one last: if another can't be ended, the user is still there to try again.
+func (a *app) postSignOutEverywhere(r *http.Request) (any, error) {
+	s, err := a.loggedIn(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.RequireAuthAge(recentLogin); err != nil {
+		return nil, err
+	}
+	n, err := a.bridge.DestroyUser(r.Context(), s.UserID(), s.ID())
+	if err != nil {
+		return nil, err
+	}
+	s.Logout()
+	return counted{true, n + 1}, nil
+}
+
+// postClose closes one of the user's sockets. The session goes on.
+func (a *app) postClose(r *http.Request) (any, error) {
+	s, err := a.loggedIn(r)
+	if err != nil {
+		return nil, err
+	}
+	var in closeRequest
+	if err := readJSON(r, &in); err != nil {
+		return nil, err
+	}
+	for c, err := range a.bridge.Conns(r.Context(), bridge.ConnFilter{UserID: s.UserID()}) {
+		if err != nil {
+			return nil, err
+		}
+		if c.ID != in.Socket {
+			continue
+		}
+		closed, err := a.bridge.CloseConn(r.Context(), c.ID, codeClosedByUser, "closed by its user")
+		if closed || err != nil {
+			return counted{true, 1}, err
+		}
+	}
+	return nil, errNoSocket
+}
+
+// postNotify shows a text on all of the user's pages.
+func (a *app) postNotify(r *http.Request) (any, error) {
+	s, err := a.loggedIn(r)
+	if err != nil {
+		return nil, err
+	}
+	var in notifyRequest
+	if err := readJSON(r, &in); err != nil {
+		return nil, err
+	}
+	n, err := a.bridge.Notify(r.Context(), bridge.To{UserID: s.UserID()}, push{Event: "notify", Text: in.Text, From: inWords(r.UserAgent())}.bytes())
+	return counted{true, n}, err
+}

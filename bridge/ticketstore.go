@@ -37,6 +37,7 @@ type ticket struct {
 	ClientID   string     `json:"c"`
 	Generation uint64     `json:"g"` // of the token that whoever asked for it has proved
 	UserID     string     `json:"u,omitempty"`
+	Name       string     `json:"n"` // of the Bridge's session cookie: Bridges that share a store's tickets don't redeem one another's
 }
 
 // ticketKind is what a ticket is good for; it is good for nothing else.
@@ -68,6 +69,7 @@ var ticketEncoding = base64.RawURLEncoding.Strict()
 
 // issue stores the ticket and returns its text.
 func (t *tickets) issue(ctx context.Context, what ticket) (string, error) {
+	what.Name = t.b.opts.Name
 	data, err := json.Marshal(what)
 	if err != nil {
 		return "", fmt.Errorf("bridge: ticket: %w", err)
@@ -106,7 +108,7 @@ func (t *tickets) redeem(ctx context.Context, text string, kind ticketKind, good
 	if subtle.ConstantTimeCompare(hash[:], rec.TokenHash[:]) != 1 || rec.Expired(gateway.Now()) || json.Unmarshal(rec.Data, &what) != nil {
 		return nil, ErrTicket
 	}
-	if what.Kind != kind || !good(&what) {
+	if what.Kind != kind || what.Name != t.b.opts.Name || !good(&what) {
 		return nil, ErrTicket
 	}
 	was, err := t.st.Destroy(ctx, id)

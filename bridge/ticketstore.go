@@ -28,6 +28,8 @@ type tickets struct {
 	// What finds those that have expired; one of them is there.
 	sweeper store.Sweeper
 	lister  store.Lister
+
+	tidying ticketTidying
 }
 
 // ticket is what one stands for.
@@ -85,6 +87,7 @@ func (t *tickets) issue(ctx context.Context, what ticket) (string, error) {
 	if _, err := t.st.Set(ctx, rec); err != nil {
 		return "", fmt.Errorf("%w: store a ticket: %w", ErrStoreUnavailable, err)
 	}
+	t.tidyAfter(rec.Expires)
 	return ticketEncoding.EncodeToString(append(id[:], secret[:]...)), nil
 }
 

@@ -49,11 +49,18 @@ func (b *Bridge) DestroyAll(ctx context.Context) (int, error) {
 // endAll ends those of the sessions that an ending takes which begins now: the iteration must not have begun.
 func (b *Bridge) endAll(ctx context.Context, user string, except []string, all iter.Seq2[store.Record, error]) (int, error) {
 	en, before := b.logins.begin(user, except)
+	finished := false
+	defer func() {
+		if !finished { // the store has panicked: logins must not end sessions for this ending for ever
+			b.logins.finish(en)
+		}
+	}()
 	e := ender{b: b, en: en, free: make(chan struct{}, endAtOnce)}
 	err := waitFor(ctx, before)
 	if err == nil {
 		err = e.run(ctx, all)
 	}
+	finished = true
 	err = errors.Join(err, waitFor(ctx, b.logins.finish(en)))
 	return e.ended + b.logins.helped(en), errors.Join(append(e.failures, err)...)
 }

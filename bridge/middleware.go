@@ -127,7 +127,7 @@ func (rq *request) prepare() error {
 	}
 	if err == nil {
 		if s != nil && !upgrading {
-			s.renewToken(rq)
+			s.renewToken(rq, w.Header())
 		}
 		err = rq.setCookies(w.Header())
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
@@ -13,9 +14,14 @@ import (
 // renewToken gives the session a new token if the one that the request presented is older than Options.RenewEvery. It is called when the response is about to
 // leave, not when the session is opened: the previous token is good for RotateGrace only, and a handler may take longer than that.
 //
+// A response that nobody gets renews nothing (its client has hung up, or its time is up), nor does one that caches may give to others.
+//
 // Unlike Rotate it asks for nothing: of several requests at once the one whose write comes first sends the new token, and the others carry on with the one that they
 // have proved. A store that fails at it fails no request.
-func (s *Session) renewToken(rq *request) {
+func (s *Session) renewToken(rq *request, h http.Header) {
+	if rq.Err() != nil || forCaches(h) {
+		return
+	}
 	s.lock()
 	defer s.unlock()
 	if !s.renewalDue(time.Now()) {
@@ -47,6 +53,8 @@ func (s *Session) renewalDue(now time.Time) bool {
 	case s.stale || s.proved != base.TokenGeneration: // somebody else has sent a newer one
 		return false
 	case s.gone || s.ended || s.sealed || s.ending != "":
+		return false
+	case !base.PrevTokenHash.IsZero() && now.Sub(base.RotatedAt) < limit(s.b.opts.RotateGrace): // it would cut the grace of the one before short
 		return false
 	}
 	since := base.RotatedAt
@@ -94,6 +102,19 @@ func (s *Session) lookRenewed(ctx context.Context, next token, cause error) (now
 		return now, false, cause
 	}
 	return now, false, nil
+}
+
+// forCaches reports whether the handler wants the response kept where others may get it. Not every cache looks at Vary.
+func forCaches(h http.Header) bool {
+	for _, line := range h["Cache-Control"] {
+		for directive := range strings.SplitSeq(line, ",") {
+			name, _, _ := strings.Cut(strings.TrimSpace(directive), "=")
+			if strings.EqualFold(name, "public") || strings.EqualFold(name, "s-maxage") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // upgrades reports whether the request asks for another protocol: browsers may drop the cookies of the answer to it.

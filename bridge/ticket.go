@@ -91,7 +91,8 @@ func (l *Link) LoginTicket(ctx context.Context, userID string) (string, error) {
 // stolen opens nothing, and one that is forced upon somebody logs nobody in (login CSRF). ErrTicket otherwise, and for a ticket that has been redeemed, has expired, is
 // older than the last login, or never was one. A ticket that was refused to somebody is still good for its owner.
 //
-// Also the errors of Session and of Login; after these, too, the ticket is still good, but not when storing the login fails in the end.
+// Also the errors of Session and of Login; after these, too, the ticket is still good, but not when storing the login fails in the end. A function of WithSession
+// may run again, when the ticket has been redeemed: call it outside of one.
 func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
 	rq, err := b.requestOf(r.Context())
 	if err != nil {

@@ -28,6 +28,8 @@ type tickets struct {
 	// What finds those that have expired; one of them is there.
 	sweeper store.Sweeper
 	lister  store.Lister
+
+	tidying ticketTidying
 }
 
 // ticket is what one stands for.
@@ -37,6 +39,7 @@ type ticket struct {
 	ClientID   string     `json:"c"`
 	Generation uint64     `json:"g"` // of the token that whoever asked for it has proved
 	UserID     string     `json:"u,omitempty"`
+	Name       string     `json:"n"` // of the Bridge's session cookie: Bridges that share a store's tickets don't redeem one another's
 }
 
 // ticketKind is what a ticket is good for; it is good for nothing else.
@@ -68,6 +71,7 @@ var ticketEncoding = base64.RawURLEncoding.Strict()
 
 // issue stores the ticket and returns its text.
 func (t *tickets) issue(ctx context.Context, what ticket) (string, error) {
+	what.Name = t.b.opts.Name
 	data, err := json.Marshal(what)
 	if err != nil {
 		return "", fmt.Errorf("bridge: ticket: %w", err)
@@ -83,6 +87,7 @@ func (t *tickets) issue(ctx context.Context, what ticket) (string, error) {
 	if _, err := t.st.Set(ctx, rec); err != nil {
 		return "", fmt.Errorf("%w: store a ticket: %w", ErrStoreUnavailable, err)
 	}
+	t.tidyAfter(rec.Expires)
 	return ticketEncoding.EncodeToString(append(id[:], secret[:]...)), nil
 }
 
@@ -106,7 +111,7 @@ func (t *tickets) redeem(ctx context.Context, text string, kind ticketKind, good
 	if subtle.ConstantTimeCompare(hash[:], rec.TokenHash[:]) != 1 || rec.Expired(gateway.Now()) || json.Unmarshal(rec.Data, &what) != nil {
 		return nil, ErrTicket
 	}
-	if what.Kind != kind || !good(&what) {
+	if what.Kind != kind || what.Name != t.b.opts.Name || !good(&what) {
 		return nil, ErrTicket
 	}
 	was, err := t.st.Destroy(ctx, id)

@@ -123,6 +123,7 @@ func (rq *request) setToken(h http.Header) (err error) {
 		varyOn(h, rq.reads...)
 		if len(rq.reads) == 0 { // whatever it depends on, a cache doesn't know it
 			markNoStore(h)
+			varyOn(h, "*") // also where the handler lets caches keep it
 		}
 	}
 	rq.cookie = cookieStays

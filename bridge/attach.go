@@ -51,7 +51,7 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 
 // attachLink registers a link, and looks once more whether its session is there: whoever ended it before the link was registered
 // could not close it, whoever does later will (G5).
-func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason string), start func(task func())) (*Link, error) {
+func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason string), start func(task func())) (_ *Link, err error) {
 	if b.work.stopping() {
 		return nil, ErrShutdown
 	}
@@ -89,6 +89,9 @@ func (b *Bridge) attachLink(rq *request, s *Session, shut func(code int, reason 
 	safe := false
 	defer func() {
 		if !safe { // the store has failed, or panicked
+			if err != nil {
+				l.beginEnd(CloseCode(err), "") // as the caller will say
+			}
 			l.abandon()
 		}
 	}()

@@ -15,15 +15,12 @@ import (
 // function it waits the two seconds for nothing.
 func (l *Link) Detach() {
 	l.endPending()
-	if l.closer.wanted(l.isEnding()) {
-		wait := time.NewTimer(2 * closeGrace) // one for what waits to be sent, one for the close frame
-		defer wait.Stop()
-		select {
-		case <-l.closer.done:
-		case <-wait.C:
-		}
+	if patience := 2 * closeGrace; l.closer.wanted(l.isEnding()) { // one for what waits to be sent, one for the close frame
+		l.closer.wait(patience)
+		l.closer.stop()
+	} else if l.closer.stop() { // it has begun since
+		l.closer.wait(patience)
 	}
-	l.closer.stop()
 	l.abandon()
 }
 
@@ -70,6 +67,16 @@ func (c *closer) call(code int, reason string) {
 	c.fn(code, reason)
 }
 
+// wait waits until fn has returned, so long at most.
+func (c *closer) wait(patience time.Duration) {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-c.done:
+	case <-late.C:
+	}
+}
+
 // wanted reports whether a close that has begun, as ending says, is to be waited for.
 func (c *closer) wanted(ending bool) bool {
 	c.mu.Lock()
@@ -77,9 +84,11 @@ func (c *closer) wanted(ending bool) bool {
 	return ending && !c.stopped
 }
 
-// stop returns when fn will not begin to run any more.
-func (c *closer) stop() {
+// stop sees to it that fn doesn't begin to run any more. It reports whether fn was called before, and perhaps still runs; false for a stop that isn't the first.
+func (c *closer) stop() (called bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	called = c.called && !c.stopped
 	c.stopped = true
+	return called
 }

@@ -136,9 +136,15 @@ func (h *socketHandler) start(rq *request, s *Session, c *Conn) error {
 	return nil
 }
 
-// serve runs the connection's handler and closes the connection after it.
+// serve runs the connection's handler and closes the connection after it, also if the handler ends its goroutine.
 func (c *Conn) serve(fn func(context.Context, *Conn) error) {
-	err := c.protect(fn)
+	err := errPanicked
+	defer func() { c.conclude(err) }()
+	err = c.protect(fn)
+}
+
+// conclude closes the connection whose handler has returned err.
+func (c *Conn) conclude(err error) {
 	c.logFailure(err)
 	c.link.endPending() // if a close waits for the handler to be done, it says how
 	code := CloseCode(err)

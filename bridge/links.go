@@ -197,7 +197,7 @@ func (ls *links) cutOlder(rec *store.Record) []*Link {
 	return older
 }
 
-// follow moves all links of the client to its session.
+// follow moves all links of the client to its session. Those that are too many there are closed.
 func (ls *links) follow(b *Bridge, rec *store.Record) {
 	ls.mu.Lock()
 	for _, l := range ls.byClient[rec.ClientID] {
@@ -206,8 +206,12 @@ func (ls *links) follow(b *Bridge, rec *store.Record) {
 			ls.enter(l, rec.ID)
 		}
 	}
+	tooMany := ls.cutTooMany(rec.ID)
 	ls.mu.Unlock()
 	ls.watch(b, rec)
+	for _, l := range tooMany {
+		l.end(CodePolicy, "the session has too many connections")
+	}
 }
 
 func (ls *links) sessionOf(l *Link) (id string, proved uint64) {

@@ -42,10 +42,13 @@ func (n *notifier) wakeAll(first, last *outbox) {
 	n.staff(0)
 }
 
+// mostReplaced is how many workers are put to work at once in place of those that are stuck.
+const mostReplaced = 128
+
 // staff sees to it that there are workers enough, besides those that are stuck: as many again, as those who wait may be no better, and a thousand that get stuck
 // at once are not to be found out one by one. It needs the lock.
 func (n *notifier) staff(stuck int) {
-	waiting, most := 0, max(stuck, runtime.GOMAXPROCS(0))
+	waiting, most := 0, max(min(stuck, mostReplaced), runtime.GOMAXPROCS(0))
 	for o := n.first; o != nil && waiting < most; o = o.nextBox {
 		waiting++
 	}

@@ -50,7 +50,7 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 
 // attachLink registers a link, and looks once more whether its session is there: whoever ended it before the link was registered
 // could not close it, whoever does later will (G5). ctx has the values that the link's context gets. l has what closes it and nothing else.
-func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Link) (*Link, error) {
+func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Link) (_ *Link, err error) {
 	if b.work.stopping() {
 		return nil, ErrShutdown
 	}
@@ -89,6 +89,9 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 	safe := false
 	defer func() {
 		if !safe { // the store has failed, or panicked
+			if err != nil {
+				l.beginEnd(CloseCode(err), "") // as the caller will say
+			}
 			l.abandon()
 		}
 	}()

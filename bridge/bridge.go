@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -222,7 +221,7 @@ func (b *Bridge) sessionOver(id, clientID string, from *origin) {
 	if b.opts.OnSessionEnd == KeepConns {
 		return
 	}
-	last := b.lastMessage(links, end)
+	last := b.lastWords(links, end)
 	for _, l := range links {
 		l.farewell(last)
 		if l == from.link { // it has the answer to its own wish to come
@@ -231,17 +230,4 @@ func (b *Bridge) sessionOver(id, clientID string, from *origin) {
 			l.end(c.code, c.reason)
 		}
 	}
-}
-
-// lastMessage asks the application for what the links of a session that has ended are told before they are closed.
-func (b *Bridge) lastMessage(links []*Link, end SessionDestroy) *message {
-	if b.opts.LastMessage == nil || len(links) == 0 {
-		return nil
-	}
-	var data []byte
-	b.work.protect(func() { data = b.opts.LastMessage(end) })
-	if data == nil {
-		return nil
-	}
-	return &message{data: data, binary: !utf8.Valid(data)}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -112,7 +113,18 @@ func (c *Conn) readMessage(ctx context.Context) (websocket.MessageType, []byte, 
 		buf = new(bytes.Buffer)
 	}
 	buf.Reset()
-	_, err = buf.ReadFrom(r)
+	for err == nil {
+		buf.Grow(bytes.MinRead)
+		var n int
+		n, err = r.Read(buf.AvailableBuffer()[:buf.Available()])
+		buf.Write(buf.AvailableBuffer()[:n])
+		if n > 0 {
+			c.heard.Store(time.Now().UnixNano()) // a part of a long message is a sign of life
+		}
+	}
+	if err == io.EOF { //nolint:errorlint // as io.Reader has it
+		err = nil
+	}
 	data := append([]byte{}, buf.Bytes()...)
 	if buf.Cap() <= keepReadBuffer {
 		c.link.b.reads.Put(buf)
@@ -133,15 +145,17 @@ func (c *Conn) Write(ctx context.Context, kind websocket.MessageType, data []byt
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	written := false
 	if c.opts.WriteTimeout > 0 {
 		c.writes.begin(c)
-		defer c.writes.end(c)
+		defer func() { c.writes.end(c, written) }()
 	}
 	plain, release := c.plain(ctx)
 	defer release()
 	err := c.ws.Write(plain, kind, data)
+	written = err == nil
 	switch {
-	case err == nil:
+	case written:
 		c.link.sent.count(len(data))
 	case ctx.Err() == nil:
 		c.gone.Store(true)
@@ -246,10 +260,11 @@ func (w *writeLimit) begin(c *Conn) {
 	}
 }
 
-func (w *writeLimit) end(c *Conn) {
+// end is told whether the message has been written: one that has been given up while it waited for another says nothing of that.
+func (w *writeLimit) end(c *Conn, written bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.pending--; w.pending > 0 { // there is progress
+	if w.pending--; w.pending > 0 && written { // there is progress
 		w.until = time.Now().Add(c.opts.WriteTimeout)
 	}
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"maps"
@@ -40,6 +41,24 @@ func (ls *links) makeRoom(l *Link) (evicted []*Link, err error) {
 		ls.leaveAddr(e)
 	}
 	return evicted, nil
+}
+
+// cutTooMany cuts off and returns the links that a session has beyond the limit, after several have come at once: the oldest or the newest, as with one that comes. The
+// lock is held.
+func (ls *links) cutTooMany(sessionID string) (cut []*Link) {
+	sl, most := ls.bySession[sessionID], ls.limits.perSession
+	if sl == nil || most == 0 || len(sl.links) <= most {
+		return nil
+	}
+	byAge := slices.SortedFunc(slices.Values(sl.links), func(a, b *Link) int { return cmp.Compare(a.openedAt, b.openedAt) })
+	if cut = byAge[most:]; ls.limits.evict {
+		cut = byAge[:len(byAge)-most]
+	}
+	for _, l := range cut {
+		ls.leave(l)
+		ls.leaveAddr(l)
+	}
+	return cut
 }
 
 func oldest(links iter.Seq[*Link]) (first *Link) {

@@ -16,15 +16,25 @@ import (
 func (l *Link) Detach() {
 	l.endPending()
 	if done := l.closer.wanted(l.isEnding()); done != nil {
-		wait := time.NewTimer(2 * closeGrace) // one for what waits to be sent, one for the close frame
-		defer wait.Stop()
-		select {
-		case <-done:
-		case <-wait.C:
-		}
+		awaitClose(done)
+		l.closer.stop()
+	} else {
+		awaitClose(l.closer.stop()) // of one that has begun since
 	}
-	l.closer.stop()
 	l.abandon()
+}
+
+// awaitClose waits for the end of a close, nil being none, or until that takes too long.
+func awaitClose(done <-chan struct{}) {
+	if done == nil {
+		return
+	}
+	late := time.NewTimer(2 * closeGrace) // one for what waits to be sent, one for the close frame
+	defer late.Stop()
+	select {
+	case <-done:
+	case <-late.C:
+	}
 }
 
 // abandon drops what waits to be sent, and takes the link out.
@@ -84,18 +94,31 @@ func (c *closer) end() {
 func (c *closer) wanted(ending bool) <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !ending || c.stopped || c.ended {
+	if !ending || c.stopped {
+		return nil
+	}
+	return c.untilEnd()
+}
+
+// stop sees to it that fn doesn't begin to run any more. It returns what to wait for if fn was called before, and still runs; nil: nothing, or it isn't the first stop.
+func (c *closer) stop() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first := !c.stopped
+	c.stopped = true
+	if !first || !c.called {
+		return nil
+	}
+	return c.untilEnd()
+}
+
+// untilEnd needs the lock.
+func (c *closer) untilEnd() <-chan struct{} {
+	if c.ended {
 		return nil
 	}
 	if c.done == nil {
 		c.done = make(chan struct{})
 	}
 	return c.done
-}
-
-// stop returns when fn will not begin to run any more.
-func (c *closer) stop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.stopped = true
 }

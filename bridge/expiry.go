@@ -25,7 +25,10 @@ func (ls *links) watch(b *Bridge, rec *store.Record) {
 	}
 	sl.failing = time.Time{}
 	sl.know(rec)
-	ls.setUser(sl, rec.UserID)
+	if rec.Revision >= sl.revision { // otherwise a login may have been stored since it was loaded
+		sl.revision = rec.Revision
+		ls.setUser(sl, rec.UserID)
+	}
 	if at := ls.nextLook(b, sl, rec); !at.IsZero() && (sl.expiry == nil || ls.clock.later(sl.expiry, at)) {
 		ls.schedule(b, rec.ID, sl, at)
 	}

@@ -45,8 +45,8 @@ type Link struct {
 	mu      sync.Mutex
 	pending *closing // to be done by endPending
 	timer   *deadline
-	ending  *closing // begun
-	last    *message // to be sent before the close
+	ending  *closing   // begun
+	last    *lastWords // to be sent before the close; nil: nothing
 }
 
 // closing is a close code and its reason; the zero value is none.

@@ -27,6 +27,7 @@ type links struct {
 type sessionLinks struct {
 	links     []*Link
 	userID    string        // "" while nobody is logged in, as far as is known
+	revision  uint64        // of the record that says so
 	expiry    *deadline     // when to look whether the session has expired; nil: never so far
 	idle      time.Duration // the session's idle timeout
 	expires   time.Time     // when it is over as far as is known; zero: never
@@ -198,7 +199,7 @@ func (ls *links) cutOlder(rec *store.Record) []*Link {
 	return older
 }
 
-// follow moves all links of the client to its session.
+// follow moves all links of the client to its session. Those that are too many there are closed.
 func (ls *links) follow(b *Bridge, rec *store.Record) {
 	ls.mu.Lock()
 	for _, l := range ls.byClient[rec.ClientID] {
@@ -207,8 +208,12 @@ func (ls *links) follow(b *Bridge, rec *store.Record) {
 			ls.enter(l, rec.ID)
 		}
 	}
+	tooMany := ls.cutTooMany(rec.ID)
 	ls.mu.Unlock()
 	ls.watch(b, rec)
+	for _, l := range tooMany {
+		l.end(CodePolicy, "the session has too many connections")
+	}
 }
 
 func (ls *links) sessionOf(l *Link) (id string, proved uint64) {

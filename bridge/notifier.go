@@ -42,10 +42,14 @@ func (n *notifier) wakeAll(first, last *outbox) {
 	n.staff(0)
 }
 
-// staff sees to it that there are workers enough, besides those that are stuck. It needs the lock.
+// mostReplaced is how many workers are put to work at once in place of those that are stuck.
+const mostReplaced = 128
+
+// staff sees to it that there are workers enough, besides those that are stuck: as many again, as those who wait may be no better, and a thousand that get stuck
+// at once are not to be found out one by one. It needs the lock.
 func (n *notifier) staff(stuck int) {
-	waiting := 0
-	for o := n.first; o != nil && waiting < runtime.GOMAXPROCS(0); o = o.nextBox {
+	waiting, most := 0, max(min(stuck, mostReplaced), runtime.GOMAXPROCS(0))
+	for o := n.first; o != nil && waiting < most; o = o.nextBox {
 		waiting++
 	}
 	for len(n.workers)-stuck < waiting {
@@ -81,7 +85,9 @@ func (n *notifier) run(s *sender) {
 	defer func() {
 		if o != nil { // an application's function has ended the goroutine
 			o.drop()
-			o.next()
+			for ok := true; ok; { // a last message may have come since
+				_, ok = o.next()
+			}
 			n.resign(s)
 		}
 	}()

@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// To says whose connections are meant: exactly one of its fields is set.
+// To says whose connections are meant: exactly one of its fields is set. A client is known by a cookie that proves nothing, and has connections without a session, too: what
+// is not for everybody goes to a session or a user.
 type To struct {
 	SessionID, ClientID, UserID string
 	All                         bool // everybody's, also of those without a session

@@ -59,7 +59,7 @@ type Options struct {
 	RenewEvery time.Duration
 
 	// LastMessage, if it is set, is asked when a session ends for a message to its connections, which they are sent before the close frame; all of that takes a second at most.
-	// nil: none. It is called once for each session, and must not block.
+	// nil: none. It is called once for each session, in a goroutine of its own, and may call the Bridge; what it says too late isn't sent.
 	LastMessage func(SessionDestroy) []byte
 	// RevalidateEvery is how often a session that has connections is looked up in the store, whether or not anything happens on them, in case it has ended
 	// without a word. Default: 5 min. Off: never.

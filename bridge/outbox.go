@@ -168,15 +168,19 @@ func (l *Link) sayLast() {
 	l.mu.Lock()
 	last := l.last
 	l.mu.Unlock()
-	sent, wake := l.box.finish(last)
+	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	var m *message
+	if last != nil {
+		m = last.wait(ctx)
+	}
+	sent, wake := l.box.finish(m)
 	if wake {
 		l.b.notifier.wake(&l.box)
 	}
 	if sent == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
-	defer cancel()
 	select {
 	case <-sent:
 	case <-ctx.Done():
@@ -184,14 +188,14 @@ func (l *Link) sayLast() {
 }
 
 // farewell has a last message sent before the close, if the link isn't being closed yet.
-func (l *Link) farewell(m *message) {
-	if m == nil {
+func (l *Link) farewell(last *lastWords) {
+	if last == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ending == nil {
-		l.last = m
+		l.last = last
 	}
 }
 

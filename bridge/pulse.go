@@ -66,14 +66,15 @@ func (c *Conn) beat(now time.Time) {
 	}
 }
 
-// ping asks the peer for a sign of life. Pongs arrive only while somebody reads: a connection on which nobody did all the time isn't cut.
+// ping asks the peer for a sign of life. Pongs arrive only while somebody reads: a connection on which nobody did all the time isn't cut. Nor is one whose peer is in the
+// middle of a message, where it can't answer. That there is no room for the ping is no sign of life.
 func (c *Conn) ping() {
 	defer c.pinging.Store(false)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	reads := c.reads.Load()
+	reads, heard := c.reads.Load(), c.heard.Load()
 	limit := c.clock.add(time.Now().Add(pongWait), func() {
-		if c.inRead.Load() && c.reads.Load() == reads {
+		if c.inRead.Load() && c.reads.Load() == reads && c.heard.Load() == heard {
 			c.cut()
 		}
 		cancel()
@@ -81,5 +82,10 @@ func (c *Conn) ping() {
 	defer c.clock.remove(limit)
 	if c.ws.Ping(ctx) == nil {
 		c.heard.Store(time.Now().UnixNano())
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-c.link.ctx.Done():
 	}
 }

@@ -115,13 +115,14 @@ func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *C
 			c.cut()
 		}
 	}()
-	link, err := b.attachLink(ctx, rq, s, &Link{conn: c})
+	l := &Link{conn: c}
+	c.link = l // from its registration on it is found, and told what others are
+	l.box.open(h.opts.NotifyQueue, h.opts.OnNotifyFull, func(m *message) error { return c.Write(context.Background(), m.kind(), m.data) })
+	link, err := b.attachLink(ctx, rq, s, l)
 	returned = true
 	if err != nil {
 		return err
 	}
-	c.link = link
-	link.box.open(h.opts.NotifyQueue, h.opts.OnNotifyFull, func(m *message) error { return c.Write(context.Background(), m.kind(), m.data) })
 	if missing && h.opts.OnMissing == CloseMissing {
 		link.end(CodeNoSession, "no session: ask for one over HTTP")
 		link.abandon()
@@ -136,9 +137,15 @@ func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *C
 	return nil
 }
 
-// serve runs the connection's handler and closes the connection after it.
+// serve runs the connection's handler and closes the connection after it, also if the handler ends its goroutine.
 func (c *Conn) serve(fn func(context.Context, *Conn) error) {
-	err := c.protect(fn)
+	err := errPanicked
+	defer func() { c.conclude(err) }()
+	err = c.protect(fn)
+}
+
+// conclude closes the connection whose handler has returned err.
+func (c *Conn) conclude(err error) {
 	c.logFailure(err)
 	c.link.endPending() // if a close waits for the handler to be done, it says how
 	code, reason := c.endedWith(err)

@@ -1,0 +1,33 @@
+package bridge
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A close that begins while Detach is already looking for one is waited for, too: what it writes to is gone when Detach has returned.
+func TestDetachWaitsForACloseThatBeginsMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := make(chan struct{})
+		returned := false
+		c := newCloser(func(int, string) {
+			close(begun)
+			time.Sleep(100 * time.Millisecond)
+			returned = true
+		})
+		b := &Bridge{clock: newDeadlines()}
+		defer b.clock.close()
+		b.links = newLinks(b.clock, connLimits{})
+		l := &Link{b: b, id: "1", clientID: "c", closer: c, cancel: func(error) {}}
+		_, err := b.links.add(l)
+		require.NoError(t, err)
+		go c.call(CodeDestroyed, "destroyed")
+		<-begun // and the link's closing was not to be seen a moment ago
+		l.Detach()
+		require.True(t, returned)
+		l.Detach()
+	})
+}

@@ -19,7 +19,9 @@ import (
 func TestS04_ResponseThatNobodyGetsRenewsNothing(t *testing.T) {
 	for name, around := range map[string]func(http.Handler) http.Handler{
 		"the client has hung up": func(next http.Handler) http.Handler { return next },
-		"its time is up":         func(next http.Handler) http.Handler { return http.TimeoutHandler(next, 50*time.Millisecond, "too late") },
+		"its time is up": func(next http.Handler) http.Handler {
+			return http.TimeoutHandler(next, 50*time.Millisecond, "too late")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

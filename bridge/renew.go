@@ -19,7 +19,7 @@ import (
 // Unlike Rotate it asks for nothing: of several requests at once the one whose write comes first sends the new token, and the others carry on with the one that they
 // have proved. A store that fails at it fails no request.
 func (s *Session) renewToken(rq *request, h http.Header) {
-	if rq.Err() != nil || forCaches(h) {
+	if s.b.opts.RenewEvery <= 0 || rq.Err() != nil || forCaches(h) {
 		return
 	}
 	s.lock()
@@ -48,7 +48,7 @@ func (s *Session) renewToken(rq *request, h http.Header) {
 func (s *Session) renewalDue(now time.Time) bool {
 	base := s.draft.Base()
 	switch {
-	case s.b.opts.RenewEvery <= 0, base.Revision == 0:
+	case base.Revision == 0:
 		return false
 	case s.stale || s.proved != base.TokenGeneration: // somebody else has sent a newer one
 		return false

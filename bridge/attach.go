@@ -25,9 +25,10 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 		b.opts.Logger.LogAttrs(rq, slog.LevelWarn, "connection from another origin refused", slog.String("host", r.Host))
 		return nil, ErrOrigin
 	}
-	if b.work.stopping() {
+	if !b.work.enter() {
 		return nil, ErrShutdown
 	}
+	defer b.work.leave()
 	leave, admitted := b.admit.enter()
 	if !admitted {
 		return nil, ErrOverloaded

@@ -15,15 +15,15 @@ import (
 
 // A function of the application's that does what it shouldn't holds up no logout, and no close (G4, G12).
 func TestG12_LastMessageThatMisbehavesHoldsUpNoLogout(t *testing.T) {
-	for name, last := range map[string]func(b *bridge.Bridge, e bridge.SessionDestroy) []byte{
-		"hangs":              func(*bridge.Bridge, bridge.SessionDestroy) []byte { time.Sleep(10 * time.Second); return nil },
-		"ends its goroutine": func(*bridge.Bridge, bridge.SessionDestroy) []byte { runtime.Goexit(); return nil },
-		"ends the session": func(b *bridge.Bridge, e bridge.SessionDestroy) []byte {
-			_, _ = b.DestroyByID(context.Background(), e.SessionID)
+	for name, last := range map[string]func(ctx context.Context, b *bridge.Bridge, e bridge.SessionDestroy) []byte{
+		"hangs":              func(context.Context, *bridge.Bridge, bridge.SessionDestroy) []byte { time.Sleep(10 * time.Second); return nil },
+		"ends its goroutine": func(context.Context, *bridge.Bridge, bridge.SessionDestroy) []byte { runtime.Goexit(); return nil },
+		"ends the session": func(ctx context.Context, b *bridge.Bridge, e bridge.SessionDestroy) []byte {
+			_, _ = b.DestroyByID(ctx, e.SessionID)
 			return nil
 		},
-		"waits for the session": func(b *bridge.Bridge, e bridge.SessionDestroy) []byte {
-			_ = b.UpdateByID(context.Background(), e.SessionID, func(context.Context, *bridge.Session) error { return nil })
+		"waits for the session": func(ctx context.Context, b *bridge.Bridge, e bridge.SessionDestroy) []byte {
+			_ = b.UpdateByID(ctx, e.SessionID, func(context.Context, *bridge.Session) error { return nil })
 			b.NotifyStoreDestroy(e.SessionID)
 			return nil
 		},
@@ -31,7 +31,8 @@ func TestG12_LastMessageThatMisbehavesHoldsUpNoLogout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var a *app
-				a = makeApp(t, livestore.New(), &bridge.Options{LastMessage: func(e bridge.SessionDestroy) []byte { return last(a.Bridge, e) }})
+				ctx := context.WithoutCancel(t.Context())
+				a = makeApp(t, livestore.New(), &bridge.Options{LastMessage: func(e bridge.SessionDestroy) []byte { return last(ctx, a.Bridge, e) }})
 				codes := make(chan int, 1)
 				link, id := attached(t, a, func(code int, _ string) { codes <- code })
 				defer link.Detach()

@@ -48,10 +48,11 @@ type socketHandler struct {
 // handshake upgrades the request and returns: what net/http keeps for a request is freed while the connection lives on.
 func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	b := h.b
-	if b.work.stopping() {
+	if !b.work.enter() {
 		b.admit.refuse(w, "shutting down")
 		return
 	}
+	defer b.work.leave()
 	if !b.opts.originAllowed(r) {
 		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", slog.String("host", r.Host))
 		http.Error(w, "origin not allowed", http.StatusForbidden)

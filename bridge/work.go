@@ -47,6 +47,17 @@ func (w *work) handler(fn func()) bool {
 	return true
 }
 
+// enter counts the caller among what is running, until it calls leave: a handshake, which a shutdown waits for. False when the Bridge is shutting down.
+func (w *work) enter() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopped {
+		return false
+	}
+	w.active++
+	return true
+}
+
 // stopping reports whether the Bridge takes no new connections.
 func (w *work) stopping() bool {
 	w.mu.Lock()

@@ -16,6 +16,7 @@ type guest struct {
 	ghost bool // its session is over before it comes
 
 	wants        []int     // the codes that it may end with; none: it stays
+	told         bool      // that it is to end: by an act
 	notBefore    time.Time // may it end; zero: at any time
 	notAfter     time.Time // likewise
 	ordered      time.Time
@@ -151,6 +152,9 @@ func (c *crowd) look(g *guest) {
 		return
 	}
 	delete(c.guests, g.id)
+	if g.told {
+		c.going--
+	}
 	c.judge(g)
 	if !g.ghost {
 		if g.settled {
@@ -204,6 +208,10 @@ const hops = 4
 
 // expect says how a guest will end, before anything is done to that end. It needs the lock.
 func (c *crowd) expect(g *guest, code int) {
+	if len(g.wants) == 0 {
+		g.told = true
+		c.going++
+	}
 	g.wants = append(g.wants, code)
 	g.to = len(c.sentAt)
 	g.hangsUp = code == -1 || code == 1000

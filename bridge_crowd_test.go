@@ -72,7 +72,8 @@ type crowd struct {
 	parties  []*party // those that stay are the first ones
 	staying  int
 	live     int
-	acting   int
+	acting   int // acts that have begun
+	going    int // guests whose end they are, and who are still there
 	paused   bool
 	held     []*party // until it goes on
 	closing  bool

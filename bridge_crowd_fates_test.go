@@ -144,19 +144,24 @@ func (c *crowd) order(p *party, do string, code int) error {
 	return nil
 }
 
+// timed says when time will end a guest that is about to come: the handshake may be activity, and put it off. It needs the lock.
+func (c *crowd) timed(g *guest) {
+	rec, err := c.store.Get(c.t.Context(), g.visit.id)
+	if err != nil {
+		c.failLocked("%s: its session: %v", g, err)
+	}
+	g.wants, g.visit.over, g.notBefore = []int{bridge.CodeExpired}, bridge.ReasonExpired, rec.Expires
+}
+
 // arrived is told when a guest's socket is open: time may be running from then on. It needs the lock.
 func (c *crowd) arrived(g *guest) {
 	p := g.party
 	p.coming--
 	switch p.fate.timed {
 	case bridge.CodeExpired:
-		rec, err := c.store.Get(c.t.Context(), g.visit.id)
-		if err != nil {
-			c.failLocked("%s: its session: %v", g, err)
-			return
+		if rec, err := c.store.Get(c.t.Context(), g.visit.id); err == nil { // otherwise this was too late to be told exactly
+			g.notBefore, g.notAfter = rec.Expires, rec.Expires.Add(time.Second)
 		}
-		g.wants, g.visit.over = []int{bridge.CodeExpired}, bridge.ReasonExpired
-		g.notBefore, g.notAfter = rec.Expires, rec.Expires.Add(time.Second)
 		p.leaving = 1
 	case bridge.CodeIdle:
 		g.wants = []int{bridge.CodeIdle}

@@ -16,6 +16,7 @@ type guest struct {
 	ghost bool // its session is over before it comes
 
 	wants        []int     // the codes that it may end with; none: it stays
+	told         bool      // that it is to end: by an act
 	notBefore    time.Time // may it end; zero: at any time
 	notAfter     time.Time // likewise
 	ordered      time.Time
@@ -25,9 +26,10 @@ type guest struct {
 	settled      bool // all of these
 	theirs, ours int  // the codes, as the client and ConnClose have them; 0: not closed yet
 	last         report
-	firstNote    int  // the first note that may come
-	from, to     int  // the notes that must come
-	hangsUp      bool // and so doesn't get what is on its way
+	ends         time.Time // when its end began, or a little earlier
+	firstNote    int       // the first note that may come
+	from, to     int       // the notes that must come
+	hangsUp      bool      // and so doesn't get what is on its way
 }
 
 // open has a socket opened, when there are not too many on their way.
@@ -46,6 +48,9 @@ func (c *crowd) open(p *party, v *visitor, ghost bool, wants ...int) {
 		p.leaving++
 	} else {
 		p.guests = append(p.guests, g)
+		if p.fate.timed == bridge.CodeExpired {
+			c.timed(g)
+		}
 	}
 	every := time.Duration(0)
 	if p.active && !ghost {
@@ -151,6 +156,9 @@ func (c *crowd) look(g *guest) {
 		return
 	}
 	delete(c.guests, g.id)
+	if g.told {
+		c.going--
+	}
 	c.judge(g)
 	if !g.ghost {
 		if g.settled {
@@ -185,7 +193,7 @@ func (c *crowd) judge(g *guest) {
 		return
 	}
 	if g.to == 0 && !g.notBefore.IsZero() {
-		g.to = c.notesUntil(g.notBefore)
+		g.to, g.ends = c.notesUntil(g.notBefore), g.notBefore
 	}
 	if g.last.First != 0 && g.last.First < g.firstNote {
 		c.failLocked("%s has got note %d, which was there before it", g, g.last.First)
@@ -193,7 +201,11 @@ func (c *crowd) judge(g *guest) {
 	if g.to < g.from {
 		return
 	}
-	if missed := g.last.First == 0 || g.last.Last < g.to; g.last.First > g.from || missed && !g.hangsUp {
+	missed := g.last.First == 0 || g.last.Last < g.to
+	switch {
+	case missed && !g.hangsUp && !g.ends.IsZero() && g.last.At.Sub(g.ends) >= time.Second:
+		c.hurried++ // what waits when a connection closes is sent within a second, or not at all
+	case g.last.First > g.from || missed && !g.hangsUp:
 		c.failLocked("%s has got the notes %d to %d of %d to %d", g, g.last.First, g.last.Last, g.from, g.to)
 	}
 }
@@ -204,7 +216,11 @@ const hops = 4
 
 // expect says how a guest will end, before anything is done to that end. It needs the lock.
 func (c *crowd) expect(g *guest, code int) {
+	if len(g.wants) == 0 {
+		g.told = true
+		c.going++
+	}
 	g.wants = append(g.wants, code)
-	g.to = len(c.sentAt)
+	g.to, g.ends = len(c.sentAt), time.Now()
 	g.hangsUp = code == -1 || code == 1000
 }

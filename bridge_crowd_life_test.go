@@ -16,9 +16,6 @@ func (c *crowd) watchTimers(ctx context.Context) {
 	every(ctx, 10*time.Millisecond, func() {
 		due = due.Add(10 * time.Millisecond)
 		late := time.Since(due)
-		if late < 0 {
-			late = 0
-		}
 		due = time.Now()
 		c.mu.Lock()
 		defer c.mu.Unlock()

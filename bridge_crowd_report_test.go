@@ -144,8 +144,8 @@ func (c *crowd) settle() {
 		stored := c.stored()
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		why = fmt.Sprintf("%d sockets of %d, %d of them settled, %d acts; %d sessions, %d in memory, %d stored", s.Conns, c.size.sockets, c.live, c.acting, len(c.visits), s.Attached, len(stored))
-		return c.live == c.size.sockets && c.acting == 0 && s.Conns == c.live && s.Attached == len(c.visits) && len(stored) == len(c.visits)
+		why = fmt.Sprintf("%d sockets of %d, %d of them settled, %d acts, %d on their way out; %d sessions, %d in memory, %d stored", s.Conns, c.size.sockets, c.live, c.acting, c.going, len(c.visits), s.Attached, len(stored))
+		return c.live == c.size.sockets && c.acting == 0 && c.going == 0 && s.Conns == c.live && s.Attached == len(c.visits) && len(stored) == len(c.visits)
 	}
 	if !eventually(ok, c.size.settles) {
 		c.fail("it doesn't settle: %s", why)

@@ -72,12 +72,14 @@ type crowd struct {
 	parties  []*party // those that stay are the first ones
 	staying  int
 	live     int
-	acting   int
+	acting   int // acts that have begun
+	going    int // guests whose end they are, and who are still there
 	paused   bool
 	held     []*party // until it goes on
 	closing  bool
 	notes    int         // notes that have been begun to be sent
 	sentAt   []time.Time // when each of those had been that have
+	hurried  int         // sockets that were closed before they had all notes, after a second
 	taken    int         // the sum of what Notify returned
 	events   struct{ opened, closed int }
 	ends     map[int]int // by code
@@ -114,7 +116,7 @@ func newCrowd(t *testing.T, size crowdSize) *crowd {
 	c := &crowd{
 		t: t, size: size, start: time.Now(), store: livestore.New(), random: rand.New(rand.NewPCG(seed, 0)),
 		guests: make(map[int]*guest), visits: make(map[string]*visitor), ends: make(map[int]int),
-		opening: make(chan struct{}, 64), stopped: make(chan struct{}), jobs: make(chan func(), 2*size.sockets),
+		opening: make(chan struct{}, 16), stopped: make(chan struct{}), jobs: make(chan func(), 2*size.sockets),
 	}
 	c.stop = sync.OnceFunc(func() { close(c.stopped) })
 	c.app = build(t, c.store, &bridge.Options{Keys: [][]byte{newKey()}, MaxSessionsPerUser: mostSessions})
@@ -242,7 +244,8 @@ func (c *crowd) end() {
 	require.Equal(c.t, c.events.opened, c.events.closed)
 	require.LessOrEqual(c.t, c.total.notes, c.taken)
 	left, lost := c.stored(), c.taken-c.total.notes
-	c.t.Logf("%d notes for %d sockets, %d of them to sockets that were on their way out; %d sessions left", c.notes, c.taken, lost, len(left))
+	c.t.Logf("%d notes for %d sockets, %d of them to sockets that were on their way out, %d of which took longer than a second to close; %d sessions left",
+		c.notes, c.taken, lost, c.hurried, len(left))
 	for id, v := range c.visits {
 		c.count(v)
 		n, there := left[id]

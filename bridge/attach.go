@@ -25,7 +25,7 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 		b.opts.Logger.LogAttrs(rq, slog.LevelWarn, "connection from another origin refused", slog.String("host", r.Host))
 		return nil, ErrOrigin
 	}
-	if !b.work.enter() {
+	if !b.work.admit() {
 		return nil, ErrShutdown
 	}
 	defer b.work.leave()

@@ -48,7 +48,7 @@ type socketHandler struct {
 // handshake upgrades the request and returns: what net/http keeps for a request is freed while the connection lives on.
 func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	b := h.b
-	if !b.work.enter() {
+	if !b.work.admit() {
 		b.admit.refuse(w, "shutting down")
 		return
 	}

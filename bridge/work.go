@@ -47,8 +47,8 @@ func (w *work) handler(fn func()) bool {
 	return true
 }
 
-// enter counts the caller among what is running, until it calls leave: a handshake, which a shutdown waits for. False when the Bridge is shutting down.
-func (w *work) enter() bool {
+// admit counts the caller among what is running, until it calls leave: a handshake, which a shutdown waits for. False when the Bridge is shutting down.
+func (w *work) admit() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stopped {

@@ -129,7 +129,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 		return nil, err
 	}
 	stale := proved != rec.TokenGeneration
-	if !stale && !rec.PrevTokenHash.IsZero() && rec.LoginGeneration != rec.TokenGeneration {
+	if !stale && !rec.PrevTokenHash.IsZero() && rec.LoginGeneration != rec.TokenGeneration && rec.Renewal != store.RenewalSeen {
 		b.gateway.RetirePrevious(ctx, &rec)
 	}
 	s, err := b.newSession(rec, &origin{via: ViaHTTP, request: rq})
@@ -151,6 +151,9 @@ func (b *Bridge) prove(rec *store.Record, t token, now time.Time) (uint64, error
 		return 0, errRefused
 	}
 	grace := limit(b.opts.RotateGrace)
+	if rec.Renewal == store.RenewalSent { // as long as nobody has the new one it is no use to end the old one
+		grace = max(grace, limit(b.opts.RenewEvery))
+	}
 	if age := now.Sub(rec.RotatedAt); age >= grace || age < -grace { // or a clock was set back
 		return 0, errRefused
 	}

@@ -39,7 +39,7 @@ func (s *Session) renewToken(rq *request, h http.Header) {
 	if exact || s.running == nil { // what a function of WithSession has read must stay what it is about to change
 		_ = s.draft.Rebase(rec) // it is what has just been written
 	}
-	s.proved, s.token, s.lifetime = rec.TokenGeneration, next, rec.Lifetime
+	s.proved, s.token, s.stale, s.lifetime = rec.TokenGeneration, next, false, rec.Lifetime
 	s.draft.Prove(s.proved)
 	rq.setCookie(credentials{rec.ID, next}, rec.Lifetime)
 }
@@ -47,21 +47,23 @@ func (s *Session) renewToken(rq *request, h http.Header) {
 // renewalDue needs the lock.
 func (s *Session) renewalDue(now time.Time) bool {
 	base := s.draft.Base()
+	age := now.Sub(base.RotatedAt)
+	if base.RotatedAt.IsZero() {
+		age = now.Sub(base.Created)
+	}
 	switch {
 	case base.Revision == 0:
 		return false
-	case s.stale || s.proved != base.TokenGeneration: // somebody else has sent a newer one
-		return false
 	case s.gone || s.ended || s.sealed || s.ending != "":
 		return false
-	case !base.PrevTokenHash.IsZero() && now.Sub(base.RotatedAt) < limit(s.b.opts.RotateGrace): // it would cut the grace of the one before short
+	case !base.PrevTokenHash.IsZero() && age < limit(s.b.opts.RotateGrace): // it would cut the grace of the one before short
+		return false
+	case s.stale && base.Renewal == store.RenewalSent && s.proved+1 == base.TokenGeneration:
+		return true // the response that had the new one has been lost: there has been time enough for it
+	case s.stale || s.proved != base.TokenGeneration: // somebody else has sent a newer one
 		return false
 	}
-	since := base.RotatedAt
-	if since.IsZero() {
-		since = base.Created
-	}
-	return now.Sub(since) >= s.b.opts.RenewEvery
+	return age >= s.b.opts.RenewEvery
 }
 
 // errNotRenewed: there is nothing to be renewed any more.
@@ -74,12 +76,16 @@ func (s *Session) storeRenewal(ctx context.Context, next token) (now store.Recor
 	k := b.gateway.Acquire(s.id)
 	defer k.Release()
 	cur := *s.draft.Base()
+	generation := cur.TokenGeneration
 	for attempt := range gateway.MaxAttempts {
+		if cur.TokenGeneration != generation { // somebody else was faster
+			return cur, false, errNotRenewed
+		}
 		var d gateway.Draft
 		if err := d.Rebase(cur); err != nil {
 			return cur, false, err
 		}
-		d.ReplaceToken(next.hash(), s.proved, nil)
+		d.RenewToken(next.hash(), s.proved)
 		rec, err := b.gateway.CommitExact(ctx, k, &d, s.from)
 		switch {
 		case err == nil:

@@ -1,10 +1,11 @@
 package bridge_test
 
 import (
-	"context"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,81 +16,73 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A browser that leaves a page before its answer has come never sees the new token, and would lose the session once the old one's grace is over.
-func TestS04_ResponseThatNobodyGetsRenewsNothing(t *testing.T) {
-	for name, around := range map[string]func(http.Handler) http.Handler{
-		"the client has hung up": func(next http.Handler) http.Handler { return next },
-		"its time is up": func(next http.Handler) http.Handler {
-			return http.TimeoutHandler(next, 50*time.Millisecond, "too late")
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), renewing())
-				a.session("/slow", func(*bridge.Session) (any, error) { time.Sleep(time.Second); return "slow", nil })
-				h := around(a.Handler(a.mux))
-				p := pocket{}
-				p.get(t, h, "/inc")
-				time.Sleep(time.Hour)
-				ctx, hangUp := context.WithTimeout(t.Context(), 100*time.Millisecond)
-				defer hangUp()
-				gone := maps.Clone(p) // what it would get is lost
-				gone.send(h, httptest.NewRequestWithContext(ctx, http.MethodGet, "/slow", nil))
-				time.Sleep(11 * time.Second)
-				require.Equal(t, "1", p.get(t, h, "/get").Body.String(), "the browser still has the token that is good")
-			})
-		})
-	}
-}
-
-// A shared cache may ignore Vary: whoever it gives the response to would have the session.
-func TestS16_ResponseForSharedCachesRenewsNothing(t *testing.T) {
-	for control, renews := range map[string]bool{
-		"public, max-age=60": false, "s-maxage=60": false, "Public": false,
-		"private, max-age=60": true, "no-store": true, "": true,
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			a := makeApp(t, livestore.New(), renewing())
-			a.mux.HandleFunc("/page", func(w http.ResponseWriter, r *http.Request) {
-				if control != "" {
-					w.Header().Set("Cache-Control", control)
-				}
-				_, err := a.Session(r)
-				require.NoError(t, err)
-			})
-			h := a.Handler(a.mux)
-			p := pocket{}
-			p.get(t, h, "/inc")
-			time.Sleep(time.Hour)
-			before := p["sid"]
-			p.get(t, h, "/page")
-			require.Equal(t, renews, before != p["sid"], control)
-			p.get(t, h, "/get")
-			require.NotEqual(t, before, p["sid"], "it is put off, not left out")
-			require.Equal(t, "1", p.get(t, h, "/get").Body.String())
-		})
-	}
-}
-
-// Without the grace, a request from before the login would count as one without a session, and its new cookie would take the place of the login's.
-func TestS04_RenewalLeavesALoginItsGrace(t *testing.T) {
+// A response with a renewed token is lost on its way: the browser goes on with the one that it has, and gets another one.
+func TestS04_RenewalThatIsLostLocksNobodyOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), &bridge.Options{RenewEvery: time.Second, RotateGrace: 10 * time.Second})
+		a := makeApp(t, livestore.New(), &bridge.Options{RenewEvery: time.Hour})
 		h := a.Handler(a.mux)
 		p := pocket{}
 		p.get(t, h, "/inc")
-		before := maps.Clone(p)
-		p.get(t, h, "/login?user=ada")
-		token := p["sid"]
-		time.Sleep(2 * time.Second)
-		p.get(t, h, "/get")
-		require.Equal(t, token, p["sid"])
-		w := before.get(t, h, "/inc")
-		require.Equal(t, http.StatusConflict, w.Code)
-		require.Empty(t, w.Header()["Set-Cookie"])
-		time.Sleep(8 * time.Second)
-		p.get(t, h, "/get")
-		require.NotEqual(t, token, p["sid"], "it is put off, not left out")
+		time.Sleep(time.Hour)
+		for round := range 3 {
+			lost := maps.Clone(p)
+			lost.get(t, h, "/get")
+			require.NotEqual(t, p["sid"], lost["sid"], "round %d: a new token was sent", round)
+			time.Sleep(5 * time.Second)
+			was := p["sid"]
+			require.Equal(t, "1", p.get(t, h, "/get").Body.String())
+			require.Equal(t, was, p["sid"], "the response may still be on its way")
+			time.Sleep(20 * time.Minute)
+		}
+		was := p["sid"]
 		require.Equal(t, "1", p.get(t, h, "/get").Body.String())
+		require.NotEqual(t, was, p["sid"], "it gets one after all")
+		require.Equal(t, "2", p.get(t, h, "/inc").Body.String(), "which is as good as any")
+		require.Equal(t, http.StatusOK, p.get(t, h, "/login?user=ada").Code)
+		time.Sleep(time.Minute)
+		old := pocket{"sid": was, "sid.cid": p["sid.cid"]}
+		require.Equal(t, "0", old.get(t, h, "/get").Body.String(), "the old token opens nothing any more")
+	})
+}
+
+// A renewal that nobody ever gets keeps the old token for RenewEvery more, and no longer.
+func TestS04_LostRenewalDoesNotKeepATokenForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := makeApp(t, livestore.New(), &bridge.Options{RenewEvery: time.Hour})
+		h := a.Handler(a.mux)
+		p := pocket{}
+		p.get(t, h, "/inc")
+		time.Sleep(time.Hour)
+		maps.Clone(p).get(t, h, "/get")
+		time.Sleep(time.Hour)
+		require.Equal(t, "0", p.get(t, h, "/get").Body.String())
+	})
+}
+
+// Requests that were under way when the token was renewed keep their session, although others have presented the new token since.
+func TestS04_RenewalDisturbsNoRequestThatIsUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := makeApp(t, livestore.New(), &bridge.Options{RenewEvery: time.Hour})
+		a.mux.HandleFunc("/upload", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			sessionPage(a.Bridge, func(s *bridge.Session) (any, error) { s.Set("uploaded", true); return s.ID(), nil })(w, r)
+		})
+		h := a.Handler(a.mux)
+		p := pocket{}
+		p.get(t, h, "/inc")
+		id := p.get(t, h, "/id").Body.String()
+		time.Sleep(time.Hour)
+		old := maps.Clone(p)
+		for range 3 { // the first renews, the others present what it has brought
+			p.get(t, h, "/get")
+			time.Sleep(time.Second)
+		}
+		require.NotEqual(t, old["sid"], p["sid"])
+		was := old["sid"]
+		w := old.send(h, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/upload", strings.NewReader("a long body")))
+		require.Equal(t, id, w.Body.String())
+		require.Equal(t, was, old["sid"], "and take nothing's place")
+		time.Sleep(10 * time.Second)
+		require.NotEqual(t, id, old.get(t, h, "/id").Body.String(), "for as long as the grace after the new one was first presented")
 	})
 }

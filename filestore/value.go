@@ -45,6 +45,8 @@ const (
 	hasRotated              // rotated-at
 	hasUUID                 // the client ID is a UUID
 	hasLoggedIn             // logged-in
+
+	renewal = 4 // where the bits of store.Renewal begin
 )
 
 // never stands for the expiry of what doesn't expire, where expiries are compared.
@@ -66,6 +68,7 @@ func makeValue(rec *store.Record) value {
 		len(rec.ClientID) + len(rec.UserID) + len(rec.Addr) + len(rec.UserAgent) + len(rec.Data)
 	v := make(value, atVariable, size)
 	v[0] = valueFormat
+	v[atFlags] = byte(rec.Renewal) << renewal
 	v.setSeen(rec.Seen.UnixMicro())
 	v.setExpires(rec.Expires.UnixMicro())
 	v.put(atCreated, rec.Created.UnixMicro())
@@ -135,6 +138,7 @@ func (v value) record(id string) (store.Record, error) {
 	if err != nil {
 		return rec, err
 	}
+	rec.Renewal = store.Renewal(v[atFlags] >> renewal)
 	rec.Revision = v.revision()
 	rec.Seen, rec.Expires, rec.Created = timeOf(v.seen()), timeOf(v.time(atExpires)), timeOf(v.created())
 	copy(rec.WriteID[:], v[atWriteID:])

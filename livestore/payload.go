@@ -15,6 +15,8 @@ type payload []byte
 const (
 	rotated  = 1 << iota // it has the hash of a previous token, and when that was replaced
 	loggedIn             // it has the time of the last login
+
+	renewal = 2 // where the bits of store.Renewal begin
 )
 
 // largestHeader is the size of the flags, three hashes' worth of bytes, three varints and five times, rounded up.
@@ -22,7 +24,7 @@ const largestHeader = 192
 
 func makePayload(rec *store.Record) payload {
 	var buf [largestHeader]byte
-	head := append(buf[:0], 0)
+	head := append(buf[:0], byte(rec.Renewal)<<renewal)
 	head = append(head, rec.TokenHash[:]...)
 	head = append(head, rec.WriteID[:]...)
 	head = binary.AppendUvarint(head, rec.TokenGeneration)
@@ -48,6 +50,7 @@ func makePayload(rec *store.Record) payload {
 // fill sets what the payload holds of rec, but the data, which it returns.
 func (p payload) fill(rec *store.Record) (data []byte) {
 	flags, rest := p[0], p[1:]
+	rec.Renewal = store.Renewal(flags >> renewal)
 	rest = rest[copy(rec.TokenHash[:], rest):]
 	rest = rest[copy(rec.WriteID[:], rest):]
 	rec.TokenGeneration, rest = uvarint(rest)

@@ -17,7 +17,8 @@ type Record struct {
 	PrevTokenHash   TokenHash // of the token before it; zero: there is none
 	TokenGeneration uint64    // counts the tokens of this session, from 1
 	LoginGeneration uint64    // the generation that the last login made, 0 before the first; sockets that proved an older one are cut off
-	RotatedAt       time.Time // when TokenHash replaced PrevTokenHash
+	RotatedAt       time.Time // when TokenHash replaced PrevTokenHash; with RenewalSeen, when it was first presented
+	Renewal         Renewal   // whether it did for its age alone
 	LoggedIn        time.Time // when the last login was; zero: never
 
 	ClientID  string // the browser that the session belongs to
@@ -37,6 +38,16 @@ type Record struct {
 	Revision uint64  // compare-and-set counter; 0: not stored yet
 	WriteID  WriteID // of the write that made this revision
 }
+
+// Renewal says whether a token has replaced another one for its age, which nobody has asked for: a browser that doesn't get the new one must not be locked out.
+type Renewal uint8
+
+// The states of Record.Renewal.
+const (
+	NotRenewed  Renewal = iota // it was replaced by a login or a rotation, or it is the first
+	RenewalSent                // it was replaced for its age, and nobody has presented the new one yet
+	RenewalSeen                // likewise, and somebody has
+)
 
 // TokenHash is the SHA-256 of a session token. It prints as a placeholder, so that it can't leak into a log.
 type TokenHash [32]byte

@@ -56,9 +56,10 @@ type edit struct {
 
 // tokenEdit replaces the token.
 type tokenEdit struct {
-	hash  store.TokenHash
-	from  uint64 // the generation that it replaces
-	login *Login // nil: a plain rotation
+	hash   store.TokenHash
+	from   uint64 // the generation that it replaces
+	login  *Login // nil: a plain rotation
+	renews bool   // for its age
 }
 
 // Login is what a login changes besides the token.
@@ -171,6 +172,12 @@ func (d *Draft) Replace(values map[string]any) {
 	for k, v := range values {
 		d.Set(k, v)
 	}
+}
+
+// RenewToken gives the session a new token, because the one that its caller knows, of the generation from, is old. A renewal that nobody has seen the outcome of
+// may be made anew.
+func (d *Draft) RenewToken(hash store.TokenHash, from uint64) {
+	d.other().token = &tokenEdit{hash: hash, from: from, renews: true}
 }
 
 // ReplaceToken gives the session a new token; with login, a new user too. It applies to the generation that from names, the one

@@ -209,8 +209,8 @@ func (g *Gateway) sweepList(ctx context.Context) (int, error) {
 	return total, nil
 }
 
-// RetirePrevious makes the token before the current one invalid at once: the current one has been presented.
-// It is done when it can be; until then the grace period is the limit.
+// RetirePrevious makes the token before the current one invalid: the current one has been presented. After a rotation it is so at once; after a renewal, of which the
+// requests that are under way know nothing, when the grace is over that begins now. It is done when it can be; until then the grace period is the limit.
 func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record) {
 	op := g.detached(ctx)
 	defer op.stop()
@@ -222,7 +222,11 @@ func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record) {
 	cur := *rec
 	for range MaxAttempts {
 		next := cur
-		next.PrevTokenHash = store.TokenHash{}
+		if cur.Renewal == store.RenewalSent {
+			next.Renewal, next.RotatedAt = store.RenewalSeen, Now()
+		} else {
+			next.PrevTokenHash = store.TokenHash{}
+		}
 		next.WriteID = g.writeID()
 		stored, err := g.set(op, next)
 		switch {
@@ -234,7 +238,7 @@ func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record) {
 			return
 		case stored.TokenGeneration != rec.TokenGeneration:
 			return // what has come with another token is not for whoever presented this one
-		case stored.PrevTokenHash.IsZero():
+		case stored.PrevTokenHash.IsZero() || stored.Renewal != rec.Renewal:
 			*rec = stored
 			return
 		}

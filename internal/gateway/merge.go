@@ -23,9 +23,17 @@ func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Recor
 	case t == nil:
 	case cur.Revision == 0: // nobody has seen the first token yet
 		next.TokenHash = t.hash
+	case t.renews && cur.Renewal == store.RenewalSent && cur.TokenGeneration == t.from+1: // the browser hasn't got the current one
+		next.TokenHash = t.hash
+		next.TokenGeneration++
+		next.RotatedAt = now
 	case cur.TokenGeneration != t.from:
 		return next, ErrTokenRotated
 	default:
+		next.Renewal = store.NotRenewed
+		if t.renews {
+			next.Renewal = store.RenewalSent
+		}
 		next.PrevTokenHash, next.TokenHash = cur.TokenHash, t.hash
 		next.TokenGeneration++
 		next.RotatedAt = now

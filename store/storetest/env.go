@@ -112,7 +112,7 @@ func describe(rec store.Record) map[string]string {
 	at := func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 	return map[string]string{
 		"ID":        rec.ID,
-		"Tokens":    fmt.Sprintf("%x %x %d %d", rec.TokenHash[:], rec.PrevTokenHash[:], rec.TokenGeneration, rec.LoginGeneration),
+		"Tokens":    fmt.Sprintf("%x %x %d %d %d", rec.TokenHash[:], rec.PrevTokenHash[:], rec.TokenGeneration, rec.LoginGeneration, rec.Renewal),
 		"RotatedAt": at(rec.RotatedAt), "LoggedIn": at(rec.LoggedIn), "Created": at(rec.Created), "Seen": at(rec.Seen), "Expires": at(rec.Expires),
 		"ClientID": rec.ClientID, "UserID": rec.UserID, "Addr": rec.Addr, "UserAgent": rec.UserAgent,
 		"Data": string(rec.Data), "Idle": rec.Idle.String(), "Lifetime": rec.Lifetime.String(),

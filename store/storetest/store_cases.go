@@ -143,7 +143,7 @@ func everyField(e *env) {
 	rec := e.create(func(rec *store.Record) {
 		copy(rec.PrevTokenHash[:], strings.Repeat("\x00\xff", 16))
 		rec.TokenGeneration, rec.LoginGeneration = 1<<40, 1<<39
-		rec.RotatedAt = e.base.Add(-time.Millisecond)
+		rec.RotatedAt, rec.Renewal = e.base.Add(-time.Millisecond), store.RenewalSeen
 		rec.LoggedIn = e.base.Add(-time.Minute)
 		rec.ClientID, rec.UserID = "client:1", "Zoë Žižek <z@example.org> 👩‍💻:{x}"
 		rec.Addr, rec.UserAgent = "[2001:db8::1]:443", `Mozilla/5.0 (X11; "Linux"; 日本)`

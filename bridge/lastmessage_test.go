@@ -16,7 +16,10 @@ import (
 // A function of the application's that does what it shouldn't holds up no logout, and no close (G4, G12).
 func TestG12_LastMessageThatMisbehavesHoldsUpNoLogout(t *testing.T) {
 	for name, last := range map[string]func(ctx context.Context, b *bridge.Bridge, e bridge.SessionDestroy) []byte{
-		"hangs":              func(context.Context, *bridge.Bridge, bridge.SessionDestroy) []byte { time.Sleep(10 * time.Second); return nil },
+		"hangs": func(context.Context, *bridge.Bridge, bridge.SessionDestroy) []byte {
+			time.Sleep(10 * time.Second)
+			return nil
+		},
 		"ends its goroutine": func(context.Context, *bridge.Bridge, bridge.SessionDestroy) []byte { runtime.Goexit(); return nil },
 		"ends the session": func(ctx context.Context, b *bridge.Bridge, e bridge.SessionDestroy) []byte {
 			_, _ = b.DestroyByID(ctx, e.SessionID)

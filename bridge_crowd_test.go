@@ -85,6 +85,9 @@ type crowd struct {
 	ends     map[int]int // by code
 	total    tally
 	late     time.Duration // the latest that time has ended something
+	tooLate  time.Duration // the latest after the second that it may take
+	latest   string        // which that was
+	slowest  time.Duration // the longest that it took from asking for a close until the client had it
 	lag      time.Duration // the latest that a timer of the test's has been
 	problems []string
 }
@@ -240,6 +243,9 @@ func (c *crowd) end() {
 	require.Zero(c.t, s.EventsDropped)
 	require.Zero(c.t, s.StoreErrors)
 	require.Zero(c.t, s.FailedCommits)
+	if c.tooLate > c.lag+c.slowest { // than a timer and a close are on a machine that is as busy as this one
+		c.fail("%s ended %v late; timers here are %v late, and a close takes %v", c.latest, c.tooLate, c.lag, c.slowest)
+	}
 	require.Equal(c.t, c.total.sockets, c.events.opened)
 	require.Equal(c.t, c.events.opened, c.events.closed)
 	require.LessOrEqual(c.t, c.total.notes, c.taken)

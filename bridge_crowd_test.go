@@ -35,7 +35,7 @@ type crowdSize struct {
 
 func shortCrowd() crowdSize {
 	return crowdSize{
-		sockets: 200, lasts: 2 * time.Second, soonest: 100 * time.Millisecond, latest: 800 * time.Millisecond,
+		sockets: 200, lasts: 1600 * time.Millisecond, soonest: 100 * time.Millisecond, latest: 800 * time.Millisecond,
 		every: 300 * time.Millisecond, notes: 200 * time.Millisecond, requests: 20 * time.Millisecond,
 		idle: 1200 * time.Millisecond, keep: 20 * time.Second, heartbeat: time.Second, measures: time.Second, report: time.Hour,
 		settles: patience,

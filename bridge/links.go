@@ -183,14 +183,14 @@ func (ls *links) cutOlder(rec *store.Record) []*Link {
 			continue
 		}
 		ls.leave(l)
-		l.over = reconnect
+		l.over = reconnect()
 		older = append(older, l)
 	}
 	if sl := ls.bySession[rec.ID]; sl != nil { // of the session, whoever their client
 		for _, l := range slices.Clone(sl.links) {
 			if l.proved < rec.LoginGeneration {
 				ls.leave(l)
-				l.over = reconnect
+				l.over = reconnect()
 				older = append(older, l)
 			}
 		}

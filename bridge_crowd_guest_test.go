@@ -188,7 +188,7 @@ func (c *crowd) judge(g *guest) {
 		if late := at.Sub(g.notAfter); late > c.tooLate {
 			c.tooLate, c.latest = late, g.String()
 		}
-	case g.told && !g.hangsUp:
+	case g.told && !g.hangsUp && !c.closing: // not those of a shutdown, which are very many at once
 		c.slowest = max(c.slowest, at.Sub(g.ends))
 	}
 	if g.ghost {

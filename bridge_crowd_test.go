@@ -243,7 +243,7 @@ func (c *crowd) end() {
 	require.Zero(c.t, s.EventsDropped)
 	require.Zero(c.t, s.StoreErrors)
 	require.Zero(c.t, s.FailedCommits)
-	if c.tooLate > c.lag+c.slowest { // than a timer and a close are on a machine that is as busy as this one
+	if c.tooLate > c.lag+2*c.slowest { // than a timer, a look at the session and a close are on a machine that is as busy as this one
 		c.fail("%s ended %v late; timers here are %v late, and a close takes %v", c.latest, c.tooLate, c.lag, c.slowest)
 	}
 	require.Equal(c.t, c.total.sockets, c.events.opened)

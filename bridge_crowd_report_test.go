@@ -172,9 +172,9 @@ func (c *crowd) progress() {
 	for _, code := range slices.Sorted(maps.Keys(c.ends)) {
 		ends = append(ends, fmt.Sprintf("%d× %d", c.ends[code], code))
 	}
-	fmt.Fprintf(os.Stdout, "crowd: %3d s: %d sockets; ended %s; %d sessions over; of those sockets %d messages, %d answers, %d notes, %d pings; timers %v late, ends by time %v; %d problems\n",
+	fmt.Fprintf(os.Stdout, "crowd: %3d s: %d sockets; ended %s; %d sessions over; of those sockets %d messages, %d answers, %d notes, %d pings; timers %v late, closes take %v, ends by time %v; %d problems\n",
 		c.seconds(), c.live, strings.Join(ends, ", "), c.total.finished, c.total.sent, c.total.answered, c.total.notes, c.total.pings,
-		c.lag.Round(time.Millisecond), c.late.Round(time.Millisecond), len(c.problems))
+		c.lag.Round(time.Millisecond), c.slowest.Round(time.Millisecond), c.late.Round(time.Millisecond), len(c.problems))
 }
 
 func (c *crowd) seconds() int { return int(time.Since(c.start).Seconds()) }

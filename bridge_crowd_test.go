@@ -35,7 +35,7 @@ type crowdSize struct {
 
 func shortCrowd() crowdSize {
 	return crowdSize{
-		sockets: 200, lasts: 2 * time.Second, soonest: 100 * time.Millisecond, latest: 800 * time.Millisecond,
+		sockets: 200, lasts: 1600 * time.Millisecond, soonest: 100 * time.Millisecond, latest: 800 * time.Millisecond,
 		every: 300 * time.Millisecond, notes: 200 * time.Millisecond, requests: 20 * time.Millisecond,
 		idle: 1200 * time.Millisecond, keep: 20 * time.Second, heartbeat: time.Second, measures: time.Second, report: time.Hour,
 		settles: patience,
@@ -85,6 +85,9 @@ type crowd struct {
 	ends     map[int]int // by code
 	total    tally
 	late     time.Duration // the latest that time has ended something
+	tooLate  time.Duration // the latest after the second that it may take
+	latest   string        // which that was
+	slowest  time.Duration // the longest that it took from asking for a close until the client had it
 	lag      time.Duration // the latest that a timer of the test's has been
 	problems []string
 }
@@ -240,6 +243,9 @@ func (c *crowd) end() {
 	require.Zero(c.t, s.EventsDropped)
 	require.Zero(c.t, s.StoreErrors)
 	require.Zero(c.t, s.FailedCommits)
+	if c.tooLate > c.lag+2*c.slowest { // than a timer, a look at the session and a close are on a machine that is as busy as this one
+		c.fail("%s ended %v late; timers here are %v late, and a close takes %v", c.latest, c.tooLate, c.lag, c.slowest)
+	}
 	require.Equal(c.t, c.total.sockets, c.events.opened)
 	require.Equal(c.t, c.events.opened, c.events.closed)
 	require.LessOrEqual(c.t, c.total.notes, c.taken)

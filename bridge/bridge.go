@@ -175,7 +175,7 @@ func (b *Bridge) rebind(from *origin, rec *store.Record) {
 		return
 	}
 	for _, l := range b.links.cutOlder(rec) {
-		l.endLater(reconnect, rebindGrace)
+		l.endLater(reconnect(), rebindGrace)
 		if from.request != nil {
 			from.request.afterResponse(func() { b.clock.add(time.Now().Add(rebindDelay), l.endPending) })
 		}

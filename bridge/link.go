@@ -57,7 +57,9 @@ type closing struct {
 }
 
 // reconnect is for links that a login, or another session of their client, has shut out.
-var reconnect = closing{code: CodeReconnect, reason: "session changed: reconnect"}
+func reconnect() closing {
+	return closing{code: CodeReconnect, reason: "session changed: reconnect"}
+}
 
 // ID returns the connection's own ID.
 func (l *Link) ID() string { return l.id }

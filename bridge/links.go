@@ -184,14 +184,16 @@ func (ls *links) cutOlder(rec *store.Record) []*Link {
 			continue
 		}
 		ls.leave(l)
-		l.over = &reconnect
+		over := reconnect()
+		l.over = &over
 		older = append(older, l)
 	}
 	if sl := ls.bySession[rec.ID]; sl != nil { // of the session, whoever their client
 		for _, l := range slices.Clone(sl.links) {
 			if l.proved < rec.LoginGeneration {
 				ls.leave(l)
-				l.over = &reconnect
+				over := reconnect()
+				l.over = &over
 				older = append(older, l)
 			}
 		}

@@ -73,6 +73,8 @@ func (ls *links) stale(rec *store.Record) (stale []*Link) {
 
 // cutOff parts the link from its session, and has it closed when it next reads, for the answer that is on its way, or soon.
 func (l *Link) cutOff() {
-	l.endLater(closing{reconnect.code, reconnect.reason, true}, closeGrace) // first: its handler may notice at once
+	c := reconnect()
+	c.atRead = true
+	l.endLater(c, closeGrace) // first: its handler may notice at once
 	l.b.links.cut(l)
 }

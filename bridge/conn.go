@@ -193,8 +193,8 @@ func (c *Conn) Ping(ctx context.Context) error {
 
 // Close closes the connection with a code and a reason of at most 123 bytes, a second at most. A connection that is being closed already keeps its code.
 func (c *Conn) Close(code int, reason string) error {
-	if len(reason) > maxReason {
-		return fmt.Errorf("bridge: Close: a reason is at most %d bytes", maxReason)
+	if err := checkClose(code, reason); err != nil {
+		return err
 	}
 	if c.link.beginEnd(code, reason) {
 		c.link.close(code, reason)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"net/netip"
 	"slices"
 )
 
@@ -28,12 +29,12 @@ func (ls *links) makeRoom(l *Link) (evicted []*Link, err error) {
 			evicted = append(evicted, oldest(slices.Values(sl.links)))
 		}
 	}
-	if most := ls.limits.perAddr; most > 0 && len(ls.byAddr[l.addr]) >= most {
+	if most := ls.limits.perAddr; most > 0 && len(ls.byAddr[network(l.addr)]) >= most {
 		if !ls.limits.evict {
 			return nil, fmt.Errorf("%w: the address has %d (Options.MaxConnsPerAddr)", ErrTooManyConns, most)
 		}
-		if len(evicted) == 0 || evicted[0].addr != l.addr {
-			evicted = append(evicted, oldest(maps.Keys(ls.byAddr[l.addr])))
+		if len(evicted) == 0 || network(evicted[0].addr) != network(l.addr) {
+			evicted = append(evicted, oldest(maps.Keys(ls.byAddr[network(l.addr)])))
 		}
 	}
 	for _, e := range evicted {
@@ -72,11 +73,28 @@ func oldest(links iter.Seq[*Link]) (first *Link) {
 
 // leaveAddr counts l no more among those of its address. The lock is held.
 func (ls *links) leaveAddr(l *Link) {
-	if others := ls.byAddr[l.addr]; others != nil {
+	if len(ls.byAddr) == 0 {
+		return
+	}
+	from := network(l.addr)
+	if others := ls.byAddr[from]; others != nil {
 		if delete(others, l); len(others) == 0 {
-			delete(ls.byAddr, l.addr)
+			delete(ls.byAddr, from)
 		}
 	}
+}
+
+// network is what counts as one address: an IPv4 address, and of IPv6 the /64 that a single subscriber has.
+func network(addr string) string {
+	ip, err := netip.ParseAddr(addr)
+	if err != nil || ip.Unmap().Is4() {
+		return addr
+	}
+	prefix, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return addr
+	}
+	return prefix.String()
 }
 
 // addrFull reports whether a connection from the address would be refused.
@@ -86,5 +104,5 @@ func (ls *links) addrFull(addr string) bool {
 	}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	return len(ls.byAddr[addr]) >= ls.limits.perAddr
+	return len(ls.byAddr[network(addr)]) >= ls.limits.perAddr
 }

@@ -103,3 +103,22 @@ func TestS11_ConnsPerAddressAreLimited(t *testing.T) {
 		require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{Addr: "192.0.2.7"}), 2)
 	}
 }
+
+func TestS11_AnIPv6NetworkIsOneAddress(t *testing.T) {
+	a := makeApp(t, livestore.New(), &bridge.Options{MaxConnsPerAddr: 1, TrustedProxies: []string{"127.0.0.1"}})
+	site := a.serve(t)
+	from := func(addr string) error {
+		s, _, err := newBrowser(t, site).tryDial("/ws", http.Header{"X-Forwarded-For": {addr}})
+		if err == nil {
+			s.ask("id")
+		}
+		return err
+	}
+	require.NoError(t, from("2001:db8:1:2::1"))
+	require.Error(t, from("2001:db8:1:2:ffff::9"))
+	require.NoError(t, from("2001:db8:1:3::1"))
+	require.NoError(t, from("192.0.2.1"))
+	require.NoError(t, from("192.0.2.2"))
+	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{Addr: "2001:db8:1:2::1"}), 1)
+	require.Empty(t, conns(t, a.Bridge, bridge.ConnFilter{Addr: "2001:db8:1:2::2"}))
+}

@@ -32,7 +32,7 @@ type ConnOptions struct {
 	// MaxAge closes the connection with CodeIdle when it has been open for that long. Default: never.
 	MaxAge time.Duration
 
-	// NotifyQueue is how many messages of Bridge.Notify may wait for the connection, OnNotifyFull what becomes of one more. Defaults: 64, CloseSlow.
+	// NotifyQueue is how many messages of Bridge.Notify may wait for the connection, OnNotifyFull what becomes of one more: a burst that is larger is more than even a fast connection can take. Defaults: 256, CloseSlow.
 	NotifyQueue  int
 	OnNotifyFull OverflowPolicy
 

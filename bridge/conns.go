@@ -22,7 +22,7 @@ type ConnInfo struct {
 	Data                    any       // what SetData was given
 }
 
-// ConnFilter picks connections. Its fields combine; the zero ConnFilter picks all.
+// ConnFilter picks connections. Its fields combine; the zero ConnFilter picks all. A ClientID is a browser that has a cookie, which proves nothing: see GetByClientID.
 type ConnFilter struct {
 	SessionID, ClientID, UserID, Addr string
 	OpenFor                           time.Duration // only those that have been open for at least that long
@@ -53,8 +53,11 @@ func (b *Bridge) Conns(ctx context.Context, f ConnFilter) iter.Seq2[ConnInfo, er
 // CloseConn closes the connection with a code, 1000, 1008, 1011 to 1013 or 3000 to 4999, and a reason of at most 123 bytes of UTF-8. It returns false when there is no such connection here, or it is
 // being closed already. It doesn't wait for the close to be done.
 func (b *Bridge) CloseConn(ctx context.Context, connID string, code int, reason string) (bool, error) {
-	if err := checkClose(ctx, code, reason); err != nil {
+	if err := checkClose(code, reason); err != nil {
 		return false, err
+	}
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
 	}
 	l := b.links.get(connID)
 	return l != nil && l.end(code, reason), nil
@@ -73,7 +76,7 @@ func (b *Bridge) SetConnData(connID string, v any) bool {
 // CloseConns closes the connections that the filter picks, as CloseConn does, and returns how many they were: those that are older than an hour, say, or that have been quiet
 // for ten minutes. The zero ConnFilter is an error here.
 func (b *Bridge) CloseConns(ctx context.Context, f ConnFilter, code int, reason string) (int, error) {
-	if err := checkClose(ctx, code, reason); err != nil {
+	if err := checkClose(code, reason); err != nil {
 		return 0, err
 	}
 	if f == (ConnFilter{}) {
@@ -92,14 +95,12 @@ func (b *Bridge) CloseConns(ctx context.Context, f ConnFilter, code int, reason 
 	return n, nil
 }
 
-func checkClose(ctx context.Context, code int, reason string) error {
+func checkClose(code int, reason string) error {
 	switch {
 	case code != 1000 && code != CodePolicy && (code < CodeFailed || code > CodeUnavailable) && (code < 3000 || code > 4999):
 		return fmt.Errorf("bridge: %d is no close code to send: 1000, 1008, 1011 to 1013, 3000 to 4999 (RFC 6455 §7.4)", code)
 	case len(reason) > maxReason || !utf8.ValidString(reason):
 		return fmt.Errorf("bridge: a close reason is at most %d bytes of UTF-8", maxReason)
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
 	}
 	return nil
 }
@@ -158,9 +159,10 @@ func (ls *links) get(id string) *Link {
 	return ls.byID[id]
 }
 
-// at returns the links from an address.
+// at returns the links from an address, and perhaps others of its network.
 func (ls *links) at(addr string) []*Link {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	return slices.AppendSeq(make([]*Link, 0, len(ls.byAddr[addr])), maps.Keys(ls.byAddr[addr]))
+	from := ls.byAddr[network(addr)]
+	return slices.AppendSeq(make([]*Link, 0, len(from)), maps.Keys(from))
 }

@@ -62,10 +62,11 @@ func (ls *links) add(l *Link) (evicted []*Link, err error) {
 	l.inClient = int32(len(ls.byClient[l.clientID])) //nolint:gosec // no process has two billion
 	ls.byClient[l.clientID] = append(ls.byClient[l.clientID], l)
 	if ls.byAddr != nil {
-		if ls.byAddr[l.addr] == nil {
-			ls.byAddr[l.addr] = make(map[*Link]struct{})
+		from := network(l.addr)
+		if ls.byAddr[from] == nil {
+			ls.byAddr[from] = make(map[*Link]struct{})
 		}
-		ls.byAddr[l.addr][l] = struct{}{}
+		ls.byAddr[from][l] = struct{}{}
 	}
 	ls.enter(l, l.sessionID)
 	return evicted, nil

@@ -69,7 +69,7 @@ type Options struct {
 	// store.UserIndex; it is exact within one process. Defaults: no limit, EvictOldest.
 	MaxSessionsPerUser int
 	OnTooManySessions  SessionLimitPolicy
-	// MaxConnsPerSession limits the open connections of one session, MaxConnsPerAddr those from one address, in this process; OnTooManyConns says what
+	// MaxConnsPerSession limits the open connections of one session, MaxConnsPerAddr those from one address, in this process, an IPv6 /64 being one; OnTooManyConns says what
 	// becomes of a connection beyond it. Defaults: no limits, RefuseConn.
 	MaxConnsPerSession, MaxConnsPerAddr int
 	OnTooManyConns                      ConnLimitPolicy

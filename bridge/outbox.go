@@ -141,7 +141,7 @@ func (o *outbox) finish(last *message) (sent <-chan struct{}, wake bool) {
 }
 
 // OnNotify makes the link take the messages of Bridge.Notify: send is called with one at a time, in their order, for at most WriteTimeout of the application's own making. An error drops what waits. limit and
-// policy are as in ConnOptions; 0 is 64. A Conn takes them without.
+// policy are as in ConnOptions; 0 is 256. A Conn takes them without.
 func (l *Link) OnNotify(limit int, policy OverflowPolicy, send func(kind websocket.MessageType, data []byte) error) {
 	if limit <= 0 {
 		limit = defaultNotifyQueue
@@ -155,7 +155,7 @@ func (l *Link) OnNotify(limit int, policy OverflowPolicy, send func(kind websock
 	})
 }
 
-const defaultNotifyQueue = 64
+const defaultNotifyQueue = 256
 
 func (o *outbox) open(limit int, policy OverflowPolicy, send func(*message) error) {
 	o.mu.Lock()

@@ -56,7 +56,7 @@ func (c *Conn) beat(now time.Time) {
 		c.link.end(CodeIdle, "idle")
 		return
 	case o.Heartbeat > 0 && now.Sub(time.Unix(0, c.heard.Load())) >= o.Heartbeat && c.inRead.Load() && c.pinging.CompareAndSwap(false, true):
-		c.link.b.work.task(c.ping)
+		c.link.b.work.pinging(c.ping)
 	}
 	if at, ok := c.nextBeat(now); ok {
 		c.link.b.wheel.plan(&c.pulse, at)

@@ -7,10 +7,11 @@ import (
 	"sync"
 )
 
-// How many tasks of a kind run at once. A close that its peer doesn't answer takes a second, so there are many of these; the Bridge's own
-// bookkeeping must not wait behind them.
+// How many tasks of a kind run at once. A close that its peer doesn't answer takes a second, and a ping ten, so there are many of these, for whoever has thousands
+// of sockets on which nobody answers must not hold up anybody else; the Bridge's own bookkeeping must not wait behind them. They cost some kilobytes each while they wait.
 const (
-	maxClosing    = 1024
+	maxClosing    = 16384
+	maxPings      = 16384
 	maxBackground = 64
 )
 
@@ -22,6 +23,7 @@ type work struct {
 	active  int           // handlers and workers
 	idle    chan struct{} // closed when nothing is active; made by wait
 	closes  pool
+	pings   pool
 	tasks   pool
 	logger  *slog.Logger
 }
@@ -33,7 +35,7 @@ type pool struct {
 }
 
 func (w *work) init(logger *slog.Logger) {
-	w.closes.most, w.tasks.most, w.logger = maxClosing, maxBackground, logger
+	w.closes.most, w.pings.most, w.tasks.most, w.logger = maxClosing, maxPings, maxBackground, logger
 }
 
 // handler runs fn as the handler of a connection; false when the Bridge is shutting down.
@@ -68,6 +70,7 @@ func (w *work) stopping() bool {
 // background runs a task of the Bridge's own soon, closing one that closes a connection, also during a shutdown.
 func (w *work) background(task func()) { w.pooled(&w.tasks, task) }
 func (w *work) closing(task func())    { w.pooled(&w.closes, task) }
+func (w *work) pinging(task func())    { w.pooled(&w.pings, task) }
 
 // task runs what an application wrote, which may hang, in a goroutine of its own.
 func (w *work) task(task func()) {

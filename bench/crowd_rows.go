@@ -147,86 +147,10 @@ func (c *hall) notifyRounds(n int, do func() error) (s sample, err error) {
 	return s, nil
 }
 
-func crowdNotified() (*subject, error) {
-	s, b, err := openOurs()
-	if err != nil {
-		return nil, err
-	}
-	return &subject{
-		measure: func(quick bool) (sample, error) {
-			n, _ := crowdOf(quick)
-			cookies, err := visitors(s, b, n, 0)
-			if err != nil {
-				return nil, err
-			}
-			var open atomic.Int64
-			c, err := gather(s.wrap(b.WebSocket(reading(&open), nil)), cookies, &open)
-			if err != nil {
-				return nil, err
-			}
-			got, err := c.notifyRounds(n, func() error {
-				sent, err := b.Notify(context.Background(), bridge.To{All: true}, []byte(crowdText))
-				return errors.Join(err, same("connections", sent, n))
-			})
-			return got, errors.Join(err, c.leave(&open))
-		},
-		close: s.close,
-	}, nil
-}
-
-// crowdWritten is coder/websocket with a list of connections and a Write to one after the other.
-func crowdWritten() (*subject, error) {
-	s, b, err := openOurs() // for cookies of the same size
-	if err != nil {
-		return nil, err
-	}
-	return &subject{
-		measure: func(quick bool) (sample, error) {
-			n, _ := crowdOf(quick)
-			cookies, err := visitors(s, b, n, 0)
-			if err != nil {
-				return nil, err
-			}
-			var open atomic.Int64
-			var mu sync.Mutex
-			var conns []*websocket.Conn
-			c, err := gather(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				ws, err := websocket.Accept(w, r, nil)
-				if err != nil {
-					return
-				}
-				defer func() { _ = ws.CloseNow() }()
-				mu.Lock()
-				conns = append(conns, ws)
-				mu.Unlock()
-				open.Add(1)
-				defer open.Add(-1)
-				for {
-					if _, _, err := ws.Read(r.Context()); err != nil {
-						return
-					}
-				}
-			}), cookies, &open)
-			if err != nil {
-				return nil, err
-			}
-			got, err := c.notifyRounds(n, func() error {
-				mu.Lock()
-				defer mu.Unlock()
-				for _, ws := range conns {
-					if err := ws.Write(context.Background(), websocket.MessageText, []byte(crowdText)); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-			return got, errors.Join(err, c.leave(&open))
-		},
-		close: s.close,
-	}, nil
-}
-
-func crowdDestroyed() (*subject, error) {
+// crowded is a subject that gathers a crowd for each measurement: users of them are one user's sessions if ofUser is set.
+func crowded(ofUser bool, handler func(s *site, b *bridge.Bridge, open *atomic.Int64) http.Handler,
+	measure func(b *bridge.Bridge, c *hall, open *atomic.Int64, n, users int) (sample, error),
+) (*subject, error) {
 	s, b, err := openOurs()
 	if err != nil {
 		return nil, err
@@ -234,26 +158,90 @@ func crowdDestroyed() (*subject, error) {
 	return &subject{
 		measure: func(quick bool) (sample, error) {
 			n, users := crowdOf(quick)
+			if !ofUser {
+				users = 0
+			}
 			cookies, err := visitors(s, b, n, users)
 			if err != nil {
 				return nil, err
 			}
 			var open atomic.Int64
-			c, err := gather(s.wrap(b.WebSocket(reading(&open), nil)), cookies, &open)
+			c, err := gather(handler(s, b, &open), cookies, &open)
 			if err != nil {
 				return nil, err
 			}
-			got, err := c.timed("closes", users, func() error {
-				ended, err := b.DestroyUser(context.Background(), crowdUser)
-				return errors.Join(err, same("sessions ended", ended, users))
-			})
-			if err == nil {
-				err = until(&open, n-users)
-			}
+			got, err := measure(b, c, &open, n, users)
 			return got, errors.Join(err, c.leave(&open))
 		},
 		close: s.close,
 	}, nil
+}
+
+// listening is a handler of ours that reads.
+func listening(s *site, b *bridge.Bridge, open *atomic.Int64) http.Handler {
+	return s.wrap(b.WebSocket(reading(open), nil))
+}
+
+func crowdNotified() (*subject, error) {
+	return crowded(false, listening, func(b *bridge.Bridge, c *hall, _ *atomic.Int64, n, _ int) (sample, error) {
+		return c.notifyRounds(n, func() error {
+			sent, err := b.Notify(context.Background(), bridge.To{All: true}, []byte(crowdText))
+			return errors.Join(err, same("connections", sent, n))
+		})
+	})
+}
+
+// crowdWritten is coder/websocket with a list of connections and a Write to one after the other.
+func crowdWritten() (*subject, error) {
+	var mu sync.Mutex
+	var conns []*websocket.Conn
+	handler := func(_ *site, _ *bridge.Bridge, open *atomic.Int64) http.Handler {
+		mu.Lock()
+		conns = nil
+		mu.Unlock()
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ws, err := websocket.Accept(w, r, nil)
+			if err != nil {
+				return
+			}
+			defer func() { _ = ws.CloseNow() }()
+			mu.Lock()
+			conns = append(conns, ws)
+			mu.Unlock()
+			open.Add(1)
+			defer open.Add(-1)
+			for {
+				if _, _, err := ws.Read(r.Context()); err != nil {
+					return
+				}
+			}
+		})
+	}
+	return crowded(false, handler, func(_ *bridge.Bridge, c *hall, _ *atomic.Int64, n, _ int) (sample, error) {
+		return c.notifyRounds(n, func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, ws := range conns {
+				if err := ws.Write(context.Background(), websocket.MessageText, []byte(crowdText)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+func crowdDestroyed() (*subject, error) {
+	return crowded(true, listening, func(b *bridge.Bridge, c *hall, open *atomic.Int64, n, users int) (sample, error) {
+		got, err := c.timed("closes", users, func() error {
+			ended, err := b.DestroyUser(context.Background(), crowdUser)
+			return errors.Join(err, same("sessions ended", ended, users))
+		})
+		if err == nil {
+			err = until(open, n-users)
+		}
+		return got, err
+	})
 }
 
 // crowdRegistered is what the Bridge itself keeps for an idle connection: its entry in every list, its session's, its context. The connection, its buffers and the goroutine that reads

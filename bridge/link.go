@@ -278,26 +278,3 @@ func (l *Link) endPending() {
 		l.end(p.code, p.reason)
 	}
 }
-
-// linkContext is a link as the root of its context: it has values, and doesn't end.
-type linkContext Link
-
-// Deadline implements context.Context.
-func (*linkContext) Deadline() (deadline time.Time, ok bool) { return deadline, false }
-
-// Done implements context.Context.
-func (*linkContext) Done() <-chan struct{} { return nil }
-
-// Err implements context.Context.
-func (*linkContext) Err() error { return nil }
-
-// Value implements context.Context.
-func (c *linkContext) Value(key any) any {
-	if _, ok := key.(whoKey); ok {
-		return who((*Link)(c))
-	}
-	return c.base.Value(key)
-}
-
-func (l *Link) whoClient() string  { return l.clientID }
-func (l *Link) whoSession() string { return l.SessionID() }

@@ -12,25 +12,39 @@ import (
 func (g *Gateway) DestroyIf(ctx context.Context, id string, is func(*store.Record) bool, tag any) (bool, error) {
 	op := g.attached(ctx)
 	defer op.stop()
+	by := tag
+	was, err := g.endIf(op, id, func(rec *store.Record) (bool, any) {
+		if rec.Expired(Now()) {
+			by = nil
+		}
+		return is(rec), by
+	})
+	return was && by != nil, err
+}
+
+// endIf ends the session if judge says so of it as it is stored, which can't change between the two, and by whom: nil is time.
+func (g *Gateway) endIf(op *opContext, id string, judge func(*store.Record) (ends bool, tag any)) (bool, error) {
 	release, err := g.exclude(op, id)
 	if err != nil {
 		return false, err
 	}
 	defer release()
 	rec, err := g.get(op, id)
-	switch {
-	case errors.Is(err, ErrMissing):
-		return false, nil
-	case err != nil || !is(&rec):
-		return false, err
-	case rec.Expired(Now()):
-		was, err := g.destroy(op, End{ID: id, ClientID: rec.ClientID})
-		if was {
-			g.stats.expired.Add(1)
+	if err != nil {
+		if errors.Is(err, ErrMissing) {
+			err = nil
 		}
 		return false, err
 	}
-	return g.destroy(op, End{ID: id, ClientID: rec.ClientID, Tag: tag})
+	ends, tag := judge(&rec)
+	if !ends {
+		return false, nil
+	}
+	was, err := g.destroy(op, End{ID: id, ClientID: rec.ClientID, Tag: tag})
+	if was && tag == nil {
+		g.stats.expired.Add(1)
+	}
+	return was, err
 }
 
 // TouchNow records that the session is active now, however short ago that was recorded last. ErrMissing, ErrUnavailable.

@@ -108,23 +108,7 @@ func (g *Gateway) InOrder(id string, tell func()) {
 func (g *Gateway) expire(ctx context.Context, id string) (bool, error) {
 	op := g.detached(ctx)
 	defer op.stop()
-	release, err := g.exclude(op, id)
-	if err != nil {
-		return false, err
-	}
-	defer release()
-	rec, err := g.get(op, id)
-	switch {
-	case errors.Is(err, ErrMissing):
-		return false, nil
-	case err != nil || !rec.Expired(Now()):
-		return false, err
-	}
-	was, err := g.destroy(op, End{ID: id, ClientID: rec.ClientID})
-	if was {
-		g.stats.expired.Add(1)
-	}
-	return was, err
+	return g.endIf(op, id, func(rec *store.Record) (bool, any) { return rec.Expired(Now()), nil })
 }
 
 // sweepPiece is how many expired sessions are removed in one go, so that nobody waits long behind it.

@@ -255,6 +255,7 @@ func crowdRegistered() (*subject, error) {
 	return &subject{
 		measure: func(quick bool) (sample, error) {
 			n, _ := crowdOf(quick)
+			n = max(n, crowdSize/5) // fewer, and what else happens in the heap is larger
 			for len(all) < n {
 				v, err := s.plant()
 				if err != nil {

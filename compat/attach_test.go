@@ -160,7 +160,7 @@ func TestG4_AttachedAreToldWhyTheyEnd(t *testing.T) {
 		}, 4100, "enough", 0, false},
 		"Shutdown": {func(t *testing.T, a *attachSite, _ *browser, _ line) {
 			go func() { _ = a.Shutdown(t.Context()) }()
-		}, bridge.CodeShutdown, "shutting down", 0, false},
+		}, bridge.CodeShutdown, `shutting down; retry after \d+ ms`, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			opts := bridge.Options{IdleTimeout: idle, LastMessage: func(e bridge.SessionDestroy) []byte { return []byte("bye: " + e.Reason) }}
@@ -180,13 +180,13 @@ func TestG4_AttachedAreToldWhyTheyEnd(t *testing.T) {
 				}
 				code, reason := l.end()
 				require.Equal(t, c.code, code)
-				require.Equal(t, c.reason, reason)
+				require.Regexp(t, "^"+c.reason+"$", reason)
 				require.LessOrEqual(t, time.Since(start), c.within)
 				a.serving.Wait() // the handler has returned
 				require.Empty(t, a.conns(bridge.ConnFilter{}))
 				e := <-closed
 				require.Equal(t, c.code, e.Code)
-				require.Equal(t, c.reason, e.Reason)
+				require.Equal(t, reason, e.Reason)
 			})
 		})
 	}
@@ -261,8 +261,8 @@ func TestS13_AttachedThatTakeNothingAreClosedAsTooSlow(t *testing.T) {
 			waiting += n
 			return err == nil && a.Stats().NotifyDropped > 0
 		}, patience, time.Microsecond)
-		require.GreaterOrEqual(t, waiting, 64)
-		require.LessOrEqual(t, waiting, 64+1, "one hangs")
+		require.GreaterOrEqual(t, waiting, 256)
+		require.LessOrEqual(t, waiting, 256+1, "one hangs")
 		require.Equal(t, bridge.CodePolicy, wait(t, closed).Code)
 		a.serving.Wait()
 	})

@@ -13,7 +13,7 @@ import (
 func (l *Link) Active() { l.activeNow(time.Now()) }
 
 func (l *Link) activeNow(now time.Time) {
-	l.active.Store(now.UnixNano())
+	l.active.Store(int64(now.Sub(l.b.wheel.epoch)))
 	id, _ := l.b.links.sessionOf(l)
 	if id == "" || !l.b.links.claimActivity(id, now, l.b.opts.TouchInterval) {
 		return
@@ -21,8 +21,8 @@ func (l *Link) activeNow(now time.Time) {
 	l.b.work.background(func() { l.b.recordActivity(id) })
 }
 
-// activeAt returns when the client was last active.
-func (l *Link) activeAt() time.Time { return time.Unix(0, l.active.Load()) }
+// activeSince returns since when the client has not been active, by the wheel's clock.
+func (l *Link) activeSince() time.Duration { return time.Duration(l.active.Load()) }
 
 func (b *Bridge) recordActivity(id string) {
 	defer b.links.recorded(id, nil) // whatever happens, a store that panics included

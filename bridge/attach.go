@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/google/uuid"
 )
@@ -61,8 +60,8 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 		id = uuid.NewString()
 	}
 	l.b, l.id, l.clientID, l.addr, l.userAgent = b, id, rec.ClientID, rq.addr(), rq.userAgent()
-	l.openedAt = time.Now().UnixNano()
-	l.active.Store(l.openedAt)
+	l.openedAt = b.wheel.now()
+	l.active.Store(int64(l.openedAt))
 	l.origin = origin{via: ViaSocket, link: l}
 	if ctx == context.Context(rq) { // nothing between the two has values, and the link needn't keep the request
 		ctx = rq.Context

@@ -30,7 +30,7 @@ type Conn struct {
 	writes writeLimit
 
 	pulse   pulse
-	heard   atomic.Int64  // when something last came from the peer, pongs included; Unix nanoseconds
+	heard   atomic.Int64  // when something last came from the peer, pongs included; see heardAt
 	inRead  atomic.Bool   // somebody reads
 	reads   atomic.Uint64 // how often somebody has begun to
 	pinging atomic.Bool
@@ -91,7 +91,7 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 		return kind, data, err
 	}
 	now := time.Now()
-	c.heard.Store(now.UnixNano())
+	c.heard.Store(int64(now.Sub(c.link.b.wheel.epoch)))
 	c.link.received.count(len(data))
 	if c.pace != nil && !c.pace.Allow() {
 		return 0, nil, c.tooFast()
@@ -119,7 +119,7 @@ func (c *Conn) readMessage(ctx context.Context) (websocket.MessageType, []byte, 
 		n, err = r.Read(buf.AvailableBuffer()[:buf.Available()])
 		buf.Write(buf.AvailableBuffer()[:n])
 		if n > 0 {
-			c.heard.Store(time.Now().UnixNano()) // a part of a long message is a sign of life
+			c.heard.Store(int64(c.link.b.wheel.now())) // a part of a long message is a sign of life
 		}
 	}
 	if err == io.EOF { //nolint:errorlint // as io.Reader has it

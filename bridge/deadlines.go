@@ -6,12 +6,15 @@ import (
 	"time"
 )
 
-// deadlines is the one clock of a Bridge: expiries, delayed closes, write limits and cleanups wait in one heap, for one
-// goroutine and one timer, however many connections there are.
+// deadlines is the one clock of a Bridge: expiries, delayed closes, write limits and cleanups wait for one goroutine and one timer, however many connections
+// there are.
+//
+// What is so much later than now waits as long as that, whatever is done to the clock on the wall meanwhile. What is at a time of the wall, as a session's expiry is,
+// comes when the clock says so.
 type deadlines struct {
 	mu   sync.Mutex
-	heap deadlineHeap
-	wake chan struct{} // something came to the front
+	heap [2]deadlineHeap // of times that are monotonic, and of the wall's: they can't be compared with one another
+	wake chan struct{}   // something came to the front
 	stop chan struct{}
 	done chan struct{}
 }
@@ -20,7 +23,8 @@ type deadlines struct {
 type deadline struct {
 	at    time.Time
 	do    func()
-	index int // in the heap, -1 when not in it
+	index int32 // in its heap, -1 when not in it
+	wall  bool  // it is in the second
 }
 
 func newDeadlines() *deadlines {
@@ -40,11 +44,15 @@ func (d *deadlines) add(at time.Time, do func()) *deadline {
 func (d *deadlines) move(e *deadline, at time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	e.at = at.Round(0) // of the wall, as expiries are: monotonic times can't be compared with them
+	wall := at == at.Round(0) //nolint:revive // this is how a time without a monotonic part is told: it stays as it is
+	if e.index >= 0 && e.wall != wall {
+		heap.Remove(d.of(e), int(e.index))
+	}
+	e.at, e.wall = at, wall
 	if e.index < 0 {
-		heap.Push(&d.heap, e)
+		heap.Push(d.of(e), e)
 	} else {
-		heap.Fix(&d.heap, e.index)
+		heap.Fix(d.of(e), int(e.index))
 	}
 	if e.index == 0 {
 		select {
@@ -54,12 +62,20 @@ func (d *deadlines) move(e *deadline, at time.Time) {
 	}
 }
 
+// of returns the heap that e belongs into.
+func (d *deadlines) of(e *deadline) *deadlineHeap {
+	if e.wall {
+		return &d.heap[1]
+	}
+	return &d.heap[0]
+}
+
 // remove takes e back, if it isn't due yet.
 func (d *deadlines) remove(e *deadline) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if e != nil && e.index >= 0 {
-		heap.Remove(&d.heap, e.index)
+		heap.Remove(d.of(e), int(e.index))
 	}
 }
 
@@ -99,22 +115,33 @@ func (d *deadlines) run() {
 }
 
 // runDue does what is due and returns for how long there is nothing more to do; false when nothing is planned.
-func (d *deadlines) runDue() (time.Duration, bool) {
+func (d *deadlines) runDue() (wait time.Duration, planned bool) {
 	for {
-		d.mu.Lock()
-		if len(d.heap) == 0 {
-			d.mu.Unlock()
-			return 0, false
+		var due *deadline
+		if due, wait, planned = d.next(); due == nil {
+			return wait, planned
 		}
-		e := d.heap[0]
-		if wait := time.Until(e.at); wait > 0 {
-			d.mu.Unlock()
-			return wait, true
-		}
-		heap.Pop(&d.heap)
-		d.mu.Unlock()
-		e.do()
+		due.do()
 	}
+}
+
+// next takes out what is due, or returns for how long nothing is.
+func (d *deadlines) next() (due *deadline, wait time.Duration, planned bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range d.heap {
+		if len(d.heap[i]) == 0 {
+			continue
+		}
+		left := time.Until(d.heap[i][0].at)
+		if left <= 0 {
+			return heap.Pop(&d.heap[i]).(*deadline), 0, true //nolint:forcetypeassert // nothing else is in there
+		}
+		if !planned || left < wait {
+			wait, planned = left, true
+		}
+	}
+	return nil, wait, planned
 }
 
 type deadlineHeap []*deadline
@@ -124,13 +151,13 @@ func (h deadlineHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
 
 func (h deadlineHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
+	h[i].index, h[j].index = int32(i), int32(j) //nolint:gosec // no process has two billion
 }
 
 // Push implements heap.Interface.
 func (h *deadlineHeap) Push(x any) {
 	e := x.(*deadline)
-	e.index = len(*h)
+	e.index = int32(len(*h)) //nolint:gosec // likewise
 	*h = append(*h, e)
 }
 

@@ -4,7 +4,7 @@ package bridge
 func (b *Bridge) Deadlines() int {
 	b.clock.mu.Lock()
 	defer b.clock.mu.Unlock()
-	return len(b.clock.heap)
+	return len(b.clock.heap[0]) + len(b.clock.heap[1])
 }
 
 // TicketsInMemory returns how many tickets the Bridge remembers itself, redeemed ones too, for tests.

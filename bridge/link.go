@@ -18,7 +18,7 @@ type Link struct {
 	b        *Bridge
 	id       string
 	clientID string
-	openedAt int64           // Unix nanoseconds
+	openedAt time.Duration   // by the wheel's clock
 	origin   origin          // of the changes that come through it
 	conn     *Conn           // that it is of; nil for one of Attach
 	closer   *closer         // that Attach was given; nil for a Conn's
@@ -27,7 +27,7 @@ type Link struct {
 	cancel   context.CancelCauseFunc
 
 	addr, userAgent string
-	active          atomic.Int64 // when the client was last active, in Unix nanoseconds
+	active          atomic.Int64 // see activeSince
 	received, sent  traffic
 	data            atomic.Pointer[any]
 	box             outbox // messages of Notify
@@ -77,7 +77,7 @@ func (l *Link) SessionID() string {
 func (l *Link) Context() context.Context { return l.ctx }
 
 // ConnectedAt returns when the link was attached.
-func (l *Link) ConnectedAt() time.Time { return time.Unix(0, l.openedAt) }
+func (l *Link) ConnectedAt() time.Time { return l.b.wheel.epoch.Add(l.openedAt) }
 
 // SetData gives the link a value of the application's, which Data and ConnInfo.Data return.
 func (l *Link) SetData(v any) { l.data.Store(&v) }

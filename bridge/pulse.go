@@ -10,9 +10,9 @@ const pongWait = 10 * time.Second
 
 // startPulse begins to look after the connection: heartbeat, idleness, age.
 func (c *Conn) startPulse() {
-	c.heard.Store(c.link.openedAt)
+	c.heard.Store(int64(c.link.openedAt))
 	c.pulse.conn = c
-	if at, ok := c.nextBeat(c.link.ConnectedAt()); ok {
+	if at, ok := c.nextBeat(c.link.openedAt); ok {
 		c.link.b.wheel.plan(&c.pulse, at)
 	}
 }
@@ -20,42 +20,45 @@ func (c *Conn) startPulse() {
 // stopPulse ends it, when the connection has been taken out of the registry.
 func (c *Conn) stopPulse() { c.link.b.wheel.remove(&c.pulse) }
 
+// heardAt returns when something last came from the peer, by the wheel's clock.
+func (c *Conn) heardAt() time.Duration { return time.Duration(c.heard.Load()) }
+
 // nextBeat returns when to look next; false when there is nothing to look for.
-func (c *Conn) nextBeat(now time.Time) (at time.Time, ok bool) {
-	sooner := func(t time.Time) {
-		if !ok || t.Before(at) {
+func (c *Conn) nextBeat(now time.Duration) (at time.Duration, ok bool) {
+	sooner := func(t time.Duration) {
+		if !ok || t < at {
 			at, ok = t, true
 		}
 	}
 	if d := c.opts.Heartbeat; d > 0 {
-		silent := time.Unix(0, c.heard.Load()).Add(d)
-		if !silent.After(now) { // nobody reads, or the ping is on its way
-			silent = now.Add(d)
+		silent := c.heardAt() + d
+		if silent <= now { // nobody reads, or the ping is on its way
+			silent = now + d
 		}
 		sooner(silent)
 	}
 	if d := c.opts.IdleTimeout; d > 0 {
-		sooner(c.link.activeAt().Add(d))
+		sooner(c.link.activeSince() + d)
 	}
 	if d := c.opts.MaxAge; d > 0 {
-		sooner(c.link.ConnectedAt().Add(d))
+		sooner(c.link.openedAt + d)
 	}
 	return at, ok
 }
 
 // beat looks after the connection, on the clock's goroutine.
-func (c *Conn) beat(now time.Time) {
+func (c *Conn) beat(now time.Duration) {
 	if c.link.ctx.Err() != nil {
 		return
 	}
 	switch o := c.opts; {
-	case o.MaxAge > 0 && !now.Before(c.link.ConnectedAt().Add(o.MaxAge)):
+	case o.MaxAge > 0 && now >= c.link.openedAt+o.MaxAge:
 		c.link.end(CodeIdle, "connection has reached its age")
 		return
-	case o.IdleTimeout > 0 && !now.Before(c.link.activeAt().Add(o.IdleTimeout)):
+	case o.IdleTimeout > 0 && now >= c.link.activeSince()+o.IdleTimeout:
 		c.link.end(CodeIdle, "idle")
 		return
-	case o.Heartbeat > 0 && now.Sub(time.Unix(0, c.heard.Load())) >= o.Heartbeat && c.inRead.Load() && c.pinging.CompareAndSwap(false, true):
+	case o.Heartbeat > 0 && now-c.heardAt() >= o.Heartbeat && c.inRead.Load() && c.pinging.CompareAndSwap(false, true):
 		c.link.b.work.pinging(c.ping)
 	}
 	if at, ok := c.nextBeat(now); ok {
@@ -81,7 +84,7 @@ func (c *Conn) ping() {
 	})
 	defer c.clock.remove(limit)
 	if c.ws.Ping(ctx) == nil {
-		c.heard.Store(time.Now().UnixNano())
+		c.heard.Store(int64(c.link.b.wheel.now()))
 		return
 	}
 	select {

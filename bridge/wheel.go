@@ -14,6 +14,7 @@ const (
 // all of them, and none while there are no connections; planning and taking back cost the same however many there are.
 type wheel struct {
 	clock *deadlines
+	epoch time.Time // ticks are counted from here, by a clock that nobody sets
 	mu    sync.Mutex
 	slots [wheelSlots]*pulse
 	count int
@@ -29,17 +30,20 @@ type pulse struct {
 	conn       *Conn
 }
 
-func newWheel(clock *deadlines) *wheel { return &wheel{clock: clock} }
+func newWheel(clock *deadlines) *wheel { return &wheel{clock: clock, epoch: time.Now()} }
 
-func tickOf(t time.Time) int64 { return t.UnixNano() / int64(wheelTick) }
+// now is how long the wheel has been there.
+func (w *wheel) now() time.Duration { return time.Since(w.epoch) }
+
+func tickOf(t time.Duration) int64 { return int64(t / wheelTick) }
 
 // plan has the connection's beat called at the time, or up to a tick later. It runs on the clock's goroutine and must not block.
-func (w *wheel) plan(p *pulse, at time.Time) {
+func (w *wheel) plan(p *pulse, at time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.unlink(p)
 	if w.count == 0 {
-		w.done = tickOf(time.Now())
+		w.done = tickOf(w.now())
 	}
 	p.tick = max(tickOf(at)+1, w.done+1)
 	slot := &w.slots[p.tick%wheelSlots]
@@ -85,7 +89,7 @@ func (w *wheel) unlink(p *pulse) {
 // wake needs the lock.
 func (w *wheel) wake(tick int64) {
 	w.due = tick
-	at := time.Unix(0, tick*int64(wheelTick))
+	at := w.epoch.Add(time.Duration(tick) * wheelTick)
 	if w.next == nil {
 		w.next = w.clock.add(at, w.turn)
 		return
@@ -95,7 +99,7 @@ func (w *wheel) wake(tick int64) {
 
 // turn lets everything beat that is due.
 func (w *wheel) turn() {
-	now := time.Now()
+	now := w.now()
 	for _, p := range w.take(tickOf(now)) {
 		p.conn.beat(now)
 	}

@@ -119,7 +119,14 @@ func (b *Bridge) shutdown(ctx context.Context) error {
 	b.StopAutoCleanup()
 	b.drain(ctx)
 	err := b.work.wait(ctx)
-	b.clock.close()
+	if err == nil {
+		b.clock.close()
+	} else { // what is still running has its limits from the clock
+		go func() { // ends with what is running
+			_ = b.work.wait(context.Background())
+			b.clock.close()
+		}()
+	}
 	err = errors.Join(err, b.work.wait(ctx)) // for what the clock has started meanwhile
 	for _, l := range b.links.everything() { // whose handlers haven't come to Detach yet, or never will
 		l.detach(codeClosedByPeer, "")

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/felixge/httpsnoop"
 )
@@ -143,6 +144,9 @@ func (rq *request) setCookies(h http.Header) error {
 	b := rq.b
 	if rq.private {
 		markNoStore(h)
+	}
+	if rq.clears && len(b.opts.ClearSiteData) > 0 && h.Get("Clear-Site-Data") == "" {
+		h.Set("Clear-Site-Data", `"`+strings.Join(b.opts.ClearSiteData, `", "`)+`"`)
 	}
 	if rq.carrier != byCookies {
 		return rq.setToken(h)

@@ -58,6 +58,10 @@ type Options struct {
 	// RenewEvery is the renewal timeout: a token that is older is rotated in the next response that can set a cookie. Default: never.
 	RenewEvery time.Duration
 
+	// ClearSiteData is what the response to a logout, or to another end of its own session, tells the browser to forget in a Clear-Site-Data header: "cache", "cookies", "storage", "executionContexts" or "*". Browsers
+	// heed it over TLS only, and "cookies" takes the client cookie, too. Default: nothing, no header.
+	ClearSiteData []string
+
 	// LastMessage, if it is set, is asked when a session ends for a message to its connections, which they are sent before the close frame; all of that takes a second at most.
 	// nil: none. It is called once for each session, in a goroutine of its own, and may call the Bridge; what it says too late isn't sent.
 	LastMessage func(SessionDestroy) []byte

@@ -99,6 +99,10 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 		good: []bridge.Options{{Timeouts: bridge.TimeoutsOWASPHighRisk}, {Timeouts: bridge.TimeoutsNISTAAL3}},
 		bad:  []bridge.Options{{Timeouts: -1}, {Timeouts: bridge.TimeoutsNISTAAL3 + 1}},
 	},
+	"ClearSiteData": {
+		good: []bridge.Options{{ClearSiteData: []string{"cache", "cookies", "storage", "executionContexts", "*"}}},
+		bad:  []bridge.Options{{ClearSiteData: []string{""}}, {ClearSiteData: []string{"cache", `x"`}}},
+	},
 	"LastMessage":        {good: []bridge.Options{{LastMessage: func(bridge.SessionDestroy) []byte { return nil }}}},
 	"TokenFrom":          {good: []bridge.Options{{TokenFrom: func(*http.Request) (string, bool) { return "", false }}}},
 	"MaxSessionsPerUser": limits(func(o *bridge.Options, n int) { o.MaxSessionsPerUser = n }),

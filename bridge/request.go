@@ -47,6 +47,7 @@ type request struct {
 	handed   bool     // HandshakeHeader has handed the cookies out
 	failed   error    // why the client gets an error instead of the handler's answer
 	hijacked net.Conn // by an upgrade
+	clears   bool     // it has ended its session
 	connID   string   // of the connection that it becomes; "" is a UUID
 
 	later   []func()                                // to do when the response has gone
@@ -198,6 +199,13 @@ func (rq *request) setCookie(cred credentials, lifetime time.Duration) {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	rq.cookie, rq.cred, rq.lifetime = cookieSet, cred, lifetime
+}
+
+// clearSite has the browser forget what Options.ClearSiteData says, if the headers haven't left.
+func (rq *request) clearSite() {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	rq.clears = true
 }
 
 func (rq *request) removeCookie() {

@@ -114,6 +114,7 @@ func (s *Session) destroy(ctx context.Context) error {
 	}
 	s.ending, s.ended, s.sealed = "", true, true
 	if s.from.request != nil {
+		s.from.request.clearSite()
 		s.from.request.removeCookie()
 	}
 	return nil

@@ -212,6 +212,12 @@ func (s *settings) settleNetwork() error {
 			return bad(fmt.Sprintf("OriginPatterns[%d]", i), "%q is no pattern", pattern)
 		}
 	}
+	s.ClearSiteData = slices.Clone(s.ClearSiteData)
+	for i, what := range s.ClearSiteData {
+		if !slices.Contains([]string{"cache", "cookies", "storage", "executionContexts", "*"}, what) {
+			return bad(fmt.Sprintf("ClearSiteData[%d]", i), `%q is none of "cache", "cookies", "storage", "executionContexts" and "*"`, what)
+		}
+	}
 	for i, text := range s.TrustedProxies {
 		prefix, err := netip.ParsePrefix(text)
 		if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // Attach ties a long-lived response or hijacked connection to the request's session: it is listed, and it is closed with the session. close is
-// called at most once, in a goroutine of its own, with a close code and a reason; it must make the handler end. Call Detach when it has.
+// called at most once, in a goroutine of its own, with a close code and a reason; it must make the handler end. Call Detach when it has. A request without a session gets a link too, with an empty SessionID.
 //
 // Attach is called when the handshake is done, and a session that begins with it is stored: a stream has been flushed. A session that was destroyed meanwhile closes it at once, perhaps
 // before Attach has returned. A page of another origin (Options.OriginPatterns) gets ErrOrigin: close what it has

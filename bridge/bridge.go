@@ -108,7 +108,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 // Shutdown closes every connection with CodeShutdown, waits for their handlers, and stops every goroutine of the Bridge: when it
 // returns nil there is none left. Handshakes are refused from its beginning; the closes are spread over Options.DrainOver. Their reason tells the client when to
 // come back: "shutting down; retry after 1834 ms", another time for each. If ctx ends first it returns its cause; handlers that don't end with their context and
-// event callbacks that hang are then still running. Requests are served on: shut the http.Server down first. Further calls wait for the first one and return nil.
+// event callbacks that hang are then still running. Requests are served on: shut the http.Server down first, or at the same time where it waits for streams that are attached. Further calls wait for the first one and return nil.
 func (b *Bridge) Shutdown(ctx context.Context) (err error) {
 	b.once.Do(func() { err = b.shutdown(ctx) })
 	return err

@@ -97,7 +97,7 @@ func (s *Session) IsNew() bool { return s.record().Revision == 0 }
 // Created returns when the session was created.
 func (s *Session) Created() time.Time { return s.record().Created }
 
-// Expires returns when the session ends if nobody uses it, to within the touch interval; the zero time for never.
+// Expires returns when the session ends if nobody uses it, to within the touch interval; the zero time for never, and for a session that isn't stored yet.
 func (s *Session) Expires() time.Time { return s.record().Expires }
 
 // record returns a copy of what is stored, which shares the Data.

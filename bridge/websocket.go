@@ -102,7 +102,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	}
 	c := newConn(ws, rq.takeHijacked(), b.clock, &h.opts)
 	if err := h.start(r.Context(), rq, s, c); err != nil {
-		b.work.closing(func() { c.shut(CloseCode(err), "") })
+		b.work.closing(func() { c.shut(CloseCode(err), b.closeReason(err)) })
 	}
 }
 
@@ -125,7 +125,7 @@ func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *C
 		return err
 	}
 	if missing && h.opts.OnMissing == CloseMissing {
-		link.end(CodeNoSession, "no session: ask for one over HTTP")
+		link.end(CodeNoSession, b.closeReason(ErrSessionMissing))
 		link.abandon()
 		return nil
 	}
@@ -169,7 +169,27 @@ func (c *Conn) endedWith(err error) (code int, reason string) {
 	if over := c.link.b.links.overOf(c.link); over.code != codeNone && errors.Is(err, ErrSessionMissing) {
 		return over.code, over.reason // the handler was faster than the close that is on its way
 	}
-	return CloseCode(err), ""
+	return CloseCode(err), c.link.b.closeReason(err)
+}
+
+// closeReason returns what a client may know of an error that closes its connection: of ours what it can act on, of the application's nothing.
+func (b *Bridge) closeReason(err error) string {
+	var ce websocket.CloseError
+	switch {
+	case errors.As(err, &ce): // CloseCode takes its code
+		return ""
+	case errors.Is(err, ErrTokenRotated):
+		return "session changed: reconnect"
+	case errors.Is(err, ErrSessionMissing):
+		return "no session: ask for one over HTTP"
+	case errors.Is(err, ErrTooManyConns):
+		return "the session has too many connections"
+	case errors.Is(err, ErrConnID):
+		return "the connection's name is taken"
+	case errors.Is(err, ErrShutdown):
+		return b.comeBack(1)
+	}
+	return ""
 }
 
 // logFailure tells of an error by which the handler ends its connection, which else nobody learns.

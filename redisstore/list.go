@@ -1,0 +1,49 @@
+package redisstore
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// List implements store.Lister. It remembers the IDs of the shard that it is in.
+func (s *Store) List(ctx context.Context) iter.Seq2[store.Record, error] {
+	const doing = "list"
+	return func(yield func(store.Record, error) bool) {
+		for _, prefix := range s.prefixes {
+			w := s.walk(prefix, 0)
+			for {
+				entries, err := w.more(ctx, doing)
+				if err != nil {
+					yield(store.Record{}, err)
+					return
+				}
+				if len(entries) == 0 {
+					break
+				}
+				for some := range slices.Chunk(entries, piece) {
+					recs, err := s.read(ctx, doing, prefix, members(some))
+					if err != nil {
+						yield(store.Record{}, err)
+						return
+					}
+					for _, rec := range recs {
+						if !yield(rec, nil) {
+							return
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+func members(entries []entry) []string {
+	out := make([]string, len(entries))
+	for i := range entries {
+		out[i] = entries[i].member
+	}
+	return out
+}

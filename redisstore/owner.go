@@ -1,0 +1,143 @@
+package redisstore
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"slices"
+	"strconv"
+
+	"github.com/redis/rueidis"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// few is how many sessions of a user or a client, in a shard, are read at once with the question where they are; of more, this many at a
+// time.
+const few = 16
+
+// ByUser implements store.UserIndex.
+func (s *Store) ByUser(ctx context.Context, userID string) iter.Seq2[store.Record, error] {
+	return s.by(ctx, "by user", byUser, userID, func(rec *store.Record) string { return rec.UserID })
+}
+
+// ByClient implements store.ClientIndex.
+func (s *Store) ByClient(ctx context.Context, clientID string) iter.Seq2[store.Record, error] {
+	return s.by(ctx, "by client", byClient, clientID, func(rec *store.Record) string { return rec.ClientID })
+}
+
+// found is a session that may be of the owner. value is whole, or only its beginning, and then read is false.
+type found struct {
+	prefix, member, value string
+	seen                  uint64
+	read                  bool
+}
+
+func (s *Store) by(ctx context.Context, doing, index, owner string, of func(*store.Record) string) iter.Seq2[store.Record, error] {
+	return func(yield func(store.Record, error) bool) {
+		if err := s.engine.ready(ctx, doing); err != nil || owner == "" {
+			if err != nil {
+				yield(store.Record{}, err)
+			}
+			return
+		}
+		all, err := s.find(ctx, doing, index, owner)
+		if err != nil {
+			yield(store.Record{}, err)
+			return
+		}
+		for i := range all {
+			if !all[i].read { // now, not before: the others may be gone by the time it is their turn
+				if err := s.readFound(ctx, doing, all[i:min(i+few, len(all))]); err != nil {
+					yield(store.Record{}, err)
+					return
+				}
+			}
+			if all[i].value == "" {
+				continue
+			}
+			rec, err := decode(doing, all[i].member, all[i].value)
+			if err != nil {
+				yield(store.Record{}, err)
+				return
+			}
+			all[i].value = ""
+			if of(&rec) == owner && !yield(rec, nil) {
+				return
+			}
+		}
+	}
+}
+
+// find asks all shards at once, and returns what they have, the last seen first.
+func (s *Store) find(ctx context.Context, doing, index, owner string) (all []found, err error) {
+	at := strconv.FormatUint(placeOf(owner), 10)
+	calls := make([]call, len(s.prefixes))
+	for i, prefix := range s.prefixes {
+		calls[i] = call{&s.engine.scripts.find, prefix + index, []string{prefix, index, at, strconv.Itoa(few)}}
+	}
+	answers, err := s.engine.runAll(ctx, doing, calls)
+	if err != nil {
+		return nil, err
+	}
+	for i, answer := range answers {
+		fields, err := texts(doing, answer)
+		if err != nil {
+			return nil, err
+		}
+		if len(fields)%2 != 0 {
+			return nil, damaged(doing, errAnswer)
+		}
+		for j := 0; j < len(fields); j += 2 {
+			if fields[j+1] == "" {
+				continue // it is gone
+			}
+			v, err := open(fields[j+1])
+			if err != nil {
+				return nil, damaged(doing, err)
+			}
+			all = append(all, found{s.prefixes[i], fields[j], fields[j+1], v.number(atSeen), len(fields) <= 2*few})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b found) int { return cmp.Compare(b.seen, a.seen) })
+	return all, nil
+}
+
+// readFound reads the values of those that aren't read yet.
+func (s *Store) readFound(ctx context.Context, doing string, some []found) error {
+	byPrefix := map[string][]*found{}
+	for i := range some {
+		if f := &some[i]; !f.read {
+			byPrefix[f.prefix] = append(byPrefix[f.prefix], f)
+		}
+	}
+	var commands []rueidis.Completed
+	var order []*found
+	for prefix, group := range byPrefix {
+		keys := make([]string, len(group))
+		for i, f := range group {
+			keys[i] = recordKey(prefix, f.member)
+		}
+		commands = append(commands, s.engine.client.B().Mget().Key(keys...).Build())
+		order = append(order, group...)
+	}
+	answers, err := s.engine.doAll(ctx, doing, commands)
+	if err != nil {
+		return err
+	}
+	var values []string
+	for _, answer := range answers {
+		some, err := texts(doing, answer)
+		if err != nil {
+			return err
+		}
+		values = append(values, some...)
+	}
+	if len(values) != len(order) {
+		return damaged(doing, errAnswer)
+	}
+	for i, f := range order {
+		f.value, f.read = values[i], true
+	}
+	return nil
+}

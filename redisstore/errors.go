@@ -45,6 +45,8 @@ func advice(err *rueidis.RedisError) string {
 		return "Redis refuses changes, because it has too few replicas (min-replicas-to-write)"
 	case "CLUSTERDOWN":
 		return "the cluster doesn't serve all slots: a master is missing"
+	case "TRYAGAIN":
+		return "the cluster is moving the slot to another server: try again when it has"
 	case "MASTERDOWN":
 		return "the replica has lost its master"
 	case "BUSY":

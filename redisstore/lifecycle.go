@@ -41,7 +41,7 @@ func (s *Store) Optimize(ctx context.Context) error {
 	for _, prefix := range s.prefixes {
 		for index, field := range map[string]string{byExpiry: "5", byActivity: "6", byUser: "7", byClient: "8"} {
 			for page := "0"; page != ""; {
-				answer, err := s.engine.run(ctx, doing, call{&s.engine.scripts.tidy, prefix + index, []string{prefix, index, field, page}})
+				answer, err := s.engine.run(ctx, doing, call{&s.engine.scripts.tidy, prefix, []string{index, field, page}})
 				if err != nil {
 					return err
 				}

@@ -12,8 +12,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// few is how many sessions of a user or a client, in a shard, are read at once with the question where they are; of more, this many at a
-// time.
+// few is how many sessions of a user or a client are read at once with the question where they are. Of more, this many are read at a time, when it is
+// their turn: the others may have changed by then.
 const few = 16
 
 // ByUser implements store.UserIndex.
@@ -47,7 +47,7 @@ func (s *Store) by(ctx context.Context, doing, index, owner string, of func(*sto
 			return
 		}
 		for i := range all {
-			if !all[i].read { // now, not before: the others may be gone by the time it is their turn
+			if !all[i].read {
 				if err := s.readFound(ctx, doing, all[i:min(i+few, len(all))]); err != nil {
 					yield(store.Record{}, err)
 					return
@@ -72,9 +72,10 @@ func (s *Store) by(ctx context.Context, doing, index, owner string, of func(*sto
 // find asks all shards at once, and returns what they have, the last seen first.
 func (s *Store) find(ctx context.Context, doing, index, owner string) (all []found, err error) {
 	at := strconv.FormatUint(placeOf(owner), 10)
+	atOnce := max(few/len(s.prefixes), 4)
 	calls := make([]call, len(s.prefixes))
 	for i, prefix := range s.prefixes {
-		calls[i] = call{&s.engine.scripts.find, prefix + index, []string{prefix, index, at, strconv.Itoa(few)}}
+		calls[i] = call{&s.engine.scripts.find, prefix, []string{index, at, strconv.Itoa(atOnce)}}
 	}
 	answers, err := s.engine.runAll(ctx, doing, calls)
 	if err != nil {
@@ -96,10 +97,15 @@ func (s *Store) find(ctx context.Context, doing, index, owner string) (all []fou
 			if err != nil {
 				return nil, damaged(doing, err)
 			}
-			all = append(all, found{s.prefixes[i], fields[j], fields[j+1], v.number(atSeen), len(fields) <= 2*few})
+			all = append(all, found{s.prefixes[i], fields[j], fields[j+1], v.number(atSeen), len(fields) <= 2*atOnce})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b found) int { return cmp.Compare(b.seen, a.seen) })
+	if len(all) > few {
+		for i := range all {
+			all[i].value, all[i].read = "", false
+		}
+	}
 	return all, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"strings"
+	"time"
 
 	"github.com/redis/rueidis"
 )
@@ -59,27 +60,44 @@ func loadScript(first string, parts []string) (script, error) {
 	return script{source, hex.EncodeToString(sum[:])}, nil
 }
 
-// call is one execution of a script. All keys that it uses are in the slot of the given one.
+// call is one execution of a script, for one shard.
 type call struct {
 	script *script
-	key    string
-	args   []string
+	prefix string   // of the shard's keys, which the script adds its own endings to
+	args   []string // after the prefix
 }
 
+// keys returns a key of the shard, which chooses the server, and one that never exists. While a cluster moves the slot of the shard to another server, each
+// has a part of the keys; but it refuses what names several keys of which one isn't there (TRYAGAIN), before it is begun. So no script ever runs on
+// half a shard.
+func (c *call) keys() []string { return []string{c.prefix + byActivity, c.prefix + "-"} }
+
 func (c *call) byHash(client rueidis.Client) rueidis.Completed {
-	return client.B().Evalsha().Sha1(c.script.hash).Numkeys(1).Key(c.key).Arg(c.args...).Build()
+	return client.B().Evalsha().Sha1(c.script.hash).Numkeys(2).Key(c.keys()...).Arg(c.prefix).Arg(c.args...).Build()
 }
 
 func (c *call) whole(client rueidis.Client) rueidis.Completed {
-	return client.B().Eval().Script(c.script.source).Numkeys(1).Key(c.key).Arg(c.args...).Build()
+	return client.B().Eval().Script(c.script.source).Numkeys(2).Key(c.keys()...).Arg(c.prefix).Arg(c.args...).Build()
 }
 
+// retryAfter is how long a call waits before it asks again whether a slot has been moved.
+const retryAfter = 20 * time.Millisecond
+
 func (c *call) run(ctx context.Context, client rueidis.Client) rueidis.RedisResult {
-	result := client.Do(ctx, c.byHash(client))
-	if unknownScript(result) {
-		result = client.Do(ctx, c.whole(client))
+	for {
+		result := client.Do(ctx, c.byHash(client))
+		if refused(result, (*rueidis.RedisError).IsNoScript) {
+			result = client.Do(ctx, c.whole(client))
+		}
+		if !refused(result, (*rueidis.RedisError).IsTryAgain) {
+			return result
+		}
+		select {
+		case <-ctx.Done():
+			return result
+		case <-time.After(retryAfter):
+		}
 	}
-	return result
 }
 
 // runAll runs the calls at once, pipelined: one round trip to each server.
@@ -93,14 +111,15 @@ func runAll(ctx context.Context, client rueidis.Client, calls []call) []rueidis.
 	}
 	results := client.DoMulti(ctx, commands...)
 	for i, result := range results {
-		if unknownScript(result) {
-			results[i] = calls[i].run(ctx, client) // by its hash again: the call before has told a server of several
+		if refused(result, (*rueidis.RedisError).IsNoScript) || refused(result, (*rueidis.RedisError).IsTryAgain) {
+			results[i] = calls[i].run(ctx, client) // by its hash again: the call before may have told the server
 		}
 	}
 	return results
 }
 
-func unknownScript(result rueidis.RedisResult) bool {
+// refused reports whether the server has not begun, for that reason.
+func refused(result rueidis.RedisResult, reason func(*rueidis.RedisError) bool) bool {
 	err, ok := rueidis.IsRedisErr(result.Error())
-	return ok && err.IsNoScript()
+	return ok && reason(err)
 }

@@ -72,7 +72,7 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	var expected [6]byte
 	putSix(expected[:], min(rec.Revision, maxNumber)) // which no revision reaches
 	n, err := s.change(ctx, "set", call{
-		&s.engine.scripts.set, p.key, []string{p.prefix, p.member, string(expected[:]), string(makeValue(&rec))},
+		&s.engine.scripts.set, p.prefix, []string{p.member, string(expected[:]), string(makeValue(&rec))},
 	})
 	switch {
 	case err != nil:
@@ -88,7 +88,7 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 // Destroy implements store.Store. It works when the memory of Redis is full, too.
 func (s *Store) Destroy(ctx context.Context, id string) (bool, error) {
 	p := s.place(id)
-	n, err := s.change(ctx, "destroy", call{&s.engine.scripts.destroy, p.key, []string{p.prefix, p.member}})
+	n, err := s.change(ctx, "destroy", call{&s.engine.scripts.destroy, p.prefix, []string{p.member}})
 	return n == 1, err
 }
 
@@ -96,7 +96,7 @@ func (s *Store) Destroy(ctx context.Context, id string) (bool, error) {
 func (s *Store) Touch(ctx context.Context, id string, seen time.Time) error {
 	p := s.place(id)
 	n, err := s.change(ctx, "touch", call{
-		&s.engine.scripts.touch, p.key, []string{p.prefix, p.member, strconv.FormatUint(millisOf(seen), 10)},
+		&s.engine.scripts.touch, p.prefix, []string{p.member, strconv.FormatUint(millisOf(seen), 10)},
 	})
 	if err == nil && n == -1 {
 		err = store.ErrNotFound

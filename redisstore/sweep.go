@@ -112,8 +112,8 @@ func (s *Store) sweepShards(ctx context.Context, doing string, now uint64, share
 	var calls []call
 	for i, share := range shares {
 		if share > 0 {
-			calls = append(calls, call{&s.engine.scripts.sweep, s.prefixes[i] + byExpiry, []string{
-				s.prefixes[i], strconv.FormatUint(now, 10), strconv.Itoa(share), flag,
+			calls = append(calls, call{&s.engine.scripts.sweep, s.prefixes[i], []string{
+				strconv.FormatUint(now, 10), strconv.Itoa(share), flag,
 			}})
 		}
 	}

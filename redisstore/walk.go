@@ -44,7 +44,7 @@ func (s *Store) walk(prefix string, from uint64) *walk {
 func (w *walk) more(ctx context.Context, doing string) ([]entry, error) {
 	for w.next != "" {
 		scripts := &w.store.engine.scripts
-		answer, err := w.store.engine.run(ctx, doing, call{&scripts.walk, w.prefix + byActivity, []string{w.prefix, byActivity, w.next, strconv.Itoa(piece)}})
+		answer, err := w.store.engine.run(ctx, doing, call{&scripts.walk, w.prefix, []string{byActivity, w.next, strconv.Itoa(piece)}})
 		if err != nil {
 			return nil, err
 		}

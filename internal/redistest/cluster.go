@@ -54,3 +54,80 @@ func (c *Cluster) URL() string {
 	}
 	return "redis://" + strings.Join(addrs, ",")
 }
+
+// MoveSlot moves a slot with its keys to another server of the cluster, a few keys at a time, as redis-cli does it. It may be called from another goroutine
+// than the test's.
+func (c *Cluster) MoveSlot(slot string) error {
+	ids := make([]string, len(c.Servers))
+	from := -1
+	for i, s := range c.Servers {
+		var err error
+		if ids[i], err = s.text("CLUSTER", "MYID"); err != nil {
+			return err
+		}
+		nodes, err := s.text("CLUSTER", "NODES")
+		if err != nil {
+			return err
+		}
+		if owns(nodes, slot) {
+			from = i
+		}
+	}
+	if from < 0 {
+		return fmt.Errorf("redistest: nobody has slot %s", slot)
+	}
+	to := (from + 1) % len(c.Servers)
+	source, target := c.Servers[from], c.Servers[to]
+	if _, err := target.text("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[from]); err != nil {
+		return err
+	}
+	if _, err := source.text("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[to]); err != nil {
+		return err
+	}
+	for {
+		answer, err := source.try("CLUSTER", "GETKEYSINSLOT", slot, "10")
+		if err != nil {
+			return err
+		}
+		keys, err := answer.AsStrSlice()
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			break
+		}
+		move := append([]string{"MIGRATE", "127.0.0.1", strconv.Itoa(target.port), "", "0", "5000", "KEYS"}, keys...)
+		if _, err := source.text(move...); err != nil {
+			return err
+		}
+	}
+	for _, s := range []*Server{target, source} {
+		if _, err := s.text("CLUSTER", "SETSLOT", slot, "NODE", ids[to]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// owns reports whether a server, by what it knows of the cluster, has the slot itself.
+func owns(nodes, slot string) bool {
+	n, _ := strconv.Atoi(slot)
+	for line := range strings.Lines(nodes) {
+		fields := strings.Fields(line)
+		if len(fields) < 8 || !strings.Contains(fields[2], "myself") {
+			continue
+		}
+		for _, span := range fields[8:] {
+			first, last, ok := strings.Cut(span, "-")
+			if !ok {
+				last = first
+			}
+			low, err := strconv.Atoi(first)
+			high, err2 := strconv.Atoi(last)
+			if err == nil && err2 == nil && low <= n && n <= high {
+				return true
+			}
+		}
+	}
+	return false
+}

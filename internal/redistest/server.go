@@ -170,16 +170,31 @@ func (s *Server) signal(how os.Signal) {
 // Do sends a command on a connection of its own, and returns the answer, which must not be an error.
 func (s *Server) Do(command ...string) rueidis.RedisMessage {
 	s.t.Helper()
+	answer, err := s.try(command...)
+	require.NoError(s.t, err, "%v", command)
+	return answer
+}
+
+func (s *Server) try(command ...string) (rueidis.RedisMessage, error) {
 	client, err := rueidis.NewClient(rueidis.ClientOption{
 		InitAddress: []string{s.Addr()}, Password: s.password(), ForceSingleClient: true, DisableCache: true, PipelineMultiplex: -1,
+		ReadBufferEachConn: 16 << 10, WriteBufferEachConn: 16 << 10,
 	})
-	require.NoError(s.t, err)
+	if err != nil {
+		return rueidis.RedisMessage{}, err
+	}
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), patience)
 	defer cancel()
-	answer, err := client.Do(ctx, client.B().Arbitrary(command...).Build()).ToMessage()
-	require.NoError(s.t, err, "%v", command)
-	return answer
+	return client.Do(ctx, client.B().Arbitrary(command...).Build()).ToMessage()
+}
+
+func (s *Server) text(command ...string) (string, error) {
+	answer, err := s.try(command...)
+	if err != nil {
+		return "", err
+	}
+	return answer.ToString()
 }
 
 // password returns what the configuration says.

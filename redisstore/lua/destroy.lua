@@ -1,4 +1,4 @@
--- KEYS[1] the session; ARGV: prefix, member. Returns 1; 0: there was none.
+-- ARGV: prefix, member. Returns 1; 0: there was none.
 local id = ARGV[2]
 local old = head(id)
 if old == '' then return 0 end

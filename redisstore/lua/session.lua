@@ -30,6 +30,16 @@ local function expiry(expires, due)
   return expires
 end
 
+-- prolong has the pages live as long as a session that is about to get this time to live. They are looked at once a day.
+local function prolong(key, ttl, due, active, user, client)
+  local ends = call('PEXPIRETIME', key)
+  if ends < 0 or ttl and till(ttl) <= till(nil, ends) then return end
+  for index, at in pairs({ e = due, a = active, u = user, c = client }) do
+    local dir = prefix .. index
+    if at > 0 or index == 'a' then last(dir, page(dir, at) or '0', ttl) end
+  end
+end
+
 -- remove removes a session that has this head.
 local function remove(id, old)
   local _, _, _, _, due, active, user, client = fields(old)

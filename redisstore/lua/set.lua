@@ -1,6 +1,7 @@
--- Compare and set. KEYS[1] the session; ARGV: prefix, member, expected revision as 6 bytes, value. Returns the new revision; -1: there
+-- Compare and set. ARGV: prefix, member, expected revision as 6 bytes, value. Returns the new revision; -1: there
 -- is no such session; -2: another revision.
-local key, id, value = KEYS[1], ARGV[2], ARGV[4]
+local id, value = ARGV[2], ARGV[4]
+local key = record(id)
 local old = head(id)
 local revision, oseen, odue, oactive, ouser, oclient, _
 if old == '' then
@@ -23,6 +24,7 @@ local byActivity
 if active ~= oactive then byActivity = add(prefix .. 'a', active, id, ttl) end
 local byExpiry, byUser, byClient = move('e', odue, due), move('u', ouser, user), move('c', oclient, client)
 
+if old ~= '' then prolong(key, ttl, due, active, user, client) end
 revision = revision + 1
 value = string.sub(value, 1, 2) .. struct.pack('>I6I6I6I6I6I6', revision, seen, expires, finish, due, active) .. string.sub(value, 39)
 if ttl then

@@ -9,5 +9,5 @@ for i = 1, #all, 2 do
 end
 local next = call('ZRANGEBYSCORE', dir, '(' .. b, '+inf', 'LIMIT', 0, 1)[1] or ''
 if call('EXISTS', dir) == 1 then shrink(dir, b) end
-if next == '' and b == '0' and call('EXISTS', key) == 0 then call('DEL', dir) end
+if next == '' and call('ZCARD', dir) == 1 and call('EXISTS', dir .. '0') == 0 then call('DEL', dir) end
 return next

@@ -7,14 +7,14 @@
 local PAGE = 120
 local DAY = 86400000
 
--- till is when a key that must live for ttl ms may end: at the end of a day, so that it is rarely moved.
+-- till is when the pages of a session that must live for ttl ms, or until then, may end: at the end of a day, so that it is rarely moved.
 local now
-local function till(ttl)
-  if not now then
+local function till(ttl, at)
+  if not at and not now then
     local time = call('TIME')
     now = time[1] * 1000 + math.floor(time[2] / 1000)
   end
-  return (math.floor((now + ttl) / DAY) + 1) * DAY
+  return (math.floor((at or now + ttl) / DAY) + 1) * DAY
 end
 
 -- page returns the name of the page for a place; nil: the index has none.
@@ -74,6 +74,20 @@ local function split(dir, b, at)
   return b
 end
 
+-- last has a page, and so the directory, live for ttl ms at least (nil: for ever). Where there is no time to live yet, it is set: fresh.
+local function last(dir, b, ttl, fresh)
+  local key = dir .. b
+  if not ttl then
+    call('PERSIST', key)
+    call('PERSIST', dir)
+  elseif fresh then
+    call('PEXPIREAT', key, till(ttl))
+    call('PEXPIREAT', dir, till(ttl), 'GT')
+  elseif call('PEXPIREAT', key, till(ttl), 'GT') == 1 then
+    call('PEXPIREAT', dir, till(ttl), 'GT')
+  end
+end
+
 -- add puts a member at a place, for ttl ms at least (nil: for ever), and returns the name of its page.
 local function add(dir, at, id, ttl)
   local b = page(dir, at)
@@ -87,17 +101,8 @@ local function add(dir, at, id, ttl)
     b = split(dir, b, at)
     n = call('ZCARD', dir .. b)
   end
-  local key = dir .. b
-  call('ZADD', key, at, id)
-  if not ttl then
-    if n > 0 then call('PERSIST', key) end
-    call('PERSIST', dir)
-  elseif n == 0 then
-    call('PEXPIREAT', key, till(ttl))
-    call('PEXPIREAT', dir, till(ttl), 'GT')
-  elseif call('PEXPIREAT', key, till(ttl), 'GT') == 1 then
-    call('PEXPIREAT', dir, till(ttl), 'GT')
-  end
+  call('ZADD', dir .. b, at, id)
+  last(dir, b, ttl, n == 0)
   return b
 end
 

@@ -15,34 +15,27 @@ import (
 // minute is how exact the index by activity is, in milliseconds.
 const minute = 60_000
 
-// candidate is a session in the index by activity, of a shard.
-type candidate struct {
-	minute uint64
-	member string
-	prefix string
-}
-
 // ActiveSince implements store.ActivityIndex. What the index has is collected at once, because a session moves in it when it is seen; the
 // sessions themselves are read minute by minute.
 func (s *Store) ActiveSince(ctx context.Context, since time.Time) iter.Seq2[store.Record, error] {
 	const doing = "active since"
 	return func(yield func(store.Record, error) bool) {
-		candidates, err := s.collect(ctx, doing, millisOf(since)/minute*minute)
+		entries, err := s.collect(ctx, doing, millisOf(since)/minute*minute)
 		if err != nil {
 			yield(store.Record{}, err)
 			return
 		}
-		for len(candidates) > 0 {
+		for len(entries) > 0 {
 			n := 1
-			for n < len(candidates) && candidates[n].minute == candidates[0].minute {
+			for n < len(entries) && entries[n].at/minute == entries[0].at/minute {
 				n++
 			}
-			recs, err := s.readMinute(ctx, doing, candidates[:n], since)
+			recs, err := s.readMinute(ctx, doing, entries[:n], since)
 			if err != nil {
 				yield(store.Record{}, err)
 				return
 			}
-			candidates = candidates[n:]
+			entries = entries[n:]
 			for _, rec := range recs {
 				if !yield(rec, nil) {
 					return
@@ -52,40 +45,28 @@ func (s *Store) ActiveSince(ctx context.Context, since time.Time) iter.Seq2[stor
 	}
 }
 
-// collect returns what the indexes of all shards have from a time on, the last minute first.
-func (s *Store) collect(ctx context.Context, doing string, from uint64) (candidates []candidate, err error) {
-	for _, prefix := range s.prefixes {
-		w := s.walk(prefix, from)
-		for {
-			entries, err := w.more(ctx, doing)
-			if err != nil {
-				return nil, err
-			}
-			if len(entries) == 0 {
-				break
-			}
-			for _, e := range entries {
-				candidates = append(candidates, candidate{e.at / minute, e.member, prefix})
-			}
+// collect returns what the index has from a time on, the last minute first.
+func (s *Store) collect(ctx context.Context, doing string, from uint64) (all []entry, err error) {
+	w := s.walk(s.prefixes, from)
+	for {
+		entries, err := w.more(ctx, doing)
+		if err != nil {
+			return nil, err
 		}
+		if len(entries) == 0 {
+			break
+		}
+		all = append(all, entries...)
 	}
-	slices.SortFunc(candidates, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(b.minute, a.minute), cmp.Compare(a.prefix, b.prefix))
-	})
-	return candidates, nil
+	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(b.at/minute, a.at/minute) })
+	return all, nil
 }
 
 // readMinute returns the records of a minute that were seen since, the last seen first.
-func (s *Store) readMinute(ctx context.Context, doing string, candidates []candidate, since time.Time) (all []store.Record, err error) {
+func (s *Store) readMinute(ctx context.Context, doing string, entries []entry, since time.Time) (all []store.Record, err error) {
 	from := millisOf(since)
-	for len(candidates) > 0 {
-		var members []string
-		prefix := candidates[0].prefix
-		for len(candidates) > 0 && candidates[0].prefix == prefix && len(members) < piece {
-			members = append(members, candidates[0].member)
-			candidates = candidates[1:]
-		}
-		recs, err := s.read(ctx, doing, prefix, members)
+	for some := range slices.Chunk(entries, piece) {
+		recs, err := s.read(ctx, doing, some)
 		if err != nil {
 			return nil, err
 		}
@@ -111,37 +92,35 @@ func (s *Store) ListActive(ctx context.Context, since, now time.Time) iter.Seq2[
 	const doing = "list active"
 	return func(yield func(store.Active, error) bool) {
 		from := millisOf(since)
-		for _, prefix := range s.prefixes {
-			w := s.walk(prefix, from/minute*minute)
-			for {
-				entries, err := w.more(ctx, doing)
-				if err == nil && len(entries) == 0 {
-					break
-				}
-				var active []store.Active
-				if err == nil {
-					active, err = s.activeOf(ctx, doing, prefix, members(entries), from, millisOf(now))
-				}
-				if err != nil {
-					yield(store.Active{}, err)
+		w := s.walk(s.prefixes, from/minute*minute)
+		for {
+			entries, err := w.more(ctx, doing)
+			if err == nil && len(entries) == 0 {
+				return
+			}
+			var active []store.Active
+			if err == nil {
+				active, err = s.activeOf(ctx, doing, entries, from, millisOf(now))
+			}
+			if err != nil {
+				yield(store.Active{}, err)
+				return
+			}
+			for _, a := range active {
+				if !yield(a, nil) {
 					return
-				}
-				for _, a := range active {
-					if !yield(a, nil) {
-						return
-					}
 				}
 			}
 		}
 	}
 }
 
-// activeOf returns those of the members that were seen since a time and haven't expired.
-func (s *Store) activeOf(ctx context.Context, doing, prefix string, members []string, from, now uint64) (active []store.Active, err error) {
+// activeOf returns those that were seen since a time and haven't expired.
+func (s *Store) activeOf(ctx context.Context, doing string, entries []entry, from, now uint64) (active []store.Active, err error) {
 	client := s.engine.client
-	commands := make([]rueidis.Completed, len(members))
-	for i, member := range members {
-		commands[i] = client.B().Getrange().Key(recordKey(prefix, member)).Start(0).End(beginning - 1).Build()
+	commands := make([]rueidis.Completed, len(entries))
+	for i, e := range entries {
+		commands[i] = client.B().Getrange().Key(recordKey(e.prefix, e.member)).Start(0).End(beginning - 1).Build()
 	}
 	answers, err := s.engine.doAll(ctx, doing, commands)
 	if err != nil {
@@ -164,11 +143,11 @@ func (s *Store) activeOf(ctx context.Context, doing, prefix string, members []st
 			continue
 		}
 		a := store.Active{UserID: v.text()}
-		if a.ID, err = idOf(members[i]); err != nil {
+		if a.ID, err = idOf(entries[i].member); err != nil {
 			return nil, damaged(doing, err)
 		}
 		if v.failed { // a long user ID
-			recs, err := s.read(ctx, doing, prefix, members[i:i+1])
+			recs, err := s.read(ctx, doing, entries[i:i+1])
 			if err != nil {
 				return nil, err
 			}

@@ -76,7 +76,7 @@ func TestSlotsAreMovedWhileInUse(t *testing.T) {
 	c := redistest.StartCluster(t, 2)
 	st := open(t, c.URL(), &redisstore.Options{Shards: 2})
 	const writers, others = 8, 1000
-	fill(t, st, others) // so that moving takes a while
+	fill(t, st, others)                       // so that moving takes a while
 	alive := make([]map[string]bool, writers) // to be there, of each writer; false: perhaps
 	done := make(chan struct{})
 	moved := make(chan error, 1)

@@ -12,19 +12,19 @@ import (
 func (s *Store) List(ctx context.Context) iter.Seq2[store.Record, error] {
 	const doing = "list"
 	return func(yield func(store.Record, error) bool) {
-		for _, prefix := range s.prefixes {
-			w := s.walk(prefix, 0)
+		for i := range s.prefixes {
+			w := s.walk(s.prefixes[i:i+1], 0)
 			for {
 				entries, err := w.more(ctx, doing)
+				if err == nil && len(entries) == 0 {
+					break
+				}
 				if err != nil {
 					yield(store.Record{}, err)
 					return
 				}
-				if len(entries) == 0 {
-					break
-				}
 				for some := range slices.Chunk(entries, piece) {
-					recs, err := s.read(ctx, doing, prefix, members(some))
+					recs, err := s.read(ctx, doing, some)
 					if err != nil {
 						yield(store.Record{}, err)
 						return
@@ -38,12 +38,4 @@ func (s *Store) List(ctx context.Context) iter.Seq2[store.Record, error] {
 			}
 		}
 	}
-}
-
-func members(entries []entry) []string {
-	out := make([]string, len(entries))
-	for i := range entries {
-		out[i] = entries[i].member
-	}
-	return out
 }

@@ -20,7 +20,7 @@ import (
 func sample(n int, now time.Time) store.Record {
 	raw := uuid.NewSHA1(uuid.Nil, fmt.Append(nil, n))
 	id := raw.String()
-	seen := now.Add(-time.Duration(int(raw[0])<<16+int(raw[1])<<8+int(raw[2])) * 24 * time.Hour / (1 << 24))
+	seen := now.Add(-time.Duration(int(raw[0])<<16+int(raw[1])<<8+int(raw[2])) * (24 * time.Hour / (1 << 24)))
 	return store.Record{
 		ID:              id,
 		TokenHash:       store.TokenHash([]byte(strings.Repeat(id, 1)[:32])),

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/redis/rueidis"
-
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -26,11 +24,11 @@ func (s *Store) ByClient(ctx context.Context, clientID string) iter.Seq2[store.R
 	return s.by(ctx, "by client", byClient, clientID, func(rec *store.Record) string { return rec.ClientID })
 }
 
-// found is a session that may be of the owner. value is whole, or only its beginning, and then read is false.
+// found is a session that may be of the owner. Unless it is read, value is only the beginning, or nothing.
 type found struct {
-	prefix, member, value string
-	seen                  uint64
-	read                  bool
+	entry // at: when it was seen
+	value string
+	read  bool
 }
 
 func (s *Store) by(ctx context.Context, doing, index, owner string, of func(*store.Record) string) iter.Seq2[store.Record, error] {
@@ -97,10 +95,10 @@ func (s *Store) find(ctx context.Context, doing, index, owner string) (all []fou
 			if err != nil {
 				return nil, damaged(doing, err)
 			}
-			all = append(all, found{s.prefixes[i], fields[j], fields[j+1], v.number(atSeen), len(fields) <= 2*atOnce})
+			all = append(all, found{entry{s.prefixes[i], fields[j], v.number(atSeen)}, fields[j+1], len(fields) <= 2*atOnce})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b found) int { return cmp.Compare(b.seen, a.seen) })
+	slices.SortStableFunc(all, func(a, b found) int { return cmp.Compare(b.at, a.at) })
 	if len(all) > few {
 		for i := range all {
 			all[i].value, all[i].read = "", false
@@ -109,40 +107,20 @@ func (s *Store) find(ctx context.Context, doing, index, owner string) (all []fou
 	return all, nil
 }
 
-// readFound reads the values of those that aren't read yet.
+// readFound reads those that aren't read yet.
 func (s *Store) readFound(ctx context.Context, doing string, some []found) error {
-	byPrefix := map[string][]*found{}
+	var entries []entry
+	var to []*found
 	for i := range some {
 		if f := &some[i]; !f.read {
-			byPrefix[f.prefix] = append(byPrefix[f.prefix], f)
+			entries, to = append(entries, f.entry), append(to, f)
 		}
 	}
-	var commands []rueidis.Completed
-	var order []*found
-	for prefix, group := range byPrefix {
-		keys := make([]string, len(group))
-		for i, f := range group {
-			keys[i] = recordKey(prefix, f.member)
-		}
-		commands = append(commands, s.engine.client.B().Mget().Key(keys...).Build())
-		order = append(order, group...)
-	}
-	answers, err := s.engine.doAll(ctx, doing, commands)
+	values, err := s.values(ctx, doing, entries)
 	if err != nil {
 		return err
 	}
-	var values []string
-	for _, answer := range answers {
-		some, err := texts(doing, answer)
-		if err != nil {
-			return err
-		}
-		values = append(values, some...)
-	}
-	if len(values) != len(order) {
-		return damaged(doing, errAnswer)
-	}
-	for i, f := range order {
+	for i, f := range to {
 		f.value, f.read = values[i], true
 	}
 	return nil

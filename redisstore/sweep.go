@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -80,18 +81,18 @@ func (s *Store) shares(ctx context.Context, doing string, now uint64, n int) (sh
 	for shard, fields := range answers {
 		last := uint64(0)
 		for _, field := range fields[1:] {
-			at, err := strconv.ParseFloat(field, 64)
+			at, err := placeFrom(field)
 			if err != nil {
 				return nil, false, damaged(doing, err)
 			}
-			last = uint64(at)
+			last = at
 			first = append(first, due{last, shard})
 		}
 		if fields[0] == "1" {
 			more, known = true, min(known, last)
 		}
 	}
-	slices.SortFunc(first, func(a, b due) int { return int(a.at) - int(b.at) }) //nolint:gosec // small
+	slices.SortFunc(first, func(a, b due) int { return cmp.Compare(a.at, b.at) })
 	shares = make([]int, len(s.prefixes))
 	for i, d := range first {
 		if i == n || d.at > known {

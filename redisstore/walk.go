@@ -23,83 +23,134 @@ const piece = 128
 
 // entry is what an index has of a session.
 type entry struct {
-	member string
-	at     uint64
+	prefix, member string
+	at             uint64
 }
 
-// walk goes through a shard's index by activity, from a time on, and yields each member once, in pieces. A session moves in it only forward: a walk
-// in that direction may meet one twice, which known prevents, and misses none that exists all the time.
+// walk goes through the index by activity, of some shards at once, from a time on, and yields each member once, in pieces. A session moves in the
+// index only forward: a walk in that direction may meet one twice, which known prevents, and misses none that exists all the time.
 type walk struct {
 	store  *Store
-	prefix string
-	next   string // "": it has ended
+	shards []position
 	known  map[string]struct{}
 }
 
-func (s *Store) walk(prefix string, from uint64) *walk {
-	return &walk{store: s, prefix: prefix, next: strconv.FormatUint(from, 10), known: map[string]struct{}{}}
+type position struct{ prefix, next string }
+
+func (s *Store) walk(prefixes []string, from uint64) *walk {
+	w := &walk{store: s, known: map[string]struct{}{}}
+	for _, prefix := range prefixes {
+		w.shards = append(w.shards, position{prefix, strconv.FormatUint(from, 10)})
+	}
+	return w
 }
 
 // more returns the next entries; none: that were all.
-func (w *walk) more(ctx context.Context, doing string) ([]entry, error) {
-	for w.next != "" {
-		scripts := &w.store.engine.scripts
-		answer, err := w.store.engine.run(ctx, doing, call{&scripts.walk, w.prefix, []string{byActivity, w.next, strconv.Itoa(piece)}})
+func (w *walk) more(ctx context.Context, doing string) (entries []entry, err error) {
+	for len(entries) == 0 && len(w.shards) > 0 {
+		calls := make([]call, len(w.shards))
+		for i, p := range w.shards {
+			calls[i] = call{&w.store.engine.scripts.walk, p.prefix, []string{byActivity, p.next, strconv.Itoa(piece)}}
+		}
+		answers, err := w.store.engine.runAll(ctx, doing, calls)
 		if err != nil {
 			return nil, err
 		}
-		fields, err := texts(doing, answer)
-		if err != nil {
-			return nil, err
-		}
-		if len(fields)%2 != 1 {
-			return nil, damaged(doing, errAnswer)
-		}
-		w.next = fields[0]
-		var entries []entry
-		for i := 1; i < len(fields); i += 2 {
-			at, err := strconv.ParseFloat(fields[i+1], 64)
+		var left []position
+		for i, answer := range answers {
+			prefix := w.shards[i].prefix
+			fields, err := texts(doing, answer)
 			if err != nil {
+				return nil, err
+			}
+			if len(fields)%2 != 1 {
+				return nil, damaged(doing, errAnswer)
+			}
+			if entries, err = w.take(entries, prefix, fields[1:]); err != nil {
 				return nil, damaged(doing, err)
 			}
-			if _, ok := w.known[fields[i]]; !ok {
-				w.known[fields[i]] = struct{}{}
-				entries = append(entries, entry{fields[i], uint64(at)})
+			if fields[0] != "" {
+				left = append(left, position{prefix, fields[0]})
 			}
 		}
-		if len(entries) > 0 {
-			return entries, nil
+		w.shards = left
+	}
+	return entries, nil
+}
+
+// take appends what a shard has answered: members and places.
+func (w *walk) take(entries []entry, prefix string, fields []string) ([]entry, error) {
+	for i := 0; i < len(fields); i += 2 {
+		at, err := placeFrom(fields[i+1])
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := w.known[fields[i]]; !ok {
+			w.known[fields[i]] = struct{}{}
+			entries = append(entries, entry{prefix, fields[i], at})
 		}
 	}
-	return nil, nil
+	return entries, nil
+}
+
+// placeFrom reads a place as Redis writes numbers: some versions have exponents.
+func placeFrom(score string) (uint64, error) {
+	at, err := strconv.ParseFloat(score, 64)
+	return uint64(at), err
 }
 
 var errAnswer = errors.New("an answer that no script gives")
 
-// read returns the records of members of one shard, as far as they exist.
-func (s *Store) read(ctx context.Context, doing, prefix string, members []string) ([]store.Record, error) {
+// values returns the values of the entries, at once; "" of those that are gone.
+func (s *Store) values(ctx context.Context, doing string, entries []entry) ([]string, error) {
+	places := map[string][]int{} // in entries, by shard
+	for i, e := range entries {
+		places[e.prefix] = append(places[e.prefix], i)
+	}
 	client := s.engine.client
-	keys := make([]string, len(members))
-	for i, member := range members {
-		keys[i] = recordKey(prefix, member)
+	var commands []rueidis.Completed
+	var order []int
+	for prefix, some := range places {
+		keys := make([]string, len(some))
+		for i, at := range some {
+			keys[i] = recordKey(prefix, entries[at].member)
+		}
+		commands = append(commands, client.B().Mget().Key(keys...).Build())
+		order = append(order, some...)
 	}
-	answers, err := s.engine.doAll(ctx, doing, []rueidis.Completed{client.B().Mget().Key(keys...).Build()})
+	answers, err := s.engine.doAll(ctx, doing, commands)
 	if err != nil {
 		return nil, err
 	}
-	values, err := texts(doing, answers[0])
+	values := make([]string, len(entries))
+	for _, answer := range answers {
+		some, err := texts(doing, answer)
+		if err != nil {
+			return nil, err
+		}
+		if len(some) > len(order) {
+			return nil, damaged(doing, errAnswer)
+		}
+		for i, value := range some {
+			values[order[i]] = value
+		}
+		order = order[len(some):]
+	}
+	return values, nil
+}
+
+// read returns the records of the entries, as far as they exist, in their order.
+func (s *Store) read(ctx context.Context, doing string, entries []entry) ([]store.Record, error) {
+	values, err := s.values(ctx, doing, entries)
 	if err != nil {
 		return nil, err
 	}
-	if len(values) != len(members) {
-		return nil, damaged(doing, errAnswer)
-	}
-	recs := make([]store.Record, 0, len(members))
+	recs := make([]store.Record, 0, len(entries))
 	for i, value := range values {
 		if value == "" {
 			continue
 		}
-		rec, err := decode(doing, members[i], value)
+		rec, err := decode(doing, entries[i].member, value)
 		if err != nil {
 			return nil, err
 		}

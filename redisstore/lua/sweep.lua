@@ -5,8 +5,8 @@ local dir, limit, n, look = prefix .. 'e', tonumber(ARGV[2]), tonumber(ARGV[3]),
 local width = look and 1 or 2
 local out, budget = {1}, 2 * n + 500
 
--- settle returns the head of a session whose place is its expiry. Otherwise it makes the place right, and returns false, or nil if the
--- session may come before others that are due.
+-- settle returns the head of a session whose place is its expiry. Otherwise it makes the place right, and returns nil and, if the session has
+-- expired, when.
 local function settle(id, at)
   local old = head(id)
   local _, seen, expires, due
@@ -15,14 +15,14 @@ local function settle(id, at)
     local b = page(dir, at)
     call('ZREM', dir .. b, id)
     shrink(dir, b)
-    return false
+    return nil, nil
   end
   if expires == at then return old end
   local added = add(dir, expires, id, lifetime(seen, expires))
   call('SETRANGE', record(id), 26, struct.pack('>I6', expires))
   del(dir, at, id, added)
-  if expires > limit then return false end
-  return nil
+  if expires > limit then return nil, nil end
+  return nil, expires
 end
 
 -- first returns the first entries that are due, as {member, place, …}.
@@ -44,25 +44,24 @@ end
 while #out - 1 < width * n do
   if look then out = {1} end
   local want = n - (#out - 1) / width
-  local due, again = first(want), false
+  local due, barrier = first(want), math.huge -- where one that was moved has come to
   for i = 1, #due, 2 do
+    local id, at = due[i], tonumber(due[i + 1])
+    if at > barrier then break end
     if budget <= 0 then return out end
     budget = budget - 1
-    local id, at = due[i], tonumber(due[i + 1])
-    local old = settle(id, at)
-    if old == nil then
-      again = true
-      break
-    end
+    local old, expires = settle(id, at)
     if old and look then
       out[#out + 1] = due[i + 1]
     elseif old then
       out[#out + 1] = id
       out[#out + 1] = call('GET', record(id))
       remove(id, old)
+    elseif expires then
+      barrier = math.min(barrier, expires)
     end
   end
-  if not again and #due < 2 * want then
+  if #due < 2 * want and barrier == math.huge then
     out[1] = 0
     break
   end

@@ -20,20 +20,6 @@ end
 -- page returns the name of the page for a place; nil: the index has none.
 local function page(dir, at) return call('ZREVRANGEBYSCORE', dir, at, '-inf', 'LIMIT', 0, 1)[1] end
 
--- put adds members from the nth on of what ZRANGE WITHSCORES has returned.
-local function put(key, all, n)
-  local last = #all / 2
-  while n <= last do
-    local some = {}
-    for i = n, math.min(n + 999, last) do
-      some[#some + 1] = all[2 * i]
-      some[#some + 1] = all[2 * i - 1]
-    end
-    call('ZADD', key, unpack(some))
-    n = n + 1000
-  end
-end
-
 -- live has a page live as long as another one, at least.
 local function live(key, other, fresh)
   local ttl = call('PTTL', other)
@@ -56,17 +42,10 @@ local function split(dir, b, at)
     return name
   end
   if first == last then return b end -- all at one place: they stay together
-  local all = call('ZRANGE', key, 0, -1, 'WITHSCORES')
-  local n = #all / 2
-  local middle, cut = math.floor(n / 2) + 1, nil
-  for off = 0, n do
-    for i = middle - off, middle + off, math.max(2 * off, 1) do
-      if not cut and i >= 2 and i <= n and all[2 * i] ~= all[2 * i - 2] then cut = i end
-    end
-    if cut then break end
-  end
-  local bound = all[2 * cut]
-  put(dir .. bound, all, cut)
+  local middle = call('ZCARD', key) / 2
+  local bound = call('ZRANGE', key, math.floor(middle), math.floor(middle), 'WITHSCORES')[2]
+  if bound == first then bound = call('ZRANGEBYSCORE', key, '(' .. bound, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2] end
+  call('ZRANGESTORE', dir .. bound, key, bound, '+inf', 'BYSCORE')
   live(dir .. bound, key, true)
   call('ZADD', dir, bound, bound)
   call('ZREMRANGEBYSCORE', key, bound, '+inf')
@@ -115,7 +94,11 @@ local function shrink(dir, b)
     local left = dir .. call('ZREVRANGEBYSCORE', dir, '(' .. b, '-inf', 'LIMIT', 0, 1)[1]
     local room = call('ZCARD', left)
     if room + n > PAGE * 3 / 4 then return end
-    put(left, call('ZRANGE', key, 0, -1, 'WITHSCORES'), 1)
+    local all = call('ZRANGE', key, 0, -1, 'WITHSCORES')
+    for i = 1, #all, 2 do
+      all[i], all[i + 1] = all[i + 1], all[i]
+    end
+    call('ZADD', left, unpack(all))
     live(left, key, room == 0)
     call('DEL', key)
   end

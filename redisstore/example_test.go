@@ -2,6 +2,8 @@ package redisstore_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log"
 	"net/http"
 
@@ -31,6 +33,11 @@ func ExampleStore_App() {
 		log.Fatal(err)
 	}
 	defer func() { _ = sessions.Close() }()
-	var shop, forum store.Store = sessions.App("shop"), sessions.App("forum")
-	_, _ = shop, forum
+	shop, forum := sessions.App("shop"), sessions.App("forum")
+	rec := store.Record{ID: "5b4c8f0e-54a5-4d52-9a59-0a7c53f6d0c4", Data: []byte("{}")}
+	if _, err := shop.Set(context.Background(), rec); err != nil {
+		log.Fatal(err)
+	}
+	_, err = forum.Get(context.Background(), rec.ID)
+	fmt.Println(errors.Is(err, store.ErrNotFound))
 }

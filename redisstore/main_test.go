@@ -7,6 +7,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// After a cluster has redirected it, the client closes the connection that it doesn't need any more five seconds later.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient).redirectOrNew.func1"))
+	// What the client waits for, five seconds at most: before it closes connections to servers that a cluster doesn't have any more, and
+	// before it asks for the servers again.
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient).redirectOrNew.func1"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),
+		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
 }

@@ -48,16 +48,16 @@ func loadScripts() (s scripts, err error) {
 }
 
 func loadScript(first string, parts []string) (script, error) {
-	source := first + "\n"
+	whole := []byte(first + "\n")
 	for _, part := range parts {
 		b, err := sources.ReadFile("lua/" + part + ".lua")
 		if err != nil {
 			return script{}, err
 		}
-		source += string(b)
+		whole = append(whole, b...)
 	}
-	sum := sha1.Sum([]byte(source)) //nolint:gosec // likewise
-	return script{source, hex.EncodeToString(sum[:])}, nil
+	sum := sha1.Sum(whole) //nolint:gosec // likewise
+	return script{string(whole), hex.EncodeToString(sum[:])}, nil
 }
 
 // call is one execution of a script, for one shard.

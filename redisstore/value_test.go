@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -92,10 +93,7 @@ func TestStoredFormIsFixed(t *testing.T) { // the numbers are FNV-1a and SHA-256
 func TestCheckServer(t *testing.T) {
 	good := map[string]string{"redis_version": "7.0.15", "role": "master", "maxmemory": "0", "maxmemory_policy": "noeviction"}
 	with := func(changes ...string) map[string]string {
-		info := map[string]string{}
-		for name, value := range good {
-			info[name] = value
-		}
+		info := maps.Clone(good)
 		for i := 0; i < len(changes); i += 2 {
 			info[changes[i]] = changes[i+1]
 		}

@@ -102,14 +102,3 @@ func BenchmarkSweep(b *testing.B) {
 	}
 	b.ReportMetric(float64(removed)/b.Elapsed().Seconds(), "ops/s")
 }
-
-// BenchmarkMemory reports what Redis needs for a session: 300 bytes of data, with user, client, address and user agent.
-func BenchmarkMemory(b *testing.B) {
-	const n = 100_000
-	for b.Loop() {
-		s, st := openForBenchmark(b)
-		before := usedMemory(b, s)
-		fill(b, st, n)
-		b.ReportMetric(float64(usedMemory(b, s)-before)/n, "B/session")
-	}
-}

@@ -51,8 +51,5 @@ func (s *Store) Optimize(ctx context.Context) error {
 			}
 		}
 	}
-	if err := s.engine.ready(ctx, doing); err != nil { // of no shards at all it says so as well
-		return err
-	}
 	return nil
 }

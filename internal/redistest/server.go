@@ -26,6 +26,7 @@ type Server struct {
 	dir     string
 	port    int
 	config  []string
+	mode    []string  // arguments after the configuration file
 	process *exec.Cmd // nil: it isn't running
 	ended   chan struct{}
 }
@@ -34,7 +35,21 @@ type Server struct {
 // line says so. Without redis-server the test is skipped, except in CI, where it fails.
 func Start(t testing.TB, config ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, path: find(t), dir: t.TempDir(), config: config}
+	return start(t, nil, config)
+}
+
+// StartSentinel starts a Sentinel that alone decides about the master, which it calls by that name.
+func StartSentinel(t testing.TB, name string, master *Server) *Server {
+	t.Helper()
+	return start(t, []string{"--sentinel"}, []string{
+		fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 1", name, master.port),
+		fmt.Sprintf("sentinel down-after-milliseconds %s 1000", name),
+	})
+}
+
+func start(t testing.TB, mode, config []string) *Server {
+	t.Helper()
+	s := &Server{t: t, path: find(t), dir: t.TempDir(), config: config, mode: mode}
 	for range 5 { // somebody else may have taken the port meanwhile
 		s.port = freePort(t)
 		if s.run() == nil {
@@ -80,7 +95,7 @@ func (s *Server) run() error {
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return err
 	}
-	process := exec.Command(s.path, file) //nolint:gosec,noctx // the server, until the test ends it
+	process := exec.Command(s.path, append([]string{file}, s.mode...)...) //nolint:gosec,noctx // the server, until the test ends it
 	if err := process.Start(); err != nil {
 		return err
 	}

@@ -1,0 +1,133 @@
+package redistest
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Cluster is a Redis Cluster of masters without replicas.
+type Cluster struct {
+	Servers []*Server
+}
+
+const slots = 16384
+
+// StartCluster starts a cluster of so many masters, each with as many slots, and waits until all of them know it.
+func StartCluster(t testing.TB, masters int) *Cluster {
+	t.Helper()
+	c := &Cluster{}
+	buses := make([]string, masters)
+	for i := range masters {
+		buses[i] = strconv.Itoa(freePort(t))
+		c.Servers = append(c.Servers, Start(t, "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 2000", "cluster-port "+buses[i]))
+	}
+	for i, s := range c.Servers {
+		s.Do("CLUSTER", "ADDSLOTSRANGE", fmt.Sprint(slots*i/masters), fmt.Sprint(slots*(i+1)/masters-1))
+		s.Do("CLUSTER", "SET-CONFIG-EPOCH", fmt.Sprint(i+1))
+	}
+	for i, s := range c.Servers[1:] {
+		c.Servers[0].Do("CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(s.port), buses[i+1])
+	}
+	require.Eventually(t, func() bool {
+		for _, s := range c.Servers {
+			answer := s.Do("CLUSTER", "INFO")
+			info, err := answer.ToString()
+			if err != nil || !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, fmt.Sprint("cluster_known_nodes:", masters)) {
+				return false
+			}
+		}
+		return true
+	}, patience, 50*time.Millisecond)
+	return c
+}
+
+// URL returns the URL for redisstore.Open, of all masters.
+func (c *Cluster) URL() string {
+	addrs := make([]string, len(c.Servers))
+	for i, s := range c.Servers {
+		addrs[i] = s.Addr()
+	}
+	return "redis://" + strings.Join(addrs, ",")
+}
+
+// MoveSlot moves a slot with its keys to another server of the cluster, a few keys at a time, as redis-cli does it. It may be called from another goroutine
+// than the test's.
+func (c *Cluster) MoveSlot(slot string) error {
+	ids := make([]string, len(c.Servers))
+	from := -1
+	for i, s := range c.Servers {
+		var err error
+		if ids[i], err = s.text("CLUSTER", "MYID"); err != nil {
+			return err
+		}
+		nodes, err := s.text("CLUSTER", "NODES")
+		if err != nil {
+			return err
+		}
+		if owns(nodes, slot) {
+			from = i
+		}
+	}
+	if from < 0 {
+		return fmt.Errorf("redistest: nobody has slot %s", slot)
+	}
+	to := (from + 1) % len(c.Servers)
+	source, target := c.Servers[from], c.Servers[to]
+	if _, err := target.text("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[from]); err != nil {
+		return err
+	}
+	if _, err := source.text("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[to]); err != nil {
+		return err
+	}
+	for {
+		answer, err := source.try("CLUSTER", "GETKEYSINSLOT", slot, "10")
+		if err != nil {
+			return err
+		}
+		keys, err := answer.AsStrSlice()
+		if err != nil {
+			return err
+		}
+		if len(keys) == 0 {
+			break
+		}
+		move := append([]string{"MIGRATE", "127.0.0.1", strconv.Itoa(target.port), "", "0", "5000", "KEYS"}, keys...)
+		if _, err := source.text(move...); err != nil {
+			return err
+		}
+	}
+	for _, s := range []*Server{target, source} {
+		if _, err := s.text("CLUSTER", "SETSLOT", slot, "NODE", ids[to]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// owns reports whether a server, by what it knows of the cluster, has the slot itself.
+func owns(nodes, slot string) bool {
+	n, _ := strconv.Atoi(slot)
+	for line := range strings.Lines(nodes) {
+		fields := strings.Fields(line)
+		if len(fields) < 8 || !strings.Contains(fields[2], "myself") {
+			continue
+		}
+		for _, span := range fields[8:] {
+			first, last, ok := strings.Cut(span, "-")
+			if !ok {
+				last = first
+			}
+			low, err := strconv.Atoi(first)
+			high, err2 := strconv.Atoi(last)
+			if err == nil && err2 == nil && low <= n && n <= high {
+				return true
+			}
+		}
+	}
+	return false
+}

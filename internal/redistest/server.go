@@ -1,0 +1,239 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+	"github.com/stretchr/testify/require"
+)
+
+// patience is for how long a server may take to start or to end, on a busy machine.
+const patience = 20 * time.Second
+
+// Server is a redis-server. Its methods are for the goroutine of the test.
+type Server struct {
+	t       testing.TB
+	path    string // of the program
+	dir     string
+	port    int
+	config  []string
+	mode    []string  // arguments after the configuration file
+	process *exec.Cmd // nil: it isn't running
+	ended   chan struct{}
+}
+
+// Start starts a server with these lines of configuration, such as "maxmemory 10mb", and waits until it answers. It keeps nothing on disk unless a
+// line says so. Without redis-server the test is skipped, except in CI, where it fails.
+func Start(t testing.TB, config ...string) *Server {
+	t.Helper()
+	return start(t, nil, config)
+}
+
+// StartSentinel starts a Sentinel that alone decides about the master, which it calls by that name.
+func StartSentinel(t testing.TB, name string, master *Server) *Server {
+	t.Helper()
+	return start(t, []string{"--sentinel"}, []string{
+		fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 1", name, master.port),
+		fmt.Sprintf("sentinel down-after-milliseconds %s 1000", name),
+	})
+}
+
+func start(t testing.TB, mode, config []string) *Server {
+	t.Helper()
+	s := &Server{t: t, path: find(t), dir: t.TempDir(), config: config, mode: mode}
+	for range 5 { // somebody else may have taken the port meanwhile
+		s.port = freePort(t)
+		if s.run() == nil {
+			t.Cleanup(s.Kill)
+			return s
+		}
+	}
+	log, _ := os.ReadFile(s.logFile())
+	require.FailNow(t, "redis-server doesn't start", "%s", log)
+	return nil
+}
+
+func find(t testing.TB) string {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err == nil {
+		return path
+	}
+	if ci, _ := strconv.ParseBool(os.Getenv("CI")); ci {
+		require.FailNow(t, "no redis-server here; `make deps` installs it")
+	}
+	t.Skip("no redis-server here; `make deps` installs it")
+	return ""
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	port := l.Addr().(*net.TCPAddr).Port
+	require.NoError(t, l.Close())
+	return port
+}
+
+func (s *Server) logFile() string { return filepath.Join(s.dir, "log") }
+
+// run starts the process and waits until it answers.
+func (s *Server) run() error {
+	lines := append([]string{
+		"bind 127.0.0.1", fmt.Sprint("port ", s.port), "dir " + s.dir, "logfile " + s.logFile(), "daemonize no", `save ""`, "appendonly no",
+	}, s.config...)
+	file := filepath.Join(s.dir, "redis.conf")
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		return err
+	}
+	process := exec.Command(s.path, append([]string{file}, s.mode...)...) //nolint:gosec,noctx // the server, until the test ends it
+	if err := process.Start(); err != nil {
+		return err
+	}
+	s.process, s.ended = process, make(chan struct{})
+	go func(ended chan struct{}) { // end waits for it
+		defer close(ended)
+		_ = process.Wait()
+	}(s.ended)
+	deadline := time.After(patience)
+	for {
+		if s.answers() {
+			return nil
+		}
+		select {
+		case <-s.ended:
+			s.process = nil
+			return fmt.Errorf("redis-server ended at once: %s", process.ProcessState)
+		case <-deadline:
+			s.Kill()
+			return fmt.Errorf("redis-server doesn't answer")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// answers reports whether the server is there and has read its data; to ask that, it takes no password.
+func (s *Server) answers() bool {
+	conn, err := net.DialTimeout("tcp", s.Addr(), time.Second)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+		return false
+	}
+	b := make([]byte, 16)
+	n, _ := conn.Read(b)
+	return strings.HasPrefix(string(b[:n]), "+PONG") || strings.HasPrefix(string(b[:n]), "-NOAUTH")
+}
+
+// Addr returns host and port.
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// URL returns the URL for redisstore.Open, without a password.
+func (s *Server) URL() string { return "redis://" + s.Addr() }
+
+// Stop lets the server write what it keeps, and waits until it has ended.
+func (s *Server) Stop() { s.end(os.Interrupt) }
+
+// Kill ends the server without a warning. The next Restart has what was on disk.
+func (s *Server) Kill() { s.end(os.Kill) }
+
+func (s *Server) end(how os.Signal) {
+	s.t.Helper()
+	if s.process == nil {
+		return
+	}
+	_ = s.process.Process.Signal(how)
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		_ = s.process.Process.Kill()
+		<-s.ended
+	}
+	s.process = nil
+}
+
+// Restart starts a server that was stopped or killed again, at the same port and in the same folder.
+func (s *Server) Restart() {
+	s.t.Helper()
+	require.Nil(s.t, s.process, "the server runs")
+	require.NoError(s.t, s.run())
+}
+
+// Pause stops the process in its tracks: connections stay, nothing is answered. It goes on with Resume, or is killed at the end of the test.
+func (s *Server) Pause() { s.signal(pause) }
+
+// Resume lets a paused server go on.
+func (s *Server) Resume() { s.signal(resume) }
+
+func (s *Server) signal(how os.Signal) {
+	s.t.Helper()
+	require.NotNil(s.t, s.process, "the server doesn't run")
+	require.NoError(s.t, s.process.Process.Signal(how))
+}
+
+// Do sends a command on a connection of its own, and returns the answer, which must not be an error.
+func (s *Server) Do(command ...string) rueidis.RedisMessage {
+	s.t.Helper()
+	answer, err := s.try(command...)
+	require.NoError(s.t, err, "%v", command)
+	return answer
+}
+
+func (s *Server) try(command ...string) (rueidis.RedisMessage, error) {
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress: []string{s.Addr()}, Password: s.password(), ForceSingleClient: true, DisableCache: true, PipelineMultiplex: -1,
+		ReadBufferEachConn: 16 << 10, WriteBufferEachConn: 16 << 10,
+	})
+	if err != nil {
+		return rueidis.RedisMessage{}, err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), patience)
+	defer cancel()
+	return client.Do(ctx, client.B().Arbitrary(command...).Build()).ToMessage()
+}
+
+func (s *Server) text(command ...string) (string, error) {
+	answer, err := s.try(command...)
+	if err != nil {
+		return "", err
+	}
+	return answer.ToString()
+}
+
+// password returns what the configuration says.
+func (s *Server) password() string {
+	for _, line := range s.config {
+		if password, ok := strings.CutPrefix(line, "requirepass "); ok {
+			return password
+		}
+	}
+	return ""
+}
+
+// Info returns the fields of a section of INFO, such as "memory" or "commandstats".
+func (s *Server) Info(section string) map[string]string {
+	s.t.Helper()
+	answer := s.Do("INFO", section)
+	text, err := answer.ToString()
+	require.NoError(s.t, err)
+	fields := map[string]string{}
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			fields[name] = value
+		}
+	}
+	return fields
+}

@@ -1,0 +1,83 @@
+package redisstore
+
+import "strings"
+
+// Browsers' user agents are long and consist of the same few pieces: kept as one byte each, they take a fifth, and the session fits in the next
+// smaller piece of memory that Redis has.
+
+// fragments are those pieces, longer ones before those that they begin with. What is stored refers to them by their number: append, never reorder;
+// 128 at most.
+var fragments = [...]string{
+	"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/",
+	"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/",
+	"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/",
+	"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/",
+	"Mozilla/5.0 (iPhone; CPU iPhone OS ",
+	"Mozilla/5.0 (iPad; CPU OS ",
+	"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:",
+	"Mozilla/5.0 (X11; Linux x86_64; rv:",
+	"Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:",
+	"Mozilla/5.0 (Linux; Android ",
+	"Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:",
+	"Mozilla/5.0 (compatible; ",
+	"Mozilla/5.0 (",
+	" like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/",
+	"605.1.15 (KHTML, like Gecko) Version/",
+	"537.36 (KHTML, like Gecko) Chrome/",
+	") AppleWebKit/537.36 (KHTML, like Gecko) Chrome/",
+	") AppleWebKit/",
+	" (KHTML, like Gecko) ",
+	".0.0.0 Mobile Safari/537.36",
+	".0.0.0 Safari/537.36 Edg/",
+	".0.0.0 Safari/537.36 OPR/",
+	".0.0.0 Safari/537.36",
+	".0) Gecko/20100101 Firefox/",
+	" Gecko/20100101 Firefox/",
+	" Mobile/15E148 Safari/604.1",
+	" Mobile/15E148",
+	" Safari/605.1.15",
+	" Safari/537.36",
+	" Chrome/",
+	" Version/",
+	" Mobile ",
+	".0.0.0",
+}
+
+// firstFragment is the byte that stands for the first of them: text without a byte above it can be told from them.
+const firstFragment = 0x80
+
+// abbreviate returns the user agent with fragments in it; false: it has bytes that would be taken for some.
+func abbreviate(agent string) (string, bool) {
+	for i := range len(agent) {
+		if agent[i] >= firstFragment {
+			return "", false
+		}
+	}
+	var short strings.Builder
+next:
+	for len(agent) > 0 {
+		for n, fragment := range fragments {
+			if strings.HasPrefix(agent, fragment) {
+				short.WriteByte(firstFragment + byte(n))
+				agent = agent[len(fragment):]
+				continue next
+			}
+		}
+		short.WriteByte(agent[0])
+		agent = agent[1:]
+	}
+	return short.String(), true
+}
+
+// expand is the opposite of abbreviate.
+func expand(short string) string {
+	var agent strings.Builder
+	for i := range len(short) {
+		if n := int(short[i]) - firstFragment; n >= 0 && n < len(fragments) {
+			agent.WriteString(fragments[n])
+		} else {
+			agent.WriteByte(short[i])
+		}
+	}
+	return agent.String()
+}

@@ -1,0 +1,43 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net/http"
+
+	"github.com/sessionbridge/sessionbridge/redisstore"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Sessions in a Redis that other programs use, too: the namespace keeps them apart, Ping tells the load balancer.
+func Example() {
+	ctx := context.Background()
+	sessions, err := redisstore.Open(ctx, "rediss://sessions:password@redis.internal:6379", &redisstore.Options{Namespace: "shop"})
+	if err != nil {
+		log.Fatal(err) // a wrong password, a replica, too old: the text says what to do
+	}
+	defer func() { _ = sessions.Close() }()
+	http.HandleFunc("/healthy", func(w http.ResponseWriter, r *http.Request) {
+		if err := sessions.Ping(r.Context()); err != nil {
+			http.Error(w, "no sessions", http.StatusServiceUnavailable)
+		}
+	})
+}
+
+// The sessions of several applications in one store: none sees another's.
+func ExampleStore_App() {
+	sessions, err := redisstore.Open(context.Background(), "redis://a:6379,b:6379,c:6379", nil) // a cluster
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = sessions.Close() }()
+	shop, forum := sessions.App("shop"), sessions.App("forum")
+	rec := store.Record{ID: "5b4c8f0e-54a5-4d52-9a59-0a7c53f6d0c4", Data: []byte("{}")}
+	if _, err := shop.Set(context.Background(), rec); err != nil {
+		log.Fatal(err)
+	}
+	_, err = forum.Get(context.Background(), rec.ID)
+	fmt.Println(errors.Is(err, store.ErrNotFound))
+}

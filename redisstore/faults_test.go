@@ -1,0 +1,232 @@
+package redisstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/internal/redistest"
+	"github.com/sessionbridge/sessionbridge/redisstore"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// TestAcknowledgedChangesSurviveAKill: with an append-only file that is synced at each change.
+func TestAcknowledgedChangesSurviveAKill(t *testing.T) {
+	s := redistest.Start(t, "appendonly yes", "appendfsync always")
+	st := open(t, s.URL(), nil)
+	kept, gone, changed := create(t, st), create(t, st), create(t, st)
+	_, err := st.Destroy(t.Context(), gone.ID)
+	require.NoError(t, err)
+	changed.UserID, changed.Data = "bob", []byte(`{"n":1}`)
+	changed.Revision, err = st.Set(t.Context(), changed)
+	require.NoError(t, err)
+	s.Kill()
+	_, err = st.Get(t.Context(), kept.ID)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, store.ErrNotFound, "an outage says nothing about a session")
+	_, err = st.Set(t.Context(), kept)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, store.ErrConflict)
+	s.Restart()
+
+	require.Eventually(t, func() bool { return st.Ping(t.Context()) == nil }, patience, tick, "service resumes by itself")
+	got, err := st.Get(t.Context(), changed.ID)
+	require.NoError(t, err)
+	require.Equal(t, changed.Data, got.Data)
+	require.Equal(t, changed.Revision, got.Revision)
+	_, err = st.Get(t.Context(), gone.ID)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	require.Equal(t, []string{kept.ID}, collect(t, st.ByUser(t.Context(), "ada")))
+	require.Equal(t, []string{changed.ID}, collect(t, st.ByUser(t.Context(), "bob")))
+	_, err = st.Set(t.Context(), kept)
+	require.NoError(t, err, "its revision is still good")
+}
+
+// TestServerThatHangs: an operation takes no longer than its context or Options.Timeout, and all is well when the server goes on.
+func TestServerThatHangs(t *testing.T) {
+	const timeout = 500 * time.Millisecond
+	s := redistest.Start(t)
+	st := open(t, s.URL(), &redisstore.Options{Timeout: timeout})
+	rec := create(t, st)
+	s.Pause()
+	operations := map[string]func(ctx context.Context) error{
+		"get": func(ctx context.Context) error {
+			_, err := st.Get(ctx, rec.ID)
+			return err
+		},
+		"set": func(ctx context.Context) error {
+			_, err := st.Set(ctx, rec)
+			return err
+		},
+		"destroy": func(ctx context.Context) error {
+			_, err := st.Destroy(ctx, newRecord().ID)
+			return err
+		},
+		"touch": func(ctx context.Context) error { return st.Touch(ctx, rec.ID, rec.Seen.Add(time.Second)) },
+		"sweep": func(ctx context.Context) error {
+			_, err := st.Sweep(ctx, time.Time{}, 1)
+			return err
+		},
+		"list": func(ctx context.Context) error {
+			for _, err := range st.List(ctx) {
+				return err
+			}
+			return nil
+		},
+		"by user": func(ctx context.Context) error {
+			for _, err := range st.ByUser(ctx, "ada") {
+				return err
+			}
+			return nil
+		},
+		"ping": st.Ping,
+	}
+	for name, do := range operations {
+		began := time.Now()
+		err := do(t.Context())
+		require.Error(t, err, name)
+		require.NotErrorIs(t, err, store.ErrNotFound, name)
+		require.NotErrorIs(t, err, store.ErrConflict, name)
+		require.Less(t, time.Since(began), 6*timeout, name) // of which some for a new connection, if the old one was given up meanwhile
+	}
+	cause := errors.New("the client went away")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	began := time.Now()
+	time.AfterFunc(50*time.Millisecond, func() { cancel(cause) })
+	_, err := st.Set(ctx, rec)
+	require.Error(t, err)
+	require.Less(t, time.Since(began), 6*timeout)
+	s.Resume()
+	require.Eventually(t, func() bool { return st.Ping(t.Context()) == nil }, patience, tick)
+	got, err := st.Get(t.Context(), rec.ID)
+	require.NoError(t, err)
+	_, err = st.Set(t.Context(), got)
+	require.NoError(t, err)
+}
+
+// TestCancelledInFlight: a context that ends while Redis is silent gives its cause, at once, and breaks nobody else's connection.
+func TestCancelledInFlight(t *testing.T) {
+	s := redistest.Start(t)
+	st := open(t, s.URL(), &redisstore.Options{Timeout: 10 * time.Second})
+	rec := create(t, st)
+	s.Pause()
+	cause := errors.New("the client went away")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	failed := make(chan error)
+	go func() {
+		_, err := st.Set(ctx, rec)
+		failed <- err
+	}()
+	other := make(chan error)
+	go func() {
+		_, err := st.Get(t.Context(), rec.ID)
+		other <- err
+	}()
+	began := time.Now()
+	time.AfterFunc(100*time.Millisecond, func() { cancel(cause) })
+	require.ErrorIs(t, <-failed, cause)
+	require.Less(t, time.Since(began), 5*time.Second)
+	s.Resume()
+	require.NoError(t, <-other)
+}
+
+// TestFullMemory: changes are refused, with an error that says why; reading and ending sessions works.
+func TestFullMemory(t *testing.T) {
+	s := redistest.Start(t, "maxmemory 8mb", "maxmemory-policy noeviction")
+	st := open(t, s.URL(), nil)
+	var recs []store.Record
+	var refused error
+	for i := 0; refused == nil && i < 10_000; i++ {
+		rec := newRecord(func(rec *store.Record) { rec.Data = []byte(`"` + strings.Repeat("x", 20_000) + `"`) })
+		if rec.Revision, refused = st.Set(t.Context(), rec); refused == nil {
+			recs = append(recs, rec)
+		}
+	}
+	require.ErrorContains(t, refused, "the memory of Redis is full")
+	require.NotErrorIs(t, refused, store.ErrConflict)
+	require.NotErrorIs(t, refused, store.ErrNotFound)
+	_, err := st.Set(t.Context(), recs[0])
+	require.ErrorContains(t, err, "the memory of Redis is full")
+	_, err = st.Get(t.Context(), recs[0].ID)
+	require.NoError(t, err)
+	require.NoError(t, st.Touch(t.Context(), recs[0].ID, recs[0].Seen.Add(time.Minute)), "sessions in use don't expire because of it")
+	was, err := st.Destroy(t.Context(), recs[1].ID)
+	require.NoError(t, err)
+	require.True(t, was)
+	swept, err := st.Sweep(t.Context(), recs[0].Expires.Add(day), 10_000)
+	require.NoError(t, err)
+	require.Len(t, swept, len(recs)-1)
+	create(t, st)
+}
+
+func TestReplica(t *testing.T) {
+	master := redistest.Start(t)
+	st := open(t, master.URL(), nil)
+	rec := create(t, st)
+	host, port, _ := strings.Cut(master.Addr(), ":")
+	replica := redistest.Start(t, fmt.Sprintf("replicaof %s %s", host, port))
+	_, err := redisstore.Open(t.Context(), replica.URL(), nil)
+	require.ErrorIs(t, err, redisstore.ErrServer)
+	require.ErrorContains(t, err, "replica")
+	require.ErrorContains(t, err, master.Addr())
+
+	other := redistest.Start(t) // the master becomes one, after a failover that the client hasn't heard of
+	host, port, _ = strings.Cut(other.Addr(), ":")
+	master.Do("REPLICAOF", host, port)
+	_, err = st.Set(t.Context(), rec)
+	require.ErrorContains(t, err, "this is a replica")
+	_, err = st.Destroy(t.Context(), rec.ID)
+	require.ErrorContains(t, err, "this is a replica")
+}
+
+func TestPassword(t *testing.T) {
+	s := redistest.Start(t, "requirepass correct-horse")
+	for url, says := range map[string]string{
+		s.URL(): "asks for a password",
+		strings.Replace(s.URL(), "//", "//:battery-staple@", 1): "refuses the user name or the password",
+		"redis://user:battery-staple/x@" + s.Addr():             "percent-encoded",
+		"redis://:battery-staple@" + s.Addr() + "/x":            "percent-encoded",
+		"battery-staple": "percent-encoded",
+	} {
+		_, err := redisstore.Open(t.Context(), url, nil)
+		require.ErrorContains(t, err, says)
+		require.NotContains(t, err.Error(), "battery-staple", "nothing that is logged has the password")
+	}
+	st := open(t, strings.Replace(s.URL(), "//", "//:correct-horse@", 1), nil)
+	create(t, st)
+}
+
+// TestLostReplyIsNotSentAgain: the writer gets an error, not a second attempt behind its back, and finds its WriteID.
+func TestLostReplyIsNotSentAgain(t *testing.T) {
+	s := redistest.Start(t)
+	l := newLine(t, s.Addr())
+	st := open(t, l.url(), &redisstore.Options{Timeout: time.Second})
+	rec := create(t, st)
+	l.sent()
+	l.cut.Store(true)
+	rec.WriteID[0]++
+	_, err := st.Set(t.Context(), rec)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, store.ErrConflict)
+	require.NotErrorIs(t, err, store.ErrNotFound)
+	require.Equal(t, []string{"EVALSHA"}, l.sent())
+	l.cut.Store(false)
+	require.Eventually(t, func() bool { return st.Ping(t.Context()) == nil }, patience, tick)
+	got, err := st.Get(t.Context(), rec.ID)
+	require.NoError(t, err)
+	require.Equal(t, rec.WriteID, got.WriteID, "it had arrived")
+	require.Equal(t, rec.Revision+1, got.Revision, "once")
+}
+
+func TestNobodyThere(t *testing.T) {
+	s := redistest.Start(t)
+	s.Stop()
+	_, err := redisstore.Open(t.Context(), s.URL(), &redisstore.Options{Timeout: time.Second})
+	require.ErrorContains(t, err, "connecting")
+	require.ErrorContains(t, err, s.Addr())
+}

@@ -1,0 +1,13 @@
+-- ARGV: prefix, index, the place of its number in a head, page. Removes from one page what leads nowhere, and returns the name of the next;
+-- '' is the end.
+local dir, field, b = prefix .. ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local key = dir .. b
+local all = call('ZRANGE', key, 0, -1, 'WITHSCORES')
+for i = 1, #all, 2 do
+  local old = head(all[i])
+  if old == '' or ({fields(old)})[field] ~= tonumber(all[i + 1]) then call('ZREM', key, all[i]) end
+end
+local next = call('ZRANGEBYSCORE', dir, '(' .. b, '+inf', 'LIMIT', 0, 1)[1] or ''
+if call('EXISTS', dir) == 1 then shrink(dir, b) end
+if next == '' and call('ZCARD', dir) == 1 and call('EXISTS', dir .. '0') == 0 then call('DEL', dir) end
+return next

@@ -1,0 +1,55 @@
+package redisstore
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Options are what Open and New may be told. A zero field, or nil Options, means the default.
+type Options struct {
+	// Namespace is what the names of all keys begin with, so that several stores can share a server. Default "sb"; without braces.
+	Namespace string
+
+	// Shards is over how many hash slots the sessions are spread: in a cluster, at least as many as it has masters. It is fixed when the
+	// first process opens the store; another one later is an error. Default: what it was created with, and for a new one 1 on a server of
+	// its own, 16 in a cluster. At most 1024.
+	Shards int
+
+	// Timeout is how long an operation may take, whatever the context allows; what takes several round trips has that long for each.
+	// Default 3 s.
+	Timeout time.Duration
+
+	// AllowEviction opens a store on a server that may drop keys when its memory is full (a maxmemory-policy other than noeviction).
+	// It may drop an index, too: then ending all sessions of a user misses some. Default: Open refuses.
+	AllowEviction bool
+}
+
+const (
+	defaultNamespace = "sb"
+	defaultTimeout   = 3 * time.Second
+	clusterShards    = 16
+	maxShards        = 1024
+)
+
+func (o *Options) withDefaults() (Options, error) {
+	var out Options
+	if o != nil {
+		out = *o
+	}
+	if out.Namespace == "" {
+		out.Namespace = defaultNamespace
+	}
+	if out.Timeout == 0 {
+		out.Timeout = defaultTimeout
+	}
+	switch {
+	case strings.ContainsAny(out.Namespace, "{}"):
+		return out, fmt.Errorf("redisstore: Options.Namespace is %q; it can't have braces, which choose the slot in a cluster", out.Namespace)
+	case out.Shards < 0 || out.Shards > maxShards:
+		return out, fmt.Errorf("redisstore: Options.Shards is %d; it must be from 1 to %d, or 0 for the default", out.Shards, maxShards)
+	case out.Timeout < 0:
+		return out, fmt.Errorf("redisstore: Options.Timeout is %v; it can't be negative", out.Timeout)
+	}
+	return out, nil
+}

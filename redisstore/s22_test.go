@@ -1,0 +1,107 @@
+package redisstore_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/internal/redistest"
+	"github.com/sessionbridge/sessionbridge/redisstore"
+)
+
+// rights is the rule of docs/redis.md: all that the store needs.
+const rights = "~sb:* -@all +@connection +info +cluster|slots +cluster|shards +hsetnx +hmget +get +mget +set +getrange +setrange +del +exists +time " +
+	"+persist +pttl +pexpire +pexpireat +pexpiretime +zadd +zcard +zrange +zrangebyscore +zrangestore +zrevrangebyscore +zrem +zremrangebyscore +eval +evalsha"
+
+// TestS22_UserWithFewRights: an ACL user who may do nothing else, and see no other keys.
+func TestS22_UserWithFewRights(t *testing.T) {
+	s := redistest.Start(t)
+	s.Do(append([]string{"ACL", "SETUSER", "sessions", "on", ">password"}, strings.Fields(rights)...)...)
+	url := strings.Replace(s.URL(), "//", "//sessions:password@", 1)
+	st := open(t, url, &redisstore.Options{Shards: 2})
+	for _, rec := range fill(t, st, 400)[:300] { // enough for pages to be split and merged
+		require.NoError(t, st.Touch(t.Context(), rec.ID, time.Now().Add(time.Hour)))
+		_, err := st.Destroy(t.Context(), rec.ID)
+		require.NoError(t, err)
+	}
+	require.Len(t, collect(t, st.List(t.Context())), 100)
+	require.Len(t, collect(t, st.ByUser(t.Context(), "user-199@example.org")), 2)
+	never := create(t, st)
+	never.Expires = time.Time{}
+	_, err := st.Set(t.Context(), never)
+	require.NoError(t, err)
+	swept, err := st.Sweep(t.Context(), time.Now().Add(100*day), 1000)
+	require.NoError(t, err)
+	require.Len(t, swept, 100)
+	require.NoError(t, st.Optimize(t.Context()))
+	require.NoError(t, st.Ping(t.Context()))
+
+	_, err = redisstore.Open(t.Context(), url, &redisstore.Options{Namespace: "others"})
+	require.ErrorContains(t, err, "ACL doesn't allow it")
+}
+
+// TestS22_TLS: the connection is encrypted, and the server has to prove who it is.
+func TestS22_TLS(t *testing.T) {
+	cert, key, roots := certificate(t)
+	_, port, err := net.SplitHostPort(freeAddr(t))
+	require.NoError(t, err)
+	redistest.Start(t, "tls-port "+port, "tls-cert-file "+cert, "tls-key-file "+key, "tls-ca-cert-file "+cert, "tls-auth-clients no")
+	addr := "127.0.0.1:" + port
+
+	_, err = redisstore.Open(t.Context(), "rediss://"+addr, nil)
+	require.ErrorContains(t, err, "certificate", "one that nobody vouches for")
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, TLSConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}})
+	require.NoError(t, err)
+	defer client.Close()
+	st, err := redisstore.New(t.Context(), client, nil)
+	require.NoError(t, err)
+	rec := create(t, st)
+	_, err = st.Get(t.Context(), rec.ID)
+	require.NoError(t, err)
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// certificate makes a certificate for the loopback address that vouches for itself.
+func certificate(t *testing.T) (certFile, keyFile string, roots *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test " + strconv.Itoa(os.Getpid())},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	certFile, keyFile = filepath.Join(t.TempDir(), "cert"), filepath.Join(t.TempDir(), "key")
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	require.NoError(t, os.WriteFile(certFile, certPEM, 0o600))
+	require.NoError(t, os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600))
+	roots = x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM(certPEM))
+	return certFile, keyFile, roots
+}

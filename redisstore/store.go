@@ -1,0 +1,118 @@
+package redisstore
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Store is a store in Redis, or one of its Apps. It has every optional capability of package store, and is safe for concurrent use, by
+// several processes too.
+type Store struct {
+	engine   *engine
+	app      string
+	prefixes []string // of the keys of each shard
+}
+
+var (
+	_ store.Store         = (*Store)(nil)
+	_ store.Lister        = (*Store)(nil)
+	_ store.Toucher       = (*Store)(nil)
+	_ store.Sweeper       = (*Store)(nil)
+	_ store.UserIndex     = (*Store)(nil)
+	_ store.ClientIndex   = (*Store)(nil)
+	_ store.ActivityIndex = (*Store)(nil)
+	_ store.ActiveLister  = (*Store)(nil)
+	_ store.Optimizer     = (*Store)(nil)
+	_ store.Pinger        = (*Store)(nil)
+	_ store.Namespacer    = (*Store)(nil)
+)
+
+// place is where a session is.
+type place struct{ prefix, member, key string }
+
+func (s *Store) place(id string) place {
+	member := memberOf(id)
+	prefix := s.prefixes[shardOf(member, len(s.prefixes))]
+	return place{prefix, member, recordKey(prefix, member)}
+}
+
+func recordKey(prefix, member string) string { return prefix + "s" + member }
+
+// Get implements store.Store.
+func (s *Store) Get(ctx context.Context, id string) (store.Record, error) {
+	const doing = "get"
+	if err := s.engine.ready(ctx, doing); err != nil {
+		return store.Record{}, err
+	}
+	limited, cancel := s.engine.limit(ctx)
+	defer cancel()
+	client := s.engine.client
+	value, err := client.Do(limited, client.B().Get().Key(s.place(id).key).Build()).ToString()
+	if rueidis.IsRedisNil(err) {
+		return store.Record{}, store.ErrNotFound
+	}
+	if err != nil {
+		return store.Record{}, s.engine.explain(ctx, doing, err)
+	}
+	rec, err := recordOf(id, value)
+	if err != nil {
+		return store.Record{}, damaged(doing, err)
+	}
+	return rec, nil
+}
+
+// Set implements store.Store. When the memory of Redis is full it is refused, with an error that says so.
+func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
+	p := s.place(rec.ID)
+	var expected [6]byte
+	putSix(expected[:], min(rec.Revision, maxNumber)) // which no revision reaches
+	n, err := s.change(ctx, "set", call{
+		&s.engine.scripts.set, p.prefix, []string{p.member, string(expected[:]), string(makeValue(&rec))},
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case n == -1:
+		return 0, store.ErrNotFound
+	case n == -2:
+		return 0, store.ErrConflict
+	}
+	return uint64(n), nil //nolint:gosec // not negative
+}
+
+// Destroy implements store.Store. It works when the memory of Redis is full, too.
+func (s *Store) Destroy(ctx context.Context, id string) (bool, error) {
+	p := s.place(id)
+	n, err := s.change(ctx, "destroy", call{&s.engine.scripts.destroy, p.prefix, []string{p.member}})
+	return n == 1, err
+}
+
+// Touch implements store.Toucher.
+func (s *Store) Touch(ctx context.Context, id string, seen time.Time) error {
+	p := s.place(id)
+	n, err := s.change(ctx, "touch", call{
+		&s.engine.scripts.touch, p.prefix, []string{p.member, strconv.FormatUint(millisOf(seen), 10)},
+	})
+	if err == nil && n == -1 {
+		err = store.ErrNotFound
+	}
+	return err
+}
+
+// change runs a script that changes one session and answers with a number.
+func (s *Store) change(ctx context.Context, doing string, c call) (int64, error) {
+	answer, err := s.engine.run(ctx, doing, c)
+	if err != nil {
+		return 0, err
+	}
+	n, err := answer.AsInt64()
+	if err != nil {
+		return 0, damaged(doing, err)
+	}
+	return n, nil
+}

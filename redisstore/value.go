@@ -49,6 +49,8 @@ const (
 	hasLoggedIn              // logged-in
 	hasUUID                  // the client ID is a UUID
 	hasFragments             // the user agent is abbreviated
+
+	renewal = 5 // where the bits of store.Renewal begin
 )
 
 // epoch is the zero time.Time, before the Unix epoch, in milliseconds.
@@ -83,6 +85,7 @@ func appendSix(b []byte, n uint64) []byte {
 func makeValue(rec *store.Record) []byte {
 	v := make([]byte, headSize, headSize+256+len(rec.ClientID)+len(rec.UserID)+len(rec.Addr)+len(rec.UserAgent)+len(rec.Data))
 	v[0] = valueFormat
+	v[atFlags] = byte(rec.Renewal) << renewal
 	putSix(v[atSeen:], millisOf(rec.Seen))
 	putSix(v[atExpires:], millisOf(rec.Expires))
 	if rec.Lifetime > 0 {
@@ -141,6 +144,7 @@ func recordOf(id, value string) (store.Record, error) {
 		return rec, err
 	}
 	flags := value[atFlags]
+	rec.Renewal = store.Renewal(flags >> renewal)
 	rec.Revision = v.number(atRevision)
 	rec.Seen, rec.Expires = timeOf(v.number(atSeen)), timeOf(v.number(atExpires))
 	rec.UserID = v.text()

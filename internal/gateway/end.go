@@ -217,6 +217,8 @@ func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record) {
 		case err == nil:
 			*rec = stored
 			return
+		case errors.Is(err, ErrGone):
+			return
 		case !errors.Is(err, store.ErrConflict):
 			g.cfg.Failed(ctx, "retire a session's previous token", rec.ID, err)
 			return

@@ -147,10 +147,10 @@ func (b *Bridge) committed(c gateway.Commit) {
 	if isInit {
 		b.clients.lookAt(rec.ID, rec.Expires)
 	}
-	b.links.watch(b, rec)
 	if c.IsNew || c.Login {
 		b.rebind(from, rec)
 	}
+	b.links.watch(b, rec)
 	b.logCommit(&c, from)
 	if c.Watched {
 		b.events.emit(SessionSet{

@@ -216,7 +216,7 @@ func (ls *links) follow(b *Bridge, rec *store.Record) {
 	ls.mu.Unlock()
 	ls.watch(b, rec)
 	for _, l := range tooMany {
-		l.end(CodePolicy, "the session has too many connections")
+		l.end(CodePolicy, tooManyThere)
 	}
 }
 

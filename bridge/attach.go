@@ -84,7 +84,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 		b.events.emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: had, Addr: l.addr, UserAgent: l.userAgent})
 	}
 	for _, e := range evicted {
-		e.end(CodePolicy, "a newer connection has taken its place")
+		e.end(CodePolicy, tookItsPlace)
 	}
 	safe := false
 	defer func() {

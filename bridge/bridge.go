@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -154,10 +155,10 @@ func (b *Bridge) committed(c gateway.Commit) {
 	if isInit {
 		b.clients.lookAt(rec.ID, rec.Expires)
 	}
-	b.links.watch(b, rec)
 	if c.IsNew || c.Login {
 		b.rebind(from, rec)
 	}
+	b.links.watch(b, rec)
 	b.logCommit(&c, from)
 	if c.Watched {
 		b.events.emit(SessionSet{
@@ -216,17 +217,18 @@ func (b *Bridge) sessionOver(id, clientID string, from *origin) {
 		clientID = mapped
 	}
 	c := closing{code: from.reason.closeCode(), reason: string(from.reason), atRead: true}
-	if b.opts.OnSessionEnd == KeepConns {
-		c = closing{}
+	over, kept := c, b.opts.OnSessionEnd == KeepConns
+	if kept {
+		over = closing{}
 	}
-	links := b.links.cutSession(id, c)
+	links := b.links.cutSession(id, over)
 	b.logEnd(id, clientID, from)
 	end := SessionDestroy{ClientID: clientID, SessionID: id, Reason: from.reason, Via: from.via}
 	if b.events.active() { // before the closes that it is the cause of
 		b.events.emit(end)
 	}
-	if b.opts.OnSessionEnd == KeepConns {
-		return
+	if kept { // those that hold the session have nothing to go on with
+		links = slices.DeleteFunc(links, func(l *Link) bool { return l.held.Load() == nil })
 	}
 	last := b.lastWords(links, end)
 	for _, l := range links {

@@ -162,6 +162,9 @@ func (b *Bridge) findByClient(ctx context.Context, clientID string) (string, err
 func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 	_ = b.gateway.Report(context.Background(), id, func(rec *store.Record) {
 		isInit := b.clients.attach(rec.ClientID, rec.ID, isNew)
+		if isInit {
+			b.clients.lookAt(rec.ID, rec.Expires)
+		}
 		b.links.watch(b, rec)
 		if b.events.active() {
 			b.events.emit(SessionSet{ClientID: rec.ClientID, SessionID: id, IsNew: isNew, IsInit: isInit, Via: ViaStore})

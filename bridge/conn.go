@@ -246,6 +246,7 @@ type writeLimit struct {
 	until    time.Time
 	watching *deadline
 	planned  bool
+	released bool
 }
 
 func (w *writeLimit) begin(c *Conn) {
@@ -271,6 +272,9 @@ func (w *writeLimit) end(c *Conn, written bool) {
 
 // plan needs the lock.
 func (w *writeLimit) plan(c *Conn) {
+	if w.released {
+		return
+	}
 	w.planned = true
 	if w.watching == nil {
 		w.watching = c.clock.add(w.until, func() { w.look(c) })
@@ -292,9 +296,10 @@ func (w *writeLimit) look(c *Conn) {
 	}
 }
 
-// release forgets the deadline of a connection that is closed.
+// release forgets the deadline of a connection that is closed, or about to be: what is still written, a last message say, ends with the close.
 func (w *writeLimit) release(clock *deadlines) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.released = true
 	clock.remove(w.watching)
 }

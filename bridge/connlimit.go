@@ -9,6 +9,12 @@ import (
 	"slices"
 )
 
+// Why a connection is closed that is too many.
+const (
+	tookItsPlace = "a newer connection has taken its place"
+	tooManyThere = "the session has too many connections"
+)
+
 // connLimits are how many connections there may be; 0 is no limit.
 type connLimits struct {
 	perSession, perAddr int
@@ -38,8 +44,7 @@ func (ls *links) makeRoom(l *Link) (evicted []*Link, err error) {
 		}
 	}
 	for _, e := range evicted {
-		ls.leave(e)
-		ls.leaveAddr(e)
+		ls.giveWay(e, tookItsPlace)
 	}
 	return evicted, nil
 }
@@ -56,10 +61,16 @@ func (ls *links) cutTooMany(sessionID string) (cut []*Link) {
 		cut = byAge[:len(byAge)-most]
 	}
 	for _, l := range cut {
-		ls.leave(l)
-		ls.leaveAddr(l)
+		ls.giveWay(l, tooManyThere)
 	}
 	return cut
+}
+
+// giveWay cuts off a link that is too many and counts it no more. It is to be closed with over, also if its handler notices before whoever closes it. The lock is held.
+func (ls *links) giveWay(l *Link, why string) {
+	ls.leave(l)
+	ls.leaveAddr(l)
+	l.over = &closing{code: CodePolicy, reason: why}
 }
 
 func oldest(links iter.Seq[*Link]) (first *Link) {

@@ -37,11 +37,11 @@ func awaitClose(done <-chan struct{}) {
 	}
 }
 
-// abandon drops what waits to be sent, and takes the link out.
+// abandon drops what waits to be sent, and takes the link out. What an application's function is sending is waited for; what a Conn is ends with its close, which is to come.
 func (l *Link) abandon() {
 	l.box.drop()
 	l.detach(codeClosedByPeer, "")
-	if sent, _ := l.box.finish(nil); sent != nil {
+	if sent, _ := l.box.finish(nil); sent != nil && l.closer != nil {
 		<-sent
 	}
 }

@@ -16,12 +16,25 @@ const (
 
 // watch has the session looked at when it may have expired, and now and then besides, as long as it has links. A look that is planned for an earlier time stays:
 // rec may be older than what made it so, and a look too many does no harm.
+//
+// If rec tells of a login that this process didn't know of, the links that it shuts out are parted from the session.
 func (ls *links) watch(b *Bridge, rec *store.Record) {
+	for _, l := range ls.learn(b, rec) {
+		l.cutOff()
+	}
+}
+
+// learn is watch, and returns the links that a login has shut out.
+func (ls *links) learn(b *Bridge, rec *store.Record) (stale []*Link) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	sl := ls.bySession[rec.ID]
 	if sl == nil {
-		return
+		return nil
+	}
+	if rec.LoginGeneration > sl.login {
+		sl.login = rec.LoginGeneration
+		stale = sl.stale(rec)
 	}
 	sl.failing = time.Time{}
 	sl.know(rec)
@@ -32,6 +45,7 @@ func (ls *links) watch(b *Bridge, rec *store.Record) {
 	if at := ls.nextLook(b, sl, rec); !at.IsZero() && (sl.expiry == nil || ls.clock.later(sl.expiry, at)) {
 		ls.schedule(b, rec.ID, sl, at)
 	}
+	return stale
 }
 
 // schedule needs the lock.
@@ -49,7 +63,6 @@ func (b *Bridge) lookExpired(id string) {
 	rec, err := b.gateway.Load(context.Background(), id)
 	switch {
 	case err == nil:
-		b.cutStale(&rec)
 		b.links.watch(b, &rec)
 		b.clients.lookAt(id, rec.Expires)
 	case errors.Is(err, ErrSessionMissing):

@@ -49,6 +49,10 @@ func (b *Bridge) hold(ctx context.Context, c *Conn) (*held, error) {
 		return nil, h.drop(ErrTokenRotated)
 	}
 	l.held.Store(h)
+	if now, _ := b.links.sessionOf(l); now == "" { // who ended it may not have seen yet that it is held
+		l.held.Store(nil)
+		return nil, ErrSessionMissing
+	}
 	if h.every != Off {
 		h.mu.Lock()
 		defer h.mu.Unlock()

@@ -28,6 +28,7 @@ type sessionLinks struct {
 	links     []*Link
 	userID    string        // "" while nobody is logged in, as far as is known
 	revision  uint64        // of the record that says so
+	login     uint64        // the generation of the last login that is known: nobody here has proved an older token
 	expiry    *deadline     // when to look whether the session has expired; nil: never so far
 	idle      time.Duration // the session's idle timeout
 	expires   time.Time     // when it is over as far as is known; zero: never
@@ -215,7 +216,7 @@ func (ls *links) follow(b *Bridge, rec *store.Record) {
 	ls.mu.Unlock()
 	ls.watch(b, rec)
 	for _, l := range tooMany {
-		l.end(CodePolicy, "the session has too many connections")
+		l.end(CodePolicy, tooManyThere)
 	}
 }
 

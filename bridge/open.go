@@ -137,6 +137,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 		return nil, err
 	}
 	s.proved, s.stale, s.token = proved, stale, cred.token
+	s.unrenewed = stale && rec.Renewal == store.RenewalSent && rq.began.Sub(rec.RotatedAt) >= limit(b.opts.RotateGrace)
 	s.draft.Prove(proved)
 	return s, nil
 }

@@ -17,7 +17,7 @@ import (
 // undone with it if it fails. One that still runs Options.StoreTimeout after fn has returned is cut off: ErrSessionClosed.
 //
 // A session that has ended is never stored again. What was changed since the last time is then lost; ctx ends with ErrSessionGone, at once when the session ended in
-// this process, otherwise within SaveEvery. So it is when a login replaces the token, or, where connections Follow, within SaveEvery of the client's
+// this process, otherwise within SaveEvery, also with KeepConns. So it is when a login replaces the token, or, where connections Follow, within SaveEvery of the client's
 // getting another session: ErrTokenRotated. Destroy and Logout take effect at once. s.Login and s.Rotate
 // give ErrNoCookies. If fn panics, what it has changed since the last time is not stored. When the store is unavailable at the end it is asked again for
 // Options.StoreTimeout; then the changes are lost, which is logged, counted (Stats.SaveFailures) and told the client by the close code 1013.

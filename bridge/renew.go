@@ -39,7 +39,7 @@ func (s *Session) renewToken(rq *request, h http.Header) {
 	if exact || s.running == nil { // what a function of WithSession has read must stay what it is about to change
 		_ = s.draft.Rebase(rec) // it is what has just been written
 	}
-	s.proved, s.token, s.stale, s.lifetime = rec.TokenGeneration, next, false, rec.Lifetime
+	s.proved, s.token, s.stale, s.unrenewed, s.lifetime = rec.TokenGeneration, next, false, false, rec.Lifetime
 	s.draft.Prove(s.proved)
 	rq.setCookie(credentials{rec.ID, next}, rec.Lifetime)
 }
@@ -58,8 +58,8 @@ func (s *Session) renewalDue(now time.Time) bool {
 		return false
 	case !base.PrevTokenHash.IsZero() && age < limit(s.b.opts.RotateGrace): // it would cut the grace of the one before short
 		return false
-	case s.stale && base.Renewal == store.RenewalSent && s.proved+1 == base.TokenGeneration:
-		return true // the response that had the new one has been lost: there has been time enough for it
+	case s.unrenewed && base.Renewal == store.RenewalSent && s.proved+1 == base.TokenGeneration:
+		return true // the response that had the new one has been lost: when this request began there had been time enough for it
 	case s.stale || s.proved != base.TokenGeneration: // somebody else has sent a newer one
 		return false
 	}

@@ -49,23 +49,11 @@ func (d *deadlines) planned(e *deadline) bool {
 	return e.index >= 0
 }
 
-// cutStale parts links from a session that they proved a token of which a login has replaced, on another node or past this Bridge, and has them
-// closed.
-func (b *Bridge) cutStale(rec *store.Record) {
-	for _, l := range b.links.stale(rec) {
-		l.cutOff()
-	}
-}
-
-// stale returns the session's links that a login has shut out.
-func (ls *links) stale(rec *store.Record) (stale []*Link) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	if sl := ls.bySession[rec.ID]; sl != nil {
-		for _, l := range sl.links {
-			if l.proved != 0 && l.proved < rec.LoginGeneration {
-				stale = append(stale, l)
-			}
+// stale returns the links that a login has shut out, on another node or past this Bridge: they proved a token from before it. The lock is held.
+func (sl *sessionLinks) stale(rec *store.Record) (stale []*Link) {
+	for _, l := range sl.links {
+		if l.proved != 0 && l.proved < rec.LoginGeneration {
+			stale = append(stale, l)
 		}
 	}
 	return stale

@@ -45,6 +45,7 @@ type secret struct {
 	nextToken token         // of a new session, or one that waits to replace the current one
 	proved    uint64        // the generation of the token that opened the session
 	stale     bool          // it is the one before the current one
+	unrenewed bool          // and the browser has had the time to get that, but hasn't
 }
 
 // origin tells who makes a change. The gateway hands it back with the change's report.

@@ -1,0 +1,23 @@
+package bridge
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A connection that has to go loses its session a moment before it is closed. If its handler notices first, and ends, the client is told the same: not that there was no session,
+// after which it must not come back.
+func TestConnectionThatHasToGoEndsAsSuchThoughItsHandlerIsFaster(t *testing.T) {
+	clock := newDeadlines()
+	defer clock.close()
+	ls := newLinks(clock, connLimits{perSession: 1, evict: true})
+	older, newer := &Link{id: "1", clientID: "c", sessionID: "s"}, &Link{id: "2", clientID: "c", sessionID: "s", openedAt: time.Now().UnixNano()}
+	_, err := ls.add(older)
+	require.NoError(t, err)
+	evicted, err := ls.add(newer)
+	require.NoError(t, err)
+	require.Equal(t, []*Link{older}, evicted)
+	require.Equal(t, CodePolicy, ls.overOf(older).code)
+}

@@ -13,7 +13,7 @@ func TestConnectionThatHasToGoEndsAsSuchThoughItsHandlerIsFaster(t *testing.T) {
 	clock := newDeadlines()
 	defer clock.close()
 	ls := newLinks(clock, connLimits{perSession: 1, evict: true})
-	older, newer := &Link{id: "1", clientID: "c", sessionID: "s"}, &Link{id: "2", clientID: "c", sessionID: "s", openedAt: time.Now().UnixNano()}
+	older, newer := &Link{id: "1", clientID: "c", sessionID: "s"}, &Link{id: "2", clientID: "c", sessionID: "s", openedAt: time.Second}
 	_, err := ls.add(older)
 	require.NoError(t, err)
 	evicted, err := ls.add(newer)

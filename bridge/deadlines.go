@@ -44,7 +44,7 @@ func (d *deadlines) add(at time.Time, do func()) *deadline {
 func (d *deadlines) move(e *deadline, at time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	wall := at == at.Round(0) //nolint:revive // this is how a time without a monotonic part is told: it stays as it is
+	wall := at == at.Round(0) //nolint:staticcheck // not Equal: a time without a monotonic part is the one that stays as it is
 	if e.index >= 0 && e.wall != wall {
 		heap.Remove(d.of(e), int(e.index))
 	}

@@ -49,11 +49,10 @@ func TestConnWhoseWriteFindsTheClientGoneHasNoCloseCode(t *testing.T) {
 func TestHandlerThatIsFasterThanTheCloseIsClosedWithTheSessionsEnd(t *testing.T) {
 	var ws *socket
 	codes := make(chan int, 1)
-	a := makeApp(t, livestore.New(), &bridge.Options{LastMessage: func(bridge.SessionDestroy) []byte { // is asked when the session is gone
+	a := makeApp(t, livestore.New(), &bridge.Options{Logger: slog.New(atLine("session ended", func() { // logged when it is gone, and its sockets aren't being closed yet
 		ws.say("inc")
 		codes <- ws.closed()
-		return nil
-	}})
+	}))})
 	a.mux.Handle("/strict", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		for {
 			if _, _, err := c.Read(ctx); err != nil {
@@ -71,6 +70,28 @@ func TestHandlerThatIsFasterThanTheCloseIsClosedWithTheSessionsEnd(t *testing.T)
 	br.ok("/logout")
 	require.Equal(t, bridge.CodeDestroyed, receive(t, codes))
 	require.Equal(t, bridge.CodeDestroyed, closes.next().Code)
+}
+
+// lineHandler calls do when a line with the message is logged, before whoever logs it goes on.
+type lineHandler struct {
+	slog.Handler
+	message string
+	do      func()
+}
+
+func atLine(message string, do func()) lineHandler {
+	return lineHandler{slog.DiscardHandler, message, do}
+}
+
+// Enabled implements slog.Handler.
+func (lineHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements slog.Handler.
+func (h lineHandler) Handle(_ context.Context, line slog.Record) error {
+	if line.Message == h.message {
+		h.do()
+	}
+	return nil
 }
 
 func TestCallerThatGivesUpIsNoErrorOfTheStore(t *testing.T) {

@@ -41,6 +41,7 @@ func TestClusterSpreadsSessions(t *testing.T) {
 
 // TestClusterThatMissesAMaster: what can't be known is an error, not half an answer; it is well again by itself.
 func TestClusterThatMissesAMaster(t *testing.T) {
+	t.Parallel() // it mostly waits
 	c := redistest.StartCluster(t, 3)
 	st := open(t, c.URL(), &redisstore.Options{Timeout: 2 * time.Second})
 	rec := create(t, st)

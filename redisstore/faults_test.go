@@ -49,6 +49,7 @@ func TestAcknowledgedChangesSurviveAKill(t *testing.T) {
 
 // TestServerThatHangs: an operation takes no longer than its context or Options.Timeout, and all is well when the server goes on.
 func TestServerThatHangs(t *testing.T) {
+	t.Parallel() // it mostly waits
 	const timeout = 500 * time.Millisecond
 	s := redistest.Start(t)
 	st := open(t, s.URL(), &redisstore.Options{Timeout: timeout})

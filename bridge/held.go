@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
 
 // held is the session that a connection of PerConnection holds while its function runs. It has one deadline of the Bridge's clock, and no goroutine but while it
@@ -75,17 +77,7 @@ func (h *held) run(ctx context.Context, c *Conn, fn func(context.Context, *Conn,
 }
 
 // take waits for the turn.
-func (h *held) take(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	select {
-	case h.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
+func (h *held) take(ctx context.Context) error { return gateway.Take(ctx, h.turn) }
 
 func (h *held) tryTake() bool {
 	select {
@@ -166,7 +158,8 @@ func (h *held) save(fresh bool) {
 	}
 	h.report(h.store(h.link.ctx, fresh))
 	if id, _ := h.b.links.sessionOf(h.link); id != "" && id != h.s.id { // the connection has followed its client to another session
-		h.link.end(CodeReconnect, "session changed: reconnect")
+		c := reconnect()
+		h.link.end(c.code, c.reason)
 	}
 }
 

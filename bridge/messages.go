@@ -22,13 +22,8 @@ type Message struct {
 // replies are what one run of the function wants to be sent.
 type replies struct {
 	mu   sync.Mutex
-	list []reply
+	list []*message
 	over bool // the run is over: nothing comes to it any more
-}
-
-type reply struct {
-	kind websocket.MessageType
-	data []byte
 }
 
 // errNoReply: there is nobody who would send the reply.
@@ -67,7 +62,7 @@ func (m Message) reply(kind websocket.MessageType, data []byte) error {
 	if r.over {
 		return errNoReply
 	}
-	r.list = append(r.list, reply{kind, append([]byte{}, data...)})
+	r.list = append(r.list, &message{data: append([]byte{}, data...), binary: kind == websocket.MessageBinary})
 	return nil
 }
 
@@ -127,7 +122,7 @@ func (c *Conn) handle(ctx context.Context, msg Message, fn func(context.Context,
 		return err
 	}
 	for _, r := range last.list {
-		if err := c.Write(ctx, r.kind, r.data); err != nil {
+		if err := c.Write(ctx, r.kind(), r.data); err != nil {
 			return err
 		}
 	}

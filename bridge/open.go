@@ -62,18 +62,10 @@ func (rq *request) lockOpening(ctx context.Context) (release func(), err error) 
 	if over {
 		return nil, ErrSessionClosed
 	}
-	release = func() { <-slot }
-	select { // a free slot is not worth asking for ctx.Done, which may make a channel
-	case slot <- struct{}{}:
-		return release, nil
-	default:
+	if err := gateway.TakeFirst(ctx, slot); err != nil {
+		return nil, err
 	}
-	select {
-	case slot <- struct{}{}:
-		return release, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
+	return func() { <-slot }, nil
 }
 
 // afterDestroy returns s, or nil if the request itself has destroyed it: what it does then is for a new session.

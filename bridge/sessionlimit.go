@@ -87,15 +87,9 @@ func (l *sessionLimit) take(ctx context.Context, user string) (release func(), e
 			delete(l.byUser, user)
 		}
 	}
-	select {
-	case t.slot <- struct{}{}:
-	default:
-		select {
-		case t.slot <- struct{}{}:
-		case <-ctx.Done():
-			leave()
-			return nil, fmt.Errorf("bridge: wait for another login of the user: %w", context.Cause(ctx))
-		}
+	if err := gateway.TakeFirst(ctx, t.slot); err != nil {
+		leave()
+		return nil, fmt.Errorf("bridge: wait for another login of the user: %w", err)
 	}
 	return func() { <-t.slot; leave() }, nil
 }

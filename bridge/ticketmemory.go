@@ -11,20 +11,15 @@ import (
 // ticketMemory holds tickets for a store that has no place of their own for them: in this process, and until it ends. All of them live for the same time, so that they
 // expire in the order in which they came. Records are never changed, and so may be shared.
 type ticketMemory struct {
-	clock *deadlines
-
 	mu    sync.Mutex
 	byID  map[string]store.Record
 	order []store.Record // those that were redeemed, too, until they expire
-	next  *deadline      // nil while there is nothing to expire
 }
 
 // maxTicketsInMemory is how many there may be. One more takes the place of the oldest.
 const maxTicketsInMemory = 1 << 16
 
-func newTicketMemory(clock *deadlines) *ticketMemory {
-	return &ticketMemory{clock: clock, byID: make(map[string]store.Record)}
-}
+func newTicketMemory() *ticketMemory { return &ticketMemory{byID: make(map[string]store.Record)} }
 
 // Get implements store.Store.
 func (m *ticketMemory) Get(_ context.Context, id string) (store.Record, error) {
@@ -50,9 +45,6 @@ func (m *ticketMemory) Set(_ context.Context, rec store.Record) (uint64, error) 
 	rec.Revision = 1
 	m.byID[rec.ID] = rec
 	m.order = append(m.order, rec)
-	if m.next == nil {
-		m.next = m.clock.add(rec.Expires, m.tidy)
-	}
 	return rec.Revision, nil
 }
 
@@ -89,17 +81,4 @@ func (m *ticketMemory) drop(n int) {
 	if m.order = m.order[n:]; len(m.order) == 0 {
 		m.order = nil
 	}
-}
-
-// tidy runs on the clock, when the oldest has expired.
-func (m *ticketMemory) tidy() {
-	now := time.Now()
-	_, _ = m.Sweep(context.Background(), now, maxTicketsInMemory)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.order) == 0 {
-		m.next = nil
-		return
-	}
-	m.clock.move(m.next, m.order[0].Expires)
 }

@@ -58,7 +58,7 @@ func newTickets(st store.Store, b *Bridge) *tickets {
 		t.lister, _ = t.st.(store.Lister)
 	}
 	if t.sweeper == nil && t.lister == nil {
-		memory := newTicketMemory(b.clock)
+		memory := newTicketMemory()
 		t.st, t.sweeper = memory, memory
 	}
 	return t

@@ -15,9 +15,9 @@ type ticketTidying struct {
 	last    time.Time // when the newest ticket of this process expires
 }
 
-// tidyAfter has the tickets that have expired by then removed. A ticketMemory does so itself, and looking through a store.Lister costs too much.
+// tidyAfter has the tickets that have expired by then removed. Looking through a store.Lister costs too much.
 func (t *tickets) tidyAfter(expires time.Time) {
-	if _, itself := t.st.(*ticketMemory); itself || t.sweeper == nil {
+	if t.sweeper == nil {
 		return
 	}
 	t.tidying.mu.Lock()

@@ -179,7 +179,7 @@ func (b *Bridge) closeReason(err error) string {
 	case errors.As(err, &ce): // CloseCode takes its code
 		return ""
 	case errors.Is(err, ErrTokenRotated):
-		return "session changed: reconnect"
+		return reconnect().reason
 	case errors.Is(err, ErrSessionMissing):
 		return "no session: ask for one over HTTP"
 	case errors.Is(err, ErrTooManyConns):

@@ -2,6 +2,8 @@ package filestore
 
 import (
 	"encoding/binary"
+
+	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
 )
 
 // The keys of the indexes. What they begin with is looked for; they end with the ID as appendID stores it.
@@ -54,7 +56,7 @@ func userPrefix(userID string) (prefix, owner []byte) {
 
 // clientPrefix is userPrefix for clients.
 func clientPrefix(clientID string) (prefix, owner []byte) {
-	raw, isUUID := parseUUID(clientID)
+	raw, isUUID := uuidtext.Parse(clientID)
 	if owner = raw[:]; !isUUID {
 		owner = []byte(clientID)
 	}

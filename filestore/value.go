@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -91,7 +92,7 @@ func makeValue(rec *store.Record) value {
 		v[atFlags] |= hasLoggedIn
 		v = binary.AppendVarint(v, rec.LoggedIn.UnixMicro())
 	}
-	if raw, ok := parseUUID(rec.ClientID); ok {
+	if raw, ok := uuidtext.Parse(rec.ClientID); ok {
 		v[atFlags] |= hasUUID
 		v = append(v, raw[:]...)
 	} else {
@@ -272,7 +273,7 @@ func (r *reader) client(flags byte) string {
 		return string(r.text())
 	}
 	if raw := r.bytes(16); raw != nil {
-		return formatUUID([16]byte(raw))
+		return uuidtext.Format([uuidtext.Size]byte(raw))
 	}
 	return ""
 }

@@ -5,6 +5,8 @@ import (
 	"hash/maphash"
 	"io"
 	"slices"
+
+	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
 )
 
 // databaseReport is what verifyDatabase has found.
@@ -201,6 +203,6 @@ func isKey(key []byte) bool {
 		return true
 	}
 	id, err := decodeID(key)
-	_, isUUID := parseUUID(id)
+	_, isUUID := uuidtext.Parse(id)
 	return err == nil && !isUUID
 }

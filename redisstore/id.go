@@ -2,26 +2,26 @@ package redisstore
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"hash/fnv"
 	"net/url"
 	"strconv"
+
+	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
 )
 
 // An ID is stored as a member: the 16 bytes that a UUID stands for, or a mark and the ID itself. With its mark an ID of 15 bytes would have
 // 16, too: it has another mark, twice.
 const (
-	uuidSize = 16
-	plain    = 1
-	fifteen  = 2
+	plain   = 1
+	fifteen = 2
 )
 
 func memberOf(id string) string {
-	if raw, ok := parseUUID(id); ok {
+	if raw, ok := uuidtext.Parse(id); ok {
 		return string(raw[:])
 	}
-	if len(id) == uuidSize-1 {
+	if len(id) == uuidtext.Size-1 {
 		return string([]byte{fifteen, fifteen}) + id
 	}
 	return string([]byte{plain}) + id
@@ -32,59 +32,14 @@ var errMember = errors.New("not an ID")
 // idOf returns the ID that memberOf has stored.
 func idOf(member string) (string, error) {
 	switch {
-	case len(member) == uuidSize:
-		return formatUUID([uuidSize]byte([]byte(member))), nil
+	case len(member) == uuidtext.Size:
+		return uuidtext.Format([uuidtext.Size]byte([]byte(member))), nil
 	case len(member) >= 1 && member[0] == plain:
 		return member[1:], nil
-	case len(member) == uuidSize+1 && member[0] == fifteen:
+	case len(member) == uuidtext.Size+1 && member[0] == fifteen:
 		return member[2:], nil
 	}
 	return "", errMember
-}
-
-// parseUUID returns the bytes of a UUID in the form that formatUUID gives, and of no other: whatever is stored must come back as it was.
-func parseUUID(s string) (raw [uuidSize]byte, ok bool) {
-	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return raw, false
-	}
-	at := 0
-	for i := 0; i < 36; i += 2 {
-		switch i {
-		case 8, 13, 18, 23:
-			i++
-		}
-		high, low := hexValue(s[i]), hexValue(s[i+1])
-		if high|low > 15 {
-			return raw, false
-		}
-		raw[at] = high<<4 | low
-		at++
-	}
-	return raw, true
-}
-
-func hexValue(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
-	}
-	return 255
-}
-
-func formatUUID(raw [uuidSize]byte) string {
-	var b [36]byte
-	hex.Encode(b[:8], raw[:4])
-	b[8] = '-'
-	hex.Encode(b[9:13], raw[4:6])
-	b[13] = '-'
-	hex.Encode(b[14:18], raw[6:8])
-	b[18] = '-'
-	hex.Encode(b[19:23], raw[8:10])
-	b[23] = '-'
-	hex.Encode(b[24:], raw[10:])
-	return string(b[:])
 }
 
 // shardOf returns the shard of a member. It must never change: it says where what is stored can be found.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -114,7 +115,7 @@ func makeValue(rec *store.Record) []byte {
 	v = binary.AppendUvarint(v, rec.Writes)
 	v = binary.AppendUvarint(v, rec.TokenGeneration)
 	v = binary.AppendUvarint(v, rec.LoginGeneration)
-	if raw, ok := parseUUID(rec.ClientID); ok {
+	if raw, ok := uuidtext.Parse(rec.ClientID); ok {
 		v[atFlags] |= hasUUID
 		v = append(v, raw[:]...)
 	} else {
@@ -164,8 +165,8 @@ func recordOf(id, value string) (store.Record, error) {
 	rec.Writes, rec.TokenGeneration, rec.LoginGeneration = v.uvarint(), v.uvarint(), v.uvarint()
 	if flags&hasUUID == 0 {
 		rec.ClientID = v.text()
-	} else if raw := v.bytes(uuidSize); len(raw) == uuidSize {
-		rec.ClientID = formatUUID([uuidSize]byte([]byte(raw)))
+	} else if raw := v.bytes(uuidtext.Size); len(raw) == uuidtext.Size {
+		rec.ClientID = uuidtext.Format([uuidtext.Size]byte([]byte(raw)))
 	}
 	rec.Addr = v.text()
 	if rec.UserAgent = v.text(); flags&hasFragments != 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -81,7 +82,7 @@ func TestStoredFormIsFixed(t *testing.T) { // the numbers are FNV-1a and SHA-256
 		for _, c := range []string{"\x00", "\x01", "\x02", "a"} {
 			id := strings.Repeat(c, n)
 			member := memberOf(id)
-			require.NotEqual(t, uuidSize, len(member))
+			require.NotEqual(t, uuidtext.Size, len(member))
 			got, err := idOf(member)
 			require.NoError(t, err)
 			require.Equal(t, id, got)

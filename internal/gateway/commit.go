@@ -22,7 +22,7 @@ func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
 	defer k.Release()
 	op := g.detached(ctx)
 	defer op.stop()
-	if err := take(op, k.merge); err != nil {
+	if err := Take(op, k.merge); err != nil {
 		return unavailable(op, "wait for another change of the session", err)
 	}
 	defer func() { <-k.merge }()
@@ -77,7 +77,7 @@ func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Rec
 	}
 	op := g.detachedAt(ctx, at)
 	defer op.stop()
-	if err := takeFirst(op, k.commit); err != nil {
+	if err := TakeFirst(op, k.commit); err != nil {
 		return *cur, unavailable(op, "wait for another change of the session", err)
 	}
 	defer func() { <-k.commit }()

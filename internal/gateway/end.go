@@ -25,7 +25,7 @@ func (g *Gateway) Destroy(ctx context.Context, id, clientID string, tag any) (bo
 // exclude takes the session's commit lock.
 func (g *Gateway) exclude(op *opContext, id string) (release func(), err error) {
 	k := g.Acquire(id)
-	if err := take(op, k.commit); err != nil {
+	if err := Take(op, k.commit); err != nil {
 		k.Release()
 		return nil, unavailable(op, "wait for another change of the session", err)
 	}
@@ -73,7 +73,7 @@ func (g *Gateway) destroy(ctx context.Context, end End) (bool, error) {
 func (g *Gateway) Forget(ctx context.Context, id string, tag any) (bool, error) {
 	op := g.attached(ctx)
 	defer op.stop()
-	if err := take(op, g.sweeping); err != nil { // a sweep reports what it has removed itself
+	if err := Take(op, g.sweeping); err != nil { // a sweep reports what it has removed itself
 		return false, unavailable(op, "wait for a sweep", err)
 	}
 	defer func() { <-g.sweeping }()
@@ -147,7 +147,7 @@ func (g *Gateway) sweep(ctx context.Context) (int, error) {
 
 // sweepOnce removes and reports one piece.
 func (g *Gateway) sweepOnce(ctx context.Context, now time.Time) (int, error) {
-	if err := take(ctx, g.sweeping); err != nil {
+	if err := Take(ctx, g.sweeping); err != nil {
 		return 0, err
 	}
 	defer func() { <-g.sweeping }()

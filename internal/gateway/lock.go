@@ -80,12 +80,13 @@ func (k *Lock) Release() {
 }
 
 // Lock waits for the outer lock, in the order of arrival, until ctx ends.
-func (k *Lock) Lock(ctx context.Context) error { return take(ctx, k.outer) }
+func (k *Lock) Lock(ctx context.Context) error { return Take(ctx, k.outer) }
 
 // Unlock frees the outer lock.
 func (k *Lock) Unlock() { <-k.outer }
 
-func take(ctx context.Context, slot chan struct{}) error {
+// Take takes a 1-slot lock: it waits in the order of arrival, until ctx ends.
+func Take(ctx context.Context, slot chan struct{}) error {
 	if ctx.Err() != nil {
 		return cause(ctx)
 	}
@@ -102,13 +103,13 @@ func take(ctx context.Context, slot chan struct{}) error {
 	}
 }
 
-// takeFirst is take for a ctx that has just been made: whether it has ended is not worth asking before it comes to waiting.
-func takeFirst(ctx context.Context, slot chan struct{}) error {
+// TakeFirst is Take, but takes a free lock whether or not ctx has ended: that is not worth asking before it comes to waiting.
+func TakeFirst(ctx context.Context, slot chan struct{}) error {
 	select {
 	case slot <- struct{}{}:
 		return nil
 	default:
-		return take(ctx, slot)
+		return Take(ctx, slot)
 	}
 }
 

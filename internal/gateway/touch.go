@@ -43,7 +43,7 @@ func (g *Gateway) touch(ctx context.Context, k *Lock, next *store.Record) error 
 		return g.toucher.Touch(ctx, next.ID, next.Seen)
 	}
 	// Under the commit lock, so that it can't undo a decision of expire.
-	if err := take(ctx, k.commit); err != nil {
+	if err := Take(ctx, k.commit); err != nil {
 		return err
 	}
 	defer func() { <-k.commit }()

@@ -90,7 +90,7 @@ type Change struct {
 
 // UserLocker is implemented by stores that can keep logins of one user out, for whoever ends all sessions of the user.
 type UserLocker interface {
-	// LockUser has every Set wait, in every process, that makes a session the user's which wasn't before, or that gives a session of the user's another login (LoginGeneration), until unlock
+	// LockUser has every Set wait, in every process, that makes a session the user's which wasn't before, or that gives a session of the user's another token, until unlock
 	// is called; such a Set waits within its own context. What was stored before is found in the UserIndex when LockUser has returned. A lock whose owner dies ends by itself after
 	// 10 seconds. Several may hold a lock on one user.
 	LockUser(ctx context.Context, userID string) (unlock func(ctx context.Context) error, err error)

@@ -8,6 +8,8 @@ var (
 	ErrNotFound = errors.New("store: no such record")
 	// ErrConflict: the record was changed since it was read, or exists already.
 	ErrConflict = errors.New("store: revision conflict")
+	// ErrUserLocked: all sessions of the user are being ended. Nothing has been changed; it can be tried again shortly.
+	ErrUserLocked = errors.New("store: the user's sessions are being ended")
 	// ErrClosed: the store has been closed.
 	ErrClosed = errors.New("store: closed")
 )

@@ -46,7 +46,8 @@ type Node interface {
 
 // Contact says how a node is connected.
 type Contact struct {
-	Answered time.Time // when the store last answered the node; it is asked about every second
+	Answered time.Time // since when no part of the store has been silent: when the one that has been silent for longest last answered; each is asked about every second
+	Reached  time.Time // when any part of the store last answered
 	Heard    time.Time // when the node last heard a message of its own, which it sends itself about every second; what it isn't told that way it asks for, and learns within about a second
 }
 
@@ -90,8 +91,8 @@ type Change struct {
 
 // UserLocker is implemented by stores that can keep logins of one user out, for whoever ends all sessions of the user.
 type UserLocker interface {
-	// LockUser has every Set wait, in every process, that makes a session the user's which wasn't before, or that gives a session of the user's another token, until unlock
-	// is called; such a Set waits within its own context. What was stored before is found in the UserIndex when LockUser has returned. A lock whose owner dies ends by itself after
+	// LockUser has every Set fail with ErrUserLocked, in every process, that makes a session the user's which wasn't before, or that gives a session of the user's another token, until unlock
+	// is called. What was stored before is found in the UserIndex when LockUser has returned. A lock whose owner dies ends by itself after
 	// 10 seconds. Several may hold a lock on one user.
 	LockUser(ctx context.Context, userID string) (unlock func(ctx context.Context) error, err error)
 }

@@ -52,8 +52,22 @@ func Backoff(attempt int) {
 	}
 }
 
-// attempt stores cur with the draft's changes on top, once. The commit lock covers the write and its report.
+// lockedPause is how long a login waits before it asks again whether the user's sessions are still being ended.
+const lockedPause = 5 * time.Millisecond
+
+// attempt stores cur with the draft's changes on top. While the user's sessions are being ended, by any process, a login waits outside of its session's locks: that
+// session may be one of them.
 func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Record, tag any) (store.Record, error) {
+	for until := time.Now().Add(g.cfg.StoreTimeout); ; time.Sleep(lockedPause) {
+		now, err := g.attemptOnce(ctx, k, d, cur, tag)
+		if !errors.Is(err, store.ErrUserLocked) || time.Now().After(until) {
+			return now, err
+		}
+	}
+}
+
+// attemptOnce is attempt without waiting. The commit lock covers the write and its report.
+func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store.Record, tag any) (store.Record, error) {
 	if !d.Changed() {
 		return *cur, nil
 	}
@@ -113,6 +127,8 @@ func (g *Gateway) set(ctx context.Context, rec store.Record) (store.Record, erro
 		return rec, nil
 	case errors.Is(err, store.ErrNotFound):
 		return rec, ErrGone
+	case errors.Is(err, store.ErrUserLocked):
+		return rec, unavailable(ctx, "log in while the user's sessions are being ended", err)
 	case !errors.Is(err, store.ErrConflict):
 		g.stats.failures.Add(1)
 		return rec, unavailable(ctx, "store the session", err)

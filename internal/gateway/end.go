@@ -53,7 +53,7 @@ func (g *Gateway) get(op *opContext, id string) (store.Record, error) {
 
 // destroy needs the commit lock.
 func (g *Gateway) destroy(ctx context.Context, end End) (bool, error) {
-	was, err := g.store.Destroy(ctx, end.ID)
+	was, err := g.remove(ctx, &end)
 	if err != nil {
 		g.stats.failures.Add(1)
 		if _, look := g.store.Get(ctx, end.ID); errors.Is(look, store.ErrNotFound) {
@@ -66,6 +66,14 @@ func (g *Gateway) destroy(ctx context.Context, end End) (bool, error) {
 	end.Found = was
 	g.cfg.Ended(end)
 	return was, nil
+}
+
+// remove takes the session out of the store.
+func (g *Gateway) remove(ctx context.Context, end *End) (bool, error) {
+	if g.ender != nil {
+		return g.ender.End(ctx, end.ID, g.cfg.Reason(end.Tag))
+	}
+	return g.store.Destroy(ctx, end.ID)
 }
 
 // Forget reports the end of a session that is not in the store any more, and ends one that is past its time. It returns false when the session is

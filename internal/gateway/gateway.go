@@ -20,6 +20,8 @@ type Config struct {
 	// They must be quick and must not call the gateway.
 	Committed func(Commit)
 	Ended     func(End)
+	// Reason is what other processes are told of the end for which somebody's tag stands, or time: nil.
+	Reason func(tag any) string
 	// Watched reports whether somebody wants to know which keys a commit changes.
 	Watched func() bool
 	// Doubted is told of a session that may have ended: the store has failed to say.
@@ -54,6 +56,7 @@ type Gateway struct {
 	toucher  store.Toucher // nil: the store isn't one
 	sweeper  store.Sweeper
 	lister   store.Lister
+	ender    store.Ender
 	cfg      Config
 	locks    locks
 	shared   sharedLoads
@@ -78,6 +81,7 @@ func New(st store.Store, cfg Config) *Gateway {
 	g.toucher, _ = st.(store.Toucher)
 	g.sweeper, _ = st.(store.Sweeper)
 	g.lister, _ = st.(store.Lister)
+	g.ender, _ = st.(store.Ender)
 	g.sweeping = make(chan struct{}, 1)
 	_, _ = rand.Read(g.process[:])
 	g.locks.init()

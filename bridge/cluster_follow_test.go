@@ -208,7 +208,9 @@ func TestG5_AHandshakeWaitsUntilOthersWouldTellOfTheEnd(t *testing.T) {
 		closed := ada.at(here).dial("/ws").whenClosed()
 		synctest.Wait() // the handshake is as far as it can be
 		ada.ok("/logout")
+		start := time.Now()
 		close(goOn)
 		require.Equal(t, bridge.CodeDestroyed, <-closed)
+		require.Less(t, time.Since(start), 2*time.Second, "not only when it would have expired")
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,9 +18,11 @@ import (
 // hub is a store in memory that several Bridges share as nodes, as processes share a Redis. A test can part nodes from it.
 type hub struct {
 	*livestore.Store
-	mu     sync.Mutex
-	nodes  []*hubNode
-	locked map[string]int // users
+	mu        sync.Mutex
+	nodes     []*hubNode
+	locked    map[string]int // users
+	failHolds atomic.Bool
+	shaken    bool // calls meet in other orders than they would by themselves; set before there are any
 }
 
 // hubNode is a node of a hub.
@@ -98,6 +101,10 @@ func (n *hubNode) holds() (sessions, clients int) {
 
 // do is for what reaches the store and changes something, which is told to others in the order in which it is done.
 func (n *hubNode) do(fn func() error) error {
+	if n.hub.shaken {
+		shake()
+		defer shake()
+	}
 	n.hub.mu.Lock()
 	defer n.hub.mu.Unlock()
 	if n.down {
@@ -152,10 +159,13 @@ func (n *hubNode) Set(ctx context.Context, rec store.Record) (rev uint64, err er
 	return rev, err
 }
 
-func (n *hubNode) Destroy(ctx context.Context, id string) (bool, error) { return n.End(ctx, id, "") }
+func (n *hubNode) Destroy(ctx context.Context, id string) (bool, error) { return n.End(ctx, id, "", 0) }
 
-func (n *hubNode) End(ctx context.Context, id, reason string) (was bool, err error) {
+func (n *hubNode) End(ctx context.Context, id, reason string, revision uint64) (was bool, err error) {
 	err = n.do(func() error {
+		if rec, err := n.Store.Get(ctx, id); revision != 0 && err == nil && rec.Revision != revision {
+			return store.ErrConflict
+		}
 		if was, err = n.Store.Destroy(ctx, id); was {
 			n.gone(id, reason)
 		}
@@ -185,6 +195,9 @@ func (n *hubNode) Sweep(ctx context.Context, now time.Time, most int) (recs []st
 func (n *hubNode) Hold(_ context.Context, sessionID, clientID string) error {
 	if n.beforeHold != nil {
 		n.beforeHold()
+	}
+	if n.hub.failHolds.Load() {
+		return errDown
 	}
 	return n.do(func() error {
 		if sessionID != "" {

@@ -53,8 +53,9 @@ type Contact struct {
 
 // Ender is implemented by stores that tell other processes why a session has ended.
 type Ender interface {
-	// End is Store.Destroy with a reason, at most 64 bytes, that the nodes which hold the session are told.
-	End(ctx context.Context, id, reason string) (bool, error)
+	// End is Store.Destroy with a reason, at most 64 bytes, that the nodes which hold the session are told. With a revision that isn't 0 it ends the session only if that
+	// is stored now: ErrConflict when another one is.
+	End(ctx context.Context, id, reason string, revision uint64) (bool, error)
 }
 
 // ChangeKind says what a Change is about.

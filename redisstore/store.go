@@ -16,6 +16,8 @@ type Store struct {
 	engine   *engine
 	app      string
 	prefixes []string // of the keys of each shard
+
+	member *membership // of the node that this is a view of; nil: of none
 }
 
 var (
@@ -33,12 +35,16 @@ var (
 )
 
 // place is where a session is.
-type place struct{ prefix, member, key string }
+type place struct {
+	shard               int
+	prefix, member, key string
+}
 
 func (s *Store) place(id string) place {
 	member := memberOf(id)
-	prefix := s.prefixes[shardOf(member, len(s.prefixes))]
-	return place{prefix, member, recordKey(prefix, member)}
+	shard := shardOf(member, len(s.prefixes))
+	prefix := s.prefixes[shard]
+	return place{shard, prefix, member, recordKey(prefix, member)}
 }
 
 func recordKey(prefix, member string) string { return prefix + "s" + member }
@@ -66,30 +72,38 @@ func (s *Store) Get(ctx context.Context, id string) (store.Record, error) {
 	return rec, nil
 }
 
-// Set implements store.Store. When the memory of Redis is full it is refused, with an error that says so.
+// Set implements store.Store. When the memory of Redis is full it is refused, with an error that says so. While the logins of the user are locked, one
+// that is a login waits within its context.
 func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
+	const doing = "set"
 	p := s.place(rec.ID)
 	var expected [6]byte
 	putSix(expected[:], min(rec.Revision, maxNumber)) // which no revision reaches
-	n, err := s.change(ctx, "set", call{
-		&s.engine.scripts.set, p.prefix, []string{p.member, string(expected[:]), string(makeValue(&rec))},
-	})
-	switch {
-	case err != nil:
-		return 0, err
-	case n == -1:
-		return 0, store.ErrNotFound
-	case n == -2:
-		return 0, store.ErrConflict
+	args := []string{p.member, string(expected[:]), string(makeValue(&rec)), s.actor()}
+	if rec.Revision == 0 && s.member != nil {
+		s.member.again[p.shard].forget(p.member)
 	}
-	return uint64(n), nil //nolint:gosec // not negative
+	for {
+		n, err := s.change(ctx, doing, call{&s.engine.scripts.set, p.prefix, args})
+		switch {
+		case err != nil:
+			return 0, err
+		case n == -1:
+			return 0, store.ErrNotFound
+		case n == -2:
+			return 0, store.ErrConflict
+		case n >= 0:
+			return uint64(n), nil
+		}
+		if err := s.engine.waitForLogins(ctx, doing); err != nil {
+			return 0, err
+		}
+	}
 }
 
 // Destroy implements store.Store. It works when the memory of Redis is full, too.
 func (s *Store) Destroy(ctx context.Context, id string) (bool, error) {
-	p := s.place(id)
-	n, err := s.change(ctx, "destroy", call{&s.engine.scripts.destroy, p.prefix, []string{p.member}})
-	return n == 1, err
+	return s.end(ctx, "destroy", id, "")
 }
 
 // Touch implements store.Toucher.

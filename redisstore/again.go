@@ -80,7 +80,7 @@ func (s *shard) destroyAgain() error {
 	m := s.term.member
 	again := &m.again[s.number]
 	for member, b := range again.lost(s.server) {
-		c := call{&m.store.engine.scripts.destroy, s.prefix, []string{member, s.term.name, b.reason}}
+		c := call{&m.store.engine.scripts.destroy, s.prefix, []string{member, s.term.name, b.reason, ""}}
 		if _, err := m.store.change(s.term.ctx, doing, c); err != nil {
 			return err
 		}

@@ -62,9 +62,16 @@ func (n *node) Release(ctx context.Context, sessionID, clientID string) error {
 	return m.change(ctx, doing, items, false)
 }
 
-// Contact implements store.Node. Of several shards it is the oldest time.
+// Contact implements store.Node. A part of the store is a shard.
 func (n *node) Contact() store.Contact {
-	return store.Contact{Answered: earliest(n.member.answered), Heard: earliest(n.member.heard)}
+	m := n.member
+	var reached time.Time
+	for i := range m.answered {
+		if at := m.answered[i].load(); at.After(reached) {
+			reached = at
+		}
+	}
+	return store.Contact{Answered: earliest(m.answered), Reached: reached, Heard: earliest(m.heard)}
 }
 
 // Leave implements store.Node. When the context ends first, or Redis can't be reached, it returns an error; the node has ended all the same.

@@ -182,7 +182,7 @@ func (p *peer) hold(sessionID, clientID string) {
 
 func (p *peer) end(id, reason string) {
 	p.t.Helper()
-	was, err := p.End(p.t.Context(), id, reason)
+	was, err := p.End(p.t.Context(), id, reason, 0)
 	require.NoError(p.t, err)
 	require.True(p.t, was)
 }

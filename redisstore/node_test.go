@@ -99,7 +99,7 @@ func toldOfTheEnd(s *site) {
 	_, err := a.Destroy(s.Context(), recs[3].ID)
 	require.NoError(s, err)
 	b.expect(store.Change{Kind: store.ChangeEnded, ID: recs[3].ID})
-	was, err := a.End(s.Context(), recs[3].ID, "again")
+	was, err := a.End(s.Context(), recs[3].ID, "again", 0)
 	require.NoError(s, err)
 	require.False(s, was)
 	a.end(recs[4].ID, strings.Repeat("r", 100))
@@ -250,7 +250,7 @@ func withoutANode(s *site) {
 	}
 	rec := create(s, st)
 	a.hold(rec.ID, "")
-	_, err := st.(store.Ender).End(context.WithoutCancel(s.Context()), rec.ID, "admin")
+	_, err := st.(store.Ender).End(context.WithoutCancel(s.Context()), rec.ID, "admin", 0)
 	require.NoError(s, err)
 	a.expect(store.Change{Kind: store.ChangeEnded, ID: rec.ID, Reason: "admin"})
 }

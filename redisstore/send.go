@@ -2,6 +2,8 @@ package redisstore
 
 import (
 	"context"
+
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // Announce implements store.Node.
@@ -103,15 +105,22 @@ func (n *node) Send(ctx context.Context, to []string, data []byte) error {
 const maxReason = 64
 
 // End implements store.Ender. Of a longer reason only the beginning is told.
-func (s *Store) End(ctx context.Context, id, reason string) (bool, error) {
-	return s.end(ctx, "end", id, reason[:min(len(reason), maxReason)])
+func (s *Store) End(ctx context.Context, id, reason string, revision uint64) (bool, error) {
+	return s.end(ctx, "end", id, reason[:min(len(reason), maxReason)], revision)
 }
 
-func (s *Store) end(ctx context.Context, doing, id, reason string) (bool, error) {
+func (s *Store) end(ctx context.Context, doing, id, reason string, revision uint64) (bool, error) {
 	p := s.place(id)
-	n, err := s.change(ctx, doing, call{&s.engine.scripts.destroy, p.prefix, []string{p.member, s.actor(), reason}})
+	expected := ""
+	if revision > 0 {
+		expected = revisionText(revision)
+	}
+	n, err := s.change(ctx, doing, call{&s.engine.scripts.destroy, p.prefix, []string{p.member, s.actor(), reason, expected}})
 	if n == 1 && s.member != nil {
 		s.member.destroyed(p, reason)
+	}
+	if n == -2 {
+		err = store.ErrConflict
 	}
 	return n == 1, err
 }

@@ -72,38 +72,38 @@ func (s *Store) Get(ctx context.Context, id string) (store.Record, error) {
 	return rec, nil
 }
 
-// Set implements store.Store. When the memory of Redis is full it is refused, with an error that says so. While the logins of the user are locked, one
-// that is a login waits within its context.
+// Set implements store.Store. When the memory of Redis is full it is refused, with an error that says so.
 func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
-	const doing = "set"
 	p := s.place(rec.ID)
-	var expected [6]byte
-	putSix(expected[:], min(rec.Revision, maxNumber)) // which no revision reaches
-	args := []string{p.member, string(expected[:]), string(makeValue(&rec)), s.actor()}
 	if rec.Revision == 0 && s.member != nil {
 		s.member.again[p.shard].forget(p.member)
 	}
-	for {
-		n, err := s.change(ctx, doing, call{&s.engine.scripts.set, p.prefix, args})
-		switch {
-		case err != nil:
-			return 0, err
-		case n == -1:
-			return 0, store.ErrNotFound
-		case n == -2:
-			return 0, store.ErrConflict
-		case n >= 0:
-			return uint64(n), nil
-		}
-		if err := s.engine.waitForLogins(ctx, doing); err != nil {
-			return 0, err
-		}
+	n, err := s.change(ctx, "set", call{
+		&s.engine.scripts.set, p.prefix, []string{p.member, revisionText(rec.Revision), string(makeValue(&rec)), s.actor()},
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case n == -1:
+		return 0, store.ErrNotFound
+	case n == -2:
+		return 0, store.ErrConflict
+	case n == -3:
+		return 0, store.ErrUserLocked
 	}
+	return uint64(n), nil //nolint:gosec // not negative
+}
+
+// revisionText returns a revision as scripts are told it.
+func revisionText(revision uint64) string {
+	var six [6]byte
+	putSix(six[:], min(revision, maxNumber)) // which no revision reaches
+	return string(six[:])
 }
 
 // Destroy implements store.Store. It works when the memory of Redis is full, too.
 func (s *Store) Destroy(ctx context.Context, id string) (bool, error) {
-	return s.end(ctx, "destroy", id, "")
+	return s.end(ctx, "destroy", id, "", 0)
 }
 
 // Touch implements store.Toucher.

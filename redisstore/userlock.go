@@ -3,8 +3,6 @@ package redisstore
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -97,14 +95,6 @@ func (l *userLock) unlock(ctx context.Context) error {
 	l.done = true
 	if l.lost || !had {
 		return ErrLockLost
-	}
-	return nil
-}
-
-// waitForLogins waits a little until the logins of a user may be free again.
-func (e *engine) waitForLogins(ctx context.Context, doing string) error {
-	if !wait(ctx, 5*time.Millisecond+rand.N(15*time.Millisecond)) { //nolint:gosec // no secret
-		return fmt.Errorf("redisstore: %s: waiting until the user may log in again: %w", doing, context.Cause(ctx))
 	}
 	return nil
 }

@@ -61,7 +61,7 @@ var farmOps = func() (ops []string) {
 		{"http increment", 14},
 		{"http write", 14},
 		{"http login", 5},
-		{"http destroy", 2},
+		{"http destroy", 3},
 		{"socket look", 8},
 		{"socket increment", 16},
 		{"socket destroy", 1},
@@ -142,9 +142,9 @@ func (a *farmActor) goOn(place int, outcome farmOutcome) {
 	h := a.held[place]
 	switch {
 	case h.session != before.session || h.cookie.label != before.cookie.label || outcome == farmUnavailable:
-	case outcome == farmOver && h.session.isOver():
+	case outcome == farmOver && h.session.succeeds():
 		a.create(place, h.cookie) // with the old one's cookies
-	case a.random.IntN(3) == 0: // an answer got lost, and nobody has the newest cookie
+	case a.random.IntN(3) == 0: // nobody else has done it, or an answer got lost, and nobody has the newest cookie
 		a.create(place, farmCookie{})
 	}
 }

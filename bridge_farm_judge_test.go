@@ -32,11 +32,12 @@ type farmCall struct {
 
 // judge records what an answer tells, or the socket's end in its place.
 func (a *farmActor) judge(s *farmSession, call farmCall, v farmView, code int) farmOutcome {
-	tell := func(kind farmKind) {
-		s.record(a.number, call.from, call.to, farmEvent{kind: kind, label: call.effect.label})
-	}
 	if code != 0 {
 		v.Word = fmt.Sprint("closed with ", code)
+	}
+	call.effect.told = call.what + ": " + v.Word
+	tell := func(kind farmKind) {
+		s.record(a.number, call.from, call.to, farmEvent{kind: kind, label: call.effect.label, told: call.effect.told})
 	}
 	closedBy := func(c int) bool { return code == c }
 	switch {
@@ -112,6 +113,7 @@ type farmSession struct {
 	events []porcupine.Operation
 	labels int        // given out so far
 	newest farmCookie // of those that somebody has received
+	past   bool       // its browser has been to get a new one
 }
 
 // record adds an event that took effect between two moments.
@@ -137,6 +139,18 @@ func (s *farmSession) receive(c farmCookie) {
 
 // isOver reports whether somebody was told so.
 func (s *farmSession) isOver() bool { return s.overSince() != farmForever }
+
+// succeeds reports, once, that the session is over and its browser may get another: of two for one client, the older one's sockets would be told to reconnect.
+func (s *farmSession) succeeds() bool {
+	if !s.isOver() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.past
+	s.past = true
+	return !was
+}
 
 // overSince is by when somebody was told that the session is over.
 func (s *farmSession) overSince() int64 {

@@ -42,11 +42,12 @@ type farmEvent struct {
 	label  int // the token of whoever did it; 0: it needed none
 	next   int // the new token
 	values farmValues
-	maybe  bool // or never: nobody was told
+	maybe  bool   // or never: nobody was told
+	told   string // in which words, for whoever reads it
 }
 
 func (e farmEvent) String() string {
-	text := fmt.Sprintf("%s token=%d next=%d %+v", e.kind, e.label, e.next, e.values)
+	text := fmt.Sprintf("%s token=%d next=%d %+v %s", e.kind, e.label, e.next, e.values, e.told)
 	if e.maybe {
 		return text + " (or not)"
 	}

@@ -62,26 +62,6 @@ func TestSoakProcesses(t *testing.T) {
 	require.Zero(t, f.tally.unchecked)
 }
 
-// TestFarmHasTeeth: a store that breaks its contract is found out by the model and by counting.
-func TestFarmHasTeeth(t *testing.T) {
-	for broken, counted := range map[string]func(*farmTally) int{
-		"no compare-and-set": func(t *farmTally) int { return t.lost },
-		"no destroy":         func(t *farmTally) int { return t.revived },
-	} {
-		t.Run(broken, func(t *testing.T) {
-			seed := farmSeed(t)
-			f := startFarm(t, 2, broken)
-			for i := 0; f.tally.notLinearizable == 0 || counted(&f.tally) == 0; i++ {
-				require.Less(t, i, 30, "nothing is noticed")
-				h := &farmHistory{farm: f, random: rand.New(rand.NewPCG(seed, uint64(i)))}
-				h.live(farmActors, farmLength, func(done <-chan struct{}) { <-done })
-				h.count(func(*farmSession, porcupine.CheckResult, farmFaults) {})
-			}
-			t.Logf("%v", &f.tally)
-		})
-	}
-}
-
 // judgeAll judges the history's sessions.
 func (h *farmHistory) judgeAll(number int) {
 	h.t.Helper()

@@ -1,0 +1,98 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+const (
+	// defaultCacheBytes is about 40,000 sessions.
+	defaultCacheBytes = 32 << 20
+
+	// cachedFor is how long the client keeps what it has read, should Redis never tell it of a change.
+	cachedFor = time.Minute
+)
+
+var _ store.CachedGetter = (*Store)(nil)
+
+// GetCached implements store.CachedGetter. Redis remembers what each connection has read, and tells it once of the next change, whoever makes it, this store
+// included; the client forgets the session then, and all sessions when the connection is lost. So what it returns was the session when it was last told, and
+// calls one after the other on a connection never go back to an older revision; compared with Get, or with what the caller has just stored, it may be behind
+// for a moment. A server that is silent is noticed after Options.Timeout and a second; nothing is kept longer than a minute.
+//
+// Without a cache (Options.CacheBytes) it is Get.
+func (s *Store) GetCached(ctx context.Context, id string) (store.Record, error) {
+	const doing = "get cached"
+	if !s.engine.cached {
+		return s.Get(ctx, id)
+	}
+	if err := s.engine.ready(ctx, doing); err != nil {
+		return store.Record{}, err
+	}
+	limited := &onDemand{Context: ctx, timeout: s.engine.timeout}
+	defer limited.end()
+	client, key := s.engine.client, s.place(id).key
+	for range 2 {
+		// Without the static TTL the client would ask for the key's, in a transaction. That of a session says nothing about its age.
+		result := client.DoCache(limited, client.B().Get().Key(key).Cache().ToStaticTTL(), cachedFor)
+		value, err := result.ToString()
+		switch {
+		case err == nil:
+			rec, err := recordOf(id, value)
+			if err != nil {
+				return store.Record{}, damaged(doing, err)
+			}
+			return rec, nil
+		case rueidis.IsRedisNil(err) && result.IsCacheHit():
+			return s.Get(ctx, id) // it may have been created since
+		case rueidis.IsRedisNil(err):
+			return store.Record{}, store.ErrNotFound
+		case limited.Err() != nil || !othersFailure(err):
+			return store.Record{}, s.engine.explain(ctx, doing, err)
+		}
+	}
+	return s.Get(ctx, id)
+}
+
+// othersFailure reports whether the error may be another call's, which was asking for the same session and whose answer this one has waited for: its context
+// has ended, or its connection was lost.
+func othersFailure(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, rueidis.ErrDoCacheAborted)
+}
+
+// onDemand is what engine.limit returns, made when somebody waits for it: what is answered from memory needs no timer.
+type onDemand struct {
+	context.Context // the caller's
+	timeout         time.Duration
+
+	once    sync.Once
+	limited context.Context
+	cancel  context.CancelFunc
+}
+
+func (o *onDemand) begin() context.Context {
+	o.once.Do(func() { o.limited, o.cancel = context.WithTimeout(o.Context, o.timeout) })
+	return o.limited
+}
+
+// end frees the timer. It comes after everything else.
+func (o *onDemand) end() {
+	if o.cancel != nil {
+		o.cancel()
+	}
+}
+
+// Deadline hides when it ends, as limited does.
+func (*onDemand) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Done implements context.Context.
+func (o *onDemand) Done() <-chan struct{} { return o.begin().Done() }
+
+// Err implements context.Context.
+func (o *onDemand) Err() error { return o.begin().Err() }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -37,7 +38,7 @@ func (s *Store) GetCached(ctx context.Context, id string) (store.Record, error) 
 	}
 	limited := &onDemand{Context: ctx, timeout: s.engine.timeout}
 	defer limited.end()
-	client, key := s.engine.client, s.place(id).key
+	client, key := s.engine.client, s.key(id)
 	for range 2 {
 		// Without the static TTL the client would ask for the key's, in a transaction. That of a session says nothing about its age.
 		result := client.DoCache(limited, client.B().Get().Key(key).Cache().ToStaticTTL(), cachedFor)
@@ -58,6 +59,15 @@ func (s *Store) GetCached(ctx context.Context, id string) (store.Record, error) 
 		}
 	}
 	return s.Get(ctx, id)
+}
+
+// key is place(id).key, in one piece of memory if the ID is a UUID.
+func (s *Store) key(id string) string {
+	raw, ok := uuidtext.Parse(id)
+	if !ok {
+		return s.place(id).key
+	}
+	return s.prefixes[shardOf(string(raw[:]), len(s.prefixes))] + "s" + string(raw[:])
 }
 
 // othersFailure reports whether the error may be another call's, which was asking for the same session and whose answer this one has waited for: its context

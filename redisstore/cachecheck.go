@@ -30,7 +30,7 @@ func (e *engine) checkCache(ctx context.Context, required bool) error {
 		}
 		var refusal *rueidis.RedisError
 		switch {
-		case err == nil && !tracking.tells(e.namespace + ":"):
+		case err == nil && !tracking.tells(e.namespace+":"):
 			return nil
 		case err == nil:
 			asked++

@@ -95,6 +95,7 @@ func clientOption(url string, o *Options) (rueidis.ClientOption, error) {
 	if option.CacheSizeEachConn = o.CacheBytes; o.CacheBytes == 0 {
 		option.CacheSizeEachConn = defaultCacheBytes
 	}
+	option.NewCacheStoreFn = newCacheStore
 	option.AlwaysPipelining = true // a cancelled operation returns at once, and breaks nobody's connection
 	option.ReadBufferEachConn, option.WriteBufferEachConn = bufferSize, bufferSize
 	option.Sentinel.Dialer.Timeout = o.Timeout

@@ -18,6 +18,9 @@ const (
 
 	// cachedFor is how long the client keeps what it has read, should Redis never tell it of a change.
 	cachedFor = time.Minute
+
+	// attempts is how often in a row a call waits for the answer to another's question.
+	attempts = 8
 )
 
 var _ store.CachedGetter = (*Store)(nil)
@@ -39,7 +42,7 @@ func (s *Store) GetCached(ctx context.Context, id string) (store.Record, error) 
 	limited := &onDemand{Context: ctx, timeout: s.engine.timeout}
 	defer limited.end()
 	client, key := s.engine.client, s.key(id)
-	for range 2 {
+	for range attempts {
 		// Without the static TTL the client would ask for the key's, in a transaction. That of a session says nothing about its age.
 		result := client.DoCache(limited, client.B().Get().Key(key).Cache().ToStaticTTL(), cachedFor)
 		value, err := result.ToString()
@@ -54,9 +57,12 @@ func (s *Store) GetCached(ctx context.Context, id string) (store.Record, error) 
 			return s.Get(ctx, id) // it may have been created since
 		case rueidis.IsRedisNil(err):
 			return store.Record{}, store.ErrNotFound
-		case limited.Err() != nil || !othersFailure(err):
+		case errors.Is(err, rueidis.ErrDoCacheAborted):
+			return s.Get(ctx, id) // the connection was lost, or a cluster has sent the client elsewhere
+		case limited.Err() != nil || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
 			return store.Record{}, s.engine.explain(ctx, doing, err)
 		}
+		// The context of another call has ended, which was asking for the same session, and whose answer this one has waited for.
 	}
 	return s.Get(ctx, id)
 }
@@ -68,12 +74,6 @@ func (s *Store) key(id string) string {
 		return s.place(id).key
 	}
 	return s.prefixes[shardOf(string(raw[:]), len(s.prefixes))] + "s" + string(raw[:])
-}
-
-// othersFailure reports whether the error may be another call's, which was asking for the same session and whose answer this one has waited for: its context
-// has ended, or its connection was lost.
-func othersFailure(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, rueidis.ErrDoCacheAborted)
 }
 
 // onDemand is what engine.limit returns, made when somebody waits for it: what is answered from memory needs no timer.

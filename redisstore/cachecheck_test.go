@@ -81,3 +81,19 @@ func TestCacheThatIsOff(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, asks(t, l, st))
 }
+
+// TestCacheBehindASentinel: Sentinels allow what it takes, too.
+func TestCacheBehindASentinel(t *testing.T) {
+	master := redistest.Start(t)
+	sentinel := redistest.StartSentinel(t, "sessions", master)
+	st := open(t, sentinel.URL()+"?master_set=sessions", &redisstore.Options{CacheBytes: 1 << 20})
+	rec := create(t, st)
+	sees(t, st, rec)
+	master.Do("CONFIG", "RESETSTAT")
+	for range 5 {
+		sees(t, st, rec)
+	}
+	require.NotContains(t, master.Info("commandstats"), "cmdstat_get")
+	rec = changed(t, open(t, master.URL(), nil), rec)
+	sees(t, st, rec)
+}

@@ -71,7 +71,14 @@ next:
 
 // expand is the opposite of abbreviate.
 func expand(short string) string {
+	size := len(short)
+	for i := range len(short) {
+		if n := int(short[i]) - firstFragment; n >= 0 && n < len(fragments) {
+			size += len(fragments[n]) - 1
+		}
+	}
 	var agent strings.Builder
+	agent.Grow(size)
 	for i := range len(short) {
 		if n := int(short[i]) - firstFragment; n >= 0 && n < len(fragments) {
 			agent.WriteString(fragments[n])

@@ -16,6 +16,7 @@ import (
 type engine struct {
 	client    rueidis.Client
 	ours      bool // the client is to be closed with the store
+	cached    bool // the client can keep what it reads, and is told of changes
 	namespace string
 	shards    int
 	timeout   time.Duration

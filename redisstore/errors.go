@@ -55,6 +55,10 @@ func advice(err *rueidis.RedisError) string {
 	return ""
 }
 
+// noCache is the advice if Redis doesn't tell of changes.
+const noCache = "it refuses client-side caching: that takes RESP3, and +client|tracking, +client|trackinginfo and +client|caching in the user's ACL; or set " +
+	"Options.CacheBytes to -1"
+
 // explain makes the error of an operation out of what the client says. ctx is the caller's.
 func (e *engine) explain(ctx context.Context, doing string, err error) error {
 	if err == nil {
@@ -66,6 +70,8 @@ func (e *engine) explain(ctx context.Context, doing string, err error) error {
 		if what := advice(answer); what != "" {
 			return fmt.Errorf("redisstore: %s: %s: %w", doing, what, err)
 		}
+	case errors.Is(err, rueidis.ErrNoCache):
+		return fmt.Errorf("%w: %s: %s: %w", ErrServer, doing, noCache, err)
 	case ctx.Err() != nil:
 		return fmt.Errorf("redisstore: %s: %w", doing, context.Cause(ctx))
 	case e.closed.Load():

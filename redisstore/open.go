@@ -35,6 +35,10 @@ func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 		return nil, fmt.Errorf("redisstore: open: %w", context.Cause(ctx))
 	}
 	client, err := rueidis.NewClient(option)
+	if errors.Is(err, rueidis.ErrNoCache) && o.CacheBytes == 0 {
+		option.DisableCache = true
+		client, err = rueidis.NewClient(option)
+	}
 	if err != nil {
 		return nil, (&engine{timeout: o.Timeout}).explain(ctx, "connecting", err)
 	}
@@ -65,6 +69,11 @@ func New(ctx context.Context, client rueidis.Client, opts *Options) (*Store, err
 	if e.shards, err = e.agree(ctx, o.Shards); err != nil {
 		return nil, err
 	}
+	if o.CacheBytes >= 0 {
+		if err := e.checkCache(ctx, o.CacheBytes > 0); err != nil {
+			return nil, err
+		}
+	}
 	return e.store(""), nil
 }
 
@@ -82,7 +91,11 @@ func clientOption(url string, o *Options) (rueidis.ClientOption, error) {
 	option.Dialer.Timeout = o.Timeout
 	option.ConnWriteTimeout = o.Timeout // how long a connection may be silent while an answer is due
 	option.DisableRetry = true          // an operation fails rather than waits; changes are never retried anyway
-	option.DisableCache = true
+	option.DisableCache = option.DisableCache || option.AlwaysRESP2 || o.CacheBytes < 0
+	if option.CacheSizeEachConn = o.CacheBytes; o.CacheBytes == 0 {
+		option.CacheSizeEachConn = defaultCacheBytes
+	}
+	option.NewCacheStoreFn = newCacheStore
 	option.AlwaysPipelining = true // a cancelled operation returns at once, and breaks nobody's connection
 	option.ReadBufferEachConn, option.WriteBufferEachConn = bufferSize, bufferSize
 	option.Sentinel.Dialer.Timeout = o.Timeout

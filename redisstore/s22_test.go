@@ -50,6 +50,7 @@ func TestS22_UserWithFewRights(t *testing.T) {
 	require.Len(t, swept, 100)
 	require.NoError(t, st.Optimize(t.Context()))
 	require.NoError(t, st.Ping(t.Context()))
+	sees(t, open(t, url, &redisstore.Options{CacheBytes: 1 << 20}), create(t, st))
 
 	_, err = redisstore.Open(t.Context(), url, &redisstore.Options{Namespace: "others"})
 	require.ErrorContains(t, err, "ACL doesn't allow it")

@@ -20,7 +20,8 @@ type hub struct {
 	*livestore.Store
 	mu        sync.Mutex
 	nodes     []*hubNode
-	locked    map[string]int // users
+	locked    map[string]int      // users
+	taken     map[string]*hubNode // sessions that a node has to itself
 	failHolds atomic.Bool
 	shaken    bool // calls meet in other orders than they would by themselves; set before there are any
 }
@@ -50,7 +51,9 @@ var (
 	_       store.Node = (*hubNode)(nil)
 )
 
-func newHub() *hub { return &hub{Store: livestore.New(), locked: make(map[string]int)} }
+func newHub() *hub {
+	return &hub{Store: livestore.New(), locked: make(map[string]int), taken: make(map[string]*hubNode)}
+}
 
 // Watch implements store.Watcher.
 func (h *hub) Watch(tell func(store.Change)) store.Node {
@@ -144,7 +147,10 @@ func (n *hubNode) Set(ctx context.Context, rec store.Record) (rev uint64, err er
 		was, _ := n.Store.Get(ctx, rec.ID)
 		access := was.TokenHash != rec.TokenHash || was.UserID != rec.UserID
 		if access && rec.UserID != "" && n.hub.locked[rec.UserID] > 0 {
-			return store.ErrUserLocked
+			return store.ErrBusy
+		}
+		if owner := n.hub.taken[rec.ID]; owner != nil && owner != n {
+			return store.ErrBusy
 		}
 		if rev, err = n.Store.Set(ctx, rec); err != nil {
 			return err
@@ -279,6 +285,18 @@ func (n *hubNode) Leave(context.Context) error {
 	n.hub.mu.Unlock()
 	<-n.done
 	return nil
+}
+
+// Reserve implements store.Reserver.
+func (n *hubNode) Reserve(_ context.Context, id string) (func(context.Context) error, error) {
+	release := func(context.Context) error { return n.do(func() error { delete(n.hub.taken, id); return nil }) }
+	return release, n.do(func() error {
+		if owner := n.hub.taken[id]; owner != nil && owner != n {
+			return store.ErrBusy
+		}
+		n.hub.taken[id] = n
+		return nil
+	})
 }
 
 // LockUser implements store.UserLocker.

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // closeGrace is how long a close may take before the connection is cut.
@@ -140,7 +142,13 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 		return false, err
 	}
 	defer k.Unlock()
-	rec, now, err := b.gateway.LoadAt(ctx, id)
+	var rec store.Record
+	var now time.Time
+	if b.opts.CachedReads && from.link != nil {
+		rec, now, err = b.gateway.LoadCachedAt(ctx, id, b.links.revisionOf(id))
+	} else {
+		rec, now, err = b.gateway.LoadAt(ctx, id)
+	}
 	if err != nil {
 		return false, err
 	}

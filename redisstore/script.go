@@ -23,7 +23,7 @@ type script struct {
 type scripts struct {
 	set, touch, destroy, sweep, walk, find, tidy script
 
-	join, pulse, fetch, hold, bury, holders, everyone, send, announce, lock script // of nodes
+	join, pulse, fetch, hold, bury, holders, everyone, send, announce, lock, reserve script // of nodes
 }
 
 func loadScripts() (s scripts, err error) {
@@ -51,6 +51,7 @@ func loadScripts() (s scripts, err error) {
 		{&s.send, free, "common nodes send"},
 		{&s.announce, free, "common nodes announce"},
 		{&s.lock, free, "common lease lock"},
+		{&s.reserve, free, "common reserve"},
 	} {
 		if *each.to, err = loadScript(each.first, strings.Fields(each.parts)); err != nil {
 			return s, err

@@ -89,7 +89,7 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	case n == -2:
 		return 0, store.ErrConflict
 	case n == -3:
-		return 0, store.ErrUserLocked
+		return 0, store.ErrBusy
 	}
 	return uint64(n), nil //nolint:gosec // not negative
 }

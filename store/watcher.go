@@ -92,10 +92,17 @@ type Change struct {
 
 // UserLocker is implemented by stores that can keep logins of one user out, for whoever ends all sessions of the user.
 type UserLocker interface {
-	// LockUser has every Set fail with ErrUserLocked, in every process, that makes a session the user's which wasn't before, or that gives a session of the user's another token, until unlock
+	// LockUser has every Set fail with ErrBusy, in every process, that makes a session the user's which wasn't before, or that gives a session of the user's another token, until unlock
 	// is called. What was stored before is found in the UserIndex when LockUser has returned. A lock whose owner dies ends by itself after
 	// 10 seconds. Several may hold a lock on one user.
 	LockUser(ctx context.Context, userID string) (unlock func(ctx context.Context) error, err error)
+}
+
+// Reserver is implemented by nodes that can have a session to themselves for a moment, so that a writer which keeps losing against those of other processes gets its turn.
+type Reserver interface {
+	// Reserve has every Set of the session by others than this node fail with ErrBusy, until release is called, for a second at most. Nobody is kept from ending the session.
+	// ErrBusy when another node has reserved it.
+	Reserve(ctx context.Context, id string) (release func(ctx context.Context) error, err error)
 }
 
 // CachedGetter is implemented by stores that can answer from memory of their own.

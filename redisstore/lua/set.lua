@@ -1,5 +1,6 @@
 -- Compare and set. ARGV: prefix, member, expected revision as 6 bytes, value, the node that does it. Returns the new revision; -1: there
--- is no such session; -2: another revision; -3: the logins of the user are locked.
+-- is no such session; -2: another revision; -3: another
+-- node has reserved it, or the logins of the user are locked.
 local id, value = ARGV[2], ARGV[4]
 local key = record(id)
 local old = head(id)
@@ -18,13 +19,11 @@ if oseen > seen then
 end
 -- Another token or another user is somebody's right to use the session.
 local access = user ~= ouser or string.sub(old, 51, 56) ~= string.sub(value, 51, 56)
-local holders, lock
-if access and user > 0 then
-  holders, lock = unpack(call('MGET', prefix .. 'h' .. id, prefix .. 'l' .. string.sub(value, 39, 44)))
-  if lock then return -3 end
-else
-  holders = call('GET', prefix .. 'h' .. id)
-end
+local ask = { prefix .. 'h' .. id, prefix .. 'x' .. id }
+if access and user > 0 then ask[3] = prefix .. 'l' .. string.sub(value, 39, 44) end
+local others = call('MGET', unpack(ask))
+local holders = others[1]
+if others[2] and others[2] ~= ARGV[5] or others[3] then return -3 end
 
 local ttl, due, active = lifetime(seen, expires), expiry(expires, odue), activity(seen, oactive)
 local function move(index, from, to)

@@ -77,7 +77,7 @@ func TestG1_NoLostUpdateWithCachedReads(t *testing.T) {
 
 // TestG1_NoProcessKeepsLosing: with four that change one session without a pause each change gets its turn.
 func TestG1_NoProcessKeepsLosing(t *testing.T) {
-	const processes, each = 4, 50
+	const processes, each = 6, 200
 	s := redistest.Start(t)
 	keys := [][]byte{newKey()}
 	var apps []*app

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -83,9 +84,11 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	if rec.Revision == 0 && s.member != nil {
 		s.member.again[p.shard].forget(p.member)
 	}
-	for {
+	for locked := false; ; locked = true {
 		n, err := s.change(ctx, doing, call{&s.engine.scripts.set, p.prefix, args})
 		switch {
+		case err != nil && locked && ctx.Err() != nil:
+			return 0, keptOut(ctx, doing)
 		case err != nil:
 			return 0, err
 		case n == -1:
@@ -95,8 +98,8 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 		case n >= 0:
 			return uint64(n), nil
 		}
-		if err := s.engine.waitForLogins(ctx, doing); err != nil {
-			return 0, err
+		if !wait(ctx, 5*time.Millisecond+rand.N(15*time.Millisecond)) { //nolint:gosec // no secret
+			return 0, keptOut(ctx, doing)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -101,10 +100,7 @@ func (l *userLock) unlock(ctx context.Context) error {
 	return nil
 }
 
-// waitForLogins waits a little until the logins of a user may be free again.
-func (e *engine) waitForLogins(ctx context.Context, doing string) error {
-	if !wait(ctx, 5*time.Millisecond+rand.N(15*time.Millisecond)) { //nolint:gosec // no secret
-		return fmt.Errorf("redisstore: %s: waiting until the user may log in again: %w", doing, context.Cause(ctx))
-	}
-	return nil
+// keptOut is the error of a login whose context has ended while the logins of the user were locked.
+func keptOut(ctx context.Context, doing string) error {
+	return fmt.Errorf("redisstore: %s: waiting until the user may log in again: %w", doing, context.Cause(ctx))
 }

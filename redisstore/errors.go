@@ -26,6 +26,9 @@ var (
 // advice says what to do about an error that Redis names with its first word.
 func advice(err *rueidis.RedisError) string {
 	name, _, _ := strings.Cut(err.Error(), " ")
+	if strings.Contains(err.Error(), "user executing the script can't") { // as some versions say it
+		name = "NOPERM"
+	}
 	switch name {
 	case "NOAUTH":
 		return "Redis asks for a password: put it into the URL, redis://user:password@host"

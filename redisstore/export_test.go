@@ -11,3 +11,6 @@ func Die(n store.Node) {
 
 // NameOf returns the name that the node has now.
 func NameOf(n store.Node) string { return n.(*node).member.name() }
+
+// ShardOf returns the shard of a session.
+func ShardOf(id string, shards int) int { return shardOf(memberOf(id), shards) }

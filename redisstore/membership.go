@@ -138,7 +138,7 @@ func (m *membership) current(ctx context.Context, doing string) (*term, error) {
 	}
 	for {
 		m.mu.Lock()
-		joined, failure := m.joined, m.failure
+		joined := m.joined
 		m.mu.Unlock()
 		if m.ctx.Err() != nil {
 			return nil, store.ErrClosed
@@ -150,12 +150,19 @@ func (m *membership) current(ctx context.Context, doing string) (*term, error) {
 		case <-joined:
 		case <-m.ctx.Done():
 		case <-ctx.Done():
-			if failure != nil {
-				return nil, fmt.Errorf("redisstore: %s: %w; the node hasn't joined the others: %w", doing, context.Cause(ctx), failure)
-			}
-			return nil, fmt.Errorf("redisstore: %s: %w", doing, context.Cause(ctx))
+			return nil, m.outside(ctx, doing)
 		}
 	}
+}
+
+// outside is the error of a call that has waited for the node to join.
+func (m *membership) outside(ctx context.Context, doing string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.failure != nil {
+		return fmt.Errorf("redisstore: %s: %w; the node hasn't joined the others: %w", doing, context.Cause(ctx), m.failure)
+	}
+	return fmt.Errorf("redisstore: %s: %w", doing, context.Cause(ctx))
 }
 
 // name returns what the node is called; "" as long as it has no name.

@@ -76,6 +76,8 @@ type peer struct {
 
 	changes []store.Change
 	arrived chan struct{}
+	hanging chan struct{} // what is told returns when this is closed
+	stalled chan struct{}
 }
 
 // node returns a node of a process of its own, which leaves at the end of the test.
@@ -99,8 +101,18 @@ func watch(t *testing.T, st store.Watcher) *peer {
 }
 
 func begin(t *testing.T, st store.Watcher) *peer {
-	p := &peer{t: t, arrived: make(chan struct{}, 1)}
+	p := &peer{t: t, arrived: make(chan struct{}, 1), stalled: make(chan struct{}, 1)}
 	p.Node = st.Watch(func(c store.Change) {
+		p.mu.Lock()
+		hanging := p.hanging
+		p.mu.Unlock()
+		if hanging != nil {
+			select {
+			case p.stalled <- struct{}{}:
+			default:
+			}
+			<-hanging
+		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.changes = append(p.changes, c)
@@ -113,6 +125,20 @@ func begin(t *testing.T, st store.Watcher) *peer {
 }
 
 func (p *peer) name() string { return redisstore.NameOf(p.Node) }
+
+// stall has the next change take until resume.
+func (p *peer) stall() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hanging = make(chan struct{})
+}
+
+func (p *peer) resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.hanging)
+	p.hanging = nil
+}
 
 // told returns what has been told since the last time.
 func (p *peer) told() (changes []store.Change) {

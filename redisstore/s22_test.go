@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,8 +26,14 @@ import (
 )
 
 // rights is the rule of docs/redis.md: all that the store needs.
-const rights = "~sb:* -@all +@connection +info +cluster|slots +cluster|shards +hsetnx +hmget +get +mget +set +getrange +setrange +del +exists +time " +
-	"+persist +pttl +pexpire +pexpireat +pexpiretime +zadd +zcard +zrange +zrangebyscore +zrangestore +zrevrangebyscore +zrem +zremrangebyscore +eval +evalsha"
+const rights = "~sb:* &sb:* -@all +@connection +info +cluster|slots +cluster|shards +hsetnx +hmget +get +mget +set +getrange +setrange +del +exists +time " +
+	"+persist +pttl +pexpire +pexpireat +pexpiretime +zadd +zcard +zrange +zrangebyscore +zrangestore +zrevrangebyscore +zrem +zremrangebyscore +eval +evalsha " +
+	"+zscore +sadd +srem +spop +xadd +xlen +xrange +xtrim +spublish +ssubscribe +sunsubscribe"
+
+// without returns the words of the rule but one.
+func without(rule, word string) []string {
+	return slices.DeleteFunc(strings.Fields(rule), func(each string) bool { return each == word })
+}
 
 // TestS22_UserWithFewRights: an ACL user who may do nothing else, and see no other keys.
 func TestS22_UserWithFewRights(t *testing.T) {

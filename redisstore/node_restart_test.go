@@ -1,0 +1,186 @@
+package redisstore_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/internal/redistest"
+	"github.com/sessionbridge/sessionbridge/redisstore"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// TestWhatRedisHasForgottenIsDestroyedAgain: a server that comes back as it was before a session ended hears of the end once more, from the node that ended
+// it; one that was created since under the same ID stays.
+func TestWhatRedisHasForgottenIsDestroyedAgain(t *testing.T) {
+	for _, shards := range []int{1, 16} {
+		server := redistest.Start(t)
+		s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: shards}
+		a, b := s.node(), s.node()
+		var ended []store.Record
+		for range 20 {
+			ended = append(ended, a.set(newRecord()))
+		}
+		kept, again := a.set(newRecord()), a.set(newRecord())
+		a.end(again.ID, "x")
+		again.Revision = 0
+		again = a.set(again)
+		b.hold(ended[0].ID, "")
+		server.Do("SAVE")
+		for i, rec := range ended {
+			if i%2 == 0 {
+				a.end(rec.ID, "logout")
+				continue
+			}
+			_, err := b.Destroy(t.Context(), rec.ID)
+			require.NoError(t, err)
+		}
+		b.expect(store.Change{Kind: store.ChangeEnded, ID: ended[0].ID, Reason: "logout"})
+		server.Kill()
+		server.Restart()
+		a.expect(changeMissed)
+		b.expect(changeMissed)
+		for _, rec := range ended {
+			_, err := a.Get(t.Context(), rec.ID)
+			require.ErrorIs(t, err, store.ErrNotFound, "when everybody has been told to look")
+		}
+		for _, rec := range []store.Record{kept, again} {
+			_, err := a.Get(t.Context(), rec.ID)
+			require.NoError(t, err)
+		}
+	}
+}
+
+// TestNodesWhileSlotsAreMoved: whatever becomes of their shards, nodes hear of what is done afterwards.
+func TestNodesWhileSlotsAreMoved(t *testing.T) {
+	t.Parallel() // it mostly waits
+	c := redistest.StartCluster(t, 2)
+	s := &site{T: t, servers: c.Servers, url: c.URL(), shards: 2}
+	a, b := s.node(), s.node()
+	var recs []store.Record
+	for range 20 {
+		rec := a.set(newRecord())
+		b.hold(rec.ID, "")
+		recs = append(recs, rec)
+	}
+	require.NoError(t, moveSlots(c, 1))
+	var got []store.Change
+	require.Eventually(t, func() bool {
+		got = append(got, b.told()...)
+		return len(got) > 0 && got[len(got)-1].Kind == store.ChangeMissed
+	}, patience, tick, "another server may not know everything")
+	for _, rec := range recs {
+		require.Eventually(t, func() bool {
+			_, err := a.End(t.Context(), rec.ID, "x", 0)
+			return err == nil
+		}, patience, tick)
+	}
+	ended := map[string]bool{}
+	require.Eventually(t, func() bool {
+		for _, change := range b.told() {
+			ended[change.ID] = ended[change.ID] || change.Kind == store.ChangeEnded
+		}
+		for _, rec := range recs {
+			if !ended[rec.ID] {
+				return false
+			}
+		}
+		return true
+	}, patience, tick)
+	at := time.Now()
+	require.Eventually(t, func() bool { return b.Contact().Answered.After(at) && b.Contact().Heard.After(at) }, patience, tick)
+}
+
+// TestNodeInAClusterThatMissesAMaster goes on with the others, and says how long it hasn't heard of all.
+func TestNodeInAClusterThatMissesAMaster(t *testing.T) {
+	t.Parallel() // it mostly waits
+	c := redistest.StartCluster(t, 3)
+	for _, server := range c.Servers {
+		server.Do("CONFIG", "SET", "cluster-require-full-coverage", "no")
+	}
+	s := &site{T: t, servers: c.Servers, url: c.URL(), shards: 16}
+	a, b := s.node(), s.node()
+	lost := s.serverOf(3)
+	var there store.Record
+	for there.ID == "" {
+		rec := a.set(newRecord())
+		if server := s.serverOf(redisstore.ShardOf(rec.ID, 16)); server != lost {
+			there = rec
+		}
+	}
+	b.hold(there.ID, "")
+	lost.Kill()
+	at := time.Now()
+	a.end(there.ID, "x")
+	b.expect(store.Change{Kind: store.ChangeEnded, ID: there.ID, Reason: "x"})
+	require.Less(t, time.Since(at), 5*time.Second)
+	require.Eventually(t, func() bool { return time.Since(b.Contact().Answered) > 3*time.Second }, patience, tick)
+	lost.Restart()
+	b.expect(changeMissed)
+	require.Eventually(t, func() bool { return b.Contact().Answered.After(at) && b.Contact().Heard.After(at) }, patience, tick)
+}
+
+// TestChangesArriveWithoutMessages: what sharded pub/sub would say at once is found within about a second.
+func TestChangesArriveWithoutMessages(t *testing.T) {
+	t.Parallel() // it mostly waits
+	server := redistest.Start(t)
+	server.Do(append([]string{"ACL", "SETUSER", "sessions", "on", ">password"}, without(rights, "+ssubscribe")...)...)
+	s := &site{T: t, servers: []*redistest.Server{server}, url: "redis://sessions:password@" + server.Addr(), shards: 4}
+	a := watch(t, open(t, server.URL(), &redisstore.Options{Shards: 4}))
+	b := begin(t, open(t, s.url, nil))
+	for range 3 {
+		rec := a.set(newRecord())
+		b.hold(rec.ID, "")
+		a.set(rec)
+		began := time.Now()
+		a.end(rec.ID, "x")
+		b.expect(store.Change{Kind: store.ChangeEnded, ID: rec.ID, Reason: "x"}) // the hint is lost
+		require.Less(t, time.Since(began), 2*time.Second)
+	}
+	require.Zero(t, b.Contact().Heard)
+	require.Less(t, time.Since(b.Contact().Answered), 3*time.Second)
+}
+
+// TestSubscriptionsThatBreak: nothing is lost or told twice while somebody closes the connections that listen, again and again.
+func TestSubscriptionsThatBreak(t *testing.T) {
+	t.Parallel() // it mostly waits
+	server := redistest.Start(t)
+	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 4}
+	b := s.node()
+	writer := open(t, s.url, nil) // which listens to nothing
+	const n = 40
+	var want []store.Change
+	rec := create(t, writer)
+	require.Eventually(t, func() bool { return b.Hold(t.Context(), rec.ID, "") == nil }, patience, tick)
+	for i := range n {
+		rec.TokenHash[0]++
+		revision, err := writer.Set(t.Context(), rec)
+		require.NoError(t, err)
+		rec.Revision = revision
+		want = append(want, store.Change{Kind: store.ChangeAccess, ID: rec.ID})
+		if i%4 == 0 {
+			server.Do("CLIENT", "KILL", "TYPE", "pubsub")
+		}
+	}
+	b.expect(want...)
+	at := time.Now()
+	require.Eventually(t, func() bool { return b.Contact().Heard.After(at) && b.Contact().Answered.After(at) }, patience, tick)
+}
+
+// TestNodeWithoutRights: what is missing is said by whatever waits for the node to join, and the store works as before.
+func TestNodeWithoutRights(t *testing.T) {
+	server := redistest.Start(t)
+	server.Do(append([]string{"ACL", "SETUSER", "sessions", "on", ">password"}, without(rights, "+xadd")...)...)
+	st := open(t, "redis://sessions:password@"+server.Addr(), nil)
+	b := begin(t, st)
+	rec := b.set(newRecord())
+	ctx, cancel := withTimeout(t, 300*time.Millisecond)
+	defer cancel()
+	err := b.Hold(ctx, rec.ID, "")
+	require.ErrorContains(t, err, "ACL doesn't allow it")
+	require.False(t, errors.Is(err, store.ErrNotFound))
+	b.end(rec.ID, "x")
+	require.NoError(t, b.Leave(t.Context()))
+}

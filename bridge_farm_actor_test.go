@@ -79,7 +79,7 @@ func (a *farmActor) run(operations int) {
 		a.look(place)
 	}
 	for range operations {
-		a.wait(15 * time.Millisecond)
+		a.wait(10 * time.Millisecond)
 		place := a.random.IntN(farmPlaces)
 		if a.random.IntN(10) < 2 {
 			a.look(place)

@@ -14,7 +14,7 @@ import (
 const (
 	farmNodes  = 3
 	farmActors = 5
-	farmLength = 30 // operations of each
+	farmLength = 40 // operations of each
 )
 
 // farmSeed is what operations and disturbances are made from: FARM_SEED, or another one each time. The order in which they meet is up to the machine.
@@ -45,9 +45,9 @@ func TestSoakProcesses(t *testing.T) {
 		h.live(farmActors, farmLength, h.disturb)
 		h.judgeAll(i)
 	}
+	f.stop()
 	reruns := uint64(0)
 	for _, n := range f.nodes {
-		n.stop()
 		require.NotNil(t, n.cmd.ProcessState, "it is gone")
 		reruns += n.stats.Reruns + n.stats.Conflicts
 	}
@@ -116,7 +116,7 @@ func (h *farmHistory) disturb(done <-chan struct{}) {
 				if !first {
 					return
 				}
-			case <-time.After(time.Duration(h.random.IntN(40)) * time.Millisecond):
+			case <-time.After(time.Duration(h.random.IntN(25)) * time.Millisecond):
 			}
 			fault()
 		}
@@ -147,7 +147,7 @@ func (h *farmHistory) stall() {
 	h.tally.stalls++
 	p := h.anyNode(h.random).proxy
 	p.Stall()
-	h.while(80 * time.Millisecond)
+	h.while(60 * time.Millisecond)
 	switch h.random.IntN(3) {
 	case 0:
 		h.tally.cuts += p.Cut()
@@ -170,7 +170,7 @@ func (h *farmHistory) delay() {
 	h.tally.delays++
 	p := h.anyNode(h.random).proxy
 	p.Delay(time.Duration(h.random.IntN(20)) * time.Millisecond)
-	h.while(80 * time.Millisecond)
+	h.while(60 * time.Millisecond)
 	p.Delay(0)
 }
 
@@ -178,6 +178,6 @@ func (h *farmHistory) silence() {
 	h.tally.silences++
 	p := h.anyNode(h.random).proxy
 	p.DropPushes()
-	h.while(80 * time.Millisecond)
+	h.while(60 * time.Millisecond)
 	p.PassPushes()
 }

@@ -52,7 +52,7 @@ type farmNode struct {
 	out   *json.Decoder
 	addr  string
 	stats bridge.Stats // when it has ended
-	stop  func()
+	await func()       // its end
 }
 
 // startFarm starts a farm, whose nodes' stores are broken in the way that is named, if any is.
@@ -62,8 +62,13 @@ func startFarm(t *testing.T, nodes int, broken string) *farm {
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)
 	f.client = &http.Client{Transport: transport, Timeout: patience}
+	var proxies []*redistest.Proxy
 	for range nodes {
-		f.nodes = append(f.nodes, startFarmNode(t, redistest.StartProxy(t, f.redis), broken))
+		proxies = append(proxies, redistest.StartProxy(t, f.redis))
+	}
+	t.Cleanup(f.stop)
+	for _, proxy := range proxies {
+		f.nodes = append(f.nodes, startFarmNode(t, proxy, broken))
 	}
 	for _, n := range f.nodes {
 		n.awaitAddr(t)
@@ -88,9 +93,20 @@ func startFarmNode(t *testing.T, proxy *redistest.Proxy, broken string) *farmNod
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	n := &farmNode{proxy: proxy, cmd: cmd, in: in, out: json.NewDecoder(out)}
-	n.stop = sync.OnceFunc(func() { n.end(t) })
-	t.Cleanup(n.stop)
+	n.await = sync.OnceFunc(func() { n.end(t) })
 	return n
+}
+
+// stop ends the nodes, all at once, and waits until they are gone.
+func (f *farm) stop() {
+	f.t.Helper()
+	f.client.CloseIdleConnections() // one that never had a request would keep a node waiting 5 s
+	for _, n := range f.nodes {
+		_ = n.in.Close()
+	}
+	for _, n := range f.nodes {
+		n.await()
+	}
 }
 
 // within kills the process unless what is done is done in time: then it fails.
@@ -105,10 +121,9 @@ func (n *farmNode) awaitAddr(t *testing.T) {
 	require.NoError(t, n.within(patience, func() error { return n.out.Decode(&n.addr) }), "the node doesn't start")
 }
 
-// end lets the process end, or kills it, and waits until it is gone.
+// end waits until the process is gone, which has been told to end; at last it kills it.
 func (n *farmNode) end(t *testing.T) {
 	t.Helper()
-	_ = n.in.Close()
 	err := n.within(2*patience, func() error {
 		stats := n.out.Decode(&n.stats)
 		_, _ = io.Copy(io.Discard, n.out.Buffered())

@@ -39,11 +39,16 @@ func (h *farmHistory) cutAll() {
 	}
 }
 
-// stall may end in a cut, or in a kill, with which what is under way is lost, or in nothing.
+// stall may end in a cut, or in a kill, with which what is under way is lost, or in nothing. One in three lasts longer than the node waits for: what it has told
+// its client to be unknown is then done afterwards.
 func (h *farmHistory) stall() {
 	h.tally.stalls++
 	p := h.anyNode(h.random).proxy
 	p.Stall()
+	if h.random.IntN(3) == 0 {
+		h.tally.late++
+		<-time.After(farmTimeout)
+	}
 	h.while(60 * time.Millisecond)
 	switch h.random.IntN(3) {
 	case 0:

@@ -26,7 +26,7 @@ const (
 )
 
 // farmTimeout is how long Redis may take to answer a node.
-const farmTimeout = time.Second
+const farmTimeout = 400 * time.Millisecond
 
 // farmOptions keep time out of it: RotateGrace ends when a slow machine thinks so.
 func farmOptions() *bridge.Options {

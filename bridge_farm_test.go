@@ -37,11 +37,11 @@ type farm struct {
 
 // farmTally counts what was done, and what befell it.
 type farmTally struct {
-	histories, sessions, events                      int
-	operations, unknown, conflicts                   atomic.Int64
-	over, logins                                     int
-	kills, cuts, stalls, refusals, delays, silences  int
-	lost, twice, revived, notLinearizable, unchecked int
+	histories, sessions, events                           int
+	operations, unknown, conflicts                        atomic.Int64
+	over, logins                                          int
+	kills, cuts, stalls, late, refusals, delays, silences int
+	lost, twice, revived, notLinearizable, unchecked      int
 }
 
 // farmNode is a process, as its parent has it.
@@ -73,7 +73,7 @@ func startFarm(t *testing.T, nodes int, broken string) *farm {
 	for _, n := range f.nodes {
 		n.awaitAddr(t)
 	}
-	st, err := redisstore.Open(t.Context(), f.redis.URL(), &redisstore.Options{Timeout: farmTimeout})
+	st, err := redisstore.Open(t.Context(), f.redis.URL(), nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
 	f.direct, err = bridge.New(st, farmOptions())
@@ -225,8 +225,8 @@ func (h *farmHistory) lookAtAll(a *farmActor) {
 // String is a line about it all.
 func (t *farmTally) String() string {
 	return fmt.Sprintf("%d histories, %d sessions, %d of them over; %d operations, of which %d with an unknown outcome and %d given up after conflicts; "+
-		"%d events checked, %d logins; Redis killed %d times, %d connections cut, %d stalls, %d refusals, %d delays, %d times without pushes; "+
+		"%d events checked, %d logins; Redis killed %d times, %d connections cut, %d stalls (%d longer than a node waits), %d refusals, %d delays, %d times without pushes; "+
 		"%d updates lost, %d done twice, %d resurrections, %d not linearizable, %d undecided",
 		t.histories, t.sessions, t.over, t.operations.Load(), t.unknown.Load(), t.conflicts.Load(), t.events, t.logins,
-		t.kills, t.cuts, t.stalls, t.refusals, t.delays, t.silences, t.lost, t.twice, t.revived, t.notLinearizable, t.unchecked)
+		t.kills, t.cuts, t.stalls, t.late, t.refusals, t.delays, t.silences, t.lost, t.twice, t.revived, t.notLinearizable, t.unchecked)
 }

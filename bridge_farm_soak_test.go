@@ -39,7 +39,7 @@ func TestSoakProcesses(t *testing.T) {
 		histories = 100
 	}
 	seed := farmSeed(t)
-	f := startFarm(t, farmNodes, "")
+	f := startFarm(t, farmNodes, "", farmDurable...)
 	for i := range histories {
 		h := &farmHistory{farm: f, random: rand.New(rand.NewPCG(seed, uint64(i)))}
 		h.live(farmActors, farmLength, h.disturb)

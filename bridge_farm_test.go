@@ -55,10 +55,13 @@ type farmNode struct {
 	await func()       // its end
 }
 
+// farmDurable is what Redis must be told, or it forgets what it has acknowledged.
+var farmDurable = []string{"appendonly yes", "appendfsync always"}
+
 // startFarm starts a farm, whose nodes' stores are broken in the way that is named, if any is.
-func startFarm(t *testing.T, nodes int, broken string) *farm {
+func startFarm(t *testing.T, nodes int, broken string, config ...string) *farm {
 	t.Helper()
-	f := &farm{t: t, redis: redistest.Start(t, "appendonly yes", "appendfsync always")}
+	f := &farm{t: t, redis: redistest.Start(t, config...)}
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)
 	f.client = &http.Client{Transport: transport, Timeout: patience}

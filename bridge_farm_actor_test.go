@@ -79,7 +79,7 @@ func (a *farmActor) run(operations int) {
 		a.look(place)
 	}
 	for range operations {
-		a.wait(15 * time.Millisecond)
+		a.wait(10 * time.Millisecond)
 		place := a.random.IntN(farmPlaces)
 		if a.random.IntN(10) < 2 {
 			a.look(place)
@@ -92,7 +92,9 @@ func (a *farmActor) run(operations int) {
 }
 
 // wait lets some time pass.
-func (a *farmActor) wait(most time.Duration) { <-time.After(rand.N(most)) }
+func (a *farmActor) wait(most time.Duration) {
+	<-time.After(time.Duration(a.random.Int64N(int64(most))))
+}
 
 // look takes over the newest cookie of the session that is at the place now, as the tabs of one browser do.
 func (a *farmActor) look(place int) {
@@ -268,6 +270,7 @@ func farmMiddlewareWord(res *http.Response) string {
 	return "unexpected: " + res.Status
 }
 
+// puzzled notes an answer that nothing explains.
 func (a *farmActor) puzzled(what string, got any) {
 	h := a.farmHistory
 	h.mu.Lock()

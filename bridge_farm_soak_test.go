@@ -14,7 +14,7 @@ import (
 const (
 	farmNodes  = 3
 	farmActors = 5
-	farmLength = 30 // operations of each
+	farmLength = 40 // operations of each
 )
 
 // farmSeed is what operations and disturbances are made from: FARM_SEED, or another one each time. The order in which they meet is up to the machine.
@@ -31,23 +31,23 @@ func farmSeed(t *testing.T) uint64 {
 
 // TestSoakProcesses: whatever clients do at once to sessions that they share, over HTTP and sockets at three processes, while Redis is killed and comes back and
 // the processes' connections to it are cut, stalled, refused and delayed: what each is told is what it would have been told had everything been done in some order, one at a
-// time. No acknowledged update is lost, none counts twice, nothing comes back after its end, no token opens anything that a login has replaced. 5
+// time. No acknowledged update is lost, none counts twice, nothing comes back after its end, no token opens anything that a login has replaced. 4
 // histories; with SOAK set 100.
 func TestSoakProcesses(t *testing.T) {
-	histories := 5
+	histories := 4
 	if os.Getenv("SOAK") != "" {
 		histories = 100
 	}
 	seed := farmSeed(t)
-	f := startFarm(t, farmNodes, "")
+	f := startFarm(t, farmNodes, "", farmDurable...)
 	for i := range histories {
 		h := &farmHistory{farm: f, random: rand.New(rand.NewPCG(seed, uint64(i)))}
 		h.live(farmActors, farmLength, h.disturb)
 		h.judgeAll(i)
 	}
+	f.stop()
 	reruns := uint64(0)
 	for _, n := range f.nodes {
-		n.stop()
 		require.NotNil(t, n.cmd.ProcessState, "it is gone")
 		reruns += n.stats.Reruns + n.stats.Conflicts
 	}
@@ -103,81 +103,4 @@ func (h *farmHistory) count(tell func(*farmSession, porcupine.CheckResult, farmF
 		t.revived += faults.revived
 		tell(s, result, faults)
 	}
-}
-
-// disturb breaks one thing after another, each for a while, until done is closed; whatever happens, Redis is killed once and each connection cut once.
-func (h *farmHistory) disturb(done <-chan struct{}) {
-	faults := []func(){h.kill, h.cutAll, h.cutOne, h.cutOne, h.stall, h.refuse, h.delay, h.silence}
-	for first := true; ; first = false {
-		h.random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
-		for _, fault := range faults {
-			select {
-			case <-done:
-				if !first {
-					return
-				}
-			case <-time.After(time.Duration(h.random.IntN(40)) * time.Millisecond):
-			}
-			fault()
-		}
-	}
-}
-
-func (h *farmHistory) while(most time.Duration) {
-	<-time.After(time.Duration(h.random.Int64N(int64(most))))
-}
-
-func (h *farmHistory) kill() {
-	h.tally.kills++
-	h.redis.Kill()
-	h.while(60 * time.Millisecond)
-	h.redis.Restart()
-}
-
-func (h *farmHistory) cutOne() { h.tally.cuts += h.anyNode(h.random).proxy.Cut() }
-
-func (h *farmHistory) cutAll() {
-	for _, n := range h.nodes {
-		h.tally.cuts += n.proxy.Cut()
-	}
-}
-
-// stall may end in a cut, or in a kill, with which what is under way is lost, or in nothing.
-func (h *farmHistory) stall() {
-	h.tally.stalls++
-	p := h.anyNode(h.random).proxy
-	p.Stall()
-	h.while(80 * time.Millisecond)
-	switch h.random.IntN(3) {
-	case 0:
-		h.tally.cuts += p.Cut()
-	case 1:
-		h.kill()
-	}
-	p.Resume()
-}
-
-func (h *farmHistory) refuse() {
-	h.tally.refusals++
-	p := h.anyNode(h.random).proxy
-	p.Refuse()
-	h.tally.cuts += p.Cut()
-	h.while(60 * time.Millisecond)
-	p.Allow()
-}
-
-func (h *farmHistory) delay() {
-	h.tally.delays++
-	p := h.anyNode(h.random).proxy
-	p.Delay(time.Duration(h.random.IntN(20)) * time.Millisecond)
-	h.while(80 * time.Millisecond)
-	p.Delay(0)
-}
-
-func (h *farmHistory) silence() {
-	h.tally.silences++
-	p := h.anyNode(h.random).proxy
-	p.DropPushes()
-	h.while(80 * time.Millisecond)
-	p.PassPushes()
 }

@@ -3,6 +3,7 @@ package sessionbridge_test
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 	"github.com/stretchr/testify/require"
@@ -88,19 +89,30 @@ func TestFarmModel(t *testing.T) {
 	}
 }
 
-// TestFarmHasTeeth: a store that breaks its contract is found out by the model and by counting.
+// TestFarmHasTeeth: a store that breaks its contract is found out, by the model and by counting; so is a Redis that forgets.
 func TestFarmHasTeeth(t *testing.T) {
-	for broken, counted := range map[string]func(*farmTally) int{
-		"no compare-and-set": func(t *farmTally) int { return t.lost },
-		"no destroy":         func(t *farmTally) int { return t.revived },
+	nothing := func(*farmHistory) {}
+	for name, broken := range map[string]struct {
+		store   string
+		config  []string
+		disturb func(*farmHistory)
+		counted func(*farmTally) int
+	}{
+		"no compare-and-set":  {"no compare-and-set", farmDurable, nothing, func(t *farmTally) int { return t.lost }},
+		"no destroy":          {"no destroy", farmDurable, nothing, func(t *farmTally) int { return t.revived }},
+		"no append-only file": {"", nil, (*farmHistory).kill, func(t *farmTally) int { return t.kills }},
 	} {
-		t.Run(broken, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			seed := farmSeed(t)
-			f := startFarm(t, 2, broken)
-			for i := 0; f.tally.notLinearizable == 0 || counted(&f.tally) == 0; i++ {
+			f := startFarm(t, 2, broken.store, broken.config...)
+			for i := 0; f.tally.notLinearizable == 0 || broken.counted(&f.tally) == 0; i++ {
 				require.Less(t, i, 30, "nothing is noticed")
 				h := &farmHistory{farm: f, random: rand.New(rand.NewPCG(seed, uint64(i)))}
-				h.live(farmActors, farmLength, func(done <-chan struct{}) { <-done })
+				h.live(farmActors, farmLength, func(done <-chan struct{}) {
+					h.while(100 * time.Millisecond)
+					broken.disturb(h)
+					<-done
+				})
 				h.count(func(*farmSession, porcupine.CheckResult, farmFaults) {})
 			}
 			t.Logf("%v", &f.tally)

@@ -37,11 +37,11 @@ type farm struct {
 
 // farmTally counts what was done, and what befell it.
 type farmTally struct {
-	histories, sessions, events                      int
-	operations, unknown, conflicts                   atomic.Int64
-	over, logins                                     int
-	kills, cuts, stalls, refusals, delays, silences  int
-	lost, twice, revived, notLinearizable, unchecked int
+	histories, sessions, events                           int
+	operations, unknown, conflicts                        atomic.Int64
+	over, logins                                          int
+	kills, cuts, stalls, late, refusals, delays, silences int
+	lost, twice, revived, notLinearizable, unchecked      int
 }
 
 // farmNode is a process, as its parent has it.
@@ -52,23 +52,31 @@ type farmNode struct {
 	out   *json.Decoder
 	addr  string
 	stats bridge.Stats // when it has ended
-	stop  func()
+	await func()       // its end
 }
 
+// farmDurable is what Redis must be told, or it forgets what it has acknowledged.
+var farmDurable = []string{"appendonly yes", "appendfsync always"}
+
 // startFarm starts a farm, whose nodes' stores are broken in the way that is named, if any is.
-func startFarm(t *testing.T, nodes int, broken string) *farm {
+func startFarm(t *testing.T, nodes int, broken string, config ...string) *farm {
 	t.Helper()
-	f := &farm{t: t, redis: redistest.Start(t, "appendonly yes", "appendfsync always")}
+	f := &farm{t: t, redis: redistest.Start(t, config...)}
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)
 	f.client = &http.Client{Transport: transport, Timeout: patience}
+	var proxies []*redistest.Proxy
 	for range nodes {
-		f.nodes = append(f.nodes, startFarmNode(t, redistest.StartProxy(t, f.redis), broken))
+		proxies = append(proxies, redistest.StartProxy(t, f.redis))
+	}
+	t.Cleanup(f.stop)
+	for _, proxy := range proxies {
+		f.nodes = append(f.nodes, startFarmNode(t, proxy, broken))
 	}
 	for _, n := range f.nodes {
 		n.awaitAddr(t)
 	}
-	st, err := redisstore.Open(t.Context(), f.redis.URL(), &redisstore.Options{Timeout: farmTimeout})
+	st, err := redisstore.Open(t.Context(), f.redis.URL(), nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
 	f.direct, err = bridge.New(st, farmOptions())
@@ -88,9 +96,20 @@ func startFarmNode(t *testing.T, proxy *redistest.Proxy, broken string) *farmNod
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	n := &farmNode{proxy: proxy, cmd: cmd, in: in, out: json.NewDecoder(out)}
-	n.stop = sync.OnceFunc(func() { n.end(t) })
-	t.Cleanup(n.stop)
+	n.await = sync.OnceFunc(func() { n.end(t) })
 	return n
+}
+
+// stop ends the nodes, all at once, and waits until they are gone.
+func (f *farm) stop() {
+	f.t.Helper()
+	f.client.CloseIdleConnections() // one that never had a request would keep a node waiting 5 s
+	for _, n := range f.nodes {
+		_ = n.in.Close()
+	}
+	for _, n := range f.nodes {
+		n.await()
+	}
 }
 
 // within kills the process unless what is done is done in time: then it fails.
@@ -105,10 +124,9 @@ func (n *farmNode) awaitAddr(t *testing.T) {
 	require.NoError(t, n.within(patience, func() error { return n.out.Decode(&n.addr) }), "the node doesn't start")
 }
 
-// end lets the process end, or kills it, and waits until it is gone.
+// end waits until the process is gone, which has been told to end; at last it kills it.
 func (n *farmNode) end(t *testing.T) {
 	t.Helper()
-	_ = n.in.Close()
 	err := n.within(2*patience, func() error {
 		stats := n.out.Decode(&n.stats)
 		_, _ = io.Copy(io.Discard, n.out.Buffered())
@@ -210,8 +228,8 @@ func (h *farmHistory) lookAtAll(a *farmActor) {
 // String is a line about it all.
 func (t *farmTally) String() string {
 	return fmt.Sprintf("%d histories, %d sessions, %d of them over; %d operations, of which %d with an unknown outcome and %d given up after conflicts; "+
-		"%d events checked, %d logins; Redis killed %d times, %d connections cut, %d stalls, %d refusals, %d delays, %d times without pushes; "+
+		"%d events checked, %d logins; Redis killed %d times, %d connections cut, %d stalls (%d longer than a node waits), %d refusals, %d delays, %d times without pushes; "+
 		"%d updates lost, %d done twice, %d resurrections, %d not linearizable, %d undecided",
 		t.histories, t.sessions, t.over, t.operations.Load(), t.unknown.Load(), t.conflicts.Load(), t.events, t.logins,
-		t.kills, t.cuts, t.stalls, t.refusals, t.delays, t.silences, t.lost, t.twice, t.revived, t.notLinearizable, t.unchecked)
+		t.kills, t.cuts, t.stalls, t.late, t.refusals, t.delays, t.silences, t.lost, t.twice, t.revived, t.notLinearizable, t.unchecked)
 }

@@ -96,6 +96,7 @@ func (s *Server) run() error {
 		return err
 	}
 	process := exec.Command(s.path, append([]string{file}, s.mode...)...) //nolint:gosec,noctx // the server, until the test ends it
+	leaveNoOrphan(process)
 	if err := process.Start(); err != nil {
 		return err
 	}

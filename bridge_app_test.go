@@ -131,6 +131,9 @@ func (a *app) talk(ctx context.Context, c *bridge.Conn) error {
 			switch string(message) {
 			case "increment":
 				return increment(ctx, s)
+			case "count":
+				n, _ := count.Get(s)
+				return strconv.Itoa(n), nil
 			case "id":
 				return s.ID(), nil
 			case "user":

@@ -13,8 +13,11 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// TestMain checks that no test leaves a goroutine behind, or is, in a process that a test has started, clients.
+// TestMain checks that no test leaves a goroutine behind, or is, in a process that a test has started, clients or a node.
 func TestMain(m *testing.M) {
+	if redis := os.Getenv(farmVariable); redis != "" {
+		os.Exit(runFarmNode(redis, os.Stdin, os.Stdout))
+	}
 	if addr := os.Getenv(crowdVariable); addr != "" {
 		runClients(addr, os.Stdin, os.Stdout)
 		return

@@ -76,8 +76,10 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 		}
 	}
 	had := l.sessionID
+	b.cluster.wantClient(l.clientID)
 	evicted, err := b.links.add(l) // from here on others may cut it
 	if err != nil {
+		b.cluster.dropClient(l.clientID)
 		return nil, err
 	}
 	if b.events.active() { // its end is reported by whoever gets the link, so later
@@ -95,6 +97,9 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 			l.abandon()
 		}
 	}()
+	if err := b.cluster.hold(rq, had, l.clientID); err != nil { // from there on other nodes may cut it, too
+		return nil, err
+	}
 	if attached {
 		now, err := b.gateway.LoadShared(rq, rec.ID) // which begins now, not before
 		switch {
@@ -124,6 +129,11 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 
 // meetNewest looks whether the client has got a session during the handshake, when the link was not there yet to be cut, or to follow.
 func (b *Bridge) meetNewest(rq *request, l *Link, sessionID string) error {
+	if l.SessionID() == "" { // otherwise that would have been told of a login
+		if err := b.cluster.findNewer(l.clientID, rq.began); err != nil {
+			return err
+		}
+	}
 	newest, ok := b.clients.sessionOf(l.clientID)
 	switch {
 	case !ok || newest == sessionID:

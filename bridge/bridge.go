@@ -16,7 +16,6 @@ import (
 // end it with Shutdown. It is safe for concurrent use.
 type Bridge struct {
 	opts     *settings
-	store    store.Store
 	caps     capabilities
 	gateway  *gateway.Gateway
 	cookies  *cookies
@@ -36,6 +35,7 @@ type Bridge struct {
 	limit    *sessionLimit // nil: there is none
 	tickets  *tickets
 	admit    *admission
+	cluster  *cluster // nil: the store knows of no other processes
 }
 
 // capabilities are what the store can do besides. A nil one it can't.
@@ -46,6 +46,7 @@ type capabilities struct {
 	active   store.ActiveLister
 	lister   store.Lister
 	pinger   store.Pinger
+	locker   store.UserLocker
 }
 
 type counters struct {
@@ -67,42 +68,46 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	}
 	b := &Bridge{
 		opts:    s,
-		store:   st,
 		cookies: newCookies(s),
 		clients: newClientMap(),
 		logins:  newLoginGate(),
 		limit:   limit,
 		logKey:  logKey(s.Keys[0]),
 	}
+	b.work.init(s.Logger)
+	apps := st
+	st = b.join(st)
 	b.caps.users, _ = st.(store.UserIndex)
 	b.caps.clients, _ = st.(store.ClientIndex)
 	b.caps.activity, _ = st.(store.ActivityIndex)
 	b.caps.active, _ = st.(store.ActiveLister)
 	b.caps.lister, _ = st.(store.Lister)
 	b.caps.pinger, _ = st.(store.Pinger)
+	b.caps.locker, _ = st.(store.UserLocker)
 	b.gateway = gateway.New(st, gateway.Config{
 		TouchInterval: s.TouchInterval,
 		MaxValueBytes: s.MaxValueBytes,
 		StoreTimeout:  s.StoreTimeout,
 		Committed:     b.committed,
 		Ended:         b.ended,
+		Reason:        toldReason,
 		Watched:       b.events.active,
 		Doubted:       func(id string) { b.links.suspect(id, time.Now()); b.work.background(func() { b.lookExpired(id) }) },
 		Failed:        b.storeFailed,
 		Gate:          b.logins,
 	})
-	b.work.init(s.Logger)
 	b.events.logger = s.Logger
 	b.clock = newDeadlines()
 	b.links = newLinks(b.clock, newConnLimits(s))
 	b.wheel = newWheel(b.clock)
 	b.notifier.init(&b.work, b.clock)
-	b.tickets = newTickets(st, b)
+	b.tickets = newTickets(apps, b)
 	b.admit = newAdmission(s)
 	if s.AutoCleanup != Off && b.gateway.CanSweep() {
 		b.StartAutoCleanup(s.AutoCleanup)
 	}
 	b.pruneEvery(s.pruneEvery())
+	b.cluster.start()
 	return b, nil
 }
 
@@ -133,6 +138,7 @@ func (b *Bridge) shutdown(ctx context.Context) error {
 		l.detach(codeClosedByPeer, "")
 	}
 	err = errors.Join(err, b.work.wait(ctx)) // for those that are at it
+	err = errors.Join(err, b.cluster.leave(ctx), b.work.wait(ctx))
 	b.events.close()
 	done := make(chan struct{})
 	go func() { // ends with the callbacks
@@ -151,12 +157,10 @@ func (b *Bridge) shutdown(ctx context.Context) error {
 func (b *Bridge) committed(c gateway.Commit) {
 	from := c.Tag.(*origin)
 	rec := c.Record
-	isInit := b.clients.attach(rec.ClientID, rec.ID, c.IsNew)
-	if isInit {
-		b.clients.lookAt(rec.ID, rec.Expires)
-	}
+	isInit := b.mapClient(rec, c.IsNew)
 	if c.IsNew || c.Login {
 		b.rebind(from, rec)
+		b.cluster.announce(rec.ClientID, rec.ID)
 	}
 	b.links.watch(b, rec)
 	b.logCommit(&c, from)
@@ -166,6 +170,15 @@ func (b *Bridge) committed(c gateway.Commit) {
 			IsNew: c.IsNew, IsInit: isInit, Rotated: c.Rotated, Keys: c.Keys, Via: from.via,
 		})
 	}
+}
+
+// mapClient maps the session and its client to each other, and reports whether this process does it for the first time.
+func (b *Bridge) mapClient(rec *store.Record, newest bool) (isInit bool) {
+	if isInit = b.clients.attach(rec.ClientID, rec.ID, newest); isInit {
+		b.clients.lookAt(rec.ID, rec.Expires)
+		b.cluster.wantSession(rec.ID, rec.ClientID)
+	}
+	return isInit
 }
 
 // rebindGrace is how long a connection without its session may wait for the response that brings the new cookies.
@@ -215,6 +228,7 @@ func (b *Bridge) forget(ctx context.Context, id string, l *Link) error {
 func (b *Bridge) sessionOver(id, clientID string, from *origin) {
 	if mapped := b.clients.detach(id); mapped != "" {
 		clientID = mapped
+		b.cluster.dropSession(id, mapped)
 	}
 	c := closing{code: from.reason.closeCode(), reason: string(from.reason), atRead: true}
 	over, kept := c, b.opts.OnSessionEnd == KeepConns

@@ -161,10 +161,7 @@ func (b *Bridge) findByClient(ctx context.Context, clientID string) (string, err
 // NotifyStoreSet is for whoever has changed the session in the store directly: the change is reported, and the map of clients follows.
 func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 	_ = b.gateway.Report(context.Background(), id, func(rec *store.Record) {
-		isInit := b.clients.attach(rec.ClientID, rec.ID, isNew)
-		if isInit {
-			b.clients.lookAt(rec.ID, rec.Expires)
-		}
+		isInit := b.mapClient(rec, isNew)
 		b.links.watch(b, rec)
 		if b.events.active() {
 			b.events.emit(SessionSet{ClientID: rec.ClientID, SessionID: id, IsNew: isNew, IsInit: isInit, Via: ViaStore})

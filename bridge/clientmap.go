@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,6 +138,12 @@ func (m *clientMap) count() int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return len(m.bySession)
+}
+
+func (m *clientMap) sessions() []string {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return slices.AppendSeq(make([]string, 0, len(m.bySession)), maps.Keys(m.bySession))
 }
 
 // lookAt notes when to look whether a session is still there: where nobody sweeps, or somebody else does, nothing else would tell.

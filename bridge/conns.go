@@ -19,7 +19,8 @@ type ConnInfo struct {
 	ConnectedAt             time.Time
 	ActiveAt                time.Time // when the client last sent something
 	Received, Sent          Traffic   // of a Link: what Link.Received and Link.Sent were told, and what OnNotify has sent
-	Data                    any       // what SetData was given
+	Data                    any       // what SetData was given; nil of a connection on another node
+	Node                    string    // the node that it is on; "" for this process. A node has another name when the store has lost sight of it meanwhile
 }
 
 // ConnFilter picks connections. Its fields combine; the zero ConnFilter picks all. A ClientID is a browser that has a cookie, which proves nothing: see GetByClientID.
@@ -29,8 +30,8 @@ type ConnFilter struct {
 	QuietFor                          time.Duration // only those whose client has sent nothing for at least that long
 }
 
-// Conns yields the open connections of this process that the filter picks, in no order: those that were open at the beginning of the loop, as they are when they are yielded. An error
-// for a negative duration.
+// Conns yields the open connections that the filter picks, in no order: first those of this process that were open at the beginning of the loop, as they are when they are yielded, then
+// those of the other nodes on the store, as they say. An error for a negative duration. With other nodes also ErrStoreUnavailable and, when all others have been yielded, ErrNodeSilent.
 func (b *Bridge) Conns(ctx context.Context, f ConnFilter) iter.Seq2[ConnInfo, error] {
 	return func(yield func(ConnInfo, error) bool) {
 		picked, err := b.pick(ctx, f)
@@ -47,11 +48,14 @@ func (b *Bridge) Conns(ctx context.Context, f ConnFilter) iter.Seq2[ConnInfo, er
 				return
 			}
 		}
+		if err := b.cluster.conns(ctx, &f, yield); err != nil {
+			yield(ConnInfo{}, err)
+		}
 	}
 }
 
-// CloseConn closes the connection with a code, 1000, 1008, 1011 to 1013 or 3000 to 4999, and a reason of at most 123 bytes of UTF-8. It returns false when there is no such connection here, or it is
-// being closed already. It doesn't wait for the close to be done.
+// CloseConn closes the connection with a code, 1000, 1008, 1011 to 1013 or 3000 to 4999, and a reason of at most 123 bytes of UTF-8. It returns false when there is no such connection on any node, or it is
+// being closed already. It doesn't wait for the close to be done. With other nodes on the store also ErrStoreUnavailable and ErrNodeSilent.
 func (b *Bridge) CloseConn(ctx context.Context, connID string, code int, reason string) (bool, error) {
 	if err := checkClose(code, reason); err != nil {
 		return false, err
@@ -59,11 +63,14 @@ func (b *Bridge) CloseConn(ctx context.Context, connID string, code int, reason 
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}
-	l := b.links.get(connID)
-	return l != nil && l.end(code, reason), nil
+	if l := b.links.get(connID); l != nil {
+		return l.end(code, reason), nil
+	}
+	n, err := b.cluster.closeConns(ctx, To{All: true}, askClose{ConnID: connID, Code: code, Reason: reason})
+	return n > 0, err
 }
 
-// SetConnData is SetData of the connection by its name, from anywhere in the program. It returns false, and does nothing, when there is no such connection here.
+// SetConnData is SetData of the connection by its name, from anywhere in the program. It returns false, and does nothing, when there is no such connection in this process.
 func (b *Bridge) SetConnData(connID string, v any) bool {
 	l := b.links.get(connID)
 	if l == nil {
@@ -74,7 +81,7 @@ func (b *Bridge) SetConnData(connID string, v any) bool {
 }
 
 // CloseConns closes the connections that the filter picks, as CloseConn does, and returns how many they were: those that are older than an hour, say, or that have been quiet
-// for ten minutes. The zero ConnFilter is an error here.
+// for ten minutes. The zero ConnFilter is an error here. Other nodes take part as with CloseConn.
 func (b *Bridge) CloseConns(ctx context.Context, f ConnFilter, code int, reason string) (int, error) {
 	if err := checkClose(code, reason); err != nil {
 		return 0, err
@@ -82,11 +89,21 @@ func (b *Bridge) CloseConns(ctx context.Context, f ConnFilter, code int, reason 
 	if f == (ConnFilter{}) {
 		return 0, errors.New("bridge: CloseConns: the filter is empty, and would close every connection; Shutdown does that")
 	}
+	n, err := b.closeHere(ctx, f, code, reason)
+	if err != nil {
+		return n, err
+	}
+	elsewhere, err := b.cluster.closeConns(ctx, f.to(), askClose{Filter: &f, Code: code, Reason: reason})
+	return n + elsewhere, err
+}
+
+// closeHere is CloseConns for the connections of this process.
+func (b *Bridge) closeHere(ctx context.Context, f ConnFilter, code int, reason string) (n int, err error) {
 	picked, err := b.pick(ctx, f)
 	if err != nil {
 		return 0, err
 	}
-	n, now := 0, time.Now()
+	now := time.Now()
 	for _, l := range picked {
 		if info, ok := b.connInfo(l); ok && f.picks(&info, now) && l.end(code, reason) {
 			n++
@@ -118,18 +135,24 @@ func (b *Bridge) pick(ctx context.Context, f ConnFilter) ([]*Link, error) {
 	case f.QuietFor < 0:
 		return nil, fmt.Errorf("bridge: ConnFilter.QuietFor: %v is negative", f.QuietFor)
 	}
-	to := To{All: true}
-	switch {
-	case f.SessionID != "":
-		to = To{SessionID: f.SessionID}
-	case f.ClientID != "":
-		to = To{ClientID: f.ClientID}
-	case f.UserID != "":
-		to = To{UserID: f.UserID}
-	case f.Addr != "" && b.links.byAddr != nil:
+	to := f.to()
+	if to.All && f.Addr != "" && b.links.byAddr != nil {
 		return b.links.at(f.Addr), nil
 	}
 	return b.links.of(to), nil
+}
+
+// to returns whose connections may be meant.
+func (f *ConnFilter) to() To {
+	switch {
+	case f.SessionID != "":
+		return To{SessionID: f.SessionID}
+	case f.ClientID != "":
+		return To{ClientID: f.ClientID}
+	case f.UserID != "":
+		return To{UserID: f.UserID}
+	}
+	return To{All: true}
 }
 
 func (f *ConnFilter) picks(c *ConnInfo, now time.Time) bool {

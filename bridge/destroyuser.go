@@ -47,7 +47,14 @@ func (b *Bridge) DestroyAll(ctx context.Context) (int, error) {
 }
 
 // endAll ends those of the sessions that an ending takes which begins now: the iteration must not have begun.
-func (b *Bridge) endAll(ctx context.Context, user string, except []string, all iter.Seq2[store.Record, error]) (int, error) {
+func (b *Bridge) endAll(ctx context.Context, user string, except []string, all iter.Seq2[store.Record, error]) (n int, err error) {
+	if b.caps.locker != nil && user != "" {
+		unlock, err := b.lockUser(ctx, user)
+		if err != nil {
+			return 0, err
+		}
+		defer unlock()
+	}
 	en, before := b.logins.begin(user, except)
 	finished := false
 	defer func() {
@@ -56,13 +63,32 @@ func (b *Bridge) endAll(ctx context.Context, user string, except []string, all i
 		}
 	}()
 	e := ender{b: b, en: en, free: make(chan struct{}, endAtOnce)}
-	err := waitFor(ctx, before)
+	if b.caps.locker == nil || user == "" { // otherwise they wait for this one
+		err = waitFor(ctx, before)
+	}
 	if err == nil {
 		err = e.run(ctx, all)
 	}
 	finished = true
 	err = errors.Join(err, waitFor(ctx, b.logins.finish(en)))
 	return e.ended + b.logins.helped(en), errors.Join(append(e.failures, err)...)
+}
+
+// lockUser keeps the user's logins out, at every node, until unlock is called.
+func (b *Bridge) lockUser(ctx context.Context, user string) (unlock func(), err error) {
+	limited, cancel := context.WithTimeout(ctx, b.opts.StoreTimeout)
+	defer cancel()
+	free, err := b.caps.locker.LockUser(limited, user)
+	if err != nil {
+		return nil, storeFailure(ctx, "keep the user's logins out", err)
+	}
+	return func() {
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.StoreTimeout)
+		defer cancel()
+		if err := free(limited); err != nil { // it ends by itself
+			b.storeFailed(ctx, "let the user's logins in again", "", err)
+		}
+	}, nil
 }
 
 // ender ends sessions, several at once. It has waited for its goroutines when run returns.

@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -108,11 +109,10 @@ func (s shakenStore) Get(ctx context.Context, id string) (store.Record, error) {
 	return s.Store.Get(ctx, id)
 }
 
-// usersWorld is a server and one history of it.
+// usersWorld is one history of servers that share a store.
 type usersWorld struct {
 	t     *testing.T
-	b     *bridge.Bridge
-	app   http.Handler
+	nodes []usersNode
 	clock atomic.Int64
 
 	mu       sync.Mutex
@@ -121,20 +121,36 @@ type usersWorld struct {
 	actors   sync.WaitGroup
 }
 
-func newUsersWorld(t *testing.T, st store.Store) *usersWorld {
-	w := &usersWorld{t: t, b: newBridge(t, st, nil), sessions: map[string]int{}}
+// usersNode is one of the servers.
+type usersNode struct {
+	b   *bridge.Bridge
+	app http.Handler
+}
+
+func newUsersWorld(t *testing.T, st store.Store, nodes int) *usersWorld {
+	w := &usersWorld{t: t, sessions: map[string]int{}}
+	for range nodes {
+		w.nodes = append(w.nodes, newUsersNode(t, st))
+	}
+	return w
+}
+
+// any returns one of the servers.
+func (w *usersWorld) any() usersNode { return w.nodes[rand.IntN(len(w.nodes))] }
+
+func newUsersNode(t *testing.T, st store.Store) usersNode {
+	b := newBridge(t, st, &bridge.Options{Keys: [][]byte{bytes.Repeat([]byte("k"), 32)}})
 	mux := http.NewServeMux()
-	mux.HandleFunc("/create", sessionPage(w.b, func(s *bridge.Session) (any, error) { count.Set(s, 1); return s.ID(), nil }))
+	mux.HandleFunc("/create", sessionPage(b, func(s *bridge.Session) (any, error) { count.Set(s, 1); return s.ID(), nil }))
 	mux.HandleFunc("/merge", func(rw http.ResponseWriter, r *http.Request) {
-		sessionPage(w.b, func(s *bridge.Session) (any, error) { return s.ID(), s.Login(r.URL.Query().Get("user")) })(rw, r)
+		sessionPage(b, func(s *bridge.Session) (any, error) { return s.ID(), s.Login(r.URL.Query().Get("user")) })(rw, r)
 	})
 	mux.HandleFunc("/exact", page(func(r *http.Request) (any, error) {
-		return bridge.WithSession(r.Context(), w.b.For(r), func(_ context.Context, s *bridge.Session) (string, error) {
+		return bridge.WithSession(r.Context(), b.For(r), func(_ context.Context, s *bridge.Session) (string, error) {
 			return s.ID(), s.Login(r.URL.Query().Get("user"))
 		}, nil)
 	}))
-	w.app = w.b.Handler(mux)
-	return w
+	return usersNode{b, b.Handler(mux)}
 }
 
 func (w *usersWorld) record(from int64, e usersEvent) {
@@ -159,7 +175,7 @@ func (w *usersWorld) session(id string) int {
 // none.
 func (w *usersWorld) ask(p pocket, had, path string, user byte) (id string) {
 	from := w.clock.Add(1)
-	answer := p.send(w.app, mustRequest(w.t, path+"?user="+usersName(user)))
+	answer := p.send(w.any().app, mustRequest(w.t, path+"?user="+usersName(user)))
 	switch id = answer.Body.String(); {
 	case answer.Code == http.StatusOK && id == had:
 		n := w.session(id)
@@ -197,9 +213,9 @@ func (w *usersWorld) destroy(user byte, alone bool) {
 	var n int
 	var err error
 	if user == usersAll {
-		n, err = w.b.DestroyAll(w.t.Context())
+		n, err = w.any().b.DestroyAll(w.t.Context())
 	} else {
-		n, err = w.b.DestroyUser(w.t.Context(), usersName(user))
+		n, err = w.any().b.DestroyUser(w.t.Context(), usersName(user))
 	}
 	if err != nil {
 		w.t.Errorf("destroy: %v", err)
@@ -215,8 +231,8 @@ func (w *usersWorld) requireLinearizable() {
 	w.t.Helper()
 	for id, n := range w.sessions {
 		from, user := w.clock.Add(1), byte(usersOver)
-		if exists(w.t, w.b, id) {
-			s, err := w.b.GetByID(w.t.Context(), id)
+		if exists(w.t, w.nodes[0].b, id) {
+			s, err := w.nodes[0].b.GetByID(w.t.Context(), id)
 			require.NoError(w.t, err)
 			user = map[string]byte{"": usersNobody, "ada": usersAda, "bob": usersBob}[s.UserID()]
 		}
@@ -252,7 +268,9 @@ func (w *usersWorld) run(random *rand.Rand) {
 	case 1:
 		victims = []byte{usersAda, usersBob}
 	case 2:
-		victims = []byte{usersAll}
+		if len(w.nodes) == 1 { // it is complete within a process
+			victims = []byte{usersAll}
+		}
 	}
 	alone := len(victims) == 1 || victims[0] != victims[1]
 	start := make(chan struct{})
@@ -293,7 +311,21 @@ func TestLinearizabilityDestroyUser(t *testing.T) {
 	seed := linSeed(t)
 	for i := range 300 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			w := newUsersWorld(t, shakenStore{livestore.New()})
+			w := newUsersWorld(t, shakenStore{livestore.New()}, 1)
+			w.run(rand.New(rand.NewPCG(seed, uint64(i))))
+			w.requireLinearizable()
+		})
+	}
+}
+
+// TestLinearizabilityDestroyUserOfNodes: likewise, when the logins are at three nodes and the user's sessions are ended at any of them.
+func TestLinearizabilityDestroyUserOfNodes(t *testing.T) {
+	seed := linSeed(t)
+	for i := range 100 {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			h := newHub()
+			h.shaken = true
+			w := newUsersWorld(t, h, 3)
 			w.run(rand.New(rand.NewPCG(seed, uint64(i))))
 			w.requireLinearizable()
 		})

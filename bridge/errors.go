@@ -56,6 +56,8 @@ var (
 var (
 	// ErrStoreUnavailable: the store failed or didn't answer in time. What was being stored may or may not be.
 	ErrStoreUnavailable = gateway.ErrUnavailable
+	// ErrNodeSilent: another process on the same store has not answered in time. What the others have said or done counts.
+	ErrNodeSilent = errors.New("bridge: another node has not answered")
 	// ErrOverloaded: more handshakes come than Options.MaxHandshakes and HandshakesPerSecond admit.
 	ErrOverloaded = errors.New("bridge: too many handshakes")
 	// ErrShutdown: the Bridge has been shut down.

@@ -15,6 +15,7 @@ const (
 	ViaAPI    Via = "api"    // a call by ID
 	ViaTime   Via = "time"   // a deadline
 	ViaStore  Via = "store"  // a direct store mutation, reported by NotifyStore…
+	ViaNode   Via = "node"   // another process on the same store
 )
 
 // Reason says why a session ended.

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // closeGrace is how long a close may take before the connection is cut.
@@ -140,7 +142,13 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 		return false, err
 	}
 	defer k.Unlock()
-	rec, now, err := b.gateway.LoadAt(ctx, id)
+	var rec store.Record
+	var now time.Time
+	if b.opts.CachedReads && from.link != nil {
+		rec, now, err = b.gateway.LoadCachedAt(ctx, id, b.links.revisionOf(id))
+	} else {
+		rec, now, err = b.gateway.LoadAt(ctx, id)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -175,6 +183,7 @@ func (l *Link) detach(code int, reason string) {
 	if !removed {
 		return
 	}
+	l.b.cluster.dropClient(l.clientID)
 	l.mu.Lock()
 	if l.ending == nil {
 		l.ending = &closing{code: code, reason: reason}

@@ -242,6 +242,16 @@ func (ls *links) has(sessionID string) bool {
 	return ls.bySession[sessionID] != nil
 }
 
+// revisionOf returns the latest revision of the session that is known here, if it has links.
+func (ls *links) revisionOf(sessionID string) uint64 {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if sl := ls.bySession[sessionID]; sl != nil {
+		return sl.revision
+	}
+	return 0
+}
+
 func (ls *links) everything() []*Link {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()

@@ -14,12 +14,13 @@ type To struct {
 	All                         bool // everybody's, also of those without a session
 }
 
-// Notify sends a text message to the connections of a session, a client, a user, or everybody, and returns how many it is on its way to: those are the open ones that take messages, Conns and
+// Notify sends a text message to the connections of a session, a client, a user, or everybody, on every node, and returns how many it is on its way to: those are the open ones that take messages, Conns and
 // Links with OnNotify. It waits for none of them: each has a queue of its own, and ConnOptions.OnNotifyFull says what becomes of one that is full. A message that is
 // waiting when its connection closes is still sent, unless that takes longer than a second.
 //
 // The payload is UTF-8; NotifyBinary sends anything. It is copied once, not for each connection. An error for a To that names nobody or several, and for a payload
-// that is no text.
+// that is no text. With other nodes on the store also ErrStoreUnavailable, and ErrNodeSilent when one of them hasn't said what it did: beside the number of connections that are known
+// to be sent it.
 func (b *Bridge) Notify(ctx context.Context, to To, payload []byte) (int, error) {
 	if !utf8.Valid(payload) {
 		return 0, errors.New("bridge: Notify: the payload is not UTF-8, which a text message has to be (NotifyBinary sends anything)")
@@ -39,8 +40,17 @@ func (b *Bridge) notify(ctx context.Context, to To, m *message) (int, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
+	if b.cluster.frozen() {
+		return 0, errFrozen
+	}
+	n := b.notifyHere(to, m)
+	elsewhere, err := b.cluster.notify(ctx, to, m)
+	return n + elsewhere, err
+}
+
+// notifyHere is notify for the connections of this process.
+func (b *Bridge) notifyHere(to To, m *message) (taken int) {
 	var first, last *outbox
-	taken := 0
 	for _, l := range b.links.of(to) {
 		switch l.box.offer(m) {
 		case offerWakes:
@@ -67,7 +77,7 @@ func (b *Bridge) notify(ctx context.Context, to To, m *message) (int, error) {
 	if first != nil {
 		b.notifier.wakeAll(first, last)
 	}
-	return taken, nil
+	return taken
 }
 
 func (to To) check() error {

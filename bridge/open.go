@@ -164,10 +164,9 @@ func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 	clientID, id := rec.ClientID, rec.ID
 	needed := func() bool { return !b.clients.refresh(clientID, id) } // another may have done it meanwhile
 	return b.gateway.ReportIf(ctx, id, needed, func(now *store.Record) {
-		if !b.clients.attach(now.ClientID, now.ID, false) {
+		if !b.mapClient(now, false) {
 			return
 		}
-		b.clients.lookAt(now.ID, now.Expires)
 		if newest, _ := b.clients.sessionOf(now.ClientID); b.opts.Rebind == Follow && newest == now.ID {
 			b.links.follow(b, now)
 		}

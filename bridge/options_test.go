@@ -55,6 +55,7 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 	"RotateGrace":     durations(func(o *bridge.Options, d time.Duration) { o.RotateGrace = d }, 1, true),
 	"StoreTimeout":    durations(func(o *bridge.Options, d time.Duration) { o.StoreTimeout = d }, time.Millisecond, false),
 	"LazyClient":      {good: []bridge.Options{{LazyClient: true}}},
+	"CachedReads":     {good: []bridge.Options{{CachedReads: true}}},
 	"StrictBinding":   {good: []bridge.Options{{StrictBinding: true}}},
 	"Logger":          {good: []bridge.Options{{Logger: slog.New(slog.DiscardHandler)}}},
 	"Path": {

@@ -7,8 +7,9 @@ import (
 
 // Stats is what a Bridge has counted since it was made, unless it says now.
 type Stats struct {
-	Conns    int // open now: connections and links
-	Attached int // sessions that this process has seen in use, now
+	Conns    int  // open now: connections and links
+	Attached int  // sessions that this process has seen in use, now
+	Healthy  bool // the other nodes on the store can be heard, now, and hear this one; always, where there are none
 
 	Writes        uint64 // sessions stored
 	Touches       uint64 // activity recorded, without a change
@@ -33,6 +34,7 @@ func (b *Bridge) Stats() Stats {
 	return Stats{
 		Conns:         b.links.count(),
 		Attached:      b.clients.count(),
+		Healthy:       b.cluster.healthy(),
 		Writes:        g.Writes,
 		Touches:       g.Touches,
 		Conflicts:     g.Conflicts,

@@ -12,12 +12,13 @@ import (
 // run runs fn on s, whose state is fresh and whose outer lock, k, is held, and stores what it changed. On a conflict with somebody who
 // doesn't take that lock it starts again from what is stored then. m is the mark of the first attempt.
 func (s *Session) run(ctx context.Context, k *gateway.Lock, m *mark, fn func(context.Context, *Session) error) error {
+	luck := s.b.gateway.Again(s.id)
+	defer luck.Stop()
 	for attempt := range gateway.MaxAttempts {
-		gateway.Backoff(attempt)
 		if attempt > 0 {
 			m = new(mark)
 		}
-		again, err := s.transact(ctx, k, m, fn)
+		again, err := s.transact(ctx, k, m, &luck, fn)
 		if !again {
 			return err
 		}
@@ -27,11 +28,11 @@ func (s *Session) run(ctx context.Context, k *gateway.Lock, m *mark, fn func(con
 }
 
 // transact is one attempt of run.
-func (s *Session) transact(ctx context.Context, k *gateway.Lock, m *mark, fn func(context.Context, *Session) error) (again bool, err error) {
+func (s *Session) transact(ctx context.Context, k *gateway.Lock, m *mark, luck *gateway.Again, fn func(context.Context, *Session) error) (again bool, err error) {
 	s.begin(ctx, k, m)
 	defer m.end()
 	returned := false
-	defer func() { again, err = s.finish(m, returned, err) }()
+	defer func() { again, err = s.finish(m, luck, returned, err) }()
 	err = fn(m, s)
 	returned = true
 	return false, err
@@ -50,7 +51,7 @@ func (s *Session) begin(ctx context.Context, k *gateway.Lock, m *mark) {
 }
 
 // finish stores what fn has changed, or undoes it if fn panicked or failed.
-func (s *Session) finish(m *mark, returned bool, err error) (again bool, _ error) {
+func (s *Session) finish(m *mark, luck *gateway.Again, returned bool, err error) (again bool, _ error) {
 	s.lock()
 	defer s.unlock()
 	s.running = nil
@@ -78,10 +79,16 @@ func (s *Session) finish(m *mark, returned bool, err error) (again bool, _ error
 		return false, nil
 	}
 	s.restore(m.back)
-	if errors.Is(err, store.ErrConflict) {
-		return s.renew(now)
+	if !errors.Is(err, store.ErrConflict) {
+		return false, err
 	}
-	return false, err
+	switch now, err = luck.After(m.Context, now); {
+	case errors.Is(err, ErrSessionMissing):
+		return false, s.stored(false, ErrSessionGone)
+	case err != nil:
+		return false, err
+	}
+	return s.renew(now)
 }
 
 // restore undoes all changes but those of back; nil has none.

@@ -135,13 +135,14 @@ func (b *Bridge) info(rec *store.Record) Info {
 type Activity struct {
 	Users    int // different users that were active; nobody is none of them
 	Sessions int // sessions that were active and haven't ended or expired since
-	Conns    int // connections and links that are open in this process now, on those sessions
+	Conns    int // connections and links that are open now on those sessions, on every node
 }
 
 // Activity counts what was active within that time before now, to within Options.TouchInterval. A session is active when a request or a message uses it.
 //
 // It costs in proportion to the sessions that were active, with a store that is a store.ActiveLister or a store.ActivityIndex. A store that is only a
-// store.Lister is read as a whole. ErrUnsupported, ErrStoreUnavailable; an error for a time that isn't more than 0.
+// store.Lister is read as a whole. With other nodes on the store each tells of its connections. ErrUnsupported, ErrStoreUnavailable; an error for a time that isn't more than 0; ErrNodeSilent
+// beside what the others have said.
 func (b *Bridge) Activity(ctx context.Context, within time.Duration) (Activity, error) {
 	if within <= 0 {
 		return Activity{}, fmt.Errorf("bridge: Activity within %v: it must be more than 0", within)
@@ -151,6 +152,10 @@ func (b *Bridge) Activity(ctx context.Context, within time.Duration) (Activity, 
 	if err != nil {
 		return Activity{}, err
 	}
+	elsewhere, silent := b.cluster.counts(ctx)
+	if silent != nil && !errors.Is(silent, ErrNodeSilent) {
+		return Activity{}, silent
+	}
 	var a Activity
 	var users []string
 	for active, err := range all {
@@ -158,7 +163,7 @@ func (b *Bridge) Activity(ctx context.Context, within time.Duration) (Activity, 
 			return Activity{}, storeFailure(ctx, "list the active sessions", err)
 		}
 		a.Sessions++
-		a.Conns += b.links.countOf(active.ID)
+		a.Conns += b.links.countOf(active.ID) + elsewhere[active.ID]
 		if active.UserID != "" {
 			users = append(users, active.UserID)
 		}
@@ -168,7 +173,7 @@ func (b *Bridge) Activity(ctx context.Context, within time.Duration) (Activity, 
 		different[user] = struct{}{}
 	}
 	a.Users = len(different)
-	return a, nil
+	return a, silent
 }
 
 // active returns what was active, by the best way that the store has.

@@ -52,6 +52,9 @@ func (f *feed) run(events <-chan bridge.Event) {
 func (f *feed) handle(ev bridge.Event) {
 	switch ev := ev.(type) {
 	case bridge.SessionSet:
+		if ev.Via == bridge.ViaNode {
+			break // the process that has stored it tells all sockets, those of this one, too
+		}
 		if now, ok := f.look(ev.SessionID); ok {
 			f.tell(bridge.To{SessionID: ev.SessionID}, push{Event: "set", Via: ev.Via, Keys: ev.Keys, snapshot: &now})
 		}
@@ -121,7 +124,7 @@ func (a *app) callBack(which bridge.ConnFilter) {
 
 // lastMessage is what the sockets of a session are told when it has ended, before they are closed. The close code says the rest.
 func lastMessage(end bridge.SessionDestroy) []byte {
-	if end.Reason != bridge.ReasonDestroyed || end.Via != bridge.ViaAPI { // it has logged out by itself, or expired
+	if end.Reason != bridge.ReasonDestroyed || end.Via != bridge.ViaAPI && end.Via != bridge.ViaNode { // it has logged out by itself, or expired
 		return nil
 	}
 	return push{Event: "over", Text: "You were signed out on another device."}.bytes()

@@ -18,6 +18,11 @@
 // Sessions are kept in the file example.db, and what signs the cookies in example.db.keys: both survive a restart, a kill -9 too. With
 // -store live nothing is left behind.
 //
+// Several processes on one Redis are one application to its users:
+//
+//	go run ./example -store redis://127.0.0.1:6379 -addr 127.0.0.1:3000
+//	go run ./example -store redis://127.0.0.1:6379 -addr 127.0.0.1:3001
+//
 // main.go starts and stops it, storage.go says where sessions are kept, server.go what is served, api.go answers HTTP and socket.go
 // WebSocket. Both change the session through the functions in session.go. devices.go lists a user's devices and signout.go ends them. feed.go
 // tells sockets what happens; page.html is the browser's side.
@@ -55,8 +60,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags := flag.NewFlagSet("example", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:3000", "the `address` to listen on")
-	storeName := flags.String("store", "file:example.db", "where sessions are kept: file:PATH, or live (in memory)")
-	keyFile := flags.String("keys", "", "the `file` of the keys that sign the cookies, made if it isn't there (default: PATH.keys; in memory a random key)")
+	storeName := flags.String("store", "file:example.db", "where sessions are kept: file:PATH, live (in memory), or redis://HOST:6379 (several processes share them)")
+	keyFile := flags.String("keys", "", "the `file` of the keys that sign the cookies, made if it isn't there (default: PATH.keys; in memory a random key; with Redis example.keys)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -65,7 +70,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	kept, err := openStorage(*storeName, *keyFile, logger)
+	kept, err := openStorage(ctx, *storeName, *keyFile, logger)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/filestore"
 	"github.com/sessionbridge/sessionbridge/livestore"
+	"github.com/sessionbridge/sessionbridge/redisstore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -26,13 +28,16 @@ type storage struct {
 }
 
 // openStorage opens the store with the name. No file for the keys: the store's own.
-func openStorage(name, keyFile string, logger *slog.Logger) (*storage, error) {
+func openStorage(ctx context.Context, name, keyFile string, logger *slog.Logger) (*storage, error) {
 	path, inFile := strings.CutPrefix(name, "file:")
 	switch {
 	case name == "live":
 		return inMemory(keyFile)
+	case strings.HasPrefix(name, "redis://"), strings.HasPrefix(name, "rediss://"), strings.HasPrefix(name, "unix://"):
+		return inRedis(ctx, name, keyFile)
 	case !inFile || path == "":
-		return nil, fmt.Errorf("-store %q: it can be \"file:PATH\", which keeps sessions in that file, or \"live\", which keeps them in memory", name)
+		return nil, fmt.Errorf("-store %q: it can be \"file:PATH\", which keeps sessions in that file, \"live\", which keeps them in memory, or \"redis://HOST:6379\", "+
+			"where several processes share them", name)
 	}
 	sessions, err := filestore.Open(path, &filestore.Options{Logger: logger})
 	if err != nil {
@@ -46,6 +51,22 @@ func openStorage(name, keyFile string, logger *slog.Logger) (*storage, error) {
 		return nil, errors.Join(err, sessions.Close())
 	}
 	return &storage{sessions, keys, fmt.Sprintf("Sessions are kept in %s, and the keys of their cookies in %s: both survive a restart.", path, keyFile)}, nil
+}
+
+// inRedis is for several processes. Those that are one application to a browser have the same keys: on several machines, copy the file.
+func inRedis(ctx context.Context, url, keyFile string) (*storage, error) {
+	if keyFile == "" {
+		keyFile = "example.keys"
+	}
+	keys, err := bridge.LoadOrCreateKeys(keyFile)
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := redisstore.Open(ctx, url, nil)
+	if err != nil {
+		return nil, fmt.Errorf("can't keep sessions in Redis: %w", err)
+	}
+	return &storage{sessions, keys, fmt.Sprintf("Sessions are kept in Redis, and the keys of their cookies in %s: start another with the same two and another -addr.", keyFile)}, nil
 }
 
 // inMemory is for storage that ends with the process.

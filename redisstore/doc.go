@@ -13,6 +13,10 @@
 // an index only when they must, by activity once a minute, by expiry when it would have been due; Destroy or Sweep removes it, each
 // session by exactly one caller. What nobody sweeps Redis drops by itself, two days after it has expired.
 //
-// The package starts no goroutine that outlives a call, and never asks for the time but on the Redis server. See docs/redis.md for what it
+// A process may be a node, which learns what others do to the sessions that it holds: Store.Watch. The scripts that change a session put that into the inboxes of
+// its holders, so that nothing is told that isn't stored, and nothing stored that isn't told; what says that there is something in an inbox may be lost, because
+// nodes look once a second anyway. Only nodes, and locks on a user, have goroutines that outlive a call; they end with Leave, with unlock, or with the store.
+//
+// The package never asks for the time but on the Redis server, where others could see it. See docs/redis.md for what it
 // costs, and what remains when Redis loses what it has acknowledged.
 package redisstore

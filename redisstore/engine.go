@@ -22,6 +22,8 @@ type engine struct {
 	timeout   time.Duration
 	scripts   scripts
 	closed    atomic.Bool
+
+	background *background
 }
 
 // ready returns why nothing may be begun: the store is closed, or the context has ended.

@@ -12,12 +12,16 @@ import (
 func (s *Store) App(name string) store.Store { return s.engine.store(name) }
 
 // Close ends the store and those of its Apps: whatever is called afterwards gets store.ErrClosed, and so may what is under way. The connections of Open
-// are closed, within about a second; a client that was passed to New is left alone. On an App's store it does nothing.
+// are closed, within about a second; a client that was passed to New is left alone. Nodes that haven't left and locks on users end, too. On an App's store it does nothing.
 func (s *Store) Close() error {
 	if s.app != "" {
 		return nil
 	}
-	if !s.engine.closed.Swap(true) && s.engine.ours {
+	if s.engine.closed.Swap(true) {
+		return nil
+	}
+	s.engine.background.close()
+	if s.engine.ours {
 		s.engine.client.Close()
 	}
 	return nil

@@ -22,6 +22,8 @@ type script struct {
 
 type scripts struct {
 	set, touch, destroy, sweep, walk, find, tidy script
+
+	join, pulse, fetch, hold, bury, holders, everyone, send, announce, lock, reserve script // of nodes
 }
 
 func loadScripts() (s scripts, err error) {
@@ -32,13 +34,24 @@ func loadScripts() (s scripts, err error) {
 		first string
 		parts string
 	}{
-		{&s.set, "#!lua", "common tree session set"},
+		{&s.set, "#!lua", "common tree session nodes set"},
 		{&s.touch, free, "common tree session touch"},
-		{&s.destroy, free, "common tree session destroy"},
-		{&s.sweep, free, "common tree session sweep"},
+		{&s.destroy, free, "common tree nodes remove destroy"},
+		{&s.sweep, free, "common tree session nodes remove sweep"},
 		{&s.walk, reads, "common walk"},
 		{&s.find, reads, "common find"},
 		{&s.tidy, free, "common tree tidy"},
+		{&s.join, free, "common lease join"},
+		{&s.pulse, free, "common lease inbox pulse"},
+		{&s.fetch, free, "common inbox fetch"},
+		{&s.hold, free, "common nodes lease hold"},
+		{&s.bury, free, "common nodes lease bury"},
+		{&s.holders, reads, "common nodes holders"},
+		{&s.everyone, reads, "common nodes lease everyone"},
+		{&s.send, free, "common nodes send"},
+		{&s.announce, free, "common nodes announce"},
+		{&s.lock, free, "common lease lock"},
+		{&s.reserve, free, "common reserve"},
 	} {
 		if *each.to, err = loadScript(each.first, strings.Fields(each.parts)); err != nil {
 			return s, err

@@ -16,6 +16,8 @@ type Store struct {
 	engine   *engine
 	app      string
 	prefixes []string // of the keys of each shard
+
+	member *membership // of the node that this is a view of; nil: of none
 }
 
 var (
@@ -33,12 +35,16 @@ var (
 )
 
 // place is where a session is.
-type place struct{ prefix, member, key string }
+type place struct {
+	shard               int
+	prefix, member, key string
+}
 
 func (s *Store) place(id string) place {
 	member := memberOf(id)
-	prefix := s.prefixes[shardOf(member, len(s.prefixes))]
-	return place{prefix, member, recordKey(prefix, member)}
+	shard := shardOf(member, len(s.prefixes))
+	prefix := s.prefixes[shard]
+	return place{shard, prefix, member, recordKey(prefix, member)}
 }
 
 func recordKey(prefix, member string) string { return prefix + "s" + member }
@@ -69,10 +75,11 @@ func (s *Store) Get(ctx context.Context, id string) (store.Record, error) {
 // Set implements store.Store. When the memory of Redis is full it is refused, with an error that says so.
 func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	p := s.place(rec.ID)
-	var expected [6]byte
-	putSix(expected[:], min(rec.Revision, maxNumber)) // which no revision reaches
+	if rec.Revision == 0 && s.member != nil {
+		s.member.again[p.shard].forget(p.member)
+	}
 	n, err := s.change(ctx, "set", call{
-		&s.engine.scripts.set, p.prefix, []string{p.member, string(expected[:]), string(makeValue(&rec))},
+		&s.engine.scripts.set, p.prefix, []string{p.member, revisionText(rec.Revision), string(makeValue(&rec)), s.actor()},
 	})
 	switch {
 	case err != nil:
@@ -81,15 +88,22 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 		return 0, store.ErrNotFound
 	case n == -2:
 		return 0, store.ErrConflict
+	case n == -3:
+		return 0, store.ErrBusy
 	}
 	return uint64(n), nil //nolint:gosec // not negative
 }
 
+// revisionText returns a revision as scripts are told it.
+func revisionText(revision uint64) string {
+	var six [6]byte
+	putSix(six[:], min(revision, maxNumber)) // which no revision reaches
+	return string(six[:])
+}
+
 // Destroy implements store.Store. It works when the memory of Redis is full, too.
 func (s *Store) Destroy(ctx context.Context, id string) (bool, error) {
-	p := s.place(id)
-	n, err := s.change(ctx, "destroy", call{&s.engine.scripts.destroy, p.prefix, []string{p.member}})
-	return n == 1, err
+	return s.end(ctx, "destroy", id, "", 0)
 }
 
 // Touch implements store.Toucher.

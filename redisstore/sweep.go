@@ -114,7 +114,7 @@ func (s *Store) sweepShards(ctx context.Context, doing string, now uint64, share
 	for i, share := range shares {
 		if share > 0 {
 			calls = append(calls, call{&s.engine.scripts.sweep, s.prefixes[i], []string{
-				strconv.FormatUint(now, 10), strconv.Itoa(share), flag,
+				strconv.FormatUint(now, 10), strconv.Itoa(share), flag, s.actor(),
 			}})
 		}
 	}

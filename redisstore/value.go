@@ -23,8 +23,9 @@ import (
 //	32  place in the index by activity
 //	38  place in the index by user, likewise
 //	44  place in the index by client, likewise
-//	50  user ID, with its length before it
-//	..  write ID, 16 bytes; token hash, 32 bytes; created, 6 bytes
+//	50  the first 6 bytes of the token hash
+//	56  user ID, with its length before it
+//	..  write ID, 16 bytes; the other 26 bytes of the token hash; created, 6 bytes
 //	..  previous token hash, 32 bytes; rotated-at, logged-in, 6 bytes each; whichever there are
 //	..  varints: idle and lifetime (nanoseconds), writes, token generation, login generation
 //	..  client ID, address and user agent, each with its length before it; a client ID that is a UUID is 16 bytes
@@ -39,7 +40,8 @@ const (
 	atEnd      = 20
 	atUser     = 38
 	atClient   = 44
-	headSize   = 50
+	atToken    = 50
+	headSize   = 56
 
 	maxNumber = 1<<48 - 1
 )
@@ -94,9 +96,10 @@ func makeValue(rec *store.Record) []byte {
 	}
 	putSix(v[atUser:], placeOf(rec.UserID))
 	putSix(v[atClient:], placeOf(rec.ClientID))
+	rest := rec.TokenHash[copy(v[atToken:], rec.TokenHash[:]):]
 	v = appendText(v, rec.UserID)
 	v = append(v, rec.WriteID[:]...)
-	v = append(v, rec.TokenHash[:]...)
+	v = append(v, rest...)
 	v = appendSix(v, millisOf(rec.Created))
 	if !rec.PrevTokenHash.IsZero() {
 		v[atFlags] |= hasPrevious
@@ -150,7 +153,8 @@ func recordOf(id, value string) (store.Record, error) {
 	rec.Seen, rec.Expires = timeOf(v.number(atSeen)), timeOf(v.number(atExpires))
 	rec.UserID = v.text()
 	copy(rec.WriteID[:], v.bytes(len(rec.WriteID)))
-	copy(rec.TokenHash[:], v.bytes(len(rec.TokenHash)))
+	rest := rec.TokenHash[copy(rec.TokenHash[:], v.head[atToken:]):]
+	copy(rest, v.bytes(len(rest)))
 	rec.Created = timeOf(v.six())
 	if flags&hasPrevious != 0 {
 		copy(rec.PrevTokenHash[:], v.bytes(len(rec.PrevTokenHash)))

@@ -46,14 +46,16 @@ type Node interface {
 
 // Contact says how a node is connected.
 type Contact struct {
-	Answered time.Time // when the store last answered the node; it is asked about every second
+	Answered time.Time // since when no part of the store has been silent: when the one that has been silent for longest last answered; each is asked about every second
+	Reached  time.Time // when any part of the store last answered
 	Heard    time.Time // when the node last heard a message of its own, which it sends itself about every second; what it isn't told that way it asks for, and learns within about a second
 }
 
 // Ender is implemented by stores that tell other processes why a session has ended.
 type Ender interface {
-	// End is Store.Destroy with a reason, at most 64 bytes, that the nodes which hold the session are told.
-	End(ctx context.Context, id, reason string) (bool, error)
+	// End is Store.Destroy with a reason, at most 64 bytes, that the nodes which hold the session are told. With a revision that isn't 0 it ends the session only if that
+	// is stored now: ErrConflict when another one is.
+	End(ctx context.Context, id, reason string, revision uint64) (bool, error)
 }
 
 // ChangeKind says what a Change is about.
@@ -90,10 +92,17 @@ type Change struct {
 
 // UserLocker is implemented by stores that can keep logins of one user out, for whoever ends all sessions of the user.
 type UserLocker interface {
-	// LockUser has every Set wait, in every process, that makes a session the user's which wasn't before, or that gives a session of the user's another token, until unlock
-	// is called; such a Set waits within its own context. What was stored before is found in the UserIndex when LockUser has returned. A lock whose owner dies ends by itself after
+	// LockUser has every Set fail with ErrBusy, in every process, that makes a session the user's which wasn't before, or that gives a session of the user's another token, until unlock
+	// is called. What was stored before is found in the UserIndex when LockUser has returned. A lock whose owner dies ends by itself after
 	// 10 seconds. Several may hold a lock on one user.
 	LockUser(ctx context.Context, userID string) (unlock func(ctx context.Context) error, err error)
+}
+
+// Reserver is implemented by nodes that can have a session to themselves for a moment, so that a writer which keeps losing against those of other processes gets its turn.
+type Reserver interface {
+	// Reserve has every Set of the session by others than this node fail with ErrBusy, until release is called, for a second at most. Nobody is kept from ending the session.
+	// ErrBusy when another node has reserved it.
+	Reserve(ctx context.Context, id string) (release func(ctx context.Context) error, err error)
 }
 
 // CachedGetter is implemented by stores that can answer from memory of their own.

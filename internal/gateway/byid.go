@@ -29,22 +29,26 @@ func (g *Gateway) endIf(op *opContext, id string, judge func(*store.Record) (end
 		return false, err
 	}
 	defer release()
-	rec, err := g.get(op, id)
-	if err != nil {
-		if errors.Is(err, ErrMissing) {
-			err = nil
+	for {
+		rec, err := g.get(op, id)
+		if err != nil {
+			if errors.Is(err, ErrMissing) {
+				err = nil
+			}
+			return false, err
 		}
-		return false, err
+		ends, tag := judge(&rec)
+		if !ends {
+			return false, nil
+		}
+		was, err := g.destroy(op, End{ID: id, ClientID: rec.ClientID, Tag: tag}, rec.Revision)
+		if was && tag == nil {
+			g.stats.expired.Add(1)
+		}
+		if !errors.Is(err, store.ErrConflict) { // otherwise another process has changed it since
+			return was, err
+		}
 	}
-	ends, tag := judge(&rec)
-	if !ends {
-		return false, nil
-	}
-	was, err := g.destroy(op, End{ID: id, ClientID: rec.ClientID, Tag: tag})
-	if was && tag == nil {
-		g.stats.expired.Add(1)
-	}
-	return was, err
 }
 
 // TouchNow records that the session is active now, however short ago that was recorded last. ErrMissing, ErrUnavailable.

@@ -27,13 +27,19 @@ func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
 	}
 	defer func() { <-k.merge }()
 	cur := d.base
-	for attempt := range MaxAttempts {
-		Backoff(attempt)
+	again := g.Again(d.base.ID)
+	defer again.Stop()
+	for range MaxAttempts {
 		now, err := g.attempt(ctx, k, d, &cur, tag)
 		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}
-		cur = now
+		switch cur, err = again.After(ctx, now); {
+		case errors.Is(err, ErrMissing):
+			return ErrGone
+		case err != nil:
+			return err
+		}
 	}
 	return ErrConflict
 }
@@ -45,15 +51,22 @@ func (g *Gateway) CommitExact(ctx context.Context, k *Lock, d *Draft, tag any) (
 	return g.attempt(ctx, k, d, &cur, tag)
 }
 
-// Backoff waits before the nth attempt after a conflict, 31 ms in all: not at first, as the other writer has just been successful.
-func Backoff(attempt int) {
-	if attempt >= 3 {
-		time.Sleep(time.Millisecond << (attempt - 3))
+// busyPause is how long a change waits before it asks again whether others are done.
+const busyPause = 3 * time.Millisecond
+
+// attempt stores cur with the draft's changes on top. While another process has the session to itself, or the sessions of the user who logs in are being ended, it
+// waits outside of the session's commit lock: that session may be one of them.
+func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Record, tag any) (store.Record, error) {
+	for until := time.Now().Add(g.cfg.StoreTimeout); ; time.Sleep(busyPause) {
+		now, err := g.attemptOnce(ctx, k, d, cur, tag)
+		if !errors.Is(err, store.ErrBusy) || time.Now().After(until) {
+			return now, err
+		}
 	}
 }
 
-// attempt stores cur with the draft's changes on top, once. The commit lock covers the write and its report.
-func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Record, tag any) (store.Record, error) {
+// attemptOnce is attempt without waiting. The commit lock covers the write and its report.
+func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store.Record, tag any) (store.Record, error) {
 	if !d.Changed() {
 		return *cur, nil
 	}
@@ -113,6 +126,8 @@ func (g *Gateway) set(ctx context.Context, rec store.Record) (store.Record, erro
 		return rec, nil
 	case errors.Is(err, store.ErrNotFound):
 		return rec, ErrGone
+	case errors.Is(err, store.ErrBusy):
+		return rec, unavailable(ctx, "wait for another writer", err)
 	case !errors.Is(err, store.ErrConflict):
 		g.stats.failures.Add(1)
 		return rec, unavailable(ctx, "store the session", err)

@@ -19,7 +19,7 @@ func (g *Gateway) Destroy(ctx context.Context, id, clientID string, tag any) (bo
 		return false, err
 	}
 	defer release()
-	return g.destroy(op, End{ID: id, ClientID: clientID, Tag: tag})
+	return g.destroy(op, End{ID: id, ClientID: clientID, Tag: tag}, 0)
 }
 
 // exclude takes the session's commit lock.
@@ -51,9 +51,13 @@ func (g *Gateway) get(op *opContext, id string) (store.Record, error) {
 	return rec, nil
 }
 
-// destroy needs the commit lock.
-func (g *Gateway) destroy(ctx context.Context, end End) (bool, error) {
-	was, err := g.store.Destroy(ctx, end.ID)
+// destroy needs the commit lock. With a revision, another process that has stored another one meanwhile makes it store.ErrConflict.
+func (g *Gateway) destroy(ctx context.Context, end End, revision uint64) (bool, error) {
+	was, err := g.remove(ctx, &end, revision)
+	if errors.Is(err, store.ErrConflict) {
+		g.stats.conflicts.Add(1)
+		return false, err
+	}
 	if err != nil {
 		g.stats.failures.Add(1)
 		if _, look := g.store.Get(ctx, end.ID); errors.Is(look, store.ErrNotFound) {
@@ -66,6 +70,14 @@ func (g *Gateway) destroy(ctx context.Context, end End) (bool, error) {
 	end.Found = was
 	g.cfg.Ended(end)
 	return was, nil
+}
+
+// remove takes the session out of the store.
+func (g *Gateway) remove(ctx context.Context, end *End, revision uint64) (bool, error) {
+	if g.ender != nil {
+		return g.ender.End(ctx, end.ID, g.cfg.Reason(end.Tag), revision)
+	}
+	return g.store.Destroy(ctx, end.ID)
 }
 
 // Forget reports the end of a session that is not in the store any more, and ends one that is past its time. It returns false when the session is
@@ -90,7 +102,7 @@ func (g *Gateway) Forget(ctx context.Context, id string, tag any) (bool, error) 
 	case err != nil || !rec.Expired(Now()):
 		return false, err
 	}
-	_, err = g.destroy(op, End{ID: id, ClientID: rec.ClientID})
+	_, err = g.destroy(op, End{ID: id, ClientID: rec.ClientID}, 0)
 	return err == nil, err
 }
 

@@ -58,8 +58,16 @@ func (g *Gateway) endInstead(op *opContext, cur *store.Record, tag any) (ended b
 		g.stats.conflicts.Add(1)
 		return false, stored, store.ErrConflict
 	}
-	if ended, err = g.destroy(op, End{ID: stored.ID, ClientID: stored.ClientID, Tag: tag}); err == nil {
+	ended, err = g.destroy(op, End{ID: stored.ID, ClientID: stored.ClientID, Tag: tag}, stored.Revision)
+	switch {
+	case err == nil:
 		err = ErrGone
+	case errors.Is(err, store.ErrConflict): // by another process, since
+		if stored, err = g.get(op, cur.ID); err == nil {
+			err = store.ErrConflict
+		} else if errors.Is(err, ErrMissing) {
+			err = ErrGone
+		}
 	}
 	return ended, stored, err
 }

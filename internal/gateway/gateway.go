@@ -20,6 +20,8 @@ type Config struct {
 	// They must be quick and must not call the gateway.
 	Committed func(Commit)
 	Ended     func(End)
+	// Reason is what other processes are told of the end for which somebody's tag stands, or time: nil.
+	Reason func(tag any) string
 	// Watched reports whether somebody wants to know which keys a commit changes.
 	Watched func() bool
 	// Doubted is told of a session that may have ended: the store has failed to say.
@@ -54,6 +56,9 @@ type Gateway struct {
 	toucher  store.Toucher // nil: the store isn't one
 	sweeper  store.Sweeper
 	lister   store.Lister
+	ender    store.Ender
+	cached   store.CachedGetter
+	reserver store.Reserver
 	cfg      Config
 	locks    locks
 	shared   sharedLoads
@@ -78,6 +83,9 @@ func New(st store.Store, cfg Config) *Gateway {
 	g.toucher, _ = st.(store.Toucher)
 	g.sweeper, _ = st.(store.Sweeper)
 	g.lister, _ = st.(store.Lister)
+	g.ender, _ = st.(store.Ender)
+	g.cached, _ = st.(store.CachedGetter)
+	g.reserver, _ = st.(store.Reserver)
 	g.sweeping = make(chan struct{}, 1)
 	_, _ = rand.Read(g.process[:])
 	g.locks.init()
@@ -122,6 +130,20 @@ func (g *Gateway) LoadAt(ctx context.Context, id string) (rec store.Record, now 
 			g.cfg.Failed(ctx, "remove a session past its time", id, err)
 		}
 		return rec, now, ErrMissing
+	}
+	return rec, now, nil
+}
+
+// LoadCachedAt is LoadAt from the store's memory, if that has the session as it was at the revision or later; otherwise it is LoadAt.
+func (g *Gateway) LoadCachedAt(ctx context.Context, id string, revision uint64) (rec store.Record, now time.Time, err error) {
+	if g.cached == nil {
+		return g.LoadAt(ctx, id)
+	}
+	op := g.attached(ctx)
+	defer op.stop()
+	rec, err = g.cached.GetCached(op, id)
+	if now = Now(); err != nil || rec.Revision < revision || rec.Expired(now) {
+		return g.LoadAt(ctx, id) // what it says about the end is said by the store itself
 	}
 	return rec, now, nil
 }

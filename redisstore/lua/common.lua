@@ -1,8 +1,9 @@
 -- What every script begins with. ARGV[1] is the prefix of the shard's keys: prefix .. 's' .. member is a session,
--- prefix .. 'e', 'a', 'u', 'c' are the indexes by expiry, activity, user and client. KEYS only say which slot that is.
+-- prefix .. 'e', 'a', 'u', 'c' are the indexes by expiry, activity, user and client, prefix .. 'h', 'k', 'o', 'i', 'n' what nodes have, 'l' and 'x' locks.
+-- KEYS only say which slot that is.
 local call = redis.call
 local prefix = ARGV[1]
-local HEAD = 50
+local HEAD = 56
 
 local function record(id) return prefix .. 's' .. id end
 

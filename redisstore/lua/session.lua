@@ -39,13 +39,3 @@ local function prolong(key, ttl, due, active, user, client)
     if at > 0 or index == 'a' then last(dir, page(dir, at) or '0', ttl) end
   end
 end
-
--- remove removes a session that has this head.
-local function remove(id, old)
-  local _, _, _, _, due, active, user, client = fields(old)
-  call('DEL', record(id))
-  del(prefix .. 'a', active, id)
-  if due > 0 then del(prefix .. 'e', due, id) end
-  if user > 0 then del(prefix .. 'u', user, id) end
-  if client > 0 then del(prefix .. 'c', client, id) end
-end

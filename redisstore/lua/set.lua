@@ -1,21 +1,30 @@
--- Compare and set. ARGV: prefix, member, expected revision as 6 bytes, value. Returns the new revision; -1: there
--- is no such session; -2: another revision.
+-- Compare and set. ARGV: prefix, member, expected revision as 6 bytes, value, the node that does it. Returns the new revision; -1: there
+-- is no such session; -2: another revision; -3: another
+-- node has reserved it, or the logins of the user are locked.
 local id, value = ARGV[2], ARGV[4]
 local key = record(id)
 local old = head(id)
-local revision, oseen, odue, oactive, ouser, oclient, _
+local revision, oseen, oexpires, odue, oactive, ouser, oclient, _
 if old == '' then
   if ARGV[3] ~= '\0\0\0\0\0\0' then return -1 end
   revision, oseen, odue, ouser, oclient = 0, 0, 0, 0, 0
 else
   if string.sub(old, 3, 8) ~= ARGV[3] then return -2 end
-  revision, oseen, _, _, odue, oactive, ouser, oclient = fields(old)
+  revision, oseen, oexpires, _, odue, oactive, ouser, oclient = fields(old)
 end
 local _, seen, expires, finish, _, _, user, client = fields(value)
 if oseen > seen then
   expires = forward(oseen - seen, expires, finish)
   seen = oseen
 end
+-- Another token or another user is somebody's right to use the session.
+local access = user ~= ouser or string.sub(old, 51, 56) ~= string.sub(value, 51, 56)
+local ask = { prefix .. 'h' .. id, prefix .. 'x' .. id }
+if access and user > 0 then ask[3] = prefix .. 'l' .. string.sub(value, 39, 44) end
+local others = call('MGET', unpack(ask))
+local holders = others[1]
+if others[2] and others[2] ~= ARGV[5] or others[3] then return -3 end
+
 local ttl, due, active = lifetime(seen, expires), expiry(expires, odue), activity(seen, oactive)
 local function move(index, from, to)
   if to > 0 and to ~= from then return add(prefix .. index, to, id, ttl) end
@@ -31,6 +40,15 @@ if ttl then
   call('SET', key, value, 'PX', ttl)
 else
   call('SET', key, value)
+end
+if holders then
+  if access or expires > 0 and (oexpires == 0 or expires < oexpires) then
+    inform(prefix .. 'h' .. id, holders, ARGV[5], 'a' .. id)
+  else
+    for node in names(holders) do
+      if node ~= ARGV[5] then publish(node, 's' .. id) end
+    end
+  end
 end
 
 if oactive and active ~= oactive then del(prefix .. 'a', oactive, id, byActivity) end

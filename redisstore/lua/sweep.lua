@@ -1,4 +1,4 @@
--- ARGV: prefix, now, n, '1' to look only. Goes through the sessions in the order in which they expired. An entry of the index stands at or
+-- ARGV: prefix, now, n, '1' to look only, the node that does it. Goes through the sessions in the order in which they expired. An entry of the index stands at or
 -- before the expiry: one that is too early is moved. Returns {1 if there may be more,
 -- member, value, …}, or when looking {…, expiry, …}.
 local dir, limit, n, look = prefix .. 'e', tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
@@ -56,7 +56,7 @@ while #out - 1 < width * n do
     elseif old then
       out[#out + 1] = id
       out[#out + 1] = call('GET', record(id))
-      remove(id, old)
+      remove(id, old, ARGV[5], 'swept')
     elseif expires then
       barrier = math.min(barrier, expires)
     end

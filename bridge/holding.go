@@ -1,0 +1,228 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// holding is what the node holds, so that it is told of it: the sessions in the map of clients, their clients, and the clients that have connections.
+type holding struct {
+	c  *cluster
+	mu sync.Mutex
+	by map[holdKey]*holdState
+	// those of by that aren't held although they should be: nobody waits for them, or that failed
+	open map[holdKey]struct{}
+}
+
+type holdKey struct {
+	client bool
+	id     string
+}
+
+// holdState is of one session or client. The lock guards it.
+type holdState struct {
+	refs int
+	held bool
+	busy chan struct{} // closed when the store has answered; nil: it isn't asked
+}
+
+func (h *holding) init(c *cluster) {
+	h.c, h.by, h.open = c, make(map[holdKey]*holdState), make(map[holdKey]struct{})
+}
+
+// want counts one more reason to hold it.
+func (h *holding) want(key holdKey) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.by[key]
+	if s == nil {
+		s = &holdState{}
+		h.by[key] = s
+	}
+	s.refs++
+	if !s.held {
+		h.open[key] = struct{}{}
+	}
+}
+
+// drop counts one less, and lets go of what there is no reason to hold any more.
+func (h *holding) drop(key holdKey) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.by[key]
+	if s == nil {
+		return
+	}
+	if s.refs--; s.refs == 0 && s.busy == nil {
+		h.letGo(key, s)
+	}
+}
+
+// letGo needs the lock. Nobody is asking the store about the key.
+func (h *holding) letGo(key holdKey, s *holdState) {
+	delete(h.open, key)
+	if !s.held || h.c.b.work.stopping() { // the node is about to leave
+		delete(h.by, key)
+		return
+	}
+	s.held, s.busy = false, make(chan struct{})
+	h.c.b.work.background(func() {
+		ctx, cancel := h.limit(context.Background())
+		defer cancel()
+		session, client := key.ids()
+		if err := h.c.node.Release(ctx, session, client); err != nil {
+			h.c.b.storeFailed(ctx, "let go of a session", session, err)
+		}
+		h.settle([]holdKey{key}, false)
+	})
+}
+
+func (k holdKey) ids() (session, client string) {
+	if k.client {
+		return "", k.id
+	}
+	return k.id, ""
+}
+
+func (h *holding) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, h.c.b.opts.StoreTimeout)
+}
+
+// settle notes what the store has answered: whether the keys are held.
+func (h *holding) settle(keys []holdKey, held bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, key := range keys {
+		s := h.by[key]
+		close(s.busy)
+		s.busy, s.held = nil, held
+		switch {
+		case s.refs == 0:
+			h.letGo(key, s)
+		case held:
+			delete(h.open, key)
+		default:
+			h.open[key] = struct{}{}
+		}
+	}
+}
+
+// claim returns those of the keys that the caller is to ask the store for, or what to wait for first. Neither: all that are wanted are held.
+func (h *holding) claim(keys []holdKey) (mine []holdKey, wait <-chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, key := range keys {
+		if s := h.by[key]; s != nil && s.busy != nil {
+			return nil, s.busy
+		}
+	}
+	for _, key := range keys {
+		if s := h.by[key]; s != nil && !s.held {
+			s.busy = make(chan struct{})
+			mine = append(mine, key)
+		}
+	}
+	return mine, nil
+}
+
+// hold returns when the node is sure to be told of all of these that are wanted.
+func (h *holding) hold(ctx context.Context, keys ...holdKey) error {
+	for {
+		mine, wait := h.claim(keys)
+		switch {
+		case wait != nil:
+			select {
+			case <-wait:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		case len(mine) == 0:
+			return nil
+		default:
+			return h.ask(ctx, mine)
+		}
+	}
+}
+
+// ask asks the store for a session and a client at most.
+func (h *holding) ask(ctx context.Context, keys []holdKey) (err error) {
+	held := false
+	defer func() { h.settle(keys, held) }()                // also if the store panics
+	limited, cancel := h.limit(context.WithoutCancel(ctx)) // others may wait for it
+	defer cancel()
+	var session, client string
+	for _, key := range keys {
+		if key.client {
+			client = key.id
+		} else {
+			session = key.id
+		}
+	}
+	if err := h.c.node.Hold(limited, session, client); err != nil {
+		return fmt.Errorf("%w: hold the session: %w", ErrStoreUnavailable, err)
+	}
+	held = true
+	return nil
+}
+
+// retryAtOnce is how many of those that aren't held are asked for at a time.
+const retryAtOnce = 1024
+
+// retry asks for what isn't held yet, unless the store doesn't answer anyway.
+func (h *holding) retry() {
+	if !h.c.healthy() {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for key := range h.open {
+		delete(h.open, key) // it comes back if it fails
+		h.c.b.work.background(func() { _ = h.hold(context.Background(), key) })
+		if n++; n == retryAtOnce {
+			return
+		}
+	}
+}
+
+// wantSession has the node hold a session and its client, soon.
+func (c *cluster) wantSession(sessionID, clientID string) {
+	if c == nil {
+		return
+	}
+	session, client := holdKey{false, sessionID}, holdKey{true, clientID}
+	c.holding.want(session)
+	c.holding.want(client)
+	c.b.work.background(func() { _ = c.holding.hold(context.Background(), session, client) })
+}
+
+func (c *cluster) dropSession(sessionID, clientID string) {
+	if c != nil {
+		c.holding.drop(holdKey{false, sessionID})
+		c.holding.drop(holdKey{true, clientID})
+	}
+}
+
+func (c *cluster) wantClient(clientID string) {
+	if c != nil {
+		c.holding.want(holdKey{true, clientID})
+	}
+}
+
+func (c *cluster) dropClient(clientID string) {
+	if c != nil {
+		c.holding.drop(holdKey{true, clientID})
+	}
+}
+
+// hold returns when the node is sure to be told of the session, "" being none, and its client.
+func (c *cluster) hold(ctx context.Context, sessionID, clientID string) error {
+	if c == nil {
+		return nil
+	}
+	if sessionID == "" {
+		return c.holding.hold(ctx, holdKey{true, clientID})
+	}
+	return c.holding.hold(ctx, holdKey{false, sessionID}, holdKey{true, clientID})
+}

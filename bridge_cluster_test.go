@@ -1,0 +1,39 @@
+package sessionbridge_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/redistest"
+)
+
+// TestG4_DestroyReachesTheSocketsOfAnotherProcess: over Redis, with the reason; and so do a login, a message and a list.
+func TestG4_DestroyReachesTheSocketsOfAnotherProcess(t *testing.T) {
+	s := redistest.Start(t)
+	keys := [][]byte{newKey()}
+	here, there := onRedis(t, s.URL(), keys), onRedis(t, s.URL(), keys)
+	ada := newBrowser(t, here)
+	ada.get("/login?user=ada")
+	ada.at(there)
+	tabs := []*socket{ada.dial(), ada.dial()}
+	for _, tab := range tabs {
+		require.Equal(t, "ada", tab.ask("user"))
+	}
+	n, err := here.bridge.Notify(t.Context(), bridge.To{UserID: "ada"}, []byte("hello"))
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	require.Equal(t, "hello", tabs[0].hear())
+	active, err := here.bridge.Activity(t.Context(), time.Hour)
+	require.NoError(t, err)
+	require.Equal(t, bridge.Activity{Users: 1, Sessions: 1, Conns: 2}, active)
+
+	n, err = here.bridge.DestroyUser(t.Context(), "ada")
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	for _, tab := range tabs {
+		require.Equal(t, bridge.CodeDestroyed, tab.closed())
+	}
+}

@@ -1,0 +1,63 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Again is what a change does that has found the session changed by somebody else: it goes on from there at once, as the other has just been successful; one that keeps
+// losing, which only writers of other processes can do to it, asks them to wait.
+type Again struct {
+	g       *Gateway
+	id      string
+	lost    int
+	release func(context.Context) error // nil: nobody waits
+}
+
+// patience is how many conflicts in a row a change takes for bad luck.
+const patience = 3
+
+// Again returns the Again of one change. Stop it.
+func (g *Gateway) Again(id string) Again { return Again{g: g, id: id} }
+
+// After returns what to go on from after another conflict; now is what was stored by then. ErrMissing, ErrUnavailable.
+func (a *Again) After(ctx context.Context, now store.Record) (store.Record, error) {
+	if a.lost++; a.lost < patience {
+		return now, nil
+	}
+	if a.release == nil && a.g.reserver != nil {
+		a.reserve(ctx)
+	} else {
+		time.Sleep(time.Millisecond << (a.lost - patience))
+	}
+	return a.g.Load(context.WithoutCancel(ctx), a.id)
+}
+
+// reserve has the writers of other processes wait, after those who have asked for that before. If it can't there is luck still.
+func (a *Again) reserve(ctx context.Context) {
+	op := a.g.detached(ctx)
+	defer op.stop()
+	for {
+		release, err := a.g.reserver.Reserve(op, a.id)
+		if err == nil {
+			a.release = release
+		}
+		if !errors.Is(err, store.ErrBusy) || op.Err() != nil {
+			return
+		}
+		time.Sleep(busyPause)
+	}
+}
+
+// Stop lets the others go on.
+func (a *Again) Stop() {
+	if a.release == nil {
+		return
+	}
+	op := a.g.detached(context.Background())
+	defer op.stop()
+	_ = a.release(op) // it ends by itself
+}

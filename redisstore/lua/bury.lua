@@ -1,0 +1,19 @@
+-- ARGV: prefix, node, how much at a time, '1' if it says so itself. Forgets what a node held whose lease is over, in pieces. Returns 1 if there is more.
+local node, n = ARGV[2], tonumber(ARGV[3])
+local held = prefix .. 'o' .. node
+local ends = call('ZSCORE', all, node)
+if ARGV[4] == '1' then
+  if ends then call('ZADD', all, 0, node) end
+elseif not ends or tonumber(ends) > clock() then
+  return 0
+end
+call('DEL', inboxes .. node)
+local some = call('SPOP', held, n)
+for _, item in ipairs(some) do
+  local holders = call('GET', prefix .. item)
+  if holders then let(prefix .. item, holders, node) end
+end
+if #some == n then return 1 end
+call('DEL', held)
+call('ZREM', all, node)
+return 0

@@ -1,0 +1,188 @@
+package redisstore_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/internal/redistest"
+	"github.com/sessionbridge/sessionbridge/redisstore"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// site is servers on which nodes meet.
+type site struct {
+	*testing.T
+	servers []*redistest.Server
+	url     string
+	shards  int
+	app     string
+}
+
+// onEverySite runs a test on a server of its own, as an App, with 16 shards and in a cluster.
+func onEverySite(t *testing.T, cases map[string]func(*site)) {
+	t.Helper()
+	single, cluster := redistest.Start(t), redistest.StartCluster(t, 3)
+	for name, s := range map[string]site{
+		"standalone": {servers: []*redistest.Server{single}, url: single.URL(), shards: 1},
+		"app":        {servers: []*redistest.Server{single}, url: single.URL(), shards: 1, app: "shop"},
+		"shards":     {servers: []*redistest.Server{single}, url: single.URL(), shards: 16},
+		"cluster":    {servers: cluster.Servers, url: cluster.URL(), shards: 16},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for says, do := range cases {
+				t.Run(says, func(t *testing.T) {
+					s := s
+					s.T = t
+					flushed(s.servers...)
+					do(&s)
+				})
+			}
+		})
+	}
+}
+
+// prefix of the keys of a shard.
+func (s *site) prefix(shard int) string {
+	if s.app != "" {
+		return fmt.Sprintf("sb:{%d}/%s:", shard, s.app)
+	}
+	return fmt.Sprintf("sb:{%d}:", shard)
+}
+
+// keysOf returns the names of all keys that have one of these letters after the prefix.
+func (s *site) keysOf(letters string) (names []string) {
+	s.Helper()
+	for _, server := range s.servers {
+		for _, key := range keys(s, server) {
+			if at := strings.LastIndex(key[:min(len(key), len(s.prefix(10)))], ":") + 1; strings.ContainsAny(key[at:at+1], letters) && key != "sb:meta" {
+				names = append(names, key)
+			}
+		}
+	}
+	return names
+}
+
+// peer is a node, and what it is told.
+type peer struct {
+	store.Node
+	t  *testing.T
+	mu sync.Mutex
+
+	changes []store.Change
+	arrived chan struct{}
+}
+
+// node returns a node of a process of its own, which leaves at the end of the test.
+func (s *site) node() *peer {
+	s.Helper()
+	st := store.Store(open(s, s.url, &redisstore.Options{Shards: s.shards}))
+	if s.app != "" {
+		st = st.(store.Namespacer).App(s.app)
+	}
+	p := watch(s.T, st.(store.Watcher))
+	s.Cleanup(func() { _ = p.Leave(context.WithoutCancel(s.Context())) })
+	return p
+}
+
+// watch returns a node that hears itself.
+func watch(t *testing.T, st store.Watcher) *peer {
+	t.Helper()
+	p := begin(t, st)
+	require.Eventually(t, func() bool { return !p.Contact().Heard.IsZero() }, patience, tick)
+	return p
+}
+
+func begin(t *testing.T, st store.Watcher) *peer {
+	p := &peer{t: t, arrived: make(chan struct{}, 1)}
+	p.Node = st.Watch(func(c store.Change) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.changes = append(p.changes, c)
+		select {
+		case p.arrived <- struct{}{}:
+		default:
+		}
+	})
+	return p
+}
+
+func (p *peer) name() string { return redisstore.NameOf(p.Node) }
+
+// told returns what has been told since the last time.
+func (p *peer) told() (changes []store.Change) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	changes, p.changes = p.changes, nil
+	return changes
+}
+
+// expect waits for exactly these changes, the next ones.
+func (p *peer) expect(want ...store.Change) {
+	p.t.Helper()
+	var got []store.Change
+	deadline := time.After(patience)
+	for len(got) < len(want) {
+		select {
+		case <-p.arrived:
+			got = append(got, p.told()...)
+		case <-deadline:
+			require.Equal(p.t, want, got)
+		}
+	}
+	require.Equal(p.t, want, got)
+}
+
+// expectNothing has something be told that comes after whatever might have been, in every shard.
+func (p *peer) expectNothing(other *peer, shards int) {
+	p.t.Helper()
+	for _, marker := range markers(p.t, shards) {
+		require.NoError(p.t, p.Hold(p.t.Context(), marker, ""))
+		rec := newRecord(func(rec *store.Record) { rec.ID = marker })
+		_, err := other.Set(p.t.Context(), rec)
+		require.NoError(p.t, err)
+		p.expect(store.Change{Kind: store.ChangeAccess, ID: marker})
+		_, err = other.Destroy(p.t.Context(), marker)
+		require.NoError(p.t, err)
+		p.expect(store.Change{Kind: store.ChangeEnded, ID: marker})
+	}
+}
+
+// markers returns IDs of sessions, one in each shard at least.
+func markers(t *testing.T, shards int) (ids []string) {
+	t.Helper()
+	n := 1
+	if shards > 1 {
+		n = 6 * shards // one of each is as good as certain
+	}
+	for i := range n {
+		ids = append(ids, sample(1_000_000+i, time.Now()).ID)
+	}
+	return ids
+}
+
+// set stores the record through the node, and returns it with its new revision.
+func (p *peer) set(rec store.Record) store.Record {
+	p.t.Helper()
+	revision, err := p.Set(p.t.Context(), rec)
+	require.NoError(p.t, err)
+	rec.Revision = revision
+	return rec
+}
+
+func (p *peer) hold(sessionID, clientID string) {
+	p.t.Helper()
+	require.NoError(p.t, p.Hold(p.t.Context(), sessionID, clientID))
+}
+
+func (p *peer) end(id, reason string) {
+	p.t.Helper()
+	was, err := p.End(p.t.Context(), id, reason, 0)
+	require.NoError(p.t, err)
+	require.True(p.t, was)
+}

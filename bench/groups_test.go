@@ -18,6 +18,10 @@ func TestEachOperationDoesWhatItsRowClaims(t *testing.T) {
 		for _, s := range g.sides() {
 			t.Run(g.name+"/"+s.name, func(t *testing.T) {
 				subject, err := s.open()
+				if why := absence(err); why != "" {
+					t.Log("not here:", why)
+					return
+				}
 				require.NoError(t, err)
 				defer func() { require.NoError(t, subject.close()) }()
 				if subject.run == nil {
@@ -40,6 +44,9 @@ func TestChecksFindMissingOperations(t *testing.T) {
 	require.NoError(t, inTurn(groups(), func(g *group) error {
 		prepare(t, g)
 		subject, err := g.ours.open()
+		if absence(err) != "" {
+			return nil
+		}
 		require.NoError(t, err)
 		if subject.check != nil {
 			checked++
@@ -68,12 +75,15 @@ func TestEachMeasurementGivesItsRows(t *testing.T) {
 			for i, v := range g.rivalries() {
 				for _, r := range v.rows {
 					o := res.outcome(i, r.metric)
+					require.Equal(t, r.target.text != "", r.target.met != nil, "a target has a text and a condition")
+					if o.absent != "" {
+						continue
+					}
 					require.Positive(t, o.ours[r.metric], r.metric)
-					if v.peer.open != nil {
+					if v.peer.open != nil && o.peerAbsent == "" {
 						require.Positive(t, o.peer[r.metric], r.metric)
 						require.Positive(t, o.ratio)
 					}
-					require.Equal(t, r.target.text != "", r.target.met != nil, "a target has a text and a condition")
 				}
 			}
 		})

@@ -23,6 +23,9 @@ type plan struct {
 type results struct {
 	ours  []sample
 	peers [][]sample // by rivalry; a peer may have sat out the later rounds
+
+	absent      string   // why ours can't be measured here
+	peersAbsent []string // by rivalry, likewise
 }
 
 // contender is a subject in the rounds.
@@ -55,15 +58,21 @@ func (p plan) play(g *group) (res results, err error) {
 	}
 	rounds := atMost(p.rounds, g.rounds)
 	if err := enter(g.ours, rounds, &res.ours); err != nil {
+		if res.absent = absence(err); res.absent != "" {
+			return res, nil
+		}
 		return res, err
 	}
 	rivalries := g.rivalries()
-	res.peers = make([][]sample, len(rivalries))
+	res.peers, res.peersAbsent = make([][]sample, len(rivalries)), make([]string, len(rivalries))
 	for i, v := range rivalries {
 		if v.peer.open == nil {
 			continue
 		}
 		if err := enter(v.peer, atMost(rounds, v.rounds), &res.peers[i]); err != nil {
+			if res.peersAbsent[i] = absence(err); res.peersAbsent[i] != "" {
+				continue
+			}
 			return res, err
 		}
 	}
@@ -155,7 +164,14 @@ func (s *subject) findPace(piece time.Duration) error {
 
 // outcome sums up a row that compares ours with the peer of the nth rivalry.
 func (r results) outcome(n int, m metric) outcome {
-	o := outcome{metric: m, ours: medians(r.ours)}
+	o := outcome{metric: m, absent: r.absent}
+	if o.absent != "" {
+		return o
+	}
+	o.ours = medians(r.ours)
+	if n < len(r.peersAbsent) {
+		o.peerAbsent = r.peersAbsent[n]
+	}
 	if len(r.peers) <= n || len(r.peers[n]) == 0 {
 		return o
 	}

@@ -19,7 +19,14 @@ func newTable() *table {
 
 // add appends the line of a row that compares ours with the peer.
 func (t *table) add(g *group, peer string, r row, o outcome) {
+	if o.absent != "" {
+		t.lines = append(t.lines, []string{g.title(r), o.absent, "–", "–", r.target.text, "–"})
+		return
+	}
 	line := []string{g.title(r), cell(o.ours, r.metric), "–", "–", "–", "–"}
+	if o.peerAbsent != "" {
+		line[2] = peer + ": " + o.peerAbsent
+	}
 	if o.peer != nil {
 		line[2] = cell(o.peer, r.metric) + " " + peer
 		line[3] = fmt.Sprintf("%.2f×", o.ratio)
@@ -30,7 +37,9 @@ func (t *table) add(g *group, peer string, r row, o outcome) {
 			}
 		}
 	}
-	if r.target.met != nil {
+	if r.target.met != nil && o.peerAbsent != "" {
+		line[4] = r.target.text // it takes both to be met
+	} else if r.target.met != nil {
 		line[4], line[5] = r.target.text, "yes"
 		if !r.target.met(o) {
 			line[5] = "NO"
@@ -76,6 +85,12 @@ func cell(s sample, m metric) string {
 		return fmt.Sprintf("%.0fB", v)
 	case perSecond:
 		return fmt.Sprintf("%.0f/s", v)
+	}
+	switch {
+	case m.moreIsBetter():
+		return fmt.Sprintf("%.0f/s", v)
+	case strings.HasSuffix(string(m), "-ns"):
+		return duration(v)
 	}
 	return fmt.Sprintf("%.2f", v)
 }

@@ -18,6 +18,8 @@ type outcome struct {
 	ours, peer sample // peer nil: there is none
 	ratio      float64
 	extra      float64 // how much more ours is
+
+	absent, peerAbsent string // why there are no figures; "": there are
 }
 
 // timesBetter wants a ratio of at least n.
@@ -28,6 +30,11 @@ func timesBetter(n float64) target {
 // under wants a time below d.
 func under(d time.Duration) target {
 	return target{fmt.Sprintf("< %v", d), func(o outcome) bool { return o.ours[o.metric] < float64(d) }}
+}
+
+// moreThan wants a rate above n.
+func moreThan(n float64) target {
+	return target{fmt.Sprintf("> %.0f/s", n), func(o outcome) bool { return o.ours[o.metric] > n }}
 }
 
 // underWhere wants a time below d, on a machine where the peer's is below least.
@@ -86,7 +93,7 @@ func every(targets ...target) target {
 }
 
 // moreIsBetter reports whether a higher figure is the better one.
-func (m metric) moreIsBetter() bool { return m == perSecond }
+func (m metric) moreIsBetter() bool { return strings.HasSuffix(string(m), "/s") }
 
 // ratio says how many times better ours is.
 func (m metric) ratio(ours, peer float64) float64 {

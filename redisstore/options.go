@@ -24,7 +24,7 @@ type Options struct {
 	// It may drop an index, too: then ending all sessions of a user misses some. Default: Open refuses.
 	AllowEviction bool
 
-	// CacheBytes is how much memory each connection may take for what GetCached has read; a session takes some 800 bytes of it. Sessions of one shard are in
+	// CacheBytes is how much memory each connection may take for what GetCached has read; a session with 300 bytes of data takes some 700 of it. Sessions of one shard are in
 	// one connection's. Negative: no cache, GetCached is Get. Default 32 MiB, if the server allows it (CLIENT TRACKING, with RESP3), or else no cache; with a
 	// size given Open fails instead. New leaves the size to the client's own options.
 	CacheBytes int

@@ -76,10 +76,10 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 		}
 	}
 	had := l.sessionID
-	b.cluster.wantClient(l.clientID)
+	b.cluster.want(holdKey{true, l.clientID})
 	evicted, err := b.links.add(l) // from here on others may cut it
 	if err != nil {
-		b.cluster.dropClient(l.clientID)
+		b.cluster.drop(holdKey{true, l.clientID})
 		return nil, err
 	}
 	if b.events.active() { // its end is reported by whoever gets the link, so later

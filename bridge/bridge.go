@@ -98,7 +98,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	})
 	b.events.logger = s.Logger
 	b.clock = newDeadlines()
-	b.links = newLinks(b.clock, newConnLimits(s))
+	b.links = newLinks(b.clock, newConnLimits(s), b.cluster)
 	b.wheel = newWheel(b.clock)
 	b.notifier.init(&b.work, b.clock)
 	b.tickets = newTickets(apps, b)
@@ -176,7 +176,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 func (b *Bridge) mapClient(rec *store.Record, newest bool) (isInit bool) {
 	if isInit = b.clients.attach(rec.ClientID, rec.ID, newest); isInit {
 		b.clients.lookAt(rec.ID, rec.Expires)
-		b.cluster.wantSession(rec.ID, rec.ClientID)
+		b.cluster.seen(rec.ClientID)
 	}
 	return isInit
 }
@@ -205,7 +205,7 @@ func (b *Bridge) rebind(from *origin, rec *store.Record) {
 
 // ended draws the consequences of a session's end. It runs under the session's commit lock.
 func (b *Bridge) ended(e gateway.End) {
-	if !e.Found && !b.links.has(e.ID) && !b.clients.attached(e.ID) {
+	if !e.Found && !b.knows(e.ID) {
 		return // it has been reported, if it was ever known here
 	}
 	from, ok := e.Tag.(*origin)
@@ -213,12 +213,18 @@ func (b *Bridge) ended(e gateway.End) {
 		from = &origin{via: ViaTime, reason: ReasonExpired}
 	}
 	b.sessionOver(e.ID, e.ClientID, from)
+	if e.Found && e.Tag != nil && e.ClientID != "" { // time comes by itself
+		b.cluster.announce(e.ClientID, e.ID)
+	}
 }
+
+// knows reports whether the session has connections here, or is in the map.
+func (b *Bridge) knows(id string) bool { return b.links.has(id) || b.clients.attached(id) }
 
 // forget is for a session that was not found in the store, although nobody has reported its end here. It hurts no session that is
 // alive.
 func (b *Bridge) forget(ctx context.Context, id string, l *Link) error {
-	if !b.links.has(id) && !b.clients.attached(id) {
+	if !b.knows(id) {
 		return nil
 	}
 	_, err := b.gateway.Forget(ctx, id, &origin{via: ViaStore, reason: ReasonDestroyed, link: l})
@@ -228,7 +234,6 @@ func (b *Bridge) forget(ctx context.Context, id string, l *Link) error {
 func (b *Bridge) sessionOver(id, clientID string, from *origin) {
 	if mapped := b.clients.detach(id); mapped != "" {
 		clientID = mapped
-		b.cluster.dropSession(id, mapped)
 	}
 	c := closing{code: from.reason.closeCode(), reason: string(from.reason), atRead: true}
 	over, kept := c, b.opts.OnSessionEnd == KeepConns

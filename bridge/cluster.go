@@ -18,6 +18,7 @@ type cluster struct {
 	b       *Bridge
 	node    store.Node
 	holding holding
+	recent  recent
 	asking  asking
 	answers answers
 	began   time.Time
@@ -85,11 +86,11 @@ func (c *cluster) told(ch store.Change) {
 		c.report(ch.ID, false)
 	case store.ChangeAccess:
 		c.report(ch.ID, true)
-		if b.links.has(ch.ID) || b.clients.attached(ch.ID) {
+		if b.knows(ch.ID) {
 			b.work.background(func() { b.lookExpired(ch.ID) })
 		}
 	case store.ChangeEnded:
-		if b.links.has(ch.ID) || b.clients.attached(ch.ID) {
+		if b.knows(ch.ID) {
 			b.work.background(func() { c.ended(ch.ID, reasonOf(ch.Reason)) })
 		}
 	case store.ChangeClient:
@@ -115,7 +116,7 @@ func (c *cluster) report(id string, access bool) {
 func (c *cluster) ended(id string, reason Reason) {
 	b := c.b
 	b.gateway.InOrder(id, func() {
-		if b.links.has(id) || b.clients.attached(id) {
+		if b.knows(id) {
 			b.sessionOver(id, "", &origin{via: ViaNode, reason: reason})
 		}
 	})
@@ -140,11 +141,16 @@ func toldReason(tag any) string {
 	return string(ReasonExpired)
 }
 
-// newest follows a login, or a new session of a client, on another node: as rebind does it for those of this one.
+// newest follows a login, or a new session of a client, on another node, as rebind does it for those of this one; or its end.
 func (c *cluster) newest(clientID, id string) {
 	b := c.b
 	rec, err := b.gateway.Load(context.Background(), id)
-	if err == nil && rec.ClientID == clientID {
+	switch {
+	case errors.Is(err, ErrSessionMissing):
+		if !b.links.has(id) { // otherwise the store tells of the end, and why
+			c.ended(id, ReasonDestroyed)
+		}
+	case err == nil && rec.ClientID == clientID:
 		err = c.follow(&rec)
 	}
 	if err != nil && !errors.Is(err, ErrSessionMissing) {
@@ -182,7 +188,7 @@ func begun(rec *store.Record) time.Time {
 	return rec.Created
 }
 
-// announce tells other nodes of a login, or a new session, that has been stored here.
+// announce tells other nodes of a login, a new session, or the end of one, that has been stored here: those that have seen the client.
 func (c *cluster) announce(clientID, id string) {
 	if c == nil {
 		return

@@ -108,10 +108,10 @@ func TestG9_AShortOutageClosesNothing(t *testing.T) {
 	})
 }
 
-// TestWhatIsHeldIsLetGo: a node holds what its map and its connections need, and nothing else.
+// TestWhatIsHeldIsLetGo: a node holds the sessions that have connections here, and clients that it has seen lately.
 func TestWhatIsHeldIsLetGo(t *testing.T) {
-	h, apps := makeNodes(t, 1, bridge.Options{})
-	here := apps[0].serve(t)
+	h, apps := makeNodes(t, 2, bridge.Options{})
+	here, there := apps[0].serve(t), apps[1].serve(t)
 	holds := func(sessions, clients int) {
 		t.Helper()
 		require.Eventually(t, func() bool { s, c := h.node(0).holds(); return s == sessions && c == clients }, patience, time.Millisecond)
@@ -119,25 +119,38 @@ func TestWhatIsHeldIsLetGo(t *testing.T) {
 	holds(0, 0)
 	ada, guest := newBrowser(t, here), newBrowser(t, here)
 	ada.ok("/inc")
-	holds(1, 1)
+	holds(0, 1)
 	guest.ok("/plain")
 	tab, other := guest.dial("/ws"), guest.dial("/ws")
 	tab.ask("id")
 	other.ask("id")
-	holds(1, 2)
+	holds(0, 2)
 	require.NoError(t, tab.ws.CloseNow())
 	require.Eventually(t, func() bool { return apps[0].Stats().Conns == 1 }, patience, time.Millisecond)
-	holds(1, 2)
+	holds(0, 2)
 	require.NoError(t, other.ws.CloseNow())
-	holds(1, 1)
+	holds(0, 1)
 	mine := ada.dial("/ws")
 	mine.ask("id")
-	ada.ok("/logout")
+	holds(1, 1)
+	ada.at(there).ok("/inc")
+	ada.at(there).ok("/logout")
 	require.Equal(t, bridge.CodeDestroyed, mine.closed())
-	holds(0, 0)
+	holds(0, 1)
 }
 
-// TestWhatCannotBeHeldIsTriedAgain: a session that came into use while the store failed is held later.
+// TestClientsThatAreHeldAreLimited: a node isn't told of the logins of all clients that it has ever seen, wherever requests are sent to.
+func TestClientsThatAreHeldAreLimited(t *testing.T) {
+	const most = 10_000
+	h, apps := makeNodes(t, 1, bridge.Options{})
+	handler := apps[0].Handler(apps[0].mux)
+	for range most + 50 {
+		pocket{}.get(t, handler, "/inc")
+	}
+	require.Eventually(t, func() bool { s, c := h.node(0).holds(); return s == 0 && c == most }, patience, time.Millisecond)
+}
+
+// TestWhatCannotBeHeldIsTriedAgain: a client that was seen while the store failed is held later.
 func TestWhatCannotBeHeldIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, apps := makeNodes(t, 2, bridge.Options{RevalidateEvery: bridge.Off})
@@ -145,12 +158,12 @@ func TestWhatCannotBeHeldIsTriedAgain(t *testing.T) {
 		br := newBrowser(t, apps[0].serveInMemory(t))
 		br.ok("/inc")
 		synctest.Wait()
-		sessions, _ := h.node(0).holds()
-		require.Zero(t, sessions)
+		_, clients := h.node(0).holds()
+		require.Zero(t, clients)
 		h.failHolds.Store(false)
 		time.Sleep(2 * time.Second)
-		sessions, _ = h.node(0).holds()
-		require.Equal(t, 1, sessions)
+		_, clients = h.node(0).holds()
+		require.Equal(t, 1, clients)
 		tab := br.dial("/ws")
 		require.Equal(t, "2", tab.ask("inc"))
 	})

@@ -43,21 +43,20 @@ func TestG4_DestroyReachesTheSocketsOfOtherNodes_AnEvictedOneIsToldSo(t *testing
 }
 
 func TestG4_DestroyReachesTheSocketsOfOtherNodes_OneThatAnotherHasSwept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, apps := makeNodes(t, 2, bridge.Options{IdleTimeout: time.Minute, AutoCleanup: bridge.Off, RevalidateEvery: bridge.Off})
-		ended := record[bridge.SessionDestroy](t, apps[1].Bridge)
-		p := pocket{}
-		p.get(t, apps[1].Handler(apps[1].mux), "/inc")
-		synctest.Wait()
-		time.Sleep(2 * time.Minute)
-		n, err := apps[0].Cleanup(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, 1, n)
-		end := ended.next()
-		require.Equal(t, bridge.ReasonExpired, end.Reason)
-		require.Equal(t, bridge.ViaNode, end.Via)
-		require.Empty(t, ended.rest())
-	})
+	h, apps := makeNodes(t, 2, bridge.Options{})
+	ada := newBrowser(t, apps[1].serve(t))
+	ada.ok("/inc")
+	tab := ada.dial("/ws")
+	tab.ask("id")
+	ended := record[bridge.SessionDestroy](t, apps[1].Bridge)
+	recs, err := h.node(0).Sweep(t.Context(), time.Now().Add(48*time.Hour), 10) // its clock is ahead
+	require.NoError(t, err)
+	require.Len(t, recs, 1)
+	require.Equal(t, bridge.CodeExpired, tab.closed())
+	end := ended.next()
+	require.Equal(t, bridge.ReasonExpired, end.Reason)
+	require.Equal(t, bridge.ViaNode, end.Via)
+	require.Empty(t, ended.rest())
 }
 
 func TestG6_LoginOnAnotherNodeCutsSockets(t *testing.T) {
@@ -136,13 +135,14 @@ func TestClientMapFollowsOtherNodes_ANewerSession(t *testing.T) {
 	require.Equal(t, first, ada.ok("/id"), "what the older cookie opens is what it was")
 }
 
-// TestEventsTellOfOtherNodes: a subscriber hears what other nodes store of the sessions that are known to its own.
+// TestEventsTellOfOtherNodes: a subscriber hears what other nodes store of the sessions that have connections at its own.
 func TestEventsTellOfOtherNodes(t *testing.T) {
 	_, apps := makeNodes(t, 2, bridge.Options{})
 	here, there := apps[0].serve(t), apps[1].serve(t)
 	ada := newBrowser(t, here)
 	ada.ok("/inc")
 	id := ada.ok("/id")
+	ada.dial("/ws").ask("id")
 	sets := record[bridge.SessionSet](t, apps[0].Bridge)
 	ada.at(there).ok("/inc")
 	set := sets.next()
@@ -151,7 +151,7 @@ func TestEventsTellOfOtherNodes(t *testing.T) {
 	require.True(t, sets.next().Rotated)
 	newBrowser(t, there).ok("/inc")
 	ada.ok("/inc")
-	require.Equal(t, bridge.ViaHTTP, sets.next().Via, "sessions that are not known here are nobody's business")
+	require.Equal(t, bridge.ViaHTTP, sets.next().Via, "other sessions are nobody's business")
 }
 
 // TestG7_AnEarlierExpiryOnAnotherNodeClosesSocketsOnTime: its deadline here was later.

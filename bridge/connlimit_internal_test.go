@@ -12,7 +12,7 @@ import (
 func TestConnectionThatHasToGoEndsAsSuchThoughItsHandlerIsFaster(t *testing.T) {
 	clock := newDeadlines()
 	defer clock.close()
-	ls := newLinks(clock, connLimits{perSession: 1, evict: true})
+	ls := newLinks(clock, connLimits{perSession: 1, evict: true}, nil)
 	older, newer := &Link{id: "1", clientID: "c", sessionID: "s"}, &Link{id: "2", clientID: "c", sessionID: "s", openedAt: time.Second}
 	_, err := ls.add(older)
 	require.NoError(t, err)

@@ -20,7 +20,7 @@ func TestDetachWaitsForACloseThatBeginsMeanwhile(t *testing.T) {
 		})
 		b := &Bridge{clock: newDeadlines()}
 		defer b.clock.close()
-		b.links = newLinks(b.clock, connLimits{})
+		b.links = newLinks(b.clock, connLimits{}, nil)
 		l := &Link{b: b, id: "1", clientID: "c", closer: c, cancel: func(error) {}}
 		_, err := b.links.add(l)
 		require.NoError(t, err)

@@ -6,7 +6,8 @@ import (
 	"sync"
 )
 
-// holding is what the node holds, so that it is told of it: the sessions in the map of clients, their clients, and the clients that have connections.
+// holding is what the node holds, so that it is told of it: the sessions and the clients that have connections, and clients that have been seen lately. So what a node is told grows with its
+// own connections, not with the number of nodes, wherever a balancer sends requests to.
 type holding struct {
 	c  *cluster
 	mu sync.Mutex
@@ -186,33 +187,64 @@ func (h *holding) retry() {
 	}
 }
 
-// wantSession has the node hold a session and its client, soon.
-func (c *cluster) wantSession(sessionID, clientID string) {
+// knownClients is how many clients without connections the node holds: those that it has seen last. Logins elsewhere change the map for these.
+const knownClients = 10_000
+
+// recent is the clients that the node holds because it has seen them lately.
+type recent struct {
+	mu    sync.Mutex
+	held  map[string]struct{}
+	order []string // a ring
+	next  int
+}
+
+// add returns the client that has to go for it, if any; false when it is there already.
+func (r *recent) add(clientID string) (gone string, added bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.held[clientID]; ok {
+		return "", false
+	}
+	if r.held == nil {
+		r.held = make(map[string]struct{})
+	}
+	r.held[clientID] = struct{}{}
+	if len(r.order) < knownClients {
+		r.order = append(r.order, clientID)
+		return "", true
+	}
+	gone, r.order[r.next] = r.order[r.next], clientID
+	r.next = (r.next + 1) % knownClients
+	delete(r.held, gone)
+	return gone, true
+}
+
+// seen has the node hold the client for a while, soon.
+func (c *cluster) seen(clientID string) {
 	if c == nil {
 		return
 	}
-	session, client := holdKey{false, sessionID}, holdKey{true, clientID}
-	c.holding.want(session)
-	c.holding.want(client)
-	c.b.work.background(func() { _ = c.holding.hold(context.Background(), session, client) })
-}
-
-func (c *cluster) dropSession(sessionID, clientID string) {
-	if c != nil {
-		c.holding.drop(holdKey{false, sessionID})
-		c.holding.drop(holdKey{true, clientID})
+	gone, added := c.recent.add(clientID)
+	if gone != "" {
+		c.holding.drop(holdKey{true, gone})
+	}
+	if added {
+		key := holdKey{true, clientID}
+		c.holding.want(key)
+		c.b.work.background(func() { _ = c.holding.hold(context.Background(), key) })
 	}
 }
 
-func (c *cluster) wantClient(clientID string) {
+// want and drop count the reasons to hold a session or a client. The caller sees to it that it is held.
+func (c *cluster) want(key holdKey) {
 	if c != nil {
-		c.holding.want(holdKey{true, clientID})
+		c.holding.want(key)
 	}
 }
 
-func (c *cluster) dropClient(clientID string) {
+func (c *cluster) drop(key holdKey) {
 	if c != nil {
-		c.holding.drop(holdKey{true, clientID})
+		c.holding.drop(key)
 	}
 }
 
@@ -225,4 +257,16 @@ func (c *cluster) hold(ctx context.Context, sessionID, clientID string) error {
 		return c.holding.hold(ctx, holdKey{true, clientID})
 	}
 	return c.holding.hold(ctx, holdKey{false, sessionID}, holdKey{true, clientID})
+}
+
+// holdSoon is hold for a session that connections here have followed to, which is looked at when it is held: it may have ended before.
+func (c *cluster) holdSoon(sessionID string) {
+	if c == nil {
+		return
+	}
+	c.b.work.background(func() {
+		if c.holding.hold(context.Background(), holdKey{false, sessionID}) == nil {
+			c.b.lookExpired(sessionID)
+		}
+	})
 }

@@ -183,7 +183,7 @@ func (l *Link) detach(code int, reason string) {
 	if !removed {
 		return
 	}
-	l.b.cluster.dropClient(l.clientID)
+	l.b.cluster.drop(holdKey{true, l.clientID})
 	l.mu.Lock()
 	if l.ending == nil {
 		l.ending = &closing{code: code, reason: reason}

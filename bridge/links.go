@@ -10,10 +10,11 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// links is the registry of what is open: by ID, by client and by session. No lock of another kind is taken, and nothing is waited
-// for, while its lock is held; the clock's is its inner one.
+// links is the registry of what is open: by ID, by client and by session. Nothing is waited for while its lock is held; the clock's and the one of what the node holds are its
+// inner ones.
 type links struct {
 	clock     *deadlines
+	cluster   *cluster
 	limits    connLimits
 	mu        sync.Mutex
 	byID      map[string]*Link
@@ -37,9 +38,9 @@ type sessionLinks struct {
 	failing   time.Time     // since when the store doesn't answer to that; zero: it does
 }
 
-func newLinks(clock *deadlines, limits connLimits) *links {
+func newLinks(clock *deadlines, limits connLimits, c *cluster) *links {
 	ls := &links{
-		clock: clock, limits: limits,
+		clock: clock, cluster: c, limits: limits,
 		byID: make(map[string]*Link), byClient: make(map[string][]*Link), bySession: make(map[string]*sessionLinks),
 		byUser: make(map[string]map[*sessionLinks]struct{}),
 	}
@@ -84,6 +85,7 @@ func (ls *links) enter(l *Link, sessionID string) {
 	if sl == nil {
 		sl = &sessionLinks{}
 		ls.bySession[sessionID] = sl
+		ls.cluster.want(holdKey{false, sessionID})
 	}
 	l.inSession = int32(len(sl.links)) //nolint:gosec // no process has two billion
 	sl.links = append(sl.links, l)
@@ -132,6 +134,7 @@ func (ls *links) remove(l *Link) (sessionID string, removed bool) {
 func (ls *links) forget(id string, sl *sessionLinks) {
 	ls.clock.remove(sl.expiry)
 	delete(ls.bySession, id)
+	ls.cluster.drop(holdKey{false, id})
 	ls.setUser(sl, "")
 }
 
@@ -215,6 +218,7 @@ func (ls *links) follow(b *Bridge, rec *store.Record) {
 	tooMany := ls.cutTooMany(rec.ID)
 	ls.mu.Unlock()
 	ls.watch(b, rec)
+	b.cluster.holdSoon(rec.ID)
 	for _, l := range tooMany {
 		l.end(CodePolicy, tooManyThere)
 	}

@@ -34,8 +34,8 @@ func nodesGroups() []group {
 		}
 		return group{
 			name: "nodes/messages per node, " + name, rounds: 1,
-			ours: side(8), peer: side(2), rows: []row{{"", toldPerNode, t}},
-			rivals: []rival{{peer: side(4), rows: []row{{"", toldPerNode, t}}}},
+			ours: side(8), peer: side(2), rows: []row{{"8 and 2", toldPerNode, t}},
+			rivals: []rival{{peer: side(4), rows: []row{{"8 and 4", toldPerNode, t}}}},
 		}
 	}
 	return []group{

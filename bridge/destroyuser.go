@@ -49,11 +49,11 @@ func (b *Bridge) DestroyAll(ctx context.Context) (int, error) {
 // endAll ends those of the sessions that an ending takes which begins now: the iteration must not have begun.
 func (b *Bridge) endAll(ctx context.Context, user string, except []string, all iter.Seq2[store.Record, error]) (n int, err error) {
 	if b.caps.locker != nil && user != "" {
-		unlock, err := b.lockUser(ctx, user)
-		if err != nil {
-			return 0, err
+		unlock, failed := b.lockUser(ctx, user)
+		if failed != nil {
+			return 0, failed
 		}
-		defer unlock()
+		defer func() { err = errors.Join(err, unlock()) }()
 	}
 	en, before := b.logins.begin(user, except)
 	finished := false
@@ -75,19 +75,20 @@ func (b *Bridge) endAll(ctx context.Context, user string, except []string, all i
 }
 
 // lockUser keeps the user's logins out, at every node, until unlock is called.
-func (b *Bridge) lockUser(ctx context.Context, user string) (unlock func(), err error) {
+func (b *Bridge) lockUser(ctx context.Context, user string) (unlock func() error, err error) {
 	limited, cancel := context.WithTimeout(ctx, b.opts.StoreTimeout)
 	defer cancel()
 	free, err := b.caps.locker.LockUser(limited, user)
 	if err != nil {
 		return nil, storeFailure(ctx, "keep the user's logins out", err)
 	}
-	return func() {
+	return func() error {
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.StoreTimeout)
 		defer cancel()
-		if err := free(limited); err != nil { // it ends by itself
-			b.storeFailed(ctx, "let the user's logins in again", "", err)
+		if err := free(limited); err != nil { // it ends by itself, but a login may have slipped in
+			return storeFailure(limited, "let the user's logins in again", err)
 		}
+		return nil
 	}, nil
 }
 

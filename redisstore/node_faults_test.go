@@ -187,7 +187,7 @@ func TestNodeWhileRedisIsAway(t *testing.T) {
 	away := time.Now()
 	unborn := begin(t, open2(t, a))
 	require.Zero(t, unborn.Contact(), "it returns at once, without one")
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	err := unborn.Hold(ctx, rec.ID, "")
 	require.ErrorIs(t, err, context.DeadlineExceeded)

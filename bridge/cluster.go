@@ -71,10 +71,15 @@ func (c *cluster) leave(ctx context.Context) error {
 	if c == nil {
 		return nil
 	}
-	if err := c.node.Leave(ctx); err != nil {
-		return fmt.Errorf("bridge: leave the other nodes: %w", err)
+	err := c.node.Leave(ctx)
+	if err != nil && ctx.Err() == nil { // the store doesn't answer: the others find out by themselves
+		c.b.storeFailed(ctx, "leave the other nodes", "", err)
+		err = nil
 	}
-	return nil
+	if err != nil {
+		err = fmt.Errorf("bridge: leave the other nodes: %w", err)
+	}
+	return err
 }
 
 // told draws the consequences of what another node has done. Whatever takes time is left to others.

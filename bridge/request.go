@@ -300,7 +300,7 @@ func (rq *request) bind(rec *store.Record) bool {
 		return true
 	}
 	if rq.carrier != byCookies { // there is no client cookie to go by
-		rq.clientID = rec.ClientID
+		rq.clientID, rq.newClient = rec.ClientID, false
 		rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
 		return true
 	}
@@ -312,7 +312,7 @@ func (rq *request) bind(rec *store.Record) bool {
 	if strict {
 		return false
 	}
-	rq.clientID, rq.sendClient, rq.askClient = rec.ClientID, true, true
+	rq.clientID, rq.newClient, rq.sendClient, rq.askClient = rec.ClientID, false, true, true
 	rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
 	return true
 }

@@ -112,7 +112,7 @@ func (c *cluster) answer(to string, ans answer) {
 	c.b.work.task(c.sendAnswers)
 }
 
-// sendAnswers sends what waits. The node that asked gives up by itself if that fails.
+// sendAnswers sends what waits. When the store fails, what waits is dropped: those who have asked give up by themselves, and sooner than the store would have answered all.
 func (c *cluster) sendAnswers() {
 	for {
 		c.answers.mu.Lock()
@@ -127,6 +127,10 @@ func (c *cluster) sendAnswers() {
 		for i := range some {
 			if err := c.send(context.Background(), []string{some[i].to}, &packet{Answer: &some[i].answer}, nil); err != nil {
 				c.b.storeFailed(context.Background(), "answer another node", "", err)
+				c.answers.mu.Lock()
+				c.answers.queue = nil
+				c.answers.mu.Unlock()
+				break
 			}
 		}
 	}

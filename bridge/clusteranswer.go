@@ -60,7 +60,7 @@ func (c *cluster) do(from string, q *question) {
 func (c *cluster) tellConns(ctx context.Context, from string, q *question) {
 	picked, _ := c.b.pick(ctx, *q.Conns)
 	now := time.Now()
-	ans := answer{ID: q.ID, More: true}
+	ans, before := answer{ID: q.ID, More: true}, 0
 	for _, l := range picked {
 		info, ok := c.b.connInfo(l)
 		if !ok || !q.Conns.picks(&info, now) {
@@ -70,22 +70,24 @@ func (c *cluster) tellConns(ctx context.Context, from string, q *question) {
 		if ans.Conns = append(ans.Conns, info); len(ans.Conns) == pieceOf {
 			c.answer(from, ans)
 			ans.Conns = nil
+			before++
 		}
 	}
-	ans.More = false
+	ans.More, ans.Before = false, before
 	c.answer(from, ans)
 }
 
 func (c *cluster) tellCounts(from string, q *question) {
-	counts := c.b.links.counts()
+	counts, before := c.b.links.counts(), 0
 	for some := range slices.Chunk(slices.Collect(maps.Keys(counts)), pieceOf) {
 		piece := make(map[string]int, len(some))
 		for _, id := range some {
 			piece[id] = counts[id]
 		}
 		c.answer(from, answer{ID: q.ID, Counts: piece, More: true})
+		before++
 	}
-	c.answer(from, answer{ID: q.ID})
+	c.answer(from, answer{ID: q.ID, Before: before})
 }
 
 // answers wait to be sent, one after the other.

@@ -52,12 +52,12 @@ type killStep struct {
 }
 
 var killSteps = []killStep{
-	{20, (*killActor).burst},
-	{8, (*killActor).read},
-	{6, (*killActor).dial},
+	{40, (*killActor).burst},
+	{12, (*killActor).read},
+	{20, (*killActor).dial},
 	{1, (*killActor).leaveOne},
-	{2, (*killActor).tell},
-	{2, (*killActor).login},
+	{4, (*killActor).tell},
+	{3, (*killActor).login},
 	{1, (*killActor).rebind},
 	{1, (*killActor).logout},
 	{1, (*killActor).destroyByID},

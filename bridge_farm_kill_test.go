@@ -24,7 +24,8 @@ type killing struct {
 	*farm
 	random  *rand.Rand // of the test's goroutine
 	proxies []*redistest.Proxy
-	others  store.Node // that knows the names of the nodes, and is none of them any more
+	st      *redisstore.Store // of the test's process
+	others  store.Node        // that knows the names of the nodes, and is none of them any more
 
 	mu     sync.Mutex
 	slots  []*killNode // nil while a new process starts
@@ -70,6 +71,7 @@ func startKilling(t *testing.T) *killing {
 	st, err := redisstore.Open(t.Context(), k.redis.URL(), nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	k.st = st
 	k.others = st.Watch(func(store.Change) {})
 	require.NoError(t, k.others.Leave(t.Context())) // it answers nobody, but can ask
 	for range farmNodes {
@@ -196,24 +198,27 @@ func (k *killing) allGone() bool {
 	return !slices.ContainsFunc(k.deaths, func(d *death) bool { return d.gone.IsZero() })
 }
 
-// askAll asks nodes, until done, what they all have. One that has died may be what an answer misses as long as they know it.
+// askAll asks nodes, until done, what they all have. One that has died may be what an answer misses as long as they know it, and is waited for.
 func (k *killing) askAll(done <-chan struct{}, random *rand.Rand) {
-	for {
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	for i := 0; ; i++ {
 		select {
 		case <-done:
 			return
 		case <-time.After(200 * time.Millisecond):
 		}
-		what := []string{"conns", "activity"}[random.IntN(2)]
-		n := k.pick(random)
-		at := time.Now()
-		v, _, err := k.ask(n.farmNode, "", map[string][]string{"do": {what}})
-		if err != nil {
-			k.broken(n, what, err)
-			continue
-		}
-		k.count.asked.Add(1)
-		k.answered(what, v.Word, at)
+		what, n := []string{"conns", "activity"}[i%2], k.pick(random)
+		asking.Go(func() {
+			at := time.Now()
+			v, _, err := k.ask(n.farmNode, "", map[string][]string{"do": {what}})
+			if err != nil {
+				k.broken(n, what, err)
+				return
+			}
+			k.count.asked.Add(1)
+			k.answered(what, v.Word, at)
+		})
 	}
 }
 
@@ -224,10 +229,10 @@ func (k *killing) answered(what, word string, asked time.Time) {
 	switch word {
 	case "ok":
 		for _, d := range k.deaths {
-			if what == "conns" && d.conns.IsZero() && asked.After(d.at) {
+			if what == "conns" && asked.After(d.at) && (d.conns.IsZero() || asked.Before(d.conns)) {
 				d.conns = asked
 			}
-			if what == "activity" && d.activity.IsZero() && asked.After(d.at) {
+			if what == "activity" && asked.After(d.at) && (d.activity.IsZero() || asked.Before(d.activity)) {
 				d.activity = asked
 			}
 		}

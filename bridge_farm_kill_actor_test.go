@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +38,25 @@ type killSession struct {
 
 	mu      sync.Mutex
 	sockets []*killSocket
+	story   []string // what was done, for whoever reads of a failure
+}
+
+func (s *killSession) tell(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.story = append(s.story, time.Now().Format("05.000 ")+fmt.Sprintf(format, args...))
+}
+
+func (s *killSession) all() []*killSocket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.sockets)
+}
+
+func (s *killSession) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.id + ":\n\t" + strings.Join(s.story, "\n\t") + "\n"
 }
 
 // killActor is a browser with one session at a time, which it uses at all nodes.
@@ -56,7 +77,7 @@ var killSteps = []killStep{
 	{12, (*killActor).read},
 	{20, (*killActor).dial},
 	{1, (*killActor).leaveOne},
-	{4, (*killActor).tell},
+	{4, (*killActor).notify},
 	{3, (*killActor).login},
 	{1, (*killActor).rebind},
 	{1, (*killActor).logout},
@@ -121,6 +142,7 @@ func (a *killActor) beginAt(n *killNode, client string) bool {
 		return false
 	}
 	a.count.sessions.Add(1)
+	s.tell("created at %s, client %s", n.name, client)
 	a.session = s
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -201,13 +223,14 @@ func (a *killActor) read(s *killSession) {
 // compare says whether an update is lost, or has been done twice.
 func (k *killing) compare(s *killSession, n int) {
 	if n < s.sure || n > s.sure+s.unknown {
-		k.t.Errorf("session %s counts %d, with %d acknowledged and %d unknown", s.id, n, s.sure, s.unknown)
+		k.t.Errorf("session counts %d, with %d acknowledged and %d unknown: %v", n, s.sure, s.unknown, s)
 	}
 }
 
 // surprised is when the session is over without the actor's doing: its user's sessions have all been ended.
 func (a *killActor) surprised(s *killSession) {
 	a.count.surprises.Add(1)
+	s.tell("surprised")
 	at, explained := time.Now(), false
 	for u, before := range s.mayBe {
 		u.mu.Lock()
@@ -215,16 +238,17 @@ func (a *killActor) surprised(s *killSession) {
 		u.mu.Unlock()
 	}
 	if !explained {
-		a.t.Errorf("actor %d: session %s is gone, and nobody has ended it", a.number, s.id)
+		a.t.Errorf("a session is gone, and nobody has ended it: %v", s)
 	}
 	if _, err := a.direct.GetByID(a.t.Context(), s.id); !errors.Is(err, bridge.ErrSessionMissing) {
-		a.t.Errorf("session %s was gone and is there: %v", s.id, err)
+		a.t.Errorf("a session was gone and is there: %v, %v", err, s)
 	}
 	a.over(s, at, nil)
 }
 
 // over is when the session has ended, at a node or at nobody knows which.
 func (a *killActor) over(s *killSession, at time.Time, by *killNode, codes ...int) {
+	s.tell("over: %v", codes)
 	a.logOut(s)
 	if a.session == s {
 		a.session = nil
@@ -250,7 +274,10 @@ func (a *killActor) dial(s *killSession) {
 	if open := a.opened(s); len(open) >= 5 {
 		open[0].leave()
 	}
-	n := a.pick(a.random)
+	a.dialAt(a.pick(a.random), s)
+}
+
+func (a *killActor) dialAt(n *killNode, s *killSession) {
 	socket, hello, err := a.open(n, s.cookie.header())
 	if err != nil {
 		a.broken(n, "dial", err)
@@ -260,6 +287,7 @@ func (a *killActor) dial(s *killSession) {
 	s.mu.Lock()
 	s.sockets = append(s.sockets, socket)
 	s.mu.Unlock()
+	s.tell("socket %d at %s: %+v", len(s.all()), n.name, hello)
 	switch {
 	case hello.ID == s.id:
 	case hello.Word == "hello" && hello.ID == "":
@@ -291,8 +319,8 @@ func (k *killing) leaveAll() {
 	}
 }
 
-// tell sends all sockets of the session a note, or of its user.
-func (a *killActor) tell(s *killSession) {
+// notify sends all sockets of the session a note, or of its user.
+func (a *killActor) notify(s *killSession) {
 	open, n, note := a.opened(s), a.pick(a.random), fmt.Sprint("note ", a.fresh.Add(1))
 	what, of := "notify session", s.id
 	if s.user != nil && a.random.IntN(2) == 0 {

@@ -67,7 +67,7 @@ func (k *killing) expectEnd(s *killSession, delays *killDelays, at time.Time, by
 			case <-socket.closed:
 			case <-late:
 				if !socket.node.killed.Load() && (by == nil || !by.killed.Load()) {
-					k.t.Errorf("a socket of session %s, which is over for it, is still open after %v", s.id, patience)
+					k.t.Errorf("socket %d, at %s, is still open after %v: %v", 1+slices.Index(s.all(), socket), socket.node.name, patience, s)
 				}
 				socket.leave()
 				continue
@@ -77,7 +77,7 @@ func (k *killing) expectEnd(s *killSession, delays *killDelays, at time.Time, by
 			case socket.node.killed.Load():
 				k.count.excused.Add(1)
 			case !slices.Contains(codes, socket.code):
-				k.t.Errorf("a socket of session %s was closed with %d, not %v", s.id, socket.code, codes)
+				k.t.Errorf("socket %d, at %s, was closed with %d (%s) at %s, not %v: %v", 1+slices.Index(s.all(), socket), socket.node.name, socket.code, socket.reason, socket.at.Format("05.000"), codes, s)
 			default:
 				delays.add(socket.node != by, socket.at.Sub(at))
 			}

@@ -14,6 +14,7 @@ type killSocket struct {
 	answers chan farmView
 	closed  chan struct{} // when it has ended; the following say how
 	code    int           // -1: without a close frame
+	reason  string
 	at      time.Time
 	left    atomic.Bool // the browser has closed it itself
 	judged  atomic.Bool // somebody looks at how it ends
@@ -47,7 +48,7 @@ func (s *killSocket) listen() {
 		case opPing:
 			_ = s.wire.write(opPong, payload)
 		case opClose:
-			s.at, s.code = time.Now(), closeCode(payload)
+			s.at, s.code, s.reason = time.Now(), closeCode(payload), string(payload[min(len(payload), 2):])
 			_ = s.wire.write(opClose, payload[:min(len(payload), 2)])
 			_ = s.wire.conn.Close()
 			return

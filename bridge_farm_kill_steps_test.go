@@ -26,6 +26,7 @@ func (a *killActor) login(s *killSession) {
 	u.mu.Unlock()
 	v, res, known := a.request(n, s.cookie.header(), "do", "login", "user", u.name)
 	at := time.Now()
+	s.tell("login at %s: %+v", n.name, v)
 	switch {
 	case !known:
 		a.dispose(s) // nobody may have the newest cookie
@@ -54,6 +55,7 @@ func (a *killActor) rebind(s *killSession) {
 		return
 	}
 	a.count.rebinds.Add(1)
+	s.tell("the client has another session, at %s", n.name)
 	next, at := a.session, time.Now()
 	a.logOut(s)
 	ended := a.expectEnd(s, &a.rebinds, at, n, bridge.CodeReconnect, bridge.CodeDestroyed)
@@ -86,6 +88,7 @@ func (a *killActor) ended(s *killSession, n *killNode, what string, v farmView, 
 	case v.Word != "ok":
 		a.puzzled(what, v)
 	default:
+		s.tell("%s at %s", what, n.name)
 		a.over(s, at, n)
 		return true
 	}
@@ -150,6 +153,7 @@ func (a *killActor) destroyUser(*killSession) {
 		if !same { // its actor is at something else, or knows
 			continue
 		}
+		s.tell("all of %s end at %s", u.name, n.name)
 		if _, err := a.direct.GetByID(a.t.Context(), s.id); !errors.Is(err, bridge.ErrSessionMissing) {
 			a.t.Errorf("session %s of %s is there after the end of all: %v", s.id, u.name, err)
 		}

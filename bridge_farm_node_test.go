@@ -101,6 +101,7 @@ func farmWord(err error) string {
 		"rotated":     bridge.ErrTokenRotated,
 		"conflict":    bridge.ErrConflict,
 		"unavailable": bridge.ErrStoreUnavailable,
+		"silent":      bridge.ErrNodeSilent,
 	} {
 		if errors.Is(err, target) {
 			return word
@@ -138,6 +139,11 @@ func (site *farmSite) serve(r *http.Request) (v farmView, err error) {
 	case "increment":
 		return bridge.WithSession(r.Context(), site.b.For(r), site.increment, bridge.Missing[farmView](errFarmMissing))
 	}
+	if ask := farmQuestions[do]; ask != nil {
+		v.Word = "ok"
+		v.N, err = ask(r.Context(), site.b, r.URL.Query().Get("of"), r.URL.Query().Get("text"))
+		return v, err
+	}
 	s, err := site.b.Session(r)
 	if err != nil {
 		return v, err
@@ -157,6 +163,8 @@ func (site *farmSite) serve(r *http.Request) (v farmView, err error) {
 		err = s.Login(r.URL.Query().Get("user"))
 	case "destroy":
 		s.Destroy()
+	case "expire":
+		s.SetIdleTimeout(killIdle)
 	}
 	return v, err
 }

@@ -166,7 +166,7 @@ func (f *fleet) close() (err error) {
 			err = errors.Join(err, n.b.Shutdown(context.Background()))
 		}
 		if n.Store != nil {
-			err = errors.Join(err, n.Store.Close())
+			err = errors.Join(err, n.Close())
 		}
 	}
 	return errors.Join(err, f.redis.close())

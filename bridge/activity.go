@@ -26,6 +26,9 @@ func (l *Link) activeSince() time.Duration { return time.Duration(l.active.Load(
 
 func (b *Bridge) recordActivity(id string) {
 	defer b.links.recorded(id, nil) // whatever happens, a store that panics included
+	if b.hopeless() {
+		return
+	}
 	rec, err := b.gateway.LoadActive(context.Background(), id, func(*store.Record) error { return nil })
 	switch {
 	case err == nil:

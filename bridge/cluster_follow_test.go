@@ -226,3 +226,40 @@ func TestG5_AHandshakeWaitsUntilOthersWouldTellOfTheEnd(t *testing.T) {
 		require.Less(t, time.Since(start), 2*time.Second, "not only when it would have expired")
 	})
 }
+
+// TestASocketWithoutItsSessionStays: the client has one on another node, but this browser doesn't present it. It would only come back as it is.
+func TestASocketWithoutItsSessionStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, apps := makeNodes(t, 2, bridge.Options{})
+		here, there := apps[0].serveInMemory(t), apps[1].serveInMemory(t)
+		ada := newBrowser(t, there)
+		ada.ok("/inc")
+		time.Sleep(time.Second)
+		other := newBrowser(t, here)
+		other.setCookie("sid.cid", ada.cookie("sid.cid"))
+		tab := other.dial("/ws").listen()
+		require.Equal(t, `""`, tab.ask("id"))
+		time.Sleep(10 * time.Second)
+		require.Equal(t, `""`, tab.ask("id"))
+	})
+}
+
+// TestASocketMeetsALoginOfAnotherNode: the client got its session there during the handshake, when nobody here held the client yet.
+func TestASocketMeetsALoginOfAnotherNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, apps := makeNodes(t, 2, bridge.Options{})
+		here, there := apps[0].serveInMemory(t), apps[1].serveInMemory(t)
+		ada := newBrowser(t, there)
+		ada.ok("/plain")
+		goOn := make(chan struct{})
+		h.node(0).beforeHold = func() { <-goOn }
+		closed := ada.at(here).dial("/ws").whenClosed()
+		synctest.Wait()
+		time.Sleep(time.Millisecond)
+		ada.ok("/login?user=ada")
+		start := time.Now()
+		close(goOn)
+		require.Equal(t, bridge.CodeReconnect, <-closed)
+		require.Less(t, time.Since(start), time.Second)
+	})
+}

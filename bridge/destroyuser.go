@@ -18,9 +18,9 @@ const (
 // DestroyUser ends the user's sessions and returns how many there were, except those with the given IDs: "sign out my other devices" (ASVS
 // 7.4.3, 7.5.2). Connections in this process are being closed when it returns.
 //
-// It is complete: of the logins of this process that are under way meanwhile, each is either ended with the others or comes after it as a whole. So a
-// session of the user that somebody logs in again while it is about to end gives ErrSessionGone. Logins never wait for a DestroyUser; it waits for
-// those that were on their way to the store before it. A login whose outcome the store has left open (ErrStoreUnavailable) may be stored after it.
+// It is complete: of the logins that are under way meanwhile, in this process and on the other nodes of a store that is a store.UserLocker, each is either ended with the others or comes after it as a whole. So a
+// session of the user that somebody logs in again while it is about to end gives ErrSessionGone. With a store.UserLocker the user's logins wait for it, for Options.StoreTimeout at
+// most (ErrStoreUnavailable); otherwise logins never wait for a DestroyUser, and it waits for those that were on their way to the store before it. A login whose outcome the store has left open (ErrStoreUnavailable) may be stored after it.
 //
 // It needs a store.UserIndex; a store.Lister is looked through: otherwise ErrUnsupported. A session that can't be ended doesn't keep it from ending
 // the others, unless there are very many of them; the error joins what went wrong, beside the number of those that ended. Sessions that had ended or expired before
@@ -85,8 +85,8 @@ func (b *Bridge) lockUser(ctx context.Context, user string) (unlock func() error
 	return func() error {
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.StoreTimeout)
 		defer cancel()
-		if err := free(limited); err != nil { // it ends by itself, but a login may have slipped in
-			return storeFailure(limited, "let the user's logins in again", err)
+		if err := free(limited); err != nil { // it ends by itself, or has been lost meanwhile
+			return storeFailure(limited, "keep the user's logins out to the end; one may have been missed", err)
 		}
 		return nil
 	}, nil

@@ -68,7 +68,7 @@ func (h *holding) letGo(key holdKey, s *holdState) {
 		return
 	}
 	s.held, s.busy = false, make(chan struct{})
-	h.c.b.work.background(func() {
+	h.c.b.work.holding(func() {
 		ctx, cancel := h.limit(context.Background())
 		defer cancel()
 		session, client := key.ids()
@@ -127,16 +127,18 @@ func (h *holding) claim(keys []holdKey) (mine []holdKey, wait <-chan struct{}) {
 	return mine, nil
 }
 
-// hold returns when the node is sure to be told of all of these that are wanted.
+// hold returns when the node is sure to be told of all of these that are wanted. Those who wait for others to ask the store don't wait longer than these.
 func (h *holding) hold(ctx context.Context, keys ...holdKey) error {
+	limited, cancel := h.limit(ctx)
+	defer cancel()
 	for {
 		mine, wait := h.claim(keys)
 		switch {
 		case wait != nil:
 			select {
 			case <-wait:
-			case <-ctx.Done():
-				return context.Cause(ctx)
+			case <-limited.Done():
+				return storeFailure(ctx, "hold the session", context.Cause(limited))
 			}
 		case len(mine) == 0:
 			return nil
@@ -180,11 +182,24 @@ func (h *holding) retry() {
 	n := 0
 	for key := range h.open {
 		delete(h.open, key) // it comes back if it fails
-		h.c.b.work.background(func() { _ = h.hold(context.Background(), key) })
+		h.soon(key)
 		if n++; n == retryAtOnce {
 			return
 		}
 	}
+}
+
+// soon is hold for what is looked at when it is held, as something may have happened to it before. It waits for nothing.
+func (h *holding) soon(key holdKey) {
+	b := h.c.b
+	b.work.holding(func() {
+		if b.work.stopping() || h.hold(context.Background(), key) != nil {
+			return
+		}
+		if session, _ := key.ids(); b.links.has(session) {
+			b.work.background(func() { b.lookExpired(session) })
+		}
+	})
 }
 
 // knownClients is how many clients without connections the node holds: those that it has seen last. Logins elsewhere change the map for these.
@@ -231,7 +246,7 @@ func (c *cluster) seen(clientID string) {
 	if added {
 		key := holdKey{true, clientID}
 		c.holding.want(key)
-		c.b.work.background(func() { _ = c.holding.hold(context.Background(), key) })
+		c.holding.soon(key)
 	}
 }
 
@@ -264,9 +279,5 @@ func (c *cluster) holdSoon(sessionID string) {
 	if c == nil {
 		return
 	}
-	c.b.work.background(func() {
-		if c.holding.hold(context.Background(), holdKey{false, sessionID}) == nil {
-			c.b.lookExpired(sessionID)
-		}
-	})
+	c.holding.soon(holdKey{false, sessionID})
 }

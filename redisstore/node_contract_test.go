@@ -50,6 +50,7 @@ func (s nodeStore) App(name string) store.Store {
 
 // TestContractOfANode: a node is a store like any other.
 func TestContractOfANode(t *testing.T) {
+	t.Parallel() // on a server of its own
 	s := redistest.Start(t)
 	storetest.Run(t, func(t *testing.T) store.Store {
 		flushed(s)

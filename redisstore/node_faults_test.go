@@ -16,6 +16,7 @@ import (
 )
 
 func TestNodesThatTheStoreHasLost(t *testing.T) {
+	t.Parallel() // on a server of its own
 	onEverySite(t, map[string]func(*site){
 		"a node whose lease has ended in one shard holds everything again":         joinsAgain,
 		"a store that has been emptied":                                            emptied,

@@ -16,6 +16,7 @@ import (
 )
 
 func TestNodes(t *testing.T) {
+	t.Parallel() // on a server of its own
 	onEverySite(t, map[string]func(*site){
 		"what is done through a node is told to the others that hold it, once": toldOnce,
 		"a session that is stored with another token or user, or ends earlier": toldOfAccess,

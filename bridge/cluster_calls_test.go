@@ -67,6 +67,8 @@ func TestNotifySaysWhichPartOfItIsKnown(t *testing.T) {
 	n, err := apps[0].Notify(t.Context(), bridge.To{All: true}, []byte("hello"))
 	require.ErrorIs(t, err, bridge.ErrNodeSilent)
 	require.ErrorContains(t, err, "1 of 2")
+	require.Equal(t, http.StatusServiceUnavailable, bridge.HTTPStatus(err))
+	require.Equal(t, bridge.CodeUnavailable, bridge.CloseCode(err))
 	require.Equal(t, 2, n)
 	require.Equal(t, "hello", tabs[1].hear())
 

@@ -44,3 +44,6 @@ func Refresh(all []string, days int) map[string][]int {
 	}
 	return minutes
 }
+
+// MemberOf returns how an ID is written in keys.
+func MemberOf(id string) string { return memberOf(id) }

@@ -119,10 +119,13 @@ func (s *Store) end(ctx context.Context, doing, id, reason string, revision uint
 	if n == 1 && s.member != nil {
 		s.member.destroyed(p, reason)
 	}
-	if n == -2 {
+	switch {
+	case n == -2:
 		err = store.ErrConflict
+	case n == 1:
+		err = s.engine.waitForReplicas(ctx, doing, p.prefix)
 	}
-	return n == 1, err
+	return n == 1 && err == nil, err
 }
 
 // actor returns the name of the node that this is a view of, or "".

@@ -1,4 +1,5 @@
--- Compare and set. ARGV: prefix, member, expected revision as 6 bytes, value, the node that does it. Returns the new revision; -1: there
+-- Compare and set. ARGV: prefix, member, expected revision as 6 bytes, value, the node that does it. Returns the new revision, or -10 minus
+-- that if somebody's right to use the session has changed; -1: there
 -- is no such session; -2: another revision; -3: another
 -- node has reserved it, or the logins of the user are locked.
 local id, value = ARGV[2], ARGV[4]
@@ -56,4 +57,5 @@ if oactive and active ~= oactive then del(prefix .. 'a', oactive, id, byActivity
 if odue > 0 and due ~= odue then del(prefix .. 'e', odue, id, byExpiry) end
 if ouser > 0 and user ~= ouser then del(prefix .. 'u', ouser, id, byUser) end
 if oclient > 0 and client ~= oclient then del(prefix .. 'c', oclient, id, byClient) end
+if access then return -10 - revision end
 return revision

@@ -283,3 +283,43 @@ func TestG9_WhatIsCachedIsNotServedWhileTheStoreIsSilent(t *testing.T) {
 		require.Contains(t, tab.ask("get"), "unavailable")
 	})
 }
+
+// TestG7_APartOfTheStoreThatHangsDoesNotHoldUpExpiry: neither activity that can't be recorded nor logins that nobody can be told of keep other sessions from their end.
+func TestG7_APartOfTheStoreThatHangsDoesNotHoldUpExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opts := bridge.Options{IdleTimeout: time.Minute, TouchInterval: time.Second, RevalidateEvery: bridge.Off, AutoCleanup: bridge.Off}
+		nodes, apps := bentNodes(t, 1, opts)
+		here := apps[0].serveInMemory(t)
+		ada := newBrowser(t, here)
+		ada.ok("/inc")
+		well := ada.ok("/id")
+		tab := ada.dial("/ws").whenClosed()
+		start := time.Now()
+		time.Sleep(30 * time.Second)
+		var others []*socket // whose sessions aren't about to end
+		for range 1000 {
+			br := newBrowser(t, here)
+			br.ok("/inc")
+			others = append(others, br.dial("/ws").listen())
+		}
+		time.Sleep(26 * time.Second)
+		nodes[0].change(func(n *bentNode) {
+			n.onAnnounce = silent
+			n.beforeGet = func(ctx context.Context, id string) error {
+				if id == well {
+					return nil
+				}
+				return silent(ctx)
+			}
+		})
+		for _, other := range others {
+			other.say("id")
+		}
+		for range 1000 {
+			newBrowser(t, here).ok("/inc")
+		}
+		require.Equal(t, bridge.CodeExpired, <-tab)
+		require.InDelta(t, 61, time.Since(start).Seconds(), 1.5)
+		nodes[0].change(func(n *bentNode) { n.beforeGet, n.onAnnounce = nil, nil })
+	})
+}

@@ -24,11 +24,12 @@ func (b *bent) Watch(tell func(store.Change)) store.Node {
 // bentNode is a node that asks before it does something. A nil function isn't asked.
 type bentNode struct {
 	*hubNode
-	mu        sync.Mutex
-	beforeGet func(ctx context.Context, id string) error
-	onSend    func(ctx context.Context) error
-	onHold    func(ctx context.Context) error
-	contact   func(store.Contact) store.Contact
+	mu         sync.Mutex
+	beforeGet  func(ctx context.Context, id string) error
+	onSend     func(ctx context.Context) error
+	onHold     func(ctx context.Context) error
+	onAnnounce func(ctx context.Context) error
+	contact    func(store.Contact) store.Contact
 }
 
 // change changes what it does.
@@ -71,6 +72,18 @@ func (n *bentNode) Hold(ctx context.Context, sessionID, clientID string) error {
 		}
 	}
 	return n.hubNode.Hold(ctx, sessionID, clientID)
+}
+
+func (n *bentNode) Announce(ctx context.Context, clientID, sessionID string) error {
+	n.mu.Lock()
+	announce := n.onAnnounce
+	n.mu.Unlock()
+	if announce != nil {
+		if err := announce(ctx); err != nil {
+			return err
+		}
+	}
+	return n.hubNode.Announce(ctx, clientID, sessionID)
 }
 
 func (n *bentNode) Contact() store.Contact {

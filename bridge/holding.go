@@ -209,12 +209,21 @@ const knownClients = 10_000
 type recent struct {
 	mu    sync.Mutex
 	held  map[string]struct{}
-	order []string // a ring
+	order []recentClient // a ring
 	next  int
 }
 
-// add returns the client that has to go for it, if any; false when it is there already.
-func (r *recent) add(clientID string) (gone string, added bool) {
+// recentClient is a client, and how often its session had been used when the ring came past it last.
+type recentClient struct {
+	id   string
+	used uint64
+}
+
+// secondChances is how many clients that have been used since the ring came past them are left where they are, for one that goes.
+const secondChances = 16
+
+// add returns the client that has to go for it, if any; false when it is there already. used tells how often a client's session has been used.
+func (r *recent) add(clientID string, used func(clientID string) uint64) (gone string, added bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, ok := r.held[clientID]; ok {
@@ -224,11 +233,21 @@ func (r *recent) add(clientID string) (gone string, added bool) {
 		r.held = make(map[string]struct{})
 	}
 	r.held[clientID] = struct{}{}
+	fresh := recentClient{clientID, used(clientID)}
 	if len(r.order) < knownClients {
-		r.order = append(r.order, clientID)
+		r.order = append(r.order, fresh)
 		return "", true
 	}
-	gone, r.order[r.next] = r.order[r.next], clientID
+	for range secondChances {
+		old := &r.order[r.next]
+		n := used(old.id)
+		if n == old.used {
+			break
+		}
+		old.used = n
+		r.next = (r.next + 1) % knownClients
+	}
+	gone, r.order[r.next] = r.order[r.next].id, fresh
 	r.next = (r.next + 1) % knownClients
 	delete(r.held, gone)
 	return gone, true
@@ -239,7 +258,7 @@ func (c *cluster) seen(clientID string) {
 	if c == nil {
 		return
 	}
-	gone, added := c.recent.add(clientID)
+	gone, added := c.recent.add(clientID, c.b.clients.readsOf)
 	if gone != "" {
 		c.holding.drop(holdKey{true, gone})
 	}

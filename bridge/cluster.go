@@ -237,7 +237,7 @@ func (c *cluster) findNewer(clientID string, since time.Time) error {
 		return nil
 	}
 	rec, err := c.newestStored(clientID)
-	if err != nil || rec.ID == "" || begun(&rec).Before(since) {
+	if err != nil || rec.ID == "" || begun(&rec).Before(since.Truncate(time.Millisecond)) { // as precise as what is stored
 		return err
 	}
 	if err = c.follow(&rec); errors.Is(err, ErrSessionMissing) {

@@ -19,7 +19,7 @@ type request struct {
 	context.Context
 	b      *Bridge
 	secure bool
-	began  time.Time // zero where tokens are not renewed
+	began  time.Time // zero where tokens are not renewed and there are no other nodes
 
 	mu         sync.Mutex
 	r          *http.Request       // nil when the handler has returned, so that a connection's context doesn't keep it
@@ -69,7 +69,7 @@ const (
 
 func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	rq := &request{Context: r.Context(), b: b, r: r, w: w, secure: b.opts.secure(r)}
-	if b.opts.RenewEvery > 0 {
+	if b.opts.RenewEvery > 0 || b.cluster != nil {
 		rq.began = time.Now()
 	}
 	if h := w.Header(); len(h) > 0 {

@@ -50,16 +50,14 @@ func (a *killActor) login(s *killSession) {
 // rebind has the client get another session. The old one's sockets are to come back with the new cookies.
 func (a *killActor) rebind(s *killSession) {
 	n := a.pick(a.random)
+	a.logOut(s)
 	if !a.beginAt(n, s.cookie.client) {
 		a.dispose(s)
 		return
 	}
 	a.count.rebinds.Add(1)
 	s.tell("the client has another session, at %s", n.name)
-	next, at := a.session, time.Now()
-	a.logOut(s)
-	ended := a.expectEnd(s, &a.rebinds, at, n, bridge.CodeReconnect, bridge.CodeDestroyed)
-	a.session = next
+	ended := a.expectEnd(s, &a.rebinds, time.Now(), n, bridge.CodeReconnect, bridge.CodeDestroyed)
 	a.judging.Go(func() {
 		<-ended
 		if _, err := a.direct.DestroyByID(a.t.Context(), s.id); err != nil {

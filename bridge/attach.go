@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -130,7 +131,11 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 // meetNewest looks whether the client has got a session during the handshake, when the link was not there yet to be cut, or to follow.
 func (b *Bridge) meetNewest(rq *request, l *Link, sessionID string) error {
 	if l.SessionID() == "" { // otherwise that would have been told of a login
-		if err := b.cluster.findNewer(l.clientID, rq.began); err != nil {
+		since := rq.began
+		if b.opts.Rebind == Follow { // it may be any session of the client's
+			since = time.Time{}
+		}
+		if err := b.cluster.findNewer(l.clientID, since); err != nil {
 			return err
 		}
 	}

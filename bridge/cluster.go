@@ -26,6 +26,7 @@ type cluster struct {
 	tick    *deadline
 	missed  atomic.Bool  // a look at everything waits for its turn, or for a second one
 	looking sync.Mutex   // held by a look at everything
+	silent  bool         // the store has been silent for about as long as connections outlast it; the clock's
 	lost    atomic.Int64 // when connections were last doubted because a part of the store is silent, in Unix nanoseconds; 0: they aren't
 }
 

@@ -323,3 +323,24 @@ func TestG7_APartOfTheStoreThatHangsDoesNotHoldUpExpiry(t *testing.T) {
 		nodes[0].change(func(n *bentNode) { n.beforeGet, n.onAnnounce = nil, nil })
 	})
 }
+
+// TestG9_AProcessThatStoodStillKeepsItsConnections: when it goes on, it hasn't heard from the store for a minute, and will soon.
+func TestG9_AProcessThatStoodStillKeepsItsConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes, apps := bentNodes(t, 1, bridge.Options{})
+		br := newBrowser(t, apps[0].serveInMemory(t))
+		br.ok("/inc")
+		tab := br.dial("/ws").listen()
+		time.Sleep(100*time.Second + 500*time.Millisecond)
+		nodes[0].change(func(n *bentNode) {
+			n.contact = func(c store.Contact) store.Contact {
+				before := c.Answered.Add(-time.Minute)
+				return store.Contact{Answered: before, Reached: before, Heard: before}
+			}
+		})
+		time.Sleep(900 * time.Millisecond) // one look
+		nodes[0].change(func(n *bentNode) { n.contact = nil })
+		time.Sleep(time.Minute)
+		require.Equal(t, "2", tab.ask("inc"))
+	})
+}

@@ -45,6 +45,8 @@ func (c *cluster) do(from string, q *question) {
 		c.tellConns(ctx, from, q)
 	case q.Count:
 		c.tellCounts(from, q)
+	case q.Close != nil && checkClose(q.Close.Code, q.Close.Reason) != nil:
+		c.answer(from, answer{ID: q.ID}) // of a version that knows other codes
 	case q.Close != nil && q.Close.Filter != nil:
 		n, _ := c.b.closeHere(ctx, *q.Close.Filter, q.Close.Code, q.Close.Reason)
 		c.answer(from, answer{ID: q.ID, N: n})

@@ -37,6 +37,9 @@ func (c *cluster) look(now time.Time) {
 	b := c.b
 	c.holding.retry()
 	answered, reached, _ := c.contact()
+	silent := now.Sub(reached) >= giveUpAfter-2*clusterTick
+	wasSilent := c.silent
+	c.silent = silent
 	if now.Sub(answered) < freezeAfter {
 		c.lost.Store(0)
 		return
@@ -54,7 +57,7 @@ func (c *cluster) look(now time.Time) {
 		c.lookAtAll() // those in the parts that answer are found to be well
 		return
 	}
-	if now.Sub(reached) < giveUpAfter {
+	if now.Sub(reached) < giveUpAfter || !wasSilent { // it was this process that stood still, and the store may answer any moment
 		return
 	}
 	for _, l := range b.links.everything() {

@@ -45,7 +45,7 @@ func (t *term) change(ctx context.Context, doing string, items []item, hold bool
 		case <-t.ctx.Done():
 			return errLost
 		case <-ctx.Done():
-			return fmt.Errorf("redisstore: %s: %w", doing, context.Cause(ctx))
+			return t.member.outside(ctx, doing)
 		}
 	}
 	for _, r := range requests {
@@ -68,7 +68,7 @@ func (s *shard) serve(again bool) {
 	if !s.recover() {
 		return
 	}
-	s.term.settled(again)
+	s.settled(again)
 	ticker, due := time.NewTicker(holdTick), refresh{last: time.Now()}
 	defer ticker.Stop()
 	for {

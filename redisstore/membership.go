@@ -28,9 +28,11 @@ type membership struct {
 	heard    []instant // by shard: when the node last heard itself
 	left     atomic.Bool
 
+	joinedAs []string // by shard: the name in the last term in which it has joined, "" for never; the shard's alone
+
 	mu      sync.Mutex
-	joined  chan struct{} // closed, and another one made, when a term begins
-	failure error         // of the last attempt to join
+	begun   chan struct{} // closed, and another one made, when a term begins
+	failure error         // of the last attempt to join in a shard
 
 	telling sync.Mutex
 	silent  bool // nothing is told any more
@@ -55,7 +57,7 @@ func (i *instant) load() time.Time {
 func newMembership(view *Store, tell func(store.Change)) *membership {
 	n := len(view.prefixes)
 	m := &membership{
-		store: view, tell: tell, ended: make(chan struct{}), joined: make(chan struct{}),
+		store: view, tell: tell, ended: make(chan struct{}), begun: make(chan struct{}), joinedAs: make([]string, n),
 		held: make([]held, n), again: make([]burials, n), answered: make([]instant, n), heard: make([]instant, n),
 	}
 	m.ctx, m.stop = context.WithCancel(view.engine.background.ctx)
@@ -72,16 +74,13 @@ func (m *membership) begin() {
 
 func (m *membership) live() {
 	defer close(m.ended)
-	before, between := "", pause{}
+	between := pause{}
 	for {
-		t := m.join(before)
-		if t == nil {
-			return
-		}
+		t := newTerm(m, newName())
 		began := time.Now()
 		m.publish(t)
-		t.run(before != "")
-		if before = t.name; time.Since(began) > 10*time.Second {
+		t.run()
+		if time.Since(began) > 10*time.Second {
 			between.over()
 		}
 		if !between.wait(m.ctx) {
@@ -90,29 +89,11 @@ func (m *membership) live() {
 	}
 }
 
-// join joins the others in all shards, as soon as that is possible; nil: the node has ended.
-func (m *membership) join(before string) *term {
-	const doing = "joining the other nodes"
-	name, between := newName(), pause{}
-	calls := make([]call, len(m.store.prefixes))
-	for i, prefix := range m.store.prefixes {
-		calls[i] = call{&m.store.engine.scripts.join, prefix, []string{name, before}}
-	}
-	for {
-		answers, err := m.store.engine.runAll(m.ctx, doing, calls)
-		if err == nil {
-			var t *term
-			if t, err = newTerm(m, name, answers); err == nil {
-				return t
-			}
-		}
-		m.mu.Lock()
-		m.failure = err
-		m.mu.Unlock()
-		if !between.wait(m.ctx) {
-			return nil
-		}
-	}
+// tried notes what has become of an attempt to join.
+func (m *membership) tried(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failure = err
 }
 
 func newName() string {
@@ -129,19 +110,18 @@ func (m *membership) publish(t *term) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.term.Store(t)
-	m.failure = nil
-	close(m.joined)
-	m.joined = make(chan struct{})
+	close(m.begun)
+	m.begun = make(chan struct{})
 }
 
-// current returns the term, and waits for one until the context ends.
+// current returns the term, and waits for one until the context ends. Its shards may still have to join.
 func (m *membership) current(ctx context.Context, doing string) (*term, error) {
 	if err := m.store.engine.ready(ctx, doing); err != nil {
 		return nil, err
 	}
 	for {
 		m.mu.Lock()
-		joined := m.joined
+		begun := m.begun
 		m.mu.Unlock()
 		if m.ctx.Err() != nil {
 			return nil, store.ErrClosed
@@ -150,7 +130,7 @@ func (m *membership) current(ctx context.Context, doing string) (*term, error) {
 			return t, nil
 		}
 		select {
-		case <-joined:
+		case <-begun:
 		case <-m.ctx.Done():
 		case <-ctx.Done():
 			return nil, m.outside(ctx, doing)

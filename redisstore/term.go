@@ -18,7 +18,8 @@ type term struct {
 	ctx      context.Context // ends with the term
 	lose     context.CancelFunc
 	shards   []*shard
-	settling atomic.Int32 // how many shards don't hold everything again yet
+	settling atomic.Int32 // how many shards don't hold everything again yet, of those that can be reached
+	again    atomic.Bool  // what may have been missed is still to be said
 	work     sync.WaitGroup
 }
 
@@ -29,6 +30,7 @@ type shard struct {
 	prefix string
 	server string // that it has joined at
 	last   string // entry that it has read
+	late   bool   // it couldn't be reached when the term began
 
 	wake      chan struct{} // there is something in the inbox
 	listening chan struct{} // messages arrive from now on
@@ -40,44 +42,91 @@ type shard struct {
 // hintsAtOnce is how many hints may wait to be told; of more some are lost.
 const hintsAtOnce = 1024
 
-// newTerm makes a term of what the script join has answered.
-func newTerm(m *membership, name string, answers []rueidis.RedisMessage) (*term, error) {
+func newTerm(m *membership, name string) *term {
 	t := &term{member: m, name: name}
-	for i, answer := range answers {
-		fields, err := texts("join", answer)
-		if err != nil {
-			return nil, err
-		}
-		if len(fields) != 2 {
-			return nil, damaged("join", errAnswer)
-		}
+	for i, prefix := range m.store.prefixes {
 		t.shards = append(t.shards, &shard{
-			term: t, number: i, prefix: m.store.prefixes[i], last: fields[0], server: fields[1],
+			term: t, number: i, prefix: prefix,
 			wake: make(chan struct{}, 1), listening: make(chan struct{}, 1), hints: make(chan string, hintsAtOnce),
 			requests: make(chan *request), dead: make(chan string, 1),
 		})
-		m.answered[i].now()
 	}
 	t.ctx, t.lose = context.WithCancel(m.ctx)
 	t.settling.Store(int32(len(t.shards))) //nolint:gosec // few
-	return t, nil
+	return t
 }
 
-// run returns when the term is over. again: it isn't the first.
-func (t *term) run(again bool) {
+// run returns when the term is over.
+func (t *term) run() {
 	for _, s := range t.shards {
-		t.work.Go(s.listen)
-		t.work.Go(s.read)
-		t.work.Go(func() { s.serve(again) })
+		t.work.Go(s.live)
 	}
 	t.work.Wait()
 	t.lose()
 }
 
-// settled is called by each shard when it holds everything again.
-func (t *term) settled(again bool) {
-	if t.settling.Add(-1) == 0 && again {
-		t.member.say(store.Change{Kind: store.ChangeMissed})
+// live is a shard's part of the term: one that can't be reached keeps no other waiting.
+func (s *shard) live() {
+	again, ok := s.join()
+	if !ok {
+		return
+	}
+	s.term.work.Go(s.listen)
+	s.term.work.Go(s.read)
+	s.serve(again)
+}
+
+// join joins the others, as soon as that is possible; false: the term is over. again: it isn't the node's first time here.
+func (s *shard) join() (again, ok bool) {
+	const doing = "joining the other nodes"
+	m, between := s.term.member, pause{}
+	before := m.joinedAs[s.number]
+	for {
+		answer, err := m.store.engine.run(s.term.ctx, doing, call{&m.store.engine.scripts.join, s.prefix, []string{s.term.name, before}})
+		if err == nil {
+			err = s.begin(doing, answer)
+		}
+		m.tried(err)
+		if err == nil {
+			return before != "", true
+		}
+		if !s.late {
+			s.late = true
+			s.settled(false)
+		}
+		if !between.wait(s.term.ctx) {
+			return false, false
+		}
+	}
+}
+
+// begin begins with what the script join has answered.
+func (s *shard) begin(doing string, answer rueidis.RedisMessage) error {
+	fields, err := texts(doing, answer)
+	if err != nil {
+		return err
+	}
+	if len(fields) != 2 {
+		return damaged(doing, errAnswer)
+	}
+	m := s.term.member
+	s.last, s.server = fields[0], fields[1]
+	m.joinedAs[s.number] = s.term.name
+	m.answered[s.number].now()
+	if s.late {
+		s.term.settling.Add(1)
+	}
+	return nil
+}
+
+// settled is called when the shard holds everything again, or can't be reached. That something may have been missed is said when that is so of all shards, and once more for
+// one that comes later.
+func (s *shard) settled(again bool) {
+	if again {
+		s.term.again.Store(true)
+	}
+	if s.term.settling.Add(-1) == 0 && s.term.again.Swap(false) {
+		s.term.member.say(store.Change{Kind: store.ChangeMissed})
 	}
 }
 

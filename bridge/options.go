@@ -98,7 +98,7 @@ type Options struct {
 	StoreTimeout time.Duration
 
 	// CachedReads lets WithSession on connections begin with what a store that is a store.CachedGetter has in memory, as RedisStore does, instead of asking the store each time. What it begins with is at
-	// least as new as whatever this process has stored or read; what other processes have stored may be missing for as long as the news takes to arrive, a millisecond or so. What is changed is stored as ever:
+	// least as new as whatever this process has stored or read; what other processes have stored, a login or the session's end included, may be missing for as long as the news takes to arrive, a millisecond or so. What is changed is stored as ever:
 	// nothing is lost or brought back. Default: each call asks the store.
 	CachedReads bool
 

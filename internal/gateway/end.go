@@ -234,6 +234,9 @@ func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record) {
 			return
 		case errors.Is(err, ErrGone):
 			return
+		case errors.Is(err, store.ErrBusy): // another process has asked for its turn
+			time.Sleep(busyPause)
+			continue
 		case !errors.Is(err, store.ErrConflict):
 			g.cfg.Failed(ctx, "retire a session's previous token", rec.ID, err)
 			return

@@ -1,0 +1,104 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// newest follows a login, or a new session of a client, on another node, as rebind does it for those of this one; or its end.
+func (c *cluster) newest(clientID, id string) {
+	b := c.b
+	rec, err := b.gateway.Load(context.Background(), id)
+	switch {
+	case errors.Is(err, ErrSessionMissing):
+		if !b.links.has(id) { // otherwise the store tells of the end, and why
+			c.ended(id, ReasonDestroyed)
+		}
+	case err == nil && rec.ClientID == clientID:
+		err = c.follow(&rec)
+	}
+	if err != nil && !errors.Is(err, ErrSessionMissing) {
+		b.storeFailed(context.Background(), "follow a client's login on another node", id, err)
+	}
+}
+
+// follow has the map and the client's connections follow to the session, unless the client has a newer one by now.
+func (c *cluster) follow(rec *store.Record) error {
+	b := c.b
+	if known, ok := b.clients.sessionOf(rec.ClientID); ok && known != rec.ID {
+		other, err := b.gateway.Load(context.Background(), known)
+		if err != nil && !errors.Is(err, ErrSessionMissing) {
+			return err
+		}
+		if err == nil && begun(&other).After(begun(rec)) {
+			return nil
+		}
+	}
+	return b.gateway.Report(context.Background(), rec.ID, func(now *store.Record) {
+		isInit := b.mapClient(now, true)
+		b.rebind(&origin{via: ViaNode}, now)
+		b.links.watch(b, now)
+		if isInit && b.events.active() {
+			b.events.emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, IsInit: true, Via: ViaNode})
+		}
+	})
+}
+
+// begun returns when the session became its client's newest.
+func begun(rec *store.Record) time.Time {
+	if rec.LoggedIn.After(rec.Created) {
+		return rec.LoggedIn
+	}
+	return rec.Created
+}
+
+// announce tells other nodes of a login, a new session, or the end of one, that has been stored here: those that have seen the client.
+func (c *cluster) announce(clientID, id string) {
+	if c == nil {
+		return
+	}
+	c.b.work.announcing(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), c.b.opts.StoreTimeout)
+		defer cancel()
+		if err := c.node.Announce(ctx, clientID, id); err != nil {
+			c.b.storeFailed(ctx, "tell other nodes of a login", id, err)
+		}
+	})
+}
+
+// findNewer follows a session that the client has got on another node since then, when nobody here held the client yet.
+func (c *cluster) findNewer(clientID string, since time.Time) error {
+	if c == nil {
+		return nil
+	}
+	rec, err := c.newestStored(clientID)
+	if err != nil || rec.ID == "" || begun(&rec).Before(since.Truncate(time.Millisecond)) { // as records have it
+		return err
+	}
+	if err = c.follow(&rec); errors.Is(err, ErrSessionMissing) {
+		return nil
+	}
+	return err
+}
+
+// newestStored returns the client's newest session, without an ID when there is none.
+func (c *cluster) newestStored(clientID string) (newest store.Record, err error) {
+	if c.b.caps.clients == nil {
+		return newest, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.b.opts.StoreTimeout)
+	defer cancel()
+	now := time.Now()
+	for rec, err := range c.b.caps.clients.ByClient(ctx, clientID) {
+		if err != nil {
+			return newest, storeFailure(ctx, "find the client's session", err)
+		}
+		if !rec.Expired(now) && (newest.ID == "" || begun(&rec).After(begun(&newest))) {
+			newest = rec
+		}
+	}
+	return newest, nil
+}

@@ -1,0 +1,67 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+)
+
+// missedAtOnce is how many sessions are looked at at once.
+const missedAtOnce = 32
+
+// lookAtAll looks at all that is known here, since something may have been missed. One that is asked for while another is under way comes after it.
+func (c *cluster) lookAtAll() {
+	if c.missed.Swap(true) {
+		return
+	}
+	c.b.work.task(func() {
+		c.looking.Lock()
+		defer c.looking.Unlock()
+		c.missed.Store(false)
+		c.b.opts.Logger.Info("the store has lost sight of this node for a while: every session is looked at", slog.Int("sessions", c.b.clients.count()))
+		free := make(chan struct{}, missedAtOnce)
+		var running sync.WaitGroup
+		at := func(look func()) {
+			free <- struct{}{}
+			running.Go(func() {
+				defer func() { <-free }()
+				c.b.work.protect(look)
+			})
+		}
+		connected := c.b.links.sessions() // first: their connections are open meanwhile
+		for id := range connected {
+			at(func() { c.b.lookExpired(id) })
+		}
+		for _, id := range c.b.links.clients() {
+			at(func() { c.lookForNewer(id) })
+		}
+		running.Wait()
+		for _, id := range c.b.clients.sessions() {
+			if c.missed.Load() || c.b.work.stopping() { // what follows begins with the connections again, or nobody needs it
+				break
+			}
+			if _, done := connected[id]; !done {
+				at(func() { c.b.lookExpired(id) })
+			}
+		}
+		running.Wait()
+	})
+}
+
+// lookForNewer looks whether the client has got another session on another node.
+func (c *cluster) lookForNewer(clientID string) {
+	b := c.b
+	if b.hopeless() {
+		return
+	}
+	rec, err := c.newestStored(clientID)
+	if err == nil && rec.ID != "" {
+		if known, _ := b.clients.sessionOf(clientID); known != rec.ID {
+			err = c.follow(&rec)
+		}
+	}
+	if err != nil && !errors.Is(err, ErrSessionMissing) {
+		b.storeFailed(context.Background(), "find a client's newest session", rec.ID, err)
+	}
+}

@@ -15,9 +15,11 @@ func (k *killing) anyUser(random *rand.Rand) *killUser {
 }
 
 // login logs the session in as somebody, which its sockets at all nodes are told.
-func (a *killActor) login(s *killSession) {
+func (a *killActor) login(s *killSession) { a.loginAs(s, a.anyUser(a.random)) }
+
+func (a *killActor) loginAs(s *killSession, u *killUser) {
 	a.logOut(s)
-	u, n := a.anyUser(a.random), a.pick(a.random)
+	n := a.pick(a.random)
 	u.mu.Lock()
 	if _, ok := s.mayBe[u]; !ok {
 		s.mayBe[u] = u.ended

@@ -307,7 +307,7 @@ func TestSoakKilledNodes(t *testing.T) {
 	stopQuestions()
 	asking.Wait()
 	k.endAll(actors)
-	k.stopAll()
+	k.stopAll(soak)
 	k.report(soak)
 }
 
@@ -323,7 +323,10 @@ func (k *killing) round(soak bool) {
 	}
 	for range few {
 		slot := k.random.IntN(len(k.slots))
+		k.proxies[slot].Delay(20 * time.Millisecond) // so that it has much under way
+		<-time.After(60 * time.Millisecond)
 		d := k.kill(slot)
+		k.proxies[slot].Delay(0)
 		k.startNode(slot)
 		k.pause(between)
 		if !soak {

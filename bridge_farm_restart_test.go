@@ -2,6 +2,7 @@ package sessionbridge_test
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -19,7 +20,8 @@ const restartSessions = 24 // each with a socket at every node
 // nodes, also when none of them could be told; all others live on. Two times; with SOAK set 15, some of which are longer than the nodes trust what they know.
 func TestSoakRestartsOfRedis(t *testing.T) {
 	rounds, away := 2, 500*time.Millisecond
-	if os.Getenv("SOAK") != "" {
+	soak := os.Getenv("SOAK") != ""
+	if soak {
 		rounds, away = 15, 8*time.Second
 	}
 	k := startKilling(t, farmDurable...)
@@ -34,7 +36,7 @@ func TestSoakRestartsOfRedis(t *testing.T) {
 	}
 	k.leaveAll()
 	k.listening.Wait()
-	k.stopAll()
+	k.stopAll(soak)
 	t.Logf("Redis killed %d times, away for %v at most; %d sessions ended, of which %d without an answer, %d of these were there afterwards; %d lived on",
 		rounds, away, r.ended, r.unknown, r.there, r.lived)
 	t.Logf("from the return of Redis, or from an answer after that, to the end of a socket: %v", &r.late)
@@ -73,13 +75,20 @@ func (r *restarts) round(k *killing, away time.Duration) {
 		}
 	}
 	var ending sync.WaitGroup
+	first, some, killing := 1+k.random.IntN(len(doomed)/2), make(chan struct{}), make(chan struct{})
 	ending.Go(func() {
-		for i, e := range doomed {
+		for i, e := range doomed[:first] {
 			e.end(i)
-			<-time.After(5 * time.Millisecond)
+		}
+		close(some)
+		<-killing
+		for i, e := range doomed[first:] {
+			ending.Go(func() { e.end(i) })
 		}
 	})
-	<-time.After(time.Duration(20+k.random.IntN(20)) * time.Millisecond)
+	<-some
+	close(killing) // the others are under way now
+	<-time.After(time.Duration(k.random.IntN(4)) * time.Millisecond)
 	k.redis.Kill()
 	<-time.After(away)
 	k.redis.Restart()
@@ -120,8 +129,8 @@ func (k *killing) newcomer(i int) *killActor {
 	a := &killActor{killing: k, number: i, random: rand.New(rand.NewPCG(k.random.Uint64(), uint64(i)))} //nolint:gosec // few
 	nodes := k.living()
 	require.True(k.t, a.beginAt(nodes[i%len(nodes)], ""))
-	if i%4 == 0 { // all of these are to end
-		a.login(a.session)
+	if i%4 == 0 {
+		a.loginAs(a.session, &killUser{name: fmt.Sprint("user", k.fresh.Add(1)), logged: map[*killSession]int64{}})
 	}
 	for _, n := range nodes {
 		a.dialAt(n, a.session)

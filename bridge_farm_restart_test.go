@@ -32,17 +32,18 @@ func TestSoakRestartsOfRedis(t *testing.T) {
 	})
 	var r restarts
 	for i := range rounds {
-		r.round(k, away*time.Duration(i+1)/time.Duration(rounds))
+		r.round(k, away*time.Duration(i+1)/time.Duration(rounds), i%2 == 0)
 	}
 	k.leaveAll()
 	k.listening.Wait()
 	k.stopAll(soak)
-	t.Logf("Redis killed %d times, away for %v at most; %d sessions ended, of which %d without an answer, %d of these were there afterwards; %d lived on",
-		rounds, away, r.ended, r.unknown, r.there, r.lived)
+	t.Logf("Redis killed %d times, away for %v at most; %d sessions ended, of which %d without an answer, %d of these were there afterwards; %d sockets whose node hadn't been told of the end that was answered; %d sessions lived on",
+		rounds, away, r.ended, r.unknown, r.there, r.untold, r.lived)
 	t.Logf("from the return of Redis, or from an answer after that, to the end of a socket: %v", &r.late)
 	t.Logf("from an answer to the end of a socket when all was well again: %v", &k.ends)
 	require.Less(t, r.late.worst(), killPromise)
 	require.Less(t, k.ends.worst(), killPromise)
+	require.Positive(t, r.untold, "every node had been told before")
 	require.Positive(t, r.unknown, "no end was under way when Redis was killed")
 	require.Greater(t, r.ended, r.unknown)
 }
@@ -50,6 +51,7 @@ func TestSoakRestartsOfRedis(t *testing.T) {
 // restarts counts what has happened.
 type restarts struct {
 	ended, unknown, there, lived int
+	untold                       int // sockets of sessions whose end had been answered, which were open when Redis was killed
 	late                         killDelays
 }
 
@@ -62,16 +64,24 @@ type restartEnd struct {
 	at    time.Time
 }
 
-func (r *restarts) round(k *killing, away time.Duration) {
+// round kills Redis once. untold: of what has been answered before, only the node hears at which it was asked for.
+func (r *restarts) round(k *killing, away time.Duration, untold bool) {
 	k.t.Helper()
+	at := k.pick(k.random)
 	var doomed []*restartEnd
 	var others []*killActor
 	for i := range restartSessions {
 		a := k.newcomer(i)
 		if i%2 == 0 {
-			doomed = append(doomed, &restartEnd{actor: a, s: a.session, node: k.pick(k.random)})
+			doomed = append(doomed, &restartEnd{actor: a, s: a.session, node: at})
 		} else {
 			others = append(others, a)
+		}
+	}
+	for _, n := range k.living() {
+		if untold && n != at {
+			n.proxy.Stall()
+			defer n.proxy.Resume()
 		}
 	}
 	var ending sync.WaitGroup
@@ -83,6 +93,7 @@ func (r *restarts) round(k *killing, away time.Duration) {
 		close(some)
 		<-killing
 		for i, e := range doomed[first:] {
+			e.node = k.pick(e.actor.random)
 			ending.Go(func() { e.end(i) })
 		}
 	})
@@ -90,6 +101,16 @@ func (r *restarts) round(k *killing, away time.Duration) {
 	close(killing) // the others are under way now
 	<-time.After(time.Duration(k.random.IntN(4)) * time.Millisecond)
 	k.redis.Kill()
+	for _, e := range doomed[:first] {
+		for _, socket := range e.s.all() {
+			if socket.isOpen() && socket.node != at {
+				r.untold++
+			}
+		}
+	}
+	for _, n := range k.living() {
+		n.proxy.Resume()
+	}
 	<-time.After(away)
 	k.redis.Restart()
 	back := time.Now()

@@ -3,6 +3,7 @@ package sessionbridge_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -86,7 +87,11 @@ func (k *killing) endAll(actors []*killActor) {
 // stopAll ends the nodes that are alive, as one would. Nothing remains of any; a lock on a user whose owner was killed ends by itself within 10 seconds, which are waited for only if there is time.
 func (k *killing) stopAll(soak bool) {
 	k.t.Helper()
-	nodes := k.farm.nodes
+	require.Eventually(k.t, func() bool {
+		keys := k.keys()
+		return !slices.ContainsFunc(k.deaths, func(d *death) bool { return slices.Contains(keys, "sb:{0}:o"+d.name) })
+	}, patience, 100*time.Millisecond, "what a dead node held remains")
+	nodes := k.nodes
 	require.Len(k.t, nodes, farmNodes)
 	k.stop()
 	for _, n := range nodes {

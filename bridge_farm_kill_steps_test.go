@@ -3,6 +3,7 @@ package sessionbridge_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -129,12 +130,9 @@ func (a *killActor) destroyBySocket(s *killSession) {
 // destroyUser ends the sessions of some user, also those of other actors.
 func (a *killActor) destroyUser(*killSession) {
 	u, n := a.anyUser(a.random), a.pick(a.random)
-	concerned := map[*killSession]int64{}
 	u.mu.Lock()
 	u.ended++
-	for s, login := range u.logged {
-		concerned[s] = login
-	}
+	concerned := maps.Clone(u.logged)
 	u.mu.Unlock()
 	v, _, known := a.request(n, "", "do", "destroy user", "of", u.name)
 	at := time.Now()

@@ -10,11 +10,15 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 )
 
-// TestG4_DestroyReachesTheSocketsOfAnotherProcess: over Redis, with the reason; and so do a login, a message and a list.
+// TestG4_DestroyReachesTheSocketsOfAnotherProcess: over Redis, on a server of its own or a Cluster; and so do messages and lists.
 func TestG4_DestroyReachesTheSocketsOfAnotherProcess(t *testing.T) {
-	s := redistest.Start(t)
+	t.Run("standalone", func(t *testing.T) { reachesTheSockets(t, redistest.Start(t).URL()) })
+	t.Run("cluster", func(t *testing.T) { reachesTheSockets(t, redistest.StartCluster(t, 3).URL()) })
+}
+
+func reachesTheSockets(t *testing.T, redis string) {
 	keys := [][]byte{newKey()}
-	here, there := onRedis(t, s.URL(), keys), onRedis(t, s.URL(), keys)
+	here, there := onRedis(t, redis, keys), onRedis(t, redis, keys)
 	ada := newBrowser(t, here)
 	ada.get("/login?user=ada")
 	ada.at(there)

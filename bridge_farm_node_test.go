@@ -210,12 +210,15 @@ func (site *farmSite) talk(ctx context.Context, c *bridge.Conn) error {
 func breakStore(st *redisstore.Store, how string) store.Store {
 	switch how {
 	case "no compare-and-set":
-		return blindStore{st}
+		return bare{blindStore{st}}
 	case "no destroy":
-		return undeadStore{st}
+		return bare{undeadStore{st}}
 	}
 	return st
 }
+
+// bare is a store without what it can do besides: a node of it would go past its faults.
+type bare struct{ store.Store }
 
 // blindStore overwrites whatever is there.
 type blindStore struct{ *redisstore.Store }

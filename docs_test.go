@@ -15,7 +15,7 @@ import (
 // packageFolders are the packages whose tests the documents name.
 var packageFolders = map[string]string{
 	"root": ".", "bridge": "bridge", "gateway": "internal/gateway", "store": "store", "storetest": "store/storetest",
-	"livestore": "livestore", "filestore": "filestore", "compat": "compat", "example": "example",
+	"livestore": "livestore", "filestore": "filestore", "redisstore": "redisstore", "compat": "compat", "example": "example",
 }
 
 var (

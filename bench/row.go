@@ -76,7 +76,7 @@ type subject struct {
 // groups lists everything that is compared, in the order of the table.
 func groups() []group {
 	return slices.Concat(middlewareGroups(), inProcessGroups(), roundTripGroups(), memoryGroups(), storeGroups(), sweepGroups(), userGroups(),
-		durableGroups(), millionGroups(), crowdGroups(), redisGroups())
+		durableGroups(), millionGroups(), crowdGroups(), redisGroups(), nodesGroups())
 }
 
 // rivalries returns all that ours is compared with in the group. A group without a peer has one, without a side.

@@ -18,7 +18,7 @@ func (l *Link) activeNow(now time.Time) {
 	if id == "" || !l.b.links.claimActivity(id, now, l.b.opts.TouchInterval) {
 		return
 	}
-	l.b.work.background(func() { l.b.recordActivity(id) })
+	l.b.work.recording(func() { l.b.recordActivity(id) })
 }
 
 // activeSince returns since when the client has not been active, by the wheel's clock.
@@ -26,6 +26,9 @@ func (l *Link) activeSince() time.Duration { return time.Duration(l.active.Load(
 
 func (b *Bridge) recordActivity(id string) {
 	defer b.links.recorded(id, nil) // whatever happens, a store that panics included
+	if b.hopeless() {
+		return
+	}
 	rec, err := b.gateway.LoadActive(context.Background(), id, func(*store.Record) error { return nil })
 	switch {
 	case err == nil:

@@ -160,7 +160,9 @@ func (b *Bridge) committed(c gateway.Commit) {
 	isInit := b.mapClient(rec, c.IsNew)
 	if c.IsNew || c.Login {
 		b.rebind(from, rec)
-		b.cluster.announce(rec.ClientID, rec.ID)
+		if !c.IsNew || from.request == nil || !from.request.newClient { // otherwise no other node holds the client
+			b.cluster.announce(rec.ClientID, rec.ID)
+		}
 	}
 	b.links.watch(b, rec)
 	b.logCommit(&c, from)

@@ -134,6 +134,16 @@ func (m *clientMap) reads(sessionID string) uint64 {
 	return 0
 }
 
+// readsOf is reads for the client's newest session.
+func (m *clientMap) readsOf(clientID string) uint64 {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if known := m.bySession[m.byClient[clientID]]; known != nil {
+		return known.reads.Load()
+	}
+	return 0
+}
+
 func (m *clientMap) count() int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

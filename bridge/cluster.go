@@ -26,7 +26,8 @@ type cluster struct {
 	tick    *deadline
 	missed  atomic.Bool  // a look at everything waits for its turn, or for a second one
 	looking sync.Mutex   // held by a look at everything
-	lost    atomic.Int64 // the time, in Unix nanoseconds, since when connections have been doubted because the store doesn't answer; 0: they aren't
+	silent  bool         // the store has been silent for about as long as connections outlast it; the clock's
+	lost    atomic.Int64 // when connections were last doubted because a part of the store is silent, in Unix nanoseconds; 0: they aren't
 }
 
 // How long the store may be silent.
@@ -71,10 +72,15 @@ func (c *cluster) leave(ctx context.Context) error {
 	if c == nil {
 		return nil
 	}
-	if err := c.node.Leave(ctx); err != nil {
-		return fmt.Errorf("bridge: leave the other nodes: %w", err)
+	err := c.node.Leave(ctx)
+	if err != nil && ctx.Err() == nil { // the store doesn't answer: the others find out by themselves
+		c.b.storeFailed(ctx, "leave the other nodes", "", err)
+		err = nil
 	}
-	return nil
+	if err != nil {
+		err = fmt.Errorf("bridge: leave the other nodes: %w", err)
+	}
+	return err
 }
 
 // told draws the consequences of what another node has done. Whatever takes time is left to others.
@@ -91,7 +97,7 @@ func (c *cluster) told(ch store.Change) {
 		}
 	case store.ChangeEnded:
 		if b.knows(ch.ID) {
-			b.work.background(func() { c.ended(ch.ID, reasonOf(ch.Reason)) })
+			b.work.telling(func() { c.ended(ch.ID, reasonOf(ch.Reason)) })
 		}
 	case store.ChangeClient:
 		b.work.background(func() { c.newest(ch.ClientID, ch.ID) })
@@ -193,7 +199,7 @@ func (c *cluster) announce(clientID, id string) {
 	if c == nil {
 		return
 	}
-	c.b.work.background(func() {
+	c.b.work.announcing(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), c.b.opts.StoreTimeout)
 		defer cancel()
 		if err := c.node.Announce(ctx, clientID, id); err != nil {
@@ -221,11 +227,21 @@ func (c *cluster) lookAtAll() {
 				c.b.work.protect(look)
 			})
 		}
-		for _, id := range c.b.clients.sessions() {
+		connected := c.b.links.sessions() // first: their connections are open meanwhile
+		for id := range connected {
 			at(func() { c.b.lookExpired(id) })
 		}
 		for _, id := range c.b.links.clients() {
 			at(func() { c.lookForNewer(id) })
+		}
+		running.Wait()
+		for _, id := range c.b.clients.sessions() {
+			if c.missed.Load() || c.b.work.stopping() { // what follows begins with the connections again, or nobody needs it
+				break
+			}
+			if _, done := connected[id]; !done {
+				at(func() { c.b.lookExpired(id) })
+			}
 		}
 		running.Wait()
 	})
@@ -237,7 +253,7 @@ func (c *cluster) findNewer(clientID string, since time.Time) error {
 		return nil
 	}
 	rec, err := c.newestStored(clientID)
-	if err != nil || rec.ID == "" || begun(&rec).Before(since.Truncate(time.Millisecond)) { // as precise as what is stored
+	if err != nil || rec.ID == "" || begun(&rec).Before(since.Truncate(time.Millisecond)) { // as records have it
 		return err
 	}
 	if err = c.follow(&rec); errors.Is(err, ErrSessionMissing) {
@@ -249,6 +265,9 @@ func (c *cluster) findNewer(clientID string, since time.Time) error {
 // lookForNewer looks whether the client has got another session on another node.
 func (c *cluster) lookForNewer(clientID string) {
 	b := c.b
+	if b.hopeless() {
+		return
+	}
 	rec, err := c.newestStored(clientID)
 	if err == nil && rec.ID != "" {
 		if known, _ := b.clients.sessionOf(clientID); known != rec.ID {

@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -66,6 +67,8 @@ func TestNotifySaysWhichPartOfItIsKnown(t *testing.T) {
 	n, err := apps[0].Notify(t.Context(), bridge.To{All: true}, []byte("hello"))
 	require.ErrorIs(t, err, bridge.ErrNodeSilent)
 	require.ErrorContains(t, err, "1 of 2")
+	require.Equal(t, http.StatusServiceUnavailable, bridge.HTTPStatus(err))
+	require.Equal(t, bridge.CodeUnavailable, bridge.CloseCode(err))
 	require.Equal(t, 2, n)
 	require.Equal(t, "hello", tabs[1].hear())
 
@@ -170,4 +173,16 @@ func TestALoginWaitsForTheEndOfTheUsersSessions(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
 	})
+}
+
+// TestDestroyUserSaysThatALoginMayHaveSlippedIn: when its lock was lost.
+func TestDestroyUserSaysThatALoginMayHaveSlippedIn(t *testing.T) {
+	h, apps := makeNodes(t, 1, bridge.Options{})
+	p := pocket{}
+	p.get(t, apps[0].Handler(apps[0].mux), "/login?user=ada")
+	h.unlock = errors.New("it was lost")
+	n, err := apps[0].DestroyUser(t.Context(), "ada")
+	require.Equal(t, 1, n)
+	require.ErrorIs(t, err, h.unlock)
+	require.ErrorIs(t, err, bridge.ErrStoreUnavailable)
 }

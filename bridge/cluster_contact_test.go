@@ -186,6 +186,7 @@ func TestAMessageThatNobodyUnderstandsIsLookedPast(t *testing.T) {
 	ada := newBrowser(t, apps[0].serve(t))
 	ada.ok("/inc")
 	tab := ada.dial("/ws")
+	tab.ask("id") // it is open
 	for _, data := range []string{"", "\xff", "\x03{}", "\x02{}", "\x10{\"q\":{\"id\":1}}", "\x08not json", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
 		require.NoError(t, h.node(1).Send(t.Context(), []string{"node0"}, []byte(data)))
 	}

@@ -60,28 +60,36 @@ func TestG4_DestroyReachesTheSocketsOfOtherNodes_OneThatAnotherHasSwept(t *testi
 }
 
 func TestG6_LoginOnAnotherNodeCutsSockets(t *testing.T) {
-	_, apps := makeNodes(t, 2, bridge.Options{})
-	here, there := apps[0].serve(t), apps[1].serve(t)
-	ada := newBrowser(t, here)
-	ada.ok("/inc")
-	tab := ada.dial("/ws")
-	require.Equal(t, "2", tab.ask("inc"))
-	ada.at(there).ok("/login?user=ada")
-	newer := ada.dial("/ws")
-	require.Equal(t, bridge.CodeReconnect, tab.closed())
-	require.Equal(t, "3", newer.ask("inc"), "with the new cookie all goes on")
+	synctest.Test(t, func(t *testing.T) {
+		_, apps := makeNodes(t, 2, bridge.Options{})
+		here, there := apps[0].serveInMemory(t), apps[1].serveInMemory(t)
+		ada := newBrowser(t, here)
+		ada.ok("/inc")
+		tab := ada.dial("/ws")
+		require.Equal(t, "2", tab.ask("inc"))
+		closed := tab.whenClosed()
+		ada.at(there).ok("/login?user=ada")
+		newer := ada.dial("/ws")
+		require.Equal(t, bridge.CodeReconnect, <-closed)
+		require.Equal(t, "3", newer.ask("inc"), "with the new cookie all goes on")
+	})
 }
 
 func TestG6_LoginOnAnotherNodeCutsSockets_OfTheClientWithoutASession(t *testing.T) {
-	_, apps := makeNodes(t, 2, bridge.Options{})
-	here, there := apps[0].serve(t), apps[1].serve(t)
-	ada := newBrowser(t, here)
-	ada.ok("/plain") // brings the client cookie
-	tab := ada.dial("/ws")
-	require.Equal(t, `""`, tab.ask("id"))
-	ada.at(there).ok("/login?user=ada")
-	require.Equal(t, bridge.CodeReconnect, tab.closed())
-	require.NotEqual(t, `""`, ada.dial("/ws").ask("id"))
+	synctest.Test(t, func(t *testing.T) {
+		_, apps := makeNodes(t, 2, bridge.Options{})
+		here, there := apps[0].serveInMemory(t), apps[1].serveInMemory(t)
+		ada := newBrowser(t, here)
+		ada.ok("/plain") // brings the client cookie
+		tab := ada.dial("/ws")
+		require.Equal(t, `""`, tab.ask("id"))
+		closed := tab.whenClosed()
+		ada.at(there).ok("/login?user=ada")
+		start := time.Now()
+		require.Equal(t, bridge.CodeReconnect, <-closed)
+		require.LessOrEqual(t, time.Since(start), 6*time.Second)
+		require.NotEqual(t, `""`, ada.dial("/ws").ask("id"))
+	})
 }
 
 func TestRebindFollow_SocketsFollowALoginOnAnotherNode(t *testing.T) {
@@ -119,20 +127,24 @@ func TestClientMapFollowsOtherNodes(t *testing.T) {
 
 // TestClientMapFollowsOtherNodes_ANewerSession: the older one goes on beside it, in another browser that has a copy of the cookies.
 func TestClientMapFollowsOtherNodes_ANewerSession(t *testing.T) {
-	_, apps := makeNodes(t, 2, bridge.Options{})
-	here, there := apps[0].serve(t), apps[1].serve(t)
-	ada := newBrowser(t, here)
-	ada.ok("/inc")
-	first := ada.ok("/id")
-	client, _ := apps[0].ClientIDOf(first)
-	tab := ada.dial("/ws")
-	tab.ask("id")
-	fresh := newBrowser(t, there)
-	fresh.setCookie("sid.cid", ada.cookie("sid.cid"))
-	fresh.ok("/inc")
-	require.Equal(t, bridge.CodeReconnect, tab.closed(), "its client has another session now")
-	require.Eventually(t, func() bool { id, _ := apps[0].SessionIDOf(client); return id == fresh.ok("/id") }, patience, time.Millisecond)
-	require.Equal(t, first, ada.ok("/id"), "what the older cookie opens is what it was")
+	synctest.Test(t, func(t *testing.T) {
+		_, apps := makeNodes(t, 2, bridge.Options{})
+		here, there := apps[0].serveInMemory(t), apps[1].serveInMemory(t)
+		ada := newBrowser(t, here)
+		ada.ok("/inc")
+		first := ada.ok("/id")
+		client, _ := apps[0].ClientIDOf(first)
+		closed := ada.dial("/ws").whenClosed()
+		synctest.Wait()
+		time.Sleep(time.Second)
+		fresh := newBrowser(t, there)
+		fresh.setCookie("sid.cid", ada.cookie("sid.cid"))
+		fresh.ok("/inc")
+		require.Equal(t, bridge.CodeReconnect, <-closed, "its client has another session now")
+		now, _ := apps[0].SessionIDOf(client)
+		require.Equal(t, fresh.ok("/id"), now)
+		require.Equal(t, first, ada.ok("/id"), "what the older cookie opens is what it was")
+	})
 }
 
 // TestEventsTellOfOtherNodes: a subscriber hears what other nodes store of the sessions that have connections at its own.
@@ -212,5 +224,42 @@ func TestG5_AHandshakeWaitsUntilOthersWouldTellOfTheEnd(t *testing.T) {
 		close(goOn)
 		require.Equal(t, bridge.CodeDestroyed, <-closed)
 		require.Less(t, time.Since(start), 2*time.Second, "not only when it would have expired")
+	})
+}
+
+// TestASocketWithoutItsSessionStays: the client has one on another node, but this browser doesn't present it. It would only come back as it is.
+func TestASocketWithoutItsSessionStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, apps := makeNodes(t, 2, bridge.Options{})
+		here, there := apps[0].serveInMemory(t), apps[1].serveInMemory(t)
+		ada := newBrowser(t, there)
+		ada.ok("/inc")
+		time.Sleep(time.Second)
+		other := newBrowser(t, here)
+		other.setCookie("sid.cid", ada.cookie("sid.cid"))
+		tab := other.dial("/ws").listen()
+		require.Equal(t, `""`, tab.ask("id"))
+		time.Sleep(10 * time.Second)
+		require.Equal(t, `""`, tab.ask("id"))
+	})
+}
+
+// TestASocketMeetsALoginOfAnotherNode: the client got its session there during the handshake, when nobody here held the client yet.
+func TestASocketMeetsALoginOfAnotherNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, apps := makeNodes(t, 2, bridge.Options{})
+		here, there := apps[0].serveInMemory(t), apps[1].serveInMemory(t)
+		ada := newBrowser(t, there)
+		ada.ok("/plain")
+		goOn := make(chan struct{})
+		h.node(0).beforeHold = func() { <-goOn }
+		closed := ada.at(here).dial("/ws").whenClosed()
+		synctest.Wait()
+		time.Sleep(time.Millisecond)
+		ada.ok("/login?user=ada")
+		start := time.Now()
+		close(goOn)
+		require.Equal(t, bridge.CodeReconnect, <-closed)
+		require.Less(t, time.Since(start), time.Second)
 	})
 }

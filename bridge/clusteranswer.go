@@ -45,6 +45,8 @@ func (c *cluster) do(from string, q *question) {
 		c.tellConns(ctx, from, q)
 	case q.Count:
 		c.tellCounts(from, q)
+	case q.Close != nil && checkClose(q.Close.Code, q.Close.Reason) != nil:
+		c.answer(from, answer{ID: q.ID}) // of a version that knows other codes
 	case q.Close != nil && q.Close.Filter != nil:
 		n, _ := c.b.closeHere(ctx, *q.Close.Filter, q.Close.Code, q.Close.Reason)
 		c.answer(from, answer{ID: q.ID, N: n})
@@ -60,7 +62,7 @@ func (c *cluster) do(from string, q *question) {
 func (c *cluster) tellConns(ctx context.Context, from string, q *question) {
 	picked, _ := c.b.pick(ctx, *q.Conns)
 	now := time.Now()
-	ans := answer{ID: q.ID, More: true}
+	ans, before := answer{ID: q.ID, More: true}, 0
 	for _, l := range picked {
 		info, ok := c.b.connInfo(l)
 		if !ok || !q.Conns.picks(&info, now) {
@@ -70,22 +72,24 @@ func (c *cluster) tellConns(ctx context.Context, from string, q *question) {
 		if ans.Conns = append(ans.Conns, info); len(ans.Conns) == pieceOf {
 			c.answer(from, ans)
 			ans.Conns = nil
+			before++
 		}
 	}
-	ans.More = false
+	ans.More, ans.Before = false, before
 	c.answer(from, ans)
 }
 
 func (c *cluster) tellCounts(from string, q *question) {
-	counts := c.b.links.counts()
+	counts, before := c.b.links.counts(), 0
 	for some := range slices.Chunk(slices.Collect(maps.Keys(counts)), pieceOf) {
 		piece := make(map[string]int, len(some))
 		for _, id := range some {
 			piece[id] = counts[id]
 		}
 		c.answer(from, answer{ID: q.ID, Counts: piece, More: true})
+		before++
 	}
-	c.answer(from, answer{ID: q.ID})
+	c.answer(from, answer{ID: q.ID, Before: before})
 }
 
 // answers wait to be sent, one after the other.
@@ -112,7 +116,7 @@ func (c *cluster) answer(to string, ans answer) {
 	c.b.work.task(c.sendAnswers)
 }
 
-// sendAnswers sends what waits. The node that asked gives up by itself if that fails.
+// sendAnswers sends what waits. When the store fails, what waits is dropped: those who have asked give up by themselves, and sooner than the store would have answered all.
 func (c *cluster) sendAnswers() {
 	for {
 		c.answers.mu.Lock()
@@ -127,6 +131,10 @@ func (c *cluster) sendAnswers() {
 		for i := range some {
 			if err := c.send(context.Background(), []string{some[i].to}, &packet{Answer: &some[i].answer}, nil); err != nil {
 				c.b.storeFailed(context.Background(), "answer another node", "", err)
+				c.answers.mu.Lock()
+				c.answers.queue = nil
+				c.answers.mu.Unlock()
+				break
 			}
 		}
 	}

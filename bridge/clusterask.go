@@ -75,7 +75,7 @@ func (c *cluster) ask(ctx context.Context, nodes []string, q question, payload [
 	if err := c.send(ctx, nodes, &packet{Question: &q}, payload); err != nil {
 		return storeFailure(ctx, "ask other nodes", err)
 	}
-	silent := make(map[string]bool, len(nodes))
+	silent, pieces, torn := make(map[string]bool, len(nodes)), make(map[string]int), 0
 	for _, node := range nodes {
 		silent[node] = true
 	}
@@ -87,17 +87,26 @@ func (c *cluster) ask(ctx context.Context, nodes []string, q question, payload [
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-patience.C:
-			return fmt.Errorf("%w: %d of %d within %v", ErrNodeSilent, len(silent), len(nodes), answerWithin)
+			return fmt.Errorf("%w: %d of %d within %v", ErrNodeSilent, len(silent)+torn, len(nodes), answerWithin)
 		}
 		for _, ans := range w.take() {
-			if !ans.More {
+			switch {
+			case ans.More:
+				pieces[ans.from]++
+			case silent[ans.from]:
 				delete(silent, ans.from)
+				if pieces[ans.from] != ans.Before { // the store has dropped some, as this node has too much to read
+					torn++
+				}
 			}
 			if !each(ans) {
 				return nil
 			}
 		}
 		patience.Reset(answerWithin)
+	}
+	if torn > 0 {
+		return fmt.Errorf("%w: parts of what %d of %d say are lost", ErrNodeSilent, torn, len(nodes))
 	}
 	return nil
 }

@@ -37,21 +37,36 @@ func (c *cluster) look(now time.Time) {
 	b := c.b
 	c.holding.retry()
 	answered, reached, _ := c.contact()
+	silent := now.Sub(reached) >= giveUpAfter-2*clusterTick
+	wasSilent := c.silent
+	c.silent = silent
 	if now.Sub(answered) < freezeAfter {
 		c.lost.Store(0)
 		return
 	}
-	if c.lost.Swap(answered.UnixNano()) == 0 && now.Sub(reached) < freezeAfter { // those in other parts are found to be well
-		b.links.suspectAll(answered)
-		c.lookAtAll()
+	if now.Sub(reached) < freezeAfter {
+		doubted, since := c.lost.Load(), answered
+		if doubted != 0 {
+			if now.Sub(time.Unix(0, doubted)) < giveUpAfter {
+				return
+			}
+			since = now // another part may have gone silent meanwhile
+		}
+		c.lost.Store(now.UnixNano())
+		b.links.suspectAll(since)
+		c.lookAtAll() // those in the parts that answer are found to be well
+		return
 	}
-	if now.Sub(reached) < giveUpAfter {
+	if now.Sub(reached) < giveUpAfter || !wasSilent { // it was this process that stood still, and the store may answer any moment
 		return
 	}
 	for _, l := range b.links.everything() {
 		l.end(CodeUnavailable, "session store unavailable")
 	}
 }
+
+// hopeless reports whether nobody needs what the store would have to be asked for: the Bridge is being shut down, and the store doesn't answer.
+func (b *Bridge) hopeless() bool { return b.work.stopping() && b.cluster.frozen() }
 
 // suspectAll is suspect for all sessions with links.
 func (ls *links) suspectAll(since time.Time) {
@@ -62,6 +77,17 @@ func (ls *links) suspectAll(since time.Time) {
 			sl.failing = since
 		}
 	}
+}
+
+// sessions returns those that have links.
+func (ls *links) sessions() map[string]struct{} {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ids := make(map[string]struct{}, len(ls.bySession))
+	for id := range ls.bySession {
+		ids[id] = struct{}{}
+	}
+	return ids
 }
 
 // clients returns those that have links.

@@ -41,7 +41,8 @@ type answer struct {
 	N      int            `json:"n,omitempty"`
 	Conns  []ConnInfo     `json:"conns,omitempty"`
 	Counts map[string]int `json:"counts,omitempty"`
-	More   bool           `json:"more,omitempty"` // another piece follows
+	More   bool           `json:"more,omitempty"`   // another piece follows
+	Before int            `json:"before,omitempty"` // of the last piece: how many there were before it
 	from   string
 }
 

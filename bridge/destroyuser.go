@@ -18,9 +18,9 @@ const (
 // DestroyUser ends the user's sessions and returns how many there were, except those with the given IDs: "sign out my other devices" (ASVS
 // 7.4.3, 7.5.2). Connections in this process are being closed when it returns.
 //
-// It is complete: of the logins of this process that are under way meanwhile, each is either ended with the others or comes after it as a whole. So a
-// session of the user that somebody logs in again while it is about to end gives ErrSessionGone. Logins never wait for a DestroyUser; it waits for
-// those that were on their way to the store before it. A login whose outcome the store has left open (ErrStoreUnavailable) may be stored after it.
+// It is complete: of the logins that are under way meanwhile, in this process and on the other nodes of a store that is a store.UserLocker, each is either ended with the others or comes after it as a whole. So a
+// session of the user that somebody logs in again while it is about to end gives ErrSessionGone. With a store.UserLocker the user's logins wait for it, for Options.StoreTimeout at
+// most (ErrStoreUnavailable); otherwise logins never wait for a DestroyUser, and it waits for those that were on their way to the store before it. A login whose outcome the store has left open (ErrStoreUnavailable) may be stored after it.
 //
 // It needs a store.UserIndex; a store.Lister is looked through: otherwise ErrUnsupported. A session that can't be ended doesn't keep it from ending
 // the others, unless there are very many of them; the error joins what went wrong, beside the number of those that ended. Sessions that had ended or expired before
@@ -49,11 +49,11 @@ func (b *Bridge) DestroyAll(ctx context.Context) (int, error) {
 // endAll ends those of the sessions that an ending takes which begins now: the iteration must not have begun.
 func (b *Bridge) endAll(ctx context.Context, user string, except []string, all iter.Seq2[store.Record, error]) (n int, err error) {
 	if b.caps.locker != nil && user != "" {
-		unlock, err := b.lockUser(ctx, user)
-		if err != nil {
-			return 0, err
+		unlock, failed := b.lockUser(ctx, user)
+		if failed != nil {
+			return 0, failed
 		}
-		defer unlock()
+		defer func() { err = errors.Join(err, unlock()) }()
 	}
 	en, before := b.logins.begin(user, except)
 	finished := false
@@ -75,19 +75,20 @@ func (b *Bridge) endAll(ctx context.Context, user string, except []string, all i
 }
 
 // lockUser keeps the user's logins out, at every node, until unlock is called.
-func (b *Bridge) lockUser(ctx context.Context, user string) (unlock func(), err error) {
+func (b *Bridge) lockUser(ctx context.Context, user string) (unlock func() error, err error) {
 	limited, cancel := context.WithTimeout(ctx, b.opts.StoreTimeout)
 	defer cancel()
 	free, err := b.caps.locker.LockUser(limited, user)
 	if err != nil {
 		return nil, storeFailure(ctx, "keep the user's logins out", err)
 	}
-	return func() {
+	return func() error {
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.StoreTimeout)
 		defer cancel()
-		if err := free(limited); err != nil { // it ends by itself
-			b.storeFailed(ctx, "let the user's logins in again", "", err)
+		if err := free(limited); err != nil { // it ends by itself, or has been lost meanwhile
+			return storeFailure(limited, "keep the user's logins out to the end; one may have been missed", err)
 		}
+		return nil
 	}, nil
 }
 

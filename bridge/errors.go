@@ -70,7 +70,7 @@ var (
 type ValueError = gateway.ValueError
 
 // HTTPStatus returns the status that tells a client of err: 200 for nil, 409 when a repeated request with the newest cookie will
-// do, 400 for what can't be a user ID, 401 when there is no session or the login is too old, 403 for another origin, a ticket that opens nothing and a session too many, 413 when it is too large, 429 for a connection too many, 503 when the store is at fault or the process is overloaded, otherwise 500.
+// do, 400 for what can't be a user ID, 401 when there is no session or the login is too old, 403 for another origin, a ticket that opens nothing and a session too many, 413 when it is too large, 429 for a connection too many, 503 when the store or another node is at fault or the process is overloaded, otherwise 500.
 func HTTPStatus(err error) int {
 	switch {
 	case err == nil:
@@ -87,7 +87,8 @@ func HTTPStatus(err error) int {
 		return http.StatusBadRequest
 	case errors.Is(err, ErrSessionTooLarge):
 		return http.StatusRequestEntityTooLarge
-	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrOverloaded), errors.Is(err, ErrShutdown), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrNodeSilent), errors.Is(err, ErrOverloaded), errors.Is(err, ErrShutdown),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
@@ -128,7 +129,7 @@ func CloseCode(err error) int {
 		return CodePolicy
 	case errors.Is(err, ErrShutdown):
 		return CodeShutdown
-	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrOverloaded):
+	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrNodeSilent), errors.Is(err, ErrOverloaded):
 		return CodeUnavailable
 	}
 	return CodeFailed

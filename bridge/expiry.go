@@ -60,6 +60,9 @@ func (ls *links) schedule(b *Bridge, id string, sl *sessionLinks, at time.Time) 
 // lookExpired looks whether a session with links is over, or has shut some of them out. Loading it ends it if it has expired; activity since has moved
 // its deadline if not.
 func (b *Bridge) lookExpired(id string) {
+	if b.hopeless() {
+		return
+	}
 	rec, err := b.gateway.Load(context.Background(), id)
 	switch {
 	case err == nil:

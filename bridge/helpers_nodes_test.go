@@ -23,7 +23,8 @@ type hub struct {
 	locked    map[string]int      // users
 	taken     map[string]*hubNode // sessions that a node has to itself
 	failHolds atomic.Bool
-	shaken    bool // calls meet in other orders than they would by themselves; set before there are any
+	unlock    error // of a lock on a user
+	shaken    bool  // calls meet in other orders than they would by themselves; set before there are any
 }
 
 // hubNode is a node of a hub.
@@ -302,7 +303,7 @@ func (n *hubNode) Reserve(_ context.Context, id string) (func(context.Context) e
 // LockUser implements store.UserLocker.
 func (n *hubNode) LockUser(_ context.Context, userID string) (func(context.Context) error, error) {
 	add := func(by int) error { return n.do(func() error { n.hub.locked[userID] += by; return nil }) }
-	return func(context.Context) error { return add(-1) }, add(1)
+	return func(context.Context) error { return errors.Join(add(-1), n.hub.unlock) }, add(1)
 }
 
 // makeNodes returns so many applications of newApp on one hub, with the same keys.

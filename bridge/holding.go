@@ -68,7 +68,7 @@ func (h *holding) letGo(key holdKey, s *holdState) {
 		return
 	}
 	s.held, s.busy = false, make(chan struct{})
-	h.c.b.work.background(func() {
+	h.c.b.work.holding(func() {
 		ctx, cancel := h.limit(context.Background())
 		defer cancel()
 		session, client := key.ids()
@@ -127,16 +127,18 @@ func (h *holding) claim(keys []holdKey) (mine []holdKey, wait <-chan struct{}) {
 	return mine, nil
 }
 
-// hold returns when the node is sure to be told of all of these that are wanted.
+// hold returns when the node is sure to be told of all of these that are wanted. Those who wait for others to ask the store don't wait longer than these.
 func (h *holding) hold(ctx context.Context, keys ...holdKey) error {
+	limited, cancel := h.limit(ctx)
+	defer cancel()
 	for {
 		mine, wait := h.claim(keys)
 		switch {
 		case wait != nil:
 			select {
 			case <-wait:
-			case <-ctx.Done():
-				return context.Cause(ctx)
+			case <-limited.Done():
+				return storeFailure(ctx, "hold the session", context.Cause(limited))
 			}
 		case len(mine) == 0:
 			return nil
@@ -180,11 +182,24 @@ func (h *holding) retry() {
 	n := 0
 	for key := range h.open {
 		delete(h.open, key) // it comes back if it fails
-		h.c.b.work.background(func() { _ = h.hold(context.Background(), key) })
+		h.soon(key)
 		if n++; n == retryAtOnce {
 			return
 		}
 	}
+}
+
+// soon is hold for what is looked at when it is held, as something may have happened to it before. It waits for nothing.
+func (h *holding) soon(key holdKey) {
+	b := h.c.b
+	b.work.holding(func() {
+		if b.work.stopping() || h.hold(context.Background(), key) != nil {
+			return
+		}
+		if session, _ := key.ids(); b.links.has(session) {
+			b.work.background(func() { b.lookExpired(session) })
+		}
+	})
 }
 
 // knownClients is how many clients without connections the node holds: those that it has seen last. Logins elsewhere change the map for these.
@@ -194,12 +209,21 @@ const knownClients = 10_000
 type recent struct {
 	mu    sync.Mutex
 	held  map[string]struct{}
-	order []string // a ring
+	order []recentClient // a ring
 	next  int
 }
 
-// add returns the client that has to go for it, if any; false when it is there already.
-func (r *recent) add(clientID string) (gone string, added bool) {
+// recentClient is a client, and how often its session had been used when the ring came past it last.
+type recentClient struct {
+	id   string
+	used uint64
+}
+
+// secondChances is how many clients that have been used since the ring came past them are left where they are, for one that goes.
+const secondChances = 16
+
+// add returns the client that has to go for it, if any; false when it is there already. used tells how often a client's session has been used.
+func (r *recent) add(clientID string, used func(clientID string) uint64) (gone string, added bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, ok := r.held[clientID]; ok {
@@ -209,11 +233,21 @@ func (r *recent) add(clientID string) (gone string, added bool) {
 		r.held = make(map[string]struct{})
 	}
 	r.held[clientID] = struct{}{}
+	fresh := recentClient{clientID, used(clientID)}
 	if len(r.order) < knownClients {
-		r.order = append(r.order, clientID)
+		r.order = append(r.order, fresh)
 		return "", true
 	}
-	gone, r.order[r.next] = r.order[r.next], clientID
+	for range secondChances {
+		old := &r.order[r.next]
+		n := used(old.id)
+		if n == old.used {
+			break
+		}
+		old.used = n
+		r.next = (r.next + 1) % knownClients
+	}
+	gone, r.order[r.next] = r.order[r.next].id, fresh
 	r.next = (r.next + 1) % knownClients
 	delete(r.held, gone)
 	return gone, true
@@ -224,14 +258,14 @@ func (c *cluster) seen(clientID string) {
 	if c == nil {
 		return
 	}
-	gone, added := c.recent.add(clientID)
+	gone, added := c.recent.add(clientID, c.b.clients.readsOf)
 	if gone != "" {
 		c.holding.drop(holdKey{true, gone})
 	}
 	if added {
 		key := holdKey{true, clientID}
 		c.holding.want(key)
-		c.b.work.background(func() { _ = c.holding.hold(context.Background(), key) })
+		c.holding.soon(key)
 	}
 }
 
@@ -264,9 +298,5 @@ func (c *cluster) holdSoon(sessionID string) {
 	if c == nil {
 		return
 	}
-	c.b.work.background(func() {
-		if c.holding.hold(context.Background(), holdKey{false, sessionID}) == nil {
-			c.b.lookExpired(sessionID)
-		}
-	})
+	c.holding.soon(holdKey{false, sessionID})
 }

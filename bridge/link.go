@@ -144,7 +144,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 	defer k.Unlock()
 	var rec store.Record
 	var now time.Time
-	if b.opts.CachedReads && from.link != nil {
+	if b.opts.CachedReads && from.link != nil && !b.cluster.frozen() { // what is in memory says nothing about a store that is silent
 		rec, now, err = b.gateway.LoadCachedAt(ctx, id, b.links.revisionOf(id))
 	} else {
 		rec, now, err = b.gateway.LoadAt(ctx, id)

@@ -19,7 +19,7 @@ type request struct {
 	context.Context
 	b      *Bridge
 	secure bool
-	began  time.Time // zero where tokens are not renewed and there are no other nodes
+	began  time.Time // zero where tokens are not renewed, and there are no other nodes
 
 	mu         sync.Mutex
 	r          *http.Request       // nil when the handler has returned, so that a connection's context doesn't keep it
@@ -30,6 +30,7 @@ type request struct {
 	shares     bool        // it is a handshake, which shares its look at the session with others
 	askClient  bool        // somebody wants it, lazy or not
 	newest     string      // session of the client when the request came
+	newClient  bool        // nobody has heard of the client before
 	presented  credentials
 	carrier    carrier       // of the session's credentials
 	text       string        // the ticket or the token, as the client presents it
@@ -76,7 +77,7 @@ func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 		rq.outer = h.Clone()
 	}
 	if rq.presentsNoCookies(r) {
-		rq.clientID = uuid.NewString() // until a session says whose it is
+		rq.clientID, rq.newClient = uuid.NewString(), true // until a session says whose it is
 		return rq
 	}
 	if len(r.Header["Cookie"]) > 0 {
@@ -88,7 +89,7 @@ func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 		}
 	}
 	if rq.clientID == "" {
-		rq.clientID, rq.sendClient = uuid.NewString(), true
+		rq.clientID, rq.sendClient, rq.newClient = uuid.NewString(), true, true
 	} else {
 		rq.newest, _ = b.clients.sessionOf(rq.clientID)
 	}
@@ -299,7 +300,7 @@ func (rq *request) bind(rec *store.Record) bool {
 		return true
 	}
 	if rq.carrier != byCookies { // there is no client cookie to go by
-		rq.clientID = rec.ClientID
+		rq.clientID, rq.newClient = rec.ClientID, false
 		rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
 		return true
 	}
@@ -311,7 +312,7 @@ func (rq *request) bind(rec *store.Record) bool {
 	if strict {
 		return false
 	}
-	rq.clientID, rq.sendClient, rq.askClient = rec.ClientID, true, true
+	rq.clientID, rq.newClient, rq.sendClient, rq.askClient = rec.ClientID, false, true, true
 	rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
 	return true
 }

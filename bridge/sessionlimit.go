@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -53,11 +55,11 @@ func (s *Session) withinLimit(ctx context.Context, commit func() error) error {
 	}
 	defer release()
 	if l.refuse {
-		others, has, err := l.others(ctx, s.b, user, s.id)
+		others, mine, err := l.others(ctx, s.b, user, s.id)
 		if err != nil {
 			return err
 		}
-		if len(others) >= l.most && !has {
+		if len(others) >= l.most && mine == nil {
 			return fmt.Errorf("%w: %d are allowed", ErrTooManySessions, l.most)
 		}
 		return commit()
@@ -94,34 +96,65 @@ func (l *sessionLimit) take(ctx context.Context, user string) (release func(), e
 	return func() { <-t.slot; leave() }, nil
 }
 
-// others returns the user's sessions but for one, the last active first; has says whether that one is the user's, too.
-func (l *sessionLimit) others(ctx context.Context, b *Bridge, user, except string) (ids []string, has bool, err error) {
+// login is a session that the user is logged in with, and since when.
+type login struct {
+	id string
+	at time.Time
+}
+
+// others returns the user's sessions but for one, the last active first; mine is that one, if it is the user's, too.
+func (l *sessionLimit) others(ctx context.Context, b *Bridge, user, except string) (all []login, mine *login, err error) {
 	op, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.StoreTimeout)
 	defer cancel()
 	now := gateway.Now()
 	for rec, err := range l.users.ByUser(op, user) {
 		switch {
 		case err != nil:
-			return nil, false, fmt.Errorf("%w: count the user's sessions: %w", ErrStoreUnavailable, err)
+			return nil, nil, fmt.Errorf("%w: count the user's sessions: %w", ErrStoreUnavailable, err)
 		case rec.ID == except:
-			has = true
+			mine = &login{rec.ID, rec.LoggedIn}
 		case !rec.Expired(now):
-			ids = append(ids, rec.ID)
+			all = append(all, login{rec.ID, rec.LoggedIn})
 		}
 	}
-	return ids, has, nil
+	return all, mine, nil
+}
+
+// later reports whether one login is later than another. Of two at the same time every node says the same.
+func (l *login) later(than *login) bool {
+	if !l.at.Equal(than.at) {
+		return l.at.After(than.at)
+	}
+	return l.id > than.id
 }
 
 // evict ends the sessions that have been silent for longest, after a login has added s. That login is stored: what fails here is left for the
 // user's next one, and logged.
 func (l *sessionLimit) evict(ctx context.Context, s *Session, user string) {
 	b := s.b
-	ids, _, err := l.others(ctx, b, user, s.id)
-	if err == nil && len(ids) >= l.most {
+	all, mine, err := l.others(ctx, b, user, s.id)
+	if b.cluster != nil && mine == nil { // it has ended, perhaps for one that came later
+		all = nil
+	}
+	if b.cluster != nil && mine != nil { // two logins at once on two nodes must not end each other: what came later stays
+		slices.SortStableFunc(all, func(x, y login) int {
+			switch x, y := x.later(mine), y.later(mine); {
+			case x && !y:
+				return -1
+			case y && !x:
+				return 1
+			}
+			return 0
+		})
+	}
+	if err == nil && len(all) >= l.most {
 		from := &origin{via: s.from.via, reason: ReasonEvicted}
 		still := func(rec *store.Record) bool { return rec.UserID == user }
-		for _, id := range ids[l.most-1:] {
-			if _, e := b.gateway.DestroyIf(context.WithoutCancel(ctx), id, still, from); e != nil {
+		for _, other := range all[l.most-1:] {
+			if b.cluster != nil && other.later(mine) {
+				continue
+			}
+			if _, e := b.gateway.DestroyIf(context.WithoutCancel(ctx), other.id, still, from); e != nil {
 				err = e
 				break
 			}

@@ -8,11 +8,17 @@ import (
 )
 
 // How many tasks of a kind run at once. A close that its peer doesn't answer takes a second, and a ping ten, so there are many of these, for whoever has thousands
-// of sockets on which nobody answers must not hold up anybody else; the Bridge's own bookkeeping must not wait behind them. They cost some kilobytes each while they wait.
+// of sockets on which nobody answers must not hold up anybody else; the Bridge's own bookkeeping must not wait behind them. Nor must the ends of sessions that other
+// nodes tell of wait for looks at the store, which may hang, or those looks for activity that is
+// recorded, logins that others are told of, and what the node would like to hold. They cost some kilobytes each while they wait.
 const (
 	maxClosing    = 16384
 	maxPings      = 16384
 	maxBackground = 64
+	maxTold       = 1024
+	maxHolds      = 64
+	maxAnnounces  = 64
+	maxActivity   = 64
 )
 
 // work owns the goroutines of a Bridge: the handlers of connections, and background tasks from bounded pools. It knows
@@ -25,6 +31,10 @@ type work struct {
 	closes  pool
 	pings   pool
 	tasks   pool
+	tells   pool
+	holds   pool
+	news    pool
+	marks   pool
 	logger  *slog.Logger
 }
 
@@ -35,7 +45,8 @@ type pool struct {
 }
 
 func (w *work) init(logger *slog.Logger) {
-	w.closes.most, w.pings.most, w.tasks.most, w.logger = maxClosing, maxPings, maxBackground, logger
+	w.closes.most, w.pings.most, w.tasks.most, w.tells.most, w.holds.most = maxClosing, maxPings, maxBackground, maxTold, maxHolds
+	w.news.most, w.marks.most, w.logger = maxAnnounces, maxActivity, logger
 }
 
 // handler runs fn as the handler of a connection; false when the Bridge is shutting down.
@@ -71,6 +82,10 @@ func (w *work) stopping() bool {
 func (w *work) background(task func()) { w.pooled(&w.tasks, task) }
 func (w *work) closing(task func())    { w.pooled(&w.closes, task) }
 func (w *work) pinging(task func())    { w.pooled(&w.pings, task) }
+func (w *work) telling(task func())    { w.pooled(&w.tells, task) }
+func (w *work) holding(task func())    { w.pooled(&w.holds, task) }
+func (w *work) announcing(task func()) { w.pooled(&w.news, task) }
+func (w *work) recording(task func())  { w.pooled(&w.marks, task) }
 
 // task runs what an application wrote, which may hang, in a goroutine of its own.
 func (w *work) task(task func()) {

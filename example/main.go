@@ -23,6 +23,8 @@
 //	go run ./example -store redis://127.0.0.1:6379 -addr 127.0.0.1:3000
 //	go run ./example -store redis://127.0.0.1:6379 -addr 127.0.0.1:3001
 //
+// Behind a proxy, -proxy names it; GET /healthz says whether the process can be used (docs/deploy.md).
+//
 // main.go starts and stops it, storage.go says where sessions are kept, server.go what is served, api.go answers HTTP and socket.go
 // WebSocket. Both change the session through the functions in session.go. devices.go lists a user's devices and signout.go ends them. feed.go
 // tells sockets what happens; page.html is the browser's side.
@@ -62,6 +64,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	addr := flags.String("addr", "127.0.0.1:3000", "the `address` to listen on")
 	storeName := flags.String("store", "file:example.db", "where sessions are kept: file:PATH, live (in memory), or redis://HOST:6379 (several processes share them)")
 	keyFile := flags.String("keys", "", "the `file` of the keys that sign the cookies, made if it isn't there (default: PATH.keys; in memory a random key; with Redis example.keys)")
+	proxy := flags.String("proxy", "", "the `address` or network of a proxy in front, whose X-Forwarded-For and X-Forwarded-Proto are believed (default: none)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -81,7 +84,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return fmt.Errorf("can't listen on %s, choose another address with -addr: %w", *addr, err)
 	}
 	defer listener.Close() //nolint:errcheck // the server has closed it, if it came to that
-	app, err := newApp(kept.sessions, bridge.Options{Keys: kept.keys, Logger: logger})
+	opts := bridge.Options{Keys: kept.keys, Logger: logger}
+	if *proxy != "" {
+		opts.TrustedProxies = []string{*proxy}
+	}
+	app, err := newApp(kept.sessions, opts)
 	if err != nil {
 		return err
 	}

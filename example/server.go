@@ -89,7 +89,24 @@ func (a *app) handler() http.Handler {
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusForbidden, failure{Error: "requests from other sites are refused"})
 	}))
-	return secureHeaders(sameOrigin.Handler(a.bridge.Handler(mux)))
+	outer := http.NewServeMux()
+	outer.HandleFunc("GET /healthz", a.health) // outside: whoever asks is no client
+	outer.Handle("/", sameOrigin.Handler(a.bridge.Handler(mux)))
+	return secureHeaders(outer)
+}
+
+// health is for balancers and alarms: 503 while no session can be reached, and whether this process hears of what the others do.
+func (a *app) health(w http.ResponseWriter, r *http.Request) {
+	if err := a.bridge.Ping(r.Context()); err != nil {
+		writeJSON(w, http.StatusServiceUnavailable, failure{Error: "the session store doesn't answer"})
+		return
+	}
+	stats := a.bridge.Stats()
+	writeJSON(w, http.StatusOK, struct {
+		OK      bool `json:"ok"`
+		Healthy bool `json:"healthy"` // false is worth an alarm; this process can serve all the same
+		Conns   int  `json:"conns"`
+	}{true, stats.Healthy, stats.Conns})
 }
 
 // secureHeaders tells browsers to be careful with every answer.

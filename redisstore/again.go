@@ -94,3 +94,11 @@ func (m *membership) destroyed(p place, reason string) {
 	m.held[p.shard].drop("h" + p.member)
 	m.again[p.shard].add(p.member, reason, m.answered[p.shard].load())
 }
+
+// forget is told of each session that was swept: a node that this is a view of doesn't hold it any more. That it may be back needs no care, as it has expired.
+func (s *Store) forget(id string) {
+	if s.member != nil {
+		p := s.place(id)
+		s.member.held[p.shard].drop("h" + p.member)
+	}
+}

@@ -22,7 +22,9 @@ var cached = map[string]func(t testing.TB, addr string) *redisstore.Store{
 		return open(t, "redis://"+addr, &redisstore.Options{CacheBytes: 8 << 20})
 	},
 	"New": func(t testing.TB, addr string) *redisstore.Store {
-		return withClient(t, rueidis.ClientOption{InitAddress: []string{addr}})
+		// A client that sends again what was lost uses the memory of the command once more while the lost connection may still be reading it: a race in
+		// rueidis 1.0.79. Open never has anything sent again.
+		return withClient(t, rueidis.ClientOption{InitAddress: []string{addr}, DisableRetry: true})
 	},
 }
 

@@ -53,6 +53,7 @@ func TestCacheAmongLosses(t *testing.T) {
 
 // TestCacheInACluster is the same while the slot moves from server to server.
 func TestCacheInACluster(t *testing.T) {
+	t.Parallel() // on a server of its own
 	c := redistest.StartCluster(t, 3)
 	opts := &redisstore.Options{Shards: 1}
 	m := newCacheModel(t, open(t, c.URL(), opts), false)

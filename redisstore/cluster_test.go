@@ -74,6 +74,7 @@ func firstError(st *redisstore.Store, ctx context.Context) (n int, err error) {
 // TestSlotsAreMovedWhileInUse: sessions are created, changed and ended while their slots move from one server to another and back. An operation may
 // fail then; none may be lost, nothing may be found that has ended, and the indexes miss nothing.
 func TestSlotsAreMovedWhileInUse(t *testing.T) {
+	t.Parallel() // on a server of its own
 	c := redistest.StartCluster(t, 2)
 	st := open(t, c.URL(), &redisstore.Options{Shards: 2})
 	const writers, others = 8, 1000

@@ -17,6 +17,6 @@
 // its holders, so that nothing is told that isn't stored, and nothing stored that isn't told; what says that there is something in an inbox may be lost, because
 // nodes look once a second anyway. Only nodes, and locks on a user, have goroutines that outlive a call; they end with Leave, with unlock, or with the store.
 //
-// The package never asks for the time but on the Redis server, where others could see it. See docs/redis.md for what it
+// What Redis keeps, and for how long, depends on no clock but that of its server. See docs/redis.md for what it
 // costs, and what remains when Redis loses what it has acknowledged.
 package redisstore

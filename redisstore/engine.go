@@ -20,6 +20,7 @@ type engine struct {
 	namespace string
 	shards    int
 	timeout   time.Duration
+	replicas  int // to wait for
 	scripts   scripts
 	closed    atomic.Bool
 

@@ -18,6 +18,8 @@ var (
 	ErrShards = errors.New("redisstore: another number of shards")
 	// ErrServer: the server can't be used for sessions: it is too old, a replica, or drops keys when its memory is full.
 	ErrServer = errors.New("redisstore: the server can't be used")
+	// ErrReplicas: the change has been made, but not as many replicas as Options.WaitReplicas have it yet: a failover now would undo it.
+	ErrReplicas = errors.New("redisstore: too few replicas have it")
 	// ErrDamaged: what Redis has isn't what was stored. Something else writes to the keys of the namespace, or a later version of
 	// this package does.
 	ErrDamaged = errors.New("redisstore: damaged")

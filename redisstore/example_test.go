@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"sync"
 
 	"github.com/sessionbridge/sessionbridge/redisstore"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -40,4 +41,54 @@ func ExampleStore_App() {
 	}
 	_, err = forum.Get(context.Background(), rec.ID)
 	fmt.Println(errors.Is(err, store.ErrNotFound))
+}
+
+// A process that is told when sessions end which it has something of: here, a cache of what it has made of them.
+func ExampleStore_Watch() {
+	ctx := context.Background()
+	sessions, err := redisstore.Open(ctx, "redis://redis.internal:6379", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = sessions.Close() }()
+	var pages sync.Map // by session
+	node := sessions.Watch(func(change store.Change) {
+		switch change.Kind {
+		case store.ChangeEnded, store.ChangeAccess, store.ChangeStored:
+			pages.Delete(change.ID)
+		case store.ChangeMissed:
+			pages.Clear()
+		}
+	})
+	defer func() { _ = node.Leave(ctx) }() // before the store is closed
+	const id = "5b4c8f0e-54a5-4d52-9a59-0a7c53f6d0c4"
+	if err := node.Hold(ctx, id, ""); err != nil {
+		log.Fatal(err)
+	}
+	pages.Store(id, "made of the session, after it is held")
+}
+
+// Ending all sessions of a user, so that none begins meanwhile.
+func ExampleStore_LockUser() {
+	ctx := context.Background()
+	sessions, err := redisstore.Open(ctx, "redis://redis.internal:6379", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = sessions.Close() }()
+	unlock, err := sessions.LockUser(ctx, "ada")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for rec, err := range sessions.ByUser(ctx, "ada") {
+		if err == nil {
+			_, err = sessions.End(ctx, rec.ID, "password changed", 0)
+		}
+		if err != nil {
+			log.Print(err)
+		}
+	}
+	if err := unlock(ctx); err != nil {
+		log.Print(err) // perhaps ErrLockLost: do it once more
+	}
 }

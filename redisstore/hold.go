@@ -9,11 +9,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-const (
-	holdsAtOnce = 128            // how much a script is told to hold
-	holdAgain   = 12 * time.Hour // how often a node says again what it holds, which Redis forgets after two days
-	holdTick    = time.Minute    // how often it says a part of that
-)
+// holdsAtOnce is how much a script is told to hold.
+const holdsAtOnce = 128
 
 // request is a wish to hold something in a shard, or no longer.
 type request struct {
@@ -72,9 +69,8 @@ func (s *shard) serve(again bool) {
 		return
 	}
 	s.term.settled(again)
-	refresh, rest := time.NewTicker(holdTick), []string(nil)
-	defer refresh.Stop()
-	last := time.Now()
+	ticker, due := time.NewTicker(holdTick), refresh{last: time.Now()}
+	defer ticker.Stop()
 	for {
 		select {
 		case <-s.term.ctx.Done():
@@ -83,13 +79,10 @@ func (s *shard) serve(again bool) {
 			s.answer(r)
 		case dead := <-s.dead:
 			s.bury(dead)
-		case <-refresh.C:
-			if time.Since(last) > holdAgain {
-				rest, last = s.term.member.held[s.number].all(), time.Now()
-			}
-			some := min(len(rest), max(holdsAtOnce, len(rest)*int(holdTick)/int(holdAgain/2)))
-			if s.holdAgain(rest[:some]) == nil {
-				rest = rest[some:]
+		case now := <-ticker.C:
+			some := due.next(now, s.term.member.held[s.number].all)
+			if s.holdAgain(some) == nil {
+				due.done(len(some))
 			}
 		}
 	}

@@ -24,6 +24,7 @@ func ttl(t testing.TB, s *redistest.Server, key string) time.Duration {
 
 // TestNothingIsImmortal: every key but the one that says how the store was made ends by itself, after its sessions.
 func TestNothingIsImmortal(t *testing.T) {
+	t.Parallel() // on a server of its own
 	const n = 1000
 	s := redistest.Start(t)
 	st := open(t, s.URL(), &redisstore.Options{Shards: 2})

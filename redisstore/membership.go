@@ -37,14 +37,17 @@ type membership struct {
 	tell    func(store.Change)
 }
 
-// instant is a time that is read and written at once.
-type instant struct{ nanos atomic.Int64 }
+// instant is a time that is read and written at once. It is monotonic: a clock that is set forward must not make a server look silent.
+type instant struct{ at atomic.Pointer[time.Time] }
 
-func (i *instant) now() { i.nanos.Store(time.Now().UnixNano()) }
+func (i *instant) now() {
+	now := time.Now()
+	i.at.Store(&now)
+}
 
 func (i *instant) load() time.Time {
-	if n := i.nanos.Load(); n != 0 {
-		return time.Unix(0, n)
+	if at := i.at.Load(); at != nil {
+		return *at
 	}
 	return time.Time{}
 }

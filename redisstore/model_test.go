@@ -21,6 +21,7 @@ import (
 // TestModel does the same random things to this store and to the one in memory, which have to agree about everything. There are enough sessions
 // for pages of the indexes to be split and to be merged.
 func TestModel(t *testing.T) {
+	t.Parallel() // on a server of its own
 	for _, shards := range []int{1, 3} {
 		t.Run(fmt.Sprint("shards=", shards), func(t *testing.T) {
 			s := redistest.Start(t)

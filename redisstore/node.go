@@ -86,10 +86,12 @@ func (n *node) Leave(ctx context.Context) error {
 		return fmt.Errorf("redisstore: %s: %w", doing, context.Cause(ctx))
 	}
 	t := m.term.Load()
-	if t == nil || m.left.Swap(true) {
+	if t == nil || m.left.Load() {
 		return nil
 	}
-	return m.bury(ctx, doing, t.name)
+	err := m.bury(ctx, doing, t.name)
+	m.left.Store(err == nil)
+	return err
 }
 
 // bury has all shards forget the node, which isn't any more.

@@ -91,13 +91,13 @@ func TestMemoryPerHold(t *testing.T) {
 	const n = 10_000
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 1}
-	a := s.node()
+	a, b := s.node(), s.node()
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = uuid.NewString()
+	}
 	hold := func(what string, do func(id string) error) {
 		before := usedMemory(t, server)
-		ids := make([]string, n)
-		for i := range ids {
-			ids[i] = uuid.NewString()
-		}
 		inParallel(64, func(worker int) {
 			for i := worker; i < n; i += 64 {
 				if err := do(ids[i]); err != nil {
@@ -110,6 +110,7 @@ func TestMemoryPerHold(t *testing.T) {
 		require.LessOrEqual(t, each, 300)
 	}
 	hold("session", func(id string) error { return a.Hold(t.Context(), id, "") })
+	hold("session that is held already", func(id string) error { return b.Hold(t.Context(), id, "") })
 	hold("client", func(id string) error { return a.Hold(t.Context(), "", id) })
 }
 

@@ -16,6 +16,7 @@ import (
 )
 
 func TestNodesThatTheStoreHasLost(t *testing.T) {
+	t.Parallel() // on a server of its own
 	onEverySite(t, map[string]func(*site){
 		"a node whose lease has ended in one shard holds everything again":         joinsAgain,
 		"a store that has been emptied":                                            emptied,
@@ -187,7 +188,7 @@ func TestNodeWhileRedisIsAway(t *testing.T) {
 	away := time.Now()
 	unborn := begin(t, open2(t, a))
 	require.Zero(t, unborn.Contact(), "it returns at once, without one")
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
 	err := unborn.Hold(ctx, rec.ID, "")
 	require.ErrorIs(t, err, context.DeadlineExceeded)

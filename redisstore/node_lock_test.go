@@ -20,6 +20,7 @@ func withTimeout(t *testing.T, d time.Duration) (context.Context, context.Cancel
 }
 
 func TestLockUser(t *testing.T) {
+	t.Parallel() // on a server of its own
 	onEverySite(t, map[string]func(*site){
 		"a login has to wait until the lock is gone, in every process":       loginWaits,
 		"what isn't a login, or another user's, doesn't wait":                othersDontWait,
@@ -168,6 +169,7 @@ func TestLockOfTheDead(t *testing.T) {
 
 // TestLockThatWasLost: whoever relied on it hears of it.
 func TestLockThatWasLost(t *testing.T) {
+	t.Parallel() // on a server of its own
 	server := redistest.Start(t)
 	st := open(t, server.URL(), nil)
 	unlock, err := st.LockUser(t.Context(), "ada")

@@ -10,6 +10,7 @@ import (
 )
 
 func TestReserve(t *testing.T) {
+	t.Parallel() // on a server of its own
 	onEverySite(t, map[string]func(*site){
 		"others wait until it is released":    othersWait,
 		"one that isn't released ends itself": reservationEnds,

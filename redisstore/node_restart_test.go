@@ -176,7 +176,7 @@ func TestNodeWithoutRights(t *testing.T) {
 	st := open(t, "redis://sessions:password@"+server.Addr(), nil)
 	b := begin(t, st)
 	rec := b.set(newRecord())
-	ctx, cancel := withTimeout(t, 300*time.Millisecond)
+	ctx, cancel := withTimeout(t, time.Second)
 	defer cancel()
 	err := b.Hold(ctx, rec.ID, "")
 	require.ErrorContains(t, err, "ACL doesn't allow it")

@@ -7,12 +7,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/rueidis"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionbridge/sessionbridge/internal/redistest"
+	"github.com/sessionbridge/sessionbridge/redisstore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
 func TestNodes(t *testing.T) {
+	t.Parallel() // on a server of its own
 	onEverySite(t, map[string]func(*site){
 		"what is done through a node is told to the others that hold it, once": toldOnce,
 		"a session that is stored with another token or user, or ends earlier": toldOfAccess,
@@ -270,4 +274,30 @@ func isTheStore(s *site) {
 	contact := a.Contact()
 	require.WithinDuration(s, time.Now(), contact.Answered, 5*time.Second)
 	require.WithinDuration(s, time.Now(), contact.Heard, 5*time.Second)
+}
+
+// TestNodeOfAClientOfTheCaller: it works with a client as rueidis makes it, too, and leaves that alone.
+func TestNodeOfAClientOfTheCaller(t *testing.T) {
+	server := redistest.Start(t)
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Addr()}})
+	require.NoError(t, err)
+	defer client.Close()
+	st, err := redisstore.New(t.Context(), client, nil)
+	require.NoError(t, err)
+	a, b := watch(t, st), watch(t, st)
+	rec := a.set(newRecord())
+	b.hold(rec.ID, "")
+	a.end(rec.ID, "x")
+	b.expect(store.Change{Kind: store.ChangeEnded, ID: rec.ID, Reason: "x"})
+	require.NoError(t, a.Leave(t.Context()))
+	channels := func() int {
+		answer := server.Do("PUBSUB", "SHARDCHANNELS")
+		names, err := answer.AsStrSlice()
+		require.NoError(t, err)
+		return len(names)
+	}
+	require.Equal(t, 1, channels(), "a listens no longer")
+	require.NoError(t, st.Close())
+	require.Zero(t, channels())
+	require.NoError(t, client.Do(t.Context(), client.B().Ping().Build()).Error())
 }

@@ -62,7 +62,7 @@ func New(ctx context.Context, client rueidis.Client, opts *Options) (*Store, err
 	if err != nil {
 		return nil, fmt.Errorf("redisstore: %w", err)
 	}
-	e := &engine{client: client, namespace: o.Namespace, timeout: o.Timeout, scripts: loaded, background: newBackground()}
+	e := &engine{client: client, namespace: o.Namespace, timeout: o.Timeout, replicas: o.WaitReplicas, scripts: loaded, background: newBackground()}
 	if err := e.checkServers(ctx, o.AllowEviction); err != nil {
 		return nil, err
 	}

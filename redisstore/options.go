@@ -20,6 +20,10 @@ type Options struct {
 	// Default 3 s.
 	Timeout time.Duration
 
+	// WaitReplicas has the end of a session, a login, a rotated token and another user wait until so many replicas have it, for Timeout at most: ErrReplicas. It narrows what
+	// a failover can bring back, and costs a round trip to the replicas. Default: no wait.
+	WaitReplicas int
+
 	// AllowEviction opens a store on a server that may drop keys when its memory is full (a maxmemory-policy other than noeviction).
 	// It may drop an index, too: then ending all sessions of a user misses some. Default: Open refuses.
 	AllowEviction bool
@@ -53,6 +57,8 @@ func (o *Options) withDefaults() (Options, error) {
 		return out, fmt.Errorf("redisstore: Options.Namespace is %q; it can't have braces, which choose the slot in a cluster", out.Namespace)
 	case out.Shards < 0 || out.Shards > maxShards:
 		return out, fmt.Errorf("redisstore: Options.Shards is %d; it must be from 1 to %d, or 0 for the default", out.Shards, maxShards)
+	case out.WaitReplicas < 0:
+		return out, fmt.Errorf("redisstore: Options.WaitReplicas is %d; it can't be negative", out.WaitReplicas)
 	case out.Timeout < 0:
 		return out, fmt.Errorf("redisstore: Options.Timeout is %v; it can't be negative", out.Timeout)
 	}

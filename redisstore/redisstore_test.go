@@ -28,6 +28,7 @@ func flushed(servers ...*redistest.Server) {
 }
 
 func TestContract(t *testing.T) {
+	t.Parallel() // on a server of its own
 	s := redistest.Start(t)
 	storetest.Run(t, func(t *testing.T) store.Store {
 		flushed(s)
@@ -37,6 +38,7 @@ func TestContract(t *testing.T) {
 
 // TestContractOfAnApp: an App's store is one like any other, beside the others in the namespace.
 func TestContractOfAnApp(t *testing.T) {
+	t.Parallel() // on a server of its own
 	s := redistest.Start(t)
 	storetest.Run(t, func(t *testing.T) store.Store {
 		flushed(s)
@@ -61,6 +63,7 @@ func (s appStore) App(name string) store.Store {
 }
 
 func TestContractWithShards(t *testing.T) {
+	t.Parallel() // on a server of its own
 	s := redistest.Start(t)
 	storetest.Run(t, func(t *testing.T) store.Store {
 		flushed(s)
@@ -69,6 +72,7 @@ func TestContractWithShards(t *testing.T) {
 }
 
 func TestContractInACluster(t *testing.T) {
+	t.Parallel() // on a server of its own
 	c := redistest.StartCluster(t, 3)
 	storetest.Run(t, func(t *testing.T) store.Store {
 		flushed(c.Servers...)

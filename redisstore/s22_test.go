@@ -63,6 +63,16 @@ func TestS22_UserWithFewRights(t *testing.T) {
 	require.ErrorContains(t, err, "ACL doesn't allow it")
 }
 
+// TestS22_TheRuleInTheDocs is the one that the tests are run with.
+func TestS22_TheRuleInTheDocs(t *testing.T) {
+	text, err := os.ReadFile("../docs/redis.md")
+	require.NoError(t, err)
+	_, rule, ok := strings.Cut(string(text), "ACL SETUSER sessions on >password ")
+	require.True(t, ok)
+	rule, _, _ = strings.Cut(rule, "```")
+	require.ElementsMatch(t, strings.Fields(rights), strings.Fields(rule))
+}
+
 // TestS22_TLS: the connection is encrypted, and the server has to prove who it is.
 func TestS22_TLS(t *testing.T) {
 	cert, key, roots := certificate(t)

@@ -72,7 +72,7 @@ func (n *node) names(ctx context.Context, doing string, calls []call) (names []s
 	return names, nil
 }
 
-// Send implements store.Node. The data waits in the memory of Redis until the nodes have read it. The node has to have joined; until then Send waits.
+// Send implements store.Node. The data waits in the memory of Redis until the nodes have read it; one that has 16 MiB waiting for it gets no more. The node has to have joined; until then Send waits.
 func (n *node) Send(ctx context.Context, to []string, data []byte) error {
 	const doing = "send"
 	t, err := n.member.current(ctx, doing)
@@ -119,10 +119,13 @@ func (s *Store) end(ctx context.Context, doing, id, reason string, revision uint
 	if n == 1 && s.member != nil {
 		s.member.destroyed(p, reason)
 	}
-	if n == -2 {
+	switch {
+	case n == -2:
 		err = store.ErrConflict
+	case n == 1:
+		err = s.engine.waitForReplicas(ctx, doing, p.prefix)
 	}
-	return n == 1, err
+	return n == 1 && err == nil, err
 }
 
 // actor returns the name of the node that this is a view of, or "".

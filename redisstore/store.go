@@ -90,9 +90,18 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 		return 0, store.ErrConflict
 	case n == -3:
 		return 0, store.ErrBusy
+	case n <= accessChanged: // a login, a rotation, another user
+		n = accessChanged - n
+		err = s.engine.waitForReplicas(ctx, "set", p.prefix)
+	}
+	if err != nil {
+		return 0, err
 	}
 	return uint64(n), nil //nolint:gosec // not negative
 }
+
+// accessChanged is what the script answers with instead of revision 0, if it has changed who may use the session.
+const accessChanged = -10
 
 // revisionText returns a revision as scripts are told it.
 func revisionText(revision uint64) string {

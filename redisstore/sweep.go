@@ -55,6 +55,7 @@ func (s *Store) sweep(ctx context.Context, doing string, now uint64, n int) (rem
 				continue
 			}
 			removed = append(removed, rec)
+			s.forget(rec.ID)
 		}
 	}
 	slices.SortStableFunc(removed, func(a, b store.Record) int { return a.Expires.Compare(b.Expires) })

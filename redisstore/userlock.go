@@ -36,9 +36,9 @@ func (s *Store) LockUser(ctx context.Context, userID string) (unlock func(ctx co
 		_, _ = l.set(context.WithoutCancel(ctx), doing, "0") // otherwise it ends by itself
 		return nil, err
 	}
-	alive, stop := context.WithCancel(s.engine.background.ctx)
+	until, stop := context.WithCancel(s.engine.background.ctx)
 	l.stop = stop
-	if !s.engine.background.begin(func() { l.prolong(alive) }) {
+	if !s.engine.background.begin(func() { l.prolong(until) }) {
 		stop()
 		close(l.ended)
 	}
@@ -66,10 +66,11 @@ func (l *userLock) set(ctx context.Context, doing, mode string) (had bool, err e
 	return had, nil
 }
 
-func (l *userLock) prolong(ctx context.Context) {
+// prolong prolongs the lock until the context ends. What it has begun it finishes, so that it doesn't arrive after the end of the lock.
+func (l *userLock) prolong(until context.Context) {
 	defer close(l.ended)
-	for wait(ctx, lockBeat) {
-		if had, err := l.set(ctx, "prolonging the lock of a user", "1"); err == nil && !had {
+	for wait(until, lockBeat) {
+		if had, err := l.set(l.store.engine.background.ctx, "prolonging the lock of a user", "1"); err == nil && !had {
 			l.mu.Lock()
 			l.lost = true
 			l.mu.Unlock()

@@ -102,7 +102,10 @@ func (g *Gateway) Forget(ctx context.Context, id string, tag any) (bool, error) 
 	case err != nil || !rec.Expired(Now()):
 		return false, err
 	}
-	_, err = g.destroy(op, End{ID: id, ClientID: rec.ClientID}, 0)
+	_, err = g.destroy(op, End{ID: id, ClientID: rec.ClientID}, rec.Revision)
+	if errors.Is(err, store.ErrConflict) { // another process has just used it
+		return false, nil
+	}
 	return err == nil, err
 }
 

@@ -1,5 +1,5 @@
 -- What every script begins with. ARGV[1] is the prefix of the shard's keys: prefix .. 's' .. member is a session,
--- prefix .. 'e', 'a', 'u', 'c' are the indexes by expiry, activity, user and client, prefix .. 'h', 'k', 'o', 'i', 'n' what nodes have, 'l' and 'x' locks.
+-- prefix .. 'e', 'a', 'u', 'c' are the indexes by expiry, activity, user and client, prefix .. 'h', 'k', 'o', 'i', 'b', 'n' what nodes have, 'l' and 'x' locks.
 -- KEYS only say which slot that is.
 local call = redis.call
 local prefix = ARGV[1]

@@ -1,4 +1,5 @@
--- Compare and set. ARGV: prefix, member, expected revision as 6 bytes, value, the node that does it. Returns the new revision; -1: there
+-- Compare and set. ARGV: prefix, member, expected revision as 6 bytes, value, the node that does it. Returns the new revision, or -10 minus
+-- that if somebody's right to use the session has changed; -1: there
 -- is no such session; -2: another revision; -3: another
 -- node has reserved it, or the logins of the user are locked.
 local id, value = ARGV[2], ARGV[4]
@@ -26,6 +27,17 @@ local holders = others[1]
 if others[2] and others[2] ~= ARGV[5] or others[3] then return -3 end
 
 local ttl, due, active = lifetime(seen, expires), expiry(expires, odue), activity(seen, oactive)
+-- They are told first: should the script end half-way, nothing is stored that isn't told.
+if holders then
+  if access or expires > 0 and (oexpires == 0 or expires < oexpires) then
+    inform(prefix .. 'h' .. id, holders, ARGV[5], 'a' .. id)
+  else
+    for node in names(holders) do
+      if node ~= ARGV[5] then publish(node, 's' .. id) end
+    end
+  end
+end
+
 local function move(index, from, to)
   if to > 0 and to ~= from then return add(prefix .. index, to, id, ttl) end
 end
@@ -41,18 +53,9 @@ if ttl then
 else
   call('SET', key, value)
 end
-if holders then
-  if access or expires > 0 and (oexpires == 0 or expires < oexpires) then
-    inform(prefix .. 'h' .. id, holders, ARGV[5], 'a' .. id)
-  else
-    for node in names(holders) do
-      if node ~= ARGV[5] then publish(node, 's' .. id) end
-    end
-  end
-end
-
 if oactive and active ~= oactive then del(prefix .. 'a', oactive, id, byActivity) end
 if odue > 0 and due ~= odue then del(prefix .. 'e', odue, id, byExpiry) end
 if ouser > 0 and user ~= ouser then del(prefix .. 'u', ouser, id, byUser) end
 if oclient > 0 and client ~= oclient then del(prefix .. 'c', oclient, id, byClient) end
+if access then return -10 - revision end
 return revision

@@ -1,0 +1,114 @@
+package bridge_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// meeting is a hub at which looks at the sessions of a user meet.
+type meeting struct {
+	*hub
+	mu   sync.Mutex
+	wait int // how many looks go on together; 0: they don't wait
+	all  chan struct{}
+}
+
+func (m *meeting) ByUser(ctx context.Context, userID string) iter.Seq2[store.Record, error] {
+	m.mu.Lock()
+	if m.wait > 0 {
+		if m.wait--; m.wait == 0 {
+			close(m.all)
+		}
+	}
+	all := m.all
+	m.mu.Unlock()
+	<-all
+	return m.hub.ByUser(ctx, userID)
+}
+
+// TestLoginsOnTwoNodesAtOnceDontEndEachOther: one of them is the newest.
+func TestLoginsOnTwoNodesAtOnceDontEndEachOther(t *testing.T) {
+	m := &meeting{hub: newHub(), wait: 2, all: make(chan struct{})}
+	opts := &bridge.Options{MaxSessionsPerUser: 1, Keys: [][]byte{slices.Repeat([]byte("k"), 32)}}
+	var running sync.WaitGroup
+	for range 2 {
+		br := newBrowser(t, makeApp(t, m, opts).serve(t))
+		running.Go(func() { br.get("/login?user=ada") })
+	}
+	running.Wait()
+	left := 0
+	for _, err := range m.hub.ByUser(t.Context(), "ada") {
+		require.NoError(t, err)
+		left++
+	}
+	require.Equal(t, 1, left)
+}
+
+// TestASecondPartOfTheStoreThatGoesSilent: it is found out about as the first one was.
+func TestG9_ASecondPartOfTheStoreThatGoesSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nodes, apps := bentNodes(t, 1, bridge.Options{RevalidateEvery: bridge.Off})
+		here := apps[0].serveInMemory(t)
+		ada, bob := newBrowser(t, here), newBrowser(t, here)
+		ada.ok("/inc")
+		bob.ok("/inc")
+		first := ada.ok("/id")
+		tab, later := ada.dial("/ws").whenClosed(), bob.dial("/ws").whenClosed()
+		synctest.Wait()
+		away := time.Now()
+		nodes[0].change(func(n *bentNode) {
+			n.contact = func(c store.Contact) store.Contact { c.Answered = away; return c }
+			n.beforeGet = func(ctx context.Context, id string) error {
+				if id == first {
+					return silent(ctx)
+				}
+				return nil
+			}
+		})
+		require.Equal(t, bridge.CodeUnavailable, <-tab)
+		time.Sleep(time.Minute)
+		require.Equal(t, 1, apps[0].Stats().Conns)
+		nodes[0].change(func(n *bentNode) { n.beforeGet = func(ctx context.Context, _ string) error { return silent(ctx) } })
+		start := time.Now()
+		require.Equal(t, bridge.CodeUnavailable, <-later)
+		require.Less(t, time.Since(start), 80*time.Second)
+		nodes[0].change(func(n *bentNode) { n.beforeGet = nil })
+	})
+}
+
+// losingNode loses the locks on users.
+type losingNode struct{ *hubNode }
+
+var errLockLost = errors.New("the lock was lost for a time")
+
+func (n *losingNode) LockUser(ctx context.Context, userID string) (func(context.Context) error, error) {
+	unlock, err := n.hubNode.LockUser(ctx, userID)
+	return func(ctx context.Context) error { return errors.Join(errLockLost, unlock(ctx)) }, err
+}
+
+type losingHub struct{ *hub }
+
+func (h *losingHub) Watch(tell func(store.Change)) store.Node {
+	return &losingNode{h.hub.Watch(tell).(*hubNode)} //nolint:forcetypeassert // nothing else is returned
+}
+
+// TestDestroyUserSaysThatItMayHaveMissedALogin: whoever called it has to know.
+func TestDestroyUserSaysThatItMayHaveMissedALogin(t *testing.T) {
+	a := makeApp(t, &losingHub{newHub()}, &bridge.Options{})
+	ada := newBrowser(t, a.serve(t))
+	ada.ok("/login?user=ada")
+	n, err := a.DestroyUser(t.Context(), "ada")
+	require.Equal(t, 1, n)
+	require.ErrorIs(t, err, errLockLost)
+}

@@ -1,0 +1,41 @@
+package redisstore_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/internal/redistest"
+)
+
+// TestMessagesToANodeThatHangsDontFillRedis: a process that hangs must not keep the others from storing sessions.
+func TestMessagesToANodeThatHangsDontFillRedis(t *testing.T) {
+	server := redistest.Start(t, "maxmemory 64mb")
+	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 1}
+	a, b := s.node(), s.node()
+	b.stall()
+	message := make([]byte, 1<<20)
+	require.NoError(t, a.Send(t.Context(), names(b), []byte("first")))
+	<-b.stalled
+	for range 200 {
+		require.NoError(t, a.Send(t.Context(), names(b), message))
+	}
+	rec := a.set(newRecord())
+	require.NoError(t, a.Announce(t.Context(), rec.ClientID, rec.ID))
+	b.resume()
+	last := func() string {
+		changes := b.told()
+		if len(changes) == 0 {
+			return ""
+		}
+		return string(changes[len(changes)-1].Data)
+	}
+	require.Eventually(t, func() bool { // it has read them, and gets what comes next
+		require.NoError(t, a.Send(t.Context(), names(b), []byte("next")))
+		return last() == "next"
+	}, patience, tick)
+	for range 20 { // 20 MiB, which it reads
+		require.NoError(t, a.Send(t.Context(), names(b), message))
+		require.Eventually(t, func() bool { return last() == string(message) }, patience, tick)
+	}
+}

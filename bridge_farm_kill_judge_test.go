@@ -61,11 +61,11 @@ func (k *killing) expectEnd(s *killSession, delays *killDelays, at time.Time, by
 	done := make(chan struct{})
 	k.judging.Go(func() {
 		defer close(done)
-		late := time.After(patience)
+		late := time.Now().Add(patience)
 		for _, socket := range some {
 			select {
 			case <-socket.closed:
-			case <-late:
+			case <-time.After(time.Until(late)):
 				if !socket.node.killed.Load() && (by == nil || !by.killed.Load()) {
 					k.t.Errorf("socket %d, at %s, is still open after %v: %v", 1+slices.Index(s.all(), socket), socket.node.name, patience, s)
 				}

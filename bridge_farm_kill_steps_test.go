@@ -3,6 +3,7 @@ package sessionbridge_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -15,9 +16,11 @@ func (k *killing) anyUser(random *rand.Rand) *killUser {
 }
 
 // login logs the session in as somebody, which its sockets at all nodes are told.
-func (a *killActor) login(s *killSession) {
+func (a *killActor) login(s *killSession) { a.loginAs(s, a.anyUser(a.random)) }
+
+func (a *killActor) loginAs(s *killSession, u *killUser) {
 	a.logOut(s)
-	u, n := a.anyUser(a.random), a.pick(a.random)
+	n := a.pick(a.random)
 	u.mu.Lock()
 	if _, ok := s.mayBe[u]; !ok {
 		s.mayBe[u] = u.ended
@@ -127,12 +130,9 @@ func (a *killActor) destroyBySocket(s *killSession) {
 // destroyUser ends the sessions of some user, also those of other actors.
 func (a *killActor) destroyUser(*killSession) {
 	u, n := a.anyUser(a.random), a.pick(a.random)
-	concerned := map[*killSession]int64{}
 	u.mu.Lock()
 	u.ended++
-	for s, login := range u.logged {
-		concerned[s] = login
-	}
+	concerned := maps.Clone(u.logged)
 	u.mu.Unlock()
 	v, _, known := a.request(n, "", "do", "destroy user", "of", u.name)
 	at := time.Now()

@@ -110,7 +110,7 @@ func (k *killing) startNode(slot int) {
 	k.t.Helper()
 	before := k.names()
 	n := &killNode{farmNode: startFarmNode(k.t, k.proxies[slot], "")}
-	k.farm.nodes = append(k.farm.nodes, n.farmNode)
+	k.nodes = append(k.nodes, n.farmNode)
 	n.awaitAddr(k.t)
 	require.Eventually(k.t, func() bool {
 		for _, name := range k.names() {
@@ -145,7 +145,7 @@ func (k *killing) kill(slot int) *death {
 	status, ok := n.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	require.True(k.t, ok && status.Signal() == syscall.SIGKILL, "it has ended before: %v", n.cmd.ProcessState)
 	_ = n.in.Close()
-	k.farm.nodes = slices.DeleteFunc(k.farm.nodes, func(other *farmNode) bool { return other == n.farmNode })
+	k.nodes = slices.DeleteFunc(k.nodes, func(other *farmNode) bool { return other == n.farmNode })
 	return d
 }
 
@@ -307,7 +307,7 @@ func TestSoakKilledNodes(t *testing.T) {
 	stopQuestions()
 	asking.Wait()
 	k.endAll(actors)
-	k.stopAll()
+	k.stopAll(soak)
 	k.report(soak)
 }
 
@@ -323,7 +323,10 @@ func (k *killing) round(soak bool) {
 	}
 	for range few {
 		slot := k.random.IntN(len(k.slots))
+		k.proxies[slot].Delay(20 * time.Millisecond) // so that it has much under way
+		<-time.After(60 * time.Millisecond)
 		d := k.kill(slot)
+		k.proxies[slot].Delay(0)
 		k.startNode(slot)
 		k.pause(between)
 		if !soak {

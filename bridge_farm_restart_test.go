@@ -2,6 +2,7 @@ package sessionbridge_test
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -19,7 +20,8 @@ const restartSessions = 24 // each with a socket at every node
 // nodes, also when none of them could be told; all others live on. Two times; with SOAK set 15, some of which are longer than the nodes trust what they know.
 func TestSoakRestartsOfRedis(t *testing.T) {
 	rounds, away := 2, 500*time.Millisecond
-	if os.Getenv("SOAK") != "" {
+	soak := os.Getenv("SOAK") != ""
+	if soak {
 		rounds, away = 15, 8*time.Second
 	}
 	k := startKilling(t, farmDurable...)
@@ -30,17 +32,18 @@ func TestSoakRestartsOfRedis(t *testing.T) {
 	})
 	var r restarts
 	for i := range rounds {
-		r.round(k, away*time.Duration(i+1)/time.Duration(rounds))
+		r.round(k, away*time.Duration(i+1)/time.Duration(rounds), i%2 == 0)
 	}
 	k.leaveAll()
 	k.listening.Wait()
-	k.stopAll()
-	t.Logf("Redis killed %d times, away for %v at most; %d sessions ended, of which %d without an answer, %d of these were there afterwards; %d lived on",
-		rounds, away, r.ended, r.unknown, r.there, r.lived)
+	k.stopAll(soak)
+	t.Logf("Redis killed %d times, away for %v at most; %d sessions ended, of which %d without an answer, %d of these were there afterwards; %d sockets whose node hadn't been told of the end that was answered; %d sessions lived on",
+		rounds, away, r.ended, r.unknown, r.there, r.untold, r.lived)
 	t.Logf("from the return of Redis, or from an answer after that, to the end of a socket: %v", &r.late)
 	t.Logf("from an answer to the end of a socket when all was well again: %v", &k.ends)
 	require.Less(t, r.late.worst(), killPromise)
 	require.Less(t, k.ends.worst(), killPromise)
+	require.Positive(t, r.untold, "every node had been told before")
 	require.Positive(t, r.unknown, "no end was under way when Redis was killed")
 	require.Greater(t, r.ended, r.unknown)
 }
@@ -48,6 +51,7 @@ func TestSoakRestartsOfRedis(t *testing.T) {
 // restarts counts what has happened.
 type restarts struct {
 	ended, unknown, there, lived int
+	untold                       int // sockets of sessions whose end had been answered, which were open when Redis was killed
 	late                         killDelays
 }
 
@@ -60,27 +64,53 @@ type restartEnd struct {
 	at    time.Time
 }
 
-func (r *restarts) round(k *killing, away time.Duration) {
+// round kills Redis once. untold: of what has been answered before, only the node hears at which it was asked for.
+func (r *restarts) round(k *killing, away time.Duration, untold bool) {
 	k.t.Helper()
+	at := k.pick(k.random)
 	var doomed []*restartEnd
 	var others []*killActor
 	for i := range restartSessions {
 		a := k.newcomer(i)
 		if i%2 == 0 {
-			doomed = append(doomed, &restartEnd{actor: a, s: a.session, node: k.pick(k.random)})
+			doomed = append(doomed, &restartEnd{actor: a, s: a.session, node: at})
 		} else {
 			others = append(others, a)
 		}
 	}
+	for _, n := range k.living() {
+		if untold && n != at {
+			n.proxy.Stall()
+			defer n.proxy.Resume()
+		}
+	}
 	var ending sync.WaitGroup
+	first, some, killing := 1+k.random.IntN(len(doomed)/2), make(chan struct{}), make(chan struct{})
 	ending.Go(func() {
-		for i, e := range doomed {
+		for i, e := range doomed[:first] {
 			e.end(i)
-			<-time.After(5 * time.Millisecond)
+		}
+		close(some)
+		<-killing
+		for i, e := range doomed[first:] {
+			e.node = k.pick(e.actor.random)
+			ending.Go(func() { e.end(i) })
 		}
 	})
-	<-time.After(time.Duration(20+k.random.IntN(20)) * time.Millisecond)
+	<-some
+	close(killing) // the others are under way now
+	<-time.After(time.Duration(k.random.IntN(4)) * time.Millisecond)
 	k.redis.Kill()
+	for _, e := range doomed[:first] {
+		for _, socket := range e.s.all() {
+			if socket.isOpen() && socket.node != at {
+				r.untold++
+			}
+		}
+	}
+	for _, n := range k.living() {
+		n.proxy.Resume()
+	}
 	<-time.After(away)
 	k.redis.Restart()
 	back := time.Now()
@@ -120,8 +150,8 @@ func (k *killing) newcomer(i int) *killActor {
 	a := &killActor{killing: k, number: i, random: rand.New(rand.NewPCG(k.random.Uint64(), uint64(i)))} //nolint:gosec // few
 	nodes := k.living()
 	require.True(k.t, a.beginAt(nodes[i%len(nodes)], ""))
-	if i%4 == 0 { // all of these are to end
-		a.login(a.session)
+	if i%4 == 0 {
+		a.loginAs(a.session, &killUser{name: fmt.Sprint("user", k.fresh.Add(1)), logged: map[*killSession]int64{}})
 	}
 	for _, n := range nodes {
 		a.dialAt(n, a.session)

@@ -88,7 +88,8 @@ func startFarm(t *testing.T, nodes int, broken string, config ...string) *farm {
 func startFarmNode(t *testing.T, proxy *redistest.Proxy, broken string) *farmNode {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], "-test.run=^$") // it ends with its input
-	cmd.Env = append(os.Environ(), farmVariable+"="+proxy.URL(), farmBroken+"="+broken)
+	// Also one that is killed must not have raced.
+	cmd.Env = append(os.Environ(), farmVariable+"="+proxy.URL(), farmBroken+"="+broken, "GORACE=halt_on_error=1")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	require.NoError(t, err)

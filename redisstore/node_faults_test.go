@@ -98,6 +98,7 @@ func died(s *site) {
 	}
 	name := b.name()
 	redisstore.Die(b.Node)
+	require.NoError(s, a.Send(s.Context(), []string{name}, []byte("unread")))
 	for shard := range s.shards { // as if 15 seconds had passed
 		server := s.serverOf(shard)
 		server.Do("PEXPIRE", s.prefix(shard)+"i"+name, "1")
@@ -113,9 +114,9 @@ func died(s *site) {
 	require.NoError(s, a.Announce(s.Context(), rec.ClientID, rec.ID))
 	require.NoError(s, a.Send(s.Context(), []string{name}, nil))
 	require.Eventually(s, func() bool {
-		left := s.keysOf("hkoi")
+		left := s.keysOf("hkoib")
 		return len(left) == 2+s.shards && !slices.ContainsFunc(left, func(key string) bool { return strings.Contains(key, name) })
-	}, patience, tick, "a's hold and its inboxes remain")
+	}, 10*time.Second, tick, "a's hold and its inboxes remain")
 	require.Empty(s, b.told())
 }
 

@@ -7,7 +7,7 @@ if ARGV[4] == '1' then
 elseif not ends or tonumber(ends) > clock() then
   return 0
 end
-call('DEL', inboxes .. node)
+call('DEL', inboxes .. node, prefix .. 'b' .. node)
 local some = call('SPOP', held, n)
 for _, item in ipairs(some) do
   local holders = call('GET', prefix .. item)

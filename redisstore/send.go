@@ -119,10 +119,10 @@ func (s *Store) end(ctx context.Context, doing, id, reason string, revision uint
 	if n == 1 && s.member != nil {
 		s.member.destroyed(p, reason)
 	}
-	switch {
-	case n == -2:
+	switch n {
+	case -2:
 		err = store.ErrConflict
-	case n == 1:
+	case 1:
 		err = s.engine.waitForReplicas(ctx, doing, p.prefix)
 	}
 	return n == 1 && err == nil, err

@@ -281,8 +281,10 @@ func (n *hubNode) Contact() store.Contact {
 
 func (n *hubNode) Leave(context.Context) error {
 	n.hub.mu.Lock()
-	n.left = true
-	close(n.news)
+	if !n.left {
+		n.left = true
+		close(n.news)
+	}
 	n.hub.mu.Unlock()
 	<-n.done
 	return nil

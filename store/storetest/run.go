@@ -77,6 +77,10 @@ func groups() []group {
 		{"ActiveLister", is[store.ActiveLister], activeCases()},
 		{"Namespacer", is[store.Namespacer], namespaceCases()},
 		{"Optimizer", is[store.Optimizer], optimizerCases()},
+		{"Watcher", is[store.Watcher], watcherCases()},
+		{"UserLocker", is[store.UserLocker], lockerCases()},
+		{"Reserver", is[store.Watcher], reserverCases()},
+		{"CachedGetter", is[store.CachedGetter], cacheCases()},
 		{"Pinger", is[store.Pinger], pingerCases()},
 		{"Closer", is[io.Closer], closerCases()},
 	}

@@ -70,7 +70,7 @@ type Options struct {
 	RevalidateEvery time.Duration
 
 	// MaxSessionsPerUser limits the sessions that one user is logged in with (ASVS 7.1.2), OnTooManySessions says what becomes of a login beyond it. It needs a store that is a
-	// store.UserIndex; EvictOldest is exact, also across nodes, where of logins at once the later stays; RefuseLogin is exact within one process. Defaults: no limit, EvictOldest.
+	// store.UserIndex; EvictOldest is exact, also across the nodes of a store that is a store.Reserver; RefuseLogin is exact within one process. Defaults: no limit, EvictOldest.
 	MaxSessionsPerUser int
 	OnTooManySessions  SessionLimitPolicy
 	// MaxConnsPerSession limits the open connections of one session, MaxConnsPerAddr those from one address, in this process, an IPv6 /64 being one; OnTooManyConns says what

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
-	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -55,11 +53,11 @@ func (s *Session) withinLimit(ctx context.Context, commit func() error) error {
 	}
 	defer release()
 	if l.refuse {
-		others, mine, err := l.others(ctx, s.b, user, s.id)
+		others, has, err := l.others(ctx, s.b, user, s.id)
 		if err != nil {
 			return err
 		}
-		if len(others) >= l.most && mine == nil {
+		if len(others) >= l.most && !has {
 			return fmt.Errorf("%w: %d are allowed", ErrTooManySessions, l.most)
 		}
 		return commit()
@@ -96,65 +94,35 @@ func (l *sessionLimit) take(ctx context.Context, user string) (release func(), e
 	return func() { <-t.slot; leave() }, nil
 }
 
-// login is a session that the user is logged in with, and since when.
-type login struct {
-	id string
-	at time.Time
-}
-
-// others returns the user's sessions but for one, the last active first; mine is that one, if it is the user's, too.
-func (l *sessionLimit) others(ctx context.Context, b *Bridge, user, except string) (all []login, mine *login, err error) {
+// others returns the user's sessions but for one, the last active first; has says whether that one is the user's, too.
+func (l *sessionLimit) others(ctx context.Context, b *Bridge, user, except string) (ids []string, has bool, err error) {
 	op, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.StoreTimeout)
 	defer cancel()
 	now := gateway.Now()
 	for rec, err := range l.users.ByUser(op, user) {
 		switch {
 		case err != nil:
-			return nil, nil, fmt.Errorf("%w: count the user's sessions: %w", ErrStoreUnavailable, err)
+			return nil, false, fmt.Errorf("%w: count the user's sessions: %w", ErrStoreUnavailable, err)
 		case rec.ID == except:
-			mine = &login{rec.ID, rec.LoggedIn}
+			has = true
 		case !rec.Expired(now):
-			all = append(all, login{rec.ID, rec.LoggedIn})
+			ids = append(ids, rec.ID)
 		}
 	}
-	return all, mine, nil
+	return ids, has, nil
 }
 
-// later reports whether one login is later than another. Of two at the same time every node says the same.
-func (l *login) later(than *login) bool {
-	if !l.at.Equal(than.at) {
-		return l.at.After(than.at)
-	}
-	return l.id > than.id
-}
-
-// evict ends the sessions that have been silent for longest, after a login has added s. That login is stored: what fails here is left for the
-// user's next one, and logged.
+// evict ends the sessions that have been silent for longest, after a login has added s. Of logins at several nodes one evicts at a time, and one that has been evicted itself meanwhile
+// doesn't, so that they don't end each other. The login is stored: what fails here is left for the user's next one, and logged.
 func (l *sessionLimit) evict(ctx context.Context, s *Session, user string) {
 	b := s.b
-	all, mine, err := l.others(ctx, b, user, s.id)
-	if b.cluster != nil && mine == nil { // it has ended, perhaps for one that came later
-		all = nil
-	}
-	if b.cluster != nil && mine != nil { // two logins at once on two nodes must not end each other: what came later stays
-		slices.SortStableFunc(all, func(x, y login) int {
-			switch x, y := x.later(mine), y.later(mine); {
-			case x && !y:
-				return -1
-			case y && !x:
-				return 1
-			}
-			return 0
-		})
-	}
-	if err == nil && len(all) >= l.most {
+	defer b.gateway.Turn(ctx, "logins of "+user)()
+	ids, has, err := l.others(ctx, b, user, s.id)
+	if err == nil && has && len(ids) >= l.most {
 		from := &origin{via: s.from.via, reason: ReasonEvicted}
 		still := func(rec *store.Record) bool { return rec.UserID == user }
-		for _, other := range all[l.most-1:] {
-			if b.cluster != nil && other.later(mine) {
-				continue
-			}
-			if _, e := b.gateway.DestroyIf(context.WithoutCancel(ctx), other.id, still, from); e != nil {
+		for _, id := range ids[l.most-1:] {
+			if _, e := b.gateway.DestroyIf(context.WithoutCancel(ctx), id, still, from); e != nil {
 				err = e
 				break
 			}

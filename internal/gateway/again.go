@@ -29,27 +29,36 @@ func (a *Again) After(ctx context.Context, now store.Record) (store.Record, erro
 		return now, nil
 	}
 	if a.release == nil && a.g.reserver != nil {
-		a.reserve(ctx)
+		a.release = a.g.reserve(ctx, a.id)
 	} else {
 		time.Sleep(time.Millisecond << (a.lost - patience))
 	}
 	return a.g.Load(context.WithoutCancel(ctx), a.id)
 }
 
-// reserve has the writers of other processes wait, after those who have asked for that before. If it can't there is luck still.
-func (a *Again) reserve(ctx context.Context) {
-	op := a.g.detached(ctx)
+// reserve has the writers of other processes wait, after those who have asked for that before. nil: it can't be had, and there is luck still.
+func (g *Gateway) reserve(ctx context.Context, id string) (release func(context.Context) error) {
+	op := g.detached(ctx)
 	defer op.stop()
 	for {
-		release, err := a.g.reserver.Reserve(op, a.id)
+		release, err := g.reserver.Reserve(op, id)
 		if err == nil {
-			a.release = release
+			return release
 		}
 		if !errors.Is(err, store.ErrBusy) || op.Err() != nil {
-			return
+			return nil
 		}
 		time.Sleep(busyPause)
 	}
+}
+
+// Turn returns when it is the caller's turn among the processes that ask for one of that name, for a second at most. It is nobody's where the store knows of no others, or doesn't answer.
+func (g *Gateway) Turn(ctx context.Context, name string) (end func()) {
+	if g.reserver == nil {
+		return func() {}
+	}
+	turn := Again{g: g, release: g.reserve(ctx, name)}
+	return turn.Stop
 }
 
 // Stop lets the others go on.

@@ -149,6 +149,24 @@ func TestCloseConnOnAnotherNode(t *testing.T) {
 	require.Equal(t, 4322, tabs[2].closed())
 }
 
+// TestCloseConnOnAnotherNode_WaitsForNobodyElse: the one that has it has answered.
+func TestCloseConnOnAnotherNode_WaitsForNobodyElse(t *testing.T) {
+	h, apps := makeNodes(t, 3, bridge.Options{})
+	_, tabs := threeTabs(t, apps)
+	var id string
+	for info, err := range apps[1].Conns(t.Context(), bridge.ConnFilter{}) {
+		require.NoError(t, err)
+		if info.Node == "" {
+			id = info.ID
+		}
+	}
+	h.node(2).set(true, false)
+	was, err := apps[0].CloseConn(t.Context(), id, 4321, "enough")
+	require.NoError(t, err)
+	require.True(t, was)
+	require.Equal(t, 4321, tabs[1].closed())
+}
+
 // TestALoginWaitsForTheEndOfTheUsersSessions: and is there afterwards. The session that the user logs in to may be one of those that end.
 func TestALoginWaitsForTheEndOfTheUsersSessions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

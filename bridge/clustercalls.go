@@ -74,7 +74,7 @@ func (c *cluster) closeConns(ctx context.Context, of To, q askClose) (closed int
 	}
 	err = c.ask(ctx, nodes, question{Close: &q}, nil, func(ans *answer) bool {
 		closed += ans.N
-		return true
+		return q.ConnID == "" || closed == 0 // there is only one of that name
 	})
 	return closed, err
 }

@@ -2,6 +2,8 @@ package redisstore_test
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -183,4 +185,24 @@ func TestNodeWithoutRights(t *testing.T) {
 	require.False(t, errors.Is(err, store.ErrNotFound))
 	b.end(rec.ID, "x")
 	require.NoError(t, b.Leave(t.Context()))
+}
+
+// TestANodeForgetsItsOldName: what it held under the name is gone as soon as it has joined under another, although nobody else is there.
+func TestANodeForgetsItsOldName(t *testing.T) {
+	t.Parallel() // on a server of its own
+	server := redistest.Start(t)
+	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 1}
+	a := s.node()
+	for i := range 1200 { // more than is forgotten at a time
+		a.hold(fmt.Sprint("session", i), "")
+	}
+	was := a.name()
+	server.Do("DEL", s.prefix(0)+"i"+was)
+	require.Eventually(t, func() bool { return a.name() != was }, patience, tick)
+	began := time.Now()
+	require.Eventually(t, func() bool { return !slices.Contains(keys(t, server), s.prefix(0)+"o"+was) }, patience, tick)
+	require.Less(t, time.Since(began), 10*time.Second)
+	require.Len(t, s.keysOf("h"), 1200)
+	require.NoError(t, a.Leave(t.Context()))
+	require.Empty(t, s.keysOf("hkoin"), "not a trace")
 }

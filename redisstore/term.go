@@ -76,7 +76,7 @@ func (s *shard) live() {
 	s.serve(again)
 }
 
-// join joins the others, as soon as that is possible; false: the term is over. again: it isn't the node's first time here.
+// join joins the others, as soon as that is possible; false: the term is over. again: it isn't the node's first time here, and what it held under its name before is to be forgotten.
 func (s *shard) join() (again, ok bool) {
 	const doing = "joining the other nodes"
 	m, between := s.term.member, pause{}
@@ -88,6 +88,9 @@ func (s *shard) join() (again, ok bool) {
 		}
 		m.tried(err)
 		if err == nil {
+			if before != "" {
+				s.dead <- before // which has room for one
+			}
 			return before != "", true
 		}
 		if !s.late {

@@ -263,3 +263,27 @@ func TestASocketMeetsALoginOfAnotherNode(t *testing.T) {
 		require.Less(t, time.Since(start), time.Second)
 	})
 }
+
+// TestALateAnnouncementOfAnOlderSession: the client has got a newer one here meanwhile, which stays its session.
+func TestALateAnnouncementOfAnOlderSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, apps := makeNodes(t, 2, bridge.Options{})
+		here, there := apps[0].serveInMemory(t), apps[1].serveInMemory(t)
+		older := newBrowser(t, there)
+		older.ok("/inc")
+		first := older.ok("/id")
+		client, _ := apps[1].ClientIDOf(first)
+		time.Sleep(time.Second)
+		newer := newBrowser(t, here)
+		newer.setCookie("sid.cid", older.cookie("sid.cid"))
+		newer.ok("/inc")
+		second := newer.ok("/id")
+		tab := newer.dial("/ws").listen()
+		require.Equal(t, "2", tab.ask("inc"))
+		require.NoError(t, h.node(1).Announce(t.Context(), client, first))
+		time.Sleep(10 * time.Second)
+		now, _ := apps[0].SessionIDOf(client)
+		require.Equal(t, second, now)
+		require.Equal(t, "3", tab.ask("inc"))
+	})
+}

@@ -29,8 +29,8 @@ type request struct {
 	sendClient bool        // the client cookie is due
 	shares     bool        // it is a handshake, which shares its look at the session with others
 	askClient  bool        // somebody wants it, lazy or not
-	newest     string      // session of the client when the request came
 	newClient  bool        // nobody has heard of the client before
+	newest     string      // session of the client when the request came
 	presented  credentials
 	carrier    carrier       // of the session's credentials
 	text       string        // the ticket or the token, as the client presents it

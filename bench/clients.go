@@ -81,6 +81,18 @@ type child struct {
 	out *bufio.Reader
 }
 
+// startPiped starts a process to talk to. What it complains of is seen.
+func startPiped(cmd *exec.Cmd) (in io.WriteCloser, out io.ReadCloser, err error) {
+	cmd.Stderr = os.Stderr
+	if in, err = cmd.StdinPipe(); err != nil {
+		return nil, nil, err
+	}
+	if out, err = cmd.StdoutPipe(); err != nil {
+		return nil, nil, err
+	}
+	return in, out, cmd.Start()
+}
+
 // startClients returns when a connection for each of the Cookie headers is open.
 func startClients(addr string, cookies []string, env ...string) (*child, error) {
 	self, err := os.Executable()
@@ -89,16 +101,8 @@ func startClients(addr string, cookies []string, env ...string) (*child, error) 
 	}
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), append(slices.Clone(env), clientsVariable+"="+addr)...)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
+	in, out, err := startPiped(cmd)
 	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	c := &child{cmd, in, bufio.NewReader(out)}

@@ -64,19 +64,11 @@ func crash(path string, sets int, logSize int64) error {
 	}
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d %q", crashVariable, sets, logSize, path))
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
+	in, out, err := startPiped(cmd)
 	if err != nil {
 		return err
 	}
 	defer in.Close() //nolint:errcheck // nothing is written to it
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
 	_, err = bufio.NewReader(out).ReadString('\n')
 	err = errors.Join(err, cmd.Process.Kill())
 	if killed := cmd.Wait(); err == nil && cmd.ProcessState.Exited() {

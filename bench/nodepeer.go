@@ -56,16 +56,8 @@ func startPeer(port int, progress io.Writer) (*nodePeer, error) {
 	}
 	cmd := exec.Command(node, filepath.Join(filepath.Dir(modules), "peer.js"), strconv.Itoa(port), strconv.Itoa(perUser), strconv.Itoa(len(sessionData)))
 	cmd.Env = append(os.Environ(), "NODE_ENV=production")
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
+	in, out, err := startPiped(cmd)
 	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	p := &nodePeer{cmd, in, bufio.NewScanner(out)}

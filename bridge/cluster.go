@@ -22,10 +22,10 @@ type cluster struct {
 	began   time.Time
 	ready   chan struct{} // closed when the Bridge is made
 	tick    *deadline
-	missed  atomic.Bool  // a look at everything waits for its turn, or for a second one
-	looking sync.Mutex   // held by a look at everything
-	silent  bool         // the store has been silent for about as long as connections outlast it; the clock's
-	lost    atomic.Int64 // when connections were last doubted because a part of the store is silent, in Unix nanoseconds; 0: they aren't
+	missed  atomic.Bool // a look at everything waits for its turn, or for a second one
+	looking sync.Mutex  // held by a look at everything
+	silent  bool        // the store has been silent for about as long as connections outlast it; the clock's
+	lost    time.Time   // when connections were last doubted because a part of the store is silent; zero: they aren't. The clock's, too
 }
 
 // How long the store may be silent.

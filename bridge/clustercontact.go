@@ -2,8 +2,8 @@ package bridge
 
 import "time"
 
-// contact returns when the store last answered, as a whole and any part of it, and when the node last heard itself.
-func (c *cluster) contact() (answered, reached, heard time.Time) {
+// contact returns when the store last answered, as a whole and any part of it.
+func (c *cluster) contact() (answered, reached time.Time) {
 	at := c.node.Contact()
 	since := func(t time.Time) time.Time {
 		if t.Before(c.began) { // it has still to join
@@ -11,7 +11,7 @@ func (c *cluster) contact() (answered, reached, heard time.Time) {
 		}
 		return t
 	}
-	return since(at.Answered), since(at.Reached), since(at.Heard)
+	return since(at.Answered), since(at.Reached)
 }
 
 // frozen reports whether the store has been silent for so long that nothing may be said of any session.
@@ -19,7 +19,7 @@ func (c *cluster) frozen() bool {
 	if c == nil {
 		return false
 	}
-	_, reached, _ := c.contact()
+	_, reached := c.contact()
 	return time.Since(reached) >= freezeAfter
 }
 
@@ -36,23 +36,23 @@ func (c *cluster) healthy() bool {
 func (c *cluster) look(now time.Time) {
 	b := c.b
 	c.holding.retry()
-	answered, reached, _ := c.contact()
+	answered, reached := c.contact()
 	silent := now.Sub(reached) >= giveUpAfter-2*clusterTick
 	wasSilent := c.silent
 	c.silent = silent
 	if now.Sub(answered) < freezeAfter {
-		c.lost.Store(0)
+		c.lost = time.Time{}
 		return
 	}
 	if now.Sub(reached) < freezeAfter {
-		doubted, since := c.lost.Load(), answered
-		if doubted != 0 {
-			if now.Sub(time.Unix(0, doubted)) < giveUpAfter {
+		since := answered
+		if !c.lost.IsZero() {
+			if now.Sub(c.lost) < giveUpAfter {
 				return
 			}
 			since = now // another part may have gone silent meanwhile
 		}
-		c.lost.Store(now.UnixNano())
+		c.lost = now
 		b.links.suspectAll(since)
 		c.lookAtAll() // those in the parts that answer are found to be well
 		return

@@ -72,7 +72,8 @@ func (n *node) names(ctx context.Context, doing string, calls []call) (names []s
 	return names, nil
 }
 
-// Send implements store.Node. The data waits in the memory of Redis until the nodes have read it; one that has 16 MiB waiting for it gets no more. The node has to have joined; until then Send waits.
+// Send implements store.Node. The data waits in the memory of Redis until the nodes have read it; one that has 16 MiB waiting for it gets no more. They can answer
+// when this node has joined.
 func (n *node) Send(ctx context.Context, to []string, data []byte) error {
 	const doing = "send"
 	t, err := n.member.current(ctx, doing)

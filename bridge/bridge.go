@@ -31,6 +31,8 @@ type Bridge struct {
 	stats    counters
 	reads    sync.Pool // of *bytes.Buffer, for messages on their way in
 	once     sync.Once // Shutdown
+	// A handler's Cache-Control had to give way to a cookie, and that has been logged.
+	overruled atomic.Bool
 	logins   *loginGate
 	limit    *sessionLimit // nil: there is none
 	tickets  *tickets

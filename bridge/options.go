@@ -27,8 +27,10 @@ type Options struct {
 	// ClientMaxAge is how long the client cookie lasts, ClientRollEvery after how long it is sent again. Defaults: 365 days (browsers
 	// allow 400) and 24 h, at most half of ClientMaxAge; 1 ns sends it with every response, which makes all of them uncacheable.
 	ClientMaxAge, ClientRollEvery time.Duration
-	// LazyClient issues the client cookie only together with a session or at a handshake, not on the first plain request.
-	LazyClient bool
+	// EagerClient issues the client cookie with the first page that a browser loads, as koa-io-session does. By default it is issued when it is
+	// needed: with a session that is stored, at a handshake, or when ClientIDFrom or Session.ClientID asks. With EagerClient a first page whose response comes late
+	// may replace the client cookie that another response has set together with a session; with StrictBinding that session is then refused.
+	EagerClient bool
 
 	Path        string        // of the cookies; default /
 	Domain      string        // of the cookies; default none: this host only

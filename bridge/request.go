@@ -21,36 +21,45 @@ type request struct {
 	secure bool
 	began  time.Time // zero where tokens are not renewed, and there are no other nodes
 
+	// Room for what most requests present.
+	oneSession [1]sessionCookie
+	oneClient  [1]clientCookie
+
 	mu         sync.Mutex
 	r          *http.Request       // nil when the handler has returned, so that a connection's context doesn't keep it
 	w          http.ResponseWriter // the one below ours; nil likewise
 	clientID   string
-	outer      http.Header // the headers that those outside of Handler had set; nil for none
-	sendClient bool        // the client cookie is due
-	shares     bool        // it is a handshake, which shares its look at the session with others
-	askClient  bool        // somebody wants it, lazy or not
-	newClient  bool        // nobody has heard of the client before
-	newest     string      // session of the client when the request came
-	presented  credentials
-	carrier    carrier       // of the session's credentials
-	text       string        // the ticket or the token, as the client presents it
-	reads      []string      // the headers that Options.TokenFrom has looked at
-	mismatched bool          // the session came with another client's cookie, or none
-	opening    chan struct{} // 1-slot lock: one goroutine opens the session
+	outer      http.Header     // the headers that those outside of Handler had set; nil for none
+	sendClient bool            // the client cookie is missing, or old enough to be sent again
+	shares     bool            // it is a handshake, which shares its look at the session with others
+	askClient  bool            // the client cookie is due, lazy or not: the handler asked for the client's ID
+	newClient  bool            // nobody has heard of the client before
+	newest     string          // session of the client when the request came
+	presented  []sessionCookie // those whose signature holds, or the token
+	clients    []clientCookie  // likewise, the one that was signed last first
+	carrier    carrier         // of the session's credentials
+	text       string          // the ticket or the token, as the client presents it
+	reads      []string        // the headers that Options.TokenFrom has looked at
+	mismatched bool            // the session came with another client's cookie, or none
+	opening    chan struct{}   // 1-slot lock: one goroutine opens the session
 	session    *Session
 
-	cookie   cookieChange // what becomes of the session cookie
-	cred     credentials
-	lifetime time.Duration
-	lines    []string // the Set-Cookie lines that stand in the response
-	kept     []string // the Session-Token that does; nil: none
-	private  bool     // the response holds a secret, whatever becomes of cookies
-	sent     bool     // the first byte has left
-	handed   bool     // HandshakeHeader has handed the cookies out
-	failed   error    // why the client gets an error instead of the handler's answer
-	hijacked net.Conn // by an upgrade
-	clears   bool     // it has ended its session
-	connID   string   // of the connection that it becomes; "" is a UUID
+	cookie    cookieChange // what becomes of the session cookie
+	cred      credentials
+	lifetime  time.Duration
+	lines     []string // the Set-Cookie lines that stand in the response
+	kept      []string // the Session-Token that does; nil: none
+	private   bool     // the response holds a secret, whatever becomes of cookies
+	fresh     bool     // the session is one that this request has made
+	overrules bool     // the handler's Cache-Control has had to give way
+	rotated   bool     // a session cookie of a session that has just got another token was passed over
+	status    int      // of the response; 0 as long as it isn't known, then 200
+	sent      bool     // the first byte has left
+	handed    bool     // HandshakeHeader has handed the cookies out
+	failed    error    // why the client gets an error instead of the handler's answer
+	hijacked  net.Conn // by an upgrade
+	clears    bool     // it has ended its session
+	connID    string   // of the connection that it becomes; "" is a UUID
 
 	later   []func()                                // to do when the response has gone
 	gorilla map[*sessions.Session]map[string][]byte // what Gorilla() has read
@@ -81,17 +90,17 @@ func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 		return rq
 	}
 	if len(r.Header["Cookie"]) > 0 {
-		rq.clientID, rq.sendClient = b.cookies.readClient(r, rq.secure)
-		rq.presented = b.cookies.readSession(r, rq.secure)
-		if rq.presented.id == "" && len(r.CookiesNamed(b.cookies.name(b.opts.Name, rq.secure))) > 0 {
+		rq.clients = b.cookies.readClients(rq.oneClient[:0], r, rq.secure)
+		rq.presented = b.cookies.readSessions(rq.oneSession[:0], r, rq.secure)
+		if len(rq.presented) == 0 && len(r.CookiesNamed(b.cookies.name(b.opts.Name, rq.secure))) > 0 {
 			b.stats.refused.Add(1)
 			b.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "session cookie refused: its signature doesn't hold")
 		}
 	}
-	if rq.clientID == "" {
+	if len(rq.clients) == 0 {
 		rq.clientID, rq.sendClient, rq.newClient = uuid.NewString(), true, true
 	} else {
-		rq.newest, _ = b.clients.sessionOf(rq.clientID)
+		rq.beClient(rq.likelyClient())
 	}
 	return rq
 }
@@ -130,7 +139,8 @@ func (b *Bridge) requestOf(ctx context.Context) (*request, error) {
 	return rq, nil
 }
 
-// ClientIDFrom returns the ID of the client in the context of a request or a connection.
+// ClientIDFrom returns the ID of the client in the context of a request or a connection. A response whose handler asks for it sets the client cookie
+// if there is none yet and caches may not keep the response, and carries Vary: Cookie.
 func ClientIDFrom(ctx context.Context) (string, bool) {
 	w, ok := ctx.Value(whoKey{}).(who)
 	if !ok {
@@ -273,6 +283,7 @@ func (rq *request) newSession(now time.Time) (*Session, error) {
 	next := newToken()
 	rq.mu.Lock()
 	clientID := rq.clientID
+	rq.fresh = true
 	rq.mu.Unlock()
 	s, err := rq.b.newSession(store.Record{
 		ID:              uuid.NewString(),
@@ -290,29 +301,4 @@ func (rq *request) newSession(now time.Time) (*Session, error) {
 		s.nextToken = next
 	}
 	return s, err
-}
-
-// bind makes the session's client the request's: G10.
-func (rq *request) bind(rec *store.Record) bool {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	if rq.clientID == rec.ClientID {
-		return true
-	}
-	if rq.carrier != byCookies { // there is no client cookie to go by
-		rq.clientID, rq.newClient = rec.ClientID, false
-		rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
-		return true
-	}
-	rq.mismatched = true
-	rq.b.stats.mismatches.Add(1)
-	strict := rq.b.opts.StrictBinding
-	rq.b.opts.Logger.LogAttrs(rq.Context, slog.LevelWarn, "session came with another client's cookie, or none",
-		rq.b.logSession(rec.ID), rq.b.logClient(rq.clientID), slog.Bool("refused", strict))
-	if strict {
-		return false
-	}
-	rq.clientID, rq.newClient, rq.sendClient, rq.askClient = rec.ClientID, false, true, true
-	rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
-	return true
 }

@@ -9,20 +9,20 @@ import (
 // likelyClient returns which of the request's client cookies counts until its session is opened: that of a session that the request
 // presents, as far as this process knows, or else the one that was signed last.
 func (rq *request) likelyClient() clientCookie {
-	if len(rq.clients) > 1 {
-		for _, p := range rq.presented {
+	if len(rq.presented.clients) > 1 {
+		for _, p := range rq.presented.sessions {
 			clientID, _ := rq.b.clients.clientOf(p.id)
 			if cookie, ok := rq.clientCookie(clientID); ok {
 				return cookie
 			}
 		}
 	}
-	return rq.clients[0]
+	return rq.presented.clients[0]
 }
 
 // clientCookie returns the request's cookie of a client.
 func (rq *request) clientCookie(clientID string) (clientCookie, bool) {
-	for _, cookie := range rq.clients {
+	for _, cookie := range rq.presented.clients {
 		if cookie.id == clientID {
 			return cookie, true
 		}

@@ -29,10 +29,9 @@ type Bridge struct {
 	cleanup  autoCleanup
 	logKey   *[32]byte
 	stats    counters
-	reads    sync.Pool // of *bytes.Buffer, for messages on their way in
-	once     sync.Once // Shutdown
-	// A handler's Cache-Control had to give way to a cookie, and that has been logged.
-	overruled atomic.Bool
+	reads    sync.Pool   // of *bytes.Buffer, for messages on their way in
+	once     sync.Once   // Shutdown
+	overrule atomic.Bool // tellOverruled has logged
 	logins   *loginGate
 	limit    *sessionLimit // nil: there is none
 	tickets  *tickets

@@ -130,7 +130,7 @@ func removeTargeted(h http.Header) {
 
 // tellOverruled logs, once in the Bridge's life, that a handler's Cache-Control had to give way to a cookie.
 func (b *Bridge) tellOverruled(ctx context.Context) {
-	if !b.overruled.Swap(true) {
+	if !b.overrule.Swap(true) {
 		b.opts.Logger.LogAttrs(ctx, slog.LevelWarn,
 			"a response that its handler lets caches store had to set the session cookie or another credential: it is sent with Cache-Control: private, no-store; "+
 				"don't change the session in such a handler (logged once)")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"slices"
 	"time"
 
@@ -13,6 +14,21 @@ import (
 
 // maxTried is how many sessions the cookies of one request are looked up for. Cookies of the same session count once.
 const maxTried = 16
+
+// presented is what a request's cookies say.
+type presented struct {
+	sessions []sessionCookie // those whose signature holds, as they came; or the one token of a client without cookies
+	clients  []clientCookie  // likewise, the one that was signed last first
+
+	// Room for what most requests have.
+	oneSession [1]sessionCookie
+	oneClient  [1]clientCookie
+}
+
+func (p *presented) read(c *cookies, r *http.Request, secure bool) {
+	p.clients = c.readClients(p.oneClient[:0], r, secure)
+	p.sessions = c.readSessions(p.oneSession[:0], r, secure)
+}
 
 // errStranger: the session could be opened, but belongs to a client of which the request has no cookie.
 var errStranger = errors.New("bridge: the session of another client")
@@ -23,11 +39,11 @@ var errStranger = errors.New("bridge: the session of another client")
 // tried until one opens a session: first those of a client whose cookie the request has, too, and of these the one that was set last, as
 // logins set cookies. That another session has just got a new token (ErrTokenRotated) counts only if none opens.
 func (rq *request) openPresented(ctx context.Context) (*Session, error) {
-	if len(rq.presented) == 0 {
+	if len(rq.presented.sessions) == 0 {
 		return nil, errRefused
 	}
-	if len(rq.presented) == 1 {
-		s, err := rq.openCandidate(ctx, rq.presented, false)
+	if len(rq.presented.sessions) == 1 {
+		s, err := rq.openCandidate(ctx, rq.presented.sessions, false)
 		return s, rq.tellRefused(ctx, err)
 	}
 	tries, err := rq.inOrder(ctx)
@@ -36,7 +52,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	}
 	rotated, strangers := 0, tries[:0:0]
 	for _, cookies := range tries {
-		s, err := rq.openCandidate(ctx, cookies, len(rq.clients) > 0)
+		s, err := rq.openCandidate(ctx, cookies, len(rq.presented.clients) > 0)
 		switch {
 		case err == nil:
 			rq.passOver(rotated)
@@ -49,7 +65,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 			return nil, err
 		}
 	}
-	if rotated > 0 && len(rq.clients) > 0 { // the session is the client's own, whose newer cookie is on its way
+	if rotated > 0 && len(rq.presented.clients) > 0 { // the session is the client's own, whose newer cookie is on its way
 		return nil, ErrTokenRotated
 	}
 	for _, cookies := range strangers {
@@ -71,7 +87,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 func (rq *request) passOver(rotated int) {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	rq.rotated = rotated > 0
+	rq.passed = rotated > 0
 }
 
 // tellRefused counts and logs that the request's session cookies open nothing, if that is what err says. It returns err.
@@ -79,7 +95,7 @@ func (rq *request) tellRefused(ctx context.Context, err error) error {
 	if errors.Is(err, errRefused) {
 		b := rq.b
 		b.stats.refused.Add(1)
-		b.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "session cookie opens nothing: unknown session or stale token", b.logSession(rq.presented[0].id))
+		b.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "session cookie opens nothing: unknown session or stale token", b.logSession(rq.presented.sessions[0].id))
 	}
 	return err
 }
@@ -87,8 +103,8 @@ func (rq *request) tellRefused(ctx context.Context, err error) error {
 // inOrder returns the request's session cookies in the order in which they are tried, those of one session together.
 func (rq *request) inOrder(ctx context.Context) ([][]sessionCookie, error) {
 	var tries [][]sessionCookie
-	place := make(map[string]int, len(rq.presented))
-	for _, cookie := range rq.presented {
+	place := make(map[string]int, len(rq.presented.sessions))
+	for _, cookie := range rq.presented.sessions {
 		i, ok := place[cookie.id]
 		if !ok {
 			i = len(tries)

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -118,7 +119,7 @@ func openedSession(v *signedValue) (cred credentials) {
 // clientCookie is a client cookie whose signature holds.
 type clientCookie struct {
 	id     string
-	signed time.Time
+	signed int64 // Unix seconds
 }
 
 // readClients appends the clients that the request's cookies name to list, the one whose cookie was signed last first.
@@ -131,18 +132,18 @@ func (c *cookies) readClients(list []clientCookie, r *http.Request, secure bool)
 			continue
 		}
 		if id := strings.ToLower(string(v.bytes())); uuid.Validate(id) == nil {
-			list = append(list, clientCookie{id, v.signed})
+			list = append(list, clientCookie{id, v.signed.Unix()})
 		}
 	}
 	if len(list) > 1 {
-		slices.SortStableFunc(list, func(a, b clientCookie) int { return b.signed.Compare(a.signed) })
+		slices.SortStableFunc(list, func(a, b clientCookie) int { return cmp.Compare(b.signed, a.signed) })
 	}
 	return list
 }
 
 // rollDue reports whether a client cookie is old enough to be sent again.
 func (c *cookies) rollDue(cookie clientCookie) bool {
-	return c.opts.ClientRollEvery != Off && time.Since(cookie.signed) >= c.opts.ClientRollEvery
+	return c.opts.ClientRollEvery != Off && time.Since(time.Unix(cookie.signed, 0)) >= c.opts.ClientRollEvery
 }
 
 // sealSession returns the session cookie's name and value.

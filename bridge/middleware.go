@@ -118,7 +118,7 @@ func (rq *request) begin() error {
 func (rq *request) prepare() error {
 	rq.mu.Lock()
 	sent, failed, s, w := rq.sent, rq.failed, rq.session, rq.w
-	upgrading, passedOver := rq.r == nil || upgrades(rq.r), rq.rotated
+	upgrading, passedOver := rq.r == nil || upgrades(rq.r), rq.passed
 	rq.mu.Unlock()
 	if sent || failed != nil || w == nil {
 		return failed

@@ -21,45 +21,41 @@ type request struct {
 	secure bool
 	began  time.Time // zero where tokens are not renewed, and there are no other nodes
 
-	// Room for what most requests present.
-	oneSession [1]sessionCookie
-	oneClient  [1]clientCookie
-
 	mu         sync.Mutex
 	r          *http.Request       // nil when the handler has returned, so that a connection's context doesn't keep it
 	w          http.ResponseWriter // the one below ours; nil likewise
 	clientID   string
-	outer      http.Header     // the headers that those outside of Handler had set; nil for none
-	sendClient bool            // the client cookie is missing, or old enough to be sent again
-	shares     bool            // it is a handshake, which shares its look at the session with others
-	askClient  bool            // the client cookie is due, lazy or not: the handler asked for the client's ID
-	newClient  bool            // nobody has heard of the client before
-	newest     string          // session of the client when the request came
-	presented  []sessionCookie // those whose signature holds, or the token
-	clients    []clientCookie  // likewise, the one that was signed last first
-	carrier    carrier         // of the session's credentials
-	text       string          // the ticket or the token, as the client presents it
-	reads      []string        // the headers that Options.TokenFrom has looked at
-	mismatched bool            // the session came with another client's cookie, or none
-	opening    chan struct{}   // 1-slot lock: one goroutine opens the session
+	outer      http.Header // the headers that those outside of Handler had set; nil for none
+	sendClient bool        // the client cookie is missing, or old enough to be sent again
+	shares     bool        // it is a handshake, which shares its look at the session with others
+	askClient  bool        // the handler has asked for the client: its cookie is due, and the response depends on it
+	newClient  bool        // nobody has heard of the client before
+	newest     string      // session of the client when the request came
+	presented  presented
+	carrier    carrier       // of the session's credentials
+	text       string        // the ticket or the token, as the client presents it
+	reads      []string      // the headers that Options.TokenFrom has looked at
+	mismatched bool          // the session came with another client's cookie, or none
+	opening    chan struct{} // 1-slot lock: one goroutine opens the session
 	session    *Session
 
-	cookie    cookieChange // what becomes of the session cookie
-	cred      credentials
-	lifetime  time.Duration
-	lines     []string // the Set-Cookie lines that stand in the response
-	kept      []string // the Session-Token that does; nil: none
-	private   bool     // the response holds a secret, whatever becomes of cookies
-	fresh     bool     // the session is one that this request has made
-	overrules bool     // the handler's Cache-Control has had to give way
-	rotated   bool     // a session cookie of a session that has just got another token was passed over
-	status    int      // of the response; 0 as long as it isn't known, then 200
-	sent      bool     // the first byte has left
-	handed    bool     // HandshakeHeader has handed the cookies out
-	failed    error    // why the client gets an error instead of the handler's answer
-	hijacked  net.Conn // by an upgrade
-	clears    bool     // it has ended its session
-	connID    string   // of the connection that it becomes; "" is a UUID
+	cookie   cookieChange // what becomes of the session cookie
+	cred     credentials
+	lifetime time.Duration
+	lines    []string // the Set-Cookie lines that stand in the response
+	kept     []string // the Session-Token that does; nil: none
+	private  bool     // the response holds a secret, whatever becomes of cookies
+	sent     bool     // the first byte has left
+	handed   bool     // HandshakeHeader has handed the cookies out
+	failed   error    // why the client gets an error instead of the handler's answer
+	hijacked net.Conn // by an upgrade
+	clears   bool     // it has ended its session
+	connID   string   // of the connection that it becomes; "" is a UUID
+
+	fresh     bool // the request has made its session itself
+	passed    bool // it has passed over a session that has just got a newer token than it presents
+	overrules bool // the handler's Cache-Control has had to give way
+	status    int  // of the response; 0 until the handler says
 
 	later   []func()                                // to do when the response has gone
 	gorilla map[*sessions.Session]map[string][]byte // what Gorilla() has read
@@ -90,14 +86,13 @@ func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 		return rq
 	}
 	if len(r.Header["Cookie"]) > 0 {
-		rq.clients = b.cookies.readClients(rq.oneClient[:0], r, rq.secure)
-		rq.presented = b.cookies.readSessions(rq.oneSession[:0], r, rq.secure)
-		if len(rq.presented) == 0 && len(r.CookiesNamed(b.cookies.name(b.opts.Name, rq.secure))) > 0 {
+		rq.presented.read(b.cookies, r, rq.secure)
+		if len(rq.presented.sessions) == 0 && len(r.CookiesNamed(b.cookies.name(b.opts.Name, rq.secure))) > 0 {
 			b.stats.refused.Add(1)
 			b.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "session cookie refused: its signature doesn't hold")
 		}
 	}
-	if len(rq.clients) == 0 {
+	if len(rq.presented.clients) == 0 {
 		rq.clientID, rq.sendClient, rq.newClient = uuid.NewString(), true, true
 	} else {
 		rq.beClient(rq.likelyClient())

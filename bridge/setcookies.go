@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 	"strings"
 )

@@ -94,7 +94,7 @@ func (rq *request) presentsNoCookies(r *http.Request) bool {
 	}
 	rq.carrier, rq.text = byToken, text
 	if cred, ok := b.cookies.readToken(text, rq.secure); ok {
-		rq.presented = append(rq.oneSession[:0], sessionCookie{credentials: cred})
+		rq.presented.sessions = append(rq.presented.oneSession[:0], sessionCookie{credentials: cred})
 	} else if text != "" {
 		b.stats.refused.Add(1)
 		b.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "session token refused: its signature doesn't hold")
@@ -124,7 +124,9 @@ func (rq *request) setToken(h http.Header) (err error) {
 	if rq.depends() || change != cookieStays {
 		varyOn(h, rq.reads...)
 		if len(rq.reads) == 0 { // whatever it depends on, a cache doesn't know it
-			rq.keepFromCaches(h)
+			if h.Get("Cache-Control") == "" {
+				h.Set("Cache-Control", "no-store")
+			}
 			varyOn(h, "*") // also where the handler lets caches keep it
 		}
 	}

@@ -168,24 +168,30 @@ func (rq *request) sortTries(tries [][]sessionCookie, level fitness) {
 	})
 }
 
-// orderTied orders sessions whose cookies were signed in the same second: the one whose token is newest comes first.
+// orderTied orders sessions whose cookies were signed in the same second: the one whose token is newest comes first, of equals one
+// with a user.
 func (rq *request) orderTied(ctx context.Context, tied [][]sessionCookie) error {
-	issued := make(map[string]time.Time, len(tied))
+	recs := make(map[string]*store.Record, len(tied))
 	for _, cookies := range tied {
-		rec, err := rq.b.gateway.Load(ctx, cookies[0].id)
-		switch {
-		case errors.Is(err, ErrSessionMissing):
-		case err != nil:
+		id := cookies[0].id
+		rec, err := rq.b.gateway.Load(ctx, id)
+		if err != nil && !errors.Is(err, ErrSessionMissing) {
 			return err
-		default:
-			issued[rec.ID] = rec.Created
-			if rec.RotatedAt.After(rec.Created) {
-				issued[rec.ID] = rec.RotatedAt
-			}
 		}
+		recs[id] = &rec // empty if it is missing
 	}
-	slices.SortStableFunc(tied, func(a, b []sessionCookie) int { return issued[b[0].id].Compare(issued[a[0].id]) })
+	slices.SortStableFunc(tied, func(x, y []sessionCookie) int {
+		a, b := recs[x[0].id], recs[y[0].id]
+		return cmp.Or(tokenIssued(b).Compare(tokenIssued(a)), cmp.Compare(b.UserID, a.UserID))
+	})
 	return nil
+}
+
+func tokenIssued(rec *store.Record) time.Time {
+	if rec.RotatedAt.After(rec.Created) {
+		return rec.RotatedAt
+	}
+	return rec.Created
 }
 
 // proveAny checks the cookies of one session against its record. The current token comes before the previous one: the browser has it.

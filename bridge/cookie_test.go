@@ -127,7 +127,7 @@ func TestTossedCookiesDontHideTheGoodOne(t *testing.T) {
 }
 
 func TestS6_StrictBindingRefusesAnotherClientsSession(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{StrictBinding: true})
+	a := makeApp(t, livestore.New(), &bridge.Options{StrictBinding: true, EagerClient: true})
 	h := a.Handler(a.mux)
 	owner, other := pocket{}, pocket{}
 	owner.get(t, h, "/inc")

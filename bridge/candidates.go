@@ -100,8 +100,30 @@ func (rq *request) tellRefused(ctx context.Context, err error) error {
 	return err
 }
 
-// inOrder returns the request's session cookies in the order in which they are tried, those of one session together.
-func (rq *request) inOrder(ctx context.Context) ([][]sessionCookie, error) {
+// endOthers ends the other sessions that the request presents if they are of its client: after a logout an older cookie beside that of the
+// session must not open another one.
+func (rq *request) endOthers(ctx context.Context, ending string, from *origin) error {
+	if len(rq.presented.sessions) < 2 {
+		return nil
+	}
+	for _, cookies := range rq.bySession() {
+		id := cookies[0].id
+		if id == ending {
+			continue
+		}
+		own := func(rec *store.Record) bool {
+			_, _, err := rq.proveAny(rec, cookies)
+			return err == nil && rq.fits(rec)
+		}
+		if _, err := rq.b.gateway.DestroyIf(ctx, id, own, from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bySession returns the request's session cookies, those of one session together, the sessions in the order in which they are tried.
+func (rq *request) bySession() [][]sessionCookie {
 	var tries [][]sessionCookie
 	place := make(map[string]int, len(rq.presented.sessions))
 	for _, cookie := range rq.presented.sessions {
@@ -117,6 +139,12 @@ func (rq *request) inOrder(ctx context.Context) ([][]sessionCookie, error) {
 		tries = tries[:maxTried]
 	}
 	rq.sortTries(tries, unknown)
+	return tries
+}
+
+// inOrder is bySession that asks the store where the order isn't clear.
+func (rq *request) inOrder(ctx context.Context) ([][]sessionCookie, error) {
+	tries := rq.bySession()
 	for at := 0; at < len(tries); {
 		end := at + 1
 		for end < len(tries) && lastSigned(tries[end]) == lastSigned(tries[at]) {

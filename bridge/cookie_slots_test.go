@@ -265,3 +265,34 @@ func TestHandshakeTriesSeveralCookies(t *testing.T) {
 	}
 	require.Zero(t, a.Stats().Mismatches)
 }
+
+// A logout leaves no older session of the browser behind, which the next page would open.
+func TestLogoutEndsEverySessionThatTheClientPresents(t *testing.T) {
+	for _, reversed := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			st := newFaultyStore()
+			_, before := slotApp(t, st, bridge.Options{Path: "/shop"})
+			ada := newTab(t)
+			ada.reversed = reversed
+			ada.ok(before, shop+"/shop/login?user=ada")
+			time.Sleep(time.Hour)
+			b, after := slotApp(t, st, bridge.Options{})
+			ada.ok(after, shop+"/login?user=ada")
+			stranger := pocket{}
+			stranger.get(t, after, "/inc")
+			require.Equal(t, "ada", ada.ok(after, shop+"/shop/who"))
+
+			st.next(1, "Destroy", refuse(errOutage))
+			require.Equal(t, http.StatusServiceUnavailable, ada.visit(after, shop+"/shop/logout", "Cookie", "sid="+stranger["sid"]).Code)
+			require.Equal(t, "ada", ada.ok(after, shop+"/shop/who"), "nothing has ended")
+
+			ends := record[bridge.SessionDestroy](t, b)
+			require.Equal(t, http.StatusOK, ada.visit(after, shop+"/shop/logout", "Cookie", "sid="+stranger["sid"]).Code)
+			require.Empty(t, ada.ok(after, shop+"/shop/who"))
+			require.Empty(t, ada.ok(after, shop+"/who"))
+			require.Equal(t, bridge.ReasonLogout, ends.next().Reason)
+			require.Equal(t, bridge.ReasonLogout, ends.next().Reason)
+			require.Equal(t, "1", stranger.get(t, after, "/get").Body.String(), "another client's session stays")
+		})
+	}
+}

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 )
@@ -20,9 +21,13 @@ func (rq *request) setCookies(h http.Header) error {
 	guest := rq.madeGuest()
 	rq.mu.Lock()
 	err := rq.putCookies(h, guest)
-	overrules := rq.overrules
-	rq.overrules = false
+	overrules, spared := rq.overrules, rq.spared
+	rq.overrules, rq.spared = false, false
 	rq.mu.Unlock()
+	if spared {
+		rq.b.opts.Logger.LogAttrs(rq, slog.LevelInfo,
+			"session cookie not set: the request comes from another site, without the cookies that the browser may have")
+	}
 	if overrules {
 		rq.b.tellOverruled(rq)
 	}
@@ -44,15 +49,16 @@ func (rq *request) putCookies(h http.Header, guest bool) error {
 		rq.keepFromCaches(h)
 	}
 	change := rq.cookie
-	spared := rq.fresh && (change != cookieStays || rq.clears) && rq.cookiesWithheld()
-	if rq.clears && !spared && len(b.opts.ClearSiteData) > 0 && h.Get("Clear-Site-Data") == "" {
+	withheld := rq.fresh && (change != cookieStays || rq.clears) && rq.cookiesWithheld()
+	if rq.clears && !withheld && len(b.opts.ClearSiteData) > 0 && h.Get("Clear-Site-Data") == "" {
 		h.Set("Clear-Site-Data", `"`+strings.Join(b.opts.ClearSiteData, `", "`)+`"`)
 	}
 	if rq.carrier != byCookies {
 		return rq.setToken(h)
 	}
 	rq.cookie = cookieStays // what comes later comes on top
-	if spared && (guest || change == cookieRemoved) {
+	rq.spared = withheld && (guest || change == cookieRemoved)
+	if rq.spared {
 		change = cookieStays
 	}
 	due := change == cookieSet || rq.clientDue(h)

@@ -125,7 +125,7 @@ func (s *Session) refresh(ctx context.Context) error {
 	}
 	if err == nil {
 		s.b.clients.used(rec.ID)
-		_, err = s.renew(rec)
+		err = s.renew(rec)
 	}
 	return err
 }

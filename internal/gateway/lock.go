@@ -33,7 +33,8 @@ type Lock struct {
 	outer   chan struct{}
 	merge   chan struct{}
 	commit  chan struct{}
-	touched atomic.Int64 // unix nanoseconds of the last touch that a holder of this Lock has begun
+	alone   atomic.Pointer[alone] // nil: merges needn't wait; changed by the holder of the outer lock
+	touched atomic.Int64          // unix nanoseconds of the last touch that a holder of this Lock has begun
 }
 
 const keepFree = 32

@@ -171,7 +171,9 @@ func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 
 // NotifyStoreDestroy is for whoever has destroyed the session in the store directly: it is reported, and connections are closed.
 func (b *Bridge) NotifyStoreDestroy(id string) {
-	b.gateway.InOrder(id, func() { b.sessionOver(id, "", &origin{via: ViaStore, reason: ReasonDestroyed}) })
+	b.gateway.InOrder(id, func(later *gateway.Later) {
+		b.sessionOver(id, "", &origin{via: ViaStore, reason: ReasonDestroyed}, later)
+	})
 }
 
 // NotifyStoreCleanup is for whoever has removed n expired sessions from the store directly.

@@ -108,7 +108,7 @@ func (s *Session) destroy(ctx context.Context) error {
 	from := *s.from
 	from.reason = s.ending
 	if base := s.draft.Base(); base.Revision != 0 && !s.gone {
-		if _, err := s.b.gateway.Destroy(context.WithoutCancel(ctx), base.ID, base.ClientID, &from); err != nil {
+		if _, err := s.b.gateway.DestroyUnder(context.WithoutCancel(ctx), &s.later, base.ID, base.ClientID, &from); err != nil {
 			return err // Destroy stays asked for
 		}
 	}

@@ -22,7 +22,7 @@ func (s *Session) run(ctx context.Context, k *gateway.Lock, m *mark, fn func(con
 		if attempt == gateway.MaxAttempts {
 			return ErrConflict
 		}
-		if err := s.goOn(ctx, &luck, now); err != nil {
+		if err := s.goOn(ctx, k, &luck, now); err != nil {
 			return err
 		}
 		s.b.stats.reruns.Add(1)
@@ -42,10 +42,10 @@ func (s *Session) transact(ctx context.Context, k *gateway.Lock, m *mark, fn fun
 }
 
 // goOn puts s on what another attempt starts from. It may have to wait for that, so nothing is locked meanwhile.
-func (s *Session) goOn(ctx context.Context, luck *gateway.Again, now store.Record) error {
+func (s *Session) goOn(ctx context.Context, k *gateway.Lock, luck *gateway.Again, now store.Record) error {
 	now, err := luck.After(ctx, now)
 	s.lock()
-	defer s.unlock()
+	defer s.unlockInto(k.Later())
 	switch {
 	case errors.Is(err, ErrSessionMissing):
 		return s.stored(false, ErrSessionGone)
@@ -70,7 +70,7 @@ func (s *Session) begin(ctx context.Context, k *gateway.Lock, m *mark) {
 // finish stores what fn has changed, or undoes it if fn panicked or failed. A conflict has stored nothing: now is what it was with.
 func (s *Session) finish(m *mark, returned bool, err error) (now store.Record, conflict bool, _ error) {
 	s.lock()
-	defer s.unlock()
+	defer s.unlockInto(m.lock.Later())
 	s.running = nil
 	if s.ending != "" { // counts, whatever fn said
 		return now, false, errors.Join(err, s.destroy(m.Context))

@@ -15,6 +15,7 @@ type Again struct {
 	g       *Gateway
 	k       *Lock
 	merges  bool // the change is a merge: merges of this process wait for one another anyway
+	later   *Later // as with Gateway.LoadAt
 	lost    int
 	alone   *alone                      // nil: merges of this process don't wait
 	release func(context.Context) error // nil: other processes don't wait
@@ -24,7 +25,7 @@ type Again struct {
 const patience = 2
 
 // Again returns the Again of one function of WithSession. The outer lock of k is held until Stop.
-func (g *Gateway) Again(k *Lock) Again { return Again{g: g, k: k} }
+func (g *Gateway) Again(k *Lock) Again { return Again{g: g, k: k, later: &k.later} }
 
 // After returns what to go on from after another conflict; now is what was stored by then. ErrMissing, ErrUnavailable, and the cause of ctx's end while it waits.
 func (a *Again) After(ctx context.Context, now store.Record) (store.Record, error) {
@@ -40,7 +41,8 @@ func (a *Again) After(ctx context.Context, now store.Record) (store.Record, erro
 	if err != nil {
 		return now, err
 	}
-	return a.g.Load(context.WithoutCancel(ctx), a.k.id)
+	rec, _, err := a.g.LoadAt(context.WithoutCancel(ctx), a.k.id, a.later)
+	return rec, err
 }
 
 // ask has the other writers of the session wait, as far as that can be had.

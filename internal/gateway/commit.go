@@ -30,7 +30,7 @@ func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
 	}
 	defer func() { <-k.merge }()
 	cur := d.base
-	again := Again{g: g, k: k, merges: true}
+	again := Again{g: g, k: k, merges: true, later: d.later}
 	defer again.Stop()
 	for range MaxAttempts {
 		now, err := g.attempt(ctx, k, d, &cur, tag, true)
@@ -79,7 +79,7 @@ func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store
 	at := time.Now()
 	now := precise(at)
 	if cur.Revision != 0 && cur.Expired(now) { // or others have kept it alive since it was loaded
-		stored, err := g.Load(context.WithoutCancel(ctx), cur.ID)
+		stored, _, err := g.LoadAt(context.WithoutCancel(ctx), cur.ID, d.later)
 		switch {
 		case errors.Is(err, ErrMissing):
 			return *cur, ErrGone
@@ -95,6 +95,7 @@ func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store
 		return *cur, err
 	}
 	op := g.detachedAt(ctx, at)
+	op.later = d.later
 	defer op.stop()
 	if err := TakeFirst(op, k.commit); err != nil {
 		return *cur, unavailable(op, "wait for another change of the session", err)
@@ -122,6 +123,7 @@ func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store
 		Login:   token != nil && token.login != nil,
 		Watched: g.cfg.Watched(),
 		Tag:     tag,
+		Later:   op.left(),
 	}
 	if commit.Watched {
 		commit.Keys = d.changedKeys()

@@ -22,7 +22,7 @@ func (b *Bridge) Session(r *http.Request) (*Session, error) {
 	if s, err := rq.inside(r.Context()); s != nil || err != nil {
 		return s, err
 	}
-	return rq.open(r.Context())
+	return rq.openOrLogIn(r.Context())
 }
 
 // WithSession runs fn on the request's session while no other WithSession runs on it, here or on a connection, and stores what it changed when it
@@ -69,7 +69,7 @@ func (rq *request) withSession(ctx context.Context, fn func(context.Context, *Se
 	} else if s != nil {
 		return s.runInside(ctx, fn)
 	}
-	s, err := rq.open(ctx)
+	s, err := rq.openOrLogIn(ctx)
 	if err != nil {
 		return err
 	}
@@ -138,6 +138,8 @@ func (s *Session) refreshable() (stored bool, err error) {
 		return false, ErrSessionGone
 	case s.sealed:
 		return false, ErrSessionClosed
+	case s.locked():
+		return false, nil
 	}
 	return s.draft.Base().Revision != 0, nil
 }

@@ -46,6 +46,8 @@ type secret struct {
 	nextToken token         // of a new session, or one that waits to replace the current one
 	proved    uint64        // the generation of the token that opened the session
 	stale     bool          // it is the one before the current one
+	late      bool          // and it was issued lately, in a response that has been overtaken
+	replaced  *store.Record // the session, if a login has replaced the token: see superseded
 	unrenewed bool          // and the browser has had the time to get that, but hasn't
 }
 

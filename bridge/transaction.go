@@ -72,6 +72,11 @@ func (s *Session) finish(m *mark, returned bool, err error) (now store.Record, c
 	s.lock()
 	defer s.unlockInto(m.lock.Later())
 	s.running = nil
+	if s.locked() {
+		s.restore(m.back)
+		s.ending = ""
+		return now, false, cmp.Or(err, ErrTokenRotated)
+	}
 	if s.ending != "" { // counts, whatever fn said
 		return now, false, errors.Join(err, s.destroy(m.Context))
 	}
@@ -88,7 +93,7 @@ func (s *Session) finish(m *mark, returned bool, err error) (now store.Record, c
 	if !s.draft.Changed() {
 		return now, false, nil
 	}
-	if err = s.mayStore(); err == nil {
+	if err = s.mayStore(m.Context); err == nil {
 		now, err = s.commitExact(m.Context, m.lock)
 	}
 	if err == nil {
@@ -105,10 +110,17 @@ func (s *Session) restore(back *gateway.Draft) {
 	} else {
 		s.draft.Restore(back)
 	}
+	if s.locked() { // the login that had opened it is undone
+		_ = s.hide()
+	}
 }
 
 // renew puts s on another state of the session, if s may work on it.
 func (s *Session) renew(rec store.Record) error {
+	if s.locked() && rec.TokenHash == s.replaced.TokenHash {
+		s.replaced = &rec
+		return s.hide()
+	}
 	if s.draft.Cut(&rec) {
 		return ErrTokenRotated
 	}

@@ -28,6 +28,7 @@ type Bridge struct {
 	work       work
 	notifier   notifier
 	events     hub
+	lines    aside
 	cleanup    autoCleanup
 	logKey     *[32]byte
 	stats      counters

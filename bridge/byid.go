@@ -51,7 +51,11 @@ func (b *Bridge) SetByID(ctx context.Context, id string, values map[string]any, 
 		if idle != 0 {
 			s.SetIdleTimeout(idle)
 		}
-		return s.try(func() error { s.draft.Replace(values); return nil })
+		encoded := make(map[string]gateway.Encoded, len(values))
+		for key, v := range values { // which may call methods of v, and those may look at the session
+			encoded[key] = gateway.Encode(v)
+		}
+		return s.try(func() error { s.draft.Replace(encoded); return nil })
 	})
 }
 

@@ -158,7 +158,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 	}
 	b.clients.used(id)
 	if from.via == ViaSocket {
-		if err := b.gateway.Touch(ctx, k, &rec, now, k.Later()); err != nil {
+		if err := b.gateway.Touch(ctx, k, &rec, now); err != nil {
 			return false, err
 		}
 	}

@@ -292,25 +292,33 @@ func (rq *request) newSession(now time.Time) (*Session, error) {
 
 // bind makes the session's client the request's: G10.
 func (rq *request) bind(rec *store.Record) bool {
+	was, same := rq.adopt(rec)
+	if same {
+		return true
+	}
+	strict := rq.b.opts.StrictBinding
+	rq.b.stats.mismatches.Add(1)
+	rq.b.opts.Logger.LogAttrs(rq.Context, slog.LevelWarn, "session came with another client's cookie, or none",
+		rq.b.logSession(rec.ID), rq.b.logClient(was), slog.Bool("refused", strict))
+	return !strict
+}
+
+// adopt is bind without a word: it returns the client that the request came as, and whether nothing is wrong with that.
+func (rq *request) adopt(rec *store.Record) (was string, same bool) {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	if rq.clientID == rec.ClientID {
-		return true
+	was = rq.clientID
+	switch {
+	case was == rec.ClientID:
+		return was, true
+	case rq.carrier != byCookies: // there is no client cookie to go by
+		rq.clientID, rq.newClient, same = rec.ClientID, false, true
+	default:
+		if rq.mismatched = true; rq.b.opts.StrictBinding {
+			return was, false
+		}
+		rq.clientID, rq.newClient, rq.sendClient, rq.askClient = rec.ClientID, false, true, true
 	}
-	if rq.carrier != byCookies { // there is no client cookie to go by
-		rq.clientID, rq.newClient = rec.ClientID, false
-		rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
-		return true
-	}
-	rq.mismatched = true
-	rq.b.stats.mismatches.Add(1)
-	strict := rq.b.opts.StrictBinding
-	rq.b.opts.Logger.LogAttrs(rq.Context, slog.LevelWarn, "session came with another client's cookie, or none",
-		rq.b.logSession(rec.ID), rq.b.logClient(rq.clientID), slog.Bool("refused", strict))
-	if strict {
-		return false
-	}
-	rq.clientID, rq.newClient, rq.sendClient, rq.askClient = rec.ClientID, false, true, true
 	rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
-	return true
+	return was, same
 }

@@ -167,11 +167,23 @@ func (d *Draft) Clear() {
 	d.other().flash = flashEdit{cleared: true}
 }
 
+// Encoded is what EncodeValue has returned for a value.
+type Encoded struct {
+	raw []byte
+	err error
+}
+
+// Encode returns v for Replace.
+func Encode(v any) Encoded {
+	raw, err := EncodeValue(v)
+	return Encoded{raw, err}
+}
+
 // Replace makes values all that the session holds.
-func (d *Draft) Replace(values map[string]any) {
+func (d *Draft) Replace(values map[string]Encoded) {
 	d.Clear()
 	for k, v := range values {
-		d.Set(k, v)
+		d.SetRaw(k, v.raw, v.err)
 	}
 }
 

@@ -255,7 +255,7 @@ func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record, before 
 			time.Sleep(busyPause)
 			continue
 		case !errors.Is(err, store.ErrConflict):
-			g.fail(ctx, op.left(), "retire a session's previous token", rec.ID, err)
+			g.cfg.Failed(ctx, "retire a session's previous token", rec.ID, err)
 			return
 		case stored.TokenGeneration != rec.TokenGeneration:
 			return // what has come with another token is not for whoever presented this one

@@ -26,7 +26,7 @@ type Config struct {
 	Watched func() bool
 	// Doubted is told of a session that may have ended: the store has failed to say.
 	Doubted func(id string)
-	// Failed is told of what the gateway could not do, and carries on without. It must not call the gateway. No lock is held but those of its caller, whom the gateway doesn't know.
+	// Failed is told of what the gateway could not do, and carries on without. It must be quick, must not call the gateway or an application's code.
 	Failed func(ctx context.Context, doing, id string, err error)
 	// Gate is asked before a session is created or a user logged in; nil: nobody is.
 	Gate Gate
@@ -129,20 +129,11 @@ func (g *Gateway) LoadAt(ctx context.Context, id string, later *Later) (rec stor
 	}
 	if now = Now(); rec.Expired(now) {
 		if _, err := g.expire(ctx, id, later); err != nil {
-			g.fail(ctx, later, "remove a session past its time", id, err)
+			g.cfg.Failed(ctx, "remove a session past its time", id, err)
 		}
 		return rec, now, ErrMissing
 	}
 	return rec, now, nil
-}
-
-// fail tells of what the gateway could not do, or has later tell it.
-func (g *Gateway) fail(ctx context.Context, later *Later, doing, id string, err error) {
-	if later == nil {
-		g.cfg.Failed(ctx, doing, id, err)
-	} else {
-		later.Add(func() { g.cfg.Failed(ctx, doing, id, err) })
-	}
 }
 
 // LoadCachedAt is LoadAt from the store's memory, if that has the session as it was at the revision or later; otherwise it is LoadAt.
@@ -168,7 +159,7 @@ func (g *Gateway) LoadActive(ctx context.Context, id string, check func(*store.R
 		err = check(&rec)
 	}
 	if err == nil {
-		err = g.Touch(ctx, k, &rec, now, nil)
+		err = g.Touch(ctx, k, &rec, now)
 	}
 	return rec, err
 }

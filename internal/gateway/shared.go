@@ -49,7 +49,7 @@ func (g *Gateway) LoadActiveShared(ctx context.Context, id string, check func(*s
 		err = check(&rec)
 	}
 	if err == nil {
-		err = g.Touch(ctx, k, &rec, now, nil)
+		err = g.Touch(ctx, k, &rec, now)
 	}
 	return rec, err
 }

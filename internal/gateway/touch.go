@@ -10,8 +10,8 @@ import (
 
 // Touch records that the session is active at now, if the last record of it is older than the touch interval: one write per session
 // and interval, whoever asks. A store that fails at it is no reason to refuse a session that has been loaded; one that says
-// that the session is gone is: ErrMissing. later is as with LoadAt.
-func (g *Gateway) Touch(ctx context.Context, k *Lock, rec *store.Record, now time.Time, later *Later) error {
+// that the session is gone is: ErrMissing.
+func (g *Gateway) Touch(ctx context.Context, k *Lock, rec *store.Record, now time.Time) error {
 	interval := g.cfg.TouchInterval
 	if rec.Idle > 0 {
 		interval = g.touchInterval(rec.Idle)
@@ -33,7 +33,7 @@ func (g *Gateway) Touch(ctx context.Context, k *Lock, rec *store.Record, now tim
 	default:
 		k.touched.Store(0)
 		g.stats.failures.Add(1)
-		g.fail(ctx, later, "record a session's activity", rec.ID, err)
+		g.cfg.Failed(ctx, "record a session's activity", rec.ID, err)
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	}
 	if errors.Is(err, ErrSessionMissing) || errors.Is(err, errRefused) {
 		if errors.Is(err, ErrSessionMissing) {
-			if rq.endedMeanwhile(cred.id, &rec) {
+			if !rq.sharesLoads() && rq.endedMeanwhile(cred.id, &rec) { // a handshake makes no session
 				return nil, ErrSessionGone
 			}
 			b.doubt(cred.id, b.forget(ctx, cred.id, nil))

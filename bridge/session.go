@@ -259,6 +259,24 @@ func (s *Session) seal() {
 	s.sealed = true
 }
 
+// Err says why nothing can be stored with s any more: ErrSessionClosed after its last commit,
+// ErrSessionGone when the session has ended, ErrTokenRotated for a request whose token a login has
+// replaced (see Bridge.Session). It is nil otherwise. A handler asks it before it does something
+// that a failing commit doesn't undo.
+func (s *Session) Err() error {
+	s.lock()
+	defer s.unlock()
+	switch {
+	case s.gone || s.ended || s.ending != "":
+		return ErrSessionGone
+	case s.sealed:
+		return ErrSessionClosed
+	case s.locked():
+		return ErrTokenRotated
+	}
+	return nil
+}
+
 // over reports whether the session has ended, as far as s knows.
 func (s *Session) over() bool {
 	s.lock()

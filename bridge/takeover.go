@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"time"
+
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -39,7 +41,7 @@ func (rq *request) superseded(rec *store.Record, cred credentials) *Session {
 // the lock.
 func (s *Session) hide() error {
 	blank := *s.replaced
-	blank.Data, blank.UserID, blank.Addr, blank.UserAgent = []byte("{}"), "", "", ""
+	blank.Data, blank.UserID, blank.LoggedIn, blank.Addr, blank.UserAgent = []byte("{}"), "", time.Time{}, "", ""
 	s.proved, s.stale = blank.TokenGeneration-1, true
 	s.draft.Prove(s.proved)
 	return s.draft.Rebase(blank)

@@ -28,12 +28,13 @@ type Bridge struct {
 	work       work
 	notifier   notifier
 	events     hub
-	lines    aside
+	lines      aside
 	cleanup    autoCleanup
 	logKey     *[32]byte
 	stats      counters
-	reads      sync.Pool // of *bytes.Buffer, for messages on their way in
-	once       sync.Once // Shutdown
+	reads      sync.Pool   // of *bytes.Buffer, for messages on their way in
+	once       sync.Once   // Shutdown
+	overrule   atomic.Bool // tellOverruled has logged
 	logins     *loginGate
 	limit      *sessionLimit // nil: there is none
 	tickets    *tickets

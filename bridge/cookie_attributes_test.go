@@ -96,7 +96,7 @@ func TestCookieNames(t *testing.T) {
 }
 
 func TestS16_SetCookieIsNeverCached(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := makeApp(t, livestore.New(), &bridge.Options{EagerClient: true})
 	header := func(lines ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			for i := 0; i < len(lines); i += 2 {
@@ -143,7 +143,7 @@ func TestS16_SetCookieIsNeverCached(t *testing.T) {
 }
 
 func TestLazyClientGetsItsCookieWhenItMatters(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{LazyClient: true})
+	a := makeApp(t, livestore.New(), nil)
 	a.page("/client", func(r *http.Request) (any, error) { id, _ := bridge.ClientIDFrom(r.Context()); return id, nil })
 	h := a.Handler(a.mux)
 	require.Empty(t, pocket{}.get(t, h, "/plain").Header()["Set-Cookie"])
@@ -172,7 +172,7 @@ func TestClientCookieRolls(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), &bridge.Options{ClientRollEvery: c.every})
+				a := makeApp(t, livestore.New(), &bridge.Options{ClientRollEvery: c.every, EagerClient: true})
 				h := a.Handler(a.mux)
 				visitor := pocket{}
 				visitor.get(t, h, "/plain")

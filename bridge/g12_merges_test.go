@@ -388,4 +388,3 @@ func TestG1_NoLostUpdate_FunctionsDoNotStarveAMerge(t *testing.T) {
 		fns.Wait()
 	})
 }
-

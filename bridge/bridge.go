@@ -28,6 +28,7 @@ type Bridge struct {
 	work       work
 	notifier   notifier
 	events     hub
+	lines      aside
 	cleanup    autoCleanup
 	logKey     *[32]byte
 	stats      counters
@@ -169,7 +170,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 		}
 	}
 	b.links.watch(b, rec)
-	b.logCommit(&c, from)
+	c.Later.Add(b.logCommit(&c, from))
 	if c.Watched {
 		b.events.emit(SessionSet{
 			ClientID: rec.ClientID, SessionID: rec.ID,
@@ -221,7 +222,7 @@ func (b *Bridge) ended(e gateway.End) {
 	if e.Found && from.reason != ReasonExpired { // otherwise it had ended before that was noticed
 		b.ends.add(e.ID)
 	}
-	b.sessionOver(e.ID, e.ClientID, from)
+	b.sessionOver(e.ID, e.ClientID, from, e.Later)
 	if e.Found && e.Tag != nil && e.ClientID != "" { // time comes by itself
 		b.cluster.announce(e.ClientID, e.ID)
 	}
@@ -240,7 +241,8 @@ func (b *Bridge) forget(ctx context.Context, id string, l *Link) error {
 	return err
 }
 
-func (b *Bridge) sessionOver(id, clientID string, from *origin) {
+// sessionOver draws the consequences of a session's end for this process. The line in the log comes later.
+func (b *Bridge) sessionOver(id, clientID string, from *origin, later *gateway.Later) {
 	if mapped := b.clients.detach(id); mapped != "" {
 		clientID = mapped
 	}
@@ -250,7 +252,7 @@ func (b *Bridge) sessionOver(id, clientID string, from *origin) {
 		over = closing{}
 	}
 	links := b.links.cutSession(id, over)
-	b.logEnd(id, clientID, from)
+	later.Add(func() { b.logEnd(id, clientID, from) })
 	end := SessionDestroy{ClientID: clientID, SessionID: id, Reason: from.reason, Via: from.via}
 	if b.events.active() { // before the closes that it is the cause of
 		b.events.emit(end)

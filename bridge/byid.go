@@ -51,7 +51,11 @@ func (b *Bridge) SetByID(ctx context.Context, id string, values map[string]any, 
 		if idle != 0 {
 			s.SetIdleTimeout(idle)
 		}
-		return s.try(func() error { s.draft.Replace(values); return nil })
+		encoded := make(map[string]gateway.Encoded, len(values))
+		for key, v := range values { // which may call methods of v, and those may look at the session
+			encoded[key] = gateway.Encode(v)
+		}
+		return s.try(func() error { s.draft.Replace(encoded); return nil })
 	})
 }
 
@@ -172,7 +176,9 @@ func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 // NotifyStoreDestroy is for whoever has destroyed the session in the store directly: it is reported, and connections are closed.
 func (b *Bridge) NotifyStoreDestroy(id string) {
 	b.ends.add(id)
-	b.gateway.InOrder(id, func() { b.sessionOver(id, "", &origin{via: ViaStore, reason: ReasonDestroyed}) })
+	b.gateway.InOrder(id, func(later *gateway.Later) {
+		b.sessionOver(id, "", &origin{via: ViaStore, reason: ReasonDestroyed}, later)
+	})
 }
 
 // NotifyStoreCleanup is for whoever has removed n expired sessions from the store directly.

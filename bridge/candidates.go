@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -134,7 +135,7 @@ func (rq *request) tellRefused(ctx context.Context, err error) error {
 
 // endOthers ends the other sessions that the request presents if they are of its client: after a logout an older cookie beside that of the
 // session must not open another one.
-func (rq *request) endOthers(ctx context.Context, ending string, from *origin) error {
+func (rq *request) endOthers(ctx context.Context, later *gateway.Later, ending string, from *origin) error {
 	if len(rq.presented.sessions) < 2 {
 		return nil
 	}
@@ -147,7 +148,7 @@ func (rq *request) endOthers(ctx context.Context, ending string, from *origin) e
 			_, _, err := rq.proveAny(rec, cookies)
 			return err == nil && rq.fits(rec)
 		}
-		if _, err := rq.b.gateway.DestroyIf(ctx, id, own, from); err != nil {
+		if _, err := rq.b.gateway.DestroyIfUnder(ctx, later, id, own, from); err != nil {
 			return err
 		}
 	}

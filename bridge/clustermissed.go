@@ -19,7 +19,10 @@ func (c *cluster) lookAtAll() {
 		c.looking.Lock()
 		defer c.looking.Unlock()
 		c.missed.Store(false)
-		c.b.opts.Logger.Info("the store has lost sight of this node for a while: every session is looked at", slog.Int("sessions", c.b.clients.count()))
+		sessions := c.b.clients.count()
+		c.b.logAside(func() {
+			c.b.opts.Logger.Info("the store has lost sight of this node for a while: every session is looked at", slog.Int("sessions", sessions))
+		})
 		free := make(chan struct{}, missedAtOnce)
 		var running sync.WaitGroup
 		at := func(look func()) {

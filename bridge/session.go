@@ -32,8 +32,9 @@ type Session struct {
 	ending  Reason // Destroy was called
 	ended   bool   // by this Session
 	sealed  bool
-	lost    bool // a change came after the seal, from a function of WithSession that still runs
-	gone    bool // ended by somebody else
+	lost    bool          // a change came after the seal, from a function of WithSession that still runs
+	gone    bool          // ended by somebody else
+	later   gateway.Later // to be done when the lock is free
 
 	*secret // nil but over HTTP
 }
@@ -68,6 +69,7 @@ func (b *Bridge) newSession(rec store.Record, from *origin) (*Session, error) {
 
 func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
 	s.b, s.id, s.clientID, s.from = b, rec.ID, rec.ClientID, from
+	s.draft.Defer(&s.later)
 	if from.request != nil {
 		s.secret = &secret{lifetime: rec.Lifetime}
 	}
@@ -78,8 +80,20 @@ func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
 	return nil
 }
 
-func (s *Session) lock()   { s.slot.lock() }
-func (s *Session) unlock() { s.slot.unlock() }
+func (s *Session) lock() { s.slot.lock() }
+
+// unlock gives the lock back, and does then what was left for that.
+func (s *Session) unlock() {
+	var later gateway.Later
+	s.unlockInto(&later)
+	later.Run()
+}
+
+// unlockInto is unlock for a caller that holds another lock: it does that later.
+func (s *Session) unlockInto(later *gateway.Later) {
+	later.Move(&s.later)
+	s.slot.unlock()
+}
 
 // ID returns the session's public handle. It may be shown to its user and to administrators; it opens nothing.
 func (s *Session) ID() string { return s.id }

@@ -119,12 +119,12 @@ func (s *Session) destroy(ctx context.Context) error {
 	if base := s.draft.Base(); base.Revision != 0 && !s.gone {
 		ctx := context.WithoutCancel(ctx)
 		if rq := s.from.request; rq != nil {
-			if err := rq.endOthers(ctx, base.ID, &from); err != nil {
+			if err := rq.endOthers(ctx, &s.later, base.ID, &from); err != nil {
 				return err
 			}
 		}
 		var err error
-		if did, err = s.b.gateway.Destroy(ctx, base.ID, base.ClientID, &from); err != nil {
+		if did, err = s.b.gateway.DestroyUnder(ctx, &s.later, base.ID, base.ClientID, &from); err != nil {
 			return err // Destroy stays asked for
 		}
 	}

@@ -122,13 +122,15 @@ func (l *sessionLimit) evict(ctx context.Context, s *Session, user string) {
 		from := &origin{via: s.from.via, reason: ReasonEvicted}
 		still := func(rec *store.Record) bool { return rec.UserID == user }
 		for _, id := range ids[l.most-1:] {
-			if _, e := b.gateway.DestroyIf(context.WithoutCancel(ctx), id, still, from); e != nil {
+			if _, e := b.gateway.DestroyIfUnder(context.WithoutCancel(ctx), &s.later, id, still, from); e != nil {
 				err = e
 				break
 			}
 		}
 	}
 	if err != nil {
-		b.failed(ctx, slog.LevelError, Failure{Doing: "end the sessions that a user has beyond Options.MaxSessionsPerUser", Err: err})
+		s.later.Add(func() {
+			b.failed(ctx, slog.LevelError, Failure{Doing: "end the sessions that a user has beyond Options.MaxSessionsPerUser", Err: err})
+		})
 	}
 }

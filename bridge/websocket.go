@@ -195,7 +195,7 @@ func (b *Bridge) closeReason(err error) string {
 // logFailure tells of an error by which the handler ends its connection, which else nobody learns.
 func (c *Conn) logFailure(err error) {
 	if c.link.ctx.Err() == nil && !c.gone.Load() && CloseCode(err) == CodeFailed && !errors.Is(err, errPanicked) {
-		c.link.b.failed(c.link.ctx, slog.LevelWarn, Failure{"go on with a connection: its handler has failed", c.SessionID(), err})
+		c.link.b.failedInTime(c.link.ctx, slog.LevelWarn, Failure{"go on with a connection: its handler has failed", c.SessionID(), err})
 	}
 }
 
@@ -204,7 +204,10 @@ var errPanicked = errors.New("bridge: the connection's handler panicked")
 func (c *Conn) protect(fn func(context.Context, *Conn) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.link.b.opts.Logger.Error("connection handler panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			stack := string(debug.Stack())
+			c.link.b.logInTime(func() {
+				c.link.b.opts.Logger.Error("connection handler panicked", slog.Any("panic", p), slog.String("stack", stack))
+			})
 			err = errPanicked
 		}
 	}()

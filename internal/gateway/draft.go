@@ -20,6 +20,7 @@ type Draft struct {
 	unread  bool           // base.Data has not been taken apart yet
 	cleared bool
 	more    *otherEdits // nil: none
+	later   *Later      // nil: whoever commits it holds no lock
 	proved  uint64
 }
 
@@ -166,11 +167,23 @@ func (d *Draft) Clear() {
 	d.other().flash = flashEdit{cleared: true}
 }
 
+// Encoded is what EncodeValue has returned for a value.
+type Encoded struct {
+	raw []byte
+	err error
+}
+
+// Encode returns v for Replace.
+func Encode(v any) Encoded {
+	raw, err := EncodeValue(v)
+	return Encoded{raw, err}
+}
+
 // Replace makes values all that the session holds.
-func (d *Draft) Replace(values map[string]any) {
+func (d *Draft) Replace(values map[string]Encoded) {
 	d.Clear()
 	for k, v := range values {
-		d.Set(k, v)
+		d.SetRaw(k, v.raw, v.err)
 	}
 }
 
@@ -194,6 +207,9 @@ func (d *Draft) ReplaceToken(hash store.TokenHash, from uint64, login *Login) {
 // nothing any more. 0, the default: it needn't know any.
 func (d *Draft) Prove(generation uint64) { d.proved = generation }
 
+// Defer has commits leave to later what runs an application's code: for a draft that is committed while a lock is held.
+func (d *Draft) Defer(later *Later) { d.later = later }
+
 // Cut reports whether a login has shut out those who only know the token that the draft's owner proved.
 func (d *Draft) Cut(rec *store.Record) bool { return d.proved != 0 && rec.LoginGeneration > d.proved }
 
@@ -206,7 +222,7 @@ func (d *Draft) Fail(err error) {
 
 // Discard forgets all changes.
 func (d *Draft) Discard() {
-	*d = Draft{base: d.base, values: d.values, unread: d.unread, proved: d.proved}
+	*d = Draft{base: d.base, values: d.values, unread: d.unread, later: d.later, proved: d.proved}
 }
 
 // UserID returns the user as of this draft.
@@ -294,7 +310,7 @@ func (d *Draft) settled(base *store.Record) {
 	if d.ReplacesToken() {
 		d.proved = base.TokenGeneration
 	}
-	*d = Draft{base: *base, unread: true, proved: d.proved}
+	*d = Draft{base: *base, unread: true, later: d.later, proved: d.proved}
 }
 
 func (d *Draft) findEdit(key string) int {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 
 // errRefused: what was presented opens nothing. The request goes on as one without a session.
 var errRefused = errors.New("bridge: credentials refused")
+
+// errOtherClient is errRefused for what came with another client's cookie.
+var errOtherClient = fmt.Errorf("%w: another client", errRefused)
 
 // open returns the request's session: the one that it presented, or a new one with another ID.
 func (rq *request) open(ctx context.Context) (*Session, error) {
@@ -90,9 +94,11 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 		return nil, errRefused
 	}
 	var proved uint64
+	var owner string
 	check := func(rec *store.Record) (err error) {
+		owner = rec.UserID
 		if proved, err = b.prove(rec, cred.token, time.Now()); err == nil && !rq.bind(rec) {
-			err = errRefused
+			err = errOtherClient
 		}
 		return err
 	}
@@ -107,7 +113,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 		if errors.Is(err, ErrSessionMissing) {
 			b.doubt(cred.id, b.forget(ctx, cred.id, nil))
 		}
-		b.stats.refused.Add(1)
+		rq.refused(rejection(rq.carrier, cred.id, owner, err))
 		b.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "session cookie opens nothing: unknown session or stale token", b.logSession(cred.id))
 		return nil, errRefused
 	}
@@ -159,6 +165,7 @@ func (b *Bridge) prove(rec *store.Record, t token, now time.Time) (uint64, error
 // attach maps the session to its client, and says so if this process does it for the first time.
 func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 	if b.clients.refresh(rec.ClientID, rec.ID) {
+		b.noticeLogin(ctx, rec)
 		return nil
 	}
 	clientID, id := rec.ClientID, rec.ID
@@ -171,7 +178,7 @@ func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 			b.links.follow(b, now)
 		}
 		if b.events.active() {
-			b.events.emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, IsInit: true, Via: via})
+			b.events.emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: via})
 		}
 	})
 }

@@ -84,7 +84,7 @@ func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 		rq.clientID, rq.sendClient = b.cookies.readClient(r, rq.secure)
 		rq.presented = b.cookies.readSession(r, rq.secure)
 		if rq.presented.id == "" && len(r.CookiesNamed(b.cookies.name(b.opts.Name, rq.secure))) > 0 {
-			b.stats.refused.Add(1)
+			rq.refused(CredentialRejected{Credential: CredentialCookie, Reason: RejectedSignature})
 			b.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "session cookie refused: its signature doesn't hold")
 		}
 	}

@@ -52,6 +52,7 @@ type secret struct {
 type origin struct {
 	via     Via
 	reason  Reason   // of an end
+	userID  string   // of the session that ends, where nobody else may know
 	request *request // nil unless via HTTP
 	link    *Link    // nil unless via a connection
 }

@@ -108,6 +108,7 @@ func (s *Session) destroy(ctx context.Context) error {
 	from := *s.from
 	from.reason = s.ending
 	if base := s.draft.Base(); base.Revision != 0 && !s.gone {
+		from.userID = base.UserID
 		if _, err := s.b.gateway.Destroy(context.WithoutCancel(ctx), base.ID, base.ClientID, &from); err != nil {
 			return err // Destroy stays asked for
 		}

@@ -108,6 +108,9 @@ func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store
 		Watched: g.cfg.Watched(),
 		Tag:     tag,
 	}
+	if commit.Login {
+		commit.PrevUserID = cur.UserID
+	}
 	if commit.Watched {
 		commit.Keys = d.changedKeys()
 	}

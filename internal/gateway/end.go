@@ -102,7 +102,7 @@ func (g *Gateway) Forget(ctx context.Context, id string, tag any) (bool, error) 
 	case err != nil || !rec.Expired(Now()):
 		return false, err
 	}
-	_, err = g.destroy(op, End{ID: id, ClientID: rec.ClientID}, rec.Revision)
+	_, err = g.destroy(op, End{ID: id, ClientID: rec.ClientID, UserID: rec.UserID}, rec.Revision)
 	if errors.Is(err, store.ErrConflict) { // another process has just used it
 		return false, nil
 	}
@@ -183,7 +183,7 @@ func (g *Gateway) sweepOnce(ctx context.Context, now time.Time) (int, error) {
 // to a store that hangs; the session is gone all the same.
 func (g *Gateway) reportSwept(rec *store.Record) {
 	g.stats.expired.Add(1)
-	g.InOrder(rec.ID, func() { g.cfg.Ended(End{ID: rec.ID, ClientID: rec.ClientID, Found: true}) })
+	g.InOrder(rec.ID, func() { g.cfg.Ended(End{ID: rec.ID, ClientID: rec.ClientID, UserID: rec.UserID, Found: true}) })
 }
 
 // sweepList is for stores that can only list.

@@ -19,8 +19,8 @@ type Observer struct {
 //
 //   - The SessionSet and SessionDestroy of one session come in the order of its commits, the end last. A session that this process has seen begin
 //     doesn't end before it.
-//   - The ConnOpen of a connection comes before its ConnClose, after the SessionSet of a session that was stored before the handshake began, and the SessionDestroy
-//     of a session before the ConnClose of the connections that it closes.
+//   - The ConnOpen of a connection comes before its ConnClose, and after the SessionSet with which its session began. The SessionDestroy of a session comes before the
+//     ConnClose of the connections that it closes; a connection whose handshake was under way then may even open after it.
 //
 // Events of different sessions come in any order. The functions may call the Bridge. One that blocks or panics hurts nobody but o: a panic is logged, and the next event
 // comes all the same; 1024 events behind, o misses some, which Stats counts, and Missed says where. CredentialRejected, which strangers can cause

@@ -145,6 +145,9 @@ func (site *farmSite) serve(r *http.Request) (v farmView, err error) {
 		return v, err
 	}
 	s, err := site.b.Session(r)
+	if err == nil {
+		err = s.Err()
+	}
 	if err != nil {
 		return v, err
 	}

@@ -16,27 +16,29 @@ import (
 // Bridge shares sessions between HTTP handlers and WebSocket connections. Make it with New, once for each store and cookie name, and
 // end it with Shutdown. It is safe for concurrent use.
 type Bridge struct {
-	opts     *settings
-	caps     capabilities
-	gateway  *gateway.Gateway
-	cookies  *cookies
-	clients  *clientMap
-	links    *links
-	clock    *deadlines
-	wheel    *wheel
-	work     work
-	notifier notifier
-	events   hub
-	cleanup  autoCleanup
-	logKey   *[32]byte
-	stats    counters
-	reads    sync.Pool // of *bytes.Buffer, for messages on their way in
-	once     sync.Once // Shutdown
-	logins   *loginGate
-	limit    *sessionLimit // nil: there is none
-	tickets  *tickets
-	admit    *admission
-	cluster  *cluster // nil: the store knows of no other processes
+	opts       *settings
+	caps       capabilities
+	gateway    *gateway.Gateway
+	cookies    *cookies
+	successors successors
+	ends       ends
+	clients    *clientMap
+	links      *links
+	clock      *deadlines
+	wheel      *wheel
+	work       work
+	notifier   notifier
+	events     hub
+	cleanup    autoCleanup
+	logKey     *[32]byte
+	stats      counters
+	reads      sync.Pool // of *bytes.Buffer, for messages on their way in
+	once       sync.Once // Shutdown
+	logins     *loginGate
+	limit      *sessionLimit // nil: there is none
+	tickets    *tickets
+	admit      *admission
+	cluster    *cluster // nil: the store knows of no other processes
 }
 
 // capabilities are what the store can do besides. A nil one it can't.
@@ -68,12 +70,13 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		return nil, err
 	}
 	b := &Bridge{
-		opts:    s,
-		cookies: newCookies(s),
-		clients: newClientMap(),
-		logins:  newLoginGate(),
-		limit:   limit,
-		logKey:  logKey(s.Keys[0]),
+		opts:       s,
+		cookies:    newCookies(s),
+		successors: newSuccessors(s.Keys),
+		clients:    newClientMap(),
+		logins:     newLoginGate(),
+		limit:      limit,
+		logKey:     logKey(s.Keys[0]),
 	}
 	b.work.init(s.Logger)
 	apps := st
@@ -218,6 +221,9 @@ func (b *Bridge) ended(e gateway.End) {
 	from, ok := e.Tag.(*origin)
 	if !ok {
 		from = &origin{via: ViaTime, reason: ReasonExpired}
+	}
+	if e.Found && from.reason != ReasonExpired { // otherwise it had ended before that was noticed
+		b.ends.add(e.ID)
 	}
 	b.sessionOver(e.ID, e.ClientID, e.UserID, from)
 	if e.Found && e.Tag != nil && e.ClientID != "" { // time comes by itself

@@ -131,6 +131,9 @@ func (c *cluster) ended(id string, reason Reason) {
 	b := c.b
 	b.gateway.InOrder(id, func() {
 		if b.knows(id) {
+			if reason != ReasonExpired {
+				b.ends.add(id)
+			}
 			b.sessionOver(id, "", "", &origin{via: ViaNode, reason: reason})
 		}
 	})

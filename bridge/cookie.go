@@ -34,8 +34,9 @@ func (t token) hash() store.TokenHash { return sha256.Sum256(t[:]) }
 
 // credentials are what a session cookie says: nothing of it is true until the token has been checked against the stored hash.
 type credentials struct {
-	id    string // "" when no session cookie verified
-	token token
+	id     string // "" when no session cookie verified
+	token  token
+	issued time.Time // when it was signed, to the second
 }
 
 // cookies signs, verifies and sets the two cookies.
@@ -90,6 +91,7 @@ func openedSession(v *signedValue) (cred credentials) {
 	}
 	cred.id = uuid.UUID(raw[:16]).String()
 	cred.token = token(raw[16:])
+	cred.issued = v.signed
 	return cred
 }
 

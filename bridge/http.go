@@ -8,12 +8,20 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
 
-// Session returns the request's session. It is loaded when first asked for, and what changes in it is stored before the first byte of the
-// response leaves, merged key by key: a key that the request didn't change keeps what others have stored meanwhile. For a
-// change that depends on what it read, such as a counter, use WithSession.
+// Session returns the request's session. It is loaded when it is first asked for, and what changes
+// in it is stored before the first byte of the response leaves, merged key by key: a key that the
+// request did not change keeps what others have stored meanwhile. For a change that depends on what
+// was read, such as a counter, use WithSession.
 //
-// A request without a session gets a new one, which is stored once it holds something. ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable; HTTPStatus
-// says how to answer.
+// A request without a session gets a new one, which is stored once it holds something. ErrSessionGone
+// when the request's session has ended since the request began.
+//
+// If a login has replaced the request's token less than Options.RotateGrace ago, the Session is
+// empty, its Err is ErrTokenRotated, and the response becomes a 409, unless the handler logs the
+// same user in again: a browser that never received the answer to its login gets another one.
+// ErrTokenRotated where that is not possible.
+//
+// Also ErrNoMiddleware and ErrStoreUnavailable. HTTPStatus says how to answer.
 func (b *Bridge) Session(r *http.Request) (*Session, error) {
 	rq, err := b.requestOf(r.Context())
 	if err != nil {
@@ -22,7 +30,7 @@ func (b *Bridge) Session(r *http.Request) (*Session, error) {
 	if s, err := rq.inside(r.Context()); s != nil || err != nil {
 		return s, err
 	}
-	return rq.open(r.Context())
+	return rq.openOrLogIn(r.Context())
 }
 
 // WithSession runs fn on the request's session while no other WithSession runs on it, here or on a connection, and stores what it changed when it
@@ -69,7 +77,7 @@ func (rq *request) withSession(ctx context.Context, fn func(context.Context, *Se
 	} else if s != nil {
 		return s.runInside(ctx, fn)
 	}
-	s, err := rq.open(ctx)
+	s, err := rq.openOrLogIn(ctx)
 	if err != nil {
 		return err
 	}
@@ -116,7 +124,7 @@ func (s *Session) refresh(ctx context.Context) error {
 		return ErrSessionGone
 	case s.sealed:
 		return ErrSessionClosed
-	case s.draft.Base().Revision == 0:
+	case s.draft.Base().Revision == 0 || s.locked():
 		return nil
 	}
 	rec, err := s.b.gateway.Load(ctx, s.draft.Base().ID)

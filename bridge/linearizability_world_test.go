@@ -150,12 +150,18 @@ func (w *linWorld) serve(r *http.Request) (v linView, err error) {
 	switch r.FormValue("do") {
 	case "increment", "look":
 		err = w.b.WithSession(r, func(ctx context.Context, s *bridge.Session) error {
+			if err := s.Err(); err != nil {
+				return err
+			}
 			w.mark(op)
 			return w.work(ctx, s, r.FormValue("do"), &v)
 		}, bridge.MissingErr(errLinMissing))
 		return v, err
 	}
 	s, err := w.b.Session(r)
+	if err == nil {
+		err = s.Err()
+	}
 	if err != nil {
 		return v, err
 	}

@@ -126,6 +126,7 @@ func (rq *request) prepare() error {
 		err = s.commit(rq)
 	}
 	if err == nil {
+		rq.dropOvertaken()
 		if s != nil && !upgrading {
 			s.renewToken(rq, w.Header())
 		}

@@ -2,11 +2,9 @@ package bridge
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -20,6 +18,15 @@ var errOtherClient = fmt.Errorf("%w: another client", errRefused)
 
 // open returns the request's session: the one that it presented, or a new one with another ID.
 func (rq *request) open(ctx context.Context) (*Session, error) {
+	s, err := rq.openOrLogIn(ctx)
+	if err == nil && s.isLocked() {
+		return nil, ErrTokenRotated
+	}
+	return s, err
+}
+
+// openOrLogIn is open that also returns the Session of a replaced token: see superseded.
+func (rq *request) openOrLogIn(ctx context.Context) (*Session, error) {
 	release, err := rq.lockOpening(ctx)
 	if err != nil {
 		return nil, err
@@ -97,7 +104,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	var owner string
 	check := func(rec *store.Record) (err error) {
 		owner = rec.UserID
-		if proved, err = b.prove(rec, cred.token, time.Now()); err == nil && !rq.bind(rec) {
+		if proved, err = b.prove(rec, cred, rq.began); err == nil && !rq.bind(rec) {
 			err = errOtherClient
 		}
 		return err
@@ -109,8 +116,17 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	} else {
 		rec, err = b.gateway.LoadActive(ctx, cred.id, check)
 	}
+	if errors.Is(err, ErrTokenRotated) {
+		if s := rq.superseded(&rec, cred); s != nil {
+			return s, nil
+		}
+		return nil, err
+	}
 	if errors.Is(err, ErrSessionMissing) || errors.Is(err, errRefused) {
 		if errors.Is(err, ErrSessionMissing) {
+			if !rq.sharesLoads() && rq.endedMeanwhile(cred.id, &rec) { // a handshake makes no session
+				return nil, ErrSessionGone
+			}
 			b.doubt(cred.id, b.forget(ctx, cred.id, nil))
 		}
 		rq.refused(rejection(rq.carrier, cred.id, owner, err))
@@ -127,39 +143,20 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 		return nil, err
 	}
 	stale := proved != rec.TokenGeneration
-	if !stale && !rec.PrevTokenHash.IsZero() && rec.LoginGeneration != rec.TokenGeneration && rec.Renewal != store.RenewalSeen {
-		b.gateway.RetirePrevious(ctx, &rec)
+	if !stale && !rec.PrevTokenHash.IsZero() && rec.LoginGeneration != rec.TokenGeneration &&
+		rec.Renewal != store.RenewalSeen && rec.Renewal != store.RotationSeen {
+		b.gateway.RetirePrevious(ctx, &rec, b.presented(&rec, rq.began))
 	}
 	s, err := b.newSession(rec, &origin{via: ViaHTTP, request: rq})
 	if err != nil {
 		return nil, err
 	}
 	s.proved, s.stale, s.token = proved, stale, cred.token
-	s.unrenewed = stale && rec.Renewal == store.RenewalSent && rq.began.Sub(rec.RotatedAt) >= limit(b.opts.RotateGrace)
+	overdue := stale && rq.began.Sub(rec.RotatedAt) >= limit(b.opts.RotateGrace)
+	s.unrenewed = overdue && rec.Renewal == store.RenewalSent
+	s.late = overdue && rec.Renewal == store.RenewalSeen
 	s.draft.Prove(proved)
 	return s, nil
-}
-
-// prove checks a token against the record, and returns the generation that it is of.
-func (b *Bridge) prove(rec *store.Record, t token, now time.Time) (uint64, error) {
-	hash := t.hash()
-	if subtle.ConstantTimeCompare(hash[:], rec.TokenHash[:]) == 1 {
-		return rec.TokenGeneration, nil
-	}
-	if rec.PrevTokenHash.IsZero() || subtle.ConstantTimeCompare(hash[:], rec.PrevTokenHash[:]) != 1 {
-		return 0, errRefused
-	}
-	grace := limit(b.opts.RotateGrace)
-	if rec.Renewal == store.RenewalSent { // as long as nobody has the new one it is no use to end the old one
-		grace = max(grace, limit(b.opts.RenewEvery))
-	}
-	if age := now.Sub(rec.RotatedAt); age >= grace || age < -grace { // or a clock was set back
-		return 0, errRefused
-	}
-	if rec.LoginGeneration == rec.TokenGeneration { // the current token is a login's
-		return 0, ErrTokenRotated
-	}
-	return rec.TokenGeneration - 1, nil
 }
 
 // attach maps the session to its client, and says so if this process does it for the first time.

@@ -18,16 +18,23 @@ import (
 //
 // Unlike Rotate it asks for nothing: of several requests at once the one whose write comes first sends the new token, and the others carry on with the one that they
 // have proved. A store that fails at it fails no request.
+//
+// The new token follows from the one that it replaces: responses that renew it twice, because the first seemed lost, bring the browser the same.
 func (s *Session) renewToken(rq *request, h http.Header) {
 	if s.b.opts.RenewEvery <= 0 || rq.Err() != nil || forCaches(h) {
 		return
 	}
 	s.lock()
 	defer s.unlock()
+	base := s.draft.Base()
+	next := s.b.successors.of(s.id, s.token, "", base.TokenHash)
+	if s.late && next.hash() == base.TokenHash { // the browser has put an older cookie in the place of this one
+		rq.setCookie(credentials{id: s.id, token: next}, base.Lifetime)
+		return
+	}
 	if !s.renewalDue(time.Now()) {
 		return
 	}
-	next := newToken()
 	rec, exact, err := s.storeRenewal(rq, next)
 	switch {
 	case errors.Is(err, errNotRenewed):
@@ -41,7 +48,7 @@ func (s *Session) renewToken(rq *request, h http.Header) {
 	}
 	s.proved, s.token, s.stale, s.unrenewed, s.lifetime = rec.TokenGeneration, next, false, false, rec.Lifetime
 	s.draft.Prove(s.proved)
-	rq.setCookie(credentials{rec.ID, next}, rec.Lifetime)
+	rq.setCookie(credentials{id: rec.ID, token: next}, rec.Lifetime)
 }
 
 // renewalDue needs the lock.
@@ -95,19 +102,10 @@ func (s *Session) storeRenewal(ctx context.Context, next token) (now store.Recor
 		case errors.Is(err, ErrSessionGone), errors.Is(err, ErrTokenRotated):
 			return cur, false, errNotRenewed
 		default:
-			return s.lookRenewed(ctx, next, err)
+			return cur, false, err
 		}
 	}
 	return cur, false, errNotRenewed
-}
-
-// lookRenewed finds out whether a write whose reply was lost has arrived: then the browser must have the token, or it is locked out.
-func (s *Session) lookRenewed(ctx context.Context, next token, cause error) (now store.Record, exact bool, err error) {
-	now, err = s.b.gateway.Load(context.WithoutCancel(ctx), s.id)
-	if err != nil || now.TokenHash != next.hash() {
-		return now, false, cause
-	}
-	return now, false, nil
 }
 
 // forCaches reports whether the handler wants the response kept where others may get it. Not every cache looks at Vary.

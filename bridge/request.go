@@ -19,7 +19,7 @@ type request struct {
 	context.Context
 	b      *Bridge
 	secure bool
-	began  time.Time // zero where tokens are not renewed, and there are no other nodes
+	began  time.Time
 
 	mu         sync.Mutex
 	r          *http.Request       // nil when the handler has returned, so that a connection's context doesn't keep it
@@ -42,15 +42,16 @@ type request struct {
 	cookie   cookieChange // what becomes of the session cookie
 	cred     credentials
 	lifetime time.Duration
-	lines    []string // the Set-Cookie lines that stand in the response
-	kept     []string // the Session-Token that does; nil: none
-	private  bool     // the response holds a secret, whatever becomes of cookies
-	sent     bool     // the first byte has left
-	handed   bool     // HandshakeHeader has handed the cookies out
-	failed   error    // why the client gets an error instead of the handler's answer
-	hijacked net.Conn // by an upgrade
-	clears   bool     // it has ended its session
-	connID   string   // of the connection that it becomes; "" is a UUID
+	decided  time.Time // when that was
+	lines    []string  // the Set-Cookie lines that stand in the response
+	kept     []string  // the Session-Token that does; nil: none
+	private  bool      // the response holds a secret, whatever becomes of cookies
+	sent     bool      // the first byte has left
+	handed   bool      // HandshakeHeader has handed the cookies out
+	failed   error     // why the client gets an error instead of the handler's answer
+	hijacked net.Conn  // by an upgrade
+	clears   bool      // it has ended its session
+	connID   string    // of the connection that it becomes; "" is a UUID
 
 	later   []func()                                // to do when the response has gone
 	gorilla map[*sessions.Session]map[string][]byte // what Gorilla() has read
@@ -69,10 +70,7 @@ const (
 )
 
 func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
-	rq := &request{Context: r.Context(), b: b, r: r, w: w, secure: b.opts.secure(r)}
-	if b.opts.RenewEvery > 0 || b.cluster != nil {
-		rq.began = time.Now()
-	}
+	rq := &request{Context: r.Context(), b: b, r: r, w: w, secure: b.opts.secure(r), began: time.Now()}
 	if h := w.Header(); len(h) > 0 {
 		rq.outer = h.Clone()
 	}
@@ -203,7 +201,7 @@ func (rq *request) failure() error {
 func (rq *request) setCookie(cred credentials, lifetime time.Duration) {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	rq.cookie, rq.cred, rq.lifetime = cookieSet, cred, lifetime
+	rq.cookie, rq.cred, rq.lifetime, rq.decided = cookieSet, cred, lifetime, time.Now()
 }
 
 // clearSite has the browser forget what Options.ClearSiteData says, if the headers haven't left.
@@ -216,7 +214,7 @@ func (rq *request) clearSite() {
 func (rq *request) removeCookie() {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	rq.cookie = cookieRemoved
+	rq.cookie, rq.decided = cookieRemoved, time.Now()
 }
 
 func (rq *request) newestBefore() string {

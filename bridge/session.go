@@ -45,6 +45,8 @@ type secret struct {
 	nextToken token         // of a new session, or one that waits to replace the current one
 	proved    uint64        // the generation of the token that opened the session
 	stale     bool          // it is the one before the current one
+	late      bool          // and it was issued lately, in a response that has been overtaken
+	replaced  *store.Record // the session, if a login has replaced the token: see superseded
 	unrenewed bool          // and the browser has had the time to get that, but hasn't
 }
 
@@ -242,6 +244,24 @@ func (s *Session) seal() {
 	s.lock()
 	defer s.unlock()
 	s.sealed = true
+}
+
+// Err says why nothing can be stored with s any more: ErrSessionClosed after its last commit,
+// ErrSessionGone when the session has ended, ErrTokenRotated for a request whose token a login has
+// replaced (see Bridge.Session). It is nil otherwise. A handler asks it before it does something
+// that a failing commit doesn't undo.
+func (s *Session) Err() error {
+	s.lock()
+	defer s.unlock()
+	switch {
+	case s.gone || s.ended || s.ending != "":
+		return ErrSessionGone
+	case s.sealed:
+		return ErrSessionClosed
+	case s.locked():
+		return ErrTokenRotated
+	}
+	return nil
 }
 
 // over reports whether the session has ended, as far as s knows.

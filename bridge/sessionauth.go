@@ -39,10 +39,18 @@ func (s *Session) replaceToken(login *gateway.Login) error {
 		login.Addr, login.UserAgent = rq.addr(), rq.userAgent()
 	}
 	return s.try(func() error {
+		if err := s.takeOver(login); err != nil {
+			return err
+		}
 		if err := s.mayReplaceToken(); err != nil {
 			return err
 		}
-		if s.draft.Base().Revision != 0 && !s.draft.ReplacesToken() {
+		base := s.draft.Base()
+		switch {
+		case base.Revision == 0: // it has a token that nobody has seen
+		case login != nil:
+			s.nextToken = s.b.successors.of(s.id, s.token, login.UserID, base.TokenHash)
+		case !s.draft.ReplacesToken():
 			s.nextToken = newToken()
 		}
 		s.draft.ReplaceToken(s.nextToken.hash(), s.proved, login)

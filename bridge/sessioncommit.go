@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -14,6 +15,9 @@ import (
 func (s *Session) commit(ctx context.Context) error {
 	s.lock()
 	defer s.unlock()
+	if s.locked() {
+		return ErrTokenRotated
+	}
 	if s.ending != "" {
 		return s.destroy(ctx)
 	}
@@ -25,7 +29,7 @@ func (s *Session) commit(ctx context.Context) error {
 	if s.sealed || !s.draft.Changed() {
 		return nil
 	}
-	if err := s.mayStore(); err != nil {
+	if err := s.mayStore(ctx); err != nil {
 		return err
 	}
 	if running == nil {
@@ -59,7 +63,7 @@ func (s *Session) needsCookie() bool {
 }
 
 // mayStore says why a change can't be stored, before the store is asked.
-func (s *Session) mayStore() error {
+func (s *Session) mayStore(ctx context.Context) error {
 	rq := s.from.request
 	switch {
 	case s.gone:
@@ -70,6 +74,10 @@ func (s *Session) mayStore() error {
 		return rq.failure()
 	case s.needsCookie() && rq.headersSent():
 		return ErrHeadersSent
+	case s.draft.ReplacesToken() && rq.Err() != nil: // the browser would never learn of the new token
+		return fmt.Errorf("bridge: log in or rotate: the request has ended: %w", context.Cause(rq))
+	case s.draft.Base().Revision == 0:
+		return rq.mayCreate(ctx)
 	}
 	return nil
 }
@@ -81,7 +89,7 @@ func (s *Session) stored(cookie bool, err error) error {
 		s.stores++
 		if base := s.draft.Base(); rq != nil {
 			if !cookie && !s.stale && base.TokenGeneration == s.proved && base.Lifetime != s.lifetime && !rq.headersSent() {
-				rq.setCookie(credentials{base.ID, s.token}, base.Lifetime) // the browser is to keep it as long as the session
+				rq.setCookie(credentials{id: base.ID, token: s.token}, base.Lifetime) // the browser is to keep it as long as the session
 			}
 			s.lifetime = base.Lifetime
 		}
@@ -90,31 +98,33 @@ func (s *Session) stored(cookie bool, err error) error {
 	case errors.Is(err, ErrStoreUnavailable) && s.draft.Base().Revision == 0:
 		s.gone, s.ended = true, true // it may exist: it is never created again, another is
 	case errors.Is(err, ErrSessionGone):
-		s.gone = true
-		if rq != nil {
-			rq.removeCookie()
-		}
+		s.gone = true // and the cookie stays: by now the browser may have another session's
 	case err == nil && cookie:
 		base := s.draft.Base()
-		s.proved, s.token, s.stale = base.TokenGeneration, s.nextToken, false
+		s.proved, s.token, s.stale, s.replaced = base.TokenGeneration, s.nextToken, false, nil
 		s.draft.Prove(s.proved)
-		rq.setCookie(credentials{base.ID, s.nextToken}, base.Lifetime)
+		rq.setCookie(credentials{id: base.ID, token: s.nextToken}, base.Lifetime)
 	}
 	return err
 }
 
 // destroy does what Destroy asked for.
 func (s *Session) destroy(ctx context.Context) error {
+	if s.locked() {
+		return ErrTokenRotated
+	}
 	from := *s.from
 	from.reason = s.ending
+	did := false
 	if base := s.draft.Base(); base.Revision != 0 && !s.gone {
 		from.userID = base.UserID
-		if _, err := s.b.gateway.Destroy(context.WithoutCancel(ctx), base.ID, base.ClientID, &from); err != nil {
+		var err error
+		if did, err = s.b.gateway.Destroy(context.WithoutCancel(ctx), base.ID, base.ClientID, &from); err != nil {
 			return err // Destroy stays asked for
 		}
 	}
 	s.ending, s.ended, s.sealed = "", true, true
-	if s.from.request != nil {
+	if s.from.request != nil && did { // otherwise another has ended it, and the browser may have the next session's cookie
 		s.from.request.clearSite()
 		s.from.request.removeCookie()
 	}

@@ -55,6 +55,11 @@ func (s *Session) finish(m *mark, luck *gateway.Again, returned bool, err error)
 	s.lock()
 	defer s.unlock()
 	s.running = nil
+	if s.locked() {
+		s.restore(m.back)
+		s.ending = ""
+		return false, cmp.Or(err, ErrTokenRotated)
+	}
 	if s.ending != "" { // counts, whatever fn said
 		return false, errors.Join(err, s.destroy(m.Context))
 	}
@@ -72,7 +77,7 @@ func (s *Session) finish(m *mark, luck *gateway.Again, returned bool, err error)
 		return false, nil
 	}
 	var now store.Record
-	if err = s.mayStore(); err == nil {
+	if err = s.mayStore(m.Context); err == nil {
 		now, err = s.commitExact(m.Context, m.lock)
 	}
 	if err == nil {
@@ -98,10 +103,17 @@ func (s *Session) restore(back *gateway.Draft) {
 	} else {
 		s.draft.Restore(back)
 	}
+	if s.locked() { // the login that had opened it is undone
+		_ = s.hide()
+	}
 }
 
 // renew puts s on another state of the session. It reports whether s may work on it.
 func (s *Session) renew(rec store.Record) (bool, error) {
+	if s.locked() && rec.TokenHash == s.replaced.TokenHash {
+		s.replaced = &rec
+		return true, s.hide()
+	}
 	if s.draft.Cut(&rec) {
 		return false, ErrTokenRotated
 	}

@@ -17,8 +17,8 @@ type Record struct {
 	PrevTokenHash   TokenHash // of the token before it; zero: there is none
 	TokenGeneration uint64    // counts the tokens of this session, from 1
 	LoginGeneration uint64    // the generation that the last login made, 0 before the first; sockets that proved an older one are cut off
-	RotatedAt       time.Time // when TokenHash replaced PrevTokenHash; with RenewalSeen, when it was first presented
-	Renewal         Renewal   // whether it did for its age alone
+	RotatedAt       time.Time // when TokenHash replaced PrevTokenHash; with RenewalSeen and RotationSeen, when it was first presented
+	Renewal         Renewal   // why it did, and whether TokenHash has been presented since
 	LoggedIn        time.Time // when the last login was; zero: never
 
 	ClientID  string // the browser that the session belongs to
@@ -39,14 +39,16 @@ type Record struct {
 	WriteID  WriteID // of the write that made this revision
 }
 
-// Renewal says whether a token has replaced another one for its age, which nobody has asked for: a browser that doesn't get the new one must not be locked out.
+// Renewal says why the current token replaced the previous one, and whether it has been presented since. A renewal
+// for age was not asked for: a browser that does not receive the new token must not lose its session.
 type Renewal uint8
 
 // The states of Record.Renewal.
 const (
-	NotRenewed  Renewal = iota // it was replaced by a login or a rotation, or it is the first
-	RenewalSent                // it was replaced for its age, and nobody has presented the new one yet
-	RenewalSeen                // likewise, and somebody has
+	NotRenewed   Renewal = iota // the first token, or one made by a login or by a rotation and not presented yet
+	RenewalSent                 // made because the previous token was old, and not presented yet
+	RenewalSeen                 // made because the previous token was old, and presented
+	RotationSeen                // made by a rotation, and presented: the previous token serves only requests that began before
 )
 
 // TokenHash is the SHA-256 of a session token. It prints as a placeholder, so that it can't leak into a log.

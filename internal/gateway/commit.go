@@ -100,11 +100,12 @@ func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store
 		return stored, err
 	}
 	token := d.others().token
+	isNew := cur.Revision == 0
 	commit := Commit{
 		Record:  &d.base,
-		IsNew:   cur.Revision == 0,
-		Rotated: token != nil && cur.Revision != 0,
-		Login:   token != nil && token.login != nil,
+		IsNew:   isNew,
+		Rotated: !isNew && stored.TokenHash != cur.TokenHash,
+		Login:   token != nil && token.login != nil && (isNew || stored.TokenHash != cur.TokenHash),
 		Watched: g.cfg.Watched(),
 		Tag:     tag,
 	}

@@ -208,9 +208,11 @@ func (g *Gateway) sweepList(ctx context.Context) (int, error) {
 	return total, nil
 }
 
-// RetirePrevious makes the token before the current one invalid: the current one has been presented. After a rotation it is so at once; after a renewal, of which the
-// requests that are under way know nothing, when the grace is over that begins now. It is done when it can be; until then the grace period is the limit.
-func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record) {
+// RetirePrevious notes that the current token has been presented. After a rotation the previous
+// token then serves only requests that began before the given time. After a renewal, of which
+// requests under way know nothing, its grace period begins now. If storing that fails, the grace
+// period alone limits the previous token.
+func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record, before time.Time) {
 	op := g.detached(ctx)
 	defer op.stop()
 	release, err := g.exclude(op, rec.ID)
@@ -224,7 +226,7 @@ func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record) {
 		if cur.Renewal == store.RenewalSent {
 			next.Renewal, next.RotatedAt = store.RenewalSeen, Now()
 		} else {
-			next.PrevTokenHash = store.TokenHash{}
+			next.Renewal, next.RotatedAt = store.RotationSeen, before
 		}
 		next.WriteID = g.writeID()
 		stored, err := g.set(op, next)
@@ -242,7 +244,7 @@ func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record) {
 			return
 		case stored.TokenGeneration != rec.TokenGeneration:
 			return // what has come with another token is not for whoever presented this one
-		case stored.PrevTokenHash.IsZero() || stored.Renewal != rec.Renewal:
+		case stored.Renewal != rec.Renewal: // another request has noted it
 			*rec = stored
 			return
 		}

@@ -1,0 +1,85 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// A browser has one place for the session cookie, and the responses to its requests arrive in any
+// order. So a response that has been overtaken by a login doesn't take the login's place.
+
+// mayCreate returns ErrTokenRotated if the browser has logged in since the request began: the
+// cookie of the session that the request is about to create would log it out again.
+func (rq *request) mayCreate(ctx context.Context) error {
+	loggedIn, err := rq.loggedInSince(ctx, rq.began, "")
+	if err == nil && loggedIn {
+		err = ErrTokenRotated
+	}
+	return err
+}
+
+// loggedInSince reports whether the request's client has got a session with a user since then,
+// other than the named one.
+func (rq *request) loggedInSince(ctx context.Context, since time.Time, other string) (bool, error) {
+	b := rq.b
+	rq.mu.Lock()
+	clientID, known, before := rq.clientID, !rq.newClient && rq.carrier == byCookies, rq.newest
+	rq.mu.Unlock()
+	if !known { // no other request can have named this client yet
+		return false, nil
+	}
+	is := func(rec *store.Record) bool {
+		return rec.ID != other && rec.UserID != "" && !begun(rec).Before(since.Truncate(time.Millisecond))
+	}
+	if id, ok := b.clients.sessionOf(clientID); ok && id != other && id != before {
+		rec, err := b.gateway.Load(ctx, id)
+		if err != nil && !errors.Is(err, ErrSessionMissing) {
+			return false, err
+		}
+		if err == nil && is(&rec) {
+			return true, nil
+		}
+	}
+	if b.cluster == nil {
+		return false, nil
+	}
+	rec, err := b.cluster.newestStored(clientID) // another node may have logged it in
+	return err == nil && rec.ID != "" && is(&rec), err
+}
+
+// promptly is how long after it was decided a cookie may be set, or removed, without looking again
+// whether it is still right.
+const promptly = 100 * time.Millisecond
+
+// dropOvertaken forgets a cookie that is to be set, or removed, if that was decided some time ago
+// and is not right any more: the handler has taken its time between the two. If the store cannot
+// tell, the cookie is set.
+func (rq *request) dropOvertaken() {
+	rq.mu.Lock()
+	change, cred, decided := rq.cookie, rq.cred, rq.decided
+	rq.mu.Unlock()
+	if change == cookieStays || rq.carrier != byCookies || time.Since(decided) < promptly {
+		return
+	}
+	ctx, overtaken := context.WithoutCancel(rq), false
+	if change == cookieSet {
+		rec, err := rq.b.gateway.Load(ctx, cred.id)
+		overtaken = errors.Is(err, ErrSessionMissing) || err == nil && rec.TokenHash != cred.token.hash()
+	} else {
+		cred.id = "" // whatever the client has now is another session
+	}
+	if !overtaken {
+		overtaken, _ = rq.loggedInSince(ctx, decided, cred.id)
+	}
+	if !overtaken {
+		return
+	}
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	if rq.cookie == change && rq.cred.token == cred.token {
+		rq.cookie, rq.clears = cookieStays, false
+	}
+}

@@ -39,6 +39,7 @@ type Bridge struct {
 	tickets    *tickets
 	admit      *admission
 	cluster    *cluster // nil: the store knows of no other processes
+	gorilla    gorillaSaid
 }
 
 // capabilities are what the store can do besides. A nil one it can't.

@@ -17,7 +17,7 @@ import (
 
 // ledger is an Observer that keeps what a gauge would be, and what can't be.
 type ledger struct {
-	mu       sync.Mutex // for the test's own looks
+	mu       sync.Mutex               // for the test's own looks
 	begun    map[string]bool          // false: and ended
 	open     map[string]bool          // connections
 	ended    map[string]chan struct{} // closed at the session's end

@@ -15,8 +15,8 @@ type CredentialRejected struct {
 	// SessionID is the session that the credential names, "" where its signature doesn't hold; with a ticket of LoginTicket it is the request's own. UserID is who is logged
 	// in to it, "" for nobody, and where there is no such session.
 	SessionID, UserID string
-	Addr, UserAgent     string // of the request
-	Via                 Via
+	Addr, UserAgent   string // of the request
+	Via               Via
 }
 
 func (CredentialRejected) event() {}

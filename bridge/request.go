@@ -53,8 +53,8 @@ type request struct {
 	clears   bool      // it has ended its session
 	connID   string    // of the connection that it becomes; "" is a UUID
 
-	later   []func()                                // to do when the response has gone
-	gorilla map[*sessions.Session]map[string][]byte // what Gorilla() has read
+	later   []func()                           // to do when the response has gone
+	gorilla map[*sessions.Session]*gorillaRead // what Gorilla() has read
 }
 
 // String and GoString keep what the client presents out of logs that somebody prints a context into.

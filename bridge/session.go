@@ -41,7 +41,7 @@ type Session struct {
 // secret is what is known of the session's token.
 type secret struct {
 	token     token         // that the browser has, or gets
-	lifetime  time.Duration // that its cookie has
+	lifetime  time.Duration // that its cookie has: see cookieAge
 	nextToken token         // of a new session, or one that waits to replace the current one
 	proved    uint64        // the generation of the token that opened the session
 	stale     bool          // it is the one before the current one
@@ -70,7 +70,7 @@ func (b *Bridge) newSession(rec store.Record, from *origin) (*Session, error) {
 func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
 	s.b, s.id, s.clientID, s.from = b, rec.ID, rec.ClientID, from
 	if from.request != nil {
-		s.secret = &secret{lifetime: rec.Lifetime}
+		s.secret = &secret{lifetime: cookieAge(&rec)}
 	}
 	if err := s.draft.Rebase(rec); err != nil {
 		b.failed(context.Background(), slog.LevelError, Failure{"read a stored session", rec.ID, err})

@@ -105,7 +105,7 @@ func TestGorillaBesideSocket(t *testing.T) {
 	sessions := a.bridge.Gorilla()
 	a.mux.HandleFunc("/legacy", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, func() (string, error) {
-			s, err := sessions.Get(r, "whatever")
+			s, err := sessions.Get(r, "sid")
 			if err != nil {
 				return "", err
 			}

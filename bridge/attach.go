@@ -71,12 +71,12 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 	l.ctx, l.cancel = context.WithCancelCause((*linkContext)(l))
 	attached := rec.Revision != 0 && !s.over()
 	if attached {
-		l.sessionID = rec.ID
+		l.sessionID, l.user = rec.ID, rec.UserID
 		if b.opts.Rebind == Reconnect {
 			l.proved = s.proved
 		}
 	}
-	had := l.sessionID
+	had, user := l.sessionID, l.user
 	b.cluster.want(holdKey{true, l.clientID})
 	evicted, err := b.links.add(l) // from here on others may cut it
 	if err != nil {
@@ -84,7 +84,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 		return nil, err
 	}
 	if b.events.active() { // its end is reported by whoever gets the link, so later
-		b.events.emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: had, Addr: l.addr, UserAgent: l.userAgent})
+		b.events.emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: had, UserID: user, Addr: l.addr, UserAgent: l.userAgent})
 	}
 	for _, e := range evicted {
 		e.end(CodePolicy, tookItsPlace)

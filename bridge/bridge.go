@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -40,6 +41,7 @@ type Bridge struct {
 	tickets    *tickets
 	admit      *admission
 	cluster    *cluster // nil: the store knows of no other processes
+	gorilla    gorillaSaid
 }
 
 // capabilities are what the store can do besides. A nil one it can't.
@@ -163,6 +165,9 @@ func (b *Bridge) committed(c gateway.Commit) {
 	from := c.Tag.(*origin)
 	rec := c.Record
 	isInit := b.mapClient(rec, c.IsNew)
+	if c.Login {
+		b.clients.learn(rec)
+	}
 	if c.IsNew || c.Login {
 		b.rebind(from, rec)
 		if !c.IsNew || from.request == nil || !from.request.newClient { // otherwise no other node holds the client
@@ -173,8 +178,8 @@ func (b *Bridge) committed(c gateway.Commit) {
 	c.Later.Add(b.logCommit(&c, from))
 	if c.Watched {
 		b.events.emit(SessionSet{
-			ClientID: rec.ClientID, SessionID: rec.ID,
-			IsNew: c.IsNew, IsInit: isInit, Rotated: c.Rotated, Keys: c.Keys, Via: from.via,
+			ClientID: rec.ClientID, SessionID: rec.ID, UserID: rec.UserID, PrevUserID: c.PrevUserID,
+			IsNew: c.IsNew, IsInit: isInit, Login: c.Login, Rotated: c.Rotated, Keys: c.Keys, Via: from.via,
 		})
 	}
 }
@@ -182,6 +187,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 // mapClient maps the session and its client to each other, and reports whether this process does it for the first time.
 func (b *Bridge) mapClient(rec *store.Record, newest bool) (isInit bool) {
 	if isInit = b.clients.attach(rec.ClientID, rec.ID, newest); isInit {
+		b.clients.learn(rec)
 		b.clients.lookAt(rec.ID, rec.Expires)
 		b.cluster.seen(rec.ClientID)
 	}
@@ -222,7 +228,7 @@ func (b *Bridge) ended(e gateway.End) {
 	if e.Found && from.reason != ReasonExpired { // otherwise it had ended before that was noticed
 		b.ends.add(e.ID)
 	}
-	b.sessionOver(e.ID, e.ClientID, from, e.Later)
+	b.sessionOver(e.ID, e.ClientID, e.UserID, from, e.Later)
 	if e.Found && e.Tag != nil && e.ClientID != "" { // time comes by itself
 		b.cluster.announce(e.ClientID, e.ID)
 	}
@@ -241,8 +247,10 @@ func (b *Bridge) forget(ctx context.Context, id string, l *Link) error {
 	return err
 }
 
-// sessionOver draws the consequences of a session's end for this process. The line in the log comes later.
-func (b *Bridge) sessionOver(id, clientID string, from *origin, later *gateway.Later) {
+// sessionOver ends what this process has of a session that is over, and tells of it; the line in the
+// log comes later. userID is who was logged in, if whoever calls knows.
+func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *gateway.Later) {
+	userID = cmp.Or(userID, b.clients.userOf(id), from.userID, b.links.userOf(id))
 	if mapped := b.clients.detach(id); mapped != "" {
 		clientID = mapped
 	}
@@ -253,7 +261,7 @@ func (b *Bridge) sessionOver(id, clientID string, from *origin, later *gateway.L
 	}
 	links := b.links.cutSession(id, over)
 	later.Add(func() { b.logEnd(id, clientID, from) })
-	end := SessionDestroy{ClientID: clientID, SessionID: id, Reason: from.reason, Via: from.via}
+	end := SessionDestroy{ClientID: clientID, SessionID: id, UserID: userID, Reason: from.reason, Via: from.via}
 	if b.events.active() { // before the closes that it is the cause of
 		b.events.emit(end)
 	}

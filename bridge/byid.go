@@ -87,14 +87,15 @@ func (b *Bridge) TouchByID(ctx context.Context, id string) error {
 // connections in this process are being closed.
 func (b *Bridge) DestroyByID(ctx context.Context, id string) (bool, error) {
 	clientID, known := b.clients.clientOf(id)
+	from := &origin{via: ViaAPI, reason: ReasonDestroyed}
 	if !known {
 		rec, err := b.gateway.Load(ctx, id)
 		if err != nil && !errors.Is(err, gateway.ErrMissing) {
 			return false, err
 		}
-		clientID = rec.ClientID
+		clientID, from.userID = rec.ClientID, rec.UserID
 	}
-	return b.gateway.Destroy(ctx, id, clientID, &origin{via: ViaAPI, reason: ReasonDestroyed})
+	return b.gateway.Destroy(ctx, id, clientID, from)
 }
 
 // GetByClientID is GetByID of the client's session: the newest that this process has seen come into use, otherwise the last one in the store that
@@ -166,9 +167,12 @@ func (b *Bridge) findByClient(ctx context.Context, clientID string) (string, err
 func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 	_ = b.gateway.Report(context.Background(), id, func(rec *store.Record) {
 		isInit := b.mapClient(rec, isNew)
+		prev, login := b.clients.learn(rec)
 		b.links.watch(b, rec)
 		if b.events.active() {
-			b.events.emit(SessionSet{ClientID: rec.ClientID, SessionID: id, IsNew: isNew, IsInit: isInit, Via: ViaStore})
+			b.events.emit(SessionSet{
+				ClientID: rec.ClientID, SessionID: id, UserID: rec.UserID, PrevUserID: prev, IsNew: isNew, IsInit: isInit, Login: login, Via: ViaStore,
+			})
 		}
 	})
 }
@@ -177,7 +181,7 @@ func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 func (b *Bridge) NotifyStoreDestroy(id string) {
 	b.ends.add(id)
 	b.gateway.InOrder(id, func(later *gateway.Later) {
-		b.sessionOver(id, "", &origin{via: ViaStore, reason: ReasonDestroyed}, later)
+		b.sessionOver(id, "", "", &origin{via: ViaStore, reason: ReasonDestroyed}, later)
 	})
 }
 

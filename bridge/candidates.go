@@ -127,7 +127,7 @@ func (rq *request) passOver(some bool) {
 func (rq *request) tellRefused(ctx context.Context, err error) error {
 	if errors.Is(err, errRefused) {
 		b := rq.b
-		b.stats.refused.Add(1)
+		rq.refused(rq.rejected)
 		b.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "session cookie opens nothing: unknown session or stale token", b.logSession(rq.presented.sessions[0].id))
 	}
 	return err

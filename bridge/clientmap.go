@@ -19,6 +19,8 @@ type clientMap struct {
 // knownSession is what the map knows of a session. The map's lock guards it, but for reads.
 type knownSession struct {
 	clientID string
+	userID   string        // see knownuser.go
+	login    uint64        // likewise: the generation of the last login that is known; 0: none
 	lookAt   int64         // when to look whether it is still there, in Unix seconds; 0: never
 	reads    atomic.Uint64 // how often it has been loaded for use
 }

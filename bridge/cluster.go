@@ -87,11 +87,10 @@ func (c *cluster) told(ch store.Change) {
 	b := c.b
 	switch ch.Kind {
 	case store.ChangeStored:
-		c.report(ch.ID, false)
+		c.report(ch.ID)
 	case store.ChangeAccess:
-		c.report(ch.ID, true)
 		if b.knows(ch.ID) {
-			b.work.background(func() { b.lookExpired(ch.ID) })
+			b.work.background(func() { c.accessed(ch.ID) })
 		}
 	case store.ChangeEnded:
 		if b.knows(ch.ID) {
@@ -107,13 +106,25 @@ func (c *cluster) told(ch store.Change) {
 }
 
 // report tells subscribers that another node has stored a session that is known here.
-func (c *cluster) report(id string, access bool) {
+func (c *cluster) report(id string) {
 	if !c.b.events.active() {
 		return
 	}
-	if clientID, ok := c.b.clients.clientOf(id); ok {
-		c.b.events.emit(SessionSet{ClientID: clientID, SessionID: id, Rotated: access, Via: ViaNode})
+	c.b.clients.whileAttached(id, func(clientID, userID string) {
+		c.b.events.emit(SessionSet{ClientID: clientID, SessionID: id, UserID: userID, Via: ViaNode})
+	})
+}
+
+// accessed looks at a session that another node has stored with another token or user, or an earlier end.
+func (c *cluster) accessed(id string) {
+	b := c.b
+	if b.events.active() {
+		_ = b.gateway.Report(context.Background(), id, func(now *store.Record) { // what fails here is looked into below
+			b.links.watch(b, now)
+			b.tellElsewhere(now, true)
+		})
 	}
+	b.lookExpired(id)
 }
 
 // ended ends a session here that another node has ended, after what is being stored here.
@@ -124,7 +135,7 @@ func (c *cluster) ended(id string, reason Reason) {
 			if reason != ReasonExpired {
 				b.ends.add(id)
 			}
-			b.sessionOver(id, "", &origin{via: ViaNode, reason: reason}, later)
+			b.sessionOver(id, "", "", &origin{via: ViaNode, reason: reason}, later)
 		}
 	})
 }

@@ -41,8 +41,11 @@ func (c *cluster) follow(rec *store.Record) error {
 		isInit := b.mapClient(now, true)
 		b.rebind(&origin{via: ViaNode}, now)
 		b.links.watch(b, now)
-		if isInit && b.events.active() {
-			b.events.emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, IsInit: true, Via: ViaNode})
+		switch {
+		case !isInit:
+			b.tellElsewhere(now, false)
+		case b.events.active():
+			b.events.emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: ViaNode})
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/gorilla/securecookie"
 
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -24,6 +26,17 @@ const (
 	// maxCookieAge is what browsers keep a cookie for at most (RFC 6265bis §5.5).
 	maxCookieAge = 400 * day
 )
+
+// untilBrowserEnds is the age of a cookie that the browser forgets when its own session ends, as far as it does that: many restore it.
+const untilBrowserEnds = time.Duration(math.MinInt64)
+
+// cookieAge is how long the browser is to keep the cookie of the session that rec is of.
+func cookieAge(rec *store.Record) time.Duration {
+	if gateway.EndsWithBrowser(rec.Data) {
+		return untilBrowserEnds
+	}
+	return rec.Lifetime
+}
 
 // token is the secret in a session cookie (ASVS 7.2.3: 128 bits). It has no method that prints it.
 type token [16]byte
@@ -180,7 +193,7 @@ func (c *cookies) removeSession(h http.Header, secure bool) {
 	c.set(h, c.name(c.opts.Name, secure), "", secure, -1)
 }
 
-// set adds a cookie to h. A negative maxAge removes it, 0 is as long as browsers allow.
+// set adds a cookie to h. A negative maxAge removes it, 0 is as long as browsers allow, untilBrowserEnds no age at all.
 func (c *cookies) set(h http.Header, name, value string, secure bool, maxAge time.Duration) {
 	cookie := http.Cookie{
 		Name:        name,
@@ -193,6 +206,7 @@ func (c *cookies) set(h http.Header, name, value string, secure bool, maxAge tim
 		Partitioned: c.opts.Partitioned && secure,
 	}
 	switch {
+	case maxAge == untilBrowserEnds:
 	case maxAge < 0:
 		cookie.MaxAge = -1
 		cookie.Expires = time.Unix(0, 0) // for clients that don't know Max-Age (RFC 6265 §4.1.2.2)

@@ -2,7 +2,7 @@ package bridge
 
 import "time"
 
-// Event is one of SessionSet, SessionDestroy, Cleanup, ConnOpen, ConnClose and Failure.
+// Event is one of SessionSet, SessionDestroy, Cleanup, ConnOpen, ConnClose, Failure, CredentialRejected and Missed.
 type Event interface{ event() }
 
 // Via says which way a change came.
@@ -46,8 +46,11 @@ func (r Reason) closeCode() int {
 // only attached. An update of one that was attached before: neither.
 type SessionSet struct {
 	ClientID, SessionID string
+	UserID              string   // who is logged in now; "" for nobody
+	PrevUserID          string   // with Login: who was logged in before; "" for nobody
 	IsNew               bool     // the store had no such session
 	IsInit              bool     // this process attached client and session now
+	Login               bool     // somebody has logged in: UserID, who may be PrevUserID again
 	Rotated             bool     // it has a new token
 	Keys                []string // top-level keys that changed
 	Via                 Via
@@ -56,6 +59,7 @@ type SessionSet struct {
 // SessionDestroy tells that a session ended.
 type SessionDestroy struct {
 	ClientID, SessionID string
+	UserID              string // who was logged in; "" for nobody, and where this process can't know it
 	Reason              Reason
 	Via                 Via
 }
@@ -66,16 +70,22 @@ type Cleanup struct {
 	Took    time.Duration
 }
 
-// ConnOpen tells that a connection was opened. SessionID is "" for one without a session.
-type ConnOpen struct{ ConnID, ClientID, SessionID, Addr, UserAgent string }
+// ConnOpen tells that a connection was opened. SessionID is "" for one without a session, UserID where nobody is logged in.
+type ConnOpen struct{ ConnID, ClientID, SessionID, UserID, Addr, UserAgent string }
 
-// ConnClose tells that a connection was closed.
+// ConnClose tells that a connection was closed. SessionID is the session that it had last, UserID who was logged in to it then.
 type ConnClose struct {
-	ConnID, ClientID, SessionID string
-	Code                        int // the close code; -1 when the peer went away without one
-	Reason                      string
-	Open                        time.Duration // for how long it was open
-	Received, Sent              Traffic       // from the client, to it
+	ConnID, ClientID, SessionID, UserID string
+	Code                                int // the close code; -1 when the peer went away without one
+	Reason                              string
+	Open                                time.Duration // for how long it was open
+	Received, Sent                      Traffic       // from the client, to it
+}
+
+// Missed tells a subscriber of several kinds (Observe, Subscribe) that it has missed events at this point, because its queue was full: what it
+// has counted or kept by events is out of date.
+type Missed struct {
+	Events int // of those that it wants, but for CredentialRejected; at least 1
 }
 
 func (SessionSet) event()     {}
@@ -83,3 +93,4 @@ func (SessionDestroy) event() {}
 func (Cleanup) event()        {}
 func (ConnOpen) event()       {}
 func (ConnClose) event()      {}
+func (Missed) event()         {}

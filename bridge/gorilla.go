@@ -1,14 +1,11 @@
 package bridge
 
 import (
-	"bytes"
-	"encoding/gob"
-	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
-	"reflect"
-	"strings"
-	"unicode/utf8"
+	"time"
 
 	"github.com/gorilla/sessions"
 
@@ -16,14 +13,38 @@ import (
 )
 
 // Gorilla returns a sessions.Store for code that is written against gorilla/sessions. It works on the same session as everything else, so the code
-// around it can move over handler by handler. All names are one session; the cookie is this Bridge's, and Options of the session are ignored but
-// for a negative MaxAge at Save, which destroys it.
+// around it can move over handler by handler. The cookie is this Bridge's.
 //
-// Values that JSON keeps as they are (string, bool, float64, and int) are stored as such, and an integer is read as int, as such code expects. Values of other
-// types are stored as gob, so their types need gob.Register, as with gorilla's own stores. A key must be a string. As gorilla's stores do, Get returns a session also with an error: an empty one, whose Save fails.
+// The session with the name Options.GorillaName is the Bridge's own: its values are those of Session, under the same keys, and a Save with a negative MaxAge destroys it, login and
+// all. Every other name is a namespace of its own within it, which no other code sees, and whose end is the end of its values and of nothing else.
+//
+// Strings, booleans, nil, all of Go's integers and floats, and slices and maps of the common ones are stored as JSON, as Session.Set stores them, and come back with the type that they
+// had. Values of other types are stored as gob, so their types need gob.Register, as with gorilla's own stores; Session doesn't see them. A value that other code has stored since is an int if it is
+// an integer, and otherwise what Session.Get says. A key must be a string.
+//
+// Save stores what this session has changed since it was read, merged key by key: what others have stored or deleted meanwhile stays so. After a Save that failed the next one stores
+// the values as they are then; without one, what failed is tried once more before the response leaves, which then fails too, rather than lie. Of Options a MaxAge counts that the code has set: 0 has the browser forget the
+// cookie when its own session ends, more is how many seconds from now the session lives at most. Path, Domain, Secure, HttpOnly, SameSite and Partitioned are the Bridge's, and a line
+// in the log says so, once, where code asks for others. As gorilla's stores do, Get returns a session also with an error: without the values that could not be read, which a Save leaves as they are.
 func (b *Bridge) Gorilla() sessions.Store { return gorillaStore{b} }
 
 type gorillaStore struct{ b *Bridge }
+
+// gorillaRead is what a gorilla session was when it was read or saved last, to tell its changes by.
+type gorillaRead struct {
+	values  map[string]gorillaStored
+	options sessions.Options // that it was given
+	failed  *gorillaFailure  // the last Save; nil: it didn't fail
+}
+
+// gorillaFailure is what a Save that failed has tried, which may have been stored all the same.
+type gorillaFailure struct {
+	of    *Session
+	tried map[string]gorillaStored   // the keys that it was to change; the zero gorillaStored: to remove
+	undo  map[string]gateway.KeyEdit // of the keys of the session
+	life  *time.Duration             // what was to become of its lifetime before
+	lives bool                       // that is known
+}
 
 // Get returns the request's session, which sessions.GetRegistry keeps for the request.
 func (g gorillaStore) Get(r *http.Request, name string) (*sessions.Session, error) {
@@ -33,29 +54,38 @@ func (g gorillaStore) Get(r *http.Request, name string) (*sessions.Session, erro
 // New returns the session as it is now.
 func (g gorillaStore) New(r *http.Request, name string) (*sessions.Session, error) {
 	gs := sessions.NewSession(g, name)
-	gs.Options = &sessions.Options{Path: g.b.opts.Path}
 	gs.IsNew = true
 	s, err := g.b.Session(r)
 	if err != nil {
+		options := g.options(nil)
+		gs.Options = &options
 		return gs, err
 	}
+	space := g.space(name)
+	s.lock()
+	values, base := space.read(&s.draft), *s.draft.Base()
+	s.unlock()
+	read := &gorillaRead{values: values, options: g.options(&base)}
+	options := read.options
+	gs.Options = &options
 	gs.ID, gs.IsNew = s.ID(), s.IsNew()
-	read := make(map[string][]byte)
-	for key := range s.Keys() {
-		raw := s.raw(key)
-		name, isGob := fromGorillaKey(key)
-		v, err := fromGorillaJSON(raw, isGob)
-		if err != nil {
-			return gs, fmt.Errorf("bridge: session key %q: %w", key, err)
-		}
-		gs.Values[name] = v
-		read[key] = raw
+	if !space.main {
+		gs.IsNew = len(values) == 0
 	}
-	return gs, g.remember(r, gs, read)
+	for key, is := range values {
+		v, unreadable := is.decode()
+		if unreadable != nil {
+			delete(values, key) // it stays as it is
+			err = errors.Join(err, &ValueError{Key: key, Err: unreadable})
+			continue
+		}
+		gs.Values[key] = v
+	}
+	return gs, errors.Join(err, g.remember(r, gs, read))
 }
 
-// remember keeps what a session was when it was read, to tell its changes by; recall returns it.
-func (g gorillaStore) remember(r *http.Request, gs *sessions.Session, read map[string][]byte) error {
+// remember and recall keep what is known of a session for the request.
+func (g gorillaStore) remember(r *http.Request, gs *sessions.Session, read *gorillaRead) error {
 	rq, err := g.b.requestOf(r.Context())
 	if err != nil {
 		return err
@@ -63,137 +93,117 @@ func (g gorillaStore) remember(r *http.Request, gs *sessions.Session, read map[s
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	if rq.gorilla == nil {
-		rq.gorilla = make(map[*sessions.Session]map[string][]byte)
+		rq.gorilla = make(map[*sessions.Session]*gorillaRead)
 	}
 	rq.gorilla[gs] = read
 	return nil
 }
 
-func (g gorillaStore) recall(r *http.Request, gs *sessions.Session) map[string][]byte {
-	rq, err := g.b.requestOf(r.Context())
-	if err != nil {
-		return nil
+func (g gorillaStore) recall(r *http.Request, gs *sessions.Session) (read gorillaRead) {
+	if rq, err := g.b.requestOf(r.Context()); err == nil {
+		rq.mu.Lock()
+		defer rq.mu.Unlock()
+		if known := rq.gorilla[gs]; known != nil {
+			return *known
+		}
 	}
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	return rq.gorilla[gs]
+	read.options = g.options(nil) // it is one that nobody has read
+	return read
 }
 
 // Save puts what has changed since it was read into the request's session, and stores it. What others have changed meanwhile stays.
 func (g gorillaStore) Save(r *http.Request, _ http.ResponseWriter, gs *sessions.Session) error {
+	space := g.space(gs.Name())
+	ends := gs.Options != nil && gs.Options.MaxAge < 0
+	now := make(map[string]gorillaStored, len(gs.Values))
+	if !ends {
+		if err := space.encode(gs.Values, now); err != nil {
+			return err
+		}
+	}
 	s, err := g.b.Session(r)
 	if err != nil {
 		return err
 	}
-	if gs.Options != nil && gs.Options.MaxAge < 0 {
-		s.Destroy()
-		return s.commit(r.Context())
-	}
 	read := g.recall(r, gs)
-	now := make(map[string][]byte, len(gs.Values))
-	for key, v := range gs.Values {
-		name, ok := key.(string)
-		if !ok {
-			return fmt.Errorf("bridge: session key %v: a key must be a string, not %T", key, key)
+	if ends && space.main {
+		s.Destroy()
+		if err := s.commit(r.Context()); err != nil {
+			return err
 		}
-		raw, isGob, err := toGorillaJSON(v)
-		if err != nil {
-			return fmt.Errorf("bridge: session key %q: %w", name, err)
-		}
-		now[toGorillaKey(name, isGob)] = raw
+		return g.remember(r, gs, &gorillaRead{options: read.options}) // what comes now is for another session
 	}
-	for name, raw := range now {
-		if was, ok := read[name]; !ok || !sameGorilla(name, raw, was) {
-			s.Set(name, json.RawMessage(raw))
-		}
-	}
-	for name := range read {
-		if _, ok := now[name]; !ok {
-			s.Delete(name)
-		}
-	}
-	if err := s.commit(r.Context()); err != nil {
+	if err := g.settle(r, s, space, &read); err != nil {
 		return err
 	}
-	return g.remember(r, gs, now)
-}
-
-// How keys are stored that can't be stored as they are. gorilla/sessions keeps its flashes under the key that our own have, and
-// both can be in use while an application moves over. A value that is gob says so by its key and not by its form, or whoever
-// chooses a value could have one decoded.
-const (
-	gorillaFlashKey = "_flash"
-	storedFlashKey  = "_gorilla_flash"
-	gobKeyPrefix    = "_gorilla_gob:"
-)
-
-func toGorillaKey(key string, isGob bool) string {
-	if key == gorillaFlashKey {
-		key = storedFlashKey
-	}
-	if isGob {
-		key = gobKeyPrefix + key
-	}
-	return key
-}
-
-func fromGorillaKey(key string) (name string, isGob bool) {
-	name, isGob = strings.CutPrefix(key, gobKeyPrefix)
-	if name == storedFlashKey {
-		name = gorillaFlashKey
-	}
-	return name, isGob
-}
-
-// toGorillaJSON returns what is stored of v: JSON, or gob in a JSON string where JSON wouldn't keep v as it is.
-func toGorillaJSON(v any) (raw []byte, isGob bool, err error) {
-	plain := false
-	switch v := v.(type) {
-	case nil, bool, int:
-		plain = true
-	case string:
-		plain = utf8.ValidString(v)
-	case float64:
-		plain = v != float64(int64(v)) // else it would come back as an int
-	}
-	if plain {
-		raw, err = json.Marshal(v)
-		return raw, false, err
-	}
-	var buf bytes.Buffer
-	if err := gob.NewEncoder(&buf).Encode(&v); err != nil {
-		return nil, true, err
-	}
-	raw, err = json.Marshal(buf.Bytes()) // as base64
-	return raw, true, err
-}
-
-// sameGorilla reports whether two stored values are equal. Gob writes a map in another order each time.
-func sameGorilla(storedKey string, a, b []byte) bool {
-	_, isGob := fromGorillaKey(storedKey)
-	if bytes.Equal(a, b) || !isGob {
-		return bytes.Equal(a, b)
-	}
-	v, errV := fromGorillaJSON(a, true)
-	w, errW := fromGorillaJSON(b, true)
-	return errV == nil && errW == nil && reflect.DeepEqual(v, w)
-}
-
-func fromGorillaJSON(raw []byte, isGob bool) (any, error) {
-	if !isGob {
-		v, err := gateway.DecodeValue(raw)
-		if i, ok := v.(int64); ok && int64(int(i)) == i {
-			return int(i), err
+	failure := &gorillaFailure{of: s, tried: make(map[string]gorillaStored), undo: make(map[string]gateway.KeyEdit)}
+	err = s.try(func() error {
+		if ends { // also what others have put there since it was read
+			read.values = space.read(&s.draft)
 		}
-		return v, err
+		space.change(&s.draft, read.values, now, failure)
+		g.applyOptions(s, space, gs.Options, &read.options, failure)
+		return nil
+	})
+	if err == nil {
+		err = s.commit(r.Context())
 	}
-	var data []byte // base64 in JSON
-	if err := json.Unmarshal(raw, &data); err != nil {
-		return nil, err
+	if err != nil {
+		read.failed = failure
+		return errors.Join(err, g.remember(r, gs, &read))
 	}
-	var v any
-	if err := gob.NewDecoder(bytes.NewReader(data)).Decode(&v); err != nil {
-		return nil, err
+	read = gorillaRead{values: now, options: read.options}
+	if gs.Options != nil {
+		read.options.MaxAge = gs.Options.MaxAge
 	}
-	return v, nil
+	return g.remember(r, gs, &read)
+}
+
+// settle takes back what a Save before this one, which failed, has changed in the session, and notes what of it has been stored all the same.
+func (g gorillaStore) settle(r *http.Request, s *Session, space gorillaSpace, read *gorillaRead) error {
+	failed := read.failed
+	if failed == nil || failed.of != s {
+		return nil // that one's changes have gone with it
+	}
+	if !s.isRunning() { // otherwise it is what its function has loaded
+		var later gateway.Later
+		err := s.refresh(r.Context(), &later)
+		later.Run()
+		if err != nil {
+			return fmt.Errorf("bridge: save the session anew: %w", err)
+		}
+	}
+	var stored map[string]gorillaStored
+	err := s.try(func() error {
+		for key, was := range failed.undo {
+			s.draft.Undo(key, was)
+		}
+		if failed.lives {
+			s.draft.UndoLifetime(failed.life)
+		}
+		stored = space.read(&s.draft)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	values := make(map[string]gorillaStored, len(read.values))
+	maps.Copy(values, read.values)
+	for key, tried := range failed.tried {
+		switch is, there := stored[key]; {
+		case there && is.equal(&tried):
+			values[key] = is
+		case !there && tried.none():
+			delete(values, key)
+		}
+	}
+	read.values, read.failed = values, nil
+	return nil
+}
+
+// isRunning reports whether a function of WithSession runs on s.
+func (s *Session) isRunning() bool {
+	s.lock()
+	defer s.unlock()
+	return s.running != nil
 }

@@ -111,7 +111,7 @@ func (h *held) withSession(ctx context.Context, fn func(context.Context, *Sessio
 		return false, err
 	}
 	defer k.Unlock()
-	switch err := h.s.refresh(ctx, k); {
+	switch err := h.s.refresh(ctx, k.Later()); {
 	case errors.Is(err, ErrSessionGone):
 		_ = h.drop(err)
 		return false, ErrSessionMissing

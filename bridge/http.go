@@ -90,7 +90,7 @@ func (rq *request) withSession(ctx context.Context, fn func(context.Context, *Se
 		return err
 	}
 	defer k.Unlock()
-	if err := s.refresh(ctx, k); err != nil {
+	if err := s.refresh(ctx, k.Later()); err != nil {
 		return err
 	}
 	return s.run(ctx, k, new(mark), fn)
@@ -115,15 +115,15 @@ func (s *Session) absent() bool {
 	return s.draft.Base().Revision == 0 && !s.draft.Changed()
 }
 
-// refresh puts s on the state that is stored now. The outer lock, k, is held; nothing else is while the store is asked.
-func (s *Session) refresh(ctx context.Context, k *gateway.Lock) error {
+// refresh puts s on the state that is stored now. What is to be done when no lock is held goes into later; of the locks only the session's outer one may be held.
+func (s *Session) refresh(ctx context.Context, later *gateway.Later) error {
 	stored, err := s.refreshable()
 	if !stored || err != nil {
 		return err
 	}
-	rec, _, err := s.b.gateway.LoadAt(ctx, s.id, k.Later())
+	rec, _, err := s.b.gateway.LoadAt(ctx, s.id, later)
 	s.lock()
-	defer s.unlockInto(k.Later())
+	defer s.unlockInto(later)
 	switch {
 	case errors.Is(err, gateway.ErrMissing):
 		return s.stored(false, ErrSessionGone)

@@ -38,6 +38,7 @@ type Link struct {
 	sessionID string   // "" while there is none
 	proved    uint64   // the token generation that opened it; 0: it needn't know any
 	had       string   // the session that it had last
+	user      string   // who was logged in to that, as far as was known when it was there
 	inClient  int32    // where it is in its client's list
 	inSession int32    // and in its session's
 	over      *closing // how it is to be closed since it has lost its session
@@ -179,7 +180,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 func (l *Link) detach(code int, reason string) {
 	l.b.work.enter() // a shutdown that doesn't find the link any more waits for its report
 	defer l.b.work.leave()
-	sessionID, removed := l.b.links.remove(l)
+	sessionID, userID, removed := l.b.links.remove(l)
 	if !removed {
 		return
 	}
@@ -194,7 +195,7 @@ func (l *Link) detach(code int, reason string) {
 	l.cancel(errConnClosed)
 	if l.b.events.active() {
 		l.b.events.emit(ConnClose{
-			ConnID: l.id, ClientID: l.clientID, SessionID: sessionID, Code: code, Reason: reason, Open: time.Since(l.ConnectedAt()),
+			ConnID: l.id, ClientID: l.clientID, SessionID: sessionID, UserID: userID, Code: code, Reason: reason, Open: time.Since(l.ConnectedAt()),
 			Received: l.received.read(), Sent: l.sent.read(),
 		})
 	}

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -80,6 +81,9 @@ func (ls *links) enter(l *Link, sessionID string) {
 	if sessionID == "" {
 		return
 	}
+	if l.had != "" { // otherwise whoever adds it has said
+		l.user = ""
+	}
 	l.had, l.over = sessionID, nil
 	sl := ls.bySession[sessionID]
 	if sl == nil {
@@ -97,6 +101,7 @@ func (ls *links) leave(l *Link) {
 	if sl == nil {
 		return
 	}
+	l.user = cmp.Or(sl.userID, l.user)
 	last := len(sl.links) - 1
 	moved := sl.links[last]
 	sl.links[l.inSession], moved.inSession = moved, l.inSession
@@ -107,12 +112,12 @@ func (ls *links) leave(l *Link) {
 	l.sessionID = ""
 }
 
-// remove takes l out of everything and returns the session that it had last; false when it was out already.
-func (ls *links) remove(l *Link) (sessionID string, removed bool) {
+// remove takes l out of everything and returns the session that it had last, and whose that was; false when it was out already.
+func (ls *links) remove(l *Link) (sessionID, userID string, removed bool) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if ls.byID[l.id] != l {
-		return "", false
+		return "", "", false
 	}
 	delete(ls.byID, l.id)
 	list := ls.byClient[l.clientID]
@@ -127,7 +132,7 @@ func (ls *links) remove(l *Link) (sessionID string, removed bool) {
 	}
 	ls.leave(l)
 	ls.leaveAddr(l)
-	return l.had, true
+	return l.had, l.user, true
 }
 
 // forget takes a session out that has no links any more. The lock is held.
@@ -172,9 +177,10 @@ func (ls *links) cutSession(id string, c closing) []*Link {
 	if sl == nil {
 		return nil
 	}
+	userID := sl.userID
 	ls.forget(id, sl)
 	for _, l := range sl.links {
-		l.sessionID, l.over = "", &c
+		l.sessionID, l.over, l.user = "", &c, cmp.Or(userID, l.user)
 	}
 	return sl.links
 }
@@ -244,6 +250,16 @@ func (ls *links) has(sessionID string) bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	return ls.bySession[sessionID] != nil
+}
+
+// userOf returns who is logged in to a session that has links, as far as is known; "" for nobody.
+func (ls *links) userOf(sessionID string) string {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if sl := ls.bySession[sessionID]; sl != nil {
+		return sl.userID
+	}
+	return ""
 }
 
 // revisionOf returns the latest revision of the session that is known here, if it has links.

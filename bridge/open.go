@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -10,6 +11,9 @@ import (
 
 // errRefused: what was presented opens nothing. The request goes on as one without a session.
 var errRefused = errors.New("bridge: credentials refused")
+
+// errOtherClient is errRefused for what came with another client's cookie.
+var errOtherClient = fmt.Errorf("%w: another client", errRefused)
 
 // open returns the request's session: the one that it presented, or a new one with another ID.
 func (rq *request) open(ctx context.Context) (*Session, error) {
@@ -95,12 +99,14 @@ func (rq *request) openCandidate(ctx context.Context, cookies []credentials, own
 	b, id := rq.b, cookies[0].id
 	var proved uint64
 	var presented token
+	var owner string
 	check := func(rec *store.Record) (err error) {
+		owner = rec.UserID
 		if ownOnly && !rq.fits(rec) {
 			return errStranger
 		}
 		if proved, presented, err = rq.proveAny(rec, cookies); err == nil && !rq.bind(rec) {
-			err = errRefused
+			err = errOtherClient
 		}
 		return err
 	}
@@ -119,7 +125,11 @@ func (rq *request) openCandidate(ctx context.Context, cookies []credentials, own
 			return nil, ErrSessionGone
 		}
 		b.doubt(id, b.forget(ctx, id, nil))
+		rq.noteRejected(rejection(rq.carrier, id, "", err))
 		return nil, errRefused
+	}
+	if errors.Is(err, errRefused) {
+		rq.noteRejected(rejection(rq.carrier, id, owner, err))
 	}
 	if err != nil {
 		return nil, err
@@ -150,6 +160,7 @@ func (rq *request) openCandidate(ctx context.Context, cookies []credentials, own
 // attach maps the session to its client, and says so if this process does it for the first time.
 func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 	if b.clients.refresh(rec.ClientID, rec.ID) {
+		b.noticeLogin(ctx, rec)
 		return nil
 	}
 	clientID, id := rec.ClientID, rec.ID
@@ -162,7 +173,7 @@ func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 			b.links.follow(b, now)
 		}
 		if b.events.active() {
-			b.events.emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, IsInit: true, Via: via})
+			b.events.emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: via})
 		}
 	})
 }

@@ -20,6 +20,10 @@ type Options struct {
 	// Domain) both go with the prefix __Host- (RFC 6265bis §4.1.3.2). Defaults: sid, and Name + ".cid".
 	Name, ClientName string
 
+	// GorillaName is the name under which code written against gorilla/sessions means the Bridge's own session, with its values, its login and its end; every other
+	// name is a namespace within it: see Bridge.Gorilla. Default: Name, as gorilla/sessions uses the name for its cookie.
+	GorillaName string
+
 	// IdleTimeout is the longest silence of a session, Lifetime its longest age, whatever the activity. The
 	// server enforces both at the moment of use. Defaults: 24 h and 30 days. Session.SetIdleTimeout and SetLifetime change them for one session.
 	IdleTimeout, Lifetime time.Duration

@@ -42,6 +42,7 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 			{Name: "__Host-sid", Secure: bridge.SecureAlways, Domain: "example.com"},
 		},
 	},
+	"GorillaName": {good: []bridge.Options{{GorillaName: "session-name"}, {Name: "a", GorillaName: "a"}}},
 	"ClientName": {
 		good: []bridge.Options{{ClientName: "browser"}, {Name: strings.Repeat("n", 60)}},
 		bad:  []bridge.Options{{ClientName: "a b"}, {ClientName: "sid"}, {Name: "x", ClientName: "x"}, {ClientName: strings.Repeat("n", 65)}},

@@ -36,7 +36,7 @@ func TestGorillaKeepsBytesAndDecodesNoGobThatAValueOnlyLooksLike(t *testing.T) {
 	st := a.Gorilla()
 	const bytes = "\x1f\x8b\x08\x00\xff"
 	a.page("/save", func(r *http.Request) (any, error) {
-		gs, err := st.Get(r, "s")
+		gs, err := st.Get(r, "sid")
 		require.NoError(t, err)
 		gs.Values["bytes"] = bytes
 		return "ok", gs.Save(r, httptest.NewRecorder())
@@ -46,7 +46,7 @@ func TestGorillaKeepsBytesAndDecodesNoGobThatAValueOnlyLooksLike(t *testing.T) {
 		return "ok", nil
 	})
 	a.page("/read", func(r *http.Request) (any, error) {
-		gs, err := st.Get(r, "s")
+		gs, err := st.Get(r, "sid")
 		require.NoError(t, err)
 		require.Equal(t, bytes, gs.Values["bytes"])
 		require.Equal(t, map[string]any{"$gob": "AAAA"}, gs.Values["forged"])

@@ -28,7 +28,7 @@ func (s *Session) renewToken(rq *request, h http.Header) {
 	base := s.draft.Base()
 	next := s.b.successors.of(s.id, s.token, "", base.TokenHash)
 	if s.late && next.hash() == base.TokenHash { // the browser has put an older cookie in the place of this one
-		rq.setCookie(credentials{id: s.id, token: next}, base.Lifetime)
+		rq.setCookie(credentials{id: s.id, token: next}, cookieAge(base))
 		return
 	}
 	if !s.renewalDue(time.Now()) {
@@ -45,9 +45,9 @@ func (s *Session) renewToken(rq *request, h http.Header) {
 	if exact || s.running == nil { // what a function of WithSession has read must stay what it is about to change
 		_ = s.draft.Rebase(rec) // it is what has just been written
 	}
-	s.proved, s.token, s.stale, s.unrenewed, s.lifetime = rec.TokenGeneration, next, false, false, rec.Lifetime
+	s.proved, s.token, s.stale, s.unrenewed, s.lifetime = rec.TokenGeneration, next, false, false, cookieAge(&rec)
 	s.draft.Prove(s.proved)
-	rq.setCookie(credentials{id: rec.ID, token: next}, rec.Lifetime)
+	rq.setCookie(credentials{id: rec.ID, token: next}, s.lifetime)
 }
 
 // renewalDue needs the lock.

@@ -59,8 +59,10 @@ type request struct {
 	overrules bool // the handler's Cache-Control has had to give way
 	status    int  // of the response; 0 until the handler says
 
-	later   []func()                                // to do when the response has gone
-	gorilla map[*sessions.Session]map[string][]byte // what Gorilla() has read
+	rejected CredentialRejected // why the session was not opened; without a Credential where it was, or nobody asked
+
+	later   []func()                           // to do when the response has gone
+	gorilla map[*sessions.Session]*gorillaRead // what Gorilla() has read
 }
 
 // String and GoString keep what the client presents out of logs that somebody prints a context into.
@@ -87,7 +89,7 @@ func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	if len(r.Header["Cookie"]) > 0 {
 		rq.presented.read(b.cookies, r, rq.secure)
 		if len(rq.presented.sessions) == 0 && len(r.CookiesNamed(b.cookies.name(b.opts.Name, rq.secure))) > 0 {
-			b.stats.refused.Add(1)
+			rq.refused(CredentialRejected{Credential: CredentialCookie, Reason: RejectedSignature})
 			b.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "session cookie refused: its signature doesn't hold")
 		}
 	}

@@ -42,7 +42,7 @@ type Session struct {
 // secret is what is known of the session's token.
 type secret struct {
 	token     token         // that the browser has, or gets
-	lifetime  time.Duration // that its cookie has
+	lifetime  time.Duration // that its cookie has: see cookieAge
 	nextToken token         // of a new session, or one that waits to replace the current one
 	proved    uint64        // the generation of the token that opened the session
 	stale     bool          // it is the one before the current one
@@ -55,6 +55,7 @@ type secret struct {
 type origin struct {
 	via     Via
 	reason  Reason   // of an end
+	userID  string   // of the session that ends, where nobody else may know
 	request *request // nil unless via HTTP
 	link    *Link    // nil unless via a connection
 }
@@ -71,7 +72,7 @@ func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
 	s.b, s.id, s.clientID, s.from = b, rec.ID, rec.ClientID, from
 	s.draft.Defer(&s.later)
 	if from.request != nil {
-		s.secret = &secret{lifetime: rec.Lifetime}
+		s.secret = &secret{lifetime: cookieAge(&rec)}
 	}
 	if err := s.draft.Rebase(rec); err != nil {
 		b.failed(context.Background(), slog.LevelError, Failure{"read a stored session", rec.ID, err})

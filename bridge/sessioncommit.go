@@ -88,10 +88,11 @@ func (s *Session) stored(cookie bool, err error) error {
 	if err == nil {
 		s.stores++
 		if base := s.draft.Base(); rq != nil {
-			if !cookie && !s.stale && base.TokenGeneration == s.proved && base.Lifetime != s.lifetime && !rq.headersSent() {
-				rq.setCookie(credentials{id: base.ID, token: s.token}, base.Lifetime) // the browser is to keep it as long as the session
+			age := cookieAge(base)
+			if !cookie && !s.stale && base.TokenGeneration == s.proved && age != s.lifetime && !rq.headersSent() {
+				rq.setCookie(credentials{id: base.ID, token: s.token}, age) // the browser is to keep it as long as the session
 			}
-			s.lifetime = base.Lifetime
+			s.lifetime = age
 		}
 	}
 	switch {
@@ -103,7 +104,7 @@ func (s *Session) stored(cookie bool, err error) error {
 		base := s.draft.Base()
 		s.proved, s.token, s.stale, s.replaced = base.TokenGeneration, s.nextToken, false, nil
 		s.draft.Prove(s.proved)
-		rq.setCookie(credentials{id: base.ID, token: s.nextToken}, base.Lifetime)
+		rq.setCookie(credentials{id: base.ID, token: s.nextToken}, s.lifetime)
 	}
 	return err
 }
@@ -123,6 +124,7 @@ func (s *Session) destroy(ctx context.Context) error {
 				return err
 			}
 		}
+		from.userID = base.UserID
 		var err error
 		if did, err = s.b.gateway.DestroyUnder(ctx, &s.later, base.ID, base.ClientID, &from); err != nil {
 			return err // Destroy stays asked for

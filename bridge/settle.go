@@ -69,6 +69,7 @@ func (s *settings) settleKeys() error {
 
 func (s *settings) settleCookies() error {
 	s.Name = cmp.Or(s.Name, "sid")
+	s.GorillaName = cmp.Or(s.GorillaName, s.Name)
 	s.ClientName = cmp.Or(s.ClientName, s.Name+".cid")
 	s.Path = cmp.Or(s.Path, "/")
 	s.SameSite = cmp.Or(s.SameSite, http.SameSiteLaxMode)

@@ -25,6 +25,9 @@ type Stats struct {
 	Overloaded    uint64 // handshakes that were refused by Options.MaxHandshakes and HandshakesPerSecond
 	TooFast       uint64 // connections that were closed by ConnOptions.MessagesPerSecond
 	EventsDropped uint64 // events that a subscriber had no room for
+
+	RejectionsDropped uint64 // likewise, but CredentialRejected, which strangers can cause: no reason for an alarm
+
 	NotifyDropped uint64 // messages of Notify that a connection had no room for
 }
 
@@ -49,6 +52,9 @@ func (b *Bridge) Stats() Stats {
 		Overloaded:    b.admit.refused.Load(),
 		TooFast:       b.stats.tooFast.Load(),
 		EventsDropped: b.events.dropped.Load(),
+
+		RejectionsDropped: b.events.rejected.Load(),
+
 		NotifyDropped: b.stats.notifyDropped.Load(),
 	}
 }

@@ -14,18 +14,21 @@ const eventQueue = 1024
 
 // hub hands events to subscribers. It never waits for one: each has a queue of its own, and misses what doesn't fit.
 type hub struct {
-	mu      sync.Mutex
-	closed  bool
-	subs    atomic.Pointer[[]*subscriber] // replaced, never changed
-	running sync.WaitGroup                // the callbacks' goroutines
-	dropped atomic.Uint64
-	logger  *slog.Logger
+	mu       sync.Mutex
+	closed   bool
+	subs     atomic.Pointer[[]*subscriber] // replaced, never changed
+	running  sync.WaitGroup                // the callbacks' goroutines
+	dropped  atomic.Uint64
+	rejected atomic.Uint64 // dropped ones of the kind that strangers cause
+	logger   *slog.Logger
 }
 
 type subscriber struct {
-	wants func(Event) bool
-	mu    sync.Mutex // makes closing the queue safe from senders
-	queue chan Event // nil when closed
+	wants   func(Event) bool
+	mu      sync.Mutex // makes closing the queue safe from senders
+	queue   chan Event // nil when closed; it has room for size events and a Missed
+	size    int
+	missing int // events that it has missed since the last one in the queue
 }
 
 func (h *hub) active() bool {
@@ -39,24 +42,69 @@ func (h *hub) emit(ev Event) {
 	if subs == nil {
 		return
 	}
+	_, strange := ev.(CredentialRejected)
 	for _, s := range *subs {
-		if s.wants(ev) {
-			s.send(ev, &h.dropped)
+		switch {
+		case !s.wants(ev):
+		case strange:
+			if !s.sendRejected(ev) {
+				h.rejected.Add(1)
+			}
+		case !s.send(ev):
+			h.dropped.Add(1)
 		}
 	}
 }
 
-func (s *subscriber) send(ev Event, dropped *atomic.Uint64) {
+// send reports whether the event found room, or nobody waits for it any more. The first one that does after others that didn't comes behind a Missed.
+func (s *subscriber) send(ev Event) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.queue == nil {
-		return
+		return true
 	}
-	select {
-	case s.queue <- ev:
-	default:
-		dropped.Add(1)
+	if len(s.queue) >= s.size { // senders are the only ones that make it longer, and hold the lock
+		s.missing++
+		return false
 	}
+	if s.missing > 0 {
+		if missed := (Missed{s.missing}); s.wants(missed) {
+			s.queue <- missed
+		}
+		s.missing = 0
+	}
+	s.queue <- ev
+	return true
+}
+
+// sendRejected is send for what strangers can cause, as much of it as they like: it takes a quarter of the queue at most, so that it never
+// costs a place that another event needs, and is none of those that a Missed counts.
+func (s *subscriber) sendRejected(ev Event) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.queue == nil {
+		return true
+	}
+	if len(s.queue) >= (s.size+3)/4 {
+		return false
+	}
+	s.queue <- ev
+	return true
+}
+
+// missedLast returns what a subscriber that has emptied its queue has missed behind the last event: another one, which would say so, may be long in coming.
+func (s *subscriber) missedLast(queue <-chan Event) (missed Missed, some bool) {
+	if len(queue) > 0 {
+		return missed, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	missed.Events = s.missing
+	if missed.Events == 0 || len(queue) > 0 || !s.wants(missed) {
+		return missed, false
+	}
+	s.missing = 0
+	return missed, true
 }
 
 func (s *subscriber) close() {
@@ -69,8 +117,8 @@ func (s *subscriber) close() {
 }
 
 // add registers a subscriber; nil when the hub is closed.
-func (h *hub) add(wants func(Event) bool, buffer int, run func(<-chan Event)) *subscriber {
-	s := &subscriber{wants: wants, queue: make(chan Event, buffer)}
+func (h *hub) add(wants func(Event) bool, buffer int, run func(*subscriber, <-chan Event)) *subscriber {
+	s := &subscriber{wants: wants, queue: make(chan Event, buffer+1), size: buffer}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -83,10 +131,24 @@ func (h *hub) add(wants func(Event) bool, buffer int, run func(<-chan Event)) *s
 	subs = append(subs, s)
 	h.subs.Store(&subs)
 	if run != nil {
-		queue := s.queue
-		h.running.Go(func() { run(queue) })
+		h.consume(s, s.queue, run)
 	}
 	return s
+}
+
+// consume runs a callback's goroutine, and another one if the callback ends it (runtime.Goexit, as a test's FailNow does).
+func (h *hub) consume(s *subscriber, queue <-chan Event, run func(*subscriber, <-chan Event)) {
+	h.running.Go(func() {
+		done := false
+		defer func() {
+			if !done {
+				h.logger.Error("event callback has ended its goroutine: another one goes on")
+				h.consume(s, queue, run)
+			}
+		}()
+		run(s, queue)
+		done = true
+	})
 }
 
 func (h *hub) remove(s *subscriber) {
@@ -114,12 +176,22 @@ func (h *hub) close() {
 
 // on runs fn for each event of type E, in a goroutine of its own.
 func on[E Event](h *hub, fn func(E)) (off func()) {
+	return h.observe(
+		func(ev Event) bool { _, ok := ev.(E); return ok },
+		func(ev Event) { fn(ev.(E)) },
+	)
+}
+
+// observe runs fn for each event that it wants, one after the other, in a goroutine of its own.
+func (h *hub) observe(wants func(Event) bool, fn func(Event)) (off func()) {
 	var ended atomic.Bool
-	wants := func(ev Event) bool { _, ok := ev.(E); return ok }
-	s := h.add(wants, eventQueue, func(queue <-chan Event) {
+	s := h.add(wants, eventQueue, func(s *subscriber, queue <-chan Event) {
 		for ev := range queue {
 			if !ended.Load() {
-				call(h, fn, ev.(E))
+				h.call(fn, ev)
+			}
+			if missed, some := s.missedLast(queue); some && !ended.Load() {
+				h.call(fn, missed)
 			}
 		}
 	})
@@ -130,7 +202,7 @@ func on[E Event](h *hub, fn func(E)) (off func()) {
 }
 
 // call keeps a panic of a callback to itself.
-func call[E Event](h *hub, fn func(E), ev E) {
+func (h *hub) call(fn func(Event), ev Event) {
 	defer func() {
 		if p := recover(); p != nil {
 			h.logger.Error("event callback panicked", slog.String("event", fmt.Sprintf("%T", ev)), slog.Any("panic", p))
@@ -142,6 +214,9 @@ func call[E Event](h *hub, fn func(E), ev E) {
 // OnSessionSet calls fn after each session that was stored or attached, until off is called. The events of one session come
 // in the order of its commits; fn runs in a goroutine of its own, perhaps after the response has gone, and hurts nobody by
 // blocking or panicking: when it is 1024 events behind it misses some, which Stats counts. So for every On….
+//
+// Two callbacks have two queues: nothing is promised about the order between them, and the end of a session may arrive before its beginning. To
+// follow a session, a user or a connection through events of several kinds use Observe.
 func (b *Bridge) OnSessionSet(fn func(SessionSet)) (off func()) { return on(&b.events, fn) }
 
 // OnSessionDestroy calls fn after each session that ended.
@@ -156,8 +231,8 @@ func (b *Bridge) OnConnOpen(fn func(ConnOpen)) (off func()) { return on(&b.event
 // OnConnClose calls fn after each connection that was closed.
 func (b *Bridge) OnConnClose(fn func(ConnClose)) (off func()) { return on(&b.events, fn) }
 
-// Subscribe returns a channel of all events from now on. It is closed when ctx ends or the Bridge is shut down. Events that don't
-// fit into the buffer are dropped and counted in Stats; a buffer under 1 is 1.
+// Subscribe returns a channel of all events from now on, in the order that Observe has them. It is closed when ctx ends or the Bridge is shut down. Events that
+// don't fit into the buffer are dropped and counted in Stats, and the next one that does comes behind a Missed; a buffer under 1 is 1.
 func (b *Bridge) Subscribe(ctx context.Context, buffer int) <-chan Event {
 	s := b.events.add(func(Event) bool { return true }, max(1, buffer), nil)
 	if s == nil {

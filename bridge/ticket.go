@@ -116,7 +116,7 @@ func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
 		return rec.Revision != 0 && !mismatched && t.SessionID == rec.ID && t.ClientID == rec.ClientID && t.Generation >= rec.LoginGeneration
 	})
 	if err != nil {
-		b.refusedTicket(r.Context(), err)
+		rq.refusedTicket(r.Context(), err, CredentialRejected{SessionID: rec.ID, UserID: rec.UserID})
 		return nil, err
 	}
 	if what.UserID != "" {
@@ -146,10 +146,12 @@ func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 	}
 	what, err := b.tickets.redeem(ctx, rq.text, socketTicket, func(*ticket) bool { return true })
 	if err != nil {
-		b.refusedTicket(ctx, err)
+		rq.refusedTicket(ctx, err, CredentialRejected{})
 		return nil, err
 	}
+	rejected := CredentialRejected{SessionID: what.SessionID}
 	rec, err := b.gateway.LoadActive(ctx, what.SessionID, func(rec *store.Record) error {
+		rejected.UserID = rec.UserID
 		if what.ClientID != rec.ClientID || what.Generation < rec.LoginGeneration || !rq.bind(rec) {
 			return errRefused
 		}
@@ -160,7 +162,7 @@ func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 	}
 	if errors.Is(err, ErrSessionMissing) || errors.Is(err, errRefused) {
 		err = ErrTicket
-		b.refusedTicket(ctx, err)
+		rq.refusedTicket(ctx, err, rejected)
 	}
 	if err != nil {
 		return nil, err
@@ -175,10 +177,11 @@ func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 }
 
 // refusedTicket counts and tells of a ticket that opens nothing, but never which.
-func (b *Bridge) refusedTicket(ctx context.Context, err error) {
+func (rq *request) refusedTicket(ctx context.Context, err error, cr CredentialRejected) {
 	if errors.Is(err, ErrTicket) {
-		b.stats.refused.Add(1)
-		b.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "ticket opens nothing")
+		cr.Credential, cr.Reason = CredentialTicket, RejectedTicket
+		rq.refused(cr)
+		rq.b.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "ticket opens nothing")
 	}
 }
 

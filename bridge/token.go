@@ -96,7 +96,7 @@ func (rq *request) presentsNoCookies(r *http.Request) bool {
 	if cred, ok := b.cookies.readToken(text, rq.secure); ok {
 		rq.presented.sessions = append(rq.presented.oneSession[:0], cred)
 	} else if text != "" {
-		b.stats.refused.Add(1)
+		rq.refused(CredentialRejected{Credential: CredentialToken, Reason: RejectedSignature})
 		b.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "session token refused: its signature doesn't hold")
 	}
 	return true

@@ -27,7 +27,7 @@ func gorillaApp(t *testing.T, st *failingStore, handlers map[string]func(w http.
 	mux := pages(b)
 	for path, handle := range handlers {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			gs, err := gorilla.Get(r, "any-name")
+			gs, err := gorilla.Get(r, "sid")
 			if err == nil {
 				err = handle(w, r, gs)
 			}
@@ -165,7 +165,7 @@ func TestG1_GorillaSessionsSavesWhatItChanged(t *testing.T) {
 	gorilla := b.Gorilla()
 	mux := pages(b)
 	mux.HandleFunc("/do", func(w http.ResponseWriter, r *http.Request) {
-		gs, err := gorilla.Get(r, "s")
+		gs, err := gorilla.Get(r, "sid")
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return

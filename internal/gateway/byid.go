@@ -47,7 +47,7 @@ func (g *Gateway) endIf(op *opContext, id string, judge func(*store.Record) (end
 		if !ends {
 			return false, nil
 		}
-		was, err := g.destroy(op, End{ID: id, ClientID: rec.ClientID, Tag: tag}, rec.Revision)
+		was, err := g.destroy(op, End{ID: id, ClientID: rec.ClientID, UserID: rec.UserID, Tag: tag}, rec.Revision)
 		if was && tag == nil {
 			g.stats.expired.Add(1)
 		}

@@ -126,6 +126,9 @@ func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store
 		Tag:     tag,
 		Later:   op.left(),
 	}
+	if commit.Login {
+		commit.PrevUserID = cur.UserID
+	}
 	if commit.Watched {
 		commit.Keys = d.changedKeys()
 	}

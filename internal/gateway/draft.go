@@ -81,7 +81,7 @@ func (d *Draft) Rebase(base store.Record) error {
 		return err
 	}
 	if len(d.edits) > 0 {
-		d.edits = slices.DeleteFunc(d.edits, func(e edit) bool { return !d.changes(e) })
+		d.edits = slices.DeleteFunc(d.edits, func(e edit) bool { return !hidden(e.key) && !d.changes(e) })
 		d.reindex()
 	}
 	d.base, d.values, d.unread = base, values, false
@@ -106,28 +106,39 @@ func (d *Draft) Base() *store.Record { return &d.base }
 
 // Raw returns the JSON of the key's value, or nil.
 func (d *Draft) Raw(key string) []byte {
+	if hidden(key) {
+		return nil
+	}
+	return d.raw(key)
+}
+
+// raw is Raw for any key.
+func (d *Draft) raw(key string) []byte {
 	if i := d.findEdit(key); i >= 0 {
 		return d.edits[i].raw
 	}
-	if d.cleared || key == flashKey {
+	if d.cleared {
 		return nil
 	}
 	return d.loaded().get(key)
 }
 
 // Keys returns the keys in the order in which they were first set.
-func (d *Draft) Keys() []string {
+func (d *Draft) Keys() []string { return d.keys(false) }
+
+// keys returns the keys that are hidden, or those that aren't.
+func (d *Draft) keys(those bool) []string {
 	values := d.loaded()
 	keys := make([]string, 0, len(values.fields)+len(d.edits))
 	if !d.cleared {
 		for i := range values.fields {
-			if key := string(values.key(i)); key != flashKey && d.findEdit(key) < 0 {
+			if key := string(values.key(i)); hidden(key) == those && d.findEdit(key) < 0 {
 				keys = append(keys, key)
 			}
 		}
 	}
 	for _, e := range d.edits {
-		if e.raw != nil || e.err != nil {
+		if hidden(e.key) == those && (e.raw != nil || e.err != nil) {
 			keys = append(keys, e.key)
 		}
 	}
@@ -145,8 +156,10 @@ func (d *Draft) SetRaw(key string, raw []byte, err error) {
 	switch {
 	case key == flashKey:
 		err = errors.New("the key is reserved for flashes")
+	case hidden(key):
+		err = errors.New("the key is reserved: it begins with " + reservedPrefix + " or " + GorillaPrefix)
 	case !utf8.ValidString(key):
-		err = errors.New("the key is not valid UTF-8")
+		err = errNotUTF8
 	}
 	if err != nil {
 		raw = nil
@@ -156,12 +169,16 @@ func (d *Draft) SetRaw(key string, raw []byte, err error) {
 
 // Delete removes key.
 func (d *Draft) Delete(key string) {
-	if key != flashKey {
-		d.put(edit{key: key})
+	if hidden(key) {
+		return
+	}
+	d.put(edit{key: key})
+	for _, note := range d.notesOf(key) {
+		d.put(edit{key: note})
 	}
 }
 
-// Clear removes every key and every flash.
+// Clear removes every key and every flash, hidden ones too, but for what is not about values.
 func (d *Draft) Clear() {
 	d.edits, d.byKey, d.cleared = nil, nil, true
 	d.other().flash = flashEdit{cleared: true}
@@ -271,7 +288,7 @@ func (d *Draft) Changed() bool {
 			return true
 		}
 	}
-	if d.cleared && len(d.loaded().fields) > 0 {
+	if d.cleared && d.loaded().hasMoreThan(browserKey) {
 		return true
 	}
 	return slices.ContainsFunc(d.edits, d.changes)
@@ -292,13 +309,13 @@ func (d *Draft) changedKeys() []string {
 	if d.cleared {
 		values := d.loaded()
 		for i := range values.fields {
-			if key := string(values.key(i)); key != flashKey && d.findEdit(key) < 0 {
+			if key := string(values.key(i)); !hidden(key) && d.findEdit(key) < 0 {
 				keys = append(keys, key)
 			}
 		}
 	}
 	for _, e := range d.edits {
-		if d.changes(e) {
+		if !hidden(e.key) && d.changes(e) {
 			keys = append(keys, e.key)
 		}
 	}

@@ -109,7 +109,7 @@ func (g *Gateway) Forget(ctx context.Context, id string, tag any) (bool, error) 
 	case err != nil || !rec.Expired(Now()):
 		return false, err
 	}
-	_, err = g.destroy(op, End{ID: id, ClientID: rec.ClientID}, rec.Revision)
+	_, err = g.destroy(op, End{ID: id, ClientID: rec.ClientID, UserID: rec.UserID}, rec.Revision)
 	if errors.Is(err, store.ErrConflict) { // another process has just used it
 		return false, nil
 	}
@@ -197,7 +197,7 @@ func (g *Gateway) sweepOnce(ctx context.Context, now time.Time) (int, error) {
 func (g *Gateway) reportSwept(rec *store.Record, later *Later) {
 	g.stats.expired.Add(1)
 	g.inOrder(rec.ID, later, func(later *Later) {
-		g.cfg.Ended(End{ID: rec.ID, ClientID: rec.ClientID, Found: true, Later: later})
+		g.cfg.Ended(End{ID: rec.ID, ClientID: rec.ClientID, UserID: rec.UserID, Found: true, Later: later})
 	})
 }
 

@@ -58,7 +58,7 @@ func (g *Gateway) endInstead(op *opContext, cur *store.Record, tag any) (ended b
 		g.stats.conflicts.Add(1)
 		return false, stored, store.ErrConflict
 	}
-	ended, err = g.destroy(op, End{ID: stored.ID, ClientID: stored.ClientID, Tag: tag}, stored.Revision)
+	ended, err = g.destroy(op, End{ID: stored.ID, ClientID: stored.ClientID, UserID: stored.UserID, Tag: tag}, stored.Revision)
 	switch {
 	case err == nil:
 		err = ErrGone

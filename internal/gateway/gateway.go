@@ -34,19 +34,21 @@ type Config struct {
 
 // Commit tells of a change that has been stored.
 type Commit struct {
-	Record  *store.Record // as stored; not to be changed, and not to be kept
-	IsNew   bool
-	Rotated bool     // the token was replaced
-	Login   bool     // by a login: older sockets are cut off
-	Watched bool     // Config.Watched, when it was stored
-	Keys    []string // that changed, if Watched
-	Tag     any      // the committer's
-	Later   *Later   // for when no lock is held
+	Record     *store.Record // as stored; not to be changed, and not to be kept
+	IsNew      bool
+	Rotated    bool     // the token was replaced
+	Login      bool     // by a login: older sockets are cut off
+	PrevUserID string   // who was logged in before the login
+	Watched    bool     // Config.Watched, when it was stored
+	Keys       []string // that changed, if Watched
+	Tag        any      // the committer's
+	Later      *Later   // for when no lock is held
 }
 
 // End tells that a session is over.
 type End struct {
 	ID, ClientID string // ClientID is "" where nobody knows it
+	UserID       string // of the record that was read for the end; "" also where none was
 	Found        bool   // it was in the store; otherwise it had gone before, and perhaps been reported
 	Tag          any    // the one who ended it; nil: time did
 	Later        *Later // for when no lock is held

@@ -118,18 +118,25 @@ func (d *Draft) data(cur *store.Record) ([]byte, error) {
 				}
 			} else if j := d.findEdit(string(values.key(i))); j >= 0 {
 				placed++
-				if e := &d.edits[j]; d.changes(*e) {
+				if e := &d.edits[j]; hidden(e.key) || d.changes(*e) {
 					raw = e.raw
 				}
+			} else if d.outdates(values.key(i)) {
+				continue
 			}
 			if raw != nil {
 				add(values.quoted(i), raw)
 			}
 		}
 	}
+	if d.cleared {
+		if raw := values.get(browserKey); raw != nil && d.findEdit(browserKey) < 0 {
+			add([]byte(`"`+browserKey+`"`), raw)
+		}
+	}
 	if placed < len(d.edits) {
 		for _, e := range d.edits {
-			if e.raw == nil || !d.cleared && (values.find(e.key) >= 0 || !d.changes(e)) {
+			if e.raw == nil || !d.cleared && (values.find(e.key) >= 0 || !hidden(e.key) && !d.changes(e)) {
 				continue
 			}
 			quoted, err := quote(e.key)

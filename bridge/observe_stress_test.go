@@ -1,0 +1,207 @@
+package bridge_test
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// ledger is an Observer that keeps what a gauge would be, and what can't be.
+type ledger struct {
+	mu       sync.Mutex               // for the test's own looks
+	begun    map[string]bool          // false: and ended
+	open     map[string]bool          // connections
+	ended    map[string]chan struct{} // closed at the session's end
+	users    *online
+	sessions int // now
+	conns    int // now
+	wrong    []string
+	all      int // sessions that have begun
+}
+
+func newLedger(b *bridge.Bridge) *ledger {
+	l := &ledger{begun: make(map[string]bool), open: make(map[string]bool), ended: make(map[string]chan struct{})}
+	l.users = newOnline(func(users int) { l.check(users >= 0, "%d users", users) })
+	in := func(do func()) { l.mu.Lock(); defer l.mu.Unlock(); do() }
+	b.Observe(bridge.Observer{
+		SessionSet: func(e bridge.SessionSet) {
+			in(func() {
+				if e.IsInit {
+					_, before := l.begun[e.SessionID]
+					l.check(!before, "%s begins twice", e.SessionID)
+					l.begun[e.SessionID] = true
+					l.sessions++
+					l.all++
+				}
+				l.check(l.begun[e.SessionID] || e.Via == bridge.ViaNode, "%s changes before its beginning, or after its end", e.SessionID)
+				l.users.is(e.SessionID, e.UserID)
+			})
+		},
+		SessionDestroy: func(e bridge.SessionDestroy) {
+			in(func() {
+				l.check(l.begun[e.SessionID], "%s ends before its beginning", e.SessionID)
+				l.check(e.UserID == l.users.userOf[e.SessionID], "%s is %q's at its end", e.SessionID, e.UserID)
+				l.begun[e.SessionID] = false
+				l.sessions--
+				l.check(l.sessions >= 0, "%d sessions", l.sessions)
+				l.users.is(e.SessionID, "")
+				if ended := l.ended[e.SessionID]; ended != nil {
+					close(ended)
+					delete(l.ended, e.SessionID)
+				}
+			})
+		},
+		ConnOpen: func(e bridge.ConnOpen) {
+			in(func() {
+				live, known := l.begun[e.SessionID] // otherwise it has ended during the handshake
+				l.check(known, "%s is opened before its session's beginning", e.ConnID)
+				l.check(!live || e.UserID == l.users.userOf[e.SessionID], "%s is %q's", e.ConnID, e.UserID)
+				l.open[e.ConnID] = true
+				l.conns++
+			})
+		},
+		ConnClose: func(e bridge.ConnClose) {
+			in(func() {
+				l.check(l.open[e.ConnID], "%s is closed before it is opened", e.ConnID)
+				l.check(e.UserID != "", "%s is nobody's", e.ConnID)
+				delete(l.open, e.ConnID)
+				l.conns--
+			})
+		},
+		Missed: func(e bridge.Missed) { in(func() { l.check(false, "missed %d", e.Events) }) },
+	})
+	return l
+}
+
+// check needs the lock.
+func (l *ledger) check(ok bool, format string, args ...any) {
+	if !ok && len(l.wrong) < 10 {
+		l.wrong = append(l.wrong, fmt.Sprintf(format, args...))
+	}
+}
+
+// end returns what is closed when the session's end has been told.
+func (l *ledger) end(id string) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ended := make(chan struct{})
+	l.ended[id] = ended
+	return ended
+}
+
+// settled waits until nothing is left, and returns how many sessions there were.
+func (l *ledger) settled(t *testing.T) int {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.sessions == 0 && l.conns == 0 && len(l.users.sessions) == 0
+	}, patience, time.Millisecond)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	require.Empty(t, l.wrong)
+	return l.all
+}
+
+// crowd runs n sessions, some at a time.
+func crowd(n int, session func(i int)) {
+	var next atomic.Int64
+	var running sync.WaitGroup
+	for range 64 {
+		running.Go(func() {
+			for i := next.Add(1); int(i) <= n; i = next.Add(1) {
+				session(int(i))
+			}
+		})
+	}
+	running.Wait()
+}
+
+// As an operator's gauge: 8,000 sessions begin and end, over HTTP and sockets, and no end comes before its beginning.
+func TestOneObserverKeepsAGaugeRightInACrowd(t *testing.T) {
+	a := makeApp(t, livestore.New(), nil)
+	l := newLedger(a.Bridge)
+	h, site := a.Handler(a.mux), a.serve(t)
+	const sessions = 8000
+	crowd(sessions, func(i int) {
+		user := fmt.Sprint("user", i%500)
+		if i%16 != 0 {
+			p := pocket{}
+			p.get(t, h, "/login?user="+user)
+			id := p.get(t, h, "/id").Body.String()
+			ended := l.end(id)
+			switch i % 4 {
+			case 1: // another user in the first one's place
+				p.get(t, h, "/login?user=another"+user)
+			case 2:
+				p.get(t, h, "/inc")
+			}
+			if i%3 == 0 {
+				_, _ = a.DestroyByID(t.Context(), id)
+			} else {
+				p.get(t, h, "/logout")
+			}
+			<-ended
+			return
+		}
+		br := newBrowser(t, site)
+		defer br.client.CloseIdleConnections()
+		if br.get("/login?user="+user).status != http.StatusOK {
+			t.Error("no login")
+			return
+		}
+		ended := l.end(br.get("/id").body)
+		ws, _, err := br.tryDial("/ws", nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = ws.ws.CloseNow() }()
+		if i%32 == 0 {
+			ws.say("logout")
+		} else {
+			br.get("/logout")
+		}
+		<-ended
+	})
+	require.Equal(t, sessions, l.settled(t))
+	require.Zero(t, a.Stats().EventsDropped)
+}
+
+// On each of two nodes the same holds of what that node has seen. The end of a session that was used here for the first time just before may come late: when the node looks.
+func TestOneObserverOnEachNodeKeepsItsGaugeRight(t *testing.T) {
+	h, apps := makeNodes(t, 2, bridge.Options{})
+	var ledgers []*ledger
+	var handlers []http.Handler
+	for _, a := range apps {
+		ledgers = append(ledgers, newLedger(a.Bridge))
+		handlers = append(handlers, a.Handler(a.mux))
+	}
+	const sessions = 1000
+	crowd(sessions, func(i int) {
+		here, there := handlers[i%2], handlers[(i+1)%2]
+		p := pocket{}
+		p.get(t, here, fmt.Sprint("/login?user=user", i%100))
+		ended := ledgers[(i/2)%2].end(p.get(t, here, "/id").Body.String())
+		p.get(t, there, "/inc")
+		if i%3 == 0 {
+			p.get(t, there, fmt.Sprint("/login?user=another", i%100))
+		}
+		p.get(t, handlers[(i/2)%2], "/logout")
+		<-ended
+	})
+	for i, l := range ledgers {
+		h.node(i).news <- store.Change{Kind: store.ChangeMissed} // it looks
+		require.Equal(t, sessions, l.settled(t), "each was used at both")
+		require.Zero(t, apps[i].Stats().EventsDropped)
+	}
+}

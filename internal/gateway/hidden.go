@@ -1,0 +1,113 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Keys that begin with one of these belong to the library: they are stored with a session's values, and neither read nor changed as such. An application's key that
+// looks like one fails the commit, so nobody who chooses a key can write what is read as the library's own.
+const (
+	GorillaPrefix  = "_gorilla_"
+	reservedPrefix = "_bridge_"
+
+	GorillaMain = GorillaPrefix + "1::"  // + key: what the main session of Gorilla() keeps about the key
+	GorillaOld  = GorillaPrefix + "gob:" // + key: likewise, of earlier versions
+)
+
+var errNotUTF8 = errors.New("the key is not valid UTF-8")
+
+// hidden reports whether the key isn't one of the application's.
+func hidden(key string) bool {
+	return strings.HasPrefix(key, "_") && (key == flashKey || strings.HasPrefix(key, GorillaPrefix) || strings.HasPrefix(key, reservedPrefix))
+}
+
+// IsHidden reports whether the key isn't one of the application's, and can't be set as such.
+func IsHidden(key string) bool { return hidden(key) }
+
+// HiddenKeys returns the keys that Keys doesn't, but for flashes.
+func (d *Draft) HiddenKeys() []string {
+	return slices.DeleteFunc(d.keys(true), func(key string) bool { return key == flashKey })
+}
+
+// StoredRaw returns the JSON of any key's value, hidden or not.
+func (d *Draft) StoredRaw(key string) []byte { return d.raw(key) }
+
+// PutStored gives any key a value, which is JSON; nil removes it.
+func (d *Draft) PutStored(key string, raw []byte) {
+	e := edit{key: key, raw: raw}
+	if !utf8.ValidString(key) {
+		e.raw, e.err = nil, errNotUTF8
+	}
+	d.put(e)
+}
+
+// notesOf yields the hidden keys that are about the key: those that Gorilla() keeps for its main session. What is stored under the key goes before them, so
+// whoever changes the key removes them, or they would come back with it one day.
+func (d *Draft) notesOf(key string) []string {
+	var notes []string
+	values := d.loaded()
+	for i := range values.fields {
+		if name, ok := noted(values.key(i)); ok && string(name) == key {
+			notes = append(notes, string(values.key(i)))
+		}
+	}
+	return notes
+}
+
+// noted returns the key that a hidden key is about.
+func noted(key []byte) (name []byte, ok bool) {
+	if len(key) == 0 || key[0] != '_' {
+		return nil, false
+	}
+	if name, ok = bytes.CutPrefix(key, []byte(GorillaMain)); !ok {
+		name, ok = bytes.CutPrefix(key, []byte(GorillaOld))
+	}
+	return name, ok
+}
+
+// outdates reports whether d changes the key that a hidden key is about.
+func (d *Draft) outdates(key []byte) bool {
+	name, ok := noted(key)
+	if !ok {
+		return false
+	}
+	i := d.findEdit(string(name))
+	return i >= 0 && d.changes(d.edits[i])
+}
+
+// LifetimeEdit returns what SetLifetime was given, nil for nothing, for UndoLifetime.
+func (d *Draft) LifetimeEdit() *time.Duration { return d.others().life }
+
+// UndoLifetime has the draft do to the lifetime what it did when LifetimeEdit was called.
+func (d *Draft) UndoLifetime(was *time.Duration) { d.other().life = was }
+
+// KeyEdit is what a draft does to one key; the zero KeyEdit is nothing.
+type KeyEdit struct {
+	e  edit
+	is bool
+}
+
+// KeyEdit returns what the draft does to the key, for Undo.
+func (d *Draft) KeyEdit(key string) KeyEdit {
+	if i := d.findEdit(key); i >= 0 {
+		return KeyEdit{d.edits[i], true}
+	}
+	return KeyEdit{}
+}
+
+// Undo has the draft do to the key what it did when KeyEdit was called, and nothing else.
+func (d *Draft) Undo(key string, was KeyEdit) {
+	i := d.findEdit(key)
+	switch {
+	case was.is:
+		d.put(was.e)
+	case i >= 0:
+		d.edits = slices.Delete(d.edits, i, i+1)
+		d.reindex()
+	}
+}

@@ -78,7 +78,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 	}
 	had := l.sessionID
 	b.cluster.want(holdKey{true, l.clientID})
-	evicted, err := b.links.add(l) // from here on others may cut it
+	evicted, err := b.addOrProbe(rq, l) // from here on others may cut it
 	if err != nil {
 		b.cluster.drop(holdKey{true, l.clientID})
 		return nil, err

@@ -60,6 +60,9 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 	if !ok && err == nil {
 		m, err = c.receive(plain)
 		c.inbox.leaveRead()
+		if err != nil && plain.Err() != nil {
+			err = fmt.Errorf("%w: %w", context.Cause(plain), err)
+		}
 	}
 	if err == nil {
 		c.watchSoon()

@@ -75,7 +75,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if b.links.addrFull(rq.addr()) {
+	if b.links.addrFull(rq.addr()) && !b.probe(rq, b.links.rivals("", rq.addr())) {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "too many connections", http.StatusTooManyRequests)
 		return

@@ -151,8 +151,9 @@ func (b *Bridge) meetNewest(rq *request, l *Link, sessionID string) error {
 			b.links.follow(b, &rec)
 		}
 	case newest != rq.newestBefore():
-		b.links.cut(l)
-		l.end(CodeReconnect, "session changed during the handshake")
+		if b.links.cutOutsider(l) {
+			l.end(CodeReconnect, "session changed during the handshake")
+		}
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 	}
 	had, user := l.sessionID, l.user
 	b.cluster.want(holdKey{true, l.clientID})
-	evicted, err := b.links.add(l) // from here on others may cut it
+	evicted, err := b.addOrProbe(rq, l) // from here on others may cut it
 	if err != nil {
 		b.cluster.drop(holdKey{true, l.clientID})
 		return nil, err
@@ -151,8 +151,9 @@ func (b *Bridge) meetNewest(rq *request, l *Link, sessionID string) error {
 			b.links.follow(b, &rec)
 		}
 	case newest != rq.newestBefore():
-		b.links.cut(l)
-		l.end(CodeReconnect, "session changed during the handshake")
+		if b.links.cutOutsider(l) {
+			l.end(CodeReconnect, "session changed during the handshake")
+		}
 	}
 	return nil
 }

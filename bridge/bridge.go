@@ -26,6 +26,7 @@ type Bridge struct {
 	links      *links
 	clock      *deadlines
 	wheel      *wheel
+	watches    *watchlist
 	work       work
 	notifier   notifier
 	events     hub
@@ -107,6 +108,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.clock = newDeadlines()
 	b.links = newLinks(b.clock, newConnLimits(s), b.cluster)
 	b.wheel = newWheel(b.clock)
+	b.watches = newWatchlist(b.clock)
 	b.notifier.init(&b.work, b.clock)
 	b.tickets = newTickets(apps, b)
 	b.admit = newAdmission(s)

@@ -50,6 +50,7 @@ type Link struct {
 	timer   *deadline
 	ending  *closing   // begun
 	last    *lastWords // to be sent before the close; nil: nothing
+	heart   *linkBeat  // of Heartbeat; nil: none
 }
 
 // closing is a close code and its reason; the zero value is none.

@@ -231,13 +231,6 @@ func (rq *request) newestBefore() string {
 	return rq.newest
 }
 
-// takeHijacked returns the network connection of an upgraded request.
-func (rq *request) takeHijacked() net.Conn {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	return rq.hijacked
-}
-
 // afterResponse has do called when the response has gone; now, if it has.
 func (rq *request) afterResponse(do func()) {
 	rq.mu.Lock()

@@ -15,6 +15,8 @@ import (
 //
 //	new WebSocket(url, ["sessionbridge", "sessionbridge.ticket." + ticket])
 //
+// It opens nothing but a connection: that of WebSocket, Attach, or an upgrader behind HandshakeHeader. A page that opens its session gets ErrTicket, whatever headers its request has.
+//
 // The handshake then takes no cookies, and opens the session or is answered with 401; the page's origin is checked as always. In the session it has proved the token that this
 // request came with: a login cuts it off. It can change and destroy the session; it can't log in or rotate (ErrNoCookies).
 //
@@ -134,12 +136,12 @@ func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
 func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 	b := rq.b
 	rq.mu.Lock()
-	r := rq.r
+	r, handshake := rq.r, rq.shares
 	rq.mu.Unlock()
 	switch {
 	case r == nil:
 		return nil, ErrSessionClosed
-	case !upgrades(r): // it is for connections: a page has cookies
+	case !handshake || !upgrades(r): // it is for connections: a page has cookies, and anybody can send an Upgrade header
 		return nil, ErrTicket
 	case !b.opts.originAllowed(r):
 		return nil, ErrOrigin
@@ -190,6 +192,7 @@ func (rq *request) openOffered(w http.ResponseWriter, r *http.Request) error {
 	if rq.carrier != byTicket || rq.opened() != nil {
 		return nil
 	}
+	rq.shareLoads()
 	_, err := rq.open(r.Context())
 	if err == nil {
 		return nil

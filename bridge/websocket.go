@@ -75,7 +75,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if b.links.addrFull(rq.addr()) {
+	if b.links.addrFull(rq.addr()) && !b.probe(rq, b.links.rivals("", rq.addr())) {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "too many connections", http.StatusTooManyRequests)
 		return
@@ -92,7 +92,8 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no session", http.StatusUnauthorized)
 		return
 	}
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	below := &wire{wheel: b.wheel}
+	ws, err := websocket.Accept(&upgrade{w, below}, r, &websocket.AcceptOptions{
 		Subprotocols:       h.protocols,
 		InsecureSkipVerify: true, // the origin has been checked
 		CompressionMode:    h.opts.Compression,
@@ -100,7 +101,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Accept has answered
 	}
-	c := newConn(ws, rq.takeHijacked(), b.clock, &h.opts)
+	c := newConn(ws, below, b.clock, &h.opts)
 	if err := h.start(r.Context(), rq, s, c); err != nil {
 		b.work.closing(func() { c.shut(CloseCode(err), b.closeReason(err)) })
 	}
@@ -148,6 +149,7 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 // conclude closes the connection whose handler has returned err.
 func (c *Conn) conclude(err error) {
 	c.logFailure(err)
+	c.awaitWatch()
 	c.link.endPending() // if a close waits for the handler to be done, it says how
 	code, reason := c.endedWith(err)
 	if c.link.beginEnd(code, reason) { // otherwise another is closing it

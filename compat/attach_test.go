@@ -3,6 +3,7 @@ package compat_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -266,4 +267,60 @@ func TestS13_AttachedThatTakeNothingAreClosedAsTooSlow(t *testing.T) {
 		require.Equal(t, bridge.CodePolicy, wait(t, closed).Code)
 		a.serving.Wait()
 	})
+}
+
+// Behind a proxy that cuts what is silent for 75 s (docs/deploy.md) a connection on which nothing is said stays, and one whose client has vanished goes.
+func TestAttachedHaveAHeartbeat(t *testing.T) {
+	eachAttachment(t, bridge.Options{}, func(t *testing.T, a *attachSite) {
+		const cutAfter = 75 * time.Second
+		a.network.between = func(c net.Conn) net.Conn { return &impatient{Conn: c, after: cutAfter} }
+		quiet := a.browser()
+		quiet.ok("/inc")
+		l := a.attach(quiet)
+		heard := make(chan string, 10)
+		go func() { // as a browser reads, whatever comes
+			defer close(heard)
+			for {
+				text, err := l.hear()
+				if err != nil {
+					return
+				}
+				heard <- text
+			}
+		}()
+		gone := a.browser()
+		gone.ok("/inc")
+		a.attach(gone) // and takes nothing, and says nothing
+		require.Len(t, a.conns(bridge.ConnFilter{}), 2)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		require.Len(t, a.conns(bridge.ConnFilter{}), 1, "the one whose client has vanished is over")
+		time.Sleep(24 * time.Hour)
+		n, err := a.Notify(t.Context(), bridge.To{All: true}, []byte("good morning"))
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.Equal(t, "good morning", <-heard)
+	})
+}
+
+// impatient is a connection that a proxy cuts when the server has said nothing for so long.
+type impatient struct {
+	net.Conn
+	after time.Duration
+	timer *time.Timer
+}
+
+func (c *impatient) Write(p []byte) (int, error) {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.timer = time.AfterFunc(c.after, func() { _ = c.Conn.Close() })
+	return c.Conn.Write(p)
+}
+
+func (c *impatient) Close() error {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	return c.Conn.Close()
 }

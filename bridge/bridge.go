@@ -50,7 +50,7 @@ type capabilities struct {
 }
 
 type counters struct {
-	mismatches, refused, reruns, failedCommits, closedWrites, notifyDropped, failedSaves, tooFast atomic.Uint64
+	mismatches, refused, reruns, failedCommits, refusedCommits, closedWrites, notifyDropped, failedSaves, tooFast atomic.Uint64
 }
 
 // New returns a Bridge over st. Nil options are all defaults; an option out of range is an error that names its field. The store stays the caller's to close, after Shutdown.
@@ -74,7 +74,9 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		limit:   limit,
 		logKey:  logKey(s.Keys[0]),
 	}
-	b.work.init(s.Logger)
+	b.work.init(func(p any) {
+		b.panicked(context.Background(), "background task panicked", "run a background task: it panicked", "", p)
+	})
 	apps := st
 	st = b.join(st)
 	b.caps.users, _ = st.(store.UserIndex)

@@ -13,6 +13,7 @@ import (
 const (
 	tookItsPlace = "a newer connection has taken its place"
 	tooManyThere = "the session has too many connections"
+	tooManyFrom  = "there are too many connections from the address"
 )
 
 // connLimits are how many connections there may be; 0 is no limit.
@@ -30,14 +31,14 @@ func (ls *links) makeRoom(l *Link) (evicted []*Link, err error) {
 	if most := ls.limits.perSession; most > 0 && l.sessionID != "" {
 		if sl := ls.bySession[l.sessionID]; sl != nil && len(sl.links) >= most {
 			if !ls.limits.evict {
-				return nil, fmt.Errorf("%w: the session has %d (Options.MaxConnsPerSession)", ErrTooManyConns, most)
+				return nil, fmt.Errorf("%w: it has %d", ErrTooManySessionConns, most)
 			}
 			evicted = append(evicted, oldest(slices.Values(sl.links)))
 		}
 	}
 	if most := ls.limits.perAddr; most > 0 && len(ls.byAddr[network(l.addr)]) >= most {
 		if !ls.limits.evict {
-			return nil, fmt.Errorf("%w: the address has %d (Options.MaxConnsPerAddr)", ErrTooManyConns, most)
+			return nil, fmt.Errorf("%w: it has %d", ErrTooManyAddrConns, most)
 		}
 		if len(evicted) == 0 || network(evicted[0].addr) != network(l.addr) {
 			evicted = append(evicted, oldest(maps.Keys(ls.byAddr[network(l.addr)])))

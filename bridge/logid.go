@@ -49,16 +49,16 @@ func (b *Bridge) logCommit(c *gateway.Commit, from *origin) {
 	}
 	switch {
 	case c.IsNew:
-		logger.LogAttrs(ctx, slog.LevelInfo, "session created", attrs...)
+		logger.LogAttrs(ctx, slog.LevelDebug, "session created", attrs...)
 	case c.Login:
-		logger.LogAttrs(ctx, slog.LevelInfo, "user logged in: the session has a new token", attrs...)
+		logger.LogAttrs(ctx, slog.LevelDebug, "user logged in: the session has a new token", attrs...)
 	default:
-		logger.LogAttrs(ctx, slog.LevelInfo, "session's token rotated", attrs...)
+		logger.LogAttrs(ctx, slog.LevelDebug, "session's token rotated", attrs...)
 	}
 }
 
 // logEnd tells of a session's end.
 func (b *Bridge) logEnd(id, clientID string, from *origin) {
-	b.opts.Logger.LogAttrs(context.Background(), slog.LevelInfo, "session ended",
+	b.opts.Logger.LogAttrs(context.Background(), slog.LevelDebug, "session ended",
 		b.logSession(id), b.logClient(clientID), slog.String("reason", string(from.reason)), slog.String("via", string(from.via)))
 }

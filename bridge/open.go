@@ -108,7 +108,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 			b.doubt(cred.id, b.forget(ctx, cred.id, nil))
 		}
 		b.stats.refused.Add(1)
-		b.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "session cookie opens nothing: unknown session or stale token", b.logSession(cred.id))
+		b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "session cookie opens nothing: unknown session or stale token", b.logSession(cred.id))
 		return nil, errRefused
 	}
 	if err != nil {

@@ -133,7 +133,7 @@ func on[E Event](h *hub, fn func(E)) (off func()) {
 func call[E Event](h *hub, fn func(E), ev E) {
 	defer func() {
 		if p := recover(); p != nil {
-			h.logger.Error("event callback panicked", slog.String("event", fmt.Sprintf("%T", ev)), slog.Any("panic", p))
+			logPanic(context.Background(), h.logger, "event callback panicked", p, slog.String("event", fmt.Sprintf("%T", ev))) // no Failure: this callback may be of these
 		}
 	}()
 	fn(ev)

@@ -95,7 +95,7 @@ func (rq *request) presentsNoCookies(r *http.Request) bool {
 	rq.carrier, rq.text = byToken, text
 	if rq.presented, ok = b.cookies.readToken(text, rq.secure); !ok && text != "" {
 		b.stats.refused.Add(1)
-		b.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "session token refused: its signature doesn't hold")
+		b.opts.Logger.LogAttrs(r.Context(), slog.LevelDebug, "session token refused: its signature doesn't hold")
 	}
 	return true
 }

@@ -76,6 +76,10 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 			l.proved = s.proved
 		}
 	}
+	op := context.Context(rq) // ends when the client goes away before it has its answer
+	if rq.takeHijacked() != nil {
+		op = context.WithoutCancel(op) // it has it: that the connection is lost is for its handler to find out, as at any other time
+	}
 	had := l.sessionID
 	b.cluster.want(holdKey{true, l.clientID})
 	evicted, err := b.links.add(l) // from here on others may cut it
@@ -98,11 +102,11 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 			l.abandon()
 		}
 	}()
-	if err := b.cluster.hold(rq, had, l.clientID); err != nil { // from there on other nodes may cut it, too
+	if err := b.cluster.hold(op, had, l.clientID); err != nil { // from there on other nodes may cut it, too
 		return nil, err
 	}
 	if attached {
-		now, err := b.gateway.LoadShared(rq, rec.ID) // which begins now, not before
+		now, err := b.gateway.LoadShared(op, rec.ID) // which begins now, not before
 		switch {
 		case errors.Is(err, ErrSessionMissing):
 			b.links.cut(l)
@@ -118,7 +122,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 			b.links.watch(b, &now)
 		}
 	}
-	if err := b.meetNewest(rq, l, rec.ID); err != nil {
+	if err := b.meetNewest(op, rq, l, rec.ID); err != nil {
 		return nil, err
 	}
 	if b.work.stopping() { // and its shutdown may not have seen the link
@@ -129,7 +133,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 }
 
 // meetNewest looks whether the client has got a session during the handshake, when the link was not there yet to be cut, or to follow.
-func (b *Bridge) meetNewest(rq *request, l *Link, sessionID string) error {
+func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID string) error {
 	if l.SessionID() == "" { // otherwise that would have been told of a login
 		since := rq.began
 		if b.opts.Rebind == Follow { // it may be any session of the client's
@@ -143,7 +147,7 @@ func (b *Bridge) meetNewest(rq *request, l *Link, sessionID string) error {
 	switch {
 	case !ok || newest == sessionID:
 	case b.opts.Rebind == Follow:
-		rec, err := b.gateway.LoadShared(rq, newest)
+		rec, err := b.gateway.LoadShared(ctx, newest)
 		if err != nil && !errors.Is(err, ErrSessionMissing) {
 			return err
 		}

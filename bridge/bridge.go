@@ -30,7 +30,9 @@ type Bridge struct {
 	logKey   *[32]byte
 	stats    counters
 	reads    sync.Pool // of *bytes.Buffer, for messages on their way in
-	once     sync.Once // Shutdown
+	shutOnce sync.Once
+	shutDone chan struct{} // closed when the first Shutdown has returned shutErr
+	shutErr  error
 	logins   *loginGate
 	limit    *sessionLimit // nil: there is none
 	tickets  *tickets
@@ -73,6 +75,8 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		logins:  newLoginGate(),
 		limit:   limit,
 		logKey:  logKey(s.Keys[0]),
+
+		shutDone: make(chan struct{}),
 	}
 	b.work.init(func(p any) {
 		b.panicked(context.Background(), "background task panicked", "run a background task: it panicked", "", p)
@@ -116,10 +120,27 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 // Shutdown closes every connection with CodeShutdown, waits for their handlers, and stops every goroutine of the Bridge: when it
 // returns nil there is none left. Handshakes are refused from its beginning; the closes are spread over Options.DrainOver. Their reason tells the client when to
 // come back: "shutting down; retry after 1834 ms", another time for each. If ctx ends first it returns its cause; handlers that don't end with their context and
-// event callbacks that hang are then still running. Requests are served on: shut the http.Server down first, or at the same time where it waits for streams that are attached. Further calls wait for the first one and return nil.
-func (b *Bridge) Shutdown(ctx context.Context) (err error) {
-	b.once.Do(func() { err = b.shutdown(ctx) })
-	return err
+// event callbacks that hang are then still running. Requests are served on: shut the http.Server down first, or at the same time where it waits for streams that are attached. A further call
+// waits for the first one and returns its result, or the cause of its own ctx if that ends before.
+func (b *Bridge) Shutdown(ctx context.Context) error {
+	first := false
+	b.shutOnce.Do(func() { first = true })
+	if first {
+		defer close(b.shutDone)
+		b.shutErr = b.shutdown(ctx)
+		return b.shutErr
+	}
+	select {
+	case <-b.shutDone:
+		return b.shutErr
+	default:
+	}
+	select {
+	case <-b.shutDone:
+		return b.shutErr
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (b *Bridge) shutdown(ctx context.Context) error {

@@ -170,6 +170,9 @@ func (s *Session) Decode(dst any) error {
 
 // Encode sets a key for each field of src, which encodes as a JSON object. Keys that it doesn't name stay.
 func (s *Session) Encode(src any) error {
+	if err := s.unsealed(); err != nil {
+		return err
+	}
 	data, err := json.Marshal(src)
 	if err != nil {
 		return fmt.Errorf("bridge: encode the session: %w", err)

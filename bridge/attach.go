@@ -36,7 +36,7 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 	defer leave()
 	rq.shareLoads()
 	rq.whoClient()
-	s, err := rq.open(r.Context())
+	s, err := rq.open(rq.untilAnswered(r.Context()))
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +47,15 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 		return nil, err
 	}
 	return l, nil
+}
+
+// untilAnswered returns ctx, without its end once the request has been upgraded: that such a
+// connection is lost is for its handler to find out, as at any other time.
+func (rq *request) untilAnswered(ctx context.Context) context.Context {
+	if rq.takeHijacked() != nil {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
 }
 
 // attachLink registers a link, and looks once more whether its session is there: whoever ended it before the link was registered
@@ -76,10 +85,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 			l.proved = s.proved
 		}
 	}
-	op := context.Context(rq) // ends when the client goes away before it has its answer
-	if rq.takeHijacked() != nil {
-		op = context.WithoutCancel(op) // it has it: that the connection is lost is for its handler to find out, as at any other time
-	}
+	op := rq.untilAnswered(rq)
 	had := l.sessionID
 	b.cluster.want(holdKey{true, l.clientID})
 	evicted, err := b.links.add(l) // from here on others may cut it

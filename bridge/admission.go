@@ -51,10 +51,9 @@ func (a *admission) enter() (leave func(), admitted bool) {
 	return func() { a.running.Add(-1) }, true
 }
 
-// refuse answers a handshake with 503 and the time after which to try again.
-func (a *admission) refuse(w http.ResponseWriter, why string) {
-	w.Header().Set("Retry-After", strconv.Itoa(a.retryAfter(time.Now())))
-	http.Error(w, why, http.StatusServiceUnavailable)
+// askLater tells a handshake that is refused after which time to try again.
+func (a *admission) askLater(h http.Header) {
+	h.Set("Retry-After", strconv.Itoa(a.retryAfter(time.Now())))
 }
 
 // Over how many seconds those who are refused are told to come back: as many as the overload has lasted, within these limits.

@@ -56,12 +56,22 @@ func (b *Bridge) writeAside() {
 			return
 		}
 		for _, line := range some {
-			b.work.protect(line)
+			b.writeLine(line)
 			if n := b.lines.droppedLines(); n > 0 {
 				b.opts.Logger.Warn("log lines were dropped: the Handler is too slow", slog.Int("lines", n))
 			}
 		}
 	}
+}
+
+// writeLine writes one line. The panic of a Handler can't be logged.
+func (b *Bridge) writeLine(line func()) {
+	defer func() {
+		if recover() != nil {
+			b.events.emit(Failure{Doing: "write a log line: the Handler panicked", Err: ErrPanicked})
+		}
+	}()
+	line()
 }
 
 // take returns what waits; nil, and the writer is to end, when that is nothing.

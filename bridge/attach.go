@@ -36,7 +36,7 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 	defer leave()
 	rq.shareLoads()
 	rq.whoClient()
-	s, err := rq.open(r.Context())
+	s, err := rq.open(rq.untilAnswered(r.Context()))
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +47,17 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 		return nil, err
 	}
 	return l, nil
+}
+
+// untilAnswered returns ctx, without its end once the request has been upgraded: that such a
+// connection is lost is for its handler to find out, as at any other time.
+func (rq *request) untilAnswered(ctx context.Context) context.Context {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	if rq.hijacked != nil {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
 }
 
 // attachLink registers a link, and looks once more whether its session is there: whoever ended it before the link was registered
@@ -76,6 +87,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 			l.proved = s.proved
 		}
 	}
+	op := rq.untilAnswered(rq)
 	had, user := l.sessionID, l.user
 	b.cluster.want(holdKey{true, l.clientID})
 	evicted, err := b.addOrProbe(rq, l) // from here on others may cut it
@@ -98,11 +110,11 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 			l.abandon()
 		}
 	}()
-	if err := b.cluster.hold(rq, had, l.clientID); err != nil { // from there on other nodes may cut it, too
+	if err := b.cluster.hold(op, had, l.clientID); err != nil { // from there on other nodes may cut it, too
 		return nil, err
 	}
 	if attached {
-		now, err := b.gateway.LoadShared(rq, rec.ID) // which begins now, not before
+		now, err := b.gateway.LoadShared(op, rec.ID) // which begins now, not before
 		switch {
 		case errors.Is(err, ErrSessionMissing):
 			b.links.cut(l)
@@ -118,7 +130,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 			b.links.watch(b, &now)
 		}
 	}
-	if err := b.meetNewest(rq, l, rec.ID); err != nil {
+	if err := b.meetNewest(op, rq, l, rec.ID); err != nil {
 		return nil, err
 	}
 	if b.work.stopping() { // and its shutdown may not have seen the link
@@ -129,7 +141,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 }
 
 // meetNewest looks whether the client has got a session during the handshake, when the link was not there yet to be cut, or to follow.
-func (b *Bridge) meetNewest(rq *request, l *Link, sessionID string) error {
+func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID string) error {
 	if l.SessionID() == "" { // otherwise that would have been told of a login
 		since := rq.began
 		if b.opts.Rebind == Follow { // it may be any session of the client's
@@ -143,7 +155,7 @@ func (b *Bridge) meetNewest(rq *request, l *Link, sessionID string) error {
 	switch {
 	case !ok || newest == sessionID:
 	case b.opts.Rebind == Follow:
-		rec, err := b.gateway.LoadShared(rq, newest)
+		rec, err := b.gateway.LoadShared(ctx, newest)
 		if err != nil && !errors.Is(err, ErrSessionMissing) {
 			return err
 		}

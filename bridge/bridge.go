@@ -34,8 +34,10 @@ type Bridge struct {
 	cleanup    autoCleanup
 	logKey     *[32]byte
 	stats      counters
-	reads      sync.Pool   // of *bytes.Buffer, for messages on their way in
-	once       sync.Once   // Shutdown
+	reads      sync.Pool // of *bytes.Buffer, for messages on their way in
+	shutOnce   sync.Once
+	shutDone   chan struct{} // closed when the first Shutdown has returned shutErr
+	shutErr    error
 	overrule   atomic.Bool // tellOverruled has logged
 	logins     *loginGate
 	limit      *sessionLimit // nil: there is none
@@ -57,7 +59,7 @@ type capabilities struct {
 }
 
 type counters struct {
-	mismatches, refused, reruns, failedCommits, closedWrites, notifyDropped, failedSaves, tooFast atomic.Uint64
+	mismatches, refused, reruns, failedCommits, refusedCommits, closedWrites, notifyDropped, failedSaves, tooFast atomic.Uint64
 }
 
 // New returns a Bridge over st. Nil options are all defaults; an option out of range is an error that names its field. The store stays the caller's to close, after Shutdown.
@@ -81,8 +83,11 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		logins:     newLoginGate(),
 		limit:      limit,
 		logKey:     logKey(s.Keys[0]),
+		shutDone:   make(chan struct{}),
 	}
-	b.work.init(s.Logger)
+	b.work.init(func(p any) {
+		b.panicked(context.Background(), "background task panicked", "run a background task: it panicked", "", p)
+	})
 	apps := st
 	st = b.join(st)
 	b.caps.users, _ = st.(store.UserIndex)
@@ -123,10 +128,27 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 // Shutdown closes every connection with CodeShutdown, waits for their handlers, and stops every goroutine of the Bridge: when it
 // returns nil there is none left. Handshakes are refused from its beginning; the closes are spread over Options.DrainOver. Their reason tells the client when to
 // come back: "shutting down; retry after 1834 ms", another time for each. If ctx ends first it returns its cause; handlers that don't end with their context and
-// event callbacks that hang are then still running. Requests are served on: shut the http.Server down first, or at the same time where it waits for streams that are attached. Further calls wait for the first one and return nil.
-func (b *Bridge) Shutdown(ctx context.Context) (err error) {
-	b.once.Do(func() { err = b.shutdown(ctx) })
-	return err
+// event callbacks that hang are then still running. Requests are served on: shut the http.Server down first, or at the same time where it waits for streams that are attached. A further call
+// waits for the first one and returns its result, or the cause of its own ctx if that ends before.
+func (b *Bridge) Shutdown(ctx context.Context) error {
+	first := false
+	b.shutOnce.Do(func() { first = true })
+	if first {
+		defer close(b.shutDone)
+		b.shutErr = b.shutdown(ctx)
+		return b.shutErr
+	}
+	select {
+	case <-b.shutDone:
+		return b.shutErr
+	default:
+	}
+	select {
+	case <-b.shutDone:
+		return b.shutErr
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (b *Bridge) shutdown(ctx context.Context) error {

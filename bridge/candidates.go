@@ -128,7 +128,7 @@ func (rq *request) tellRefused(ctx context.Context, err error) error {
 	if errors.Is(err, errRefused) {
 		b := rq.b
 		rq.refused(rq.rejected)
-		b.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "session cookie opens nothing: unknown session or stale token", b.logSession(rq.presented.sessions[0].id))
+		b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "session cookie opens nothing: unknown session or stale token", b.logSession(rq.presented.sessions[0].id))
 	}
 	return err
 }

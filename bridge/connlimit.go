@@ -12,6 +12,7 @@ import (
 const (
 	tookItsPlace = "a newer connection has taken its place"
 	tooManyThere = "the session has too many connections"
+	tooManyFrom  = "there are too many connections from the address"
 )
 
 // connLimits are how many connections there may be; 0 is no limit.
@@ -29,14 +30,14 @@ func (ls *links) makeRoom(l *Link) (evicted []*Link, err error) {
 	if most := ls.limits.perSession; most > 0 && l.sessionID != "" {
 		if others := ls.crowdOf(l.sessionID); others != nil {
 			if !ls.limits.evict {
-				return nil, fmt.Errorf("%w: the session has %d (Options.MaxConnsPerSession)", ErrTooManyConns, most)
+				return nil, fmt.Errorf("%w: it has %d", ErrTooManySessionConns, most)
 			}
 			evicted = append(evicted, oldest(others))
 		}
 	}
 	if others := ls.crowdAt(l.addr); others != nil {
 		if !ls.limits.evict {
-			return nil, fmt.Errorf("%w: the address has %d (Options.MaxConnsPerAddr)", ErrTooManyConns, ls.limits.perAddr)
+			return nil, fmt.Errorf("%w: it has %d", ErrTooManyAddrConns, ls.limits.perAddr)
 		}
 		if len(evicted) == 0 || network(evicted[0].addr) != network(l.addr) {
 			evicted = append(evicted, oldest(others))

@@ -35,7 +35,7 @@ func TestKoaFault02_RequestInFlightDuringLogoutBringsNothingBack(t *testing.T) {
 	br.ok("/logout")
 	close(release)
 	rep := receive(t, done)
-	require.Equal(t, http.StatusServiceUnavailable, rep.status, "no success for a change that was not stored")
+	require.Equal(t, http.StatusUnauthorized, rep.status, "no success for a change that was not stored")
 	require.Empty(t, rep.header["Set-Cookie"], "the browser may have the next session's cookie by now")
 	_, err := a.GetByID(t.Context(), id)
 	require.ErrorIs(t, err, bridge.ErrSessionMissing)

@@ -54,11 +54,11 @@ func (b *Bridge) logCommit(c *gateway.Commit, from *origin) func() {
 	case c.Login:
 		text = "user logged in: the session has a new token"
 	}
-	return func() { logger.LogAttrs(ctx, slog.LevelInfo, text, attrs...) }
+	return func() { logger.LogAttrs(ctx, slog.LevelDebug, text, attrs...) }
 }
 
 // logEnd tells of a session's end.
 func (b *Bridge) logEnd(id, clientID string, from *origin) {
-	b.opts.Logger.LogAttrs(context.Background(), slog.LevelInfo, "session ended",
+	b.opts.Logger.LogAttrs(context.Background(), slog.LevelDebug, "session ended",
 		b.logSession(id), b.logClient(clientID), slog.String("reason", string(from.reason)), slog.String("via", string(from.via)))
 }

@@ -59,6 +59,7 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 	"CachedReads":     {good: []bridge.Options{{CachedReads: true}}},
 	"StrictBinding":   {good: []bridge.Options{{StrictBinding: true}}},
 	"Logger":          {good: []bridge.Options{{Logger: slog.New(slog.DiscardHandler)}}},
+	"ErrorHandler":    {good: []bridge.Options{{ErrorHandler: bridge.WriteError}}},
 	"Path": {
 		good: []bridge.Options{{Path: "/"}, {Path: "/a/b"}},
 		bad:  []bridge.Options{{Path: "a"}, {Path: "/a;b"}, {Path: "/\n"}},

@@ -49,6 +49,8 @@ type request struct {
 	sent     bool      // the first byte has left
 	handed   bool      // HandshakeHeader has handed the cookies out
 	failed   error     // why the client gets an error instead of the handler's answer
+	torn     bool      // the client has a part of the handler's answer, which is not to be completed
+	handled  bool      // the handler has returned
 	hijacked net.Conn  // by an upgrade
 	clears   bool      // it has ended its session
 	connID   string    // of the connection that it becomes; "" is a UUID
@@ -90,7 +92,7 @@ func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 		rq.presented.read(b.cookies, r, rq.secure)
 		if len(rq.presented.sessions) == 0 && len(r.CookiesNamed(b.cookies.name(b.opts.Name, rq.secure))) > 0 {
 			rq.refused(CredentialRejected{Credential: CredentialCookie, Reason: RejectedSignature})
-			b.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "session cookie refused: its signature doesn't hold")
+			b.opts.Logger.LogAttrs(r.Context(), slog.LevelDebug, "session cookie refused: its signature doesn't hold")
 		}
 	}
 	if len(rq.presented.clients) == 0 {
@@ -190,8 +192,9 @@ func (rq *request) sharesLoads() bool {
 
 func (rq *request) headersSent() bool {
 	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	return rq.sent || rq.handed
+	sent, w := rq.sent || rq.handed, rq.w
+	rq.mu.Unlock()
+	return sent || responseBegun(w)
 }
 
 func (rq *request) wroteHeaders() bool {

@@ -18,8 +18,9 @@ import (
 // connection, so one function can serve both.
 //
 // Changes collect in the Session and are stored at its commit: when WithSession returns, or before the first byte of the
-// response. A Session is safe for concurrent use. After its last commit it is sealed: it can still be read, methods that
-// return an error return ErrSessionClosed, and those that don't have no effect but a line in the log.
+// response. A Session is safe for concurrent use. After its last commit it is sealed, and so is a snapshot (GetByID): it can still be
+// read (Decode and RequireAuthAge only read), methods that change it and return an error return ErrSessionClosed, and those that return none have no effect but a
+// line in the log.
 type Session struct {
 	b            *Bridge
 	id, clientID string
@@ -191,6 +192,9 @@ func (s *Session) Decode(dst any) error {
 
 // Encode sets a key for each field of src, which encodes as a JSON object. Keys that it doesn't name stay.
 func (s *Session) Encode(src any) error {
+	if err := s.unsealed(); err != nil {
+		return err
+	}
 	data, err := json.Marshal(src)
 	if err != nil {
 		return fmt.Errorf("bridge: encode the session: %w", err)
@@ -256,6 +260,16 @@ func (s *Session) try(do func() error) error {
 		return ErrSessionClosed
 	}
 	return do()
+}
+
+// unsealed returns ErrSessionClosed for a sealed Session.
+func (s *Session) unsealed() error {
+	s.lock()
+	defer s.unlock()
+	if s.sealed {
+		return ErrSessionClosed
+	}
+	return nil
 }
 
 // seal ends the Session's part in the session.

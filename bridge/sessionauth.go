@@ -10,11 +10,14 @@ import (
 // that were opened with it are cut off until they come back with the new one (ASVS 7.2.4). The session's values stay; Clear
 // them where they are not to pass from one user to another.
 //
-// It needs a response that can still set a cookie: ErrHeadersSent, and ErrNoCookies on a connection (see Conn.LoginTicket). ErrUserID for a user ID that isn't 1 to 255 bytes of
+// ErrSessionClosed on a sealed Session, a snapshot included. It needs a response that can still set a cookie: ErrHeadersSent, and ErrNoCookies on a connection (see Conn.LoginTicket). ErrUserID for a user ID that isn't 1 to 255 bytes of
 // UTF-8 without NUL. ErrTokenRotated when the request came with a token that has been replaced, unless a login of the same user from the same browser has replaced it
 // within Options.RotateGrace: the answer to that login may have been lost, so this one succeeds as well. If the request has ended by the time of the commit, the commit fails and stores
 // nothing.
 func (s *Session) Login(userID string) error {
+	if err := s.unsealed(); err != nil {
+		return err
+	}
 	if err := checkUserID(userID); err != nil {
 		return err
 	}
@@ -34,6 +37,9 @@ func (s *Session) Rotate() error { return s.replaceToken(nil) }
 
 func (s *Session) replaceToken(login *gateway.Login) error {
 	rq := s.from.request
+	if err := s.unsealed(); err != nil {
+		return err
+	}
 	if err := s.canKeepToken(); err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func (o *Options) settle() (*settings, error) {
 		s.Options = *o
 	}
 	if s.Logger == nil {
-		s.Logger = slog.New(slog.DiscardHandler)
+		s.Logger = slog.New(defaultLog{})
 	}
 	steps := []func() error{s.settleKeys, s.settleCookies, s.settleTimes, s.settleLimits, s.settleNetwork}
 	for _, step := range steps {

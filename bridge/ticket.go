@@ -183,7 +183,7 @@ func (rq *request) refusedTicket(ctx context.Context, err error, cr CredentialRe
 	if errors.Is(err, ErrTicket) {
 		cr.Credential, cr.Reason = CredentialTicket, RejectedTicket
 		rq.refused(cr)
-		rq.b.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "ticket opens nothing")
+		rq.b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "ticket opens nothing")
 	}
 }
 
@@ -200,16 +200,15 @@ func (rq *request) openOffered(w http.ResponseWriter, r *http.Request) error {
 	rq.mu.Lock()
 	rq.failed, rq.sent = err, true
 	rq.mu.Unlock()
-	status := handshakeStatus(err)
 	forbidCaches(w.Header())
-	http.Error(w, http.StatusText(status), status)
+	rq.b.refuse(w, r, handshakeError(err))
 	return err
 }
 
-// handshakeStatus is HTTPStatus, but for a ticket that opens nothing: a handshake's is its only credential.
-func handshakeStatus(err error) int {
+// handshakeError is err, but for a ticket that opens nothing: a handshake's is its only credential, so there is no session (401).
+func handshakeError(err error) error {
 	if errors.Is(err, ErrTicket) {
-		return http.StatusUnauthorized
+		return fmt.Errorf("%w: %w", ErrSessionMissing, err)
 	}
-	return HTTPStatus(err)
+	return err
 }

@@ -97,7 +97,7 @@ func (rq *request) presentsNoCookies(r *http.Request) bool {
 		rq.presented.sessions = append(rq.presented.oneSession[:0], cred)
 	} else if text != "" {
 		rq.refused(CredentialRejected{Credential: CredentialToken, Reason: RejectedSignature})
-		b.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "session token refused: its signature doesn't hold")
+		b.opts.Logger.LogAttrs(r.Context(), slog.LevelDebug, "session token refused: its signature doesn't hold")
 	}
 	return true
 }

@@ -102,11 +102,19 @@ type Options struct {
 	// nothing is lost or brought back. Default: each call asks the store.
 	CachedReads bool
 
-	// OriginPatterns are hosts (or scheme://host) whose pages may open connections, besides the server's own host, as for path.Match: "*.example.com".
+	// OriginPatterns are the origins whose pages may open connections, besides those of the server's own host: a host ("app.example.com"), or scheme://host,
+	// with wildcards as for path.Match ("*.example.com"). Without a port it is the scheme's default; "localhost:*" is any. Without a scheme it is any, but
+	// not http where the server is on https. "null" and "file://" are allowed only by these very entries. A pattern that could never match is an error of New.
 	// Default: none.
 	OriginPatterns []string
-	// TrustedProxies are the addresses or networks (CIDR) whose X-Forwarded-For and X-Forwarded-Proto are believed. Default: none.
+	// CheckOrigin is asked about a connection whose Origin is neither the server's own nor in OriginPatterns, and may allow it: for hosts that are known at run time
+	// only. It may be called more than once for a request, by many goroutines at once. Default: nil, which allows none.
+	CheckOrigin func(r *http.Request) bool
+	// TrustedProxies are the peers that are believed when they say for whom they ask, in X-Forwarded-For and X-Forwarded-Proto, or in Forwarded (RFC 7239): addresses, networks (CIDR), or
+	// "unix" for whoever connects to a unix socket. The client's address is the nearest one that is not trusted. Default: none.
 	TrustedProxies []string
+	// ProxyHeaders says which headers of TrustedProxies count, for proxies that pass on one kind of them as the client sent it. Default: AnyProxyHeaders.
+	ProxyHeaders ProxyHeaderPolicy
 
 	// Logger gets the life of sessions, under a keyed hash of their IDs; never a token, a cookie or a value. Default: nothing is logged.
 	Logger *slog.Logger
@@ -120,6 +128,16 @@ const (
 	SecureAuto   SecureMode = iota // when the request came over TLS, or a trusted proxy says so
 	SecureAlways                   // always: TLS ends in front of this process
 	SecureNever                    // never: for development
+)
+
+// ProxyHeaderPolicy says which headers of trusted proxies count.
+type ProxyHeaderPolicy int
+
+// The policies of Options.ProxyHeaders.
+const (
+	AnyProxyHeaders ProxyHeaderPolicy = iota // all; none where X-Forwarded-* and Forwarded contradict each other, as one of them may be the client's own
+	OnlyXForwarded                           // X-Forwarded-For and X-Forwarded-Proto
+	OnlyForwarded                            // Forwarded (RFC 7239)
 )
 
 // SessionEndPolicy says what becomes of the connections of a session that ends.

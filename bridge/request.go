@@ -70,6 +70,7 @@ const (
 
 func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	rq := &request{Context: r.Context(), b: b, r: r, w: w, secure: b.opts.secure(r)}
+	b.opts.tellIgnored(r)
 	if b.opts.RenewEvery > 0 || b.cluster != nil {
 		rq.began = time.Now()
 	}

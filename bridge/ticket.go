@@ -142,6 +142,7 @@ func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 	case !upgrades(r): // it is for connections: a page has cookies
 		return nil, ErrTicket
 	case !b.opts.originAllowed(r):
+		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", b.opts.originAttrs(r)...)
 		return nil, ErrOrigin
 	}
 	what, err := b.tickets.redeem(ctx, rq.text, socketTicket, func(*ticket) bool { return true })

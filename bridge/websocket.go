@@ -54,7 +54,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	}
 	defer b.work.leave()
 	if !b.opts.originAllowed(r) {
-		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", slog.String("host", r.Host))
+		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", b.opts.originAttrs(r)...)
 		http.Error(w, "origin not allowed", http.StatusForbidden)
 		return
 	}

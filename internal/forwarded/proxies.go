@@ -105,17 +105,33 @@ func (p *Proxies) Addr(r *http.Request) string {
 
 // HTTPS reports whether the client came over TLS: as a trusted proxy says, or else as this process sees it.
 func (p *Proxies) HTTPS(r *http.Request) bool {
+	if p.none() {
+		return r.TLS != nil
+	}
 	if peer, zone := peerOf(r); p.trustsPeer(peer, zone) {
-		if said := agreed(p.read(r, peer)); said != unsaid {
+		said, simple := p.simpleScheme(r)
+		if !simple {
+			said = agreed(p.read(r, peer))
+		}
+		if said != unsaid {
 			return said == secure
 		}
 	}
 	return r.TLS != nil
 }
 
+// simpleScheme returns the scheme without a walk where a trusted peer says one and nothing else, as is usual.
+func (p *Proxies) simpleScheme(r *http.Request) (said scheme, ok bool) {
+	protos := r.Header["X-Forwarded-Proto"]
+	if p.use == OnlyForwarded || len(protos) != 1 || strings.Contains(protos[0], ",") || p.use == Any && len(r.Header["Forwarded"]) > 0 {
+		return unsaid, false
+	}
+	return parseScheme(strings.Trim(protos[0], " \t")), true
+}
+
 // Ignored returns the name of a header that says something of the client and doesn't count, as the peer is not trusted; "" for none.
 func (p *Proxies) Ignored(r *http.Request) (header string) {
-	for _, name := range [...]string{"X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Forwarded-Host"} {
+	for _, name := range [...]string{"X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"} {
 		if _, ok := r.Header[name]; ok {
 			if peer, zone := peerOf(r); p.trustsPeer(peer, zone) {
 				return ""

@@ -1,4 +1,4 @@
-package origin_test
+package pageorigin_test
 
 import (
 	"strings"
@@ -7,14 +7,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/sessionbridge/sessionbridge/internal/origin"
+	"github.com/sessionbridge/sessionbridge/internal/pageorigin"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func compile(t testing.TB, patterns ...string) *origin.Patterns {
+func compile(t testing.TB, patterns ...string) *pageorigin.Patterns {
 	t.Helper()
-	p, _, err := origin.Compile(patterns)
+	p, _, err := pageorigin.Compile(patterns)
 	require.NoError(t, err)
 	return &p
 }
@@ -82,7 +82,7 @@ func TestPagesOfTheSameHost(t *testing.T) {
 		{"https:app.test", "app.test", false, false},
 		{"", "", false, false},
 	} {
-		var p origin.Patterns
+		var p pageorigin.Patterns
 		require.Equal(t, c.plain, p.Allows(c.origin, c.host, false), "%q at %q", c.origin, c.host)
 		require.Equal(t, c.https, p.Allows(c.origin, c.host, true), "%q at %q, on HTTPS", c.origin, c.host)
 	}
@@ -139,7 +139,7 @@ func TestPatternThatIsNotUnderstoodIsRefused(t *testing.T) {
 		"[a", "[::1", "::1]", "[::1]x", "[app:test]", "[2001:db8::*]", "fe80::1%eth0", "[fe80::1%eth0]:80", "[127.0.0.1:80]", ".app.test", "app..test", ".", "bücher.test",
 		"https://bücher.test", "*://", "a:b:c", "capacitor://a/b", "mailto:a@b", `app\.test`, "[b-a].test:80[", "nul*://",
 	} {
-		_, i, err := origin.Compile([]string{"app.test", text, "b.test"})
+		_, i, err := pageorigin.Compile([]string{"app.test", text, "b.test"})
 		require.Error(t, err, "%q", text)
 		require.Contains(t, err.Error(), `"`, "it is named")
 		require.Equal(t, 1, i, "%q", text)
@@ -151,7 +151,7 @@ func TestLoopback(t *testing.T) {
 		"localhost": true, "LOCALHOST.:3000": true, "app.localhost:1": true, "127.0.0.1": true, "127.9.9.9:80": true, "[::1]:80": true, "[::ffff:127.0.0.1]": true,
 		"app.test": false, "localhost.evil.test": false, "evillocalhost": false, "10.0.0.1": false, "[2001:db8::1]": false, "": false, "::1": false,
 	} {
-		require.Equal(t, want, origin.IsLoopback(host), host)
+		require.Equal(t, want, pageorigin.IsLoopback(host), host)
 	}
 }
 

@@ -56,10 +56,6 @@ type request struct {
 	gorilla map[*sessions.Session]map[string][]byte // what Gorilla() has read
 }
 
-// String and GoString keep what the client presents out of logs that somebody prints a context into.
-func (rq *request) String() string   { return "bridge.request" }
-func (rq *request) GoString() string { return rq.String() }
-
 type cookieChange int
 
 const (

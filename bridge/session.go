@@ -20,11 +20,12 @@ import (
 // Changes collect in the Session and are stored at its commit: when WithSession returns, or before the first byte of the
 // response. A Session is safe for concurrent use. After its last commit it is sealed: it can still be read, methods that
 // return an error return ErrSessionClosed, and those that don't have no effect but a line in the log.
+//
+// Whatever the verb, fmt prints it without values, user or ID, and slog logs what the Bridge's own lines name it by.
 type Session struct {
-	b            *Bridge
-	id, clientID string
-	slot         slot    // lock of all below; held during a commit
-	from         *origin // who changes it; others may share it
+	sessionHandle
+	slot slot    // lock of all below; held during a commit
+	from *origin // who changes it; others may share it
 
 	draft   gateway.Draft
 	running *mark  // a function of WithSession, while it runs

@@ -13,7 +13,7 @@ const Off = -1
 type Options struct {
 	// Keys sign the cookies: the first signs, all verify, each has at least 32 bytes. To replace a key put the new one first
 	// and keep the old one for as long as its cookies are to be valid. Default: a random key and a logged warning, as every session is
-	// then lost at a restart. LoadOrCreateKeys keeps keys in a file.
+	// then lost at a restart. LoadOrCreateKeys keeps keys in a file, LoadKeys reads a mounted secret, ParseKeys an environment variable.
 	Keys [][]byte
 
 	// Name is the name of the session cookie, ClientName that of the client cookie. Where they may have it (Secure, Path /, no

@@ -58,6 +58,10 @@ type Options struct {
 	// RenewEvery is the renewal timeout: a token that is older is rotated in the next response that can set a cookie. Default: never.
 	RenewEvery time.Duration
 
+	// KeepValuesAtLogin has Session.Login keep the values of a session that is another user's. By default they are cleared; a guest's, and those of the user who
+	// logs in, stay in either case.
+	KeepValuesAtLogin bool
+
 	// ClearSiteData is what the response to a logout, or to another end of its own session, tells the browser to forget in a Clear-Site-Data header: "cache", "cookies", "storage", "executionContexts" or "*". Browsers
 	// heed it over TLS only, and "cookies" takes the client cookie, too. Default: nothing, no header.
 	ClearSiteData []string

@@ -132,6 +132,9 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 		good: []bridge.Options{{TrustedProxies: []string{"10.0.0.1", "10.0.0.0/8", "::1", "2001:db8::/32", "unix"}}},
 		bad:  []bridge.Options{{TrustedProxies: []string{""}}, {TrustedProxies: []string{"10.0.0.1", "proxy.local"}}, {TrustedProxies: []string{"10.0.0.0/33"}}},
 	},
+	"KeepValuesAtLogin": {
+		good: []bridge.Options{{KeepValuesAtLogin: true}},
+	},
 	"ProxyHeaders": {
 		good: []bridge.Options{{ProxyHeaders: bridge.OnlyXForwarded}, {ProxyHeaders: bridge.OnlyForwarded}},
 		bad:  []bridge.Options{{ProxyHeaders: -1}, {ProxyHeaders: bridge.OnlyForwarded + 1}},

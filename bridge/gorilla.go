@@ -56,7 +56,7 @@ func (g gorillaStore) New(r *http.Request, name string) (*sessions.Session, erro
 
 // remember keeps what a session was when it was read, to tell its changes by; recall returns it.
 func (g gorillaStore) remember(r *http.Request, gs *sessions.Session, read map[string][]byte) error {
-	rq, err := g.b.requestOf(r.Context())
+	rq, err := g.b.requestFor(r)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (g gorillaStore) remember(r *http.Request, gs *sessions.Session, read map[s
 }
 
 func (g gorillaStore) recall(r *http.Request, gs *sessions.Session) map[string][]byte {
-	rq, err := g.b.requestOf(r.Context())
+	rq, err := g.b.requestFor(r)
 	if err != nil {
 		return nil
 	}

@@ -15,7 +15,7 @@ import (
 // A request without a session gets a new one, which is stored once it holds something. ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable; HTTPStatus
 // says how to answer.
 func (b *Bridge) Session(r *http.Request) (*Session, error) {
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (b *Bridge) WithSession(r *http.Request, fn func(ctx context.Context, s *Se
 
 // For returns the request as a Sessioner, for the WithSession function.
 func (b *Bridge) For(r *http.Request) Sessioner {
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		return failing{err}
 	}

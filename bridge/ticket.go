@@ -22,7 +22,7 @@ import (
 // ErrHeadersSent, ErrSessionTooLarge, a *ValueError; ErrTicket when the request has itself come with a ticket. The response is not to be cached, and
 // says so unless its handler says otherwise.
 func (b *Bridge) Ticket(r *http.Request) (string, error) {
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		return "", err
 	}
@@ -94,7 +94,7 @@ func (l *Link) LoginTicket(ctx context.Context, userID string) (string, error) {
 // Also the errors of Session and of Login; after these, too, the ticket is still good, but not when storing the login fails in the end. A function of WithSession
 // may run again, when the ticket has been redeemed: call it outside of one.
 func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		return nil, err
 	}

@@ -17,12 +17,12 @@ import (
 // before Attach has returned. A page of another origin (Options.OriginPatterns) gets ErrOrigin: close what it has
 // opened, with CloseCode of the error, or answer with HTTPStatus of it as long as nothing has been sent. ErrTooManyConns, ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable, ErrOverloaded, ErrShutdown. After an error close is not called.
 func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*Link, error) {
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		return nil, err
 	}
 	if !b.opts.originAllowed(r) {
-		b.opts.Logger.LogAttrs(rq, slog.LevelWarn, "connection from another origin refused", slog.String("host", r.Host))
+		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "connection from another origin refused", b.opts.originAttrs(r)...)
 		return nil, ErrOrigin
 	}
 	if !b.work.admit() {

@@ -86,7 +86,7 @@ func (g gorillaStore) New(r *http.Request, name string) (*sessions.Session, erro
 
 // remember and recall keep what is known of a session for the request.
 func (g gorillaStore) remember(r *http.Request, gs *sessions.Session, read *gorillaRead) error {
-	rq, err := g.b.requestOf(r.Context())
+	rq, err := g.b.requestFor(r)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (g gorillaStore) remember(r *http.Request, gs *sessions.Session, read *gori
 }
 
 func (g gorillaStore) recall(r *http.Request, gs *sessions.Session) (read gorillaRead) {
-	if rq, err := g.b.requestOf(r.Context()); err == nil {
+	if rq, err := g.b.requestFor(r); err == nil {
 		rq.mu.Lock()
 		defer rq.mu.Unlock()
 		if known := rq.gorilla[gs]; known != nil {

@@ -23,7 +23,7 @@ import (
 //
 // Also ErrNoMiddleware and ErrStoreUnavailable. HTTPStatus says how to answer.
 func (b *Bridge) Session(r *http.Request) (*Session, error) {
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (b *Bridge) WithSession(r *http.Request, fn func(ctx context.Context, s *Se
 
 // For returns the request as a Sessioner, for the WithSession function.
 func (b *Bridge) For(r *http.Request) Sessioner {
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		return failing{err}
 	}

@@ -27,6 +27,14 @@ func (l logID) LogValue() slog.Value {
 	return slog.StringValue(hex.EncodeToString(mac.Sum(nil)[:8]))
 }
 
+// hashed returns the ID as log lines name it; "" for none, also where there is no Bridge yet.
+func (b *Bridge) hashed(id string) string {
+	if b == nil {
+		return ""
+	}
+	return logID{b.logKey, id}.LogValue().String()
+}
+
 func logKey(key []byte) *[32]byte {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("sessionbridge log ids"))

@@ -28,7 +28,7 @@ func (b *Bridge) Handler(next http.Handler) http.Handler {
 }
 
 func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	if _, err := b.requestOf(r.Context()); err == nil { // wrapped twice
+	if outer, err := b.requestOf(r.Context()); err == nil && outer.covers(r) { // wrapped twice
 		next.ServeHTTP(w, r)
 		return
 	}

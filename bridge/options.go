@@ -13,7 +13,7 @@ const Off = -1
 type Options struct {
 	// Keys sign the cookies: the first signs, all verify, each has at least 32 bytes. To replace a key put the new one first
 	// and keep the old one for as long as its cookies are to be valid. Default: a random key and a logged warning, as every session is
-	// then lost at a restart. LoadOrCreateKeys keeps keys in a file.
+	// then lost at a restart. LoadOrCreateKeys keeps keys in a file, LoadKeys reads a mounted secret, ParseKeys an environment variable.
 	Keys [][]byte
 
 	// Name is the name of the session cookie, ClientName that of the client cookie. Where they may have it (Secure, Path /, no
@@ -66,6 +66,10 @@ type Options struct {
 	// RenewEvery is the renewal timeout: a token that is older is rotated in the next response that can set a cookie. Default: never.
 	RenewEvery time.Duration
 
+	// KeepValuesAtLogin has Session.Login keep the values of a session that is another user's. By default they are cleared; a guest's, and those of the user who
+	// logs in, stay in either case.
+	KeepValuesAtLogin bool
+
 	// ClearSiteData is what the response to a logout, or to another end of its own session, tells the browser to forget in a Clear-Site-Data header: "cache", "cookies", "storage", "executionContexts" or "*". Browsers
 	// heed it over TLS only, and "cookies" takes the client cookie, too. Default: nothing, no header.
 	ClearSiteData []string
@@ -110,11 +114,19 @@ type Options struct {
 	// nothing is lost or brought back. Default: each call asks the store.
 	CachedReads bool
 
-	// OriginPatterns are hosts (or scheme://host) whose pages may open connections, besides the server's own host, as for path.Match: "*.example.com".
+	// OriginPatterns are the origins whose pages may open connections, besides those of the server's own host: a host ("app.example.com"), or scheme://host,
+	// with wildcards as for path.Match ("*.example.com"). Without a port it is the scheme's default; "localhost:*" is any. Without a scheme it is any, but
+	// not http where the server is on https. "null" and "file://" are allowed only by these very entries. A pattern that could never match is an error of New.
 	// Default: none.
 	OriginPatterns []string
-	// TrustedProxies are the addresses or networks (CIDR) whose X-Forwarded-For and X-Forwarded-Proto are believed. Default: none.
+	// CheckOrigin is asked about a connection whose Origin is neither the server's own nor in OriginPatterns, and may allow it: for hosts that are known at run time
+	// only. It may be called more than once for a request, by many goroutines at once. Default: nil, which allows none.
+	CheckOrigin func(r *http.Request) bool
+	// TrustedProxies are the peers that are believed when they say for whom they ask, in X-Forwarded-For and X-Forwarded-Proto, or in Forwarded (RFC 7239): addresses, networks (CIDR), or
+	// "unix" for whoever connects to a unix socket. The client's address is the nearest one that is not trusted. Default: none.
 	TrustedProxies []string
+	// ProxyHeaders says which headers of TrustedProxies count, for proxies that pass on one kind of them as the client sent it. Default: AnyProxyHeaders.
+	ProxyHeaders ProxyHeaderPolicy
 
 	// Logger gets failures (Error, Warn), what an operator may want to change (Warn), and the life of sessions and what clients cause (Debug), under a keyed hash of the
 	// sessions' IDs; never a token, a cookie or a value. A recovered panic is always reported: to slog.Default() if Logger discards errors. Default: slog.Default(), as it
@@ -138,6 +150,16 @@ const (
 	SecureAuto   SecureMode = iota // when the request came over TLS, or a trusted proxy says so
 	SecureAlways                   // always: TLS ends in front of this process
 	SecureNever                    // never: for development
+)
+
+// ProxyHeaderPolicy says which headers of trusted proxies count.
+type ProxyHeaderPolicy int
+
+// The policies of Options.ProxyHeaders.
+const (
+	AnyProxyHeaders ProxyHeaderPolicy = iota // all; none where X-Forwarded-* and Forwarded contradict each other, as one of them may be the client's own
+	OnlyXForwarded                           // X-Forwarded-For and X-Forwarded-Proto
+	OnlyForwarded                            // Forwarded (RFC 7239)
 )
 
 // SessionEndPolicy says what becomes of the connections of a session that ends.

@@ -126,12 +126,20 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 		bad:  []bridge.Options{{OnTooManyConns: -1}, {OnTooManyConns: bridge.EvictOldestConn + 1}},
 	},
 	"OriginPatterns": {
-		good: []bridge.Options{{OriginPatterns: []string{"*.example.com", "https://a"}}},
-		bad:  []bridge.Options{{OriginPatterns: []string{""}}, {OriginPatterns: []string{"ok", "[a"}}},
+		good: []bridge.Options{{OriginPatterns: []string{"*.example.com", "https://a", "[::1]:8080", "https://a/", "null", "file://"}}},
+		bad:  []bridge.Options{{OriginPatterns: []string{""}}, {OriginPatterns: []string{"ok", "[a"}}, {OriginPatterns: []string{"https://a/b"}}},
 	},
+	"CheckOrigin": {good: []bridge.Options{{CheckOrigin: func(*http.Request) bool { return false }}}},
 	"TrustedProxies": {
-		good: []bridge.Options{{TrustedProxies: []string{"10.0.0.1", "10.0.0.0/8", "::1", "2001:db8::/32"}}},
+		good: []bridge.Options{{TrustedProxies: []string{"10.0.0.1", "10.0.0.0/8", "::1", "2001:db8::/32", "unix"}}},
 		bad:  []bridge.Options{{TrustedProxies: []string{""}}, {TrustedProxies: []string{"10.0.0.1", "proxy.local"}}, {TrustedProxies: []string{"10.0.0.0/33"}}},
+	},
+	"KeepValuesAtLogin": {
+		good: []bridge.Options{{KeepValuesAtLogin: true}},
+	},
+	"ProxyHeaders": {
+		good: []bridge.Options{{ProxyHeaders: bridge.OnlyXForwarded}, {ProxyHeaders: bridge.OnlyForwarded}},
+		bad:  []bridge.Options{{ProxyHeaders: -1}, {ProxyHeaders: bridge.OnlyForwarded + 1}},
 	},
 }
 

@@ -67,10 +67,6 @@ type request struct {
 	gorilla map[*sessions.Session]*gorillaRead // what Gorilla() has read
 }
 
-// String and GoString keep what the client presents out of logs that somebody prints a context into.
-func (rq *request) String() string   { return "bridge.request" }
-func (rq *request) GoString() string { return rq.String() }
-
 type cookieChange int
 
 const (
@@ -81,6 +77,7 @@ const (
 
 func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	rq := &request{Context: r.Context(), b: b, r: r, w: w, secure: b.opts.secure(r), began: time.Now()}
+	b.opts.tellIgnored(r)
 	if h := w.Header(); len(h) > 0 {
 		rq.outer = h.Clone()
 	}

@@ -21,11 +21,12 @@ import (
 // response. A Session is safe for concurrent use. After its last commit it is sealed, and so is a snapshot (GetByID): it can still be
 // read (Decode and RequireAuthAge only read), methods that change it and return an error return ErrSessionClosed, and those that return none have no effect but a
 // line in the log.
+//
+// Whatever the verb, fmt prints it without values, user or ID, and slog logs what the Bridge's own lines name it by.
 type Session struct {
-	b            *Bridge
-	id, clientID string
-	slot         slot    // lock of all below; held during a commit
-	from         *origin // who changes it; others may share it
+	sessionHandle
+	slot slot    // lock of all below; held during a commit
+	from *origin // who changes it; others may share it
 
 	draft   gateway.Draft
 	running *mark  // a function of WithSession, while it runs

@@ -7,8 +7,10 @@ import (
 )
 
 // Login makes the session that of a user, with a new token: the old one opens nothing from the commit on, and connections
-// that were opened with it are cut off until they come back with the new one (ASVS 7.2.4). The session's values stay; Clear
-// them where they are not to pass from one user to another.
+// that were opened with it are cut off until they come back with the new one (ASVS 7.2.4).
+//
+// What a guest has put into the session stays, and so do the values of a user who logs in again. Of another user's session all values and flashes
+// are cleared, also what this request has set before, unless Options.KeepValuesAtLogin is set; what it sets afterwards is the new user's.
 //
 // ErrSessionClosed on a sealed Session, a snapshot included. It needs a response that can still set a cookie: ErrHeadersSent, and ErrNoCookies on a connection (see Conn.LoginTicket). ErrUserID for a user ID that isn't 1 to 255 bytes of
 // UTF-8 without NUL. ErrTokenRotated when the request came with a token that has been replaced, unless a login of the same user from the same browser has replaced it
@@ -44,7 +46,7 @@ func (s *Session) replaceToken(login *gateway.Login) error {
 		return err
 	}
 	if login != nil {
-		login.Addr, login.UserAgent = rq.addr(), rq.userAgent()
+		login.Addr, login.UserAgent, login.KeepValues = rq.addr(), rq.userAgent(), s.b.opts.KeepValuesAtLogin
 	}
 	return s.try(func() error {
 		if err := s.takeOver(login); err != nil {

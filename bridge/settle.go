@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
-	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/forwarded"
+	"github.com/sessionbridge/sessionbridge/internal/pageorigin"
 )
 
 const day = 24 * time.Hour
@@ -18,7 +20,10 @@ const day = 24 * time.Hour
 // settings are Options with every default filled in.
 type settings struct {
 	Options
-	proxies []netip.Prefix
+	proxies forwarded.Proxies
+	origins pageorigin.Patterns
+
+	toldIgnored atomic.Bool // that a header of a peer that isn't trusted was ignored
 }
 
 // settle returns o with its defaults. An error names the field.
@@ -41,7 +46,7 @@ func (o *Options) settle() (*settings, error) {
 
 // bad says which field is out of range, and what would do.
 func bad(field, format string, args ...any) error {
-	return fmt.Errorf("bridge: Options.%s: %s", field, fmt.Sprintf(format, args...))
+	return fmt.Errorf("bridge: Options."+field+": "+format, args...)
 }
 
 const minKeyBytes = 32
@@ -210,28 +215,22 @@ func (s *settings) settleLimits() error {
 }
 
 func (s *settings) settleNetwork() error {
-	s.OriginPatterns = slices.Clone(s.OriginPatterns)
-	for i, pattern := range s.OriginPatterns {
-		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
-			return bad(fmt.Sprintf("OriginPatterns[%d]", i), "%q is no pattern", pattern)
-		}
+	var err error
+	var i int
+	if s.origins, i, err = pageorigin.Compile(s.OriginPatterns); err != nil {
+		return bad(fmt.Sprintf("OriginPatterns[%d]", i), "%w", err)
+	}
+	if s.ProxyHeaders < AnyProxyHeaders || s.ProxyHeaders > OnlyForwarded {
+		return bad("ProxyHeaders", "%d is not a ProxyHeaderPolicy", s.ProxyHeaders)
+	}
+	if s.proxies, i, err = forwarded.New(s.TrustedProxies, forwarded.Headers(s.ProxyHeaders)); err != nil {
+		return bad(fmt.Sprintf("TrustedProxies[%d]", i), "%w", err)
 	}
 	s.ClearSiteData = slices.Clone(s.ClearSiteData)
 	for i, what := range s.ClearSiteData {
 		if !slices.Contains([]string{"cache", "cookies", "storage", "executionContexts", "*"}, what) {
 			return bad(fmt.Sprintf("ClearSiteData[%d]", i), `%q is none of "cache", "cookies", "storage", "executionContexts" and "*"`, what)
 		}
-	}
-	for i, text := range s.TrustedProxies {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			addr, err := netip.ParseAddr(text)
-			if err != nil {
-				return bad(fmt.Sprintf("TrustedProxies[%d]", i), "%q is neither an address nor a network", text)
-			}
-			prefix = netip.PrefixFrom(addr, addr.BitLen())
-		}
-		s.proxies = append(s.proxies, prefix)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ import (
 // ErrHeadersSent, ErrSessionTooLarge, a *ValueError; ErrTicket when the request has itself come with a ticket. The response is not to be cached, and
 // says so, whatever its handler says.
 func (b *Bridge) Ticket(r *http.Request) (string, error) {
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		return "", err
 	}
@@ -96,7 +96,7 @@ func (l *Link) LoginTicket(ctx context.Context, userID string) (string, error) {
 // Also the errors of Session and of Login; after these, too, the ticket is still good, but not when storing the login fails in the end. A function of WithSession
 // may run again, when the ticket has been redeemed: call it outside of one.
 func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +144,7 @@ func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 	case !handshake || !upgrades(r): // it is for connections: a page has cookies, and anybody can send an Upgrade header
 		return nil, ErrTicket
 	case !b.opts.originAllowed(r):
+		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", b.opts.originAttrs(r)...)
 		return nil, ErrOrigin
 	}
 	what, err := b.tickets.redeem(ctx, rq.text, socketTicket, func(*ticket) bool { return true })

@@ -52,7 +52,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	}
 	defer b.work.leave()
 	if !b.opts.originAllowed(r) {
-		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", slog.String("host", r.Host))
+		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", b.opts.originAttrs(r)...)
 		b.refuse(w, r, ErrOrigin)
 		return
 	}
@@ -63,7 +63,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer leave()
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		b.WriteError(w, r, err)
 		return

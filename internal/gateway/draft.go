@@ -66,6 +66,7 @@ type tokenEdit struct {
 // Login is what a login changes besides the token.
 type Login struct {
 	UserID, Addr, UserAgent string
+	KeepValues              bool // also those of another user; otherwise they are cleared
 }
 
 // NewDraft returns the draft of a session as it was loaded, or of a new one, whose Revision is 0.
@@ -210,9 +211,12 @@ func (d *Draft) RenewToken(hash store.TokenHash, from uint64) {
 	d.other().token = &tokenEdit{hash: hash, from: from, renews: true}
 }
 
-// ReplaceToken gives the session a new token; with login, a new user too. It applies to the generation that from names, the one
+// ReplaceToken gives the session a new token; with login, a new user too, who doesn't get the values of another one. It applies to the generation that from names, the one
 // that its caller knows the token of.
 func (d *Draft) ReplaceToken(hash store.TokenHash, from uint64, login *Login) {
+	if was := d.UserID(); login != nil && !login.KeepValues && was != "" && was != login.UserID {
+		d.Clear() // at the commit, too: whatever is stored by then is the other user's
+	}
 	o := d.other()
 	if login == nil && o.token != nil {
 		login = o.token.login

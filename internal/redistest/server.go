@@ -83,7 +83,7 @@ func (s *Server) logFile() string { return filepath.Join(s.dir, "log") }
 // run starts the process and waits until it answers.
 func (s *Server) run() error {
 	lines := append([]string{
-		"bind 127.0.0.1", fmt.Sprint("port ", s.port), fmt.Sprint("cluster-port ", s.busPort), "dir " + s.dir, "logfile " + s.logFile(), "daemonize no", `save ""`, "appendonly no",
+		"bind 127.0.0.1", fmt.Sprint("port ", s.port), fmt.Sprint("cluster-port ", s.busPort), "dir " + s.dir, "logfile " + s.logFile(), "daemonize no", `save ""`, "appendonly no", "repl-diskless-sync-delay 0",
 	}, s.config...)
 	file := filepath.Join(s.dir, "redis.conf")
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {

@@ -113,7 +113,7 @@ func (r *restarts) round(k *killing, away time.Duration, untold bool) {
 	}
 	<-time.After(away)
 	k.redis.Restart()
-	back := time.Now()
+	back := k.now()
 	ending.Wait()
 	k.settleAll()
 
@@ -128,7 +128,7 @@ func (r *restarts) round(k *killing, away time.Duration, untold bool) {
 				_, err = k.direct.DestroyByID(k.t.Context(), e.s.id)
 				require.NoError(k.t, err)
 			}
-			e.at, e.node = time.Now(), nil
+			e.at, e.node = k.now(), nil
 		}
 		if e.at.Before(back) {
 			e.at = back
@@ -171,7 +171,7 @@ func (e *restartEnd) end(i int) {
 	default:
 		v, _, e.known = e.actor.request(e.node, "", "do", "destroy session", "of", e.s.id)
 	}
-	e.at = time.Now()
+	e.at = e.actor.now()
 	if e.known && v.Word != "ok" {
 		e.actor.puzzled("end", v)
 	}

@@ -16,6 +16,7 @@ import (
 // TestG4_WithoutNotifications: what Redis would push doesn't arrive at a node, although commands do. A session that another node destroys, or whose user
 // logs in there, is over at its sockets within five seconds all the same, and the node says that it isn't well.
 func TestG4_WithoutNotifications(t *testing.T) {
+	t.Parallel() // on a Redis of its own, which it waits for
 	s := redistest.Start(t)
 	cut := redistest.StartProxy(t, s)
 	keys := [][]byte{newKey()}
@@ -50,6 +51,7 @@ func TestG4_WithoutNotifications(t *testing.T) {
 
 // TestG9_RedisIsGone: sockets say so, new ones are refused, and all goes on when it is back. Nobody has been logged out, and nothing is lost.
 func TestG9_RedisIsGone(t *testing.T) {
+	t.Parallel() // on a Redis of its own, which it waits for
 	s := redistest.Start(t, "appendonly yes", "appendfsync always")
 	a := onRedis(t, s.URL(), [][]byte{newKey()})
 	ada := newBrowser(t, a)

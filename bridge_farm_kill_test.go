@@ -279,6 +279,7 @@ func (k *killing) broken(n *killNode, what string, err error) {
 // another. No acknowledged update is lost and no session comes back; sockets on nodes that live end with their sessions; a node that has died isn't known any more after 15 seconds,
 // and when all is over there is nothing left of it in Redis. A few seconds, in which leases are ended early; with SOAK set two minutes, in which they end by themselves.
 func TestSoakKilledNodes(t *testing.T) {
+	besideOthers(t)
 	soak := os.Getenv("SOAK") != ""
 	lasts := 2 * time.Second
 	if soak {

@@ -19,6 +19,7 @@ const restartSessions = 24 // each with a socket at every node
 // TestSoakRestartsOfRedis: Redis is killed while sessions are being ended, and comes back with what it has acknowledged. Every socket of a session that has ended is closed then, at each of three
 // nodes, also when none of them could be told; all others live on. Two times; with SOAK set 15, some of which are longer than the nodes trust what they know.
 func TestSoakRestartsOfRedis(t *testing.T) {
+	besideOthers(t)
 	rounds, away := 2, 500*time.Millisecond
 	soak := os.Getenv("SOAK") != ""
 	if soak {

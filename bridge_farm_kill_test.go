@@ -118,7 +118,7 @@ func (k *killing) names() []string {
 func (k *killing) startNode(slot int) {
 	k.t.Helper()
 	before := k.names()
-	n := &killNode{farmNode: startFarmNode(k.t, k.proxies[slot], "")}
+	n := &killNode{farmNode: startFarmNode(k.t, k.proxies[slot], "", patience)}
 	k.nodes = append(k.nodes, n.farmNode)
 	n.awaitAddr(k.t)
 	require.Eventually(k.t, func() bool {

@@ -234,11 +234,10 @@ func TestCloseWhileRedisIsAway(t *testing.T) {
 	for name, away := range map[string]func(*redistest.Server){"gone": (*redistest.Server).Kill, "silent": (*redistest.Server).Pause} {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t)
-			st, err := redisstore.Open(t.Context(), server.URL(), &redisstore.Options{Timeout: time.Second, Shards: 3})
-			require.NoError(t, err)
+			st := open(t, server.URL(), &redisstore.Options{Timeout: 2 * time.Second, Shards: 3})
 			a, b := watch(t, st), watch(t, st)
 			a.hold("s", "c")
-			_, err = st.LockUser(t.Context(), "ada")
+			_, err := st.LockUser(t.Context(), "ada")
 			require.NoError(t, err)
 			away(server)
 			clock := redistest.Start(t).Clock()

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testclock"
 )
 
 func TestAttachedShareTheSession(t *testing.T) {
@@ -240,10 +241,10 @@ func TestG12_AttachedThatTakeNothingEndInTime(t *testing.T) {
 
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
-		start := time.Now()
+		clock := testclock.Start(t, nil)
 		require.NoError(t, a.Shutdown(ctx))
 		a.serving.Wait()
-		require.Less(t, time.Since(start), writeTimeout, "not even for as long as a write may take")
+		require.Less(t, clock.Elapsed(), writeTimeout, "not even for as long as a write may take")
 		require.Empty(t, a.conns(bridge.ConnFilter{}))
 	})
 }

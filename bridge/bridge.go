@@ -66,6 +66,9 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkClientLimit(opts, st); err != nil {
+		return nil, err
+	}
 	b := &Bridge{
 		opts:    s,
 		cookies: newCookies(s),
@@ -77,11 +80,11 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.work.init(s.Logger)
 	apps := st
 	st = b.join(st)
-	b.caps.users, _ = st.(store.UserIndex)
-	b.caps.clients, _ = st.(store.ClientIndex)
-	b.caps.activity, _ = st.(store.ActivityIndex)
-	b.caps.active, _ = st.(store.ActiveLister)
-	b.caps.lister, _ = st.(store.Lister)
+	b.caps.users = gateway.UserIndex(st)
+	b.caps.clients = gateway.ClientIndex(st)
+	b.caps.activity = gateway.ActivityIndex(st)
+	b.caps.active = gateway.ActiveLister(st)
+	b.caps.lister = gateway.Lister(st)
 	b.caps.pinger, _ = st.(store.Pinger)
 	b.caps.locker, _ = st.(store.UserLocker)
 	b.gateway = gateway.New(st, gateway.Config{

@@ -73,6 +73,10 @@ type Options struct {
 	// store.UserIndex; EvictOldest is exact, also across the nodes of a store that is a store.Reserver; RefuseLogin is exact within one process. Defaults: no limit, EvictOldest.
 	MaxSessionsPerUser int
 	OnTooManySessions  SessionLimitPolicy
+	// MaxSessionsPerClient limits the sessions without a user that one client, a browser, may have: of more than that those that began first end, with ReasonEvicted, when another begins. The browser
+	// has forgotten their cookies long ago; what is left of them is the work of a script that drops its session cookie and keeps the client cookie. Sessions that somebody is logged in with don't count, and
+	// don't end for it. It needs a store that is a store.ClientOrder or a store.ClientIndex, and is without effect with others unless it is set, which New refuses then. Default: 16. Off: no limit.
+	MaxSessionsPerClient int
 	// MaxConnsPerSession limits the open connections of one session, MaxConnsPerAddr those from one address, in this process, an IPv6 /64 being one; OnTooManyConns says what
 	// becomes of a connection beyond it. Defaults: no limits, RefuseConn.
 	MaxConnsPerSession, MaxConnsPerAddr int

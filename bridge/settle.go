@@ -178,6 +178,7 @@ func (s *settings) settleLimits() error {
 		value int
 	}{
 		{"MaxSessionsPerUser", s.MaxSessionsPerUser},
+		{"MaxSessionsPerClient", s.MaxSessionsPerClient},
 		{"MaxConnsPerSession", s.MaxConnsPerSession},
 		{"MaxConnsPerAddr", s.MaxConnsPerAddr},
 		{"MaxHandshakes", s.MaxHandshakes},
@@ -187,6 +188,7 @@ func (s *settings) settleLimits() error {
 			return bad(f.name, "%d is negative; 0 or Off (%d) means no limit", f.value, Off)
 		}
 	}
+	s.MaxSessionsPerClient = cmp.Or(s.MaxSessionsPerClient, defaultSessionsPerClient)
 	if r := s.HandshakesPerSecond; r != Off && !(r >= 0 && r <= 1e9) {
 		return bad("HandshakesPerSecond", "%v is out of range: 0 to 1e9; 0 or Off (%d) means no limit", r, Off)
 	}

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"time"
 
@@ -53,12 +55,18 @@ func (g *Gateway) reserve(ctx context.Context, id string) (release func(context.
 }
 
 // Turn returns when it is the caller's turn among the processes that ask for one of that name, for a second at most. It is nobody's where the store knows of no others, or doesn't answer.
+// The store, which may make it part of a key, learns only a hash of the name.
 func (g *Gateway) Turn(ctx context.Context, name string) (end func()) {
 	if g.reserver == nil {
 		return func() {}
 	}
-	turn := Again{g: g, release: g.reserve(ctx, name)}
+	turn := Again{g: g, release: g.reserve(ctx, turnName(name))}
 	return turn.Stop
+}
+
+func turnName(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return "turn " + hex.EncodeToString(sum[:])
 }
 
 // Stop lets the others go on.

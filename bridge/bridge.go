@@ -72,11 +72,11 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b := &Bridge{
 		opts:    s,
 		cookies: newCookies(s),
-		clients: newClientMap(),
 		logins:  newLoginGate(),
 		limit:   limit,
 		logKey:  logKey(s.Keys[0]),
 	}
+	b.clients = newClientMap(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.has(id) })
 	b.work.init(s.Logger)
 	apps := st
 	st = b.join(st)

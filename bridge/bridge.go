@@ -106,8 +106,13 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.notifier.init(&b.work, b.clock)
 	b.tickets = newTickets(apps, b)
 	b.admit = newAdmission(s)
-	if s.AutoCleanup != Off && b.gateway.CanSweep() {
+	switch {
+	case s.AutoCleanup == Off:
+	case b.gateway.CanSweep():
 		b.StartAutoCleanup(s.AutoCleanup)
+	default:
+		s.Logger.Warn("nobody removes expired sessions that aren't used again: the store is neither a store.Sweeper nor a store.Lister " +
+			"(implement one of them, or have the database remove what has expired and set Options.AutoCleanup to Off)")
 	}
 	b.pruneEvery(s.pruneEvery())
 	b.cluster.start()

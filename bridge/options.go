@@ -93,7 +93,7 @@ type Options struct {
 	TicketLifetime time.Duration
 
 	// MaxHandshakes limits how many handshakes are under way at once, HandshakesPerSecond how many may begin, with as many at a time as HandshakeBurst says. One beyond is answered with 503
-	// and a Retry-After that spreads those who come back. Defaults: no limits; a burst of HandshakesPerSecond.
+	// and a Retry-After that spreads those who come back. A handshake under way takes some 25 KB. Defaults: 1024 (Off: no limit); no limit; a burst of HandshakesPerSecond.
 	MaxHandshakes       int
 	HandshakesPerSecond float64
 	HandshakeBurst      int

@@ -189,6 +189,7 @@ func (s *settings) settleLimits() error {
 			return bad(f.name, "%d is negative; 0 or Off (%d) means no limit", f.value, Off)
 		}
 	}
+	s.MaxHandshakes = cmp.Or(s.MaxHandshakes, defaultHandshakes)
 	s.MaxKnownSessions = cmp.Or(s.MaxKnownSessions, defaultKnownSessions)
 	s.MaxSessionsPerClient = cmp.Or(s.MaxSessionsPerClient, defaultSessionsPerClient)
 	if r := s.HandshakesPerSecond; r != Off && !(r >= 0 && r <= 1e9) {

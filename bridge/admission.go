@@ -25,6 +25,10 @@ type admission struct {
 	last  time.Time // when somebody was last refused
 }
 
+// defaultHandshakes is what a process has at hand for some 25 MB: net/http's buffers and a stack are 24 KiB. With 5 ms for a look at the store they are 200,000 a second, far more than two cores do; a store that hangs
+// for StoreTimeout holds no more than these.
+const defaultHandshakes = 1024
+
 func newAdmission(s *settings) *admission {
 	return &admission{most: int64(max(s.MaxHandshakes, 0)), pace: newPace(s.HandshakesPerSecond, s.HandshakeBurst)}
 }

@@ -152,6 +152,13 @@ func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID
 		}
 	}
 	newest, ok := b.clients.sessionOf(l.clientID)
+	if !ok && b.opts.Rebind == Follow && b.cluster == nil && l.SessionID() == "" { // this process may have forgotten it
+		rec, err := b.gateway.NewestOfClient(rq, l.clientID)
+		if err != nil && !errors.Is(err, ErrSessionMissing) {
+			return err
+		}
+		newest, ok = rec.ID, err == nil
+	}
 	switch {
 	case !ok || newest == sessionID:
 	case b.opts.Rebind == Follow:

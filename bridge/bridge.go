@@ -75,26 +75,29 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkClientLimit(opts, st); err != nil {
+		return nil, err
+	}
 	b := &Bridge{
 		opts:       s,
 		cookies:    newCookies(s),
 		successors: newSuccessors(s.Keys),
-		clients:    newClientMap(),
 		logins:     newLoginGate(),
 		limit:      limit,
 		logKey:     logKey(s.Keys[0]),
 		shutDone:   make(chan struct{}),
 	}
+	b.clients = newClientMap(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.has(id) })
 	b.work.init(func(p any) {
 		b.panicked(context.Background(), "background task panicked", "run a background task: it panicked", "", p)
 	})
 	apps := st
 	st = b.join(st)
-	b.caps.users, _ = st.(store.UserIndex)
-	b.caps.clients, _ = st.(store.ClientIndex)
-	b.caps.activity, _ = st.(store.ActivityIndex)
-	b.caps.active, _ = st.(store.ActiveLister)
-	b.caps.lister, _ = st.(store.Lister)
+	b.caps.users = gateway.UserIndex(st)
+	b.caps.clients = gateway.ClientIndex(st)
+	b.caps.activity = gateway.ActivityIndex(st)
+	b.caps.active = gateway.ActiveLister(st)
+	b.caps.lister = gateway.Lister(st)
 	b.caps.pinger, _ = st.(store.Pinger)
 	b.caps.locker, _ = st.(store.UserLocker)
 	b.gateway = gateway.New(st, gateway.Config{
@@ -117,8 +120,13 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.notifier.init(&b.work, b.clock)
 	b.tickets = newTickets(apps, b)
 	b.admit = newAdmission(s)
-	if s.AutoCleanup != Off && b.gateway.CanSweep() {
+	switch {
+	case s.AutoCleanup == Off:
+	case b.gateway.CanSweep():
 		b.StartAutoCleanup(s.AutoCleanup)
+	default:
+		s.Logger.Warn("nobody removes expired sessions that aren't used again: the store is neither a store.Sweeper nor a store.Lister " +
+			"(implement one of them, or have the database remove what has expired and set Options.AutoCleanup to Off)")
 	}
 	b.pruneEvery(s.pruneEvery())
 	b.cluster.start()

@@ -148,7 +148,8 @@ func CloseCode(err error) int {
 		return CodePolicy
 	case errors.Is(err, ErrShutdown):
 		return CodeShutdown
-	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrNodeSilent), errors.Is(err, ErrOverloaded):
+	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrNodeSilent), errors.Is(err, ErrOverloaded),
+		errors.Is(err, context.DeadlineExceeded): // as HTTPStatus has it: what the handler waited for took too long
 		return CodeUnavailable
 	}
 	return CodeFailed

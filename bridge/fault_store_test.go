@@ -174,7 +174,7 @@ func TestByIDCallsReportAStoreFailure(t *testing.T) {
 	visitor.get(t, h, "/inc")
 	id := visitor.get(t, h, "/id").Body.String()
 	client, _ := a.ClientIDOf(id)
-	st.always(refuse(errDisk), "Get", "Set", "Destroy", "Sweep", "ByClient", "Ping")
+	st.always(refuse(errDisk), "Get", "Set", "Destroy", "Sweep", "NewestByClient", "Ping")
 	ctx := t.Context()
 	_, getErr := a.GetByID(ctx, id)
 	_, clientErr := a.GetByClientID(ctx, client)

@@ -85,6 +85,14 @@ type Options struct {
 	// store.UserIndex; EvictOldest is exact, also across the nodes of a store that is a store.Reserver; RefuseLogin is exact within one process. Defaults: no limit, EvictOldest.
 	MaxSessionsPerUser int
 	OnTooManySessions  SessionLimitPolicy
+	// MaxSessionsPerClient limits the sessions without a user that one client, a browser, may have: of more than that those that began first end, with ReasonEvicted, when another begins. The browser
+	// has forgotten their cookies long ago; what is left of them is the work of a script that drops its session cookie and keeps the client cookie. Sessions that somebody is logged in with don't count, and
+	// don't end for it. It needs a store that is a store.ClientOrder or a store.ClientIndex, and is without effect with others unless it is set, which New refuses then. Default: 16. Off: no limit.
+	MaxSessionsPerClient int
+	// MaxKnownSessions limits the sessions that this process remembers having seen in use, some 250 B each: what SessionIDOf, ClientIDOf, Info.Reads and Stats.Attached tell of, and what it tells others of
+	// when they end elsewhere. Beyond it those go that haven't been used for longest, but none that has connections; one that is used again costs one more look at the store, and its SessionSet has IsInit. Nothing
+	// ends for it. Default: 100,000. Off: no limit.
+	MaxKnownSessions int
 	// MaxConnsPerSession limits the open connections of one session, MaxConnsPerAddr those from one address, in this process, an IPv6 /64 being one; OnTooManyConns says what
 	// becomes of a connection beyond it. Defaults: no limits, RefuseConn.
 	MaxConnsPerSession, MaxConnsPerAddr int
@@ -97,7 +105,7 @@ type Options struct {
 	TicketLifetime time.Duration
 
 	// MaxHandshakes limits how many handshakes are under way at once, HandshakesPerSecond how many may begin, with as many at a time as HandshakeBurst says. One beyond is answered with 503
-	// and a Retry-After that spreads those who come back. Defaults: no limits; a burst of HandshakesPerSecond.
+	// and a Retry-After that spreads those who come back. A handshake under way takes some 25 KB. Defaults: 1024 (Off: no limit); no limit; a burst of HandshakesPerSecond.
 	MaxHandshakes       int
 	HandshakesPerSecond float64
 	HandshakeBurst      int

@@ -121,6 +121,8 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 		good: []bridge.Options{{OnTooManySessions: bridge.RefuseLogin}},
 		bad:  []bridge.Options{{OnTooManySessions: -1}, {OnTooManySessions: bridge.RefuseLogin + 1}},
 	},
+	"MaxKnownSessions":     limits(func(o *bridge.Options, n int) { o.MaxKnownSessions = n }),
+	"MaxSessionsPerClient": limits(func(o *bridge.Options, n int) { o.MaxSessionsPerClient = n }),
 	"OnTooManyConns": {
 		good: []bridge.Options{{OnTooManyConns: bridge.EvictOldestConn}},
 		bad:  []bridge.Options{{OnTooManyConns: -1}, {OnTooManyConns: bridge.EvictOldestConn + 1}},

@@ -187,6 +187,8 @@ func (s *settings) settleLimits() error {
 		value int
 	}{
 		{"MaxSessionsPerUser", s.MaxSessionsPerUser},
+		{"MaxSessionsPerClient", s.MaxSessionsPerClient},
+		{"MaxKnownSessions", s.MaxKnownSessions},
 		{"MaxConnsPerSession", s.MaxConnsPerSession},
 		{"MaxConnsPerAddr", s.MaxConnsPerAddr},
 		{"MaxHandshakes", s.MaxHandshakes},
@@ -196,6 +198,9 @@ func (s *settings) settleLimits() error {
 			return bad(f.name, "%d is negative; 0 or Off (%d) means no limit", f.value, Off)
 		}
 	}
+	s.MaxHandshakes = cmp.Or(s.MaxHandshakes, defaultHandshakes)
+	s.MaxKnownSessions = cmp.Or(s.MaxKnownSessions, defaultKnownSessions)
+	s.MaxSessionsPerClient = cmp.Or(s.MaxSessionsPerClient, defaultSessionsPerClient)
 	if r := s.HandshakesPerSecond; r != Off && !(r >= 0 && r <= 1e9) {
 		return bad("HandshakesPerSecond", "%v is out of range: 0 to 1e9; 0 or Off (%d) means no limit", r, Off)
 	}

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -87,10 +89,16 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // Turn returns when it is the caller's turn among the processes that ask for one of that name, for a second at most. It is nobody's where the store knows of no others, or doesn't answer.
+// The store, which may make it part of a key, learns only a hash of the name.
 func (g *Gateway) Turn(ctx context.Context, name string) (end func()) {
-	release, _ := g.reserve(context.WithoutCancel(ctx), name)
+	release, _ := g.reserve(context.WithoutCancel(ctx), turnName(name))
 	turn := Again{g: g, release: release}
 	return turn.Stop
+}
+
+func turnName(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return "turn " + hex.EncodeToString(sum[:])
 }
 
 // Stop lets the others go on.

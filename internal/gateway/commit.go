@@ -147,7 +147,7 @@ func onlyTouched(was, is *store.Record) bool {
 // set writes rec. With store.ErrConflict it returns the record that is stored instead.
 func (g *Gateway) set(ctx context.Context, rec store.Record) (store.Record, error) {
 	g.stats.writes.Add(1)
-	rev, err := g.store.Set(ctx, rec)
+	rev, err := g.write(ctx, rec)
 	switch {
 	case err == nil:
 		rec.Revision = rev
@@ -160,7 +160,7 @@ func (g *Gateway) set(ctx context.Context, rec store.Record) (store.Record, erro
 		g.stats.failures.Add(1)
 		return rec, unavailable(ctx, "store the session", err)
 	}
-	now, err := g.store.Get(ctx, rec.ID)
+	now, err := g.read(ctx, rec.ID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return rec, ErrGone

@@ -43,16 +43,12 @@ func (g *Gateway) exclude(op *opContext, id string) (release func(), err error) 
 
 // get returns the session's record as it is stored, past its time or not: ErrMissing when there is none.
 func (g *Gateway) get(op *opContext, id string) (store.Record, error) {
-	rec, err := g.store.Get(op, id)
+	rec, err := g.read(op, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return rec, ErrMissing
 	case err != nil:
-		err = unavailable(op, "load the session", err)
-		if errors.Is(err, ErrUnavailable) { // and the caller hasn't given up
-			g.stats.failures.Add(1)
-		}
-		return rec, err
+		return rec, g.failed(op, "load the session", err)
 	}
 	return rec, nil
 }
@@ -182,14 +178,19 @@ func (g *Gateway) sweepOnce(ctx context.Context, now time.Time) (int, error) {
 	op := g.attached(ctx)
 	defer op.stop()
 	recs, err := g.sweeper.Sweep(op, now, sweepPiece)
+	n := 0
 	for i := range recs {
+		if wrong := checkSwept(&recs[i], now); wrong != nil {
+			err = errors.Join(err, wrong)
+			continue
+		}
 		g.reportSwept(&recs[i], &later)
+		n++
 	}
 	if err != nil {
-		g.stats.failures.Add(1)
-		return len(recs), unavailable(ctx, "sweep", err)
+		return n, g.failed(op, "sweep", err)
 	}
-	return len(recs), nil
+	return n, nil
 }
 
 // reportSwept tells of the end after every change that was stored before it. A commit lock that stays taken that long belongs

@@ -63,6 +63,8 @@ type Gateway struct {
 	ender    store.Ender
 	cached   store.CachedGetter
 	reserver store.Reserver
+	order    store.ClientOrder
+	clients  store.ClientIndex
 	cfg      Config
 	locks    locks
 	shared   sharedLoads
@@ -86,10 +88,12 @@ func New(st store.Store, cfg Config) *Gateway {
 	g := &Gateway{store: st, cfg: cfg}
 	g.toucher, _ = st.(store.Toucher)
 	g.sweeper, _ = st.(store.Sweeper)
-	g.lister, _ = st.(store.Lister)
+	g.lister = Lister(st)
 	g.ender, _ = st.(store.Ender)
 	g.cached, _ = st.(store.CachedGetter)
 	g.reserver, _ = st.(store.Reserver)
+	g.order, _ = st.(store.ClientOrder)
+	g.clients = ClientIndex(st)
 	g.sweeping = make(chan struct{}, 1)
 	_, _ = rand.Read(g.process[:])
 	g.locks.init()
@@ -146,7 +150,7 @@ func (g *Gateway) LoadCachedAt(ctx context.Context, id string, revision uint64, 
 	op := g.attached(ctx)
 	defer op.stop()
 	rec, err = g.cached.GetCached(op, id)
-	if now = Now(); err != nil || rec.Revision < revision || rec.Expired(now) {
+	if now = Now(); err != nil || CheckRecord(&rec, id) != nil || rec.Revision < revision || rec.Expired(now) {
 		return g.LoadAt(ctx, id, later) // what it says about the end is said by the store itself
 	}
 	return rec, now, nil

@@ -157,6 +157,19 @@ func TestLazyClientGetsItsCookieWhenItMatters(t *testing.T) {
 	br := newBrowser(t, a.serve(t))
 	br.dial("/ws")
 	require.NotEmpty(t, br.cookie("sid.cid"), "a connection is somebody's")
+	a.mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+		require.NoError(t, http.NewResponseController(w).Flush())
+		l, err := a.Attach(r, func(int, string) {})
+		require.NoError(t, err)
+		l.Detach()
+	})
+	stream := pocket{}
+	stream.get(t, h, "/events")
+	require.NotEmpty(t, stream["sid.cid"], "a stream, too, although Attach comes after its headers")
+	a.session("/owner", func(s *bridge.Session) (any, error) { return s.ClientID(), nil })
+	owner := pocket{}
+	require.Equal(t, owner.get(t, h, "/owner").Body.String(), owner.get(t, h, "/owner").Body.String(), "the session's client is asked for, too")
 }
 
 func TestClientCookieRolls(t *testing.T) {

@@ -90,6 +90,14 @@ func TestADomainOfOursIsNoOtherSite(t *testing.T) {
 	}
 }
 
+// A proxy that changes the Host header: the site's own origin is in OriginPatterns.
+func TestAnOriginInTheOptionsIsNoOtherSite(t *testing.T) {
+	_, h := slotApp(t, livestore.New(), bridge.Options{OriginPatterns: []string{"shop.test"}})
+	for origin, want := range map[string]int{"https://shop.test": 1, "https://evil.test": 0} {
+		require.Len(t, names(newTab(t).visit(h, "POST http://internal:8080/client", "Origin", origin)), want, origin)
+	}
+}
+
 // The browser of a user who is logged in follows another site's link, or posts another site's form. It has sent no cookies, but has some.
 func TestRequestsWithoutTheirCookiesReplaceNone(t *testing.T) {
 	pages := []string{"/plain", "/client", "/get", "/inc", "/set", "/rotate", "/logout", "/id"}

@@ -165,8 +165,7 @@ func TestTheCurrentTokenOfASessionCounts(t *testing.T) {
 // A token that a login has just replaced is answered with 409, but not where another cookie opens a session.
 func TestARotatedTokenHidesNoOtherSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := livestore.New()
-		_, h := slotApp(t, st, bridge.Options{})
+		_, h := slotApp(t, livestore.New(), bridge.Options{RenewEvery: 30 * time.Second})
 		one := pocket{}
 		one.get(t, h, "/inc")
 		two := pocket{"sid.cid": one["sid.cid"]}
@@ -180,8 +179,9 @@ func TestARotatedTokenHidesNoOtherSession(t *testing.T) {
 			w := send(t, h, "/get", cookies)
 			require.Equal(t, http.StatusOK, w.Code)
 			require.Equal(t, "2", w.Body.String())
-			require.Empty(t, w.Header()["Set-Cookie"])
+			require.Empty(t, w.Header()["Set-Cookie"], "a renewed token would take the place of the login's")
 		}
+		require.NotEmpty(t, send(t, h, "/get", two.header()).Header()["Set-Cookie"], "alone it is renewed")
 	})
 }
 

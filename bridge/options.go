@@ -32,7 +32,7 @@ type Options struct {
 	// allow 400) and 24 h, at most half of ClientMaxAge; 1 ns sends it with every response, which makes all of them uncacheable.
 	ClientMaxAge, ClientRollEvery time.Duration
 	// EagerClient issues the client cookie with the first page that a browser loads, as koa-io-session does. By default it is issued when it is
-	// needed: with a session that is stored, at a handshake, or when ClientIDFrom or Session.ClientID asks. With EagerClient a first page whose response comes late
+	// needed: with a session that is stored, at a handshake, with an event stream, or when ClientIDFrom or Session.ClientID asks. With EagerClient a first page whose response comes late
 	// may replace the client cookie that another response has set together with a session; with StrictBinding that session is then refused.
 	EagerClient bool
 

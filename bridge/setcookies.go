@@ -106,7 +106,7 @@ func (rq *request) clientDue(h http.Header) bool {
 	switch {
 	case !rq.sendClient:
 		return false
-	case rq.askClient, rq.b.opts.EagerClient && rq.loadsPage(), !rq.newClient && rq.session != nil:
+	case rq.askClient, rq.b.opts.EagerClient && rq.loadsPage(), !rq.newClient && rq.session != nil, isStream(h):
 	default:
 		return false
 	}
@@ -117,6 +117,12 @@ func (rq *request) clientDue(h http.Header) bool {
 		return !rq.crossSite()
 	}
 	return true
+}
+
+// isStream reports whether the response is a stream of events, which Attach makes a connection of when its headers have left.
+func isStream(h http.Header) bool {
+	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
 }
 
 // loadsPage reports whether the request loads a page, as far as it says. Scripts and images of the page are loaded at once: their

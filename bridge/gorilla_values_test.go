@@ -129,7 +129,7 @@ func TestNativeCodeChangesWhatGorillaCodeHasStored(t *testing.T) {
 	})
 }
 
-// A session as version 0.1 stored it: one space for all names, gob under other keys.
+// A session as an earlier version stored it: one space for all names, gob under other keys.
 const oldSession = `{"name":"ada","_gorilla_gob:float32":"ExAAB2Zsb2F0MzIIBwD7oJmZuT8=","_gorilla_gob:five":"EBAAB2Zsb2F0NjQIBAD+FEA=",` +
 	`"_gorilla_gob:warnings":"HBAADltdaW50ZXJmYWNlIHt9fwIBAv+AAAEQAAAX/4AUAAEGc3RyaW5nDAkAB2NhcmVmdWw=","visits":7,"half":0.5,"none":null,` +
 	`"_gorilla_gob:int64":"DBAABWludDY0BAIACg==","_gorilla_gob:uint8":"DRAABXVpbnQ4BgMA/8g=","ok":true,` +

@@ -15,7 +15,7 @@ import (
 // A value of the main one is JSON under its own key, where Session has it too; if its Go type doesn't follow from that, an entry beside it says which. Values that can't
 // be there, and those of every other name, are entries: under a hidden key with name and key in it, which neither Session nor a key that somebody chooses can reach.
 //
-// Versions before 0.2 had one space for all names, and gob under hidden keys of other forms. These are still read, as the main session's, until the value is changed.
+// Earlier versions had one space for all names, and gob under hidden keys of other forms. These are still read, as the main session's, until the value is changed.
 const (
 	entryPrefix    = gateway.GorillaPrefix + "1:" // + url.QueryEscape(name) + ":" + key; the main one: gateway.GorillaMain
 	oldGobPrefix   = gateway.GorillaOld

@@ -127,12 +127,14 @@ func TestPeerUsersSessionManager_LoggedInUsers(t *testing.T) {
 func TestPeerUsersSessionManager_CountersForMetrics(t *testing.T) {
 	a := makeApp(t, livestore.New(), nil)
 	var gauge atomic.Int64
-	a.OnSessionSet(func(e bridge.SessionSet) {
-		if e.IsNew {
-			gauge.Add(1)
-		}
+	a.Observe(bridge.Observer{
+		SessionSet: func(e bridge.SessionSet) {
+			if e.IsNew {
+				gauge.Add(1)
+			}
+		},
+		SessionDestroy: func(bridge.SessionDestroy) { gauge.Add(-1) },
 	})
-	a.OnSessionDestroy(func(bridge.SessionDestroy) { gauge.Add(-1) })
 	site := a.serve(t)
 	luca, fabio, gino := newBrowser(t, site), newBrowser(t, site), newBrowser(t, site)
 	for _, br := range []*browser{luca, fabio, gino} {

@@ -16,6 +16,7 @@ const (
 	reservedPrefix = "_bridge_"
 
 	GorillaMain = GorillaPrefix + "1::"  // + key: what the main session of Gorilla() keeps about the key
+	GorillaType = `{"t":`                // with which that begins if it is only the type of what is stored under the key
 	GorillaOld  = GorillaPrefix + "gob:" // + key: likewise, of earlier versions
 )
 
@@ -70,14 +71,14 @@ func noted(key []byte) (name []byte, ok bool) {
 	return name, ok
 }
 
-// outdates reports whether d changes the key that a hidden key is about.
-func (d *Draft) outdates(key []byte) bool {
+// outdates reports whether d changes the key that a hidden key is about. The type of a value says something about the next one, too; another value doesn't.
+func (d *Draft) outdates(key, raw []byte) bool {
 	name, ok := noted(key)
 	if !ok {
 		return false
 	}
 	i := d.findEdit(string(name))
-	return i >= 0 && d.changes(d.edits[i])
+	return i >= 0 && d.changes(d.edits[i]) && (d.edits[i].raw == nil || !bytes.HasPrefix(raw, []byte(GorillaType)))
 }
 
 // LifetimeEdit returns what SetLifetime was given, nil for nothing, for UndoLifetime.

@@ -121,7 +121,7 @@ func (d *Draft) data(cur *store.Record) ([]byte, error) {
 				if e := &d.edits[j]; hidden(e.key) || d.changes(*e) {
 					raw = e.raw
 				}
-			} else if d.outdates(values.key(i)) {
+			} else if d.outdates(values.key(i), raw) {
 				continue
 			}
 			if raw != nil {

@@ -120,7 +120,7 @@ func (f *frames) allow(n int, now time.Duration) bool {
 func (f *frames) limit(o *ConnOptions) {
 	if o.FramesPerSecond > 0 {
 		f.perSecond = o.FramesPerSecond
-		f.burst = frameBurst * f.perSecond
+		f.burst = max(1, frameBurst*f.perSecond)
 		f.tokens = f.burst
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,4 +201,13 @@ func TestS13_AMessageThatNeverEndsIsNoActivity(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What can't be upgraded is told so, as long as nothing has been sent.
+func TestHandshakeUnderAWriterThatCannotBeHijacked(t *testing.T) {
+	a := makeApp(t, livestore.New(), nil)
+	br := newBrowser(t, serve(t, http.TimeoutHandler(a.Handler(a.mux), time.Minute, "late")))
+	_, res, err := br.tryDial("/ws", nil)
+	require.Error(t, err)
+	require.Equal(t, http.StatusNotImplemented, res.StatusCode)
 }

@@ -47,7 +47,7 @@ var (
 // Read returns the next message, which counts as activity of the client. A ctx that ends while it waits closes the connection; the context of the
 // handler needs no looking after. A message beyond ConnOptions.MessagesPerSecond closes the connection and isn't returned. After an error there is nothing more to read.
 //
-// While no Read is pending the Bridge reads, half a second later at most: it answers pings, learns of the connection's end, and keeps messages of up to 64 KiB together, which the
+// While no Read is pending the Bridge reads, half a second later at most: it answers pings, learns of the connection's end, and keeps messages until they are 64 KiB together, which the
 // next calls of Read return. A client that sends more than that has to wait.
 func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
 	c.link.reading()

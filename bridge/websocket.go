@@ -90,7 +90,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	below := &wire{wheel: b.wheel}
-	ws, err := websocket.Accept(&upgrade{w, below}, r, &websocket.AcceptOptions{
+	ws, err := websocket.Accept(below.under(w), r, &websocket.AcceptOptions{
 		Subprotocols:       h.protocols,
 		InsecureSkipVerify: true, // the origin has been checked
 		CompressionMode:    h.opts.Compression,

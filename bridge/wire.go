@@ -38,6 +38,21 @@ type upgrade struct {
 	wire *wire
 }
 
+// under returns w with the wire below it. One that can't be hijacked stays as it is, for the upgrade to say so.
+func (w *wire) under(rw http.ResponseWriter) http.ResponseWriter {
+	for above := rw; above != nil; {
+		if _, hijacks := offers(above); hijacks {
+			return &upgrade{rw, w}
+		}
+		next, ok := above.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			break
+		}
+		above = next.Unwrap()
+	}
+	return rw
+}
+
 // Unwrap serves http.ResponseController.
 func (u *upgrade) Unwrap() http.ResponseWriter { return u.ResponseWriter }
 

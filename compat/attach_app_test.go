@@ -192,7 +192,9 @@ func (e events) read() (name, data string, err error) {
 		case "data":
 			data += value
 		case "":
-			return name, data, nil
+			if name != "" || data != "" { // otherwise the end of a comment
+				return name, data, nil
+			}
 		}
 	}
 }

@@ -6,8 +6,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// likelyClient returns which of the request's client cookies counts until its session is opened: that of a session that the request
-// presents, as far as this process knows, or else the one that was signed last.
+// likelyClient returns which of the request's client cookies counts until its session is opened:
+// that of a session that the request presents, as far as this process knows, or else the one that
+// was signed last.
 func (rq *request) likelyClient() clientCookie {
 	if len(rq.presented.clients) > 1 {
 		for _, p := range rq.presented.sessions {
@@ -30,14 +31,15 @@ func (rq *request) clientCookie(clientID string) (clientCookie, bool) {
 	return clientCookie{}, false
 }
 
-// beClient makes the request one of the client whose cookie it has presented. The lock is held, or not needed yet.
+// beClient makes the request one of the client whose cookie it has presented. The lock is held, or
+// not needed yet.
 func (rq *request) beClient(cookie clientCookie) {
 	rq.clientID, rq.newClient, rq.sendClient = cookie.id, false, rq.b.cookies.rollDue(cookie)
 	rq.newest, _ = rq.b.clients.sessionOf(cookie.id)
 }
 
-// bind makes the session's client the request's: G10. The session fits any client cookie that the request presents. It reports
-// whether the session may be opened.
+// bind makes the session's client the request's: G10. The session fits any client cookie that the
+// request presents. It reports whether the session may be opened.
 func (rq *request) bind(rec *store.Record) bool {
 	was, fits := rq.fit(rec)
 	if fits {
@@ -57,7 +59,8 @@ func (rq *request) bind(rec *store.Record) bool {
 	return true
 }
 
-// fit makes the session's client the request's if it may be without further ado. was is the request's client otherwise.
+// fit makes the session's client the request's if it may be without further ado. was is the
+// request's client otherwise.
 func (rq *request) fit(rec *store.Record) (was string, fits bool) {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()

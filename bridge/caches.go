@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// cacheControl is the part of a Cache-Control value that says who may store the response (RFC 9111 §5.2.2).
+// cacheControl is the part of a Cache-Control value that says who may store the response (RFC 9111
+// §5.2.2).
 type cacheControl struct {
 	set       bool // there is a directive at all
 	noStore   bool
@@ -43,9 +44,11 @@ func parseCacheControl(lines []string) (c cacheControl) {
 	return c
 }
 
-// forCaches reports whether the handler wants the response stored by caches, which may give it to other clients. It counts as a
-// wish when the handler says "public", "s-maxage" or "immutable", gives the response a time to live without "private" or "no-store",
-// or addresses a cache in a header of its own (RFC 9213). Vary: Cookie doesn't make such a response safe: many caches ignore it.
+// forCaches reports whether the handler wants the response stored by caches, which may give it to
+// other clients. It counts as a wish when the handler says "public", "s-maxage" or "immutable",
+// gives the response a time to live without "private" or "no-store", or addresses a cache in a
+// header of its own (RFC 9213). Vary: Cookie doesn't make such a response safe: many caches ignore
+// it.
 func forCaches(h http.Header) bool {
 	if len(h) == 0 {
 		return false
@@ -74,8 +77,9 @@ func expiresLater(h http.Header) bool {
 	return err == nil && at.After(time.Now())
 }
 
-// forOneCache reports whether the header tells one kind of cache what to do, whatever Cache-Control says: CDN-Cache-Control and
-// those named like it (RFC 9213 §2), Surrogate-Control, and headers of Akamai and nginx.
+// forOneCache reports whether the header tells one kind of cache what to do, whatever Cache-Control
+// says: CDN-Cache-Control and those named like it (RFC 9213 §2), Surrogate-Control, and headers of
+// Akamai and nginx.
 func forOneCache(name string) bool {
 	const suffix = "-cache-control"
 	if at := len(name) - len(suffix); at > 0 && strings.EqualFold(name[at:], suffix) {
@@ -94,9 +98,10 @@ func targetsCaches(name string, lines []string) bool {
 	return c.set && !c.noStore && !c.private
 }
 
-// keepFromCaches makes sure that no cache gives the response to another client: it holds a credential. Cache-Control is no-store
-// if the handler has set none, the handler's if that says private or no-store, and otherwise "private, no-store". It reports
-// whether that overrules a handler that wanted the response stored.
+// keepFromCaches makes sure that no cache gives the response to another client: it holds a
+// credential. Cache-Control is no-store if the handler has set none, the handler's if that says
+// private or no-store, and otherwise "private, no-store". It reports whether that overrules a
+// handler that wanted the response stored.
 func keepFromCaches(h http.Header) (overruled bool) {
 	overruled = forCaches(h)
 	switch c := parseCacheControl(h["Cache-Control"]); {
@@ -128,7 +133,8 @@ func removeTargeted(h http.Header) {
 	}
 }
 
-// tellOverruled logs, once in the Bridge's life, that a handler's Cache-Control had to give way to a cookie.
+// tellOverruled logs, once in the Bridge's life, that a handler's Cache-Control had to give way to
+// a cookie.
 func (b *Bridge) tellOverruled(ctx context.Context) {
 	if !b.overrule.Swap(true) {
 		b.opts.Logger.LogAttrs(ctx, slog.LevelWarn,

@@ -13,7 +13,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// maxTried is how many sessions the cookies of one request are looked up for. Cookies of the same session count once.
+// maxTried is how many sessions the cookies of one request are looked up for. Cookies of the same
+// session count once.
 const maxTried = 16
 
 // presented is what a request's cookies say.
@@ -31,14 +32,17 @@ func (p *presented) read(c *cookies, r *http.Request, secure bool) {
 	p.sessions = c.readSessions(p.oneSession[:0], r, secure)
 }
 
-// errStranger: the session could be opened, but belongs to a client of which the request has no cookie.
+// errStranger: the session could be opened, but belongs to a client of which the request has no
+// cookie.
 var errStranger = errors.New("bridge: the session of another client")
 
-// openPresented opens the session that the request's cookies name. errRefused when they open nothing, or there are none.
+// openPresented opens the session that the request's cookies name. errRefused when they open
+// nothing, or there are none.
 //
-// A browser may have several cookies of the name, as Path, Domain and sibling hosts give it, and doesn't say which is which. Each is
-// tried until one opens a session: first those of a client whose cookie the request has, too, and of these the one that was set last, as
-// logins set cookies. That another session has just got a new token (ErrTokenRotated) counts only if none opens.
+// A browser may have several cookies of the name, as Path, Domain and sibling hosts give it, and
+// doesn't say which is which. Each is tried until one opens a session: first those of a client
+// whose cookie the request has, too, and of these the one that was set last, as logins set cookies.
+// That another session has just got a new token (ErrTokenRotated) counts only if none opens.
 func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	if len(rq.presented.sessions) == 0 {
 		return nil, errRefused
@@ -123,7 +127,8 @@ func (rq *request) passOver(some bool) {
 	rq.passed = some
 }
 
-// tellRefused counts and logs that the request's session cookies open nothing, if that is what err says. It returns err.
+// tellRefused counts and logs that the request's session cookies open nothing, if that is what err
+// says. It returns err.
 func (rq *request) tellRefused(ctx context.Context, err error) error {
 	if errors.Is(err, errRefused) {
 		b := rq.b
@@ -200,7 +205,8 @@ func lastSigned(cookies []credentials) (last int64) {
 	return last
 }
 
-// fitness is what this process remembers of a session's client. It says what to try first, and nothing about what may be opened.
+// fitness is what this process remembers of a session's client. It says what to try first, and
+// nothing about what may be opened.
 type fitness int
 
 const (

@@ -19,7 +19,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// cache is a shared cache that stores what it may (RFC 9111 §3) and looks at Vary, or, as many do, doesn't.
+// cache is a shared cache that stores what it may (RFC 9111 §3) and looks at Vary, or, as many do,
+// doesn't.
 type cache struct {
 	below      http.Handler
 	ignoreVary bool
@@ -203,7 +204,8 @@ func TestS16_NoClientCookieWithNotModified(t *testing.T) {
 	require.Equal(t, []string{"sid.cid"}, names(visitor.visit(files, shop+"/page.txt")))
 }
 
-// Two browsers behind a cache that ignores Vary see the same files, and are two clients with sessions of their own.
+// Two browsers behind a cache that ignores Vary see the same files, and are two clients with
+// sessions of their own.
 func TestS16_BrowsersBehindACacheShareNoCredential(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "app.js"), []byte("script"), 0o600))
@@ -275,7 +277,8 @@ func TestS16_WhatDependsOnCookiesVaries(t *testing.T) {
 	require.Equal(t, []string{"Cookie"}, w.Header()["Vary"])
 }
 
-// The Bridge's own error answers are stored by nobody, whatever has been set outside of its handler.
+// The Bridge's own error answers are stored by nobody, whatever has been set outside of its
+// handler.
 func TestS16_ErrorAnswersAreNotCached(t *testing.T) {
 	for _, lines := range cacheable {
 		st := newFaultyStore()

@@ -25,7 +25,8 @@ var (
 	foreignFetch = []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Origin", "https://evil.test"}
 )
 
-// TestClientCookieOfACookielessRequest: where the browser may have one that it hasn't sent, none is set.
+// TestClientCookieOfACookielessRequest: where the browser may have one that it hasn't sent, none is
+// set.
 func TestClientCookieOfACookielessRequest(t *testing.T) {
 	const lax, strict, none = http.SameSiteLaxMode, http.SameSiteStrictMode, http.SameSiteNoneMode
 	all := []http.SameSite{lax, strict, none}
@@ -98,7 +99,8 @@ func TestAnOriginInTheOptionsIsNoOtherSite(t *testing.T) {
 	}
 }
 
-// The browser of a user who is logged in follows another site's link, or posts another site's form. It has sent no cookies, but has some.
+// The browser of a user who is logged in follows another site's link, or posts another site's form.
+// It has sent no cookies, but has some.
 func TestRequestsWithoutTheirCookiesReplaceNone(t *testing.T) {
 	pages := []string{"/plain", "/client", "/get", "/inc", "/set", "/rotate", "/logout", "/id"}
 	for name, c := range map[string]struct {
@@ -135,7 +137,8 @@ func TestRequestsWithoutTheirCookiesReplaceNone(t *testing.T) {
 	}
 }
 
-// A login is no request that merely came without cookies: an identity provider answers with a form that posts to us (OAuth form_post).
+// A login is no request that merely came without cookies: an identity provider answers with a form
+// that posts to us (OAuth form_post).
 func TestALoginFromAnotherSiteSetsBothCookies(t *testing.T) {
 	for _, mode := range []http.SameSite{http.SameSiteLaxMode, http.SameSiteStrictMode} {
 		for _, method := range []string{"GET", "POST"} {

@@ -16,7 +16,8 @@ import (
 
 const shop = "http://shop.example.test"
 
-// An application is deployed again with another Domain or Path of its cookies. The browser keeps those that it has beside the new ones.
+// An application is deployed again with another Domain or Path of its cookies. The browser keeps
+// those that it has beside the new ones.
 func TestLoginHoldsAfterARedeployWithOtherCookieAttributes(t *testing.T) {
 	type place struct{ domain, path string }
 	for name, c := range map[string]struct {
@@ -67,7 +68,8 @@ func TestLoginHoldsAfterARedeployWithOtherCookieAttributes(t *testing.T) {
 	}
 }
 
-// The cookies of production reach staging, whose host is below its own. They are signed with the same keys and open nothing there.
+// The cookies of production reach staging, whose host is below its own. They are signed with the
+// same keys and open nothing there.
 func TestStagingBelowProductionWithTheSameKeys(t *testing.T) {
 	const prod, staging = "http://example.test", "http://staging.example.test"
 	for _, reversed := range []bool{false, true} {
@@ -94,7 +96,8 @@ func TestStagingBelowProductionWithTheSameKeys(t *testing.T) {
 	}
 }
 
-// A sibling host may add cookies that we have signed ourselves: of sessions that have ended, and of sessions of its own.
+// A sibling host may add cookies that we have signed ourselves: of sessions that have ended, and of
+// sessions of its own.
 func TestSignedCookiesOfOthersDontHideTheOwn(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		for _, restarted := range []bool{false, true} {
@@ -125,7 +128,8 @@ func TestSignedCookiesOfOthersDontHideTheOwn(t *testing.T) {
 	}
 }
 
-// However many cookies a request has, it costs a bounded number of reads; the session that this process knows to be the client's is among them.
+// However many cookies a request has, it costs a bounded number of reads; the session that this
+// process knows to be the client's is among them.
 func TestCookiesCostABoundedNumberOfReads(t *testing.T) {
 	st := newFaultyStore()
 	_, h := slotApp(t, st, bridge.Options{})
@@ -162,7 +166,8 @@ func TestTheCurrentTokenOfASessionCounts(t *testing.T) {
 	}
 }
 
-// A token that a login has just replaced is answered with 409, but not where another cookie opens a session.
+// A token that a login has just replaced is answered with 409, but not where another cookie opens a
+// session.
 func TestARotatedTokenHidesNoOtherSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, h := slotApp(t, livestore.New(), bridge.Options{RenewEvery: 30 * time.Second})
@@ -185,7 +190,8 @@ func TestARotatedTokenHidesNoOtherSession(t *testing.T) {
 	})
 }
 
-// The session that is the client's own has just got a new token: repeated, the request works on it. Another client's isn't taken meanwhile.
+// The session that is the client's own has just got a new token: repeated, the request works on it.
+// Another client's isn't taken meanwhile.
 func TestARotatedTokenOfTheOwnSessionComesBeforeAnothersSession(t *testing.T) {
 	b, h := slotApp(t, livestore.New(), bridge.Options{})
 	owner, stranger := pocket{}, pocket{}

@@ -7,13 +7,15 @@ import (
 	"strings"
 )
 
-// crossSite reports whether the request comes from another site in a way in which browsers don't send cookies of this SameSite mode
-// (RFC 6265bis §4.1.2.7 and §5.2): with Strict none that another site has caused, with Lax only a navigation of the whole tab with a
-// safe method. That it has no cookies then doesn't mean that the browser has none.
+// crossSite reports whether the request comes from another site in a way in which browsers don't
+// send cookies of this SameSite mode (RFC 6265bis §4.1.2.7 and §5.2): with Strict none that another
+// site has caused, with Lax only a navigation of the whole tab with a safe method. That it has no
+// cookies then doesn't mean that the browser has none.
 //
-// Sec-Fetch-Site says who caused a request (W3C Fetch Metadata): "cross-site" is another site. With "same-origin", "same-site"
-// (another host of the same registrable domain and scheme) and "none" (the address bar, a bookmark) a browser sends SameSite cookies.
-// Where that header is missing, as over plain HTTP and in browsers before 2023, see crossOrigin.
+// Sec-Fetch-Site says who caused a request (W3C Fetch Metadata): "cross-site" is another site. With
+// "same-origin", "same-site" (another host of the same registrable domain and scheme) and "none"
+// (the address bar, a bookmark) a browser sends SameSite cookies. Where that header is missing, as
+// over plain HTTP and in browsers before 2023, see crossOrigin.
 func (s *settings) crossSite(r *http.Request) bool {
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "cross-site":
@@ -33,8 +35,10 @@ func topLevelGet(r *http.Request) bool {
 	return safeMethod(r) && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 
-// crossOrigin reports whether Origin, which browsers send with a POST, or else Referer, names another host. One below Options.Domain is
-// the same site; so is one in OriginPatterns, which has the own host where a proxy changes the Host header. A request that has neither is taken to come from this site: programs send neither.
+// crossOrigin reports whether Origin, which browsers send with a POST, or else Referer, names
+// another host. One below Options.Domain is the same site; so is one in OriginPatterns, which has
+// the own host where a proxy changes the Host header. A request that has neither is taken to come
+// from this site: programs send neither.
 func (s *settings) crossOrigin(r *http.Request) bool {
 	from := r.Header.Get("Origin")
 	if from != "" && len(s.OriginPatterns) > 0 && s.originAllowed(r) {

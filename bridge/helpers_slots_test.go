@@ -15,8 +15,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// slotApp is an application whose cookies may be of any Path and Domain: newApp, once at / and once below /shop, with the pages /who, /client
-// and /set as well.
+// slotApp is an application whose cookies may be of any Path and Domain: newApp, once at / and once
+// below /shop, with the pages /who, /client and /set as well.
 func slotApp(t testing.TB, st store.Store, opts bridge.Options) (*bridge.Bridge, http.Handler) {
 	t.Helper()
 	opts.Keys = [][]byte{[]byte(strings.Repeat("k", 32))}
@@ -34,7 +34,8 @@ func slotApp(t testing.TB, st store.Store, opts bridge.Options) (*bridge.Bridge,
 type tab struct {
 	t   testing.TB
 	jar http.CookieJar
-	// reversed has the cookies sent in the opposite order: which of two of one name comes first is the browser's affair.
+	// reversed has the cookies sent in the opposite order: which of two of one name comes first
+	// is the browser's affair.
 	reversed bool
 }
 
@@ -45,7 +46,8 @@ func newTab(t testing.TB) *tab {
 	return &tab{t: t, jar: jar}
 }
 
-// visit sends a request, a GET unless the address begins with another method, with header lines, each a name and a value in turn.
+// visit sends a request, a GET unless the address begins with another method, with header lines,
+// each a name and a value in turn.
 func (b *tab) visit(h http.Handler, address string, header ...string) *httptest.ResponseRecorder {
 	b.t.Helper()
 	w := b.ask(h, address, header...)

@@ -16,7 +16,8 @@ func (rq *request) answering(code int) {
 	}
 }
 
-// setCookies puts the cookies that are due into the response, or what stands for them where a client does without.
+// setCookies puts the cookies that are due into the response, or what stands for them where a
+// client does without.
 func (rq *request) setCookies(h http.Header) error {
 	guest := rq.madeGuest()
 	rq.mu.Lock()
@@ -76,7 +77,8 @@ func (rq *request) putCookies(h http.Header, guest bool) error {
 	return rq.addCookies(h, change, due)
 }
 
-// addCookies adds the lines to h. A session cookie never goes without its client cookie. The lock is held.
+// addCookies adds the lines to h. A session cookie never goes without its client cookie. The lock
+// is held.
 func (rq *request) addCookies(h http.Header, change cookieChange, client bool) (err error) {
 	b := rq.b
 	before := len(h["Set-Cookie"])
@@ -95,13 +97,14 @@ func (rq *request) addCookies(h http.Header, change cookieChange, client bool) (
 	return err
 }
 
-// depends reports whether the response may depend on the cookies: the handler has asked for the session or for the client. The lock
-// is held.
+// depends reports whether the response may depend on the cookies: the handler has asked for the
+// session or for the client. The lock is held.
 func (rq *request) depends() bool {
 	return rq.session != nil || rq.opening != nil || rq.askClient
 }
 
-// clientDue reports whether the response sets the client cookie although it sets no session cookie. The lock is held.
+// clientDue reports whether the response sets the client cookie although it sets no session cookie.
+// The lock is held.
 func (rq *request) clientDue(h http.Header) bool {
 	switch {
 	case !rq.sendClient:
@@ -119,14 +122,15 @@ func (rq *request) clientDue(h http.Header) bool {
 	return true
 }
 
-// isStream reports whether the response is a stream of events, which Attach makes a connection of when its headers have left.
+// isStream reports whether the response is a stream of events, which Attach makes a connection of
+// when its headers have left.
 func isStream(h http.Header) bool {
 	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
 }
 
-// loadsPage reports whether the request loads a page, as far as it says. Scripts and images of the page are loaded at once: their
-// responses would set a client cookie each.
+// loadsPage reports whether the request loads a page, as far as it says. Scripts and images of the
+// page are loaded at once: their responses would set a client cookie each.
 func (rq *request) loadsPage() bool {
 	if rq.r == nil {
 		return false
@@ -140,8 +144,8 @@ func (rq *request) loadsPage() bool {
 
 func (rq *request) crossSite() bool { return rq.r != nil && rq.b.opts.crossSite(rq.r) }
 
-// cookiesWithheld reports whether the browser may have cookies that it hasn't sent, because another site has caused the request.
-// The lock is held.
+// cookiesWithheld reports whether the browser may have cookies that it hasn't sent, because another
+// site has caused the request. The lock is held.
 func (rq *request) cookiesWithheld() bool {
 	return rq.b.opts.SameSite != http.SameSiteNoneMode && rq.crossSite()
 }

@@ -29,8 +29,9 @@ type Bridge struct {
 	cleanup  autoCleanup
 	logKey   *[32]byte
 	stats    counters
-	reads    sync.Pool // of *bytes.Buffer, for messages on their way in
-	once     sync.Once // Shutdown
+	reads    sync.Pool   // of *bytes.Buffer, for messages on their way in
+	once     sync.Once   // Shutdown
+	overrule atomic.Bool // tellOverruled has logged
 	logins   *loginGate
 	limit    *sessionLimit // nil: there is none
 	tickets  *tickets

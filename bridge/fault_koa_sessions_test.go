@@ -60,7 +60,7 @@ func TestKoaFault08_ClientCookieAloneOpensNothing(t *testing.T) {
 
 // A copy of a session cookie in another browser neither takes over the mapping nor reports ends that haven't happened.
 func TestKoaFault09_CopiedSessionCookieStealsNoMapping(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := makeApp(t, livestore.New(), &bridge.Options{EagerClient: true})
 	site := a.serve(t)
 	br := newBrowser(t, site)
 	br.ok("/inc")

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"strings"
 
 	"github.com/felixge/httpsnoop"
 )
@@ -49,6 +48,9 @@ func (rq *request) hooks() httpsnoop.Hooks {
 		WriteHeader: func(next httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
 			return func(code int) {
 				informational := code < 200 && code != http.StatusSwitchingProtocols
+				if !informational {
+					rq.answering(code)
+				}
 				if informational && rq.failure() == nil || !informational && rq.begin() == nil {
 					next(code)
 				}
@@ -116,7 +118,7 @@ func (rq *request) begin() error {
 func (rq *request) prepare() error {
 	rq.mu.Lock()
 	sent, failed, s, w := rq.sent, rq.failed, rq.session, rq.w
-	upgrading := rq.r == nil || upgrades(rq.r)
+	upgrading, passedOver := rq.r == nil || upgrades(rq.r), rq.passed
 	rq.mu.Unlock()
 	if sent || failed != nil || w == nil {
 		return failed
@@ -126,7 +128,7 @@ func (rq *request) prepare() error {
 		err = s.commit(rq)
 	}
 	if err == nil {
-		if s != nil && !upgrading {
+		if s != nil && !upgrading && !passedOver {
 			s.renewToken(rq, w.Header())
 		}
 		err = rq.setCookies(w.Header())
@@ -134,49 +136,6 @@ func (rq *request) prepare() error {
 	if err != nil {
 		rq.fail(w, err)
 	}
-	return err
-}
-
-// setCookies puts the cookies that are due into the response, or what stands for them where a client does without.
-func (rq *request) setCookies(h http.Header) error {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	b := rq.b
-	if rq.private {
-		markNoStore(h)
-	}
-	if rq.clears && len(b.opts.ClearSiteData) > 0 && h.Get("Clear-Site-Data") == "" {
-		h.Set("Clear-Site-Data", `"`+strings.Join(b.opts.ClearSiteData, `", "`)+`"`)
-	}
-	if rq.carrier != byCookies {
-		return rq.setToken(h)
-	}
-	due := rq.sendClient && (!b.opts.LazyClient || rq.askClient || rq.cookie == cookieSet)
-	if rq.session != nil {
-		varyCookie(h)
-	}
-	if rq.session != nil || due || rq.cookie != cookieStays {
-		varyOn(h, rq.reads...) // with a token there it would be another's response
-	}
-	if !due && rq.cookie == cookieStays {
-		return nil
-	}
-	markPrivate(h)
-	before := len(h["Set-Cookie"])
-	var err error
-	switch rq.cookie {
-	case cookieSet:
-		err = b.cookies.setSession(h, rq.secure, rq.cred, rq.lifetime)
-	case cookieRemoved:
-		b.cookies.removeSession(h, rq.secure)
-	case cookieStays:
-	}
-	rq.cookie = cookieStays // whatever comes later comes on top
-	if due {
-		rq.sendClient = false
-		err = errors.Join(err, b.cookies.setClient(h, rq.secure, rq.clientID))
-	}
-	rq.lines = append(rq.lines, h["Set-Cookie"][before:]...)
 	return err
 }
 
@@ -190,6 +149,7 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 	rq.tell("store a session: the response is replaced by an error", err)
 	clear(w.Header())
 	maps.Copy(w.Header(), outer) // how the answer is encoded, say, is not the handler's
+	forbidCaches(w.Header())
 	// A commit that failed has set no cookie; those of an earlier one are still true, and that of a session that has ended is removed.
 	for _, line := range lines {
 		w.Header().Add("Set-Cookie", line)
@@ -200,7 +160,6 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 	if e := rq.setCookies(w.Header()); e != nil {
 		rq.tell("set a cookie", e)
 	}
-	w.Header().Set("Cache-Control", "no-store")
 	status, text := http.StatusServiceUnavailable, "The session could not be stored. Nothing was changed; try again."
 	switch {
 	case errors.Is(err, ErrTokenRotated):

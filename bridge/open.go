@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
@@ -83,15 +82,17 @@ func (rq *request) afterDestroy(ctx context.Context, s *Session) (*Session, erro
 	return s, nil
 }
 
-// openPresented opens the session that the request's cookies name. errRefused when they open nothing, or there are none.
-func (rq *request) openPresented(ctx context.Context) (*Session, error) {
-	b, cred := rq.b, rq.presented
-	if cred.id == "" {
-		return nil, errRefused
-	}
+// openCandidate opens the session that the cookies are all of. errRefused when it doesn't exist or none has its token; errStranger when it
+// isn't of a client whose cookie the request has, if ownOnly asks for that.
+func (rq *request) openCandidate(ctx context.Context, cookies []sessionCookie, ownOnly bool) (*Session, error) {
+	b, id := rq.b, cookies[0].id
 	var proved uint64
+	var presented token
 	check := func(rec *store.Record) (err error) {
-		if proved, err = b.prove(rec, cred.token, time.Now()); err == nil && !rq.bind(rec) {
+		if ownOnly && !rq.fits(rec) {
+			return errStranger
+		}
+		if proved, presented, err = rq.proveAny(rec, cookies); err == nil && !rq.bind(rec) {
 			err = errRefused
 		}
 		return err
@@ -99,16 +100,12 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	var rec store.Record
 	var err error
 	if rq.sharesLoads() {
-		rec, err = b.gateway.LoadActiveShared(ctx, cred.id, check)
+		rec, err = b.gateway.LoadActiveShared(ctx, id, check)
 	} else {
-		rec, err = b.gateway.LoadActive(ctx, cred.id, check)
+		rec, err = b.gateway.LoadActive(ctx, id, check)
 	}
-	if errors.Is(err, ErrSessionMissing) || errors.Is(err, errRefused) {
-		if errors.Is(err, ErrSessionMissing) {
-			b.doubt(cred.id, b.forget(ctx, cred.id, nil))
-		}
-		b.stats.refused.Add(1)
-		b.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "session cookie opens nothing: unknown session or stale token", b.logSession(cred.id))
+	if errors.Is(err, ErrSessionMissing) {
+		b.doubt(id, b.forget(ctx, id, nil))
 		return nil, errRefused
 	}
 	if err != nil {
@@ -128,7 +125,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.proved, s.stale, s.token = proved, stale, cred.token
+	s.proved, s.stale, s.token = proved, stale, presented
 	s.unrenewed = stale && rec.Renewal == store.RenewalSent && rq.began.Sub(rec.RotatedAt) >= limit(b.opts.RotateGrace)
 	s.draft.Prove(proved)
 	return s, nil

@@ -27,9 +27,13 @@ type Options struct {
 	// ClientMaxAge is how long the client cookie lasts, ClientRollEvery after how long it is sent again. Defaults: 365 days (browsers
 	// allow 400) and 24 h, at most half of ClientMaxAge; 1 ns sends it with every response, which makes all of them uncacheable.
 	ClientMaxAge, ClientRollEvery time.Duration
-	// LazyClient issues the client cookie only together with a session or at a handshake, not on the first plain request.
-	LazyClient bool
+	// EagerClient issues the client cookie with the first page that a browser loads, as koa-io-session does. By default it is issued when it is
+	// needed: with a session that is stored, at a handshake, with an event stream, or when ClientIDFrom or Session.ClientID asks. With EagerClient a first page whose response comes late
+	// may replace the client cookie that another response has set together with a session; with StrictBinding that session is then refused.
+	EagerClient bool
 
+	// Path, Domain, SameSite and Partitioned are attributes of both cookies. A browser keeps the cookies of an earlier Path or Domain beside the new ones: each is
+	// tried. A request from another site that has no cookies because of SameSite doesn't replace them. See docs/http.md.
 	Path        string        // of the cookies; default /
 	Domain      string        // of the cookies; default none: this host only
 	SameSite    http.SameSite // default Lax
@@ -44,8 +48,8 @@ type Options struct {
 	// RotateGrace is how long after Session.Rotate the previous token still works, at most: until the new one is first presented. Default: 10 s. Off: not
 	// at all.
 	RotateGrace time.Duration
-	// StrictBinding refuses a session that comes with another client's cookie, or none. By default that is reported, and the client cookie
-	// is set to the session's client.
+	// StrictBinding refuses a session that comes without its client's cookie: with another client's, or none. By default that is reported, and the client cookie
+	// is set to the session's client. Of several client cookies any may be the session's.
 	StrictBinding bool
 
 	// OnSessionEnd says what becomes of a session's connections. Default: CloseConns.

@@ -54,7 +54,7 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 	"AutoCleanup":     durations(func(o *bridge.Options, d time.Duration) { o.AutoCleanup = d }, time.Millisecond, true),
 	"RotateGrace":     durations(func(o *bridge.Options, d time.Duration) { o.RotateGrace = d }, 1, true),
 	"StoreTimeout":    durations(func(o *bridge.Options, d time.Duration) { o.StoreTimeout = d }, time.Millisecond, false),
-	"LazyClient":      {good: []bridge.Options{{LazyClient: true}}},
+	"EagerClient":     {good: []bridge.Options{{EagerClient: true}}},
 	"CachedReads":     {good: []bridge.Options{{CachedReads: true}}},
 	"StrictBinding":   {good: []bridge.Options{{StrictBinding: true}}},
 	"Logger":          {good: []bridge.Options{{Logger: slog.New(slog.DiscardHandler)}}},

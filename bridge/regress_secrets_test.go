@@ -60,7 +60,7 @@ func TestS15_LogTellsTheLifeOfSessionsAndNoSecret(t *testing.T) {
 		log := slog.New(slog.NewJSONHandler(&buf, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))
 		st := newFaultyStore()
 		opts := expiring(0)
-		opts.Keys, opts.Logger = [][]byte{sec.key}, log
+		opts.Keys, opts.Logger, opts.EagerClient = [][]byte{sec.key}, log, true
 		a := makeApp(t, st, opts)
 		addPagesThatGoWrong(a)
 		failures := record[bridge.Failure](t, a.Bridge)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
@@ -108,19 +107,6 @@ func (s *Session) lookRenewed(ctx context.Context, next token, cause error) (now
 		return now, false, cause
 	}
 	return now, false, nil
-}
-
-// forCaches reports whether the handler wants the response kept where others may get it. Not every cache looks at Vary.
-func forCaches(h http.Header) bool {
-	for _, line := range h["Cache-Control"] {
-		for directive := range strings.SplitSeq(line, ",") {
-			name, _, _ := strings.Cut(strings.TrimSpace(directive), "=")
-			if strings.EqualFold(name, "public") || strings.EqualFold(name, "s-maxage") {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // upgrades reports whether the request asks for another protocol: browsers may drop the cookies of the answer to it.

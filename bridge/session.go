@@ -82,8 +82,13 @@ func (s *Session) unlock() { s.slot.unlock() }
 // ID returns the session's public handle. It may be shown to its user and to administrators; it opens nothing.
 func (s *Session) ID() string { return s.id }
 
-// ClientID returns the client that the session belongs to.
-func (s *Session) ClientID() string { return s.clientID }
+// ClientID returns the client that the session belongs to. Over HTTP it asks for the client cookie, as ClientIDFrom does.
+func (s *Session) ClientID() string {
+	if rq := s.from.request; rq != nil {
+		rq.whoClient()
+	}
+	return s.clientID
+}
 
 // UserID returns who is logged in, "" for nobody.
 func (s *Session) UserID() string {

@@ -108,6 +108,11 @@ func (s *Session) destroy(ctx context.Context) error {
 	from := *s.from
 	from.reason = s.ending
 	if base := s.draft.Base(); base.Revision != 0 && !s.gone {
+		if rq := s.from.request; rq != nil {
+			if err := rq.endOthers(context.WithoutCancel(ctx), base.ID, &from); err != nil {
+				return err
+			}
+		}
 		if _, err := s.b.gateway.Destroy(context.WithoutCancel(ctx), base.ID, base.ClientID, &from); err != nil {
 			return err // Destroy stays asked for
 		}

@@ -96,6 +96,9 @@ func (s *settings) settleCookies() error {
 	if s.Secure == SecureNever && (s.SameSite == http.SameSiteNoneMode || s.Partitioned) {
 		return bad("Secure", "SameSite=None and Partitioned need Secure cookies, this is SecureNever")
 	}
+	if s.EagerClient && s.StrictBinding {
+		s.Logger.Warn("EagerClient with StrictBinding: a first page that is answered late replaces the client cookie of a session that has begun meanwhile, and the session is refused")
+	}
 	if s.Secure == SecureAuto && (s.SameSite == http.SameSiteNoneMode || s.Partitioned) {
 		s.Logger.Warn("SameSite=None and Partitioned cookies need Secure: browsers drop those of requests without TLS (Options.Secure is SecureAuto)")
 	}

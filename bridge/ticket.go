@@ -20,7 +20,7 @@ import (
 //
 // What has changed in the session is stored, so that there is one: ErrSessionMissing when there is nothing to store. Also the errors of Session, ErrSessionGone,
 // ErrHeadersSent, ErrSessionTooLarge, a *ValueError; ErrTicket when the request has itself come with a ticket. The response is not to be cached, and
-// says so unless its handler says otherwise.
+// says so, whatever its handler says.
 func (b *Bridge) Ticket(r *http.Request) (string, error) {
 	rq, err := b.requestOf(r.Context())
 	if err != nil {
@@ -195,7 +195,7 @@ func (rq *request) openOffered(w http.ResponseWriter, r *http.Request) error {
 	rq.failed, rq.sent = err, true
 	rq.mu.Unlock()
 	status := handshakeStatus(err)
-	w.Header().Set("Cache-Control", "no-store")
+	forbidCaches(w.Header())
 	http.Error(w, http.StatusText(status), status)
 	return err
 }

@@ -81,7 +81,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rq.shareLoads()
-	rq.whoClient() // a connection is somebody's: the client cookie is due, LazyClient or not
+	rq.whoClient() // a connection is somebody's: the client cookie is due
 	s, err := rq.open(r.Context())
 	if err != nil {
 		status := handshakeStatus(err)

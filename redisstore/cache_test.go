@@ -165,7 +165,7 @@ func TestCacheIsBounded(t *testing.T) {
 	const sessions, limit = 2000, 512 << 10
 	s := redistest.Start(t)
 	l := newLine(t, s.Addr())
-	st := open(t, l.url(), &redisstore.Options{CacheBytes: limit})
+	st := open(t, l.url(), &redisstore.Options{CacheBytes: limit, Timeout: patience})
 	recs := fill(t, st, sessions)
 	favourite := recs[0].ID
 	get := func(id string) (asked int) {

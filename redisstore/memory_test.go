@@ -80,7 +80,7 @@ func TestMemoryPerSession(t *testing.T) {
 	t.Parallel() // on a server of its own
 	const n = 20_000
 	s := redistest.Start(t)
-	st := open(t, s.URL(), nil)
+	st := open(t, s.URL(), &redisstore.Options{Timeout: patience})
 	before := usedMemory(t, s)
 	recs := fill(t, st, n)
 	created := (usedMemory(t, s) - before) / n

@@ -72,13 +72,13 @@ func (w *writer) goesOn(what string, err error) bool {
 		w.m.report(inconsistent, "%s: %v", what, err)
 	case !errors.Is(err, errPowerCut) && !errors.Is(err, errIO) && !errors.Is(err, errFull):
 		w.m.report(inconsistent, "%s fails without giving the cause: %v", what, err)
-	case changes[what] && !errors.Is(err, ErrFailed):
-		w.m.report(inconsistent, "%s fails with an error that doesn't match ErrFailed: %v", what, err)
+	case changes[what] && !errors.Is(err, ErrFailed) && !(errors.Is(err, ErrFull) && errors.Is(err, errFull)):
+		w.m.report(inconsistent, "%s fails with an error that matches neither ErrFailed nor ErrFull: %v", what, err)
 	}
 	return false
 }
 
-// changes are what is refused with ErrFailed once the disk has failed.
+// changes are what is refused with ErrFailed once the disk has failed, with ErrFull as long as it is full.
 var changes = map[string]bool{"Set": true, "Touch": true, "Destroy": true, "Sweep": true}
 
 // own does something to one of the writer's own sessions, of which it knows exactly how they are.

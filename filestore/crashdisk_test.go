@@ -66,6 +66,7 @@ type fault struct {
 	op    operation
 	nth   int // from 1
 	err   error
+	lasts bool    // all later ones fail, too
 	short float64 // how much of a write is written
 	fired bool
 }
@@ -112,7 +113,7 @@ func (d *crashDisk) step(op operation, format string, args ...any) error {
 			return errPowerCut
 		}
 	}
-	if f := d.fault; f != nil && f.op == op && f.nth == d.counts[op] {
+	if f := d.fault; f != nil && f.op == op && (f.nth == d.counts[op] || f.lasts && f.nth < d.counts[op]) {
 		f.fired = true
 		d.note("fails: %v", f.err)
 		return f.err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"time"
 )
 
 // processLock keeps every other process from opening the store. It is a file of its own, because the database is replaced by
@@ -15,6 +16,22 @@ type processLock struct{ file *os.File }
 
 // errHeld is what tryLock returns when somebody else has the lock.
 var errHeld = errors.New("held by another process")
+
+// lockRetry is how often acquireWithin tries.
+const lockRetry = 20 * time.Millisecond
+
+// acquireWithin is acquire, which it tries again for that long.
+func acquireWithin(path string, patience time.Duration) (*processLock, error) {
+	until := time.Now().Add(patience)
+	for {
+		l, err := acquire(path)
+		left := time.Until(until)
+		if err == nil || !errors.Is(err, ErrLocked) || left <= 0 {
+			return l, err
+		}
+		time.Sleep(min(lockRetry, left))
+	}
+}
 
 // acquire takes the lock of the store, or fails at once with a *LockedError.
 func acquire(path string) (*processLock, error) {

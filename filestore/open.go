@@ -18,7 +18,7 @@ import (
 // ".wal.1" and ".lock". Files are made for their owner only (0600), and folders that aren't there, too (0700). nil opts: every
 // default.
 //
-// One process at a time can have it open: the error for others matches ErrLocked. What a crash has left is recovered from. When the files
+// One process at a time can have it open: the error for others matches ErrLocked, after Options.LockWait. What a crash has left is recovered from. When the files
 // are damaged, the error matches ErrDamaged, and nothing is changed.
 func Open(path string, opts *Options) (*Store, error) {
 	return open(osDisk{}, path, opts)
@@ -38,7 +38,7 @@ func open(d disk, path string, opts *Options) (_ *Store, err error) {
 	if err := makeDir(d, path); err != nil {
 		return nil, fmt.Errorf("filestore: make the folder of %s: %w", path, err)
 	}
-	lock, err := acquire(path)
+	lock, err := acquireWithin(path, options.LockWait)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,9 @@ type Options struct {
 	// Wipe removes the sessions that a former run has left: the store starts empty. Default: they are kept.
 	Wipe bool
 
+	// LockWait is how long Open waits for another process to let go of the store, as one does that is being replaced by this one. Default 0: it fails at once.
+	LockWait time.Duration
+
 	// SyncEvery is how long a change that was acknowledged may wait until it is synced to the disk. 0: no change is
 	// acknowledged before it is synced, so that none is lost, whatever happens. A duration makes changes faster where syncing
 	// is slow, and loses up to that much of them when the machine crashes or loses power; when only the process dies,
@@ -68,6 +71,8 @@ func (o *Options) withDefaults() (Options, error) {
 		out.Progress = func(Progress) {}
 	}
 	switch {
+	case out.LockWait < 0:
+		return out, fmt.Errorf("filestore: Options.LockWait is %v; it can't be negative", out.LockWait)
 	case out.SyncEvery < 0:
 		return out, fmt.Errorf("filestore: Options.SyncEvery is %v; it can't be negative", out.SyncEvery)
 	case out.LogSize < minLogSize || out.LogSize > maxLogSize:

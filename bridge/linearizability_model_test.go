@@ -106,6 +106,9 @@ func (s linState) apply(e linEvent) (linState, bool) {
 	case linLogin:
 		s.cur, s.prev, s.login, s.retired = e.next, s.cur, true, false
 		s.proof = 1 << e.next
+		if was := s.values.User; was != "" && was != e.values.User { // another user's values are cleared
+			s.values = linValues{}
+		}
 		s.values.User = e.values.User
 	case linRotate:
 		s.cur, s.prev, s.login, s.retired = e.next, s.cur, false, false

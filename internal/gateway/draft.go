@@ -173,17 +173,20 @@ type Encoded struct {
 	err error
 }
 
-// Encode returns v for Replace.
+// Encode encodes v for later.
 func Encode(v any) Encoded {
 	raw, err := EncodeValue(v)
 	return Encoded{raw, err}
 }
 
+// SetEncoded is Set with a value that has been encoded before.
+func (d *Draft) SetEncoded(key string, v Encoded) { d.SetRaw(key, v.raw, v.err) }
+
 // Replace makes values all that the session holds.
 func (d *Draft) Replace(values map[string]Encoded) {
 	d.Clear()
 	for k, v := range values {
-		d.SetRaw(k, v.raw, v.err)
+		d.SetEncoded(k, v)
 	}
 }
 

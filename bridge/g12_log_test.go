@@ -240,7 +240,7 @@ func TestG12_NobodyCanStallIt_ValueThatHangsWhenItIsEncodedDelaysNoOther(t *test
 func TestLinesOfOneSessionComeInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := stuckAt("never")
-		b := newBusyWith(t, livestore.New(), &bridge.Options{Logger: slog.New(h)})
+		b := newBusyWith(t, livestore.New(), &bridge.Options{Keys: [][]byte{goodKey()}, Logger: slog.New(h)})
 		p := b.p
 		p.get(t, b.h, "/login?user=ada")
 		p.get(t, b.h, "/rotate")

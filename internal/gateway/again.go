@@ -14,7 +14,7 @@ import (
 type Again struct {
 	g       *Gateway
 	k       *Lock
-	merges  bool // the change is a merge: merges of this process wait for one another anyway
+	merges  bool   // the change is a merge: merges of this process wait for one another anyway
 	later   *Later // as with Gateway.LoadAt
 	lost    int
 	alone   *alone                      // nil: merges of this process don't wait

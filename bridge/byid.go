@@ -47,13 +47,10 @@ func (b *Bridge) UpdateByID(ctx context.Context, id string, fn func(ctx context.
 // SetByID replaces the session's values, so that its flashes go too, and with idle its idle timeout: 0 keeps it, Off switches it off. It can't create a session:
 // ErrSessionMissing.
 func (b *Bridge) SetByID(ctx context.Context, id string, values map[string]any, idle time.Duration) error {
+	encoded := encodeAll(values)
 	return b.UpdateByID(ctx, id, func(_ context.Context, s *Session) error {
 		if idle != 0 {
 			s.SetIdleTimeout(idle)
-		}
-		encoded := make(map[string]gateway.Encoded, len(values))
-		for key, v := range values { // which may call methods of v, and those may look at the session
-			encoded[key] = gateway.Encode(v)
 		}
 		return s.try(func() error { s.draft.Replace(encoded); return nil })
 	})
@@ -61,16 +58,28 @@ func (b *Bridge) SetByID(ctx context.Context, id string, values map[string]any, 
 
 // MergeByID sets a key of the session for each of the values, and deletes those whose value is nil; the other keys stay. It can't create a session: ErrSessionMissing.
 func (b *Bridge) MergeByID(ctx context.Context, id string, values map[string]any) error {
+	encoded := encodeAll(values)
 	return b.UpdateByID(ctx, id, func(_ context.Context, s *Session) error {
-		for key, v := range values {
-			if v == nil {
-				s.Delete(key)
-			} else {
-				s.Set(key, v)
+		return s.try(func() error {
+			for key, v := range encoded {
+				if values[key] == nil {
+					s.draft.Delete(key)
+				} else {
+					s.draft.SetEncoded(key, v)
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
+}
+
+// encodeAll encodes values while no session is held: their methods may take long, or look at the session.
+func encodeAll(values map[string]any) map[string]gateway.Encoded {
+	encoded := make(map[string]gateway.Encoded, len(values))
+	for key, v := range values {
+		encoded[key] = gateway.Encode(v)
+	}
+	return encoded
 }
 
 // TouchByID restarts the session's idle timeout, as its user's activity does, and changes nothing else. It waits for no handler. ErrSessionMissing,

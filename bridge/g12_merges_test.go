@@ -38,7 +38,12 @@ type busy struct {
 
 func newBusy(t *testing.T, st store.Store) *busy {
 	t.Helper()
-	a := makeApp(t, st, &bridge.Options{StoreTimeout: storeLimit})
+	return newBusyWith(t, st, &bridge.Options{StoreTimeout: storeLimit})
+}
+
+func newBusyWith(t *testing.T, st store.Store, opts *bridge.Options) *busy {
+	t.Helper()
+	a := makeApp(t, st, opts)
 	a.session("/tab", func(s *bridge.Session) (any, error) {
 		n, _ := s.Get("tab")
 		was, _ := n.(int64)

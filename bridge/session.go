@@ -204,9 +204,13 @@ func (s *Session) Encode(src any) error {
 	if err := json.Unmarshal(data, &object); err != nil || object == nil {
 		return errors.New("bridge: encode the session: the value is no JSON object")
 	}
+	encoded := make(map[string]gateway.Encoded, len(object))
+	for key, raw := range object {
+		encoded[key] = gateway.EncodePart(src, key, raw)
+	}
 	return s.try(func() error {
-		for key, raw := range object {
-			s.draft.Set(key, raw)
+		for key, v := range encoded {
+			s.draft.SetEncoded(key, v)
 		}
 		return nil
 	})

@@ -23,6 +23,7 @@ func (g *Gateway) storeDraft(ctx context.Context, d *Draft, next store.Record) (
 	op := g.detached(ctx)
 	defer op.stop()
 	if now, lookErr := g.get(op, next.ID); lookErr == nil && now.WriteID == next.WriteID {
+		g.stats.writes.Add(1)
 		return now, nil
 	}
 	return stored, err

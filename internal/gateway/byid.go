@@ -68,7 +68,6 @@ func (g *Gateway) TouchNow(ctx context.Context, id string) (store.Record, error)
 	g.active(&rec, now)
 	op := g.detached(ctx)
 	defer op.stop()
-	g.stats.touches.Add(1)
 	switch err := g.touch(op, k, &rec); {
 	case errors.Is(err, store.ErrNotFound):
 		return rec, ErrMissing

@@ -146,10 +146,10 @@ func onlyTouched(was, is *store.Record) bool {
 
 // set writes rec. With store.ErrConflict it returns the record that is stored instead.
 func (g *Gateway) set(ctx context.Context, rec store.Record) (store.Record, error) {
-	g.stats.writes.Add(1)
 	rev, err := g.write(ctx, rec)
 	switch {
 	case err == nil:
+		g.stats.writes.Add(1)
 		rec.Revision = rev
 		return rec, nil
 	case errors.Is(err, store.ErrNotFound):
@@ -168,6 +168,7 @@ func (g *Gateway) set(ctx context.Context, rec store.Record) (store.Record, erro
 		g.stats.failures.Add(1)
 		return rec, unavailable(ctx, "load the session", err)
 	case now.WriteID == rec.WriteID: // the store had taken the write when it was sent again
+		g.stats.writes.Add(1)
 		return now, nil
 	case rec.Revision == 0: // never again under the same ID
 		return rec, fmt.Errorf("%w: the new session's ID is taken", ErrConflict)

@@ -2,8 +2,11 @@ package gateway
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -191,17 +194,29 @@ type Encoded struct {
 	err error
 }
 
-// Encode returns v for Replace.
+// Encode encodes v for later.
 func Encode(v any) Encoded {
 	raw, err := EncodeValue(v)
 	return Encoded{raw, err}
 }
 
+// EncodePart is Encode for the key of an object that encoding/json has made of src.
+func EncodePart(src any, key string, raw json.RawMessage) Encoded {
+	e := Encode(raw)
+	if e.err == nil && (strings.ContainsRune(key, utf8.RuneError) || bytes.Contains(raw, replaced)) && replacesAny(reflect.ValueOf(src)) {
+		e.err = errNotUTF8
+	}
+	return e
+}
+
+// SetEncoded is Set with a value that has been encoded before.
+func (d *Draft) SetEncoded(key string, v Encoded) { d.SetRaw(key, v.raw, v.err) }
+
 // Replace makes values all that the session holds.
 func (d *Draft) Replace(values map[string]Encoded) {
 	d.Clear()
 	for k, v := range values {
-		d.SetRaw(k, v.raw, v.err)
+		d.SetEncoded(k, v)
 	}
 }
 

@@ -23,7 +23,6 @@ func (g *Gateway) Touch(ctx context.Context, k *Lock, rec *store.Record, now tim
 	g.active(&next, now)
 	op := g.detached(ctx)
 	defer op.stop()
-	g.stats.touches.Add(1)
 	err := g.touch(op, k, &next)
 	switch {
 	case err == nil:
@@ -38,9 +37,14 @@ func (g *Gateway) Touch(ctx context.Context, k *Lock, rec *store.Record, now tim
 	return nil
 }
 
+// touch counts what it has stored.
 func (g *Gateway) touch(ctx context.Context, k *Lock, next *store.Record) error {
 	if g.toucher != nil {
-		return g.toucher.Touch(ctx, next.ID, next.Seen)
+		err := g.toucher.Touch(ctx, next.ID, next.Seen)
+		if err == nil {
+			g.stats.touches.Add(1)
+		}
+		return err
 	}
 	// Under the commit lock, so that it can't undo a decision of expire.
 	if err := Take(ctx, k.commit); err != nil {
@@ -53,6 +57,7 @@ func (g *Gateway) touch(ctx context.Context, k *Lock, next *store.Record) error 
 		return nil // another change has moved Seen
 	}
 	if err == nil {
+		g.stats.touches.Add(1)
 		next.Revision = rev
 	}
 	return err

@@ -7,9 +7,11 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
-// EncodeValue returns v as JSON in the form in which values are stored and compared. The common kinds go without reflection.
+// EncodeValue returns v as JSON in the form in which values are stored and compared. The common kinds go without reflection. A value that would be decoded as another one, or not at
+// all, is an error.
 func EncodeValue(v any) ([]byte, error) {
 	switch v := v.(type) {
 	case int:
@@ -23,12 +25,20 @@ func EncodeValue(v any) ([]byte, error) {
 			b = append(b, v...)
 			return append(b, '"'), nil
 		}
+		if !utf8.ValidString(v) {
+			return nil, errNotUTF8
+		}
+		return json.Marshal(v)
 	case bool:
 		return strconv.AppendBool(nil, v), nil
 	case nil:
 		return []byte("null"), nil
 	}
-	return json.Marshal(v)
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return raw, keeps(v, raw)
 }
 
 // plain reports whether s stands in JSON just as it is.

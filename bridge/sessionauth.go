@@ -10,8 +10,10 @@ import (
 // that were opened with it are cut off until they come back with the new one (ASVS 7.2.4). The session's values stay; Clear
 // them where they are not to pass from one user to another.
 //
-// ErrSessionClosed on a sealed Session, a snapshot included. It needs a response that can still set a cookie: ErrHeadersSent, and ErrNoCookies on a connection (see Conn.LoginTicket). ErrTokenRotated when the request came
-// with a token that has been replaced. ErrUserID for a user ID that isn't 1 to 255 bytes of UTF-8 without NUL.
+// ErrSessionClosed on a sealed Session, a snapshot included. It needs a response that can still set
+// a cookie: ErrHeadersSent, and ErrNoCookies on a connection (see Conn.LoginTicket).
+// ErrTokenRotated when the request came with a token that has been replaced. ErrUserID for a user
+// ID that isn't 1 to 255 bytes of UTF-8 without NUL.
 func (s *Session) Login(userID string) error {
 	if err := s.unsealed(); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package sessionbridge_test
 
 import (
+	"log/slog"
 	"os"
 	"strconv"
 	"sync"
@@ -22,6 +23,7 @@ func TestMain(m *testing.M) {
 		runClients(addr, os.Stdin, os.Stdout)
 		return
 	}
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // of Bridges without a Logger
 	goleak.VerifyTestMain(m)
 }
 

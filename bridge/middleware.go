@@ -207,6 +207,9 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 	r, outer, lines, kept, handled := rq.r, rq.outer, rq.lines, rq.kept, rq.handled
 	rq.mu.Unlock()
 	rq.tellCommit("store a session: the response is replaced by an error", err)
+	if r == nil { // the handler has returned meanwhile: its answer is complete
+		return
+	}
 	h := w.Header()
 	shared := headersOfErrors(h)
 	clear(h)

@@ -33,11 +33,12 @@ func ExampleBridge_DestroyUser() {
 	})
 	mux.HandleFunc("/devices", func(w http.ResponseWriter, r *http.Request) {
 		s, err := b.Session(r)
-		if err == nil && s.UserID() == "" {
-			err = bridge.ErrSessionMissing
-		}
 		if err != nil {
 			b.WriteError(w, r, err)
+			return
+		}
+		if s.UserID() == "" {
+			http.Error(w, "log in first", http.StatusUnauthorized)
 			return
 		}
 		for info, err := range b.Sessions(r.Context(), bridge.Filter{UserID: s.UserID()}) {
@@ -53,11 +54,12 @@ func ExampleBridge_DestroyUser() {
 	})
 	mux.HandleFunc("/signout-others", func(w http.ResponseWriter, r *http.Request) {
 		s, err := b.Session(r)
-		if err == nil && s.UserID() == "" {
-			err = bridge.ErrSessionMissing
-		}
 		if err != nil {
 			b.WriteError(w, r, err)
+			return
+		}
+		if s.UserID() == "" {
+			http.Error(w, "log in first", http.StatusUnauthorized)
 			return
 		}
 		n, err := b.DestroyUser(r.Context(), s.UserID(), s.ID())

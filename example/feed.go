@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"encoding/json"
 	"errors"
+	"log/slog"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 )

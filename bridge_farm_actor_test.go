@@ -246,26 +246,22 @@ func (f *farm) ask(node *farmNode, cookies string, query url.Values) (v farmView
 		return v, nil, err
 	}
 	if json.Unmarshal(body, &v) != nil {
-		v.Word = farmMiddlewareWord(res)
+		v.Word = farmMiddlewareWord(res, string(body))
 	}
 	return v, res, nil
 }
 
 // farmMiddlewareWord is what happened when not the handler has answered but the middleware: it could not store the session.
-func farmMiddlewareWord(res *http.Response) string {
-	removed := false
-	for _, c := range res.Cookies() {
-		removed = removed || c.Name == "sid" && c.MaxAge < 0
-	}
+func farmMiddlewareWord(res *http.Response, body string) string {
 	switch {
+	case res.StatusCode == http.StatusConflict && strings.Contains(body, "again and again"):
+		return "conflict"
 	case res.StatusCode == http.StatusConflict:
 		return "rotated"
-	case res.StatusCode == http.StatusServiceUnavailable && res.Header.Get("Retry-After") != "":
-		return "not stored"
-	case res.StatusCode == http.StatusServiceUnavailable && removed:
+	case res.StatusCode == http.StatusUnauthorized:
 		return "gone"
 	case res.StatusCode == http.StatusServiceUnavailable:
-		return "conflict"
+		return "not stored"
 	}
 	return "unexpected: " + res.Status
 }

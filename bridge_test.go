@@ -2,6 +2,7 @@ package sessionbridge_test
 
 import (
 	"flag"
+	"log/slog"
 	"os"
 	"strconv"
 	"sync"
@@ -23,6 +24,7 @@ func TestMain(m *testing.M) {
 		runClients(addr, os.Stdin, os.Stdout)
 		return
 	}
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // of Bridges without a Logger
 	flag.Parse()
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
 		_ = flag.Set("test.parallel", "4") // not one for each core: those in parallel mostly wait

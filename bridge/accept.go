@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// prefersJSON reports whether an Accept header (RFC 9110 §12.5.1) asks for JSON rather than for text. JSON has to be named; of text and JSON with the same
-// weight the one that comes first counts, and a wildcard, which means text, comes last.
+// prefersJSON reports whether an Accept header (RFC 9110 §12.5.1) asks for JSON rather than for
+// text. JSON has to be named; of text and JSON with the same weight the one that comes first
+// counts, and a wildcard, which means text, comes last.
 func prefersJSON(accept []string) bool {
 	var json, text preference
 	position := 0

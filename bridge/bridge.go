@@ -133,11 +133,14 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	return b, nil
 }
 
-// Shutdown closes every connection with CodeShutdown, waits for their handlers, and stops every goroutine of the Bridge: when it
-// returns nil there is none left. Handshakes are refused from its beginning; the closes are spread over Options.DrainOver. Their reason tells the client when to
-// come back: "shutting down; retry after 1834 ms", another time for each. If ctx ends first it returns its cause; handlers that don't end with their context and
-// event callbacks that hang are then still running. Requests are served on: shut the http.Server down first, or at the same time where it waits for streams that are attached. A further call
-// waits for the first one and returns its result, or the cause of its own ctx if that ends before.
+// Shutdown closes every connection with CodeShutdown, waits for their handlers, and stops every
+// goroutine of the Bridge: when it returns nil there is none left. Handshakes are refused from its
+// beginning; the closes are spread over Options.DrainOver. Their reason tells the client when to
+// come back: "shutting down; retry after 1834 ms", another time for each. If ctx ends first it
+// returns its cause; handlers that don't end with their context and event callbacks that hang are
+// then still running. Requests are served on: shut the http.Server down first, or at the same time
+// where it waits for streams that are attached. A further call waits for the first one and returns
+// its result, or the cause of its own ctx if that ends before.
 func (b *Bridge) Shutdown(ctx context.Context) error {
 	first := false
 	b.shutOnce.Do(func() { first = true })

@@ -165,7 +165,7 @@ func (b *Bridge) findByClient(ctx context.Context, clientID string) (string, err
 
 // NotifyStoreSet is for whoever has changed the session in the store directly: the change is reported, and the map of clients follows.
 func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
-	_ = b.gateway.Report(context.Background(), id, func(rec *store.Record) {
+	err := b.gateway.Report(context.Background(), id, func(rec *store.Record) {
 		isInit := b.mapClient(rec, isNew)
 		prev, login := b.clients.learn(rec)
 		b.links.watch(b, rec)
@@ -175,6 +175,9 @@ func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 			})
 		}
 	})
+	if err != nil && !errors.Is(err, ErrSessionMissing) { // that one has ended since
+		b.storeFailed(context.Background(), "report a session that was stored directly", id, err)
+	}
 }
 
 // NotifyStoreDestroy is for whoever has destroyed the session in the store directly: it is reported, and connections are closed.

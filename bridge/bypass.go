@@ -6,8 +6,9 @@ import (
 	"reflect"
 )
 
-// responseBegun reports whether a response has begun that the Bridge has not let pass: it was written to a ResponseWriter below ours, so its headers have left. Not every
-// ResponseWriter tells that: those of gin, negroni, chi and echo do.
+// responseBegun reports whether a response has begun that the Bridge has not let pass: it was
+// written to a ResponseWriter below ours, so its headers have left. Not every ResponseWriter tells
+// that: those of gin, negroni, chi and echo do.
 func responseBegun(w http.ResponseWriter) bool {
 	for w != nil {
 		switch t := w.(type) {
@@ -33,8 +34,9 @@ func responseBegun(w http.ResponseWriter) bool {
 	return false
 }
 
-// bypassed is called in place of the first commit when the response has begun without it. What needs no cookie is stored. The rest is an error, and the
-// response, which says otherwise, is aborted.
+// bypassed is called in place of the first commit when the response has begun without it. What
+// needs no cookie is stored. The rest is an error, and the response, which says otherwise, is
+// aborted.
 func (rq *request) bypassed(s *Session) error {
 	rq.mu.Lock()
 	rq.sent = true
@@ -53,8 +55,9 @@ func (rq *request) bypassed(s *Session) error {
 	return err
 }
 
-// sendHeader sends the header of a response whose status has been written, where the framework below puts that off until there is a body: of an upgrade there is
-// none. gin does, and has this method for it.
+// sendHeader sends the header of a response whose status has been written, where the framework
+// below puts that off until there is a body: of an upgrade there is none. gin does, and has this
+// method for it.
 func sendHeader(w http.ResponseWriter) {
 	for w != nil {
 		if late, ok := w.(interface{ WriteHeaderNow() }); ok {

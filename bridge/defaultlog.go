@@ -5,8 +5,8 @@ import (
 	"log/slog"
 )
 
-// defaultLog is the slog.Handler of a Bridge without Options.Logger: whatever slog.Default returns when a line is logged, so that a slog.SetDefault that comes after
-// New counts.
+// defaultLog is the slog.Handler of a Bridge without Options.Logger: whatever slog.Default returns
+// when a line is logged, so that a slog.SetDefault that comes after New counts.
 type defaultLog struct{}
 
 // Enabled implements slog.Handler.

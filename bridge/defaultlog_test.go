@@ -35,7 +35,8 @@ func (l *lockedBuffer) String() string {
 	return l.buf.String()
 }
 
-// captureDefault makes slog's default logger write to the buffer it returns, from Info on as it does by default, until the test ends.
+// captureDefault makes slog's default logger write to the buffer it returns, from Info on as it
+// does by default, until the test ends.
 func captureDefault(t *testing.T) *lockedBuffer {
 	t.Helper()
 	before, log := slog.Default(), &lockedBuffer{}
@@ -132,7 +133,8 @@ func TestPanicsAreReportedWhateverTheLogger(t *testing.T) {
 	}
 }
 
-// TestAnOrdinaryDayFillsNoLog: what visitors, users and attackers do is not logged by default, line by line.
+// TestAnOrdinaryDayFillsNoLog: what visitors, users and attackers do is not logged by default, line
+// by line.
 func TestAnOrdinaryDayFillsNoLog(t *testing.T) {
 	log := captureDefault(t)
 	a := makeApp(t, livestore.New(), &bridge.Options{Keys: [][]byte{goodKey()}})

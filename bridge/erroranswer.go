@@ -12,11 +12,14 @@ import (
 	"strconv"
 )
 
-// WriteError answers a request with an error, as the Bridge answers those that it refuses itself: with HTTPStatus of the error, a sentence that a client may
-// read, and Cache-Control: no-store. A client that prefers JSON by its Accept header gets application/problem+json (RFC 9457), others get text/plain. The text of err
-// itself is not sent: it may name what is not the client's business. A nil err is answered as an error of the application, with 500.
+// WriteError answers a request with an error, as the Bridge answers those that it refuses itself:
+// with HTTPStatus of the error, a sentence that a client may read, and Cache-Control: no-store. A
+// client that prefers JSON by its Accept header gets application/problem+json (RFC 9457), others
+// get text/plain. The text of err itself is not sent: it may name what is not the client's
+// business. A nil err is answered as an error of the application, with 500.
 //
-// It must be called before anything else is written. Bridge.WriteError respects Options.ErrorHandler.
+// It must be called before anything else is written. Bridge.WriteError respects
+// Options.ErrorHandler.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	status, text := errorStatus(err), clientText(err)
 	h := w.Header()
@@ -41,9 +44,10 @@ type problem struct {
 	Detail string `json:"detail"`
 }
 
-// WriteError answers a request with an error the way the Bridge answers those that it refuses itself: with Options.ErrorHandler, by default with the function
-// WriteError. An error that the client didn't cause (500, 503) is also reported to Options.Logger and OnFailure, as its text isn't sent. It must be called before
-// anything else is written.
+// WriteError answers a request with an error the way the Bridge answers those that it refuses
+// itself: with Options.ErrorHandler, by default with the function WriteError. An error that the
+// client didn't cause (500, 503) is also reported to Options.Logger and OnFailure, as its text
+// isn't sent. It must be called before anything else is written.
 func (b *Bridge) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	if !causedByClient(err) && r.Context().Value(answeringKey{b}) == nil { // otherwise it is reported already
 		f := Failure{Doing: "handle a request: it is answered with an error", Err: err}
@@ -67,7 +71,8 @@ func (b *Bridge) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	b.composeError(w.Header(), r, err).send(w)
 }
 
-// presetErrorHeader sets what holds of every error answer, before an Options.ErrorHandler looks at it.
+// presetErrorHeader sets what holds of every error answer, before an Options.ErrorHandler looks at
+// it.
 func presetErrorHeader(h http.Header, status int) {
 	forbidCaches(h)
 	if (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) && h.Get("Retry-After") == "" {
@@ -78,7 +83,8 @@ func presetErrorHeader(h http.Header, status int) {
 // answeringKey marks the context of a request that Options.ErrorHandler answers.
 type answeringKey struct{ b *Bridge }
 
-// errorAnswer is an error answer before it is sent: it can still be dropped for another one. It is the ResponseWriter of Options.ErrorHandler.
+// errorAnswer is an error answer before it is sent: it can still be dropped for another one. It is
+// the ResponseWriter of Options.ErrorHandler.
 type errorAnswer struct {
 	header http.Header
 	status int // 0: none chosen
@@ -98,7 +104,8 @@ func (a *errorAnswer) WriteHeader(status int) {
 // Write implements http.ResponseWriter.
 func (a *errorAnswer) Write(p []byte) (int, error) { return a.body.Write(p) }
 
-// composeError has Options.ErrorHandler compose the answer to err. It calls it under no lock. If that panics or writes nothing, the answer is the default one.
+// composeError has Options.ErrorHandler compose the answer to err. It calls it under no lock. If
+// that panics or writes nothing, the answer is the default one.
 func (b *Bridge) composeError(header http.Header, r *http.Request, err error) *errorAnswer {
 	if handler := b.opts.ErrorHandler; handler != nil {
 		a := &errorAnswer{header: header.Clone()}
@@ -123,7 +130,8 @@ func (b *Bridge) runErrorHandler(handler func(http.ResponseWriter, *http.Request
 	return true
 }
 
-// restrict keeps an answer of Options.ErrorHandler an error that no cache keeps, with the credentials that header has. A redirect, to a login page say, is allowed.
+// restrict keeps an answer of Options.ErrorHandler an error that no cache keeps, with the
+// credentials that header has. A redirect, to a login page say, is allowed.
 func (a *errorAnswer) restrict(header http.Header, err error) {
 	if a.status < http.StatusMultipleChoices || a.status == http.StatusNotModified || a.status > 599 {
 		a.status = errorStatus(err)
@@ -139,7 +147,8 @@ func (a *errorAnswer) restrict(header http.Header, err error) {
 	}
 }
 
-// send writes the answer. With its length it is complete for the client at once, also while the handler goes on.
+// send writes the answer. With its length it is complete for the client at once, also while the
+// handler goes on.
 func (a *errorAnswer) send(w http.ResponseWriter) {
 	h := w.Header()
 	clear(h)
@@ -159,7 +168,8 @@ func errorStatus(err error) int {
 	return HTTPStatus(err)
 }
 
-// causedByClient reports whether the error is the doing of the client: no failure that an operator needs to know of.
+// causedByClient reports whether the error is the doing of the client: no failure that an operator
+// needs to know of.
 func causedByClient(err error) bool {
 	if errors.Is(err, context.Canceled) && !errors.Is(err, ErrStoreUnavailable) { // it has gone away
 		return true
@@ -184,6 +194,7 @@ var clientTexts = []struct {
 	{ErrTooManySessionConns, "The session has too many connections."},
 	{ErrTooManyConns, "There are too many connections."},
 	{ErrUserID, "The user ID is invalid."},
+	{ErrHandshake, "This is for WebSocket connections."},
 	{ErrConnID, "The connection ID is invalid."},
 	{ErrSessionTooLarge, "The session could not be stored: it would become too large."},
 	{ErrShutdown, "The server is shutting down. Try again later."},
@@ -192,7 +203,8 @@ var clientTexts = []struct {
 	{ErrNodeSilent, "A part of the server has not answered. Try again later."},
 }
 
-// clientText returns what a client may know of err: of an error of the application, nothing but its status.
+// clientText returns what a client may know of err: of an error of the application, nothing but its
+// status.
 func clientText(err error) string {
 	for _, t := range clientTexts {
 		if errors.Is(err, t.err) {

@@ -80,7 +80,8 @@ var refusals = map[string]refusal{
 	}},
 }
 
-// newRefusing returns an application with a session of the tab, whose pages /commit and /within fail for the reason. Its log goes to w.
+// newRefusing returns an application with a session of the tab, whose pages /commit and /within
+// fail for the reason. Its log goes to w.
 func newRefusing(t *testing.T, why refusal, opts *bridge.Options) *refusalWorld {
 	t.Helper()
 	opts.Keys, opts.MaxSessionsPerUser, opts.OnTooManySessions = [][]byte{goodKey()}, 1, bridge.RefuseLogin
@@ -166,7 +167,8 @@ func TestOneTableOfErrorsForBothWays(t *testing.T) {
 	}
 }
 
-// A change after the first byte is aborted whatever the reason, and a client's doing is no failure there either.
+// A change after the first byte is aborted whatever the reason, and a client's doing is no failure
+// there either.
 func TestClientsDoingAfterTheFirstByteIsNoFailure(t *testing.T) {
 	var log bytes.Buffer
 	a := makeApp(t, newFaultyStore(), &bridge.Options{Keys: [][]byte{goodKey()}, Logger: slog.New(slog.NewTextHandler(&log, nil))})

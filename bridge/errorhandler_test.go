@@ -19,7 +19,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// ownAnswers are the requests that the Bridge itself answers with an error, each made of an application with the options.
+// ownAnswers are the requests that the Bridge itself answers with an error, each made of an
+// application with the options.
 var ownAnswers = map[string]struct {
 	opts   bridge.Options
 	status int
@@ -49,6 +50,12 @@ var ownAnswers = map[string]struct {
 			return pocket{}.send(h, upgradeRequest(t, "/members"))
 		},
 	},
+	"a plain request to a socket": {status: http.StatusUpgradeRequired, is: bridge.ErrHandshake, header: "Upgrade", ask: func(t *testing.T, _ *app, h http.Handler) *httptest.ResponseRecorder {
+		return pocket{}.get(t, h, "/ws")
+	}},
+	"a handshake of another version": {status: http.StatusBadRequest, is: bridge.ErrHandshake, header: "Sec-Websocket-Version", ask: func(t *testing.T, _ *app, h http.Handler) *httptest.ResponseRecorder {
+		return pocket{}.send(h, upgradeRequest(t, "/ws", "Sec-Websocket-Version", "12"))
+	}},
 	"shutting down": {status: http.StatusServiceUnavailable, is: bridge.ErrShutdown, header: "Retry-After", ask: func(t *testing.T, a *app, h http.Handler) *httptest.ResponseRecorder {
 		require.NoError(t, a.Shutdown(t.Context()))
 		return pocket{}.send(h, upgradeRequest(t, "/ws"))
@@ -129,7 +136,8 @@ func TestDefaultAnswersTellNoInternals(t *testing.T) {
 	}
 }
 
-// failingWith returns the answer to a request whose session can't be stored, with cookies due from an earlier commit of it.
+// failingWith returns the answer to a request whose session can't be stored, with cookies due from
+// an earlier commit of it.
 func failingWith(t *testing.T, log io.Writer, handler func(http.ResponseWriter, *http.Request, error)) *httptest.ResponseRecorder {
 	t.Helper()
 	a := makeApp(t, newFaultyStore(), &bridge.Options{

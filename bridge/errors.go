@@ -41,7 +41,8 @@ var (
 	ErrOrigin = errors.New("bridge: connection from another origin")
 	// ErrTooManySessions: the user has Options.MaxSessionsPerUser sessions already, and the policy is RefuseLogin.
 	ErrTooManySessions = errors.New("bridge: the user is logged in with too many sessions")
-	// ErrTooManyConns: the session, or the address, has as many connections as Options allow. Each error of this kind is also one of the next two.
+	// ErrTooManyConns: the session, or the address, has as many connections as Options allow. Each
+	// error of this kind is also one of the next two.
 	ErrTooManyConns = errors.New("bridge: too many connections")
 	// ErrTooManySessionConns: the session has Options.MaxConnsPerSession connections already.
 	ErrTooManySessionConns = fmt.Errorf("%w of the session (Options.MaxConnsPerSession)", ErrTooManyConns)
@@ -53,7 +54,8 @@ var (
 	ErrTicket = errors.New("bridge: the ticket opens nothing")
 	// ErrAuthAge: the user's last login is too long ago for what is asked for: log in again.
 	ErrAuthAge = errors.New("bridge: a more recent login is needed")
-	// ErrBypassed: the response was begun on another ResponseWriter than the one that Bridge.Handler passes to its handler. Its cookies could not be set.
+	// ErrBypassed: the response was begun on another ResponseWriter than the one that
+	// Bridge.Handler passes to its handler. Its cookies could not be set.
 	ErrBypassed = errors.New("bridge: the response was not written through the ResponseWriter that Bridge.Handler passes on")
 	// ErrPanicked: a function of the application panicked. The log has the value and the stack.
 	ErrPanicked = errors.New("bridge: a function of the application panicked")
@@ -78,8 +80,8 @@ var (
 // ValueError says which key of a session can't be stored, and why.
 type ValueError = gateway.ValueError
 
-// HTTPStatus returns the status that tells a client of err. It is the one table for all answers of the Bridge, and for those that a handler gives to an error of
-// Session or WithSession:
+// HTTPStatus returns the status that tells a client of err. It is the one table for all answers of
+// the Bridge, and for those that a handler gives to an error of Session or WithSession:
 //
 //	200  nil
 //	400  ErrUserID, ErrConnID
@@ -87,13 +89,19 @@ type ValueError = gateway.ValueError
 //	403  ErrOrigin, ErrTicket, ErrTooManySessions
 //	409  ErrTokenRotated, ErrConflict: repeating the request with the newest cookie succeeds
 //	413  ErrSessionTooLarge
+//	426  ErrHandshake of a plain request, else 400, 405 or 501
 //	429  ErrTooManyConns
 //	503  ErrStoreUnavailable, ErrNodeSilent, ErrOverloaded, ErrShutdown, the end of a context
 //	500  any other error: a *ValueError, ErrHeadersSent, an error of the application
 func HTTPStatus(err error) int {
+	var handshake *handshakeRefusal
 	switch {
 	case err == nil:
 		return http.StatusOK
+	case errors.As(err, &handshake):
+		return handshake.status
+	case errors.Is(err, ErrHandshake):
+		return http.StatusBadRequest
 	case errors.Is(err, ErrTokenRotated), errors.Is(err, ErrConflict):
 		return http.StatusConflict
 	case errors.Is(err, ErrSessionMissing), errors.Is(err, ErrSessionGone), errors.Is(err, ErrAuthAge):

@@ -26,7 +26,7 @@ func ExampleTokenFromHeader() {
 	server := httptest.NewServer(b.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, err := b.Session(r)
 		if err != nil {
-			http.Error(w, "sorry", bridge.HTTPStatus(err))
+			b.WriteError(w, r, err)
 			return
 		}
 		n, _ := visits.Get(s)
@@ -102,13 +102,13 @@ func ExampleBridge_Ticket() {
 	mux.HandleFunc("/ticket", func(w http.ResponseWriter, r *http.Request) {
 		s, err := b.Session(r)
 		if err != nil {
-			http.Error(w, "sorry", bridge.HTTPStatus(err))
+			b.WriteError(w, r, err)
 			return
 		}
 		s.Set("name", "Ada")
 		ticket, err := b.Ticket(r)
 		if err != nil {
-			http.Error(w, "sorry", bridge.HTTPStatus(err))
+			b.WriteError(w, r, err)
 			return
 		}
 		fmt.Fprint(w, ticket)
@@ -148,10 +148,13 @@ func ExampleConn_LoginTicket() {
 	defer func() { _ = b.Shutdown(context.Background()) }()
 
 	mux := http.NewServeMux()
-	mux.HandleFunc("/start", func(_ http.ResponseWriter, r *http.Request) {
-		if s, err := b.Session(r); err == nil {
-			s.Set("started", true)
+	mux.HandleFunc("/start", func(w http.ResponseWriter, r *http.Request) {
+		s, err := b.Session(r)
+		if err != nil {
+			b.WriteError(w, r, err)
+			return
 		}
+		s.Set("started", true)
 	})
 	mux.Handle("/socket", b.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		var login struct{ User, Password string }
@@ -170,7 +173,7 @@ func ExampleConn_LoginTicket() {
 	mux.HandleFunc("/redeem", func(w http.ResponseWriter, r *http.Request) {
 		s, err := b.RedeemTicket(r, r.FormValue("ticket"))
 		if err != nil {
-			http.Error(w, "sorry", bridge.HTTPStatus(err))
+			b.WriteError(w, r, err)
 			return
 		}
 		fmt.Fprintln(w, "welcome", s.UserID())

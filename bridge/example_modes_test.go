@@ -21,10 +21,13 @@ func ExampleBridge_Messages() {
 	cart := bridge.NewKey[[]string]("cart")
 
 	mux := http.NewServeMux()
-	mux.HandleFunc("/", func(_ http.ResponseWriter, r *http.Request) {
-		if s, err := b.Session(r); err == nil {
-			cart.Set(s, []string{"bread"})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s, err := b.Session(r)
+		if err != nil {
+			b.WriteError(w, r, err)
+			return
 		}
+		cart.Set(s, []string{"bread"})
 	})
 	mux.Handle("/cart", b.Messages(func(_ context.Context, _ *bridge.Conn, msg bridge.Message, s *bridge.Session) error {
 		var order struct{ Add string }
@@ -68,7 +71,7 @@ func ExampleBridge_PerConnection() {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s, err := b.Session(r)
 		if err != nil {
-			http.Error(w, "sorry", bridge.HTTPStatus(err))
+			b.WriteError(w, r, err)
 			return
 		}
 		s.Set("seen", true)

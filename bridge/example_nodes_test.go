@@ -27,9 +27,13 @@ func ExampleNew_nodes() {
 	ctx := context.Background()
 	defer func() { _, _ = here.Shutdown(ctx), there.Shutdown(ctx) }()
 
-	login := here.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		if s, err := here.Session(r); err == nil {
-			_ = s.Login("ada") // Session(r) is stored, or the response is an error
+	login := here.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, err := here.Session(r)
+		if err == nil {
+			err = s.Login("ada")
+		}
+		if err != nil {
+			here.WriteError(w, r, err)
 		}
 	}))
 	response := httptest.NewRecorder()

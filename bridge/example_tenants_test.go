@@ -30,7 +30,7 @@ func ExampleNew_tenants() {
 				err = s.Login("ada")
 			}
 			if err != nil {
-				http.Error(w, "sorry", bridge.HTTPStatus(err))
+				b.WriteError(w, r, err)
 			}
 		})
 		tenants[host], handlers[host] = b, b.Handler(mux)

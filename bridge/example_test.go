@@ -30,7 +30,7 @@ func Example() {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s, err := b.Session(r)
 		if err != nil {
-			http.Error(w, "sorry", bridge.HTTPStatus(err))
+			b.WriteError(w, r, err)
 			return
 		}
 		if name := r.FormValue("name"); name != "" {
@@ -69,10 +69,14 @@ func ExampleBridge_WithSession() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/click", func(w http.ResponseWriter, r *http.Request) {
 		if err := b.WithSession(r, click, nil); err != nil { // nil: without a session, make one
-			http.Error(w, "sorry", bridge.HTTPStatus(err))
+			b.WriteError(w, r, err)
 			return
 		}
-		s, _ := b.Session(r)
+		s, err := b.Session(r)
+		if err != nil {
+			b.WriteError(w, r, err)
+			return
+		}
 		n, _ := clicks.Get(s)
 		fmt.Fprint(w, n)
 	})
@@ -120,7 +124,7 @@ func ExampleWithSession() {
 			err = s.Login("ada") // who has proved it, by a password for example
 		}
 		if err != nil {
-			http.Error(w, "sorry", bridge.HTTPStatus(err))
+			b.WriteError(w, r, err)
 		}
 	})
 	mux.Handle("/socket", b.WebSocket(func(ctx context.Context, c *bridge.Conn) error {

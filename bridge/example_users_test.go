@@ -28,18 +28,22 @@ func ExampleBridge_DestroyUser() {
 			err = s.Login("ada") // who has proved it, by a password for example
 		}
 		if err != nil {
-			http.Error(w, "sorry", bridge.HTTPStatus(err))
+			b.WriteError(w, r, err)
 		}
 	})
 	mux.HandleFunc("/devices", func(w http.ResponseWriter, r *http.Request) {
 		s, err := b.Session(r)
-		if err != nil || s.UserID() == "" {
+		if err != nil {
+			b.WriteError(w, r, err)
+			return
+		}
+		if s.UserID() == "" {
 			http.Error(w, "log in first", http.StatusUnauthorized)
 			return
 		}
 		for info, err := range b.Sessions(r.Context(), bridge.Filter{UserID: s.UserID()}) {
 			if err != nil {
-				http.Error(w, "sorry", bridge.HTTPStatus(err))
+				b.WriteError(w, r, err)
 				return
 			}
 			if info.ID != s.ID() { // info.UserAgent, info.Addr and info.Seen tell the user which
@@ -50,13 +54,17 @@ func ExampleBridge_DestroyUser() {
 	})
 	mux.HandleFunc("/signout-others", func(w http.ResponseWriter, r *http.Request) {
 		s, err := b.Session(r)
-		if err != nil || s.UserID() == "" {
+		if err != nil {
+			b.WriteError(w, r, err)
+			return
+		}
+		if s.UserID() == "" {
 			http.Error(w, "log in first", http.StatusUnauthorized)
 			return
 		}
 		n, err := b.DestroyUser(r.Context(), s.UserID(), s.ID())
 		if err != nil {
-			http.Error(w, "sorry", bridge.HTTPStatus(err))
+			b.WriteError(w, r, err)
 			return
 		}
 		fmt.Fprintf(w, "signed out: %d", n)
@@ -90,7 +98,11 @@ func ExampleBridge_MergeByID() {
 	}
 	defer func() { _ = b.Shutdown(ctx) }()
 	server := httptest.NewServer(b.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s, _ := b.Session(r)
+		s, err := b.Session(r)
+		if err != nil {
+			b.WriteError(w, r, err)
+			return
+		}
 		s.Set("order", "open")
 		s.Set("cart", 3)
 		fmt.Fprint(w, s.ID())

@@ -54,7 +54,7 @@ func ExampleBridge_Attach() {
 		over := make(chan string, 1)
 		link, err := b.Attach(r, func(_ int, reason string) { over <- reason })
 		if err != nil {
-			http.Error(w, "sorry", bridge.HTTPStatus(err))
+			b.WriteError(w, r, err)
 			return
 		}
 		defer link.Detach()

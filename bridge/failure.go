@@ -5,9 +5,11 @@ import (
 	"log/slog"
 )
 
-// Failure tells of something that failed where no caller of the application's could be told. It is the event beside each line "failed" of Options.Logger, and
-// holds what that line does: no token, no cookie, no value. A panic of a handler, of a close function or of a hook in Options is one as well, with ErrPanicked; the
-// value and the stack are in the log only. The panic of an event callback is only logged.
+// Failure tells of something that failed where no caller of the application's could be told. It is
+// the event beside each line "failed" of Options.Logger, and holds what that line does: no token,
+// no cookie, no value. A panic of a handler, of a close function or of a hook in Options is one as
+// well, with ErrPanicked; the value and the stack are in the log only. The panic of an event
+// callback is only logged.
 type Failure struct {
 	Doing     string // what the Bridge could not do, in words for people; they may change
 	SessionID string // "" where it isn't about one session

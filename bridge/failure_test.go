@@ -114,6 +114,10 @@ func TestFailuresThatNobodyIsToldOfAreEvents(t *testing.T) {
 			ws.say("x")
 			require.Equal(t, bridge.CodeUnavailable, ws.closedEventually())
 		}, "store a connection's session", true, bridge.ErrStoreUnavailable},
+		"a report of a session that was stored directly": {func(_ *testing.T, f *failing) {
+			f.st.next(1, "Get", refuse(down))
+			f.NotifyStoreSet(f.id, false)
+		}, "report a session that was stored directly", true, bridge.ErrStoreUnavailable},
 		"a stored session that can't be read": {func(t *testing.T, f *failing) {
 			rec := stored(t, f.st, f.id)
 			rec.Data = []byte(`{"k":"` + confidential)

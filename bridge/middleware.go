@@ -11,14 +11,19 @@ import (
 	"github.com/felixge/httpsnoop"
 )
 
-// Handler returns next with sessions. Both cookies are verified on the way in; a cookie that fails is as good as none. What a request changes in
-// its session is stored before the first byte of its response leaves. If that fails the client gets an error instead of the handler's answer, at once, and everything
-// that the handler writes returns the cause: HTTPStatus is the status, Options.ErrorHandler composes the answer. What is changed after the first byte is stored when the
-// handler returns; if that fails the connection is aborted. A handler that panics stores nothing more.
+// Handler returns next with sessions. Both cookies are verified on the way in; a cookie that fails
+// is as good as none. What a request changes in its session is stored before the first byte of its
+// response leaves. If that fails the client gets an error instead of the handler's answer, at once,
+// and everything that the handler writes returns the cause: HTTPStatus is the status,
+// Options.ErrorHandler composes the answer. What is changed after the first byte is stored when the
+// handler returns; if that fails the connection is aborted. A handler that panics stores nothing
+// more.
 //
-// The handler has to write through the ResponseWriter that it is given. One that writes past it, as a middleware of another framework may, sends its answer before
-// the session is stored and without its cookies: where the framework's writer tells that, a change that needs a cookie fails with ErrHeadersSent, ErrBypassed
-// is reported, and the connection is aborted. docs/routers.md has the right middleware for each framework.
+// The handler has to write through the ResponseWriter that it is given. One that writes past it, as
+// a middleware of another framework may, sends its answer before the session is stored and without
+// its cookies: where the framework's writer tells that, a change that needs a cookie fails with
+// ErrHeadersSent, ErrBypassed is reported, and the connection is aborted. docs/routers.md has the
+// right middleware for each framework.
 //
 // A request that never asks for its session costs no store access. The ResponseWriter keeps the optional interfaces of the one below it.
 func (b *Bridge) Handler(next http.Handler) http.Handler {
@@ -49,8 +54,9 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	rq.finish()
 }
 
-// hooks commit the session before the first byte, whichever way it is about to leave. Informational responses (1xx) pass. When that has failed the client has got
-// the error instead, and whoever writes gets it, too.
+// hooks commit the session before the first byte, whichever way it is about to leave. Informational
+// responses (1xx) pass. When that has failed the client has got the error instead, and whoever
+// writes gets it, too.
 func (rq *request) hooks(w http.ResponseWriter) httpsnoop.Hooks {
 	return httpsnoop.Hooks{
 		WriteHeader: func(next httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
@@ -161,6 +167,9 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 	r, outer, lines, kept, handled := rq.r, rq.outer, rq.lines, rq.kept, rq.handled
 	rq.mu.Unlock()
 	rq.tellCommit("store a session: the response is replaced by an error", err)
+	if r == nil { // the handler has returned meanwhile: its answer is complete
+		return
+	}
 	h := w.Header()
 	shared := headersOfErrors(h)
 	clear(h)

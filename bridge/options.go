@@ -136,17 +136,23 @@ type Options struct {
 	// ProxyHeaders says which headers of TrustedProxies count, for proxies that pass on one kind of them as the client sent it. Default: AnyProxyHeaders.
 	ProxyHeaders ProxyHeaderPolicy
 
-	// Logger gets failures (Error, Warn), what an operator may want to change (Warn), and the life of sessions and what clients cause (Debug), under a keyed hash of the
-	// sessions' IDs; never a token, a cookie or a value. A recovered panic is always reported: to slog.Default() if Logger discards errors. Default: slog.Default(), as it
-	// is when a line is logged; slog.New(slog.DiscardHandler) logs nothing but panics.
+	// Logger gets failures (Error, Warn), what an operator may want to change (Warn), and the life
+	// of sessions and what clients cause (Debug), under a keyed hash of the sessions' IDs; never a
+	// token, a cookie or a value. A recovered panic is always reported: to slog.Default() if Logger
+	// discards errors. Default: slog.Default(), as it is when a line is logged;
+	// slog.New(slog.DiscardHandler) logs nothing but panics.
 	Logger *slog.Logger
-	// ErrorHandler composes the answer to each request that the Bridge refuses or can't complete: handshakes, and responses in whose place the client is told that the
-	// session could not be stored. It tells err to the client: HTTPStatus has the status, err.Error() is for logs. w has the headers that the answer needs already
-	// (cookies, Cache-Control: no-store, Retry-After), those for CORS that the handler has set, and those of middlewares outside of Handler; what is written to w is sent when the
-	// function has returned.
+	// ErrorHandler composes the answer to each request that the Bridge refuses or can't complete:
+	// handshakes, and responses in whose place the client is told that the session could not be
+	// stored. It tells err to the client: HTTPStatus has the status, err.Error() is for logs. w has
+	// the headers that the answer needs already (cookies, Cache-Control: no-store, Retry-After),
+	// those for CORS that the handler has set, and those of middlewares outside of Handler; what is
+	// written to w is sent when the function has returned.
 	//
-	// Without a WriteHeader the status is HTTPStatus(err); so it is for a status under 300, 304 and invalid ones: such an answer is never a success, nor is it kept by a
-	// cache. If the function panics or writes nothing, the client gets the default answer. It is called under no lock, from several goroutines at once. Default: WriteError.
+	// Without a WriteHeader the status is HTTPStatus(err); so it is for a status under 300, 304 and
+	// invalid ones: such an answer is never a success, nor is it kept by a cache. If the function
+	// panics or writes nothing, the client gets the default answer. It is called under no lock,
+	// from several goroutines at once. Default: WriteError.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 }
 

@@ -6,8 +6,8 @@ import (
 	"runtime/debug"
 )
 
-// panicked reports a panic of the application's code that was recovered: to the log with its stack, and as a Failure with ErrPanicked. It is called by the function
-// that has recovered it.
+// panicked reports a panic of the application's code that was recovered: to the log with its stack,
+// and as a Failure with ErrPanicked. It is called by the function that has recovered it.
 func (b *Bridge) panicked(ctx context.Context, message, doing, sessionID string, value any) {
 	var attrs []slog.Attr
 	if sessionID != "" {
@@ -18,7 +18,8 @@ func (b *Bridge) panicked(ctx context.Context, message, doing, sessionID string,
 	b.events.emit(Failure{doing, sessionID, ErrPanicked})
 }
 
-// logPanic logs a panic with its stack. A panic is always reported: by slog's default logger where the application's own discards errors.
+// logPanic logs a panic with its stack. A panic is always reported: by slog's default logger where
+// the application's own discards errors.
 func logPanic(ctx context.Context, logger *slog.Logger, message string, value any, stack string, attrs ...slog.Attr) {
 	if !logger.Enabled(ctx, slog.LevelError) {
 		logger = slog.Default()

@@ -33,8 +33,8 @@ func reach(w http.ResponseWriter) http.ResponseWriter {
 	return flushingHijacking{flushing{r}}
 }
 
-// flushError sends an error answer at once. It asks only a writer that can flush by itself: one that can't may hold back the answer, and what is below it would send
-// an empty one.
+// flushError sends an error answer at once. It asks only a writer that can flush by itself: one
+// that can't may hold back the answer, and what is below it would send an empty one.
 func flushError(w http.ResponseWriter) {
 	switch t := w.(type) {
 	case flushing:

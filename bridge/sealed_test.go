@@ -12,7 +12,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// TestSealedSessionSaysSo whatever else would be wrong with the call: methods that change it and return an error return ErrSessionClosed.
+// TestSealedSessionSaysSo whatever else would be wrong with the call: methods that change it and
+// return an error return ErrSessionClosed.
 func TestSealedSessionSaysSo(t *testing.T) {
 	a := makeApp(t, livestore.New(), nil)
 	kept := map[string]*bridge.Session{}

@@ -17,12 +17,14 @@ import (
 // Session is one session as one request, or one WithSession, sees and changes it. It is the same type over HTTP and over a
 // connection, so one function can serve both.
 //
-// Changes collect in the Session and are stored at its commit: when WithSession returns, or before the first byte of the
-// response. A Session is safe for concurrent use. After its last commit it is sealed, and so is a snapshot (GetByID): it can still be
-// read (Decode and RequireAuthAge only read), methods that change it and return an error return ErrSessionClosed, and those that return none have no effect but a
-// line in the log.
+// Changes collect in the Session and are stored at its commit: when WithSession returns, or before
+// the first byte of the response. A Session is safe for concurrent use. After its last commit it is
+// sealed, and so is a snapshot (GetByID): it can still be read (Decode and RequireAuthAge only
+// read), methods that change it and return an error return ErrSessionClosed, and those that return
+// none have no effect but a line in the log.
 //
-// Whatever the verb, fmt prints it without values, user or ID, and slog logs what the Bridge's own lines name it by.
+// Whatever the verb, fmt prints it without values, user or ID, and slog logs what the Bridge's own
+// lines name it by.
 type Session struct {
 	sessionHandle
 	slot slot    // lock of all below; held during a commit

@@ -9,13 +9,16 @@ import (
 // Login makes the session that of a user, with a new token: the old one opens nothing from the commit on, and connections
 // that were opened with it are cut off until they come back with the new one (ASVS 7.2.4).
 //
-// What a guest has put into the session stays, and so do the values of a user who logs in again. Of another user's session all values and flashes
-// are cleared, also what this request has set before, unless Options.KeepValuesAtLogin is set; what it sets afterwards is the new user's.
+// What a guest has put into the session stays, and so do the values of a user who logs in again. Of
+// another user's session all values and flashes are cleared, also what this request has set before,
+// unless Options.KeepValuesAtLogin is set; what it sets afterwards is the new user's.
 //
-// ErrSessionClosed on a sealed Session, a snapshot included. It needs a response that can still set a cookie: ErrHeadersSent, and ErrNoCookies on a connection (see Conn.LoginTicket). ErrUserID for a user ID that isn't 1 to 255 bytes of
-// UTF-8 without NUL. ErrTokenRotated when the request came with a token that has been replaced, unless a login of the same user from the same browser has replaced it
-// within Options.RotateGrace: the answer to that login may have been lost, so this one succeeds as well. If the request has ended by the time of the commit, the commit fails and stores
-// nothing.
+// ErrSessionClosed on a sealed Session, a snapshot included. It needs a response that can still set
+// a cookie: ErrHeadersSent, and ErrNoCookies on a connection (see Conn.LoginTicket). ErrUserID for a
+// user ID that isn't 1 to 255 bytes of UTF-8 without NUL. ErrTokenRotated when the request came with
+// a token that has been replaced, unless a login of the same user from the same browser has replaced
+// it within Options.RotateGrace: the answer to that login may have been lost, so this one succeeds
+// as well. If the request has ended by the time of the commit, the commit fails and stores nothing.
 func (s *Session) Login(userID string) error {
 	if err := s.unsealed(); err != nil {
 		return err

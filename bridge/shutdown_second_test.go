@@ -13,7 +13,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// TestG12_SecondShutdownWaitsNoLongerThanItsContext, and returns what the first one has returned once that is done.
+// TestG12_SecondShutdownWaitsNoLongerThanItsContext, and returns what the first one has returned
+// once that is done.
 func TestG12_SecondShutdownWaitsNoLongerThanItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, err := bridge.New(livestore.New(), nil)

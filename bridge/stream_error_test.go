@@ -17,7 +17,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// TestG3_StreamWhoseFirstCommitFailsIsAnsweredAtOnce: the handler goes on for as long as it likes, and the client has its error.
+// TestG3_StreamWhoseFirstCommitFailsIsAnsweredAtOnce: the handler goes on for as long as it likes,
+// and the client has its error.
 func TestG3_StreamWhoseFirstCommitFailsIsAnsweredAtOnce(t *testing.T) {
 	for name, write := range map[string]func(w http.ResponseWriter) error{
 		"Fprint":      func(w http.ResponseWriter) error { _, err := fmt.Fprint(w, "data: 1\n\n"); return err },
@@ -91,7 +92,8 @@ func TestG3_StreamWhoseFirstCommitFailsIsAnsweredAtOnce(t *testing.T) {
 	}
 }
 
-// A handler that aborts what it can't write, as httputil.ReverseProxy does, doesn't abort the error that the client gets.
+// A handler that aborts what it can't write, as httputil.ReverseProxy does, doesn't abort the error
+// that the client gets.
 func TestErrorIsWholeWhenTheHandlerAborts(t *testing.T) {
 	a := makeApp(t, livestore.New(), nil)
 	a.mux.HandleFunc("/proxy", func(w http.ResponseWriter, r *http.Request) {
@@ -116,7 +118,8 @@ func TestErrorIsWholeWhenTheHandlerAborts(t *testing.T) {
 	require.PanicsWithValue(t, panics{}, func() { pocket{}.get(t, h, "/panic") }, "others are net/http's to report")
 }
 
-// TestConnOfAClientThatHangsUpDuringTheUpgrade has its handler run, and ends with the code -1, as if the client had hung up later.
+// TestConnOfAClientThatHangsUpDuringTheUpgrade has its handler run, and ends with the code -1, as
+// if the client had hung up later.
 func TestConnOfAClientThatHangsUpDuringTheUpgrade(t *testing.T) {
 	for name, attach := range map[string]bool{"WebSocket": false, "Attach": true} {
 		t.Run(name, func(t *testing.T) {
@@ -142,7 +145,8 @@ func TestConnOfAClientThatHangsUpDuringTheUpgrade(t *testing.T) {
 				}
 				ran <- err
 			})
-			// net/http ends the request's context when it notices: here when the connection is handed over.
+			// net/http ends the request's context when it notices: here when the connection is
+			// handed over.
 			noticing := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				a.Handler(a.mux).ServeHTTP(&hangsUp{w, goAway}, r.WithContext(ended))
 			})

@@ -206,7 +206,8 @@ func (rq *request) openOffered(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// handshakeError is err, but for a ticket that opens nothing: a handshake's is its only credential, so there is no session (401).
+// handshakeError is err, but for a ticket that opens nothing: a handshake's is its only credential,
+// so there is no session (401).
 func handshakeError(err error) error {
 	if errors.Is(err, ErrTicket) {
 		return fmt.Errorf("%w: %w", ErrSessionMissing, err)

@@ -89,14 +89,17 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		b.refuse(w, r, ErrSessionMissing)
 		return
 	}
-	below := &wire{wheel: b.wheel}
-	ws, err := websocket.Accept(below.under(w), r, &websocket.AcceptOptions{
+	below, accepting := &wire{wheel: b.wheel}, &acceptWriter{ResponseWriter: w}
+	ws, err := websocket.Accept(below.under(accepting), r, &websocket.AcceptOptions{
 		Subprotocols:       h.protocols,
 		InsecureSkipVerify: true, // the origin has been checked
 		CompressionMode:    h.opts.Compression,
 	})
 	if err != nil {
-		return // Accept has answered
+		if !rq.wroteHeaders() { // otherwise the client has been answered
+			b.refuse(w, r, accepting.refusal(err))
+		}
+		return
 	}
 	c := newConn(ws, below, b.clock, &h.opts)
 	if err := h.start(r.Context(), rq, s, c); err != nil {

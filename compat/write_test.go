@@ -95,7 +95,8 @@ func TestG3_503WhicheverWayTheFirstByteWouldLeave(t *testing.T) {
 	}
 }
 
-// The handler goes on as if nothing had happened, however it writes: it gets the cause each time, and none of it reaches the client.
+// The handler goes on as if nothing had happened, however it writes: it gets the cause each time,
+// and none of it reaches the client.
 func TestG3_HandlerThatWritesOnAfterA503GetsTheCause(t *testing.T) {
 	st := newStore()
 	errs := make(chan error, 8)

@@ -38,7 +38,7 @@ func failureOf(err error) (failure, int) {
 	case errors.As(err, &bad):
 		status, text = http.StatusBadRequest, err.Error()
 	case errors.As(err, &value):
-		status, text = http.StatusBadRequest, err.Error()
+		status, text = http.StatusBadRequest, fmt.Sprintf("the value of %q can't be kept in a session", value.Key)
 	case errors.Is(err, errNobody):
 		status, text = http.StatusUnauthorized, err.Error()
 	case errors.Is(err, errNoDevice), errors.Is(err, errNoSocket):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
@@ -114,12 +115,16 @@ func (f *feed) listDevices() {
 }
 
 func (f *feed) tell(to bridge.To, p push) {
-	_, _ = f.app.bridge.Notify(context.Background(), to, p.bytes())
+	if _, err := f.app.bridge.Notify(context.Background(), to, p.bytes()); err != nil {
+		slog.Warn("some sockets were not told", "event", p.Event, "error", err)
+	}
 }
 
 // callBack closes sockets that can't be told what has happened: what their clients have is out of date, and they shall come back for the rest.
 func (a *app) callBack(which bridge.ConnFilter) {
-	_, _ = a.bridge.CloseConns(context.Background(), which, bridge.CodeUnavailable, "session store unavailable")
+	if _, err := a.bridge.CloseConns(context.Background(), which, bridge.CodeUnavailable, "session store unavailable"); err != nil {
+		slog.Warn("some sockets were not called back", "error", err)
+	}
 }
 
 // lastMessage is what the sockets of a session are told when it has ended, before they are closed. The close code says the rest.

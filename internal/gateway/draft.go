@@ -163,7 +163,7 @@ func (d *Draft) SetRaw(key string, raw []byte, err error) {
 	case hidden(key):
 		err = errors.New("the key is reserved: it begins with " + reservedPrefix + " or " + GorillaPrefix)
 	case !utf8.ValidString(key):
-		err = errNotUTF8
+		err = errKeyNotUTF8
 	}
 	if err != nil {
 		raw = nil

@@ -20,7 +20,7 @@ const (
 	GorillaOld  = GorillaPrefix + "gob:" // + key: likewise, of earlier versions
 )
 
-var errNotUTF8 = errors.New("the key is not valid UTF-8")
+var errKeyNotUTF8 = errors.New("the key is not valid UTF-8")
 
 // hidden reports whether the key isn't one of the application's.
 func hidden(key string) bool {
@@ -42,7 +42,7 @@ func (d *Draft) StoredRaw(key string) []byte { return d.raw(key) }
 func (d *Draft) PutStored(key string, raw []byte) {
 	e := edit{key: key, raw: raw}
 	if !utf8.ValidString(key) {
-		e.raw, e.err = nil, errNotUTF8
+		e.raw, e.err = nil, errKeyNotUTF8
 	}
 	d.put(e)
 }

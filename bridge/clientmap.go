@@ -81,12 +81,14 @@ func (m *clientMap) refresh(clientID, sessionID string) bool {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, known = m.bySession[sessionID]; known {
-		if _, current = m.byClient[clientID]; !current {
-			m.byClient[clientID] = sessionID
-		}
+	session = m.bySession[sessionID]
+	if session == nil {
+		return false
 	}
-	return known
+	if _, current = m.byClient[clientID]; !current && session.clientID == clientID {
+		m.byClient[clientID] = sessionID
+	}
+	return true
 }
 
 func (m *clientMap) attached(sessionID string) bool {

@@ -125,8 +125,8 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	case b.gateway.CanSweep():
 		b.StartAutoCleanup(s.AutoCleanup)
 	default:
-		s.Logger.Warn("nobody removes expired sessions that aren't used again: the store is neither a store.Sweeper nor a store.Lister " +
-			"(implement one of them, or have the database remove what has expired and set Options.AutoCleanup to Off)")
+		s.Logger.Warn("expired sessions that aren't used again stay in the store, which is neither a store.Sweeper nor a store.Lister: " +
+			"implement one of them, or have the database remove what has expired and set Options.AutoCleanup to Off")
 	}
 	b.pruneEvery(s.pruneEvery())
 	b.cluster.start()

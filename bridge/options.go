@@ -98,7 +98,8 @@ type Options struct {
 
 	// MaxValueBytes limits the encoded values of one session. Default: 64 KiB.
 	MaxValueBytes int
-	// StoreTimeout limits each call to the store. Default: 5 s.
+	// StoreTimeout limits each call to the store, and for how long the changes of Session wait for functions of WithSession that have lost to such changes twice and so
+	// have the session to themselves. Default: 5 s.
 	StoreTimeout time.Duration
 
 	// CachedReads lets WithSession on connections begin with what a store that is a store.CachedGetter has in memory, as RedisStore does, instead of asking the store each time. What it begins with is at
@@ -113,6 +114,7 @@ type Options struct {
 	TrustedProxies []string
 
 	// Logger gets the life of sessions, under a keyed hash of their IDs; never a token, a cookie or a value. Default: nothing is logged.
+	// It is called under no lock. A Handler that hangs delays the goroutine that logs, and lines of the Bridge's own goroutines, of which 1024 wait before some are dropped.
 	Logger *slog.Logger
 }
 

@@ -13,6 +13,22 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
+// Locks are taken in this order, each only after those before it; none is taken while a later one is held:
+//
+//	a request's opening slot           one goroutine of a request opens its session
+//	a connection's turn (held)         a function runs on the session that the connection holds, or that is stored
+//	a session's outer lock (gateway)   a function of WithSession runs
+//	a Session's slot                   its changes, and their commit
+//	a user's turn (sessionLimit)       a login of the user is stored
+//	the sweep lock (gateway)           until what a sweep has removed is reported
+//	a session's merge lock (gateway)   a merge is stored
+//	a session's commit lock (gateway)  one change is stored and reported, a session is ended
+//	a request's mutex
+//	the login gate, clients, links, holding, a Link's mutex, outboxes, pools, the clock, subscribers: innermost, for a few instructions
+//
+// The first three are held while an application's function runs, or for the goroutines of one request or connection, and a wait for them ends with a context. Under
+// the others no application's code runs: no log line is written (gateway.Later, Bridge.logAside), no value encoded, no callback called. Destroy takes the commit lock only.
+
 // Bridge shares sessions between HTTP handlers and WebSocket connections. Make it with New, once for each store and cookie name, and
 // end it with Shutdown. It is safe for concurrent use.
 type Bridge struct {

@@ -114,7 +114,8 @@ type Options struct {
 
 	// MaxValueBytes limits the encoded values of one session. Default: 64 KiB.
 	MaxValueBytes int
-	// StoreTimeout limits each call to the store. Default: 5 s.
+	// StoreTimeout limits each call to the store, and for how long the changes of Session wait for functions of WithSession that have lost to such changes twice and so
+	// have the session to themselves. Default: 5 s.
 	StoreTimeout time.Duration
 
 	// CachedReads lets WithSession on connections begin with what a store that is a store.CachedGetter has in memory, as RedisStore does, instead of asking the store each time. What it begins with is at
@@ -141,6 +142,8 @@ type Options struct {
 	// token, a cookie or a value. A recovered panic is always reported: to slog.Default() if Logger
 	// discards errors. Default: slog.Default(), as it is when a line is logged;
 	// slog.New(slog.DiscardHandler) logs nothing but panics.
+	// It is called under no lock. A Handler that hangs delays the goroutine that logs, and the lines
+	// of the Bridge's own goroutines, of which 1024 wait before some are dropped.
 	Logger *slog.Logger
 	// ErrorHandler composes the answer to each request that the Bridge refuses or can't complete:
 	// handshakes, and responses in whose place the client is told that the session could not be

@@ -9,8 +9,9 @@ import (
 // Login makes the session that of a user, with a new token: the old one opens nothing from the commit on, and connections
 // that were opened with it are cut off until they come back with the new one (ASVS 7.2.4).
 //
-// What a guest has put into the session stays, and so do the values of a user who logs in again. Of another user's session all values and flashes
-// are cleared, also what this request has set before, unless Options.KeepValuesAtLogin is set; what it sets afterwards is the new user's.
+// What a guest has put into the session stays, and so do the values of a user who logs in again. Of
+// another user's session all values and flashes are cleared, also what this request has set before,
+// unless Options.KeepValuesAtLogin is set; what it sets afterwards is the new user's.
 //
 // It needs a response that can still set a cookie: ErrHeadersSent, and ErrNoCookies on a connection (see Conn.LoginTicket). ErrTokenRotated when the request came
 // with a token that has been replaced. ErrUserID for a user ID that isn't 1 to 255 bytes of UTF-8 without NUL.

@@ -10,8 +10,9 @@ import (
 // errOtherRequest: the context knows a request, but not this one.
 var errOtherRequest = fmt.Errorf("%w: it has the context of another request, and other cookies", ErrNoMiddleware)
 
-// requestFor returns what b knows of r. A request that has the context of another one, as sub-requests and proxies make them, is
-// that one for all that concerns the session, unless it presents other credentials: then it is errOtherRequest.
+// requestFor returns what b knows of r. A request that has the context of another one, as
+// sub-requests and proxies make them, is that one for all that concerns the session, unless it
+// presents other credentials: then it is errOtherRequest.
 func (b *Bridge) requestFor(r *http.Request) (*request, error) {
 	rq, err := b.requestOf(r.Context())
 	if err != nil {
@@ -23,7 +24,8 @@ func (b *Bridge) requestFor(r *http.Request) (*request, error) {
 	return rq, nil
 }
 
-// covers reports whether r is the request that rq is of, or goes on with its session, and needs no request of its own.
+// covers reports whether r is the request that rq is of, or goes on with its session, and needs no
+// request of its own.
 func (rq *request) covers(r *http.Request) bool {
 	outer := rq.current()
 	return outer != nil && !rq.differs(outer, r)
@@ -36,7 +38,8 @@ func (rq *request) current() *http.Request {
 	return rq.r
 }
 
-// differs reports whether r presents a session, or a client, and not those of outer. One that presents none goes on with outer's.
+// differs reports whether r presents a session, or a client, and not those of outer. One that
+// presents none goes on with outer's.
 func (rq *request) differs(outer, r *http.Request) bool {
 	if sameHeader(outer.Header, r.Header) { // as in all that WithContext makes
 		return false

@@ -22,7 +22,8 @@ func derive(r *http.Request, path string, p pocket) *http.Request {
 	return sub
 }
 
-// A request that is made with another one's context and has cookies of its own never gets that one's session.
+// A request that is made with another one's context and has cookies of its own never gets that
+// one's session.
 func TestRequestWithAnotherOnesContextHasItsOwnSession(t *testing.T) {
 	a := makeApp(t, livestore.New(), nil)
 	h := a.Handler(a.mux)

@@ -29,7 +29,8 @@ func (br *browser) dialAs(host string, header http.Header) (status int) {
 	return res.StatusCode
 }
 
-// A page on HTTPS behind a proxy that ends TLS opens sockets, whatever way the proxy has of saying so; one on plain HTTP doesn't.
+// A page on HTTPS behind a proxy that ends TLS opens sockets, whatever way the proxy has of saying
+// so; one on plain HTTP doesn't.
 func TestS7_HandshakeBehindAProxyThatEndsTLS(t *testing.T) {
 	const open, refused = http.StatusSwitchingProtocols, http.StatusForbidden
 	for name, c := range map[string]struct {
@@ -72,7 +73,8 @@ func TestS7_HandshakeBehindAProxyThatEndsTLS(t *testing.T) {
 	}
 }
 
-// What a page sends over Traefik, which says wss of a handshake and https of a page, finds the session that the page has.
+// What a page sends over Traefik, which says wss of a handshake and https of a page, finds the
+// session that the page has.
 func TestSocketBehindTraefikHasThePagesSession(t *testing.T) {
 	a := makeApp(t, livestore.New(), &bridge.Options{TrustedProxies: []string{"127.0.0.1"}})
 	br := newBrowser(t, a.serve(t))

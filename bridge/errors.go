@@ -29,7 +29,8 @@ var (
 
 // What can be wrong with the way it is used.
 var (
-	// ErrNoMiddleware: the request has not come through Bridge.Handler, or is one made with the context of another request that has, and presents other cookies.
+	// ErrNoMiddleware: the request has not come through Bridge.Handler, or is one made with the
+	// context of another request that has, and presents other cookies.
 	ErrNoMiddleware = errors.New("bridge: the request did not come through Bridge.Handler")
 	// ErrHeadersSent: creating a session, logging in and rotating need a cookie, and the response's headers have left.
 	ErrHeadersSent = errors.New("bridge: the response's headers have been sent: no session cookie can be set any more")

@@ -14,9 +14,10 @@ import (
 // maxKeyFile is more than any list of keys takes.
 const maxKeyFile = 64 << 10
 
-// LoadKeys returns the keys in a file that something else has made, for Options.Keys: a secret that Kubernetes, Docker or systemd
-// mounts. It follows symbolic links, and others than the owner may read the file, but not write it. The text is that of ParseKeys. An
-// absent file (fs.ErrNotExist) is an error, and so is one without a key: keys are never made up.
+// LoadKeys returns the keys in a file that something else has made, for Options.Keys: a secret that
+// Kubernetes, Docker or systemd mounts. It follows symbolic links, and others than the owner may
+// read the file, but not write it. The text is that of ParseKeys. An absent file (fs.ErrNotExist)
+// is an error, and so is one without a key: keys are never made up.
 func LoadKeys(path string) ([][]byte, error) {
 	info, err := os.Stat(path)
 	if err == nil {
@@ -66,10 +67,11 @@ func checkMounted(info os.FileInfo) error {
 	return nil
 }
 
-// ParseKeys returns the keys in text, for Options.Keys: that of an environment variable, say. Each is in base64 (standard alphabet, with
-// padding) and has at least 32 bytes; the first one signs. They are separated by line breaks, spaces or commas; # begins a comment,
-// which goes on to the end of its line. It is an error if there is no key, as with a variable that isn't set, or if one of them is
-// malformed: the error names the line, never the key.
+// ParseKeys returns the keys in text, for Options.Keys: that of an environment variable, say. Each
+// is in base64 (standard alphabet, with padding) and has at least 32 bytes; the first one signs.
+// They are separated by line breaks, spaces or commas; # begins a comment, which goes on to the end
+// of its line. It is an error if there is no key, as with a variable that isn't set, or if one of
+// them is malformed: the error names the line, never the key.
 func ParseKeys(text string) ([][]byte, error) {
 	keys, err := parseKeys([]byte(text))
 	if err != nil {

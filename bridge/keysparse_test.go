@@ -18,7 +18,8 @@ func keyText(c string, n int) string {
 	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(c, n)))
 }
 
-// Kubernetes mounts a secret as a link to a link to a file, and changes it by exchanging the second one.
+// Kubernetes mounts a secret as a link to a link to a file, and changes it by exchanging the second
+// one.
 func TestMountedKeysAreRead(t *testing.T) {
 	for name, mode := range map[string]os.FileMode{"Docker": 0o444, "Kubernetes": 0o440, "Kubernetes by default": 0o644, "systemd": 0o400, "owner only": 0o600} {
 		t.Run(name, func(t *testing.T) {

@@ -71,8 +71,8 @@ func TestLoginOfAnotherUserClearsTheValues(t *testing.T) {
 	}
 }
 
-// What the other user's session gets while the login is under way is the other user's, too: from another tab, or from a program that
-// knows the session by its ID.
+// What the other user's session gets while the login is under way is the other user's, too: from
+// another tab, or from a program that knows the session by its ID.
 func TestLoginOfAnotherUserClearsWhatIsStoredMeanwhile(t *testing.T) {
 	a := valuesApp(t, nil)
 	h := a.Handler(a.mux)

@@ -21,8 +21,9 @@ func (s *settings) secure(r *http.Request) bool {
 // addr returns the address of the client, as far as trusted proxies tell it.
 func (s *settings) addr(r *http.Request) string { return s.proxies.Addr(r) }
 
-// tellIgnored logs, once, that a header says something of the client and doesn't count: the proxy in front may have been forgotten
-// in Options.TrustedProxies, and then all clients are one, and their cookies not Secure.
+// tellIgnored logs, once, that a header says something of the client and doesn't count: the proxy
+// in front may have been forgotten in Options.TrustedProxies, and then all clients are one, and
+// their cookies not Secure.
 func (s *settings) tellIgnored(r *http.Request) {
 	if s.toldIgnored.Load() {
 		return

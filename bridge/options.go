@@ -66,8 +66,8 @@ type Options struct {
 	// RenewEvery is the renewal timeout: a token that is older is rotated in the next response that can set a cookie. Default: never.
 	RenewEvery time.Duration
 
-	// KeepValuesAtLogin has Session.Login keep the values of a session that is another user's. By default they are cleared; a guest's, and those of the user who
-	// logs in, stay in either case.
+	// KeepValuesAtLogin has Session.Login keep the values of a session that is another user's. By
+	// default they are cleared; a guest's, and those of the user who logs in, stay in either case.
 	KeepValuesAtLogin bool
 
 	// ClearSiteData is what the response to a logout, or to another end of its own session, tells the browser to forget in a Clear-Site-Data header: "cache", "cookies", "storage", "executionContexts" or "*". Browsers
@@ -123,18 +123,24 @@ type Options struct {
 	// nothing is lost or brought back. Default: each call asks the store.
 	CachedReads bool
 
-	// OriginPatterns are the origins whose pages may open connections, besides those of the server's own host: a host ("app.example.com"), or scheme://host,
-	// with wildcards as for path.Match ("*.example.com"). Without a port it is the scheme's default; "localhost:*" is any. Without a scheme it is any, but
-	// not http where the server is on https. "null" and "file://" are allowed only by these very entries. A pattern that could never match is an error of New.
-	// Default: none.
+	// OriginPatterns are the origins whose pages may open connections, besides those of the
+	// server's own host: a host ("app.example.com"), or scheme://host, with wildcards as for
+	// path.Match ("*.example.com"). Without a port it is the scheme's default; "localhost:*" is
+	// any. Without a scheme it is any, but not http where the server is on https. "null" and
+	// "file://" are allowed only by these very entries. A pattern that could never match is an
+	// error of New. Default: none.
 	OriginPatterns []string
-	// CheckOrigin is asked about a connection whose Origin is neither the server's own nor in OriginPatterns, and may allow it: for hosts that are known at run time
-	// only. It may be called more than once for a request, by many goroutines at once. Default: nil, which allows none.
+	// CheckOrigin is asked about a connection whose Origin is neither the server's own nor in
+	// OriginPatterns, and may allow it: for hosts that are known at run time only. It may be called
+	// more than once for a request, by many goroutines at once. Default: nil, which allows none.
 	CheckOrigin func(r *http.Request) bool
-	// TrustedProxies are the peers that are believed when they say for whom they ask, in X-Forwarded-For and X-Forwarded-Proto, or in Forwarded (RFC 7239): addresses, networks (CIDR), or
-	// "unix" for whoever connects to a unix socket. The client's address is the nearest one that is not trusted. Default: none.
+	// TrustedProxies are the peers that are believed when they say for whom they ask, in
+	// X-Forwarded-For and X-Forwarded-Proto, or in Forwarded (RFC 7239): addresses, networks
+	// (CIDR), or "unix" for whoever connects to a unix socket. The client's address is the nearest
+	// one that is not trusted. Default: none.
 	TrustedProxies []string
-	// ProxyHeaders says which headers of TrustedProxies count, for proxies that pass on one kind of them as the client sent it. Default: AnyProxyHeaders.
+	// ProxyHeaders says which headers of TrustedProxies count, for proxies that pass on one kind of
+	// them as the client sent it. Default: AnyProxyHeaders.
 	ProxyHeaders ProxyHeaderPolicy
 
 	// Logger gets failures (Error, Warn), what an operator may want to change (Warn), and the life

@@ -7,8 +7,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/pageorigin"
 )
 
-// originAllowed reports whether the page that opens a connection may (OWASP: cross-site WebSocket hijacking). Programs that
-// aren't browsers send no Origin.
+// originAllowed reports whether the page that opens a connection may (OWASP: cross-site WebSocket
+// hijacking). Programs that aren't browsers send no Origin.
 func (s *settings) originAllowed(r *http.Request) bool {
 	for _, text := range r.Header["Origin"] {
 		if text != "" && !s.origins.Allows(text, r.Host, s.onHTTPS(r)) {
@@ -18,8 +18,9 @@ func (s *settings) originAllowed(r *http.Request) bool {
 	return true
 }
 
-// onHTTPS reports whether the site is known to be on HTTPS. With SecureAlways it is, though no header may say so; on this machine, where
-// browsers take Secure cookies over plain HTTP, it need not be.
+// onHTTPS reports whether the site is known to be on HTTPS. With SecureAlways it is, though no
+// header may say so; on this machine, where browsers take Secure cookies over plain HTTP, it need
+// not be.
 func (s *settings) onHTTPS(r *http.Request) bool {
 	return s.proxies.HTTPS(r) || s.Secure == SecureAlways && !pageorigin.IsLoopback(r.Host)
 }

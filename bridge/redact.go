@@ -7,10 +7,12 @@ import (
 	"strings"
 )
 
-// Applications print what they have in their hands, in a line of a log or when something panics. What follows has fmt and slog show
-// of it what a log may have: no value, no user, no token, no hash of one, and IDs as a keyed hash only. It reads nothing that needs a lock.
+// Applications print what they have in their hands, in a line of a log or when something panics.
+// What follows has fmt and slog show of it what a log may have: no value, no user, no token, no
+// hash of one, and IDs as a keyed hash only. It reads nothing that needs a lock.
 
-// sessionHandle is the part of a Session that never changes. Being embedded it speaks for the Session, and for copies of it.
+// sessionHandle is the part of a Session that never changes. Being embedded it speaks for the
+// Session, and for copies of it.
 type sessionHandle struct {
 	b            *Bridge
 	id, clientID string

@@ -19,10 +19,12 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// secretWord is in values, user IDs, keys and messages. It is looked for as text and as the bytes that %v, %x and %#v make of it.
+// secretWord is in values, user IDs, keys and messages. It is looked for as text and as the bytes
+// that %v, %x and %#v make of it.
 const secretWord = "hush-hush"
 
-// requireNothingSecret prints v in every way that programs print things, and looks for what must not be there.
+// requireNothingSecret prints v in every way that programs print things, and looks for what must
+// not be there.
 func requireNothingSecret(t *testing.T, v any, secrets ...string) {
 	t.Helper()
 	type key struct{}
@@ -106,7 +108,8 @@ func TestS15_PrintedSessionsTellNothing(t *testing.T) {
 	require.Equal(t, "bridge.Session()", fmt.Sprint(new(bridge.Session)))
 }
 
-// A session's line in the application's log is found by the Bridge's own lines, and the other way round.
+// A session's line in the application's log is found by the Bridge's own lines, and the other way
+// round.
 func TestS15_PrintedSessionIsNamedAsTheLogNamesIt(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&log, nil))

@@ -8,8 +8,9 @@ type element struct {
 	hasFrom, hasProto bool
 }
 
-// parseElement reads a forwarded-element (RFC 7239 §4). Values that need quotes, such as IPv6 addresses, may come without, as some
-// proxies send them. It is not well-formed with a parameter that comes twice, or with quotes out of place.
+// parseElement reads a forwarded-element (RFC 7239 §4). Values that need quotes, such as IPv6
+// addresses, may come without, as some proxies send them. It is not well-formed with a parameter
+// that comes twice, or with quotes out of place.
 func parseElement(text string) (e element, ok bool) {
 	for text != "" {
 		name, rest, found := strings.Cut(text, "=")

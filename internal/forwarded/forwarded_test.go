@@ -249,8 +249,8 @@ func TestEntryThatIsNoProxyIsRefused(t *testing.T) {
 	}
 }
 
-// Whatever a client sends, and in whatever header, its address is its own, or the peer's if it has two families of headers contradict
-// each other. Its scheme is never a better one.
+// Whatever a client sends, and in whatever header, its address is its own, or the peer's if it has
+// two families of headers contradict each other. Its scheme is never a better one.
 func FuzzForwarded(f *testing.F) {
 	for _, s := range []struct{ x, proto, std string }{
 		{"8.8.8.8", "https", "for=8.8.8.8;proto=https"},

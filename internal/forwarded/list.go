@@ -2,10 +2,12 @@ package forwarded
 
 import "strings"
 
-// maxHops bounds the elements that are looked at. No request passes as many proxies; a client's invention may be long.
+// maxHops bounds the elements that are looked at. No request passes as many proxies; a client's
+// invention may be long.
 const maxHops = 64
 
-// list is a header that is a list, over all its lines, read from its right end. Empty elements don't count (RFC 9110 §5.6.1.2).
+// list is a header that is a list, over all its lines, read from its right end. Empty elements
+// don't count (RFC 9110 §5.6.1.2).
 type list struct {
 	lines  []string
 	rest   string // what hasn't been read of the line before lines
@@ -33,8 +35,9 @@ func (l *list) next() (element string, ok bool) {
 	}
 }
 
-// lastComma returns the index of the last comma that is not within a quoted string, or -1. It reads from the right, where quotes are
-// balanced because the nearest proxy wrote them: a quote that the client left open can't swallow what the proxy appended.
+// lastComma returns the index of the last comma that is not within a quoted string, or -1. It reads
+// from the right, where quotes are balanced because the nearest proxy wrote them: a quote that the
+// client left open can't swallow what the proxy appended.
 func lastComma(s string) int {
 	inside := false
 	for i := len(s) - 1; i >= 0; i-- {

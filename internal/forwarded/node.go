@@ -11,7 +11,8 @@ import (
 // unix names the peers of a listener on a unix socket, which have no address.
 const unix = "unix"
 
-// node is one end of a connection: an IP address, or the other end of a unix socket. The zero node is unknown.
+// node is one end of a connection: an IP address, or the other end of a unix socket. The zero node
+// is unknown.
 type node struct {
 	ip   netip.Addr // without a zone, and IPv4 as IPv4
 	unix bool
@@ -26,8 +27,8 @@ func (n node) String() string {
 
 func ipNode(ip netip.Addr) node { return node{ip: ip.Unmap().WithZone("")} }
 
-// peerOf returns the peer of the request's connection, and its zone. On a unix socket RemoteAddr is "@" or "" for a peer that has no
-// name of its own, as is usual.
+// peerOf returns the peer of the request's connection, and its zone. On a unix socket RemoteAddr is
+// "@" or "" for a peer that has no name of its own, as is usual.
 func peerOf(r *http.Request) (n node, zone string) {
 	remote := r.RemoteAddr
 	if ap, err := netip.ParseAddrPort(remote); err == nil {
@@ -45,8 +46,9 @@ func peerOf(r *http.Request) (n node, zone string) {
 	return node{}, ""
 }
 
-// parseNode reads an element of X-Forwarded-For, or a node of Forwarded (RFC 7239 §6), with or without a port. IPv6 needs its
-// brackets only with a port. A unix socket is "unix:", as nginx writes it. Anything else names no address: "unknown", "_hidden".
+// parseNode reads an element of X-Forwarded-For, or a node of Forwarded (RFC 7239 §6), with or
+// without a port. IPv6 needs its brackets only with a port. A unix socket is "unix:", as nginx
+// writes it. Anything else names no address: "unknown", "_hidden".
 func parseNode(text string) (node, bool) {
 	if text == unix || strings.HasPrefix(text, unix+":") {
 		return node{unix: true}, true

@@ -17,7 +17,8 @@ const (
 	OnlyForwarded                 // Forwarded (RFC 7239)
 )
 
-// Proxies are the peers whose word about a client counts. The zero Proxies trusts nobody. It is safe for concurrent use.
+// Proxies are the peers whose word about a client counts. The zero Proxies trusts nobody. It is
+// safe for concurrent use.
 type Proxies struct {
 	prefixes []netip.Prefix
 	zoned    []netip.Addr // trusted in their zone only
@@ -25,8 +26,9 @@ type Proxies struct {
 	use      Headers
 }
 
-// New returns the Proxies that are trusted: addresses, networks (CIDR), and "unix" for the peers of a unix socket. An IPv6 address with a
-// zone is trusted in that zone only. The error says what is wrong with the first entry that is none of these, whose index it is returned with.
+// New returns the Proxies that are trusted: addresses, networks (CIDR), and "unix" for the peers of
+// a unix socket. An IPv6 address with a zone is trusted in that zone only. The error says what is
+// wrong with the first entry that is none of these, whose index it is returned with.
 func New(trusted []string, use Headers) (p Proxies, index int, err error) {
 	p.use = use
 	for i, text := range trusted {
@@ -83,8 +85,9 @@ func (p *Proxies) trustsPeer(n node, zone string) bool {
 	return false
 }
 
-// Addr returns the address of the client, without port and zone, IPv4 as IPv4: "unix" for a peer on a unix socket that says nothing of
-// where the request comes from. A RemoteAddr that is no address is returned as it is.
+// Addr returns the address of the client, without port and zone, IPv4 as IPv4: "unix" for a peer on
+// a unix socket that says nothing of where the request comes from. A RemoteAddr that is no address
+// is returned as it is.
 func (p *Proxies) Addr(r *http.Request) string {
 	peer, zone := peerOf(r)
 	if peer == (node{}) {
@@ -103,7 +106,8 @@ func (p *Proxies) Addr(r *http.Request) string {
 	return x.client.String()
 }
 
-// HTTPS reports whether the client came over TLS: as a trusted proxy says, or else as this process sees it.
+// HTTPS reports whether the client came over TLS: as a trusted proxy says, or else as this process
+// sees it.
 func (p *Proxies) HTTPS(r *http.Request) bool {
 	if p.none() {
 		return r.TLS != nil
@@ -120,7 +124,8 @@ func (p *Proxies) HTTPS(r *http.Request) bool {
 	return r.TLS != nil
 }
 
-// simpleScheme returns the scheme without a walk where a trusted peer says one and nothing else, as is usual.
+// simpleScheme returns the scheme without a walk where a trusted peer says one and nothing else, as
+// is usual.
 func (p *Proxies) simpleScheme(r *http.Request) (said scheme, ok bool) {
 	protos := r.Header["X-Forwarded-Proto"]
 	if p.use == OnlyForwarded || len(protos) != 1 || strings.Contains(protos[0], ",") || p.use == Any && len(r.Header["Forwarded"]) > 0 {
@@ -129,7 +134,8 @@ func (p *Proxies) simpleScheme(r *http.Request) (said scheme, ok bool) {
 	return parseScheme(strings.Trim(protos[0], " \t")), true
 }
 
-// Ignored returns the name of a header that says something of the client and doesn't count, as the peer is not trusted; "" for none.
+// Ignored returns the name of a header that says something of the client and doesn't count, as the
+// peer is not trusted; "" for none.
 func (p *Proxies) Ignored(r *http.Request) (header string) {
 	for _, name := range [...]string{"X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"} {
 		if _, ok := r.Header[name]; ok {
@@ -142,7 +148,8 @@ func (p *Proxies) Ignored(r *http.Request) (header string) {
 	return ""
 }
 
-// Peer returns the peer of the request's connection as it is named in the list of those that are trusted.
+// Peer returns the peer of the request's connection as it is named in the list of those that are
+// trusted.
 func Peer(r *http.Request) string {
 	if peer, _ := peerOf(r); peer != (node{}) {
 		return peer.String()
@@ -159,8 +166,9 @@ const (
 	secure
 )
 
-// agreed returns the scheme by which the client came. A family that knows no further than to a trusted proxy says something of the
-// connection between two proxies, unless it alone says anything.
+// agreed returns the scheme by which the client came. A family that knows no further than to a
+// trusted proxy says something of the connection between two proxies, unless it alone says
+// anything.
 func agreed(x, f word) scheme {
 	switch {
 	case x.scheme == unsaid:
@@ -175,7 +183,8 @@ func agreed(x, f word) scheme {
 	return unsaid
 }
 
-// parseScheme reads an X-Forwarded-Proto, or a proto of Forwarded. Traefik says ws and wss of a WebSocket handshake.
+// parseScheme reads an X-Forwarded-Proto, or a proto of Forwarded. Traefik says ws and wss of a
+// WebSocket handshake.
 func parseScheme(text string) scheme {
 	switch {
 	case strings.EqualFold(text, "https"), strings.EqualFold(text, "wss"):

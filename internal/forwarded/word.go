@@ -22,8 +22,8 @@ func (p *Proxies) read(r *http.Request, peer node) (x, f word) {
 	return x, f
 }
 
-// follow takes the next step of a walk: text is what the last address, a trusted one, says of the one before. It reports whether
-// the walk goes on.
+// follow takes the next step of a walk: text is what the last address, a trusted one, says of the
+// one before. It reports whether the walk goes on.
 func (p *Proxies) follow(w *word, text string) bool {
 	n, ok := parseNode(text)
 	if ok {
@@ -60,8 +60,9 @@ func unquote(text string) string {
 	return text
 }
 
-// schemeAt returns the scheme of X-Forwarded-Proto that stands where in X-Forwarded-For the client does, hop elements from the right end, if the
-// two lists are of one length. Otherwise it is the last one: the nearest proxy wrote it.
+// schemeAt returns the scheme of X-Forwarded-Proto that stands where in X-Forwarded-For the client
+// does, hop elements from the right end, if the two lists are of one length. Otherwise it is the
+// last one: the nearest proxy wrote it.
 func schemeAt(h http.Header, hop int) scheme {
 	protos := list{lines: h["X-Forwarded-Proto"]}
 	text, ok := protos.next()

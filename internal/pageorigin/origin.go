@@ -97,7 +97,8 @@ func (o *origin) same(host string, https bool) bool {
 	return ok && name == o.host && port == o.port
 }
 
-// IsLoopback reports whether the host, which may have a port, is this machine, where browsers take plain HTTP to be as good as TLS.
+// IsLoopback reports whether the host, which may have a port, is this machine, where browsers take
+// plain HTTP to be as good as TLS.
 func IsLoopback(host string) bool {
 	name, _, ok := split(host)
 	if !ok {

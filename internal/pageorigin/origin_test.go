@@ -155,7 +155,8 @@ func TestLoopback(t *testing.T) {
 	}
 }
 
-// Whatever is presented, what is allowed comes from the host itself or from below the domain that a pattern names, and not over plain HTTP on HTTPS.
+// Whatever is presented, what is allowed comes from the host itself or from below the domain that a
+// pattern names, and not over plain HTTP on HTTPS.
 func FuzzOrigin(f *testing.F) {
 	for _, s := range []string{
 		"https://app.test", "http://app.test:80", "https://a.friend.test", "https://friend.test", "https://a.friend.test@evil.test", "https://[::1]:443",

@@ -157,7 +157,9 @@ func TestGorillaOptionsThatAreIgnoredAreSaidOnce(t *testing.T) {
 	})
 	require.NotContains(t, said(), "ignored")
 	for range 2 {
-		l.with("sid", func(gs *sessions.Session) { gs.Options.SameSite, gs.Options.Domain = http.SameSiteStrictMode, "example.com" })
+		l.with("sid", func(gs *sessions.Session) {
+			gs.Options.SameSite, gs.Options.Domain = http.SameSiteStrictMode, "example.com"
+		})
 	}
 	line := said()
 	require.Equal(t, 1, strings.Count(line, "ignored"), line)

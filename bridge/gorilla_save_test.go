@@ -29,7 +29,10 @@ func TestGorillaSaveAfterOneThatFailedStoresWhatIsThereThen(t *testing.T) {
 			map[any]any{"int": 1, "uint8": uint8(1), "gob": oldCart{Note: "one"}, "gone": true},
 		},
 		"changed other types": {
-			func(v map[any]any) { clear(v); v["int"], v["uint8"], v["gob"], v["new"] = "one", oldCart{}, 1, uint8(1) },
+			func(v map[any]any) {
+				clear(v)
+				v["int"], v["uint8"], v["gob"], v["new"] = "one", oldCart{}, 1, uint8(1)
+			},
 			map[any]any{"int": "one", "uint8": oldCart{}, "gob": 1, "new": uint8(1)},
 		},
 		"changed nothing more": {
@@ -138,7 +141,9 @@ func TestGorillaSaveAfterOneThatFailedUndoesNothingOfOthers(t *testing.T) {
 	st := newFaultyStore()
 	l := newLegacy(t, st, nil)
 	var id string
-	l.with("sid", func(gs *sessions.Session) { gs.Values["theirs"], gs.Values["mine"], gs.Values["touched"], id = 1, 1, 1, gs.ID })
+	l.with("sid", func(gs *sessions.Session) {
+		gs.Values["theirs"], gs.Values["mine"], gs.Values["touched"], id = 1, 1, 1, gs.ID
+	})
 	l.visit(func(w http.ResponseWriter, r *http.Request) {
 		gs, err := l.Get(r, "sid")
 		require.NoError(t, err)

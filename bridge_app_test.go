@@ -19,7 +19,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen: far longer than it takes on a loaded machine.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // app is a small application over a Bridge, on a listener of its own.
 type app struct {

@@ -134,6 +134,19 @@ func (s *socket) tryHear() (string, error) {
 	return string(data), err
 }
 
+// refused sends a message that the session isn't there for any more, and returns the code that the socket is closed with:
+// after the answer, or in its place.
+func (s *socket) refused(text string) int {
+	s.t.Helper()
+	s.say(text)
+	reply, err := s.tryHear()
+	if err != nil {
+		return int(websocket.CloseStatus(err))
+	}
+	require.Equal(s.t, "no session", reply)
+	return s.closed()
+}
+
 // leave closes the socket, as a tab that is closed does.
 func (s *socket) leave() { require.NoError(s.t, s.ws.Close(websocket.StatusGoingAway, "")) }
 

@@ -12,6 +12,7 @@ import (
 
 // TestG4_DestroyReachesTheSocketsOfAnotherProcess: over Redis, on a server of its own or a Cluster; and so do messages and lists.
 func TestG4_DestroyReachesTheSocketsOfAnotherProcess(t *testing.T) {
+	t.Parallel() // on a Redis of its own, which it waits for
 	t.Run("standalone", func(t *testing.T) { reachesTheSockets(t, redistest.Start(t).URL()) })
 	t.Run("cluster", func(t *testing.T) { reachesTheSockets(t, redistest.StartCluster(t, 3).URL()) })
 }

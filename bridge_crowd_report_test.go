@@ -112,7 +112,7 @@ func (m measured) String() string {
 func (c *crowd) measure() (m measured) {
 	c.pause()
 	defer c.resume()
-	c.settle()
+	c.settle(nil)
 	runtime.GC()
 	runtime.GC() // what pools have kept
 	var mem runtime.MemStats
@@ -132,7 +132,8 @@ func (c *crowd) measure() (m measured) {
 const aroundSockets = 100
 
 // settle waits until every socket that is to be there is, and nothing else: sessions, in memory and in the store, included.
-func (c *crowd) settle() {
+// At that moment it calls then, with the lock.
+func (c *crowd) settle(then func()) {
 	var why string
 	ok := func() bool {
 		select {
@@ -145,7 +146,11 @@ func (c *crowd) settle() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		why = fmt.Sprintf("%d sockets of %d, %d of them settled, %d acts, %d on their way out; %d sessions, %d in memory, %d stored", s.Conns, c.size.sockets, c.live, c.acting, c.going, len(c.visits), s.Attached, len(stored))
-		return c.live == c.size.sockets && c.acting == 0 && c.going == 0 && s.Conns == c.live && s.Attached == len(c.visits) && len(stored) == len(c.visits)
+		settled := c.live == c.size.sockets && c.acting == 0 && c.going == 0 && s.Conns == c.live && s.Attached == len(c.visits) && len(stored) == len(c.visits)
+		if settled && then != nil {
+			then()
+		}
+		return settled
 	}
 	if !eventually(ok, c.size.settles) {
 		c.fail("it doesn't settle: %s", why)

@@ -144,7 +144,7 @@ func (c *crowd) run() {
 	working.Go(func() { every(ctx, c.size.report, c.progress) })
 	c.pause() // nobody goes before all are there, but by time
 	c.gather()
-	c.settle()
+	c.settle(nil)
 	c.resume()
 	c.t.Logf("%d sockets of %d parties after %v", c.size.sockets, len(c.parties), time.Since(c.start))
 
@@ -154,7 +154,7 @@ func (c *crowd) run() {
 	living.Go(func() { every(lives, c.size.requests, c.request) })
 	c.watch()
 	c.pause()
-	c.settle()
+	c.settle(c.close)
 	leave()
 	living.Wait()
 
@@ -218,14 +218,22 @@ func (c *crowd) watch() {
 	}
 }
 
-// shutDown ends the server as a program does. Every socket is closed with 1012; what is stored is what was counted.
-func (c *crowd) shutDown() {
-	c.mu.Lock()
+// close is when the shutdown begins, or is about to: nobody comes in place of those who leave. It needs the lock.
+func (c *crowd) close() {
+	if c.closing {
+		return
+	}
 	c.closing = true
 	for _, g := range c.guests {
 		c.expect(g, bridge.CodeShutdown)
 		g.notAfter = time.Time{}
 	}
+}
+
+// shutDown ends the server as a program does. Every socket is closed with 1012; what is stored is what was counted.
+func (c *crowd) shutDown() {
+	c.mu.Lock()
+	c.close() // if it has never settled
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.t.Context()), time.Minute)
 	defer cancel()

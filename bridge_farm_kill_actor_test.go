@@ -231,7 +231,7 @@ func (k *killing) compare(s *killSession, n int) {
 func (a *killActor) surprised(s *killSession) {
 	a.count.surprises.Add(1)
 	s.tell("surprised")
-	at, explained := time.Now(), false
+	at, explained := a.now(), false
 	for u, before := range s.mayBe {
 		u.mu.Lock()
 		explained = explained || u.ended > before
@@ -326,12 +326,12 @@ func (a *killActor) notify(s *killSession) {
 	if s.user != nil && a.random.IntN(2) == 0 {
 		what, of = "notify user", s.user.name
 	}
-	at := time.Now()
+	at, begun := time.Now(), a.control.Elapsed()
 	v, _, known := a.request(n, "", "do", what, "of", of, "text", note)
 	if !known {
 		return
 	}
-	a.answered(what, v.Word, at)
+	a.answered(what, v.Word, at, a.control.Elapsed()-begun)
 	if v.Word != "ok" {
 		return
 	}

@@ -55,7 +55,7 @@ func (k *killing) endAll(actors []*killActor) {
 	}
 	k.judging.Wait()
 	_, err := k.direct.DestroyAll(k.t.Context())
-	at := time.Now()
+	at := k.now()
 	require.NoError(k.t, err)
 	for _, a := range actors {
 		if a.session != nil {
@@ -173,7 +173,7 @@ func (k *killing) report(soak bool) {
 			activity = append(activity, d.activity.Sub(d.at))
 		}
 		if !d.shortened {
-			require.Less(k.t, d.gone.Sub(d.at), 15500*time.Millisecond, "a node that has died is known for 15 s")
+			require.Less(k.t, d.known, 15500*time.Millisecond, "a node that has died is known for 15 s")
 		}
 	}
 	c := &k.count

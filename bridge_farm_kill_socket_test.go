@@ -11,6 +11,7 @@ import (
 type killSocket struct {
 	wire    *wire
 	node    *killNode
+	now     func() time.Time
 	answers chan farmView
 	closed  chan struct{} // when it has ended; the following say how
 	code    int           // -1: without a close frame
@@ -29,7 +30,7 @@ func (k *killing) open(n *killNode, cookies string) (s *killSocket, hello farmVi
 	if err != nil {
 		return nil, hello, err
 	}
-	s = &killSocket{wire: w, node: n, answers: make(chan farmView, 100), notes: map[string]chan struct{}{}, closed: make(chan struct{})}
+	s = &killSocket{wire: w, node: n, now: k.now, answers: make(chan farmView, 100), notes: map[string]chan struct{}{}, closed: make(chan struct{})}
 	k.listening.Go(s.listen)
 	hello, _ = s.answer()
 	return s, hello, nil
@@ -41,14 +42,14 @@ func (s *killSocket) listen() {
 	for {
 		op, payload, err := s.wire.read()
 		if err != nil {
-			s.at = time.Now()
+			s.at = s.now()
 			return
 		}
 		switch op {
 		case opPing:
 			_ = s.wire.write(opPong, payload)
 		case opClose:
-			s.at, s.code, s.reason = time.Now(), closeCode(payload), string(payload[min(len(payload), 2):])
+			s.at, s.code, s.reason = s.now(), closeCode(payload), string(payload[min(len(payload), 2):])
 			_ = s.wire.write(opClose, payload[:min(len(payload), 2)])
 			_ = s.wire.conn.Close()
 			return

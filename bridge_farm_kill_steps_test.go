@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"time"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
@@ -28,7 +27,7 @@ func (a *killActor) loginAs(s *killSession, u *killUser) {
 	ended := u.ended
 	u.mu.Unlock()
 	v, res, known := a.request(n, s.cookie.header(), "do", "login", "user", u.name)
-	at := time.Now()
+	at := a.now()
 	s.tell("login at %s: %+v", n.name, v)
 	switch {
 	case !known:
@@ -60,7 +59,7 @@ func (a *killActor) rebind(s *killSession) {
 	}
 	a.count.rebinds.Add(1)
 	s.tell("the client has another session, at %s", n.name)
-	ended := a.expectEnd(s, &a.rebinds, time.Now(), n, bridge.CodeReconnect, bridge.CodeDestroyed)
+	ended := a.expectEnd(s, &a.rebinds, a.now(), n, bridge.CodeReconnect, bridge.CodeDestroyed)
 	a.judging.Go(func() {
 		<-ended
 		if _, err := a.direct.DestroyByID(a.t.Context(), s.id); err != nil {
@@ -75,12 +74,12 @@ func (a *killActor) dispose(s *killSession) {
 	if err != nil {
 		a.t.Errorf("destroy: %v", err)
 	}
-	a.over(s, time.Now(), nil, bridge.CodeDestroyed, bridge.CodeReconnect)
+	a.over(s, a.now(), nil, bridge.CodeDestroyed, bridge.CodeReconnect)
 }
 
 // ended draws the consequences of what a node has answered to whoever wants the session to end.
 func (a *killActor) ended(s *killSession, n *killNode, what string, v farmView, known bool) bool {
-	at := time.Now()
+	at := a.now()
 	switch {
 	case !known, v.Word == "unavailable", v.Word == "silence", v.Word == "conflict":
 		a.dispose(s)
@@ -135,7 +134,7 @@ func (a *killActor) destroyUser(*killSession) {
 	concerned := maps.Clone(u.logged)
 	u.mu.Unlock()
 	v, _, known := a.request(n, "", "do", "destroy user", "of", u.name)
-	at := time.Now()
+	at := a.now()
 	if !known {
 		return
 	}
@@ -163,7 +162,7 @@ func (a *killActor) destroyUser(*killSession) {
 func (a *killActor) expire(s *killSession) {
 	n := a.pick(a.random)
 	v, _, known := a.request(n, s.cookie.header(), "do", "expire")
-	at := time.Now().Add(killIdle)
+	at := a.now().Add(killIdle)
 	switch {
 	case !known, v.Word == "conflict":
 		a.dispose(s)

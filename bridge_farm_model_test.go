@@ -11,7 +11,10 @@ type farmState struct {
 	over      bool
 	cur, prev int
 	values    farmValues
+	adds      [farmTurns]int // that nobody was told of, by their tokens, as far as they have had their turn
 }
+
+const farmTurns = 32 // tokens whose adds have turns
 
 // farmValues are what a session holds. 0 and "" are for a key that it doesn't have.
 type farmValues struct {
@@ -43,6 +46,7 @@ type farmEvent struct {
 	next   int // the new token
 	values farmValues
 	maybe  bool   // or never: nobody was told
+	turn   int    // of those adds of the same token that nobody was told of, from 1; 0: at any time
 	told   string // in which words, for whoever reads it
 }
 
@@ -91,7 +95,7 @@ func (s farmState) after(e farmEvent) farmState {
 	case farmLogin:
 		s.cur, s.prev, s.values.User = e.next, s.cur, e.values.User
 	case farmDestroy:
-		s = farmState{over: true}
+		s = farmState{over: true, adds: s.adds}
 	}
 	return s
 }
@@ -103,6 +107,12 @@ func farmModel(begin farmState) porcupine.Model {
 		Init: func() any { return begin },
 		Step: func(state, input, _ any) (bool, any) {
 			s, e := state.(farmState), input.(farmEvent)
+			if e.turn != 0 {
+				if s.adds[e.label] != e.turn-1 {
+					return false, s
+				}
+				s.adds[e.label]++
+			}
 			if s.permits(e) {
 				return true, s.after(e)
 			}

@@ -19,18 +19,20 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// farmVariable makes this test binary a node of the farm, over the Redis that it names; farmBroken names what is wrong with it.
+// farmVariable makes this test binary a node of the farm, over the Redis that it names; farmBroken names what is wrong with it, and
+// farmPatience is how long Redis may take to answer it.
 const (
 	farmVariable = "SESSIONBRIDGE_FARM"
 	farmBroken   = "SESSIONBRIDGE_FARM_BROKEN"
+	farmPatience = "SESSIONBRIDGE_FARM_PATIENCE"
 )
 
-// farmTimeout is how long Redis may take to answer a node.
+// farmTimeout is how long Redis may take to answer a node whose connections stall.
 const farmTimeout = 400 * time.Millisecond
 
 // farmOptions keep time out of it: RotateGrace ends when a slow machine thinks so.
 func farmOptions() *bridge.Options {
-	return &bridge.Options{Keys: [][]byte{make([]byte, 32)}, RotateGrace: time.Hour}
+	return &bridge.Options{Keys: [][]byte{make([]byte, 32)}, RotateGrace: time.Hour, StoreTimeout: patience}
 }
 
 // runFarmNode serves until in ends. It tells its address first and its Stats last, and returns what an exit status says.
@@ -44,9 +46,16 @@ func runFarmNode(redis string, in io.Reader, out io.Writer) int {
 
 func serveFarmNode(redis string, in io.Reader, out *json.Encoder) error {
 	ctx := context.Background()
-	st, err := redisstore.Open(ctx, redis, &redisstore.Options{Timeout: farmTimeout})
+	timeout, err := time.ParseDuration(os.Getenv(farmPatience))
 	if err != nil {
 		return err
+	}
+	st, err := redisstore.Open(ctx, redis, &redisstore.Options{Timeout: timeout})
+	for late := time.Now().Add(patience); err != nil; { // on a busy machine it takes longer than later on may be good enough
+		if time.Now().After(late) {
+			return err
+		}
+		st, err = redisstore.Open(ctx, redis, &redisstore.Options{Timeout: timeout})
 	}
 	b, err := bridge.New(breakStore(st, os.Getenv(farmBroken)), farmOptions())
 	if err != nil {

@@ -19,6 +19,7 @@ const restartSessions = 24 // each with a socket at every node
 // TestSoakRestartsOfRedis: Redis is killed while sessions are being ended, and comes back with what it has acknowledged. Every socket of a session that has ended is closed then, at each of three
 // nodes, also when none of them could be told; all others live on. Two times; with SOAK set 15, some of which are longer than the nodes trust what they know.
 func TestSoakRestartsOfRedis(t *testing.T) {
+	besideOthers(t)
 	rounds, away := 2, 500*time.Millisecond
 	soak := os.Getenv("SOAK") != ""
 	if soak {
@@ -113,7 +114,7 @@ func (r *restarts) round(k *killing, away time.Duration, untold bool) {
 	}
 	<-time.After(away)
 	k.redis.Restart()
-	back := time.Now()
+	back := k.now()
 	ending.Wait()
 	k.settleAll()
 
@@ -128,7 +129,7 @@ func (r *restarts) round(k *killing, away time.Duration, untold bool) {
 				_, err = k.direct.DestroyByID(k.t.Context(), e.s.id)
 				require.NoError(k.t, err)
 			}
-			e.at, e.node = time.Now(), nil
+			e.at, e.node = k.now(), nil
 		}
 		if e.at.Before(back) {
 			e.at = back
@@ -171,7 +172,7 @@ func (e *restartEnd) end(i int) {
 	default:
 		v, _, e.known = e.actor.request(e.node, "", "do", "destroy session", "of", e.s.id)
 	}
-	e.at = time.Now()
+	e.at = e.actor.now()
 	if e.known && v.Word != "ok" {
 		e.actor.puzzled("end", v)
 	}

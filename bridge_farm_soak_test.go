@@ -29,11 +29,20 @@ func farmSeed(t *testing.T) uint64 {
 	return seed
 }
 
+// besideOthers has a test run beside others, as it mostly waits, but not where it keeps the machine busy for minutes.
+func besideOthers(t *testing.T) {
+	t.Helper()
+	if os.Getenv("SOAK") == "" {
+		t.Parallel()
+	}
+}
+
 // TestSoakProcesses: whatever clients do at once to sessions that they share, over HTTP and sockets at three processes, while Redis is killed and comes back and
 // the processes' connections to it are cut, stalled, refused and delayed: what each is told is what it would have been told had everything been done in some order, one at a
 // time. No acknowledged update is lost, none counts twice, nothing comes back after its end, no token opens anything that a login has replaced. 4
 // histories; with SOAK set 100.
 func TestSoakProcesses(t *testing.T) {
+	besideOthers(t)
 	histories := 4
 	if os.Getenv("SOAK") != "" {
 		histories = 100

@@ -2,6 +2,7 @@ package sessionbridge_test
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,6 +51,10 @@ func TestFarmModel(t *testing.T) {
 	read := func(v farmValues) farmEvent { return farmEvent{kind: farmRead, values: v} }
 	with := func(label int, e farmEvent) farmEvent { e.label = label; return e }
 	maybe := func(e farmEvent) farmEvent { e.maybe = true; return e }
+	// after a busy outage: as many orders as there are need not all be tried
+	outage := func(then ...farmEvent) []porcupine.Operation {
+		return farmStory(append(slices.Repeat([]farmEvent{added, maybe(a), maybe(b), with(2, added)}, 24), then...)...)
+	}
 	for name, story := range map[string][]porcupine.Operation{
 		"a life": farmStory(two, a, b, read(farmValues{N: 2, A: 7, B: 8}), login, late, cut, with(2, three),
 			with(2, read(farmValues{3, 7, 8, "ada"})), with(2, destroy), with(2, refused), refused, gone, cut),
@@ -60,6 +65,7 @@ func TestFarmModel(t *testing.T) {
 		"unknown, and done late":          farmStory(added, read(farmValues{N: 1}), read(farmValues{N: 2})),
 		"a login whose answer was lost":   farmStory(maybe(login), read(farmValues{N: 1}), late),
 		"a destroy whose answer was lost": farmStory(maybe(destroy), read(farmValues{N: 1}), gone),
+		"an outage":                       outage(read(farmValues{N: 13}), login, with(2, read(farmValues{N: 37, User: "ada"}))),
 	} {
 		require.Equal(t, porcupine.Ok, (&farmSession{begin: farmState{cur: 1, values: farmValues{N: 1}}, events: story}).check(), name)
 	}
@@ -70,6 +76,8 @@ func TestFarmModel(t *testing.T) {
 		"a value that nobody wrote":       farmStory(a, read(farmValues{N: 1, A: 9})),
 		"an old value":                    farmStory(a, farmEvent{kind: farmWrite, values: farmValues{A: 9}}, read(farmValues{N: 1, A: 7})),
 		"an unknown one counted twice":    farmStory(added, read(farmValues{N: 3})),
+		"one more than in an outage":      outage(read(farmValues{N: 26})),
+		"done and undone in an outage":    outage(read(farmValues{N: 13}), read(farmValues{N: 12})),
 		"an unknown one done and undone":  farmStory(added, read(farmValues{N: 2}), read(farmValues{N: 1})),
 		"a write after the end":           farmStory(destroy, a),
 		"an increment after the end":      farmStory(destroy, two),
@@ -91,6 +99,7 @@ func TestFarmModel(t *testing.T) {
 
 // TestFarmHasTeeth: a store that breaks its contract is found out, by the model and by counting; so is a Redis that forgets.
 func TestFarmHasTeeth(t *testing.T) {
+	t.Parallel() // on a Redis of its own, which it waits for
 	nothing := func(*farmHistory) {}
 	for name, broken := range map[string]struct {
 		store   string

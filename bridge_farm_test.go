@@ -71,7 +71,7 @@ func startFarm(t *testing.T, nodes int, broken string, config ...string) *farm {
 	}
 	t.Cleanup(f.stop)
 	for _, proxy := range proxies {
-		f.nodes = append(f.nodes, startFarmNode(t, proxy, broken))
+		f.nodes = append(f.nodes, startFarmNode(t, proxy, broken, farmTimeout))
 	}
 	for _, n := range f.nodes {
 		n.awaitAddr(t)
@@ -85,11 +85,11 @@ func startFarm(t *testing.T, nodes int, broken string, config ...string) *farm {
 	return f
 }
 
-func startFarmNode(t *testing.T, proxy *redistest.Proxy, broken string) *farmNode {
+func startFarmNode(t *testing.T, proxy *redistest.Proxy, broken string, timeout time.Duration) *farmNode {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], "-test.run=^$") // it ends with its input
 	// Also one that is killed must not have raced.
-	cmd.Env = append(os.Environ(), farmVariable+"="+proxy.URL(), farmBroken+"="+broken, "GORACE=halt_on_error=1")
+	cmd.Env = append(os.Environ(), farmVariable+"="+proxy.URL(), farmBroken+"="+broken, farmPatience+"="+timeout.String(), "GORACE=halt_on_error=1")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	require.NoError(t, err)
@@ -177,7 +177,9 @@ func (h *farmHistory) add(place int, old, s *farmSession) {
 func (h *farmHistory) live(actors, operations int, disturb func(done <-chan struct{})) {
 	first := &farmActor{farmHistory: h, number: actors, random: h.random}
 	for place := range farmPlaces {
-		first.create(place, farmCookie{})
+		for late := time.Now().Add(patience); h.places[place] == nil && time.Now().Before(late); {
+			first.create(place, farmCookie{}) // again if Redis had no time for an answer
+		}
 		require.NotNil(h.t, h.places[place], "no session to begin with")
 	}
 	var acting sync.WaitGroup

@@ -29,8 +29,7 @@ func TestG6_LoginOnAnotherNode(t *testing.T) {
 	newer := ada.dial()
 	require.Equal(t, "ada", newer.ask("user"))
 
-	require.Equal(t, "no session", older.ask("increment"))
-	require.Equal(t, bridge.CodeReconnect, older.closed())
+	require.Equal(t, bridge.CodeReconnect, older.refused("increment"))
 	require.Equal(t, "3", newer.ask("increment"), "the older one has changed nothing")
 	events.wait(6)
 	for _, e := range events.wait(6) {
@@ -105,8 +104,7 @@ func TestPeerRedisSessions_KillByAnotherProcessIsSeenAtTheNextUse(t *testing.T) 
 	require.Equal(t, 1, n)
 	_, err = here.bridge.GetByID(t.Context(), id)
 	require.ErrorIs(t, err, bridge.ErrSessionMissing)
-	require.Equal(t, "no session", tab.ask("user"))
-	require.Equal(t, bridge.CodeDestroyed, tab.closed())
+	require.Equal(t, bridge.CodeDestroyed, tab.refused("user"))
 	require.Empty(t, ada.get("/user"))
 	require.NotEqual(t, id, ada.get("/id"))
 }

@@ -71,6 +71,7 @@ func TestG2_NoResurrectionAcrossProcesses(t *testing.T) {
 
 // TestG9_RedisOutage: while Redis is away requests get 503 and nobody is anonymous; afterwards all is as it was.
 func TestG9_RedisOutage(t *testing.T) {
+	t.Parallel() // on a Redis of its own, which it waits for
 	s := redistest.Start(t, "appendonly yes", "appendfsync always")
 	a := onRedis(t, s.URL(), [][]byte{newKey()})
 	ada := newBrowser(t, a)

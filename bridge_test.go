@@ -1,6 +1,7 @@
 package sessionbridge_test
 
 import (
+	"flag"
 	"os"
 	"strconv"
 	"sync"
@@ -21,6 +22,10 @@ func TestMain(m *testing.M) {
 	if addr := os.Getenv(crowdVariable); addr != "" {
 		runClients(addr, os.Stdin, os.Stdout)
 		return
+	}
+	flag.Parse()
+	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
+		_ = flag.Set("test.parallel", "4") // not one for each core: those in parallel mostly wait
 	}
 	goleak.VerifyTestMain(m)
 }

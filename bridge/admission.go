@@ -25,6 +25,10 @@ type admission struct {
 	last  time.Time // when somebody was last refused
 }
 
+// defaultHandshakes is what a process has at hand for some 25 MB: net/http's buffers and a stack are 24 KiB. With 5 ms for a look at the store they are 200,000 a second, far more than two cores do; a store that hangs
+// for StoreTimeout holds no more than these.
+const defaultHandshakes = 1024
+
 func newAdmission(s *settings) *admission {
 	return &admission{most: int64(max(s.MaxHandshakes, 0)), pace: newPace(s.HandshakesPerSecond, s.HandshakeBurst)}
 }
@@ -51,10 +55,9 @@ func (a *admission) enter() (leave func(), admitted bool) {
 	return func() { a.running.Add(-1) }, true
 }
 
-// refuse answers a handshake with 503 and the time after which to try again.
-func (a *admission) refuse(w http.ResponseWriter, why string) {
-	w.Header().Set("Retry-After", strconv.Itoa(a.retryAfter(time.Now())))
-	http.Error(w, why, http.StatusServiceUnavailable)
+// askLater tells a handshake that is refused after which time to try again.
+func (a *admission) askLater(h http.Header) {
+	h.Set("Retry-After", strconv.Itoa(a.retryAfter(time.Now())))
 }
 
 // Over how many seconds those who are refused are told to come back: as many as the overload has lasted, within these limits.

@@ -17,12 +17,12 @@ import (
 // before Attach has returned. A page of another origin (Options.OriginPatterns) gets ErrOrigin: close what it has
 // opened, with CloseCode of the error, or answer with HTTPStatus of it as long as nothing has been sent. ErrTooManyConns, ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable, ErrOverloaded, ErrShutdown. After an error close is not called.
 func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*Link, error) {
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		return nil, err
 	}
 	if !b.opts.originAllowed(r) {
-		b.opts.Logger.LogAttrs(rq, slog.LevelWarn, "connection from another origin refused", slog.String("host", r.Host))
+		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "connection from another origin refused", b.opts.originAttrs(r)...)
 		return nil, ErrOrigin
 	}
 	if !b.work.admit() {
@@ -36,7 +36,7 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 	defer leave()
 	rq.shareLoads()
 	rq.whoClient()
-	s, err := rq.open(r.Context())
+	s, err := rq.open(rq.untilAnswered(r.Context()))
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +47,17 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 		return nil, err
 	}
 	return l, nil
+}
+
+// untilAnswered returns ctx, without its end once the request has been upgraded: that such a
+// connection is lost is for its handler to find out, as at any other time.
+func (rq *request) untilAnswered(ctx context.Context) context.Context {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	if rq.hijacked != nil {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
 }
 
 // attachLink registers a link, and looks once more whether its session is there: whoever ended it before the link was registered
@@ -76,9 +87,10 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 			l.proved = s.proved
 		}
 	}
+	op := rq.untilAnswered(rq)
 	had, user := l.sessionID, l.user
 	b.cluster.want(holdKey{true, l.clientID})
-	evicted, err := b.links.add(l) // from here on others may cut it
+	evicted, err := b.addOrProbe(rq, l) // from here on others may cut it
 	if err != nil {
 		b.cluster.drop(holdKey{true, l.clientID})
 		return nil, err
@@ -98,11 +110,11 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 			l.abandon()
 		}
 	}()
-	if err := b.cluster.hold(rq, had, l.clientID); err != nil { // from there on other nodes may cut it, too
+	if err := b.cluster.hold(op, had, l.clientID); err != nil { // from there on other nodes may cut it, too
 		return nil, err
 	}
 	if attached {
-		now, err := b.gateway.LoadShared(rq, rec.ID) // which begins now, not before
+		now, err := b.gateway.LoadShared(op, rec.ID) // which begins now, not before
 		switch {
 		case errors.Is(err, ErrSessionMissing):
 			b.links.cut(l)
@@ -118,7 +130,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 			b.links.watch(b, &now)
 		}
 	}
-	if err := b.meetNewest(rq, l, rec.ID); err != nil {
+	if err := b.meetNewest(op, rq, l, rec.ID); err != nil {
 		return nil, err
 	}
 	if b.work.stopping() { // and its shutdown may not have seen the link
@@ -129,7 +141,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 }
 
 // meetNewest looks whether the client has got a session during the handshake, when the link was not there yet to be cut, or to follow.
-func (b *Bridge) meetNewest(rq *request, l *Link, sessionID string) error {
+func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID string) error {
 	if l.SessionID() == "" { // otherwise that would have been told of a login
 		since := rq.began
 		if b.opts.Rebind == Follow { // it may be any session of the client's
@@ -140,10 +152,17 @@ func (b *Bridge) meetNewest(rq *request, l *Link, sessionID string) error {
 		}
 	}
 	newest, ok := b.clients.sessionOf(l.clientID)
+	if !ok && b.opts.Rebind == Follow && b.cluster == nil && l.SessionID() == "" { // this process may have forgotten it
+		rec, err := b.gateway.NewestOfClient(rq, l.clientID)
+		if err != nil && !errors.Is(err, ErrSessionMissing) {
+			return err
+		}
+		newest, ok = rec.ID, err == nil
+	}
 	switch {
 	case !ok || newest == sessionID:
 	case b.opts.Rebind == Follow:
-		rec, err := b.gateway.LoadShared(rq, newest)
+		rec, err := b.gateway.LoadShared(ctx, newest)
 		if err != nil && !errors.Is(err, ErrSessionMissing) {
 			return err
 		}
@@ -151,8 +170,9 @@ func (b *Bridge) meetNewest(rq *request, l *Link, sessionID string) error {
 			b.links.follow(b, &rec)
 		}
 	case newest != rq.newestBefore():
-		b.links.cut(l)
-		l.end(CodeReconnect, "session changed during the handshake")
+		if b.links.cutOutsider(l) {
+			l.end(CodeReconnect, "session changed during the handshake")
+		}
 	}
 	return nil
 }

@@ -26,14 +26,19 @@ type Bridge struct {
 	links      *links
 	clock      *deadlines
 	wheel      *wheel
+	watches    *watchlist
 	work       work
 	notifier   notifier
 	events     hub
+	lines      aside
 	cleanup    autoCleanup
 	logKey     *[32]byte
 	stats      counters
 	reads      sync.Pool // of *bytes.Buffer, for messages on their way in
-	once       sync.Once // Shutdown
+	shutOnce   sync.Once
+	shutDone   chan struct{} // closed when the first Shutdown has returned shutErr
+	shutErr    error
+	overrule   atomic.Bool // tellOverruled has logged
 	logins     *loginGate
 	limit      *sessionLimit // nil: there is none
 	tickets    *tickets
@@ -54,7 +59,7 @@ type capabilities struct {
 }
 
 type counters struct {
-	mismatches, refused, reruns, failedCommits, closedWrites, notifyDropped, failedSaves, tooFast atomic.Uint64
+	mismatches, refused, reruns, failedCommits, refusedCommits, closedWrites, notifyDropped, failedSaves, tooFast atomic.Uint64
 }
 
 // New returns a Bridge over st. Nil options are all defaults; an option out of range is an error that names its field. The store stays the caller's to close, after Shutdown.
@@ -70,23 +75,29 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkClientLimit(opts, st); err != nil {
+		return nil, err
+	}
 	b := &Bridge{
 		opts:       s,
 		cookies:    newCookies(s),
 		successors: newSuccessors(s.Keys),
-		clients:    newClientMap(),
 		logins:     newLoginGate(),
 		limit:      limit,
 		logKey:     logKey(s.Keys[0]),
+		shutDone:   make(chan struct{}),
 	}
-	b.work.init(s.Logger)
+	b.clients = newClientMap(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.has(id) })
+	b.work.init(func(p any) {
+		b.panicked(context.Background(), "background task panicked", "run a background task: it panicked", "", p)
+	})
 	apps := st
 	st = b.join(st)
-	b.caps.users, _ = st.(store.UserIndex)
-	b.caps.clients, _ = st.(store.ClientIndex)
-	b.caps.activity, _ = st.(store.ActivityIndex)
-	b.caps.active, _ = st.(store.ActiveLister)
-	b.caps.lister, _ = st.(store.Lister)
+	b.caps.users = gateway.UserIndex(st)
+	b.caps.clients = gateway.ClientIndex(st)
+	b.caps.activity = gateway.ActivityIndex(st)
+	b.caps.active = gateway.ActiveLister(st)
+	b.caps.lister = gateway.Lister(st)
 	b.caps.pinger, _ = st.(store.Pinger)
 	b.caps.locker, _ = st.(store.UserLocker)
 	b.gateway = gateway.New(st, gateway.Config{
@@ -105,11 +116,17 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.clock = newDeadlines()
 	b.links = newLinks(b.clock, newConnLimits(s), b.cluster)
 	b.wheel = newWheel(b.clock)
+	b.watches = newWatchlist(b.clock)
 	b.notifier.init(&b.work, b.clock)
 	b.tickets = newTickets(apps, b)
 	b.admit = newAdmission(s)
-	if s.AutoCleanup != Off && b.gateway.CanSweep() {
+	switch {
+	case s.AutoCleanup == Off:
+	case b.gateway.CanSweep():
 		b.StartAutoCleanup(s.AutoCleanup)
+	default:
+		s.Logger.Warn("nobody removes expired sessions that aren't used again: the store is neither a store.Sweeper nor a store.Lister " +
+			"(implement one of them, or have the database remove what has expired and set Options.AutoCleanup to Off)")
 	}
 	b.pruneEvery(s.pruneEvery())
 	b.cluster.start()
@@ -119,10 +136,27 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 // Shutdown closes every connection with CodeShutdown, waits for their handlers, and stops every goroutine of the Bridge: when it
 // returns nil there is none left. Handshakes are refused from its beginning; the closes are spread over Options.DrainOver. Their reason tells the client when to
 // come back: "shutting down; retry after 1834 ms", another time for each. If ctx ends first it returns its cause; handlers that don't end with their context and
-// event callbacks that hang are then still running. Requests are served on: shut the http.Server down first, or at the same time where it waits for streams that are attached. Further calls wait for the first one and return nil.
-func (b *Bridge) Shutdown(ctx context.Context) (err error) {
-	b.once.Do(func() { err = b.shutdown(ctx) })
-	return err
+// event callbacks that hang are then still running. Requests are served on: shut the http.Server down first, or at the same time where it waits for streams that are attached. A further call
+// waits for the first one and returns its result, or the cause of its own ctx if that ends before.
+func (b *Bridge) Shutdown(ctx context.Context) error {
+	first := false
+	b.shutOnce.Do(func() { first = true })
+	if first {
+		defer close(b.shutDone)
+		b.shutErr = b.shutdown(ctx)
+		return b.shutErr
+	}
+	select {
+	case <-b.shutDone:
+		return b.shutErr
+	default:
+	}
+	select {
+	case <-b.shutDone:
+		return b.shutErr
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (b *Bridge) shutdown(ctx context.Context) error {
@@ -173,7 +207,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 		}
 	}
 	b.links.watch(b, rec)
-	b.logCommit(&c, from)
+	c.Later.Add(b.logCommit(&c, from))
 	if c.Watched {
 		b.events.emit(SessionSet{
 			ClientID: rec.ClientID, SessionID: rec.ID, UserID: rec.UserID, PrevUserID: c.PrevUserID,
@@ -226,7 +260,7 @@ func (b *Bridge) ended(e gateway.End) {
 	if e.Found && from.reason != ReasonExpired { // otherwise it had ended before that was noticed
 		b.ends.add(e.ID)
 	}
-	b.sessionOver(e.ID, e.ClientID, e.UserID, from)
+	b.sessionOver(e.ID, e.ClientID, e.UserID, from, e.Later)
 	if e.Found && e.Tag != nil && e.ClientID != "" { // time comes by itself
 		b.cluster.announce(e.ClientID, e.ID)
 	}
@@ -245,8 +279,9 @@ func (b *Bridge) forget(ctx context.Context, id string, l *Link) error {
 	return err
 }
 
-// sessionOver ends what this process has of a session that is over, and tells of it. userID is who was logged in, if whoever calls knows.
-func (b *Bridge) sessionOver(id, clientID, userID string, from *origin) {
+// sessionOver ends what this process has of a session that is over, and tells of it; the line in the
+// log comes later. userID is who was logged in, if whoever calls knows.
+func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *gateway.Later) {
 	userID = cmp.Or(userID, b.clients.userOf(id), from.userID, b.links.userOf(id))
 	if mapped := b.clients.detach(id); mapped != "" {
 		clientID = mapped
@@ -257,7 +292,7 @@ func (b *Bridge) sessionOver(id, clientID, userID string, from *origin) {
 		over = closing{}
 	}
 	links := b.links.cutSession(id, over)
-	b.logEnd(id, clientID, from)
+	later.Add(func() { b.logEnd(id, clientID, from) })
 	end := SessionDestroy{ClientID: clientID, SessionID: id, UserID: userID, Reason: from.reason, Via: from.via}
 	if b.events.active() { // before the closes that it is the cause of
 		b.events.emit(end)

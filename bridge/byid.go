@@ -51,7 +51,11 @@ func (b *Bridge) SetByID(ctx context.Context, id string, values map[string]any, 
 		if idle != 0 {
 			s.SetIdleTimeout(idle)
 		}
-		return s.try(func() error { s.draft.Replace(values); return nil })
+		encoded := make(map[string]gateway.Encoded, len(values))
+		for key, v := range values { // which may call methods of v, and those may look at the session
+			encoded[key] = gateway.Encode(v)
+		}
+		return s.try(func() error { s.draft.Replace(encoded); return nil })
 	})
 }
 
@@ -94,8 +98,8 @@ func (b *Bridge) DestroyByID(ctx context.Context, id string) (bool, error) {
 	return b.gateway.Destroy(ctx, id, clientID, from)
 }
 
-// GetByClientID is GetByID of the client's session: the newest that this process has seen come into use, otherwise the last one in the store that
-// was.
+// GetByClientID is GetByID of the client's session: the one in the store that began last, by being created or by a login, on whatever node. A store that is neither a store.ClientOrder nor a
+// store.ClientIndex can't tell: then it is the newest that this process has seen come into use.
 //
 // A client is a browser, known by a cookie that proves nothing: whoever has a copy of it can begin a session as that client, which is then its newest.
 // What is meant for a user belongs to a session by its ID. So for every …ByClientID.
@@ -137,26 +141,17 @@ func (b *Bridge) DestroyByClientID(ctx context.Context, clientID string) (bool, 
 	return b.DestroyByID(ctx, id)
 }
 
-// findByClient returns the client's session.
+// findByClient returns the client's session. The store is asked: the map of this process may not have heard yet what other processes have done.
 func (b *Bridge) findByClient(ctx context.Context, clientID string) (string, error) {
+	if b.gateway.FindsClients() {
+		rec, err := b.gateway.NewestOfClient(ctx, clientID)
+		return rec.ID, err
+	}
 	if id, ok := b.clients.sessionOf(clientID); ok {
 		return id, nil
 	}
-	if b.caps.clients == nil {
-		return "", fmt.Errorf("%w: the client has no session that this process has seen in use, and the store can't look further (%w: store.ClientIndex)",
-			ErrSessionMissing, ErrUnsupported)
-	}
-	ctx, cancel := context.WithTimeout(ctx, b.opts.StoreTimeout)
-	defer cancel()
-	for rec, err := range b.caps.clients.ByClient(ctx, clientID) {
-		if err != nil {
-			return "", fmt.Errorf("%w: find the client's session: %w", ErrStoreUnavailable, err)
-		}
-		if !rec.Expired(gateway.Now()) {
-			return rec.ID, nil
-		}
-	}
-	return "", ErrSessionMissing
+	return "", fmt.Errorf("%w: the client has no session that this process has seen in use, and the store can't look further (%w: store.ClientOrder, store.ClientIndex)",
+		ErrSessionMissing, ErrUnsupported)
 }
 
 // NotifyStoreSet is for whoever has changed the session in the store directly: the change is reported, and the map of clients follows.
@@ -176,7 +171,9 @@ func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 // NotifyStoreDestroy is for whoever has destroyed the session in the store directly: it is reported, and connections are closed.
 func (b *Bridge) NotifyStoreDestroy(id string) {
 	b.ends.add(id)
-	b.gateway.InOrder(id, func() { b.sessionOver(id, "", "", &origin{via: ViaStore, reason: ReasonDestroyed}) })
+	b.gateway.InOrder(id, func(later *gateway.Later) {
+		b.sessionOver(id, "", "", &origin{via: ViaStore, reason: ReasonDestroyed}, later)
+	})
 }
 
 // NotifyStoreCleanup is for whoever has removed n expired sessions from the store directly.

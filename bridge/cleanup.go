@@ -65,7 +65,7 @@ func (b *Bridge) StartAutoCleanup(every time.Duration) bool {
 				}
 			}()
 			if _, err := b.Cleanup(ctx); err != nil && !errors.Is(err, context.Canceled) {
-				b.failed(ctx, slog.LevelError, Failure{Doing: "clean up", Err: err})
+				b.failedAside(ctx, slog.LevelError, Failure{Doing: "clean up", Err: err})
 			}
 		})
 	}

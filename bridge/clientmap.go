@@ -9,24 +9,29 @@ import (
 )
 
 // clientMap is the in-memory map between clients and sessions. It knows the sessions that this process has seen in use and
-// not yet seen end.
+// not yet seen end, as many as it may: see clientring.go.
 type clientMap struct {
 	mu        sync.RWMutex
 	byClient  map[string]string        // client ID → the newest session ID
 	bySession map[string]*knownSession // by session ID
+	ring      clientRing
 }
 
 // knownSession is what the map knows of a session. The map's lock guards it, but for reads.
 type knownSession struct {
+	id       string
 	clientID string
 	userID   string        // see knownuser.go
 	login    uint64        // likewise: the generation of the last login that is known; 0: none
+	at       int           // in the ring
+	passed   uint64        // reads when the ring came past it last
 	lookAt   int64         // when to look whether it is still there, in Unix seconds; 0: never
 	reads    atomic.Uint64 // how often it has been loaded for use
 }
 
-func newClientMap() *clientMap {
-	return &clientMap{byClient: make(map[string]string), bySession: make(map[string]*knownSession)}
+// newClientMap returns a map that forgets what hasn't been used for longest when it has more than most sessions, 0 being no limit, but none that is busy.
+func newClientMap(most int, busy func(sessionID string) bool) *clientMap {
+	return &clientMap{byClient: make(map[string]string), bySession: make(map[string]*knownSession), ring: clientRing{most: most, usual: max(most-most/8, 1), busy: busy}}
 }
 
 // attach maps the two to each other, and reports whether the session was not mapped before. A client's older session doesn't
@@ -39,8 +44,11 @@ func (m *clientMap) attach(clientID, sessionID string, newest bool) bool {
 	defer m.mu.Unlock()
 	known := m.bySession[sessionID]
 	if known == nil {
-		m.bySession[sessionID] = &knownSession{clientID: clientID}
-	} else {
+		m.add(&knownSession{id: sessionID, clientID: clientID})
+	} else if known.clientID != clientID {
+		if m.byClient[known.clientID] == sessionID {
+			delete(m.byClient, known.clientID)
+		}
 		known.clientID = clientID
 	}
 	if _, ok := m.byClient[clientID]; newest || !ok {
@@ -94,12 +102,8 @@ func (m *clientMap) detach(sessionID string) string {
 	if known == nil {
 		return ""
 	}
-	clientID := known.clientID
-	delete(m.bySession, sessionID)
-	if m.byClient[clientID] == sessionID {
-		delete(m.byClient, clientID)
-	}
-	return clientID
+	m.remove(known)
+	return known.clientID
 }
 
 func (m *clientMap) sessionOf(clientID string) (string, bool) {

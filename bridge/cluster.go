@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -129,12 +130,12 @@ func (c *cluster) accessed(id string) {
 // ended ends a session here that another node has ended, after what is being stored here.
 func (c *cluster) ended(id string, reason Reason) {
 	b := c.b
-	b.gateway.InOrder(id, func() {
+	b.gateway.InOrder(id, func(later *gateway.Later) {
 		if b.knows(id) {
 			if reason != ReasonExpired {
 				b.ends.add(id)
 			}
-			b.sessionOver(id, "", "", &origin{via: ViaNode, reason: reason})
+			b.sessionOver(id, "", "", &origin{via: ViaNode, reason: reason}, later)
 		}
 	})
 }

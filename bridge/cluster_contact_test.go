@@ -15,7 +15,7 @@ import (
 // TestWhatANodeHasMissedIsMadeUpFor: everything that it knows is looked at once it hears again.
 func TestWhatANodeHasMissedIsMadeUpFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, apps := makeNodes(t, 2, bridge.Options{RevalidateEvery: bridge.Off})
+		h, apps := makeNodes(t, 2, bridge.Options{RevalidateEvery: bridge.Off, EagerClient: true})
 		here, there := apps[0].serveInMemory(t), apps[1].serveInMemory(t)
 		over, cut, fresh, well := newBrowser(t, here), newBrowser(t, here), newBrowser(t, here), newBrowser(t, here)
 		over.ok("/inc")

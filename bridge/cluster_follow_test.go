@@ -77,7 +77,7 @@ func TestG6_LoginOnAnotherNodeCutsSockets(t *testing.T) {
 
 func TestG6_LoginOnAnotherNodeCutsSockets_OfTheClientWithoutASession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, apps := makeNodes(t, 2, bridge.Options{})
+		_, apps := makeNodes(t, 2, bridge.Options{EagerClient: true})
 		here, there := apps[0].serveInMemory(t), apps[1].serveInMemory(t)
 		ada := newBrowser(t, here)
 		ada.ok("/plain") // brings the client cookie
@@ -93,7 +93,7 @@ func TestG6_LoginOnAnotherNodeCutsSockets_OfTheClientWithoutASession(t *testing.
 }
 
 func TestRebindFollow_SocketsFollowALoginOnAnotherNode(t *testing.T) {
-	_, apps := makeNodes(t, 2, bridge.Options{Rebind: bridge.Follow})
+	_, apps := makeNodes(t, 2, bridge.Options{Rebind: bridge.Follow, EagerClient: true})
 	here, there := apps[0].serve(t), apps[1].serve(t)
 	ada := newBrowser(t, here)
 	ada.ok("/plain")
@@ -247,7 +247,7 @@ func TestASocketWithoutItsSessionStays(t *testing.T) {
 // TestASocketMeetsALoginOfAnotherNode: the client got its session there during the handshake, when nobody here held the client yet.
 func TestASocketMeetsALoginOfAnotherNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, apps := makeNodes(t, 2, bridge.Options{})
+		h, apps := makeNodes(t, 2, bridge.Options{EagerClient: true})
 		here, there := apps[0].serveInMemory(t), apps[1].serveInMemory(t)
 		ada := newBrowser(t, there)
 		ada.ok("/plain")

@@ -198,7 +198,7 @@ func TestG9_TabsThatComeTogetherDoNotWaitForOneAnother(t *testing.T) {
 // TestRebindFollow_AHoldThatHadToBeTriedAgain: the session that a socket has followed to has ended meanwhile.
 func TestRebindFollow_AHoldThatHadToBeTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		nodes, apps := bentNodes(t, 2, bridge.Options{Rebind: bridge.Follow, RevalidateEvery: bridge.Off})
+		nodes, apps := bentNodes(t, 2, bridge.Options{Rebind: bridge.Follow, RevalidateEvery: bridge.Off, EagerClient: true})
 		here, there := apps[0].serveInMemory(t), apps[1].serveInMemory(t)
 		ada := newBrowser(t, here)
 		ada.ok("/plain")

@@ -18,7 +18,9 @@ func (c *cluster) received(from string, data []byte) {
 	var p packet
 	payload, err := p.decode(data)
 	if err != nil {
-		c.b.opts.Logger.Warn("another node has sent what this one doesn't understand", slog.Any("error", err))
+		c.b.logAside(func() {
+			c.b.opts.Logger.Warn("another node has sent what this one doesn't understand", slog.Any("error", err))
+		})
 		return
 	}
 	switch q := p.Question; {

@@ -33,7 +33,7 @@ func (c *cluster) follow(rec *store.Record) error {
 		if err != nil && !errors.Is(err, ErrSessionMissing) {
 			return err
 		}
-		if err == nil && begun(&other).After(begun(rec)) {
+		if err == nil && other.Began().After(rec.Began()) {
 			return nil
 		}
 	}
@@ -48,14 +48,6 @@ func (c *cluster) follow(rec *store.Record) error {
 			b.events.emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: ViaNode})
 		}
 	})
-}
-
-// begun returns when the session became its client's newest.
-func begun(rec *store.Record) time.Time {
-	if rec.LoggedIn.After(rec.Created) {
-		return rec.LoggedIn
-	}
-	return rec.Created
 }
 
 // announce tells other nodes of a login, a new session, or the end of one, that has been stored here: those that have seen the client.
@@ -77,31 +69,12 @@ func (c *cluster) findNewer(clientID string, since time.Time) error {
 	if c == nil {
 		return nil
 	}
-	rec, err := c.newestStored(clientID)
-	if err != nil || rec.ID == "" || begun(&rec).Before(since.Truncate(time.Millisecond)) { // as records have it
-		return err
+	rec, err := c.b.gateway.NewestOfClient(context.Background(), clientID)
+	if err == nil && !rec.Began().Before(since.Truncate(time.Millisecond)) { // as records have it
+		err = c.follow(&rec)
 	}
-	if err = c.follow(&rec); errors.Is(err, ErrSessionMissing) {
+	if errors.Is(err, ErrSessionMissing) {
 		return nil
 	}
 	return err
-}
-
-// newestStored returns the client's newest session, without an ID when there is none.
-func (c *cluster) newestStored(clientID string) (newest store.Record, err error) {
-	if c.b.caps.clients == nil {
-		return newest, nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.b.opts.StoreTimeout)
-	defer cancel()
-	now := time.Now()
-	for rec, err := range c.b.caps.clients.ByClient(ctx, clientID) {
-		if err != nil {
-			return newest, storeFailure(ctx, "find the client's session", err)
-		}
-		if !rec.Expired(now) && (newest.ID == "" || begun(&rec).After(begun(&newest))) {
-			newest = rec
-		}
-	}
-	return newest, nil
 }

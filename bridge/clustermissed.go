@@ -19,7 +19,10 @@ func (c *cluster) lookAtAll() {
 		c.looking.Lock()
 		defer c.looking.Unlock()
 		c.missed.Store(false)
-		c.b.opts.Logger.Info("the store has lost sight of this node for a while: every session is looked at", slog.Int("sessions", c.b.clients.count()))
+		sessions := c.b.clients.count()
+		c.b.logAside(func() {
+			c.b.opts.Logger.Info("the store has lost sight of this node for a while: every session is looked at", slog.Int("sessions", sessions))
+		})
 		free := make(chan struct{}, missedAtOnce)
 		var running sync.WaitGroup
 		at := func(look func()) {
@@ -49,14 +52,34 @@ func (c *cluster) lookAtAll() {
 	})
 }
 
+// lookAtClient looks whether what the map has of a client still is so: until the node held the client nobody told it.
+func (c *cluster) lookAtClient(clientID string) {
+	b := c.b
+	known, ok := b.clients.sessionOf(clientID)
+	if !ok || b.hopeless() {
+		return
+	}
+	rec, err := b.gateway.NewestOfClient(context.Background(), clientID)
+	if err == nil && rec.ID == known {
+		return
+	}
+	b.lookExpired(known)
+	if err == nil {
+		err = c.follow(&rec)
+	}
+	if err != nil && !errors.Is(err, ErrSessionMissing) {
+		b.storeFailed(context.Background(), "find a client's newest session", known, err)
+	}
+}
+
 // lookForNewer looks whether the client has got another session on another node.
 func (c *cluster) lookForNewer(clientID string) {
 	b := c.b
 	if b.hopeless() {
 		return
 	}
-	rec, err := c.newestStored(clientID)
-	if err == nil && rec.ID != "" {
+	rec, err := b.gateway.NewestOfClient(context.Background(), clientID)
+	if err == nil {
 		if known, _ := b.clients.sessionOf(clientID); known != rec.ID {
 			err = c.follow(&rec)
 		}

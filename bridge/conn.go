@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,11 +16,11 @@ import (
 )
 
 // Conn is one WebSocket connection, tied to its client's session. Its methods may be called concurrently, except that only one Read may be
-// pending at a time. Somebody should always be reading: that is how the end of the connection and pongs are noticed.
+// pending at a time. Its context ends when the connection does, whether or not the handler reads: see Read.
 type Conn struct {
 	link  *Link
 	ws    *websocket.Conn
-	net   net.Conn     // below ws; nil when it is out of reach
+	net   *wire        // below ws
 	opts  *ConnOptions // shared by all of the handler
 	clock *deadlines
 
@@ -29,18 +28,20 @@ type Conn struct {
 	gone   atomic.Bool  // a write has failed: nobody is there any more
 	writes writeLimit
 
+	inbox   inbox
+	listed  listed
 	pulse   pulse
-	heard   atomic.Int64  // when something last came from the peer, pongs included; see heardAt
-	inRead  atomic.Bool   // somebody reads
-	reads   atomic.Uint64 // how often somebody has begun to
 	pinging atomic.Bool
 
 	pace *rate.Limiter // of the messages from the client; nil: no limit
 }
 
-func newConn(ws *websocket.Conn, below net.Conn, clock *deadlines, opts *ConnOptions) *Conn {
+func newConn(ws *websocket.Conn, below *wire, clock *deadlines, opts *ConnOptions) *Conn {
 	ws.SetReadLimit(opts.MaxMessageBytes)
-	return &Conn{ws: ws, net: below, clock: clock, opts: opts, pace: opts.pace()}
+	c := &Conn{ws: ws, net: below, clock: clock, opts: opts, pace: opts.pace()}
+	below.conn = c
+	below.frames.limit(opts)
+	return c
 }
 
 // ID returns the connection's own ID.
@@ -52,6 +53,9 @@ func (c *Conn) ClientID() string { return c.link.clientID }
 // SessionID returns the session's ID, "" while there is none.
 func (c *Conn) SessionID() string { return c.link.SessionID() }
 
+// Subprotocol returns the one that was agreed upon, "" for none.
+func (c *Conn) Subprotocol() string { return c.ws.Subprotocol() }
+
 // ConnectedAt returns when the connection was opened.
 func (c *Conn) ConnectedAt() time.Time { return c.link.ConnectedAt() }
 
@@ -61,43 +65,9 @@ func (c *Conn) SetData(v any) { c.link.SetData(v) }
 // Data returns what SetData was given last, or nil.
 func (c *Conn) Data() any { return c.link.Data() }
 
-// Underlying returns the connection below. Whoever reads or writes through it goes past activity and limits.
-func (c *Conn) Underlying() *websocket.Conn { return c.ws }
-
 // WithSession runs fn on the session: see Link.WithSession.
 func (c *Conn) WithSession(ctx context.Context, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error) error {
 	return c.link.WithSession(ctx, fn, onMissing)
-}
-
-// Read returns the next message, which counts as activity of the client. A ctx that ends while it waits closes the connection; the context of the
-// handler needs no looking after. A message beyond ConnOptions.MessagesPerSecond closes the connection and isn't returned. After an error there is nothing more to read.
-func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
-	c.link.reading()
-	if ctx.Err() != nil {
-		return 0, nil, context.Cause(ctx)
-	}
-	plain, release := c.plain(ctx)
-	defer release()
-	c.reads.Add(1)
-	c.inRead.Store(true)
-	kind, data, err := c.readMessage(plain)
-	c.inRead.Store(false)
-	if err != nil {
-		c.lost.CompareAndSwap(codeNone, int64(lostCode(err)))
-		if cause := context.Cause(c.link.ctx); cause != nil {
-			err = fmt.Errorf("%w: %w", cause, err)
-		}
-		c.link.cancel(errConnClosed)
-		return kind, data, err
-	}
-	now := time.Now()
-	c.heard.Store(int64(now.Sub(c.link.b.wheel.epoch)))
-	c.link.received.count(len(data))
-	if c.pace != nil && !c.pace.Allow() {
-		return 0, nil, c.tooFast()
-	}
-	c.link.activeNow(now)
-	return kind, data, nil
 }
 
 const keepReadBuffer = 64 << 10 // a larger one is left to the collector
@@ -118,9 +88,6 @@ func (c *Conn) readMessage(ctx context.Context) (websocket.MessageType, []byte, 
 		var n int
 		n, err = r.Read(buf.AvailableBuffer()[:buf.Available()])
 		buf.Write(buf.AvailableBuffer()[:n])
-		if n > 0 {
-			c.heard.Store(int64(c.link.b.wheel.now())) // a part of a long message is a sign of life
-		}
 	}
 	if err == io.EOF { //nolint:errorlint // as io.Reader has it
 		err = nil
@@ -140,7 +107,8 @@ func lostCode(err error) int {
 	return int(websocket.CloseStatus(err)) // -1: without a close frame
 }
 
-// Write sends a message. One that takes longer than ConnOptions.WriteTimeout cuts the connection, and so does ctx when it ends meanwhile.
+// Write sends a message. One that takes longer than ConnOptions.WriteTimeout cuts the connection, and so does ctx when it ends in the middle of the message. After an error that
+// leaves the connection unusable the handler's context has ended.
 func (c *Conn) Write(ctx context.Context, kind websocket.MessageType, data []byte) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -154,13 +122,29 @@ func (c *Conn) Write(ctx context.Context, kind websocket.MessageType, data []byt
 	defer release()
 	err := c.ws.Write(plain, kind, data)
 	written = err == nil
-	switch {
-	case written:
+	if written {
 		c.link.sent.count(len(data))
-	case ctx.Err() == nil:
-		c.gone.Store(true)
+	} else {
+		c.writeFailed(ctx, err)
 	}
 	return err
+}
+
+// writeFailed ends the context of a connection on which a write has failed for another reason than that ctx has ended before it began.
+func (c *Conn) writeFailed(ctx context.Context, err error) {
+	if ctx.Err() == nil || c.net.over.Load() {
+		c.lose(err)
+	}
+}
+
+// lose ends the context of a connection on which nothing can be sent any more. A close that is under way ends it by itself.
+func (c *Conn) lose(err error) {
+	c.gone.Store(true)
+	if c.link.isEnding() {
+		return
+	}
+	c.link.cancel(fmt.Errorf("%w: %w", errConnClosed, err))
+	c.cut()
 }
 
 // ReadJSON reads a message and decodes it into v. A message that isn't JSON is an error that leaves the connection usable.
@@ -184,11 +168,25 @@ func (c *Conn) WriteJSON(ctx context.Context, v any) error {
 	return c.Write(ctx, websocket.MessageText, data)
 }
 
-// Ping sends a ping and waits for its pong, which arrives only while somebody reads. It is no activity of the client.
+// Ping sends a ping and waits for its pong. It is no activity of the client. If no Read is pending the Bridge reads meanwhile; a pong behind more messages than Read says is
+// not seen before the handler has read some.
 func (c *Conn) Ping(ctx context.Context) error {
+	c.startWatch()
 	plain, release := c.plain(ctx)
 	defer release()
-	return c.ws.Ping(plain)
+	return c.sendPing(plain)
+}
+
+// sendPing is Ping, and ends the context of a connection on which the ping could not be sent.
+func (c *Conn) sendPing(ctx context.Context) error {
+	c.net.frames.expect()
+	err := c.ws.Ping(ctx)
+	switch {
+	case err == nil:
+	case c.net.over.Load(), !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
+		c.lose(err)
+	}
+	return err
 }
 
 // Close closes the connection with a code and a reason of at most 123 bytes, a second at most. A connection that is being closed already keeps its code.
@@ -232,11 +230,7 @@ func (c *Conn) shut(code int, reason string) {
 }
 
 // cut makes every pending read and write fail. It doesn't wait for anything.
-func (c *Conn) cut() {
-	if c.net != nil {
-		_ = c.net.SetDeadline(time.Unix(1, 0))
-	}
-}
+func (c *Conn) cut() { c.net.cut() }
 
 // writeLimit bounds writes without a timer for each: at most one deadline per connection waits, and looks whether there is a write
 // that is taking too long.

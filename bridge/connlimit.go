@@ -3,7 +3,6 @@ package bridge
 import (
 	"cmp"
 	"fmt"
-	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -13,6 +12,7 @@ import (
 const (
 	tookItsPlace = "a newer connection has taken its place"
 	tooManyThere = "the session has too many connections"
+	tooManyFrom  = "there are too many connections from the address"
 )
 
 // connLimits are how many connections there may be; 0 is no limit.
@@ -28,19 +28,19 @@ func newConnLimits(o *settings) connLimits {
 // makeRoom returns the links that have to go for l, which it cuts off and doesn't count any more. The lock is held.
 func (ls *links) makeRoom(l *Link) (evicted []*Link, err error) {
 	if most := ls.limits.perSession; most > 0 && l.sessionID != "" {
-		if sl := ls.bySession[l.sessionID]; sl != nil && len(sl.links) >= most {
+		if others := ls.crowdOf(l.sessionID); others != nil {
 			if !ls.limits.evict {
-				return nil, fmt.Errorf("%w: the session has %d (Options.MaxConnsPerSession)", ErrTooManyConns, most)
+				return nil, fmt.Errorf("%w: it has %d", ErrTooManySessionConns, most)
 			}
-			evicted = append(evicted, oldest(slices.Values(sl.links)))
+			evicted = append(evicted, oldest(others))
 		}
 	}
-	if most := ls.limits.perAddr; most > 0 && len(ls.byAddr[network(l.addr)]) >= most {
+	if others := ls.crowdAt(l.addr); others != nil {
 		if !ls.limits.evict {
-			return nil, fmt.Errorf("%w: the address has %d (Options.MaxConnsPerAddr)", ErrTooManyConns, most)
+			return nil, fmt.Errorf("%w: it has %d", ErrTooManyAddrConns, ls.limits.perAddr)
 		}
 		if len(evicted) == 0 || network(evicted[0].addr) != network(l.addr) {
-			evicted = append(evicted, oldest(maps.Keys(ls.byAddr[network(l.addr)])))
+			evicted = append(evicted, oldest(others))
 		}
 	}
 	for _, e := range evicted {
@@ -52,11 +52,11 @@ func (ls *links) makeRoom(l *Link) (evicted []*Link, err error) {
 // cutTooMany cuts off and returns the links that a session has beyond the limit, after several have come at once: the oldest or the newest, as with one that comes. The
 // lock is held.
 func (ls *links) cutTooMany(sessionID string) (cut []*Link) {
-	sl, most := ls.bySession[sessionID], ls.limits.perSession
-	if sl == nil || most == 0 || len(sl.links) <= most {
+	most, all := ls.limits.perSession, ls.crowdOf(sessionID)
+	if len(all) <= most {
 		return nil
 	}
-	byAge := slices.SortedFunc(slices.Values(sl.links), func(a, b *Link) int { return cmp.Compare(a.openedAt, b.openedAt) })
+	byAge := slices.SortedFunc(slices.Values(all), func(a, b *Link) int { return cmp.Compare(a.openedAt, b.openedAt) })
 	if cut = byAge[most:]; ls.limits.evict {
 		cut = byAge[:len(byAge)-most]
 	}
@@ -73,8 +73,8 @@ func (ls *links) giveWay(l *Link, why string) {
 	l.over = &closing{code: CodePolicy, reason: why}
 }
 
-func oldest(links iter.Seq[*Link]) (first *Link) {
-	for l := range links {
+func oldest(links []*Link) (first *Link) {
+	for _, l := range links {
 		if first == nil || l.openedAt < first.openedAt {
 			first = l
 		}
@@ -115,5 +115,20 @@ func (ls *links) addrFull(addr string) bool {
 	}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	return len(ls.byAddr[network(addr)]) >= ls.limits.perAddr
+	return ls.crowdAt(addr) != nil
+}
+
+// crowdAt returns the links from the address if there are as many as may be. The lock is held.
+func (ls *links) crowdAt(addr string) []*Link {
+	from := ls.byAddr[network(addr)]
+	return crowd(ls.limits.perAddr, len(from), maps.Keys(from))
+}
+
+// crowdOf returns the links of the session if there are as many as may be. The lock is held.
+func (ls *links) crowdOf(sessionID string) []*Link {
+	sl := ls.bySession[sessionID]
+	if sl == nil {
+		return nil
+	}
+	return crowd(ls.limits.perSession, len(sl.links), slices.Values(sl.links))
 }

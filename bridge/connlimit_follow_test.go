@@ -12,7 +12,7 @@ import (
 // Connections that follow their client into its session are its connections as well.
 func TestS11_ConnsPerSessionAreLimitedWhenTheyFollow(t *testing.T) {
 	for policy, stay := range map[bridge.ConnLimitPolicy][]int{bridge.RefuseConn: {0, 1}, bridge.EvictOldestConn: {3, 4}} {
-		a := makeApp(t, livestore.New(), &bridge.Options{Rebind: bridge.Follow, MaxConnsPerSession: 2, OnTooManyConns: policy})
+		a := makeApp(t, livestore.New(), &bridge.Options{Rebind: bridge.Follow, MaxConnsPerSession: 2, OnTooManyConns: policy, EagerClient: true})
 		br := newBrowser(t, a.serve(t))
 		br.ok("/plain")
 		var all []*socket

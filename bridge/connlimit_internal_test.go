@@ -13,7 +13,7 @@ func TestConnectionThatHasToGoEndsAsSuchThoughItsHandlerIsFaster(t *testing.T) {
 	clock := newDeadlines()
 	defer clock.close()
 	ls := newLinks(clock, connLimits{perSession: 1, evict: true}, nil)
-	older, newer := &Link{id: "1", clientID: "c", sessionID: "s"}, &Link{id: "2", clientID: "c", sessionID: "s", openedAt: time.Second}
+	older, newer := &Link{ctx: t.Context(), id: "1", clientID: "c", sessionID: "s"}, &Link{ctx: t.Context(), id: "2", clientID: "c", sessionID: "s", openedAt: time.Second}
 	_, err := ls.add(older)
 	require.NoError(t, err)
 	evicted, err := ls.add(newer)

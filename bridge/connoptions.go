@@ -22,10 +22,13 @@ type ConnOptions struct {
 	// limit; a burst of a second's worth.
 	MessagesPerSecond float64
 	MessageBurst      int
+	// FramesPerSecond limits how fast the client may send frames that bring nothing: pings, pongs that answer no ping, and fragments of less than 256 bytes, after a burst of five seconds' worth; one
+	// beyond closes the connection with CodePolicy. Default: 100; with MessagesPerSecond the same as that, but 10 at least and 100 at most.
+	FramesPerSecond float64
 	// WriteTimeout is for how long one Write may take before the connection is cut. Default: 10 s.
 	WriteTimeout time.Duration
 
-	// Heartbeat is after how long a silence the client is sent a ping, as long as somebody reads; if nothing comes back for 10 s the connection is cut. Default: 30 s.
+	// Heartbeat is after how long a silence the client is sent a ping; if nothing comes back for 10 s the connection is cut. That holds whether or not the handler reads: see Conn.Read. Default: 30 s.
 	Heartbeat time.Duration
 	// IdleTimeout closes the connection with CodeIdle when no message has come from the client for that long; pongs are none. Default: never.
 	IdleTimeout time.Duration
@@ -87,6 +90,8 @@ func (o *ConnOptions) settle(onMissing MissingPolicy) (ConnOptions, error) {
 		return s, badConn("Compression", "%d is not a websocket.CompressionMode", s.Compression)
 	case s.MessagesPerSecond != Off && !(s.MessagesPerSecond >= 0 && s.MessagesPerSecond <= 1e9):
 		return s, badConn("MessagesPerSecond", "%v is out of range: 0 to 1e9; 0 or Off (%d) means no limit", s.MessagesPerSecond, Off)
+	case s.FramesPerSecond != Off && !(s.FramesPerSecond >= 0 && s.FramesPerSecond <= 1e9):
+		return s, badConn("FramesPerSecond", "%v is out of range: 0 to 1e9; Off (%d) means no limit", s.FramesPerSecond, Off)
 	case s.NotifyQueue < 0:
 		return s, badConn("NotifyQueue", "%d is negative", s.NotifyQueue)
 	}
@@ -123,6 +128,12 @@ func (o *ConnOptions) settle(onMissing MissingPolicy) (ConnOptions, error) {
 	}
 	s.MaxMessageBytes = cmp.Or(s.MaxMessageBytes, 64<<10)
 	s.NotifyQueue = cmp.Or(s.NotifyQueue, defaultNotifyQueue)
+	if s.FramesPerSecond == 0 {
+		s.FramesPerSecond = mostFrames
+		if s.MessagesPerSecond > 0 {
+			s.FramesPerSecond = min(max(s.MessagesPerSecond, leastFrames), mostFrames)
+		}
+	}
 	return s, nil
 }
 

@@ -1,11 +1,13 @@
 package bridge
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +20,9 @@ import (
 
 const (
 	hostPrefix = "__Host-"
-	// maxCookies is how many cookies of one name are tried: a subdomain can add its own to ours (cookie tossing).
-	maxCookies = 8
+	// maxChecked is how many cookies of one name have their signature checked in one request. It is more than a browser keeps for a
+	// site (180 in Chromium), so that cookies that a sibling host adds (cookie tossing) never use it up.
+	maxChecked = 256
 	// maxCookieAge is what browsers keep a cookie for at most (RFC 6265bis §5.5).
 	maxCookieAge = 400 * day
 )
@@ -84,13 +87,27 @@ func (c *cookies) name(name string, secure bool) string {
 
 const sessionValueBytes = 16 + 16
 
-// readSession returns what the request's session cookie says.
-func (c *cookies) readSession(r *http.Request, secure bool) (cred credentials) {
+// Lengths of the two cookies' values, with a date of 9 to 11 digits in them. A value of another length is none of ours and costs
+// no signature check.
+const (
+	sessionCookieLen = 140
+	clientCookieLen  = 124
+)
+
+// readSessions appends the request's session cookies whose signature holds to list, in the order in which they came.
+func (c *cookies) readSessions(list []credentials, r *http.Request, secure bool) []credentials {
+	name := c.name(c.opts.Name, secure)
 	var v signedValue
-	if verified(r, c.name(c.opts.Name, secure), c.sessionVerifier, &v) {
-		cred = openedSession(&v)
+	checked := 0
+	for _, cookie := range r.CookiesNamed(name) {
+		if len(cookie.Value) != sessionCookieLen || !verified(name, cookie.Value, c.sessionVerifier, &v, &checked) {
+			continue
+		}
+		if cred := openedSession(&v); cred.id != "" {
+			list = append(list, cred)
+		}
 	}
-	return cred
+	return list
 }
 
 // openedSession returns what the value of a session cookie says, whose signature holds.
@@ -108,17 +125,34 @@ func openedSession(v *signedValue) (cred credentials) {
 	return cred
 }
 
-// readClient returns the request's client ID, "" for none, and whether its cookie is old enough to be sent again.
-func (c *cookies) readClient(r *http.Request, secure bool) (id string, roll bool) {
+// clientCookie is a client cookie whose signature holds.
+type clientCookie struct {
+	id     string
+	signed int64 // Unix seconds
+}
+
+// readClients appends the clients that the request's cookies name to list, the one whose cookie was signed last first.
+func (c *cookies) readClients(list []clientCookie, r *http.Request, secure bool) []clientCookie {
+	name := c.name(c.opts.ClientName, secure)
 	var v signedValue
-	if !verified(r, c.name(c.opts.ClientName, secure), c.clientVerifier, &v) || v.size != 36 {
-		return "", false
+	checked := 0
+	for _, cookie := range r.CookiesNamed(name) {
+		if len(cookie.Value) != clientCookieLen || !verified(name, cookie.Value, c.clientVerifier, &v, &checked) || v.size != 36 {
+			continue
+		}
+		if id := strings.ToLower(string(v.bytes())); uuid.Validate(id) == nil {
+			list = append(list, clientCookie{id, v.signed.Unix()})
+		}
 	}
-	id = strings.ToLower(string(v.bytes()))
-	if uuid.Validate(id) != nil {
-		return "", false
+	if len(list) > 1 {
+		slices.SortStableFunc(list, func(a, b clientCookie) int { return cmp.Compare(b.signed, a.signed) })
 	}
-	return id, c.opts.ClientRollEvery != Off && time.Since(v.signed) >= c.opts.ClientRollEvery
+	return list
+}
+
+// rollDue reports whether a client cookie is old enough to be sent again.
+func (c *cookies) rollDue(cookie clientCookie) bool {
+	return c.opts.ClientRollEvery != Off && time.Since(time.Unix(cookie.signed, 0)) >= c.opts.ClientRollEvery
 }
 
 // sealSession returns the session cookie's name and value.
@@ -175,44 +209,11 @@ func (c *cookies) set(h http.Header, name, value string, secure bool, maxAge tim
 	case maxAge == untilBrowserEnds:
 	case maxAge < 0:
 		cookie.MaxAge = -1
+		cookie.Expires = time.Unix(0, 0) // for clients that don't know Max-Age (RFC 6265 §4.1.2.2)
 	case maxAge == 0 || maxAge > maxCookieAge:
 		cookie.MaxAge = int(maxCookieAge / time.Second)
 	default:
 		cookie.MaxAge = max(1, int(maxAge/time.Second))
 	}
 	h.Add("Set-Cookie", cookie.String())
-}
-
-// markPrivate keeps caches from giving one browser's cookie to another.
-func markPrivate(h http.Header) {
-	markNoStore(h)
-	varyCookie(h)
-}
-
-func markNoStore(h http.Header) {
-	if h.Get("Cache-Control") == "" {
-		h.Set("Cache-Control", "no-store")
-	}
-}
-
-func varyCookie(h http.Header) { varyOn(h, "Cookie") }
-
-// varyOn says that the response depends on headers of the request.
-func varyOn(h http.Header, headers ...string) {
-	for _, header := range headers {
-		if !varies(h, header) {
-			h.Add("Vary", header)
-		}
-	}
-}
-
-func varies(h http.Header, header string) bool {
-	for _, line := range h.Values("Vary") {
-		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.TrimSpace(name); name == "*" || strings.EqualFold(name, header) {
-				return true
-			}
-		}
-	}
-	return false
 }

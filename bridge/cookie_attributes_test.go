@@ -96,7 +96,7 @@ func TestCookieNames(t *testing.T) {
 }
 
 func TestS16_SetCookieIsNeverCached(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := makeApp(t, livestore.New(), &bridge.Options{EagerClient: true})
 	header := func(lines ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			for i := 0; i < len(lines); i += 2 {
@@ -143,7 +143,7 @@ func TestS16_SetCookieIsNeverCached(t *testing.T) {
 }
 
 func TestLazyClientGetsItsCookieWhenItMatters(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{LazyClient: true})
+	a := makeApp(t, livestore.New(), nil)
 	a.page("/client", func(r *http.Request) (any, error) { id, _ := bridge.ClientIDFrom(r.Context()); return id, nil })
 	h := a.Handler(a.mux)
 	require.Empty(t, pocket{}.get(t, h, "/plain").Header()["Set-Cookie"])
@@ -157,6 +157,19 @@ func TestLazyClientGetsItsCookieWhenItMatters(t *testing.T) {
 	br := newBrowser(t, a.serve(t))
 	br.dial("/ws")
 	require.NotEmpty(t, br.cookie("sid.cid"), "a connection is somebody's")
+	a.mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+		require.NoError(t, http.NewResponseController(w).Flush())
+		l, err := a.Attach(r, func(int, string) {})
+		require.NoError(t, err)
+		l.Detach()
+	})
+	stream := pocket{}
+	stream.get(t, h, "/events")
+	require.NotEmpty(t, stream["sid.cid"], "a stream, too, although Attach comes after its headers")
+	a.session("/owner", func(s *bridge.Session) (any, error) { return s.ClientID(), nil })
+	owner := pocket{}
+	require.Equal(t, owner.get(t, h, "/owner").Body.String(), owner.get(t, h, "/owner").Body.String(), "the session's client is asked for, too")
 }
 
 func TestClientCookieRolls(t *testing.T) {
@@ -172,7 +185,7 @@ func TestClientCookieRolls(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), &bridge.Options{ClientRollEvery: c.every})
+				a := makeApp(t, livestore.New(), &bridge.Options{ClientRollEvery: c.every, EagerClient: true})
 				h := a.Handler(a.mux)
 				visitor := pocket{}
 				visitor.get(t, h, "/plain")

@@ -86,7 +86,7 @@ func (b *Bridge) lockUser(ctx context.Context, user string) (unlock func() error
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.StoreTimeout)
 		defer cancel()
 		if err := free(limited); err != nil { // it ends by itself, or has been lost meanwhile
-			return storeFailure(limited, "keep the user's logins out to the end; one may have been missed", err)
+			return fmt.Errorf("%w: keep the user's logins out to the end; one may have been missed: %w", ErrStoreUnavailable, err)
 		}
 		return nil
 	}, nil

@@ -221,7 +221,7 @@ func TestLoginAgainWhileTheSessionIsAboutToEndEndsIt(t *testing.T) {
 	}
 	helped := 0
 	for _, info := range listed(t, b, bridge.Filter{UserID: "ada"})[32:] { // the store lists them in the same order
-		require.Equal(t, http.StatusServiceUnavailable, pockets[info.ID].get(t, app, "/login?user=ada").Code)
+		require.Equal(t, http.StatusUnauthorized, pockets[info.ID].get(t, app, "/login?user=ada").Code)
 		require.False(t, exists(t, b, info.ID), "it ended on the spot")
 		helped++
 	}

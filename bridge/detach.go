@@ -11,7 +11,7 @@ import (
 // takes two seconds at most, so that a handler may return as soon as the link's context ends and its client is still told why. Without
 // one, what waits to be sent is dropped.
 //
-// Afterwards neither the close function is called any more nor the one that OnNotify was given. Detach waits for the latter: it is not to be called from there. Called from the close
+// Afterwards neither the close function is called any more nor those that OnNotify and Heartbeat were given. Detach waits for the latter: it is not to be called from there. Called from the close
 // function it waits the two seconds for nothing.
 func (l *Link) Detach() {
 	l.endPending()
@@ -44,6 +44,7 @@ func (l *Link) abandon() {
 	if sent, _ := l.box.finish(nil); sent != nil && l.closer != nil {
 		<-sent
 	}
+	l.stopHeart()
 }
 
 // isEnding reports whether somebody closes the link, or has.

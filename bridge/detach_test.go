@@ -167,6 +167,7 @@ func TestLinksSendThatFailsPanicsOrEndsItsGoroutineHurtsOnlyItself(t *testing.T)
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := makeApp(t, livestore.New(), nil)
+				ended := record[bridge.ConnClose](t, a.Bridge)
 				var d diary
 				link, id := attached(t, a, func(code int, _ string) { d.note("%d", code) })
 				calls := 0
@@ -178,13 +179,13 @@ func TestLinksSendThatFailsPanicsOrEndsItsGoroutineHurtsOnlyItself(t *testing.T)
 				a.notify(t, bridge.To{SessionID: id}, "two", 0) // it takes no more
 				a.notify(t, bridge.To{SessionID: otherID}, "for the other", 1)
 				synctest.Wait()
-				require.Equal(t, []string{"for the other"}, d.read())
-				closed, err := a.CloseConn(t.Context(), link.ID(), 4100, "")
-				require.NoError(t, err)
-				require.True(t, closed)
+				require.Equal(t, []string{"1011", "for the other"}, d.read(), "its link is over: the client can't be reached")
+				require.Error(t, link.Context().Err())
+				require.NoError(t, other.Context().Err())
 				link.Detach()
+				require.Equal(t, -1, ended.next().Code)
 				other.Detach()
-				require.Equal(t, []string{"for the other", "4100"}, d.read())
+				require.Len(t, d.read(), 2)
 				require.Equal(t, 1, calls)
 			})
 		})

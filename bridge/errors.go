@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/coder/websocket"
@@ -28,7 +29,7 @@ var (
 
 // What can be wrong with the way it is used.
 var (
-	// ErrNoMiddleware: the request has not come through Bridge.Handler.
+	// ErrNoMiddleware: the request has not come through Bridge.Handler, or is one made with the context of another request that has, and presents other cookies.
 	ErrNoMiddleware = errors.New("bridge: the request did not come through Bridge.Handler")
 	// ErrHeadersSent: creating a session, logging in and rotating need a cookie, and the response's headers have left.
 	ErrHeadersSent = errors.New("bridge: the response's headers have been sent: no session cookie can be set any more")
@@ -40,14 +41,22 @@ var (
 	ErrOrigin = errors.New("bridge: connection from another origin")
 	// ErrTooManySessions: the user has Options.MaxSessionsPerUser sessions already, and the policy is RefuseLogin.
 	ErrTooManySessions = errors.New("bridge: the user is logged in with too many sessions")
-	// ErrTooManyConns: the session, or the address, has as many connections as Options allow.
+	// ErrTooManyConns: the session, or the address, has as many connections as Options allow. Each error of this kind is also one of the next two.
 	ErrTooManyConns = errors.New("bridge: too many connections")
+	// ErrTooManySessionConns: the session has Options.MaxConnsPerSession connections already.
+	ErrTooManySessionConns = fmt.Errorf("%w of the session (Options.MaxConnsPerSession)", ErrTooManyConns)
+	// ErrTooManyAddrConns: the client's address has Options.MaxConnsPerAddr connections already.
+	ErrTooManyAddrConns = fmt.Errorf("%w from the address (Options.MaxConnsPerAddr)", ErrTooManyConns)
 	// ErrConnID: ConnOptions.ID has returned what is no name of a connection, or the name of one that is open.
 	ErrConnID = errors.New("bridge: not an ID for this connection")
 	// ErrTicket: the ticket has been redeemed, has expired, belongs to another session or client, or never was one.
 	ErrTicket = errors.New("bridge: the ticket opens nothing")
 	// ErrAuthAge: the user's last login is too long ago for what is asked for: log in again.
 	ErrAuthAge = errors.New("bridge: a more recent login is needed")
+	// ErrBypassed: the response was begun on another ResponseWriter than the one that Bridge.Handler passes to its handler. Its cookies could not be set.
+	ErrBypassed = errors.New("bridge: the response was not written through the ResponseWriter that Bridge.Handler passes on")
+	// ErrPanicked: a function of the application panicked. The log has the value and the stack.
+	ErrPanicked = errors.New("bridge: a function of the application panicked")
 	// ErrNested: WithSession was called on another session from within WithSession. Two of these can wait for each other forever.
 	ErrNested = errors.New("bridge: WithSession on another session within WithSession")
 )
@@ -69,8 +78,18 @@ var (
 // ValueError says which key of a session can't be stored, and why.
 type ValueError = gateway.ValueError
 
-// HTTPStatus returns the status that tells a client of err: 200 for nil, 409 when a repeated request with the newest cookie will
-// do, 400 for what can't be a user ID, 401 when there is no session or the login is too old, 403 for another origin, a ticket that opens nothing and a session too many, 413 when it is too large, 429 for a connection too many, 503 when the store or another node is at fault or the process is overloaded, otherwise 500.
+// HTTPStatus returns the status that tells a client of err. It is the one table for all answers of the Bridge, and for those that a handler gives to an error of
+// Session or WithSession:
+//
+//	200  nil
+//	400  ErrUserID, ErrConnID
+//	401  ErrSessionMissing, ErrSessionGone, ErrAuthAge
+//	403  ErrOrigin, ErrTicket, ErrTooManySessions
+//	409  ErrTokenRotated, ErrConflict: repeating the request with the newest cookie succeeds
+//	413  ErrSessionTooLarge
+//	429  ErrTooManyConns
+//	503  ErrStoreUnavailable, ErrNodeSilent, ErrOverloaded, ErrShutdown, the end of a context
+//	500  any other error: a *ValueError, ErrHeadersSent, an error of the application
 func HTTPStatus(err error) int {
 	switch {
 	case err == nil:
@@ -83,7 +102,7 @@ func HTTPStatus(err error) int {
 		return http.StatusForbidden
 	case errors.Is(err, ErrTooManyConns):
 		return http.StatusTooManyRequests
-	case errors.Is(err, ErrUserID):
+	case errors.Is(err, ErrUserID), errors.Is(err, ErrConnID):
 		return http.StatusBadRequest
 	case errors.Is(err, ErrSessionTooLarge):
 		return http.StatusRequestEntityTooLarge
@@ -129,7 +148,8 @@ func CloseCode(err error) int {
 		return CodePolicy
 	case errors.Is(err, ErrShutdown):
 		return CodeShutdown
-	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrNodeSilent), errors.Is(err, ErrOverloaded):
+	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrNodeSilent), errors.Is(err, ErrOverloaded),
+		errors.Is(err, context.DeadlineExceeded): // as HTTPStatus has it: what the handler waited for took too long
 		return CodeUnavailable
 	}
 	return CodeFailed

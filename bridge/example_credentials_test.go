@@ -85,7 +85,7 @@ func ExampleBridge_RequireAuthAge() {
 	fmt.Print(exampleGet(ada, server.URL+"/login"))
 	fmt.Print(exampleGet(ada, server.URL+"/delete-account"))
 	// Output:
-	// a more recent login is needed
+	// A more recent login is needed.
 	// logged in: true
 	// deleted
 }

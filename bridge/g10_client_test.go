@@ -33,7 +33,7 @@ func TestG10_ClientCookieOpensNothing(t *testing.T) {
 }
 
 func TestG10_ClientCookieOpensNothing_MismatchIsHealed(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := makeApp(t, livestore.New(), &bridge.Options{EagerClient: true})
 	site := a.serve(t)
 	br, other := newBrowser(t, site), newBrowser(t, site)
 	br.ok("/inc")
@@ -61,7 +61,7 @@ func TestG10_ClientCookieOpensNothing_MismatchIsHealed(t *testing.T) {
 
 func TestG10_ClientCookieOpensNothing_StrictBindingRefuses(t *testing.T) {
 	st := livestore.New()
-	a := makeApp(t, st, &bridge.Options{StrictBinding: true})
+	a := makeApp(t, st, &bridge.Options{StrictBinding: true, EagerClient: true})
 	site := a.serve(t)
 	br, other := newBrowser(t, site), newBrowser(t, site)
 	br.ok("/inc")

@@ -26,8 +26,8 @@ func TestG11_NothingPerSocket(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return bridgeGoroutines() == tabs*browsers+1 }, patience, time.Millisecond,
 		"one for each handler, and the clock: %d", bridgeGoroutines())
-	// A write leaves a deadline for at most WriteTimeout; what stays is one for each session, and one for all heartbeats.
-	require.LessOrEqual(t, a.Deadlines()-deadlines, browsers+tabs*browsers+1)
+	// A write leaves a deadline for at most WriteTimeout; what stays is one for each session, one for all heartbeats, and, as long as it isn't known who reads, one for that.
+	require.LessOrEqual(t, a.Deadlines()-deadlines, browsers+tabs*browsers+2)
 }
 
 func TestG11_NothingPerSocket_IdleSocketsHaveNoTimer(t *testing.T) {

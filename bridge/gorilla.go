@@ -86,7 +86,7 @@ func (g gorillaStore) New(r *http.Request, name string) (*sessions.Session, erro
 
 // remember and recall keep what is known of a session for the request.
 func (g gorillaStore) remember(r *http.Request, gs *sessions.Session, read *gorillaRead) error {
-	rq, err := g.b.requestOf(r.Context())
+	rq, err := g.b.requestFor(r)
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (g gorillaStore) remember(r *http.Request, gs *sessions.Session, read *gori
 }
 
 func (g gorillaStore) recall(r *http.Request, gs *sessions.Session) (read gorillaRead) {
-	if rq, err := g.b.requestOf(r.Context()); err == nil {
+	if rq, err := g.b.requestFor(r); err == nil {
 		rq.mu.Lock()
 		defer rq.mu.Unlock()
 		if known := rq.gorilla[gs]; known != nil {
@@ -166,7 +166,10 @@ func (g gorillaStore) settle(r *http.Request, s *Session, space gorillaSpace, re
 		return nil // that one's changes have gone with it
 	}
 	if !s.isRunning() { // otherwise it is what its function has loaded
-		if err := s.refresh(r.Context()); err != nil {
+		var later gateway.Later
+		err := s.refresh(r.Context(), &later)
+		later.Run()
+		if err != nil {
 			return fmt.Errorf("bridge: save the session anew: %w", err)
 		}
 	}

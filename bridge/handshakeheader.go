@@ -13,7 +13,7 @@ import (
 // Subprotocol is left, that is the answer.
 func (b *Bridge) HandshakeHeader(r *http.Request) http.Header {
 	h := make(http.Header)
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		return h
 	}

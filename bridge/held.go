@@ -111,7 +111,7 @@ func (h *held) withSession(ctx context.Context, fn func(context.Context, *Sessio
 		return false, err
 	}
 	defer k.Unlock()
-	switch err := h.s.refresh(ctx); {
+	switch err := h.s.refresh(ctx, k.Later()); {
 	case errors.Is(err, ErrSessionGone):
 		_ = h.drop(err)
 		return false, ErrSessionMissing
@@ -241,10 +241,12 @@ func (h *held) report(err error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrSessionGone), errors.Is(err, ErrTokenRotated):
-		h.b.opts.Logger.LogAttrs(h.link.ctx, slog.LevelInfo, "connection's session is over: what it had not stored yet is lost", h.b.logSession(h.s.id))
+		h.b.logAside(func() {
+			h.b.opts.Logger.LogAttrs(h.link.ctx, slog.LevelInfo, "connection's session is over: what it had not stored yet is lost", h.b.logSession(h.s.id))
+		})
 	default:
 		h.b.stats.failedSaves.Add(1)
-		h.b.failed(h.link.ctx, slog.LevelError, Failure{"store a connection's session", h.s.id, err})
+		h.b.failedAside(h.link.ctx, slog.LevelError, Failure{"store a connection's session", h.s.id, err})
 	}
 }
 

@@ -43,7 +43,7 @@ func newHolderAt(t testing.TB, a *app, s *site, opts *bridge.ConnOptions, before
 	if before != nil {
 		before(h.br)
 	}
-	h.ws = h.br.dial("/hold")
+	h.ws = h.br.dial("/hold").listen() // as a browser does: one that answers no ping is gone
 	t.Cleanup(func() { close(h.finishing) })
 	<-ready
 	return h

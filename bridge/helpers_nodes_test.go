@@ -36,7 +36,8 @@ type hubNode struct {
 	news chan store.Change
 	done chan struct{}
 
-	beforeHold func() // set before anything is held; may be nil
+	beforeHold  func() // set before anything is held; may be nil
+	newestHangs atomic.Bool
 
 	// Guarded by hub.mu.
 	sessions, clients map[string]bool
@@ -137,6 +138,19 @@ func (n *hubNode) hear(ch store.Change) {
 func (n *hubNode) Get(ctx context.Context, id string) (rec store.Record, err error) {
 	failed := n.do(func() error { rec, err = n.Store.Get(ctx, id); return nil })
 	return rec, errors.Join(err, failed)
+}
+
+func (n *hubNode) NewestByClient(ctx context.Context, clientID string, most int) (recs []store.Record, err error) {
+	if n.newestHangs.Load() {
+		return nil, hang(ctx, nil)
+	}
+	err = n.do(func() error { recs, err = n.Store.NewestByClient(ctx, clientID, most); return err })
+	return recs, err
+}
+
+func (n *hubNode) SurplusByClient(ctx context.Context, clientID string, keep, most int) (ids []string, err error) {
+	err = n.do(func() error { ids, err = n.Store.SurplusByClient(ctx, clientID, keep, most); return err })
+	return ids, err
 }
 
 func (n *hubNode) Touch(ctx context.Context, id string, seen time.Time) error {

@@ -35,7 +35,7 @@ func newFaultyStore() *faultyStore {
 	return &faultyStore{Store: livestore.New(), calls: map[string]int{}, faults: map[string][]planned{}}
 }
 
-// next plans a fault for the nth next call of a method: "Get", "Set", "Destroy", "Touch", "Sweep", "ByClient" or "Ping"; 1 is the next.
+// next plans a fault for the nth next call of a method: "Get", "Set", "Destroy", "Touch", "Sweep", "ByClient", "NewestByClient", "SurplusByClient" or "Ping"; 1 is the next.
 func (f *faultyStore) next(n int, method string, do fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -158,6 +158,16 @@ func (f *faultyStore) ByClient(ctx context.Context, clientID string) iter.Seq2[s
 			yield(store.Record{}, err)
 		}
 	}
+}
+
+func (f *faultyStore) NewestByClient(ctx context.Context, clientID string, n int) (recs []store.Record, err error) {
+	err = f.do(ctx, "NewestByClient", func() (err error) { recs, err = f.Store.NewestByClient(ctx, clientID, n); return err })
+	return recs, err
+}
+
+func (f *faultyStore) SurplusByClient(ctx context.Context, clientID string, keep, n int) (ids []string, err error) {
+	err = f.do(ctx, "SurplusByClient", func() (err error) { ids, err = f.Store.SurplusByClient(ctx, clientID, keep, n); return err })
+	return ids, err
 }
 
 func (f *faultyStore) List(ctx context.Context) iter.Seq2[store.Record, error] {

@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen: far longer than it takes on a loaded machine.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // newBridge returns a Bridge that is shut down, completely, when the test ends.
 func newBridge(t testing.TB, st store.Store, opts *bridge.Options) *bridge.Bridge {

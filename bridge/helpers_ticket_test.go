@@ -57,6 +57,14 @@ func ticketApp(t testing.TB, st store.Store, opts *bridge.Options) *app {
 	return a
 }
 
+// upgrading is the application as a handler behind another library's upgrader has it: whatever the path, the request is a handshake.
+func (a *app) upgrading() http.Handler {
+	return a.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = a.HandshakeHeader(r)
+		a.mux.ServeHTTP(w, r)
+	}))
+}
+
 // dialTicket opens a WebSocket with a ticket.
 func (br *browser) dialTicket(path, ticket string) (*socket, *http.Response, error) {
 	br.t.Helper()

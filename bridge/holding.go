@@ -196,7 +196,10 @@ func (h *holding) soon(key holdKey) {
 		if b.work.stopping() || h.hold(context.Background(), key) != nil {
 			return
 		}
-		if session, _ := key.ids(); b.links.has(session) {
+		switch session, client := key.ids(); {
+		case client != "":
+			b.work.background(func() { h.c.lookAtClient(client) })
+		case b.links.has(session):
 			b.work.background(func() { b.lookExpired(session) })
 		}
 	})

@@ -23,7 +23,7 @@ import (
 //
 // Also ErrNoMiddleware and ErrStoreUnavailable. HTTPStatus says how to answer.
 func (b *Bridge) Session(r *http.Request) (*Session, error) {
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (b *Bridge) WithSession(r *http.Request, fn func(ctx context.Context, s *Se
 
 // For returns the request as a Sessioner, for the WithSession function.
 func (b *Bridge) For(r *http.Request) Sessioner {
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		return failing{err}
 	}
@@ -90,7 +90,7 @@ func (rq *request) withSession(ctx context.Context, fn func(context.Context, *Se
 		return err
 	}
 	defer k.Unlock()
-	if err := s.refresh(ctx); err != nil {
+	if err := s.refresh(ctx, k.Later()); err != nil {
 		return err
 	}
 	return s.run(ctx, k, new(mark), fn)
@@ -115,25 +115,39 @@ func (s *Session) absent() bool {
 	return s.draft.Base().Revision == 0 && !s.draft.Changed()
 }
 
-// refresh puts s on the state that is stored now. The outer lock is held.
-func (s *Session) refresh(ctx context.Context) error {
+// refresh puts s on the state that is stored now. What is to be done when no lock is held goes into later; of the locks only the session's outer one may be held.
+func (s *Session) refresh(ctx context.Context, later *gateway.Later) error {
+	stored, err := s.refreshable()
+	if !stored || err != nil {
+		return err
+	}
+	rec, _, err := s.b.gateway.LoadAt(ctx, s.id, later)
+	s.lock()
+	defer s.unlockInto(later)
+	switch {
+	case errors.Is(err, gateway.ErrMissing):
+		return s.stored(false, ErrSessionGone)
+	case err != nil:
+		return err
+	}
+	s.b.clients.used(rec.ID)
+	if s.draft.Base().Revision > rec.Revision { // another goroutine of the request has stored something since
+		return nil
+	}
+	return s.renew(rec)
+}
+
+// refreshable reports whether s is of a stored session, and says why nothing can run on it.
+func (s *Session) refreshable() (stored bool, err error) {
 	s.lock()
 	defer s.unlock()
 	switch {
 	case s.gone || s.ended:
-		return ErrSessionGone
+		return false, ErrSessionGone
 	case s.sealed:
-		return ErrSessionClosed
-	case s.draft.Base().Revision == 0 || s.locked():
-		return nil
+		return false, ErrSessionClosed
+	case s.locked():
+		return false, nil
 	}
-	rec, err := s.b.gateway.Load(ctx, s.draft.Base().ID)
-	if errors.Is(err, gateway.ErrMissing) {
-		return s.stored(false, ErrSessionGone)
-	}
-	if err == nil {
-		s.b.clients.used(rec.ID)
-		_, err = s.renew(rec)
-	}
-	return err
+	return s.draft.Base().Revision != 0, nil
 }

@@ -80,7 +80,7 @@ func TestUnserialisableValueIsNamed(t *testing.T) {
 	require.NoError(t, a.update(t, id, func(s *bridge.Session) { s.Set("k", make(chan int)); s.Delete("k") }))
 }
 
-func TestUnserialisableValueOverHTTPIs503AndNothingIsStored(t *testing.T) {
+func TestUnserialisableValueOverHTTPIs500AndNothingIsStored(t *testing.T) {
 	var log bytes.Buffer
 	st := livestore.New()
 	a := makeApp(t, st, &bridge.Options{Keys: [][]byte{goodKey()}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
@@ -88,7 +88,7 @@ func TestUnserialisableValueOverHTTPIs503AndNothingIsStored(t *testing.T) {
 	h := a.Handler(a.mux)
 	visitor := pocket{}
 	w := visitor.get(t, h, "/bad")
-	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Equal(t, http.StatusInternalServerError, w.Code)
 	require.NotContains(t, w.Body.String(), "stored\n")
 	require.NotContains(t, visitor, "sid")
 	require.Zero(t, storedCount(t, st))
@@ -124,7 +124,7 @@ func TestSessionOverItsSizeOverHTTPIsAnError(t *testing.T) {
 	a := makeApp(t, st, nil)
 	a.session("/big", func(s *bridge.Session) (any, error) { s.Set("big", strings.Repeat("x", 64<<10)); return "ok", nil })
 	w := pocket{}.get(t, a.Handler(a.mux), "/big")
-	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Equal(t, http.StatusRequestEntityTooLarge, w.Code)
 	require.Zero(t, storedCount(t, st))
 }
 

@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -12,9 +10,10 @@ import (
 	"path/filepath"
 )
 
-// LoadOrCreateKeys returns the keys in the file at path, for Options.Keys: one per line, base64, the first one signs. If there is
+// LoadOrCreateKeys returns the keys in the file at path, for Options.Keys: one per line, in base64, the first one signs. If there is
 // no such file it is created with one random key, readable by its owner only (0600); of several processes that do so at once,
-// all get the same key. It refuses a file that others can read, a symbolic link, and one without a key.
+// all get the same key. It refuses a file that others can read, a symbolic link, and one without a key. The text is that of
+// ParseKeys. For a secret that is mounted use LoadKeys, which makes none.
 func LoadOrCreateKeys(path string) ([][]byte, error) {
 	keys, err := loadKeys(path)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -32,33 +31,18 @@ func loadKeys(path string) ([][]byte, error) {
 		return nil, fmt.Errorf("bridge: key file: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("bridge: key file %s: not a regular file", path)
+		return nil, fmt.Errorf("bridge: key file %s: not a regular file (LoadKeys follows symbolic links)", path)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && filepath.Separator == '/' {
-		return nil, fmt.Errorf("bridge: key file %s: mode %#o lets others in; chmod 600 it", path, mode)
+		return nil, fmt.Errorf("bridge: key file %s: mode %#o lets others in; chmod 600 it (LoadKeys reads mounted secrets)", path, mode)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("bridge: key file: %w", err)
 	}
-	var keys [][]byte
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	for n := 1; lines.Scan(); n++ {
-		line := bytes.TrimSpace(lines.Bytes())
-		if len(line) == 0 || line[0] == '#' {
-			continue
-		}
-		key, err := base64.StdEncoding.DecodeString(string(line))
-		if err != nil || len(key) < minKeyBytes {
-			return nil, fmt.Errorf("bridge: key file %s: line %d is not the base64 of at least %d bytes", path, n, minKeyBytes)
-		}
-		keys = append(keys, key)
-	}
-	if err := lines.Err(); err != nil {
+	keys, err := parseKeys(data)
+	if err != nil {
 		return nil, fmt.Errorf("bridge: key file %s: %w", path, err)
-	}
-	if len(keys) == 0 {
-		return nil, fmt.Errorf("bridge: key file %s: no key in it", path)
 	}
 	return keys, nil
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
@@ -169,7 +170,7 @@ func (a *linActor) overHTTP(ctx context.Context, session int, what, name string)
 	}
 	var v linView
 	if json.Unmarshal(body, &v) != nil {
-		v.Word = linMiddlewareWord(res)
+		v.Word = linMiddlewareWord(res, string(body))
 	}
 	a.judgeHTTP(session, linCall{what, name, from, to, cookie}, v, effect)
 }
@@ -184,20 +185,16 @@ func (a *linActor) receive(session int, c linCookie) {
 }
 
 // linMiddlewareWord is what happened when not the handler has answered but the middleware: it could not store the session.
-func linMiddlewareWord(res *http.Response) string {
-	removed := false
-	for _, c := range res.Cookies() {
-		removed = removed || c.Name == "sid" && c.MaxAge < 0
-	}
+func linMiddlewareWord(res *http.Response, body string) string {
 	switch {
+	case res.StatusCode == http.StatusConflict && strings.Contains(body, "again and again"):
+		return "conflict"
 	case res.StatusCode == http.StatusConflict:
 		return "rotated"
-	case res.StatusCode == http.StatusServiceUnavailable && res.Header.Get("Retry-After") != "":
-		return "unavailable"
-	case res.StatusCode == http.StatusServiceUnavailable && removed:
+	case res.StatusCode == http.StatusUnauthorized:
 		return "gone"
 	case res.StatusCode == http.StatusServiceUnavailable:
-		return "conflict"
+		return "unavailable"
 	}
 	return "unexpected: " + res.Status
 }

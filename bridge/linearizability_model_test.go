@@ -11,7 +11,8 @@ import (
 type linState struct {
 	over      bool
 	values    linValues
-	cur, prev uint8  // the tokens; prev 0: none, or retired
+	cur, prev uint8  // the tokens; prev 0: none
+	retired   bool   // prev serves no request that begins from now on
 	login     bool   // cur is a login's
 	proof     uint64 // a bit for each token that is no older than the last login
 }
@@ -31,7 +32,7 @@ const (
 	linOpened    linKind = "opened"     // the token opened the session
 	linRefused   linKind = "refused"    // the token opened nothing
 	linUnusable  linKind = "unusable"   // the token opened nothing, or a login was in the way
-	linLate      linKind = "late"       // a login was in the way: ErrTokenRotated
+	linLate      linKind = "late"       // a login was in the way, or several later tokens: ErrTokenRotated
 	linCut       linKind = "cut"        // the same, on a socket that may have been cut off long ago
 	linRaced     linKind = "raced"      // another token was there when this one was to be replaced
 	linMayWork   linKind = "may work"   // who proved the token was let in
@@ -75,7 +76,7 @@ func (s linState) opens(label uint8) (ok, rotated bool) {
 	case label == s.cur:
 		return true, false
 	case label == s.prev:
-		return !s.login, s.login
+		return !s.login && !s.retired, s.login
 	}
 	return false, false
 }
@@ -103,15 +104,15 @@ func (s linState) apply(e linEvent) (linState, bool) {
 		s.values = e.values
 		s.values.User = user
 	case linLogin:
-		s.cur, s.prev, s.login = e.next, s.cur, true
+		s.cur, s.prev, s.login, s.retired = e.next, s.cur, true, false
 		s.proof = 1 << e.next
 		s.values.User = e.values.User
 	case linRotate:
-		s.cur, s.prev, s.login = e.next, s.cur, false
+		s.cur, s.prev, s.login, s.retired = e.next, s.cur, false, false
 		s.proof |= 1 << e.next
 	case linRetire:
 		if s.cur == e.label && !s.login {
-			s.prev = 0
+			s.retired = true
 		}
 	case linDestroy, linEnd:
 		s = linState{over: true, proof: s.proof}
@@ -130,7 +131,7 @@ func (s linState) permits(e linEvent) (legal, only bool) {
 	case linUnusable:
 		return !ok, true
 	case linLate:
-		return !s.over && !s.proved(e.label), true
+		return !s.over && (!s.proved(e.label) || e.label != s.cur && e.label != s.prev), true
 	case linCut:
 		return !s.proved(e.label), true
 	case linRaced:

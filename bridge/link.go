@@ -50,6 +50,7 @@ type Link struct {
 	timer   *deadline
 	ending  *closing   // begun
 	last    *lastWords // to be sent before the close; nil: nothing
+	heart   *linkBeat  // of Heartbeat; nil: none
 }
 
 // closing is a close code and its reason; the zero value is none.
@@ -146,9 +147,9 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 	var rec store.Record
 	var now time.Time
 	if b.opts.CachedReads && from.link != nil && !b.cluster.frozen() { // what is in memory says nothing about a store that is silent
-		rec, now, err = b.gateway.LoadCachedAt(ctx, id, b.links.revisionOf(id))
+		rec, now, err = b.gateway.LoadCachedAt(ctx, id, b.links.revisionOf(id), k.Later())
 	} else {
-		rec, now, err = b.gateway.LoadAt(ctx, id)
+		rec, now, err = b.gateway.LoadAt(ctx, id, k.Later())
 	}
 	if err != nil {
 		return false, err

@@ -17,6 +17,7 @@ type links struct {
 	clock     *deadlines
 	cluster   *cluster
 	limits    connLimits
+	cuts      cutLimits
 	mu        sync.Mutex
 	byID      map[string]*Link
 	byClient  map[string][]*Link
@@ -41,7 +42,7 @@ type sessionLinks struct {
 
 func newLinks(clock *deadlines, limits connLimits, c *cluster) *links {
 	ls := &links{
-		clock: clock, cluster: c, limits: limits,
+		clock: clock, cluster: c, limits: limits, cuts: make(cutLimits),
 		byID: make(map[string]*Link), byClient: make(map[string][]*Link), bySession: make(map[string]*sessionLinks),
 		byUser: make(map[string]map[*sessionLinks]struct{}),
 	}
@@ -185,15 +186,13 @@ func (ls *links) cutSession(id string, c closing) []*Link {
 	return sl.links
 }
 
-// cutOlder parts the client's links from their sessions, except those that proved the token that rec has, and returns them.
+// cutOlder parts the client's links from their sessions, except those that proved the token that rec has, and returns them. Those of other sessions are cut as often as
+// cutLimits allow.
 func (ls *links) cutOlder(rec *store.Record) []*Link {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	var older []*Link
-	for _, l := range ls.byClient[rec.ClientID] {
-		if l.sessionID == rec.ID && l.proved >= rec.LoginGeneration {
-			continue
-		}
+	for _, l := range ls.outsiders(rec.ClientID, rec.ID) {
 		ls.leave(l)
 		over := reconnect()
 		l.over = &over

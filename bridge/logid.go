@@ -27,6 +27,14 @@ func (l logID) LogValue() slog.Value {
 	return slog.StringValue(hex.EncodeToString(mac.Sum(nil)[:8]))
 }
 
+// hashed returns the ID as log lines name it; "" for none, also where there is no Bridge yet.
+func (b *Bridge) hashed(id string) string {
+	if b == nil {
+		return ""
+	}
+	return logID{b.logKey, id}.LogValue().String()
+}
+
 func logKey(key []byte) *[32]byte {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("sessionbridge log ids"))
@@ -38,27 +46,27 @@ func logKey(key []byte) *[32]byte {
 func (b *Bridge) logSession(id string) slog.Attr { return slog.Any("session", logID{b.logKey, id}) }
 func (b *Bridge) logClient(id string) slog.Attr  { return slog.Any("client", logID{b.logKey, id}) }
 
-// logCommit tells of the changes that matter for a session's safety.
-func (b *Bridge) logCommit(c *gateway.Commit, from *origin) {
+// logCommit returns what tells of the changes that matter for a session's safety; nil: this is none.
+func (b *Bridge) logCommit(c *gateway.Commit, from *origin) func() {
 	if !c.IsNew && !c.Rotated {
-		return
+		return nil
 	}
 	ctx, logger := context.Background(), b.opts.Logger
 	attrs := []slog.Attr{
 		b.logSession(c.Record.ID), b.logClient(c.Record.ClientID), slog.Bool("login", c.Login), slog.String("via", string(from.via)),
 	}
+	text := "session's token rotated"
 	switch {
 	case c.IsNew:
-		logger.LogAttrs(ctx, slog.LevelInfo, "session created", attrs...)
+		text = "session created"
 	case c.Login:
-		logger.LogAttrs(ctx, slog.LevelInfo, "user logged in: the session has a new token", attrs...)
-	default:
-		logger.LogAttrs(ctx, slog.LevelInfo, "session's token rotated", attrs...)
+		text = "user logged in: the session has a new token"
 	}
+	return func() { logger.LogAttrs(ctx, slog.LevelDebug, text, attrs...) }
 }
 
 // logEnd tells of a session's end.
 func (b *Bridge) logEnd(id, clientID string, from *origin) {
-	b.opts.Logger.LogAttrs(context.Background(), slog.LevelInfo, "session ended",
+	b.opts.Logger.LogAttrs(context.Background(), slog.LevelDebug, "session ended",
 		b.logSession(id), b.logClient(clientID), slog.String("reason", string(from.reason)), slog.String("via", string(from.via)))
 }

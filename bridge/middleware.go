@@ -7,15 +7,18 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"strings"
 
 	"github.com/felixge/httpsnoop"
 )
 
 // Handler returns next with sessions. Both cookies are verified on the way in; a cookie that fails is as good as none. What a request changes in
-// its session is stored before the first byte of its response leaves; if that fails the client gets 503 (409 if another request has replaced the token
-// meanwhile) instead of the handler's answer. What is changed after the first byte is stored when the handler returns; if that fails
-// the connection is aborted. A handler that panics stores nothing more.
+// its session is stored before the first byte of its response leaves. If that fails the client gets an error instead of the handler's answer, at once, and everything
+// that the handler writes returns the cause: HTTPStatus is the status, Options.ErrorHandler composes the answer. What is changed after the first byte is stored when the
+// handler returns; if that fails the connection is aborted. A handler that panics stores nothing more.
+//
+// The handler has to write through the ResponseWriter that it is given. One that writes past it, as a middleware of another framework may, sends its answer before
+// the session is stored and without its cookies: where the framework's writer tells that, a change that needs a cookie fails with ErrHeadersSent, ErrBypassed
+// is reported, and the connection is aborted. docs/routers.md has the right middleware for each framework.
 //
 // A request that never asks for its session costs no store access. The ResponseWriter keeps the optional interfaces of the one below it.
 func (b *Bridge) Handler(next http.Handler) http.Handler {
@@ -25,7 +28,7 @@ func (b *Bridge) Handler(next http.Handler) http.Handler {
 }
 
 func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	if _, err := b.requestOf(r.Context()); err == nil { // wrapped twice
+	if outer, err := b.requestOf(r.Context()); err == nil && outer.covers(r) { // wrapped twice
 		next.ServeHTTP(w, r)
 		return
 	}
@@ -35,51 +38,61 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 	defer func() {
 		if !returned {
 			rq.abandon(w)
+			if rq.failure() != nil {
+				rq.settleAbort(recover())
+			}
 		}
 		rq.close()
 	}()
-	next.ServeHTTP(httpsnoop.Wrap(w, rq.hooks()), r.WithContext(rq))
+	next.ServeHTTP(httpsnoop.Wrap(w, rq.hooks(w)), r.WithContext(rq))
 	returned = true
 	rq.finish()
 }
 
-// hooks commit the session before the first byte, whichever way it is about to leave. Informational responses (1xx) pass.
-func (rq *request) hooks() httpsnoop.Hooks {
+// hooks commit the session before the first byte, whichever way it is about to leave. Informational responses (1xx) pass. When that has failed the client has got
+// the error instead, and whoever writes gets it, too.
+func (rq *request) hooks(w http.ResponseWriter) httpsnoop.Hooks {
 	return httpsnoop.Hooks{
 		WriteHeader: func(next httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
 			return func(code int) {
 				informational := code < 200 && code != http.StatusSwitchingProtocols
+				if !informational {
+					rq.answering(code)
+				}
 				if informational && rq.failure() == nil || !informational && rq.begin() == nil {
 					next(code)
+					if code == http.StatusSwitchingProtocols {
+						sendHeader(w)
+					}
 				}
 			}
 		},
 		Write: func(next httpsnoop.WriteFunc) httpsnoop.WriteFunc {
 			return func(p []byte) (int, error) {
-				if rq.begin() != nil {
-					return len(p), nil // the client has got the error instead
+				if err := rq.begin(); err != nil {
+					return 0, err
 				}
 				return next(p)
 			}
 		},
 		ReadFrom: func(next httpsnoop.ReadFromFunc) httpsnoop.ReadFromFunc {
 			return func(src io.Reader) (int64, error) {
-				if rq.begin() != nil {
-					return io.Copy(io.Discard, src)
+				if err := rq.begin(); err != nil {
+					return 0, err
 				}
 				return next(src)
 			}
 		},
 		Flush: func(next httpsnoop.FlushFunc) httpsnoop.FlushFunc {
 			return func() {
-				if rq.begin() == nil {
-					next()
-				}
+				_ = rq.begin() // the error is in what leaves, and in what the next Write returns
+				next()
 			}
 		},
 		FlushError: func(next httpsnoop.FlushErrorFunc) httpsnoop.FlushErrorFunc {
 			return func() error {
 				if err := rq.begin(); err != nil {
+					_ = next() // sends the error
 					return err
 				}
 				return next()
@@ -116,10 +129,13 @@ func (rq *request) begin() error {
 func (rq *request) prepare() error {
 	rq.mu.Lock()
 	sent, failed, s, w := rq.sent, rq.failed, rq.session, rq.w
-	upgrading := rq.r == nil || upgrades(rq.r)
+	upgrading, passedOver := rq.r == nil || upgrades(rq.r), rq.passed
 	rq.mu.Unlock()
 	if sent || failed != nil || w == nil {
 		return failed
+	}
+	if s != nil && responseBegun(w) {
+		return rq.bypassed(s)
 	}
 	var err error
 	if s != nil {
@@ -127,7 +143,7 @@ func (rq *request) prepare() error {
 	}
 	if err == nil {
 		rq.dropOvertaken()
-		if s != nil && !upgrading {
+		if s != nil && !upgrading && !passedOver {
 			s.renewToken(rq, w.Header())
 		}
 		err = rq.setCookies(w.Header())
@@ -138,105 +154,57 @@ func (rq *request) prepare() error {
 	return err
 }
 
-// setCookies puts the cookies that are due into the response, or what stands for them where a client does without.
-func (rq *request) setCookies(h http.Header) error {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	b := rq.b
-	if rq.private {
-		markNoStore(h)
-	}
-	if rq.clears && len(b.opts.ClearSiteData) > 0 && h.Get("Clear-Site-Data") == "" {
-		h.Set("Clear-Site-Data", `"`+strings.Join(b.opts.ClearSiteData, `", "`)+`"`)
-	}
-	if rq.carrier != byCookies {
-		return rq.setToken(h)
-	}
-	due := rq.sendClient && (!b.opts.LazyClient || rq.askClient || rq.cookie == cookieSet)
-	if rq.session != nil {
-		varyCookie(h)
-	}
-	if rq.session != nil || due || rq.cookie != cookieStays {
-		varyOn(h, rq.reads...) // with a token there it would be another's response
-	}
-	if !due && rq.cookie == cookieStays {
-		return nil
-	}
-	markPrivate(h)
-	before := len(h["Set-Cookie"])
-	var err error
-	switch rq.cookie {
-	case cookieSet:
-		err = b.cookies.setSession(h, rq.secure, rq.cred, rq.lifetime)
-	case cookieRemoved:
-		b.cookies.removeSession(h, rq.secure)
-	case cookieStays:
-	}
-	rq.cookie = cookieStays // whatever comes later comes on top
-	if due {
-		rq.sendClient = false
-		err = errors.Join(err, b.cookies.setClient(h, rq.secure, rq.clientID))
-	}
-	rq.lines = append(rq.lines, h["Set-Cookie"][before:]...)
-	return err
-}
-
 // fail answers the client with err, once, in place of whatever the handler has to say.
 func (rq *request) fail(w http.ResponseWriter, err error) {
 	rq.mu.Lock()
 	rq.failed, rq.sent = err, true
-	outer, lines, kept := rq.outer, rq.lines, rq.kept
+	r, outer, lines, kept, handled := rq.r, rq.outer, rq.lines, rq.kept, rq.handled
 	rq.mu.Unlock()
-	rq.b.stats.failedCommits.Add(1)
-	rq.tell("store a session: the response is replaced by an error", err)
-	clear(w.Header())
-	maps.Copy(w.Header(), outer) // how the answer is encoded, say, is not the handler's
+	rq.tellCommit("store a session: the response is replaced by an error", err)
+	h := w.Header()
+	shared := headersOfErrors(h)
+	clear(h)
+	maps.Copy(h, outer) // how the answer is encoded, say, is not the handler's
+	maps.Copy(h, shared)
+	forbidCaches(h)
 	// A commit that failed has set no cookie; those of an earlier one are still true, and that of a session that has ended is removed.
 	for _, line := range lines {
-		w.Header().Add("Set-Cookie", line)
+		h.Add("Set-Cookie", line)
 	}
 	if kept != nil {
-		w.Header()[SessionTokenHeader] = kept
+		h[SessionTokenHeader] = kept
 	}
-	if e := rq.setCookies(w.Header()); e != nil {
+	if e := rq.setCookies(h); e != nil {
 		rq.tell("set a cookie", e)
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	status, text := http.StatusServiceUnavailable, "The session could not be stored. Nothing was changed; try again."
-	switch {
-	case errors.Is(err, ErrTokenRotated):
-		status, text = http.StatusConflict, "The session changed meanwhile. Try again."
-	case errors.Is(err, ErrTooManySessions):
-		status, text = http.StatusForbidden, "You are logged in on as many devices as you may be. Log out on one of them, then log in here."
-	case errors.Is(err, ErrStoreUnavailable): // what was being stored may be
-		text = "The session could not be stored. Try again later."
-		w.Header().Set("Retry-After", "1")
+	if !handled && r.ProtoMajor == 1 {
+		h.Set("Connection", "close") // the handler may go on for as long as it likes: no other request is to wait for it
 	}
-	http.Error(w, text, status)
+	rq.b.refuse(w, r.WithContext(rq), err)
+	if !handled {
+		flushError(w)
+	}
 }
 
 // finish is called when the handler has returned: with an answer, or with none, which is an empty 200.
 func (rq *request) finish() {
 	rq.mu.Lock()
+	rq.handled = true
 	sent, failed, s := rq.sent, rq.failed, rq.session
 	rq.mu.Unlock()
-	if !sent {
+	switch {
+	case !sent:
 		_ = rq.begin() // the client has the error
-		return
+	case failed == nil && s != nil:
+		if err := s.commit(rq); err != nil {
+			rq.tellCommit("store a session's changes made after the response had begun: the connection is aborted", err)
+			rq.tear(err)
+		}
 	}
-	if failed != nil || s == nil {
-		return
-	}
-	err := s.commit(rq)
-	if err == nil {
-		return
-	}
-	rq.b.stats.failedCommits.Add(1)
-	rq.tell("store a session's changes made after the response had begun: the connection is aborted", err)
 	rq.mu.Lock()
-	hijacked := rq.hijacked
+	abort := rq.torn && rq.hijacked == nil
 	rq.mu.Unlock()
-	if hijacked == nil {
+	if abort {
 		panic(http.ErrAbortHandler) // the client must not take the response for a whole one
 	}
 }

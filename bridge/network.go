@@ -1,13 +1,10 @@
 package bridge
 
 import (
-	"net"
+	"log/slog"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"path"
-	"slices"
-	"strings"
+
+	"github.com/sessionbridge/sessionbridge/internal/forwarded"
 )
 
 // secure reports whether cookies of the response to r carry the Secure attribute.
@@ -18,82 +15,22 @@ func (s *settings) secure(r *http.Request) bool {
 	case SecureNever:
 		return false
 	}
-	return r.TLS != nil || len(s.proxies) > 0 && s.trusted(r.RemoteAddr) && strings.EqualFold(lastOf(r.Header, "X-Forwarded-Proto"), "https")
+	return s.proxies.HTTPS(r)
 }
 
-// addr returns the address of the client: the last one in X-Forwarded-For that isn't a trusted proxy's, where the request
-// comes from one.
-func (s *settings) addr(r *http.Request) string {
-	addr := r.RemoteAddr
-	if host, _, err := net.SplitHostPort(addr); err == nil {
-		addr = host
-	}
-	if len(s.proxies) == 0 || !s.trusted(r.RemoteAddr) {
-		return addr
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for _, text := range slices.Backward(hops) {
-		hop, err := netip.ParseAddr(strings.TrimSpace(text))
-		if err != nil {
-			break // whoever wrote this is nobody to believe
-		}
-		addr = hop.String()
-		if !s.trusted(addr) {
-			break
-		}
-	}
-	return addr
-}
+// addr returns the address of the client, as far as trusted proxies tell it.
+func (s *settings) addr(r *http.Request) string { return s.proxies.Addr(r) }
 
-func (s *settings) trusted(remote string) bool {
-	if host, _, err := net.SplitHostPort(remote); err == nil {
-		remote = host
+// tellIgnored logs, once, that a header says something of the client and doesn't count: the proxy in front may have been forgotten
+// in Options.TrustedProxies, and then all clients are one, and their cookies not Secure.
+func (s *settings) tellIgnored(r *http.Request) {
+	if s.toldIgnored.Load() {
+		return
 	}
-	addr, err := netip.ParseAddr(remote)
-	if err != nil {
-		return false
+	header := s.proxies.Ignored(r)
+	if header == "" || s.toldIgnored.Swap(true) {
+		return
 	}
-	addr = addr.Unmap()
-	for _, p := range s.proxies {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-// lastOf returns the last element of a comma-separated header: the one that the nearest proxy wrote.
-func lastOf(h http.Header, name string) string {
-	value := h.Values(name)
-	if len(value) == 0 {
-		return ""
-	}
-	last := value[len(value)-1]
-	return strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
-}
-
-// originAllowed reports whether the page that opens a connection may (OWASP: cross-site WebSocket hijacking). Programs that
-// aren't browsers send no Origin.
-func (s *settings) originAllowed(r *http.Request) bool {
-	header := r.Header.Get("Origin")
-	if header == "" {
-		return true
-	}
-	origin, err := url.Parse(header)
-	if err != nil || origin.Host == "" {
-		return false
-	}
-	if strings.EqualFold(origin.Host, r.Host) {
-		return true
-	}
-	for _, pattern := range s.OriginPatterns {
-		target := origin.Host
-		if strings.Contains(pattern, "://") {
-			target = origin.Scheme + "://" + origin.Host
-		}
-		if ok, _ := path.Match(strings.ToLower(pattern), strings.ToLower(target)); ok {
-			return true
-		}
-	}
-	return false
+	s.Logger.LogAttrs(r.Context(), slog.LevelWarn, "header of a peer that is not in Options.TrustedProxies ignored (logged once)",
+		slog.String("header", header), slog.String("peer", forwarded.Peer(r)))
 }

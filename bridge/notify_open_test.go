@@ -22,7 +22,6 @@ func TestNotifyReachesAConnFromTheMomentItIsReported(t *testing.T) {
 	site := a.serve(t)
 	for range 200 {
 		br := newBrowser(t, site)
-		br.ok("/plain") // for a client cookie
 		s := br.dial("/ws")
 		require.Equal(t, "welcome", s.hear())
 		require.NoError(t, s.ws.CloseNow())

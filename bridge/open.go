@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -94,17 +93,19 @@ func (rq *request) afterDestroy(ctx context.Context, s *Session) (*Session, erro
 	return s, nil
 }
 
-// openPresented opens the session that the request's cookies name. errRefused when they open nothing, or there are none.
-func (rq *request) openPresented(ctx context.Context) (*Session, error) {
-	b, cred := rq.b, rq.presented
-	if cred.id == "" {
-		return nil, errRefused
-	}
+// openCandidate opens the session that the cookies are all of. With ErrTokenRotated it may return the Session of a replaced token. errRefused when it doesn't exist or none has its token; errStranger when it
+// isn't of a client whose cookie the request has, if ownOnly asks for that.
+func (rq *request) openCandidate(ctx context.Context, cookies []credentials, ownOnly bool) (*Session, error) {
+	b, id := rq.b, cookies[0].id
 	var proved uint64
+	var presented token
 	var owner string
 	check := func(rec *store.Record) (err error) {
 		owner = rec.UserID
-		if proved, err = b.prove(rec, cred, rq.began); err == nil && !rq.bind(rec) {
+		if ownOnly && !rq.fits(rec) {
+			return errStranger
+		}
+		if proved, presented, err = rq.proveAny(rec, cookies); err == nil && !rq.bind(rec) {
 			err = errOtherClient
 		}
 		return err
@@ -112,26 +113,23 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	var rec store.Record
 	var err error
 	if rq.sharesLoads() {
-		rec, err = b.gateway.LoadActiveShared(ctx, cred.id, check)
+		rec, err = b.gateway.LoadActiveShared(ctx, id, check)
 	} else {
-		rec, err = b.gateway.LoadActive(ctx, cred.id, check)
+		rec, err = b.gateway.LoadActive(ctx, id, check)
 	}
 	if errors.Is(err, ErrTokenRotated) {
-		if s := rq.superseded(&rec, cred); s != nil {
-			return s, nil
-		}
-		return nil, err
+		return rq.superseded(&rec, cookies), err
 	}
-	if errors.Is(err, ErrSessionMissing) || errors.Is(err, errRefused) {
-		if errors.Is(err, ErrSessionMissing) {
-			if !rq.sharesLoads() && rq.endedMeanwhile(cred.id, &rec) { // a handshake makes no session
-				return nil, ErrSessionGone
-			}
-			b.doubt(cred.id, b.forget(ctx, cred.id, nil))
+	if errors.Is(err, ErrSessionMissing) {
+		if !rq.sharesLoads() && rq.endedMeanwhile(id, &rec) { // a handshake makes no session
+			return nil, ErrSessionGone
 		}
-		rq.refused(rejection(rq.carrier, cred.id, owner, err))
-		b.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "session cookie opens nothing: unknown session or stale token", b.logSession(cred.id))
+		b.doubt(id, b.forget(ctx, id, nil))
+		rq.noteRejected(rejection(rq.carrier, id, "", err))
 		return nil, errRefused
+	}
+	if errors.Is(err, errRefused) {
+		rq.noteRejected(rejection(rq.carrier, id, owner, err))
 	}
 	if err != nil {
 		return nil, err
@@ -151,7 +149,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.proved, s.stale, s.token = proved, stale, cred.token
+	s.proved, s.stale, s.token = proved, stale, presented
 	overdue := stale && rq.began.Sub(rec.RotatedAt) >= limit(b.opts.RotateGrace)
 	s.unrenewed = overdue && rec.Renewal == store.RenewalSent
 	s.late = overdue && rec.Renewal == store.RenewalSeen

@@ -13,7 +13,7 @@ const Off = -1
 type Options struct {
 	// Keys sign the cookies: the first signs, all verify, each has at least 32 bytes. To replace a key put the new one first
 	// and keep the old one for as long as its cookies are to be valid. Default: a random key and a logged warning, as every session is
-	// then lost at a restart. LoadOrCreateKeys keeps keys in a file.
+	// then lost at a restart. LoadOrCreateKeys keeps keys in a file, LoadKeys reads a mounted secret, ParseKeys an environment variable.
 	Keys [][]byte
 
 	// Name is the name of the session cookie, ClientName that of the client cookie. Where they may have it (Secure, Path /, no
@@ -31,9 +31,13 @@ type Options struct {
 	// ClientMaxAge is how long the client cookie lasts, ClientRollEvery after how long it is sent again. Defaults: 365 days (browsers
 	// allow 400) and 24 h, at most half of ClientMaxAge; 1 ns sends it with every response, which makes all of them uncacheable.
 	ClientMaxAge, ClientRollEvery time.Duration
-	// LazyClient issues the client cookie only together with a session or at a handshake, not on the first plain request.
-	LazyClient bool
+	// EagerClient issues the client cookie with the first page that a browser loads, as koa-io-session does. By default it is issued when it is
+	// needed: with a session that is stored, at a handshake, with an event stream, or when ClientIDFrom or Session.ClientID asks. With EagerClient a first page whose response comes late
+	// may replace the client cookie that another response has set together with a session; with StrictBinding that session is then refused.
+	EagerClient bool
 
+	// Path, Domain, SameSite and Partitioned are attributes of both cookies. A browser keeps the cookies of an earlier Path or Domain beside the new ones: each is
+	// tried. A request from another site that has no cookies because of SameSite doesn't replace them. See docs/http.md.
 	Path        string        // of the cookies; default /
 	Domain      string        // of the cookies; default none: this host only
 	SameSite    http.SameSite // default Lax
@@ -48,8 +52,8 @@ type Options struct {
 	// RotateGrace is how long after Session.Rotate the previous token still works, at most: until the new one is first presented. Default: 10 s. Off: not
 	// at all.
 	RotateGrace time.Duration
-	// StrictBinding refuses a session that comes with another client's cookie, or none. By default that is reported, and the client cookie
-	// is set to the session's client.
+	// StrictBinding refuses a session that comes without its client's cookie: with another client's, or none. By default that is reported, and the client cookie
+	// is set to the session's client. Of several client cookies any may be the session's.
 	StrictBinding bool
 
 	// OnSessionEnd says what becomes of a session's connections. Default: CloseConns.
@@ -61,6 +65,10 @@ type Options struct {
 	Timeouts TimeoutPreset
 	// RenewEvery is the renewal timeout: a token that is older is rotated in the next response that can set a cookie. Default: never.
 	RenewEvery time.Duration
+
+	// KeepValuesAtLogin has Session.Login keep the values of a session that is another user's. By default they are cleared; a guest's, and those of the user who
+	// logs in, stay in either case.
+	KeepValuesAtLogin bool
 
 	// ClearSiteData is what the response to a logout, or to another end of its own session, tells the browser to forget in a Clear-Site-Data header: "cache", "cookies", "storage", "executionContexts" or "*". Browsers
 	// heed it over TLS only, and "cookies" takes the client cookie, too. Default: nothing, no header.
@@ -77,6 +85,14 @@ type Options struct {
 	// store.UserIndex; EvictOldest is exact, also across the nodes of a store that is a store.Reserver; RefuseLogin is exact within one process. Defaults: no limit, EvictOldest.
 	MaxSessionsPerUser int
 	OnTooManySessions  SessionLimitPolicy
+	// MaxSessionsPerClient limits the sessions without a user that one client, a browser, may have: of more than that those that began first end, with ReasonEvicted, when another begins. The browser
+	// has forgotten their cookies long ago; what is left of them is the work of a script that drops its session cookie and keeps the client cookie. Sessions that somebody is logged in with don't count, and
+	// don't end for it. It needs a store that is a store.ClientOrder or a store.ClientIndex, and is without effect with others unless it is set, which New refuses then. Default: 16. Off: no limit.
+	MaxSessionsPerClient int
+	// MaxKnownSessions limits the sessions that this process remembers having seen in use, some 250 B each: what SessionIDOf, ClientIDOf, Info.Reads and Stats.Attached tell of, and what it tells others of
+	// when they end elsewhere. Beyond it those go that haven't been used for longest, but none that has connections; one that is used again costs one more look at the store, and its SessionSet has IsInit. Nothing
+	// ends for it. Default: 100,000. Off: no limit.
+	MaxKnownSessions int
 	// MaxConnsPerSession limits the open connections of one session, MaxConnsPerAddr those from one address, in this process, an IPv6 /64 being one; OnTooManyConns says what
 	// becomes of a connection beyond it. Defaults: no limits, RefuseConn.
 	MaxConnsPerSession, MaxConnsPerAddr int
@@ -89,7 +105,7 @@ type Options struct {
 	TicketLifetime time.Duration
 
 	// MaxHandshakes limits how many handshakes are under way at once, HandshakesPerSecond how many may begin, with as many at a time as HandshakeBurst says. One beyond is answered with 503
-	// and a Retry-After that spreads those who come back. Defaults: no limits; a burst of HandshakesPerSecond.
+	// and a Retry-After that spreads those who come back. A handshake under way takes some 25 KB. Defaults: 1024 (Off: no limit); no limit; a burst of HandshakesPerSecond.
 	MaxHandshakes       int
 	HandshakesPerSecond float64
 	HandshakeBurst      int
@@ -106,14 +122,32 @@ type Options struct {
 	// nothing is lost or brought back. Default: each call asks the store.
 	CachedReads bool
 
-	// OriginPatterns are hosts (or scheme://host) whose pages may open connections, besides the server's own host, as for path.Match: "*.example.com".
+	// OriginPatterns are the origins whose pages may open connections, besides those of the server's own host: a host ("app.example.com"), or scheme://host,
+	// with wildcards as for path.Match ("*.example.com"). Without a port it is the scheme's default; "localhost:*" is any. Without a scheme it is any, but
+	// not http where the server is on https. "null" and "file://" are allowed only by these very entries. A pattern that could never match is an error of New.
 	// Default: none.
 	OriginPatterns []string
-	// TrustedProxies are the addresses or networks (CIDR) whose X-Forwarded-For and X-Forwarded-Proto are believed. Default: none.
+	// CheckOrigin is asked about a connection whose Origin is neither the server's own nor in OriginPatterns, and may allow it: for hosts that are known at run time
+	// only. It may be called more than once for a request, by many goroutines at once. Default: nil, which allows none.
+	CheckOrigin func(r *http.Request) bool
+	// TrustedProxies are the peers that are believed when they say for whom they ask, in X-Forwarded-For and X-Forwarded-Proto, or in Forwarded (RFC 7239): addresses, networks (CIDR), or
+	// "unix" for whoever connects to a unix socket. The client's address is the nearest one that is not trusted. Default: none.
 	TrustedProxies []string
+	// ProxyHeaders says which headers of TrustedProxies count, for proxies that pass on one kind of them as the client sent it. Default: AnyProxyHeaders.
+	ProxyHeaders ProxyHeaderPolicy
 
-	// Logger gets the life of sessions, under a keyed hash of their IDs; never a token, a cookie or a value. Default: nothing is logged.
+	// Logger gets failures (Error, Warn), what an operator may want to change (Warn), and the life of sessions and what clients cause (Debug), under a keyed hash of the
+	// sessions' IDs; never a token, a cookie or a value. A recovered panic is always reported: to slog.Default() if Logger discards errors. Default: slog.Default(), as it
+	// is when a line is logged; slog.New(slog.DiscardHandler) logs nothing but panics.
 	Logger *slog.Logger
+	// ErrorHandler composes the answer to each request that the Bridge refuses or can't complete: handshakes, and responses in whose place the client is told that the
+	// session could not be stored. It tells err to the client: HTTPStatus has the status, err.Error() is for logs. w has the headers that the answer needs already
+	// (cookies, Cache-Control: no-store, Retry-After), those for CORS that the handler has set, and those of middlewares outside of Handler; what is written to w is sent when the
+	// function has returned.
+	//
+	// Without a WriteHeader the status is HTTPStatus(err); so it is for a status under 300, 304 and invalid ones: such an answer is never a success, nor is it kept by a
+	// cache. If the function panics or writes nothing, the client gets the default answer. It is called under no lock, from several goroutines at once. Default: WriteError.
+	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 }
 
 // SecureMode says when cookies carry the Secure attribute.
@@ -124,6 +158,16 @@ const (
 	SecureAuto   SecureMode = iota // when the request came over TLS, or a trusted proxy says so
 	SecureAlways                   // always: TLS ends in front of this process
 	SecureNever                    // never: for development
+)
+
+// ProxyHeaderPolicy says which headers of trusted proxies count.
+type ProxyHeaderPolicy int
+
+// The policies of Options.ProxyHeaders.
+const (
+	AnyProxyHeaders ProxyHeaderPolicy = iota // all; none where X-Forwarded-* and Forwarded contradict each other, as one of them may be the client's own
+	OnlyXForwarded                           // X-Forwarded-For and X-Forwarded-Proto
+	OnlyForwarded                            // Forwarded (RFC 7239)
 )
 
 // SessionEndPolicy says what becomes of the connections of a session that ends.

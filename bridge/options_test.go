@@ -55,10 +55,11 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 	"AutoCleanup":     durations(func(o *bridge.Options, d time.Duration) { o.AutoCleanup = d }, time.Millisecond, true),
 	"RotateGrace":     durations(func(o *bridge.Options, d time.Duration) { o.RotateGrace = d }, 1, true),
 	"StoreTimeout":    durations(func(o *bridge.Options, d time.Duration) { o.StoreTimeout = d }, time.Millisecond, false),
-	"LazyClient":      {good: []bridge.Options{{LazyClient: true}}},
+	"EagerClient":     {good: []bridge.Options{{EagerClient: true}}},
 	"CachedReads":     {good: []bridge.Options{{CachedReads: true}}},
 	"StrictBinding":   {good: []bridge.Options{{StrictBinding: true}}},
 	"Logger":          {good: []bridge.Options{{Logger: slog.New(slog.DiscardHandler)}}},
+	"ErrorHandler":    {good: []bridge.Options{{ErrorHandler: bridge.WriteError}}},
 	"Path": {
 		good: []bridge.Options{{Path: "/"}, {Path: "/a/b"}},
 		bad:  []bridge.Options{{Path: "a"}, {Path: "/a;b"}, {Path: "/\n"}},
@@ -120,17 +121,27 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 		good: []bridge.Options{{OnTooManySessions: bridge.RefuseLogin}},
 		bad:  []bridge.Options{{OnTooManySessions: -1}, {OnTooManySessions: bridge.RefuseLogin + 1}},
 	},
+	"MaxKnownSessions":     limits(func(o *bridge.Options, n int) { o.MaxKnownSessions = n }),
+	"MaxSessionsPerClient": limits(func(o *bridge.Options, n int) { o.MaxSessionsPerClient = n }),
 	"OnTooManyConns": {
 		good: []bridge.Options{{OnTooManyConns: bridge.EvictOldestConn}},
 		bad:  []bridge.Options{{OnTooManyConns: -1}, {OnTooManyConns: bridge.EvictOldestConn + 1}},
 	},
 	"OriginPatterns": {
-		good: []bridge.Options{{OriginPatterns: []string{"*.example.com", "https://a"}}},
-		bad:  []bridge.Options{{OriginPatterns: []string{""}}, {OriginPatterns: []string{"ok", "[a"}}},
+		good: []bridge.Options{{OriginPatterns: []string{"*.example.com", "https://a", "[::1]:8080", "https://a/", "null", "file://"}}},
+		bad:  []bridge.Options{{OriginPatterns: []string{""}}, {OriginPatterns: []string{"ok", "[a"}}, {OriginPatterns: []string{"https://a/b"}}},
 	},
+	"CheckOrigin": {good: []bridge.Options{{CheckOrigin: func(*http.Request) bool { return false }}}},
 	"TrustedProxies": {
-		good: []bridge.Options{{TrustedProxies: []string{"10.0.0.1", "10.0.0.0/8", "::1", "2001:db8::/32"}}},
+		good: []bridge.Options{{TrustedProxies: []string{"10.0.0.1", "10.0.0.0/8", "::1", "2001:db8::/32", "unix"}}},
 		bad:  []bridge.Options{{TrustedProxies: []string{""}}, {TrustedProxies: []string{"10.0.0.1", "proxy.local"}}, {TrustedProxies: []string{"10.0.0.0/33"}}},
+	},
+	"KeepValuesAtLogin": {
+		good: []bridge.Options{{KeepValuesAtLogin: true}},
+	},
+	"ProxyHeaders": {
+		good: []bridge.Options{{ProxyHeaders: bridge.OnlyXForwarded}, {ProxyHeaders: bridge.OnlyForwarded}},
+		bad:  []bridge.Options{{ProxyHeaders: -1}, {ProxyHeaders: bridge.OnlyForwarded + 1}},
 	},
 }
 

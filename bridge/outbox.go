@@ -140,15 +140,20 @@ func (o *outbox) finish(last *message) (sent <-chan struct{}, wake bool) {
 	return o.empty, wake
 }
 
-// OnNotify makes the link take the messages of Bridge.Notify: send is called with one at a time, in their order, for at most WriteTimeout of the application's own making. An error drops what waits. limit and
+// OnNotify makes the link take the messages of Bridge.Notify: send is called with one at a time, in their order, for at most WriteTimeout of the application's own making. An error, or a panic, ends the link, as one of Heartbeat's function does. limit and
 // policy are as in ConnOptions; 0 is 256. A Conn takes them without.
 func (l *Link) OnNotify(limit int, policy OverflowPolicy, send func(kind websocket.MessageType, data []byte) error) {
 	if limit <= 0 {
 		limit = defaultNotifyQueue
 	}
 	l.box.open(limit, policy, func(m *message) error {
-		err := send(m.kind(), m.data)
-		if err == nil {
+		err := errCallFailed
+		defer func() {
+			if err != nil {
+				l.fail(err)
+			}
+		}()
+		if err = send(m.kind(), m.data); err == nil {
 			l.sent.count(len(m.data))
 		}
 		return err

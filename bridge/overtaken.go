@@ -32,7 +32,7 @@ func (rq *request) loggedInSince(ctx context.Context, since time.Time, other str
 		return false, nil
 	}
 	is := func(rec *store.Record) bool {
-		return rec.ID != other && rec.UserID != "" && !begun(rec).Before(since.Truncate(time.Millisecond))
+		return rec.ID != other && rec.UserID != "" && !rec.Began().Before(since.Truncate(time.Millisecond))
 	}
 	if id, ok := b.clients.sessionOf(clientID); ok && id != other && id != before {
 		rec, err := b.gateway.Load(ctx, id)
@@ -46,8 +46,11 @@ func (rq *request) loggedInSince(ctx context.Context, since time.Time, other str
 	if b.cluster == nil {
 		return false, nil
 	}
-	rec, err := b.cluster.newestStored(clientID) // another node may have logged it in
-	return err == nil && rec.ID != "" && is(&rec), err
+	rec, err := b.gateway.NewestOfClient(ctx, clientID) // another node may have logged it in
+	if errors.Is(err, ErrSessionMissing) {
+		return false, nil
+	}
+	return err == nil && is(&rec), err
 }
 
 // promptly is how long after it was decided a cookie may be set, or removed, without looking again

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"net"
 	"time"
 )
 
@@ -10,8 +11,9 @@ const pongWait = 10 * time.Second
 
 // startPulse begins to look after the connection: heartbeat, idleness, age.
 func (c *Conn) startPulse() {
-	c.heard.Store(int64(c.link.openedAt))
-	c.pulse.conn = c
+	c.net.heard.CompareAndSwap(0, int64(c.link.openedAt))
+	c.pulse.of = c
+	c.watchSoon()
 	if at, ok := c.nextBeat(c.link.openedAt); ok {
 		c.link.b.wheel.plan(&c.pulse, at)
 	}
@@ -21,7 +23,7 @@ func (c *Conn) startPulse() {
 func (c *Conn) stopPulse() { c.link.b.wheel.remove(&c.pulse) }
 
 // heardAt returns when something last came from the peer, by the wheel's clock.
-func (c *Conn) heardAt() time.Duration { return time.Duration(c.heard.Load()) }
+func (c *Conn) heardAt() time.Duration { return time.Duration(c.net.heard.Load()) }
 
 // nextBeat returns when to look next; false when there is nothing to look for.
 func (c *Conn) nextBeat(now time.Duration) (at time.Duration, ok bool) {
@@ -32,7 +34,7 @@ func (c *Conn) nextBeat(now time.Duration) (at time.Duration, ok bool) {
 	}
 	if d := c.opts.Heartbeat; d > 0 {
 		silent := c.heardAt() + d
-		if silent <= now { // nobody reads, or the ping is on its way
+		if silent <= now { // the ping is on its way
 			silent = now + d
 		}
 		sooner(silent)
@@ -52,13 +54,16 @@ func (c *Conn) beat(now time.Duration) {
 		return
 	}
 	switch o := c.opts; {
+	case c.net.over.Load(): // nobody has said so
+		c.lose(net.ErrClosed)
+		return
 	case o.MaxAge > 0 && now >= c.link.openedAt+o.MaxAge:
 		c.link.end(CodeIdle, "connection has reached its age")
 		return
 	case o.IdleTimeout > 0 && now >= c.link.activeSince()+o.IdleTimeout:
 		c.link.end(CodeIdle, "idle")
 		return
-	case o.Heartbeat > 0 && now-c.heardAt() >= o.Heartbeat && c.inRead.Load() && c.pinging.CompareAndSwap(false, true):
+	case o.Heartbeat > 0 && now-c.heardAt() >= o.Heartbeat && c.pinging.CompareAndSwap(false, true):
 		c.link.b.work.pinging(c.ping)
 	}
 	if at, ok := c.nextBeat(now); ok {
@@ -69,22 +74,22 @@ func (c *Conn) beat(now time.Duration) {
 	}
 }
 
-// ping asks the peer for a sign of life. Pongs arrive only while somebody reads: a connection on which nobody did all the time isn't cut. Nor is one whose peer is in the
-// middle of a message, where it can't answer. That there is no room for the ping is no sign of life.
+// ping asks the peer for a sign of life. Pongs arrive only while somebody reads: if nobody did all the time, as more messages wait for the handler than the Bridge keeps, the
+// connection isn't cut. Nor is one whose peer is in the middle of a message, where it can't answer. That there is no room for the ping is no sign of life.
 func (c *Conn) ping() {
 	defer c.pinging.Store(false)
+	c.startWatch()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	reads, heard := c.reads.Load(), c.heard.Load()
+	round, heard := c.net.rounds.Load(), c.heardAt()
 	limit := c.clock.add(time.Now().Add(pongWait), func() {
-		if c.inRead.Load() && c.reads.Load() == reads && c.heard.Load() == heard {
+		if c.net.waitsSince(round) && c.heardAt() == heard {
 			c.cut()
 		}
 		cancel()
 	})
 	defer c.clock.remove(limit)
-	if c.ws.Ping(ctx) == nil {
-		c.heard.Store(int64(c.link.b.wheel.now()))
+	if c.sendPing(ctx) == nil {
 		return
 	}
 	select {

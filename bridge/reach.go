@@ -33,6 +33,21 @@ func reach(w http.ResponseWriter) http.ResponseWriter {
 	return flushingHijacking{flushing{r}}
 }
 
+// flushError sends an error answer at once. It asks only a writer that can flush by itself: one that can't may hold back the answer, and what is below it would send
+// an empty one.
+func flushError(w http.ResponseWriter) {
+	switch t := w.(type) {
+	case flushing:
+		flushError(t.ResponseWriter)
+	case flushingHijacking:
+		flushError(t.ResponseWriter)
+	case interface{ FlushError() error }:
+		_ = t.FlushError() // a client that has gone away needs no answer
+	case http.Flusher:
+		t.Flush()
+	}
+}
+
 func offers(w http.ResponseWriter) (flushes, hijacks bool) {
 	switch w.(type) {
 	case http.Flusher, interface{ FlushError() error }:

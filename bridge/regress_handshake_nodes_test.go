@@ -35,7 +35,7 @@ func TestRegress_HandshakeOfAClientWithAnOlderSession(t *testing.T) {
 // TestG5_ASessionThatTheClientGetsOnAnotherNodeDuringTheHandshake: before the node is told of what concerns the client.
 func TestG5_ASessionThatTheClientGetsOnAnotherNodeDuringTheHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, apps := makeNodes(t, 2, bridge.Options{})
+		h, apps := makeNodes(t, 2, bridge.Options{EagerClient: true})
 		here, there := apps[0].serveInMemory(t), apps[1].serveInMemory(t)
 		ada := newBrowser(t, there)
 		ada.ok("/plain")

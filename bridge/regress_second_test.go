@@ -70,7 +70,7 @@ func TestSessionCookieAloneOpensASocket(t *testing.T) {
 }
 
 func TestAttachMeetsASessionThatTheClientGotMeanwhile(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := makeApp(t, livestore.New(), &bridge.Options{EagerClient: true})
 	h := a.Handler(a.mux)
 	p := pocket{}
 	p.get(t, h, "/plain")
@@ -111,8 +111,8 @@ func TestCookiesOfWhatIsStoredSurviveAFailureAndAPanic(t *testing.T) {
 	}
 	a.mux.HandleFunc("/fails", func(w http.ResponseWriter, r *http.Request) {
 		rotate(r)
-		require.Len(t, a.HandshakeHeader(r)["Set-Cookie"], 1)
-		require.Len(t, a.HandshakeHeader(r)["Set-Cookie"], 1, "as often as it is asked for")
+		require.Len(t, a.HandshakeHeader(r)["Set-Cookie"], 2)
+		require.Len(t, a.HandshakeHeader(r)["Set-Cookie"], 2, "as often as it is asked for")
 		s, err := a.Session(r)
 		require.NoError(t, err)
 		s.Set("late", true)
@@ -175,7 +175,7 @@ func TestClientMapForgetsWhatAStoreHasDroppedByItself(t *testing.T) {
 }
 
 func TestFollowingSocketMeetsTheNewestSession(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{Rebind: bridge.Follow})
+	a := makeApp(t, livestore.New(), &bridge.Options{Rebind: bridge.Follow, EagerClient: true})
 	var once func()
 	br := newBrowser(t, serve(t, between(a.Handler(a.mux), func() { once() })))
 	br.ok("/plain")

@@ -60,7 +60,7 @@ func TestS15_LogTellsTheLifeOfSessionsAndNoSecret(t *testing.T) {
 		log := slog.New(slog.NewJSONHandler(&buf, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))
 		st := newFaultyStore()
 		opts := expiring(0)
-		opts.Keys, opts.Logger = [][]byte{sec.key}, log
+		opts.Keys, opts.Logger, opts.EagerClient = [][]byte{sec.key}, log, true
 		a := makeApp(t, st, opts)
 		addPagesThatGoWrong(a)
 		failures := record[bridge.Failure](t, a.Bridge)
@@ -217,7 +217,7 @@ func requireLife(t *testing.T, log []byte) {
 	} {
 		found := linesOf(t, log, l.msg, l.attrs)
 		require.NotEmpty(t, found, "%s %v in:\n%s", l.msg, l.attrs, log)
-		require.Contains(t, []any{"INFO", "WARN"}, found[0]["level"])
+		require.Contains(t, []any{"DEBUG", "WARN"}, found[0]["level"], "the life of sessions fills no log by default")
 	}
 	require.NotEqual(t, first, linesOf(t, log, "session ended", line{"reason": "expired"})[0]["session"])
 }

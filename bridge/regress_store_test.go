@@ -22,7 +22,7 @@ import (
 func TestStoreTimeoutBoundsWhatHasNoOtherLimit(t *testing.T) {
 	for method, call := range map[string]func(context.Context, *bridge.Bridge) error{
 		"Sweep": func(ctx context.Context, b *bridge.Bridge) error { _, err := b.Cleanup(ctx); return err },
-		"ByClient": func(ctx context.Context, b *bridge.Bridge) error {
+		"NewestByClient": func(ctx context.Context, b *bridge.Bridge) error {
 			_, err := b.GetByClientID(ctx, "11111111-1111-4111-8111-111111111111")
 			return err
 		},

@@ -78,3 +78,11 @@ func (rq *request) refused(cr CredentialRejected) {
 	cr.Addr, cr.UserAgent, cr.Via = rq.addr(), rq.userAgent(), ViaHTTP
 	b.events.emit(cr)
 }
+
+// noteRejected notes why a session that the request presents was not opened. The first to be tried
+// is the one that is told of, if none opens. The request is opening its session.
+func (rq *request) noteRejected(cr CredentialRejected) {
+	if rq.rejected.Credential == "" {
+		rq.rejected = cr
+	}
+}

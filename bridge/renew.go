@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
@@ -106,19 +105,6 @@ func (s *Session) storeRenewal(ctx context.Context, next token) (now store.Recor
 		}
 	}
 	return cur, false, errNotRenewed
-}
-
-// forCaches reports whether the handler wants the response kept where others may get it. Not every cache looks at Vary.
-func forCaches(h http.Header) bool {
-	for _, line := range h["Cache-Control"] {
-		for directive := range strings.SplitSeq(line, ",") {
-			name, _, _ := strings.Cut(strings.TrimSpace(directive), "=")
-			if strings.EqualFold(name, "public") || strings.EqualFold(name, "s-maxage") {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // upgrades reports whether the request asks for another protocol: browsers may drop the cookies of the answer to it.

@@ -26,12 +26,12 @@ type request struct {
 	w          http.ResponseWriter // the one below ours; nil likewise
 	clientID   string
 	outer      http.Header // the headers that those outside of Handler had set; nil for none
-	sendClient bool        // the client cookie is due
+	sendClient bool        // the client cookie is missing, or old enough to be sent again
 	shares     bool        // it is a handshake, which shares its look at the session with others
-	askClient  bool        // somebody wants it, lazy or not
+	askClient  bool        // the handler has asked for the client: its cookie is due, and the response depends on it
 	newClient  bool        // nobody has heard of the client before
 	newest     string      // session of the client when the request came
-	presented  credentials
+	presented  presented
 	carrier    carrier       // of the session's credentials
 	text       string        // the ticket or the token, as the client presents it
 	reads      []string      // the headers that Options.TokenFrom has looked at
@@ -49,17 +49,23 @@ type request struct {
 	sent     bool      // the first byte has left
 	handed   bool      // HandshakeHeader has handed the cookies out
 	failed   error     // why the client gets an error instead of the handler's answer
+	torn     bool      // the client has a part of the handler's answer, which is not to be completed
+	handled  bool      // the handler has returned
 	hijacked net.Conn  // by an upgrade
 	clears   bool      // it has ended its session
 	connID   string    // of the connection that it becomes; "" is a UUID
 
+	fresh     bool // the request has made its session itself
+	passed    bool // it has passed over a session that has just got a newer token than it presents
+	spared    bool // the response has left the browser's cookies alone, which it may have and not have sent
+	overrules bool // the handler's Cache-Control has had to give way
+	status    int  // of the response; 0 until the handler says
+
+	rejected CredentialRejected // why the session was not opened; without a Credential where it was, or nobody asked
+
 	later   []func()                           // to do when the response has gone
 	gorilla map[*sessions.Session]*gorillaRead // what Gorilla() has read
 }
-
-// String and GoString keep what the client presents out of logs that somebody prints a context into.
-func (rq *request) String() string   { return "bridge.request" }
-func (rq *request) GoString() string { return rq.String() }
 
 type cookieChange int
 
@@ -71,6 +77,7 @@ const (
 
 func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	rq := &request{Context: r.Context(), b: b, r: r, w: w, secure: b.opts.secure(r), began: time.Now()}
+	b.opts.tellIgnored(r)
 	if h := w.Header(); len(h) > 0 {
 		rq.outer = h.Clone()
 	}
@@ -79,17 +86,16 @@ func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 		return rq
 	}
 	if len(r.Header["Cookie"]) > 0 {
-		rq.clientID, rq.sendClient = b.cookies.readClient(r, rq.secure)
-		rq.presented = b.cookies.readSession(r, rq.secure)
-		if rq.presented.id == "" && len(r.CookiesNamed(b.cookies.name(b.opts.Name, rq.secure))) > 0 {
+		rq.presented.read(b.cookies, r, rq.secure)
+		if len(rq.presented.sessions) == 0 && len(r.CookiesNamed(b.cookies.name(b.opts.Name, rq.secure))) > 0 {
 			rq.refused(CredentialRejected{Credential: CredentialCookie, Reason: RejectedSignature})
-			b.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "session cookie refused: its signature doesn't hold")
+			b.opts.Logger.LogAttrs(r.Context(), slog.LevelDebug, "session cookie refused: its signature doesn't hold")
 		}
 	}
-	if rq.clientID == "" {
+	if len(rq.presented.clients) == 0 {
 		rq.clientID, rq.sendClient, rq.newClient = uuid.NewString(), true, true
 	} else {
-		rq.newest, _ = b.clients.sessionOf(rq.clientID)
+		rq.beClient(rq.likelyClient())
 	}
 	return rq
 }
@@ -128,7 +134,8 @@ func (b *Bridge) requestOf(ctx context.Context) (*request, error) {
 	return rq, nil
 }
 
-// ClientIDFrom returns the ID of the client in the context of a request or a connection.
+// ClientIDFrom returns the ID of the client in the context of a request or a connection. A response whose handler asks for it sets the client cookie
+// if there is none yet and caches may not keep the response, and carries Vary: Cookie.
 func ClientIDFrom(ctx context.Context) (string, bool) {
 	w, ok := ctx.Value(whoKey{}).(who)
 	if !ok {
@@ -182,8 +189,9 @@ func (rq *request) sharesLoads() bool {
 
 func (rq *request) headersSent() bool {
 	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	return rq.sent || rq.handed
+	sent, w := rq.sent || rq.handed, rq.w
+	rq.mu.Unlock()
+	return sent || responseBegun(w)
 }
 
 func (rq *request) wroteHeaders() bool {
@@ -221,13 +229,6 @@ func (rq *request) newestBefore() string {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	return rq.newest
-}
-
-// takeHijacked returns the network connection of an upgraded request.
-func (rq *request) takeHijacked() net.Conn {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	return rq.hijacked
 }
 
 // afterResponse has do called when the response has gone; now, if it has.
@@ -271,6 +272,7 @@ func (rq *request) newSession(now time.Time) (*Session, error) {
 	next := newToken()
 	rq.mu.Lock()
 	clientID := rq.clientID
+	rq.fresh = true
 	rq.mu.Unlock()
 	s, err := rq.b.newSession(store.Record{
 		ID:              uuid.NewString(),
@@ -288,29 +290,4 @@ func (rq *request) newSession(now time.Time) (*Session, error) {
 		s.nextToken = next
 	}
 	return s, err
-}
-
-// bind makes the session's client the request's: G10.
-func (rq *request) bind(rec *store.Record) bool {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	if rq.clientID == rec.ClientID {
-		return true
-	}
-	if rq.carrier != byCookies { // there is no client cookie to go by
-		rq.clientID, rq.newClient = rec.ClientID, false
-		rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
-		return true
-	}
-	rq.mismatched = true
-	rq.b.stats.mismatches.Add(1)
-	strict := rq.b.opts.StrictBinding
-	rq.b.opts.Logger.LogAttrs(rq.Context, slog.LevelWarn, "session came with another client's cookie, or none",
-		rq.b.logSession(rec.ID), rq.b.logClient(rq.clientID), slog.Bool("refused", strict))
-	if strict {
-		return false
-	}
-	rq.clientID, rq.newClient, rq.sendClient, rq.askClient = rec.ClientID, false, true, true
-	rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
-	return true
 }

@@ -60,7 +60,7 @@ func TestS08_TicketWithAnotherLibrary(t *testing.T) {
 		w = httptest.NewRecorder()
 		h.ServeHTTP(w, request())
 		require.Equal(t, http.StatusUnauthorized, w.Code, "the handshake is answered before the upgrader can")
-		require.Equal(t, "Unauthorized\n", w.Body.String())
+		require.Equal(t, "The ticket is invalid or has expired.\n", w.Body.String())
 	}
 }
 

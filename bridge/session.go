@@ -18,13 +18,15 @@ import (
 // connection, so one function can serve both.
 //
 // Changes collect in the Session and are stored at its commit: when WithSession returns, or before the first byte of the
-// response. A Session is safe for concurrent use. After its last commit it is sealed: it can still be read, methods that
-// return an error return ErrSessionClosed, and those that don't have no effect but a line in the log.
+// response. A Session is safe for concurrent use. After its last commit it is sealed, and so is a snapshot (GetByID): it can still be
+// read (Decode and RequireAuthAge only read), methods that change it and return an error return ErrSessionClosed, and those that return none have no effect but a
+// line in the log.
+//
+// Whatever the verb, fmt prints it without values, user or ID, and slog logs what the Bridge's own lines name it by.
 type Session struct {
-	b            *Bridge
-	id, clientID string
-	slot         slot    // lock of all below; held during a commit
-	from         *origin // who changes it; others may share it
+	sessionHandle
+	slot slot    // lock of all below; held during a commit
+	from *origin // who changes it; others may share it
 
 	draft   gateway.Draft
 	running *mark  // a function of WithSession, while it runs
@@ -32,8 +34,9 @@ type Session struct {
 	ending  Reason // Destroy was called
 	ended   bool   // by this Session
 	sealed  bool
-	lost    bool // a change came after the seal, from a function of WithSession that still runs
-	gone    bool // ended by somebody else
+	lost    bool          // a change came after the seal, from a function of WithSession that still runs
+	gone    bool          // ended by somebody else
+	later   gateway.Later // to be done when the lock is free
 
 	*secret // nil but over HTTP
 }
@@ -69,6 +72,7 @@ func (b *Bridge) newSession(rec store.Record, from *origin) (*Session, error) {
 
 func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
 	s.b, s.id, s.clientID, s.from = b, rec.ID, rec.ClientID, from
+	s.draft.Defer(&s.later)
 	if from.request != nil {
 		s.secret = &secret{lifetime: cookieAge(&rec)}
 	}
@@ -79,14 +83,31 @@ func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
 	return nil
 }
 
-func (s *Session) lock()   { s.slot.lock() }
-func (s *Session) unlock() { s.slot.unlock() }
+func (s *Session) lock() { s.slot.lock() }
+
+// unlock gives the lock back, and does then what was left for that.
+func (s *Session) unlock() {
+	var later gateway.Later
+	s.unlockInto(&later)
+	later.Run()
+}
+
+// unlockInto is unlock for a caller that holds another lock: it does that later.
+func (s *Session) unlockInto(later *gateway.Later) {
+	later.Move(&s.later)
+	s.slot.unlock()
+}
 
 // ID returns the session's public handle. It may be shown to its user and to administrators; it opens nothing.
 func (s *Session) ID() string { return s.id }
 
-// ClientID returns the client that the session belongs to.
-func (s *Session) ClientID() string { return s.clientID }
+// ClientID returns the client that the session belongs to. Over HTTP it asks for the client cookie, as ClientIDFrom does.
+func (s *Session) ClientID() string {
+	if rq := s.from.request; rq != nil {
+		rq.whoClient()
+	}
+	return s.clientID
+}
 
 // UserID returns who is logged in, "" for nobody.
 func (s *Session) UserID() string {
@@ -172,6 +193,9 @@ func (s *Session) Decode(dst any) error {
 
 // Encode sets a key for each field of src, which encodes as a JSON object. Keys that it doesn't name stay.
 func (s *Session) Encode(src any) error {
+	if err := s.unsealed(); err != nil {
+		return err
+	}
 	data, err := json.Marshal(src)
 	if err != nil {
 		return fmt.Errorf("bridge: encode the session: %w", err)
@@ -237,6 +261,16 @@ func (s *Session) try(do func() error) error {
 		return ErrSessionClosed
 	}
 	return do()
+}
+
+// unsealed returns ErrSessionClosed for a sealed Session.
+func (s *Session) unsealed() error {
+	s.lock()
+	defer s.unlock()
+	if s.sealed {
+		return ErrSessionClosed
+	}
+	return nil
 }
 
 // seal ends the Session's part in the session.

@@ -7,12 +7,19 @@ import (
 )
 
 // Login makes the session that of a user, with a new token: the old one opens nothing from the commit on, and connections
-// that were opened with it are cut off until they come back with the new one (ASVS 7.2.4). The session's values stay; Clear
-// them where they are not to pass from one user to another.
+// that were opened with it are cut off until they come back with the new one (ASVS 7.2.4).
 //
-// It needs a response that can still set a cookie: ErrHeadersSent, and ErrNoCookies on a connection (see Conn.LoginTicket). ErrTokenRotated when the request came
-// with a token that has been replaced. ErrUserID for a user ID that isn't 1 to 255 bytes of UTF-8 without NUL.
+// What a guest has put into the session stays, and so do the values of a user who logs in again. Of another user's session all values and flashes
+// are cleared, also what this request has set before, unless Options.KeepValuesAtLogin is set; what it sets afterwards is the new user's.
+//
+// ErrSessionClosed on a sealed Session, a snapshot included. It needs a response that can still set a cookie: ErrHeadersSent, and ErrNoCookies on a connection (see Conn.LoginTicket). ErrUserID for a user ID that isn't 1 to 255 bytes of
+// UTF-8 without NUL. ErrTokenRotated when the request came with a token that has been replaced, unless a login of the same user from the same browser has replaced it
+// within Options.RotateGrace: the answer to that login may have been lost, so this one succeeds as well. If the request has ended by the time of the commit, the commit fails and stores
+// nothing.
 func (s *Session) Login(userID string) error {
+	if err := s.unsealed(); err != nil {
+		return err
+	}
 	if err := checkUserID(userID); err != nil {
 		return err
 	}
@@ -32,11 +39,14 @@ func (s *Session) Rotate() error { return s.replaceToken(nil) }
 
 func (s *Session) replaceToken(login *gateway.Login) error {
 	rq := s.from.request
+	if err := s.unsealed(); err != nil {
+		return err
+	}
 	if err := s.canKeepToken(); err != nil {
 		return err
 	}
 	if login != nil {
-		login.Addr, login.UserAgent = rq.addr(), rq.userAgent()
+		login.Addr, login.UserAgent, login.KeepValues = rq.addr(), rq.userAgent(), s.b.opts.KeepValuesAtLogin
 	}
 	return s.try(func() error {
 		if err := s.takeOver(login); err != nil {

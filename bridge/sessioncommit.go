@@ -118,9 +118,15 @@ func (s *Session) destroy(ctx context.Context) error {
 	from.reason = s.ending
 	did := false
 	if base := s.draft.Base(); base.Revision != 0 && !s.gone {
+		ctx := context.WithoutCancel(ctx)
+		if rq := s.from.request; rq != nil {
+			if err := rq.endOthers(ctx, &s.later, base.ID, &from); err != nil {
+				return err
+			}
+		}
 		from.userID = base.UserID
 		var err error
-		if did, err = s.b.gateway.Destroy(context.WithoutCancel(ctx), base.ID, base.ClientID, &from); err != nil {
+		if did, err = s.b.gateway.DestroyUnder(ctx, &s.later, base.ID, base.ClientID, &from); err != nil {
 			return err // Destroy stays asked for
 		}
 	}

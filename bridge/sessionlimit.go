@@ -32,8 +32,8 @@ func newSessionLimit(s *settings, st store.Store) (*sessionLimit, error) {
 	if s.MaxSessionsPerUser <= 0 {
 		return nil, nil
 	}
-	users, ok := st.(store.UserIndex)
-	if !ok {
+	users := gateway.UserIndex(st)
+	if users == nil {
 		return nil, fmt.Errorf("%w: %w", bad("MaxSessionsPerUser", "the store can't find a user's sessions: it is no store.UserIndex"), ErrUnsupported)
 	}
 	return &sessionLimit{most: s.MaxSessionsPerUser, refuse: s.OnTooManySessions == RefuseLogin, users: users, byUser: make(map[string]*turns)}, nil
@@ -42,6 +42,7 @@ func newSessionLimit(s *settings, st store.Store) (*sessionLimit, error) {
 // withinLimit runs commit, which stores the draft. If that is a login, the user has no more sessions afterwards than are allowed; a session
 // that the user is logged in with already doesn't count twice. The lock of s is held.
 func (s *Session) withinLimit(ctx context.Context, commit func() error) error {
+	commit = s.limitClient(ctx, commit)
 	user, logsIn := s.draft.LogsIn()
 	l := s.b.limit
 	if l == nil || !logsIn {
@@ -116,19 +117,21 @@ func (l *sessionLimit) others(ctx context.Context, b *Bridge, user, except strin
 // doesn't, so that they don't end each other. The login is stored: what fails here is left for the user's next one, and logged.
 func (l *sessionLimit) evict(ctx context.Context, s *Session, user string) {
 	b := s.b
-	defer b.gateway.Turn(ctx, "logins of "+user)()
+	defer b.gateway.Turn(ctx, "logins of "+user)() // whose name the store doesn't learn
 	ids, has, err := l.others(ctx, b, user, s.id)
 	if err == nil && has && len(ids) >= l.most {
 		from := &origin{via: s.from.via, reason: ReasonEvicted}
 		still := func(rec *store.Record) bool { return rec.UserID == user }
 		for _, id := range ids[l.most-1:] {
-			if _, e := b.gateway.DestroyIf(context.WithoutCancel(ctx), id, still, from); e != nil {
+			if _, e := b.gateway.DestroyIfUnder(context.WithoutCancel(ctx), &s.later, id, still, from); e != nil {
 				err = e
 				break
 			}
 		}
 	}
 	if err != nil {
-		b.failed(ctx, slog.LevelError, Failure{Doing: "end the sessions that a user has beyond Options.MaxSessionsPerUser", Err: err})
+		s.later.Add(func() {
+			b.failed(ctx, slog.LevelError, Failure{Doing: "end the sessions that a user has beyond Options.MaxSessionsPerUser", Err: err})
+		})
 	}
 }

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
-	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/forwarded"
+	"github.com/sessionbridge/sessionbridge/internal/pageorigin"
 )
 
 const day = 24 * time.Hour
@@ -18,7 +20,10 @@ const day = 24 * time.Hour
 // settings are Options with every default filled in.
 type settings struct {
 	Options
-	proxies []netip.Prefix
+	proxies forwarded.Proxies
+	origins pageorigin.Patterns
+
+	toldIgnored atomic.Bool // that a header of a peer that isn't trusted was ignored
 }
 
 // settle returns o with its defaults. An error names the field.
@@ -28,7 +33,7 @@ func (o *Options) settle() (*settings, error) {
 		s.Options = *o
 	}
 	if s.Logger == nil {
-		s.Logger = slog.New(slog.DiscardHandler)
+		s.Logger = slog.New(defaultLog{})
 	}
 	steps := []func() error{s.settleKeys, s.settleCookies, s.settleTimes, s.settleLimits, s.settleNetwork}
 	for _, step := range steps {
@@ -41,7 +46,7 @@ func (o *Options) settle() (*settings, error) {
 
 // bad says which field is out of range, and what would do.
 func bad(field, format string, args ...any) error {
-	return fmt.Errorf("bridge: Options.%s: %s", field, fmt.Sprintf(format, args...))
+	return fmt.Errorf("bridge: Options."+field+": "+format, args...)
 }
 
 const minKeyBytes = 32
@@ -96,6 +101,9 @@ func (s *settings) settleCookies() error {
 	}
 	if s.Secure == SecureNever && (s.SameSite == http.SameSiteNoneMode || s.Partitioned) {
 		return bad("Secure", "SameSite=None and Partitioned need Secure cookies, this is SecureNever")
+	}
+	if s.EagerClient && s.StrictBinding {
+		s.Logger.Warn("EagerClient with StrictBinding: a first page that is answered late replaces the client cookie of a session that has begun meanwhile, and the session is refused")
 	}
 	if s.Secure == SecureAuto && (s.SameSite == http.SameSiteNoneMode || s.Partitioned) {
 		s.Logger.Warn("SameSite=None and Partitioned cookies need Secure: browsers drop those of requests without TLS (Options.Secure is SecureAuto)")
@@ -179,6 +187,8 @@ func (s *settings) settleLimits() error {
 		value int
 	}{
 		{"MaxSessionsPerUser", s.MaxSessionsPerUser},
+		{"MaxSessionsPerClient", s.MaxSessionsPerClient},
+		{"MaxKnownSessions", s.MaxKnownSessions},
 		{"MaxConnsPerSession", s.MaxConnsPerSession},
 		{"MaxConnsPerAddr", s.MaxConnsPerAddr},
 		{"MaxHandshakes", s.MaxHandshakes},
@@ -188,6 +198,9 @@ func (s *settings) settleLimits() error {
 			return bad(f.name, "%d is negative; 0 or Off (%d) means no limit", f.value, Off)
 		}
 	}
+	s.MaxHandshakes = cmp.Or(s.MaxHandshakes, defaultHandshakes)
+	s.MaxKnownSessions = cmp.Or(s.MaxKnownSessions, defaultKnownSessions)
+	s.MaxSessionsPerClient = cmp.Or(s.MaxSessionsPerClient, defaultSessionsPerClient)
 	if r := s.HandshakesPerSecond; r != Off && !(r >= 0 && r <= 1e9) {
 		return bad("HandshakesPerSecond", "%v is out of range: 0 to 1e9; 0 or Off (%d) means no limit", r, Off)
 	}
@@ -207,28 +220,22 @@ func (s *settings) settleLimits() error {
 }
 
 func (s *settings) settleNetwork() error {
-	s.OriginPatterns = slices.Clone(s.OriginPatterns)
-	for i, pattern := range s.OriginPatterns {
-		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
-			return bad(fmt.Sprintf("OriginPatterns[%d]", i), "%q is no pattern", pattern)
-		}
+	var err error
+	var i int
+	if s.origins, i, err = pageorigin.Compile(s.OriginPatterns); err != nil {
+		return bad(fmt.Sprintf("OriginPatterns[%d]", i), "%w", err)
+	}
+	if s.ProxyHeaders < AnyProxyHeaders || s.ProxyHeaders > OnlyForwarded {
+		return bad("ProxyHeaders", "%d is not a ProxyHeaderPolicy", s.ProxyHeaders)
+	}
+	if s.proxies, i, err = forwarded.New(s.TrustedProxies, forwarded.Headers(s.ProxyHeaders)); err != nil {
+		return bad(fmt.Sprintf("TrustedProxies[%d]", i), "%w", err)
 	}
 	s.ClearSiteData = slices.Clone(s.ClearSiteData)
 	for i, what := range s.ClearSiteData {
 		if !slices.Contains([]string{"cache", "cookies", "storage", "executionContexts", "*"}, what) {
 			return bad(fmt.Sprintf("ClearSiteData[%d]", i), `%q is none of "cache", "cookies", "storage", "executionContexts" and "*"`, what)
 		}
-	}
-	for i, text := range s.TrustedProxies {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			addr, err := netip.ParseAddr(text)
-			if err != nil {
-				return bad(fmt.Sprintf("TrustedProxies[%d]", i), "%q is neither an address nor a network", text)
-			}
-			prefix = netip.PrefixFrom(addr, addr.BitLen())
-		}
-		s.proxies = append(s.proxies, prefix)
 	}
 	return nil
 }

@@ -11,51 +11,51 @@ type Stats struct {
 	Attached int  // sessions that this process has seen in use, now
 	Healthy  bool // the other nodes on the store can be heard, now, and hear this one; always, where there are none
 
-	Writes        uint64 // sessions stored
-	Touches       uint64 // activity recorded, without a change
-	Conflicts     uint64 // writes that found the session changed by another
-	Reruns        uint64 // functions of WithSession that ran again because of one
-	Expired       uint64 // sessions that time ended
-	StoreErrors   uint64 // calls to the store that failed
-	FailedCommits uint64 // responses that were replaced or aborted because the session could not be stored
-	Refused       uint64 // session cookies, tokens and tickets that opened nothing: unknown session, stale token
-	Mismatches    uint64 // sessions that came with another client's cookie
-	ClosedWrites  uint64 // changes of a Session after its last commit, which are lost
-	SaveFailures  uint64 // sessions of PerConnection that could not be stored when they were to be
-	Overloaded    uint64 // handshakes that were refused by Options.MaxHandshakes and HandshakesPerSecond
-	TooFast       uint64 // connections that were closed by ConnOptions.MessagesPerSecond
-	EventsDropped uint64 // events that a subscriber had no room for
+	Writes         uint64 // sessions stored
+	Touches        uint64 // activity recorded, without a change
+	Conflicts      uint64 // writes that found the session changed by another
+	Reruns         uint64 // functions of WithSession that ran again because of one
+	Expired        uint64 // sessions that time ended
+	StoreErrors    uint64 // calls to the store that failed
+	FailedCommits  uint64 // responses that were replaced or aborted because the session could not be stored, by a fault of the store or the program
+	RefusedCommits uint64 // likewise, but for what the client has done: 401, 403, 409, 413 or its hanging up
+	Refused        uint64 // session cookies, tokens and tickets that opened nothing: unknown session, stale token
+	Mismatches     uint64 // sessions that came with another client's cookie
+	ClosedWrites   uint64 // changes of a Session after its last commit, which are lost
+	SaveFailures   uint64 // sessions of PerConnection that could not be stored when they were to be
+	Overloaded     uint64 // handshakes that were refused by Options.MaxHandshakes and HandshakesPerSecond
+	TooFast        uint64 // connections that were closed by ConnOptions.MessagesPerSecond
+	EventsDropped  uint64 // events that a subscriber had no room for
+	NotifyDropped  uint64 // messages of Notify that a connection had no room for
 
-	RejectionsDropped uint64 // likewise, but CredentialRejected, which strangers can cause: no reason for an alarm
-
-	NotifyDropped uint64 // messages of Notify that a connection had no room for
+	RejectionsDropped uint64 // CredentialRejected events, likewise; strangers can cause these: no reason for an alarm
 }
 
 // Stats returns the counts now.
 func (b *Bridge) Stats() Stats {
 	g := b.gateway.Stats()
 	return Stats{
-		Conns:         b.links.count(),
-		Attached:      b.clients.count(),
-		Healthy:       b.cluster.healthy(),
-		Writes:        g.Writes,
-		Touches:       g.Touches,
-		Conflicts:     g.Conflicts,
-		Reruns:        b.stats.reruns.Load(),
-		Expired:       g.Expired,
-		StoreErrors:   g.StoreErrors,
-		FailedCommits: b.stats.failedCommits.Load(),
-		Refused:       b.stats.refused.Load(),
-		Mismatches:    b.stats.mismatches.Load(),
-		ClosedWrites:  b.stats.closedWrites.Load(),
-		SaveFailures:  b.stats.failedSaves.Load(),
-		Overloaded:    b.admit.refused.Load(),
-		TooFast:       b.stats.tooFast.Load(),
-		EventsDropped: b.events.dropped.Load(),
+		Conns:          b.links.count(),
+		Attached:       b.clients.count(),
+		Healthy:        b.cluster.healthy(),
+		Writes:         g.Writes,
+		Touches:        g.Touches,
+		Conflicts:      g.Conflicts,
+		Reruns:         b.stats.reruns.Load(),
+		Expired:        g.Expired,
+		StoreErrors:    g.StoreErrors,
+		FailedCommits:  b.stats.failedCommits.Load(),
+		RefusedCommits: b.stats.refusedCommits.Load(),
+		Refused:        b.stats.refused.Load(),
+		Mismatches:     b.stats.mismatches.Load(),
+		ClosedWrites:   b.stats.closedWrites.Load(),
+		SaveFailures:   b.stats.failedSaves.Load(),
+		Overloaded:     b.admit.refused.Load(),
+		TooFast:        b.stats.tooFast.Load(),
+		EventsDropped:  b.events.dropped.Load(),
+		NotifyDropped:  b.stats.notifyDropped.Load(),
 
 		RejectionsDropped: b.events.rejected.Load(),
-
-		NotifyDropped: b.stats.notifyDropped.Load(),
 	}
 }
 

@@ -48,12 +48,6 @@ func (b *Bridge) RequireAuthAge(d time.Duration, next http.Handler) http.Handler
 			next.ServeHTTP(w, r)
 			return
 		}
-		status := HTTPStatus(err)
-		text := http.StatusText(status)
-		if status == http.StatusUnauthorized {
-			text = "a more recent login is needed"
-		}
-		w.Header().Set("Cache-Control", "no-store") // after the login the answer is another
-		http.Error(w, text, status)
+		b.WriteError(w, r, err)
 	}))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -205,7 +206,7 @@ func (h *hub) observe(wants func(Event) bool, fn func(Event)) (off func()) {
 func (h *hub) call(fn func(Event), ev Event) {
 	defer func() {
 		if p := recover(); p != nil {
-			h.logger.Error("event callback panicked", slog.String("event", fmt.Sprintf("%T", ev)), slog.Any("panic", p))
+			logPanic(context.Background(), h.logger, "event callback panicked", p, string(debug.Stack()), slog.String("event", fmt.Sprintf("%T", ev))) // no Failure: this callback may be of these
 		}
 	}()
 	fn(ev)

@@ -1,6 +1,9 @@
 package bridge
 
 import (
+	"slices"
+	"time"
+
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -16,19 +19,17 @@ import (
 // superseded returns the Session of a request whose token a login has replaced, nil where nobody
 // could log in with it: the request must come from the session's own browser and be able to set
 // a cookie. The check of the token has returned ErrTokenRotated for rec.
-func (rq *request) superseded(rec *store.Record, cred credentials) *Session {
-	hash := cred.token.hash()
-	rq.mu.Lock()
-	same := rq.clientID == rec.ClientID || rq.carrier == byToken
-	rq.mu.Unlock()
-	if !same || hash != rec.PrevTokenHash || rq.headersSent() {
+func (rq *request) superseded(rec *store.Record, cookies []credentials) *Session {
+	i := slices.IndexFunc(cookies, func(c credentials) bool { return c.token.hash() == rec.PrevTokenHash })
+	if i < 0 || rq.headersSent() || rq.carrier != byToken && !rq.fits(rec) {
 		return nil
 	}
+	rq.fit(rec)
 	s, err := rq.b.newSession(*rec, &origin{via: ViaHTTP, request: rq})
 	if err != nil {
 		return nil
 	}
-	s.token, s.replaced = cred.token, rec
+	s.token, s.replaced = cookies[i].token, rec
 	if s.hide() != nil {
 		return nil
 	}
@@ -39,7 +40,7 @@ func (rq *request) superseded(rec *store.Record, cred credentials) *Session {
 // the lock.
 func (s *Session) hide() error {
 	blank := *s.replaced
-	blank.Data, blank.UserID, blank.Addr, blank.UserAgent = []byte("{}"), "", "", ""
+	blank.Data, blank.UserID, blank.LoggedIn, blank.Addr, blank.UserAgent = []byte("{}"), "", time.Time{}, "", ""
 	s.proved, s.stale = blank.TokenGeneration-1, true
 	s.draft.Prove(s.proved)
 	return s.draft.Rebase(blank)

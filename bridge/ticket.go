@@ -15,14 +15,16 @@ import (
 //
 //	new WebSocket(url, ["sessionbridge", "sessionbridge.ticket." + ticket])
 //
+// It opens nothing but a connection: that of WebSocket, Attach, or an upgrader behind HandshakeHeader. A page that opens its session gets ErrTicket, whatever headers its request has.
+//
 // The handshake then takes no cookies, and opens the session or is answered with 401; the page's origin is checked as always. In the session it has proved the token that this
 // request came with: a login cuts it off. It can change and destroy the session; it can't log in or rotate (ErrNoCookies).
 //
 // What has changed in the session is stored, so that there is one: ErrSessionMissing when there is nothing to store. Also the errors of Session, ErrSessionGone,
 // ErrHeadersSent, ErrSessionTooLarge, a *ValueError; ErrTicket when the request has itself come with a ticket. The response is not to be cached, and
-// says so unless its handler says otherwise.
+// says so, whatever its handler says.
 func (b *Bridge) Ticket(r *http.Request) (string, error) {
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		return "", err
 	}
@@ -94,7 +96,7 @@ func (l *Link) LoginTicket(ctx context.Context, userID string) (string, error) {
 // Also the errors of Session and of Login; after these, too, the ticket is still good, but not when storing the login fails in the end. A function of WithSession
 // may run again, when the ticket has been redeemed: call it outside of one.
 func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
 		return nil, err
 	}
@@ -134,14 +136,15 @@ func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
 func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 	b := rq.b
 	rq.mu.Lock()
-	r := rq.r
+	r, handshake := rq.r, rq.shares
 	rq.mu.Unlock()
 	switch {
 	case r == nil:
 		return nil, ErrSessionClosed
-	case !upgrades(r): // it is for connections: a page has cookies
+	case !handshake || !upgrades(r): // it is for connections: a page has cookies, and anybody can send an Upgrade header
 		return nil, ErrTicket
 	case !b.opts.originAllowed(r):
+		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", b.opts.originAttrs(r)...)
 		return nil, ErrOrigin
 	}
 	what, err := b.tickets.redeem(ctx, rq.text, socketTicket, func(*ticket) bool { return true })
@@ -181,7 +184,7 @@ func (rq *request) refusedTicket(ctx context.Context, err error, cr CredentialRe
 	if errors.Is(err, ErrTicket) {
 		cr.Credential, cr.Reason = CredentialTicket, RejectedTicket
 		rq.refused(cr)
-		rq.b.opts.Logger.LogAttrs(ctx, slog.LevelInfo, "ticket opens nothing")
+		rq.b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "ticket opens nothing")
 	}
 }
 
@@ -190,6 +193,7 @@ func (rq *request) openOffered(w http.ResponseWriter, r *http.Request) error {
 	if rq.carrier != byTicket || rq.opened() != nil {
 		return nil
 	}
+	rq.shareLoads()
 	_, err := rq.open(r.Context())
 	if err == nil {
 		return nil
@@ -197,16 +201,15 @@ func (rq *request) openOffered(w http.ResponseWriter, r *http.Request) error {
 	rq.mu.Lock()
 	rq.failed, rq.sent = err, true
 	rq.mu.Unlock()
-	status := handshakeStatus(err)
-	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, http.StatusText(status), status)
+	forbidCaches(w.Header())
+	rq.b.refuse(w, r, handshakeError(err))
 	return err
 }
 
-// handshakeStatus is HTTPStatus, but for a ticket that opens nothing: a handshake's is its only credential.
-func handshakeStatus(err error) int {
+// handshakeError is err, but for a ticket that opens nothing: a handshake's is its only credential, so there is no session (401).
+func handshakeError(err error) error {
 	if errors.Is(err, ErrTicket) {
-		return http.StatusUnauthorized
+		return fmt.Errorf("%w: %w", ErrSessionMissing, err)
 	}
-	return HTTPStatus(err)
+	return err
 }

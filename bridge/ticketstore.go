@@ -103,6 +103,9 @@ func (t *tickets) redeem(ctx context.Context, text string, kind ticketKind, good
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, ErrTicket
 	}
+	if err == nil {
+		err = gateway.CheckRecord(&rec, id)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: load a ticket: %w", ErrStoreUnavailable, err)
 	}

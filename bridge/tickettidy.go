@@ -37,7 +37,9 @@ func (t *tickets) tidy() {
 		began := time.Now()
 		defer t.planTidy(began) // also if the store panics
 		if err := t.sweep(context.Background()); err != nil {
-			t.b.opts.Logger.LogAttrs(context.Background(), slog.LevelWarn, "expired tickets could not be removed", slog.Any("error", err))
+			t.b.logAside(func() {
+				t.b.opts.Logger.LogAttrs(context.Background(), slog.LevelWarn, "expired tickets could not be removed", slog.Any("error", err))
+			})
 		}
 	})
 }

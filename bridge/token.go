@@ -93,9 +93,11 @@ func (rq *request) presentsNoCookies(r *http.Request) bool {
 		return false
 	}
 	rq.carrier, rq.text = byToken, text
-	if rq.presented, ok = b.cookies.readToken(text, rq.secure); !ok && text != "" {
+	if cred, ok := b.cookies.readToken(text, rq.secure); ok {
+		rq.presented.sessions = append(rq.presented.oneSession[:0], cred)
+	} else if text != "" {
 		rq.refused(CredentialRejected{Credential: CredentialToken, Reason: RejectedSignature})
-		b.opts.Logger.LogAttrs(r.Context(), slog.LevelInfo, "session token refused: its signature doesn't hold")
+		b.opts.Logger.LogAttrs(r.Context(), slog.LevelDebug, "session token refused: its signature doesn't hold")
 	}
 	return true
 }
@@ -119,10 +121,12 @@ func (c *cookies) readToken(text string, secure bool) (cred credentials, ok bool
 // setToken tells a client without cookies of its new token, or that it has none any more. A ticket's has none to keep. The lock is held.
 func (rq *request) setToken(h http.Header) (err error) {
 	change := rq.cookie
-	if rq.session != nil || change != cookieStays {
+	if rq.depends() || change != cookieStays {
 		varyOn(h, rq.reads...)
 		if len(rq.reads) == 0 { // whatever it depends on, a cache doesn't know it
-			markNoStore(h)
+			if h.Get("Cache-Control") == "" {
+				h.Set("Cache-Control", "no-store")
+			}
 			varyOn(h, "*") // also where the handler lets caches keep it
 		}
 	}
@@ -130,7 +134,7 @@ func (rq *request) setToken(h http.Header) (err error) {
 	if change == cookieStays || rq.carrier != byToken {
 		return nil
 	}
-	markNoStore(h)
+	rq.keepFromCaches(h)
 	text := ""
 	if change == cookieSet {
 		if _, text, err = rq.b.cookies.sealSession(rq.secure, rq.cred); err != nil {

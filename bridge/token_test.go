@@ -200,7 +200,7 @@ func TestTokenOfAFailedCommitIsNotSent(t *testing.T) {
 		s.Set("late", true)
 	})
 	require.NotEmpty(t, token)
-	require.Equal(t, http.StatusServiceUnavailable, n.get("/endedby").status)
+	require.Equal(t, http.StatusUnauthorized, n.get("/endedby").status)
 	require.Equal(t, token, n.token, "only the request that ends its session has its client forget the token")
 }
 

@@ -12,30 +12,47 @@ import (
 // run runs fn on s, whose state is fresh and whose outer lock, k, is held, and stores what it changed. On a conflict with somebody who
 // doesn't take that lock it starts again from what is stored then. m is the mark of the first attempt.
 func (s *Session) run(ctx context.Context, k *gateway.Lock, m *mark, fn func(context.Context, *Session) error) error {
-	luck := s.b.gateway.Again(s.id)
+	luck := s.b.gateway.Again(k)
 	defer luck.Stop()
-	for attempt := range gateway.MaxAttempts {
-		if attempt > 0 {
-			m = new(mark)
+	for attempt := 1; ; attempt++ {
+		now, conflict, err := s.transact(ctx, k, m, fn)
+		if !conflict {
+			return err
 		}
-		again, err := s.transact(ctx, k, m, &luck, fn)
-		if !again {
+		if attempt == gateway.MaxAttempts {
+			return ErrConflict
+		}
+		if err := s.goOn(ctx, k, &luck, now); err != nil {
 			return err
 		}
 		s.b.stats.reruns.Add(1)
+		m = new(mark)
 	}
-	return ErrConflict
 }
 
-// transact is one attempt of run.
-func (s *Session) transact(ctx context.Context, k *gateway.Lock, m *mark, luck *gateway.Again, fn func(context.Context, *Session) error) (again bool, err error) {
+// transact is one attempt of run. After a conflict it returns what was stored by then.
+func (s *Session) transact(ctx context.Context, k *gateway.Lock, m *mark, fn func(context.Context, *Session) error) (now store.Record, conflict bool, err error) {
 	s.begin(ctx, k, m)
 	defer m.end()
 	returned := false
-	defer func() { again, err = s.finish(m, luck, returned, err) }()
+	defer func() { now, conflict, err = s.finish(m, returned, err) }()
 	err = fn(m, s)
 	returned = true
-	return false, err
+	return now, false, err
+}
+
+// goOn puts s on what another attempt starts from. It may have to wait for that, so nothing is locked meanwhile.
+func (s *Session) goOn(ctx context.Context, k *gateway.Lock, luck *gateway.Again, now store.Record) error {
+	now, err := luck.After(ctx, now)
+	s.lock()
+	defer s.unlockInto(k.Later())
+	switch {
+	case errors.Is(err, ErrSessionMissing):
+		return s.stored(false, ErrSessionGone)
+	case err != nil:
+		return err
+	}
+	return s.renew(now)
 }
 
 // begin notes that fn runs, and what to go back to if it fails.
@@ -50,18 +67,18 @@ func (s *Session) begin(ctx context.Context, k *gateway.Lock, m *mark) {
 	s.running, s.lost = m, false
 }
 
-// finish stores what fn has changed, or undoes it if fn panicked or failed.
-func (s *Session) finish(m *mark, luck *gateway.Again, returned bool, err error) (again bool, _ error) {
+// finish stores what fn has changed, or undoes it if fn panicked or failed. A conflict has stored nothing: now is what it was with.
+func (s *Session) finish(m *mark, returned bool, err error) (now store.Record, conflict bool, _ error) {
 	s.lock()
-	defer s.unlock()
+	defer s.unlockInto(m.lock.Later())
 	s.running = nil
 	if s.locked() {
 		s.restore(m.back)
 		s.ending = ""
-		return false, cmp.Or(err, ErrTokenRotated)
+		return now, false, cmp.Or(err, ErrTokenRotated)
 	}
 	if s.ending != "" { // counts, whatever fn said
-		return false, errors.Join(err, s.destroy(m.Context))
+		return now, false, errors.Join(err, s.destroy(m.Context))
 	}
 	switch {
 	case returned && err == nil && m.cutOff:
@@ -71,29 +88,19 @@ func (s *Session) finish(m *mark, luck *gateway.Again, returned bool, err error)
 	}
 	if !returned || err != nil {
 		s.restore(m.back)
-		return false, err
+		return now, false, err
 	}
 	if !s.draft.Changed() {
-		return false, nil
+		return now, false, nil
 	}
-	var now store.Record
 	if err = s.mayStore(m.Context); err == nil {
 		now, err = s.commitExact(m.Context, m.lock)
 	}
 	if err == nil {
-		return false, nil
+		return now, false, nil
 	}
 	s.restore(m.back)
-	if !errors.Is(err, store.ErrConflict) {
-		return false, err
-	}
-	switch now, err = luck.After(m.Context, now); {
-	case errors.Is(err, ErrSessionMissing):
-		return false, s.stored(false, ErrSessionGone)
-	case err != nil:
-		return false, err
-	}
-	return s.renew(now)
+	return now, errors.Is(err, store.ErrConflict), err
 }
 
 // restore undoes all changes but those of back; nil has none.
@@ -108,19 +115,16 @@ func (s *Session) restore(back *gateway.Draft) {
 	}
 }
 
-// renew puts s on another state of the session. It reports whether s may work on it.
-func (s *Session) renew(rec store.Record) (bool, error) {
+// renew puts s on another state of the session, if s may work on it.
+func (s *Session) renew(rec store.Record) error {
 	if s.locked() && rec.TokenHash == s.replaced.TokenHash {
 		s.replaced = &rec
-		return true, s.hide()
+		return s.hide()
 	}
 	if s.draft.Cut(&rec) {
-		return false, ErrTokenRotated
+		return ErrTokenRotated
 	}
-	if err := s.draft.Rebase(rec); err != nil {
-		return false, err
-	}
-	return true, nil
+	return s.draft.Rebase(rec)
 }
 
 // runInside runs fn within another function of WithSession on the same session. If it fails, what it changed is undone, and

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"hash"
-	"net/http"
 	"strconv"
 	"sync"
 	"time"
@@ -88,16 +87,16 @@ func (f *verifier) verify(name, cookie string, v *signedValue) bool {
 
 func (v *signedValue) bytes() []byte { return v.buffer[:v.size] }
 
-// verified finds the first cookie of the name whose signature holds.
-func verified(r *http.Request, name string, keys []*verifier, v *signedValue) bool {
-	for i, cookie := range r.CookiesNamed(name) {
-		if i == maxCookies {
-			break
-		}
-		for _, key := range keys {
-			if key.verify(name, cookie.Value, v) {
-				return true
-			}
+// verified reports whether the cookie's signature holds with one of the keys. checked counts the cookies of a request that were
+// checked; after maxChecked of them none is.
+func verified(name, cookie string, keys []*verifier, v *signedValue, checked *int) bool {
+	if *checked == maxChecked {
+		return false
+	}
+	*checked++
+	for _, key := range keys {
+		if key.verify(name, cookie, v) {
+			return true
 		}
 	}
 	return false

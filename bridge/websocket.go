@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"slices"
 
 	"github.com/coder/websocket"
@@ -29,9 +28,7 @@ func (b *Bridge) socket(fn func(ctx context.Context, c *Conn) error, opts *ConnO
 	o, err := opts.settle(onMissing)
 	if err != nil {
 		b.failed(context.Background(), slog.LevelError, Failure{Doing: "use a handler's ConnOptions", Err: err})
-		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		})
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.WriteError(w, r, err) })
 	}
 	h := &socketHandler{b: b, fn: fn, opts: o, protocols: append(slices.Clip(o.Subprotocols), Subprotocol)}
 	return b.Handler(http.HandlerFunc(h.handshake))
@@ -49,50 +46,51 @@ type socketHandler struct {
 func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	b := h.b
 	if !b.work.admit() {
-		b.admit.refuse(w, "shutting down")
+		b.admit.askLater(w.Header())
+		b.refuse(w, r, ErrShutdown)
 		return
 	}
 	defer b.work.leave()
 	if !b.opts.originAllowed(r) {
-		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", slog.String("host", r.Host))
-		http.Error(w, "origin not allowed", http.StatusForbidden)
+		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", b.opts.originAttrs(r)...)
+		b.refuse(w, r, ErrOrigin)
 		return
 	}
 	leave, admitted := b.admit.enter()
 	if !admitted {
-		b.admit.refuse(w, "too many handshakes")
+		b.admit.askLater(w.Header())
+		b.refuse(w, r, ErrOverloaded)
 		return
 	}
 	defer leave()
-	rq, err := b.requestOf(r.Context())
+	rq, err := b.requestFor(r)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
+		b.WriteError(w, r, err)
 		return
 	}
 	if h.opts.ID != nil {
 		if rq.connID = h.opts.ID(r); !validConnID(rq.connID) {
-			http.Error(w, ErrConnID.Error(), http.StatusBadRequest)
+			b.refuse(w, r, ErrConnID)
 			return
 		}
 	}
-	if b.links.addrFull(rq.addr()) {
-		w.Header().Set("Retry-After", "1")
-		http.Error(w, "too many connections", http.StatusTooManyRequests)
+	if b.links.addrFull(rq.addr()) && !b.probe(rq, b.links.rivals("", rq.addr())) {
+		b.refuse(w, r, ErrTooManyAddrConns)
 		return
 	}
 	rq.shareLoads()
-	rq.whoClient() // a connection is somebody's: the client cookie is due, LazyClient or not
+	rq.whoClient() // a connection is somebody's: the client cookie is due
 	s, err := rq.open(r.Context())
 	if err != nil {
-		status := handshakeStatus(err)
-		http.Error(w, http.StatusText(status), status)
+		b.refuse(w, r, handshakeError(err))
 		return
 	}
 	if s.absent() && h.opts.OnMissing == RefuseMissing {
-		http.Error(w, "no session", http.StatusUnauthorized)
+		b.refuse(w, r, ErrSessionMissing)
 		return
 	}
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	below := &wire{wheel: b.wheel}
+	ws, err := websocket.Accept(below.under(w), r, &websocket.AcceptOptions{
 		Subprotocols:       h.protocols,
 		InsecureSkipVerify: true, // the origin has been checked
 		CompressionMode:    h.opts.Compression,
@@ -100,7 +98,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // Accept has answered
 	}
-	c := newConn(ws, rq.takeHijacked(), b.clock, &h.opts)
+	c := newConn(ws, below, b.clock, &h.opts)
 	if err := h.start(r.Context(), rq, s, c); err != nil {
 		b.work.closing(func() { c.shut(CloseCode(err), b.closeReason(err)) })
 	}
@@ -140,7 +138,7 @@ func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *C
 
 // serve runs the connection's handler and closes the connection after it, also if the handler ends its goroutine.
 func (c *Conn) serve(fn func(context.Context, *Conn) error) {
-	err := errPanicked
+	err := ErrPanicked
 	defer func() { c.conclude(err) }()
 	err = c.protect(fn)
 }
@@ -148,6 +146,7 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 // conclude closes the connection whose handler has returned err.
 func (c *Conn) conclude(err error) {
 	c.logFailure(err)
+	c.awaitWatch()
 	c.link.endPending() // if a close waits for the handler to be done, it says how
 	code, reason := c.endedWith(err)
 	if c.link.beginEnd(code, reason) { // otherwise another is closing it
@@ -182,8 +181,10 @@ func (b *Bridge) closeReason(err error) string {
 		return reconnect().reason
 	case errors.Is(err, ErrSessionMissing):
 		return "no session: ask for one over HTTP"
+	case errors.Is(err, ErrTooManyAddrConns):
+		return tooManyFrom
 	case errors.Is(err, ErrTooManyConns):
-		return "the session has too many connections"
+		return tooManyThere
 	case errors.Is(err, ErrConnID):
 		return "the connection's name is taken"
 	case errors.Is(err, ErrShutdown):
@@ -194,18 +195,16 @@ func (b *Bridge) closeReason(err error) string {
 
 // logFailure tells of an error by which the handler ends its connection, which else nobody learns.
 func (c *Conn) logFailure(err error) {
-	if c.link.ctx.Err() == nil && !c.gone.Load() && CloseCode(err) == CodeFailed && !errors.Is(err, errPanicked) {
-		c.link.b.failed(c.link.ctx, slog.LevelWarn, Failure{"go on with a connection: its handler has failed", c.SessionID(), err})
+	if c.link.ctx.Err() == nil && !c.gone.Load() && CloseCode(err) == CodeFailed && !errors.Is(err, ErrPanicked) {
+		c.link.b.failedInTime(c.link.ctx, slog.LevelWarn, Failure{"go on with a connection: its handler has failed", c.SessionID(), err})
 	}
 }
-
-var errPanicked = errors.New("bridge: the connection's handler panicked")
 
 func (c *Conn) protect(fn func(context.Context, *Conn) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.link.b.opts.Logger.Error("connection handler panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-			err = errPanicked
+			c.link.b.panicked(c.link.ctx, "connection handler panicked", "run a connection's handler: it panicked", c.SessionID(), p)
+			err = ErrPanicked
 		}
 	}()
 	return fn(c.link.ctx, c)

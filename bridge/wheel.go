@@ -27,7 +27,7 @@ type wheel struct {
 type pulse struct {
 	prev, next *pulse
 	tick       int64 // 0: it isn't on the wheel
-	conn       *Conn
+	of         interface{ beat(now time.Duration) }
 }
 
 func newWheel(clock *deadlines) *wheel { return &wheel{clock: clock, epoch: time.Now()} }
@@ -101,7 +101,7 @@ func (w *wheel) wake(tick int64) {
 func (w *wheel) turn() {
 	now := w.now()
 	for _, p := range w.take(tickOf(now)) {
-		p.conn.beat(now)
+		p.of.beat(now)
 	}
 }
 

@@ -2,8 +2,6 @@ package bridge
 
 import (
 	"context"
-	"log/slog"
-	"runtime/debug"
 	"sync"
 )
 
@@ -35,7 +33,8 @@ type work struct {
 	holds   pool
 	news    pool
 	marks   pool
-	logger  *slog.Logger
+
+	panicked func(value any) // reports the panic of a task, which has been recovered
 }
 
 // pool is a bounded number of workers, and what waits for them.
@@ -44,9 +43,9 @@ type pool struct {
 	queue         []func()
 }
 
-func (w *work) init(logger *slog.Logger) {
+func (w *work) init(panicked func(value any)) {
 	w.closes.most, w.pings.most, w.tasks.most, w.tells.most, w.holds.most = maxClosing, maxPings, maxBackground, maxTold, maxHolds
-	w.news.most, w.marks.most, w.logger = maxAnnounces, maxActivity, logger
+	w.news.most, w.marks.most, w.panicked = maxAnnounces, maxActivity, panicked
 }
 
 // handler runs fn as the handler of a connection; false when the Bridge is shutting down.
@@ -137,7 +136,7 @@ func (w *work) next(p *pool) func() {
 func (w *work) protect(task func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			w.logger.Error("background task panicked", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			w.panicked(p)
 		}
 	}()
 	task()

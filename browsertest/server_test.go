@@ -73,7 +73,7 @@ func startServer(t *testing.T, binary string, args ...string) *server {
 	case s.url = <-listening:
 	case <-s.done:
 		require.FailNow(t, "the example ended instead of listening", "%v", s.err)
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		require.FailNow(t, "the example doesn't say where it listens")
 	}
 	return s
@@ -102,7 +102,7 @@ func (s *server) stop(t *testing.T) {
 	select {
 	case <-s.done:
 		require.NoError(t, s.err)
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		require.FailNow(t, "the example doesn't end")
 	}
 }

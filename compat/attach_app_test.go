@@ -21,6 +21,8 @@ import (
 const (
 	writeTimeout = 10 * time.Second // of one message: a client that takes nothing for so long is given up
 	maxMessage   = 64 << 10         // bytes, from a client
+	heartbeat    = 30 * time.Second // a ping: proxies cut what is silent for a minute or so
+	silence      = 45 * time.Second // of a client: longer than a heartbeat and the way of its pong
 )
 
 var counted = bridge.NewKey[int]("counted")
@@ -190,7 +192,9 @@ func (e events) read() (name, data string, err error) {
 		case "data":
 			data += value
 		case "":
-			return name, data, nil
+			if name != "" || data != "" { // otherwise the end of a comment
+				return name, data, nil
+			}
 		}
 	}
 }

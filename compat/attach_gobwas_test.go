@@ -21,8 +21,25 @@ import (
 // made first and written at once.
 type gobwasConn struct {
 	net.Conn
+	link    *bridge.Link
 	writing sync.Mutex
 	closing bool // nothing follows the close frame
+}
+
+// alive gives the client time until its next frame.
+func (c *gobwasConn) alive() {
+	if c.link != nil && c.link.Context().Err() == nil { // otherwise end has set another deadline
+		_ = c.SetReadDeadline(time.Now().Add(silence))
+	}
+}
+
+// beat sends a ping.
+func (c *gobwasConn) beat(context.Context) error {
+	frame, err := ws.CompileFrame(ws.NewPingFrame(nil))
+	if err == nil {
+		_, err = c.Write(frame)
+	}
+	return err
 }
 
 // Write implements io.Writer for what the library answers to pings and close frames.
@@ -62,6 +79,7 @@ func (c *gobwasConn) read() ([]byte, error) {
 	control := wsutil.ControlFrameHandler(c, ws.StateServerSide)
 	r := wsutil.Reader{Source: c, State: ws.StateServerSide, CheckUTF8: true, MaxFrameSize: maxMessage, OnIntermediate: control}
 	for {
+		c.alive()
 		h, err := r.NextFrame()
 		if err != nil {
 			return nil, err
@@ -96,7 +114,9 @@ func gobwasHandler(b *bridge.Bridge) http.Handler {
 			return
 		}
 		defer link.Detach()
+		conn.link = link
 		link.OnNotify(0, bridge.CloseSlow, conn.send)
+		link.Heartbeat(heartbeat, conn.beat)
 		for {
 			message, err := conn.read()
 			if err != nil {

@@ -57,11 +57,23 @@ func gorillaHandler(b *bridge.Bridge) http.Handler {
 		}
 		defer link.Detach()
 		link.OnNotify(0, bridge.CloseSlow, conn.send)
+		alive := func(string) error {
+			if link.Context().Err() != nil { // end has set another deadline
+				return nil
+			}
+			return ws.SetReadDeadline(time.Now().Add(silence))
+		}
+		_ = alive("")
+		ws.SetPongHandler(alive)
+		link.Heartbeat(heartbeat, func(context.Context) error {
+			return ws.WriteControl(gorilla.PingMessage, nil, time.Now().Add(writeTimeout))
+		})
 		for {
 			_, message, err := ws.ReadMessage()
 			if err != nil {
 				return
 			}
+			_ = alive("")
 			link.Received(len(message)) // or link.Active(), where nobody counts
 			said := []byte(answer(link.Context(), link, string(message)))
 			if conn.send(coder.MessageText, said) != nil {

@@ -35,9 +35,20 @@ func (c *gwsConn) end(code int, reason string) {
 	_ = c.WriteClose(uint16(code), []byte(reason))
 }
 
+// alive gives the client time until its next pong or message.
+func (c *gwsConn) alive() {
+	if c.link.Context().Err() == nil { // otherwise end has set another deadline
+		_ = c.SetReadDeadline(time.Now().Add(silence))
+	}
+}
+
+// OnPong implements gws.Event.
+func (c *gwsConn) OnPong(*gws.Conn, []byte) { c.alive() }
+
 // OnMessage implements gws.Event.
 func (c *gwsConn) OnMessage(_ *gws.Conn, message *gws.Message) {
 	defer message.Close()
+	c.alive()
 	c.link.Received(message.Data.Len()) // or link.Active(), where nobody counts
 	said := []byte(answer(c.link.Context(), c.link, message.Data.String()))
 	if c.send(coder.MessageText, said) == nil { // otherwise the library ends ReadLoop
@@ -66,6 +77,13 @@ func gwsHandler(b *bridge.Bridge) http.Handler {
 		defer link.Detach()
 		conn.link = link
 		link.OnNotify(0, bridge.CloseSlow, conn.send)
+		conn.alive()
+		link.Heartbeat(heartbeat, func(context.Context) error {
+			conn.writing.Lock()
+			defer conn.writing.Unlock()
+			_ = conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+			return conn.WritePing(nil)
+		})
 		ws.ReadLoop()
 	})
 }

@@ -144,10 +144,11 @@ func (a *attachSite) conns(f bridge.ConnFilter) (all []bridge.ConnInfo) {
 type pipeNetwork struct {
 	accepted chan net.Conn
 	closed   chan struct{}
+	between  func(net.Conn) net.Conn // what is between the server and the clients; nil: nothing
 }
 
 func newPipeNetwork() *pipeNetwork {
-	return &pipeNetwork{make(chan net.Conn), make(chan struct{})}
+	return &pipeNetwork{accepted: make(chan net.Conn), closed: make(chan struct{})}
 }
 
 func (n *pipeNetwork) Accept() (net.Conn, error) {
@@ -164,6 +165,9 @@ func (n *pipeNetwork) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0,
 
 func (n *pipeNetwork) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	here, there := net.Pipe()
+	if n.between != nil {
+		there = n.between(there)
+	}
 	select {
 	case n.accepted <- pipeConn{there}:
 		return here, nil

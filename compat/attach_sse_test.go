@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -26,14 +27,21 @@ type eventStream struct {
 }
 
 func (s *eventStream) event(name, data string) error {
+	lines := strings.ReplaceAll(strings.ReplaceAll(data, "\r", "\n"), "\n", "\ndata: ")
+	return s.write(fmt.Sprintf("event: %s\ndata: %s\n\n", name, lines))
+}
+
+// beat sends a comment, which the browser ignores.
+func (s *eventStream) beat(context.Context) error { return s.write(":\n\n") }
+
+func (s *eventStream) write(text string) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if s.over {
 		return net.ErrClosed
 	}
 	_ = s.out.SetWriteDeadline(time.Now().Add(writeTimeout))
-	lines := strings.ReplaceAll(strings.ReplaceAll(data, "\r", "\n"), "\n", "\ndata: ")
-	if _, err := fmt.Fprintf(s.w, "event: %s\ndata: %s\n\n", name, lines); err != nil {
+	if _, err := io.WriteString(s.w, text); err != nil {
 		return err
 	}
 	return s.out.Flush()
@@ -92,6 +100,7 @@ func (all *streams) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	link.OnNotify(0, bridge.CloseSlow, s.send)
+	link.Heartbeat(heartbeat, s.beat)
 	select {
 	case end := <-ended:
 		_ = s.event("close", end)

@@ -3,6 +3,7 @@ package compat_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testclock"
 )
 
 func TestAttachedShareTheSession(t *testing.T) {
@@ -71,10 +73,11 @@ func TestAttachedAreListedAndReported(t *testing.T) {
 		br := a.browser()
 		br.ok("/login")
 		id := br.ok("/id")
+		const silent = 20 * time.Second
 		begun := time.Now()
 		l := a.attach(br)
 		e := <-opened
-		time.Sleep(time.Minute)
+		time.Sleep(silent) // shorter than a heartbeat: the client reads when it is asked to
 		require.Equal(t, "1", ask(t, l, "inc"))
 		synctest.Wait()
 
@@ -84,7 +87,7 @@ func TestAttachedAreListedAndReported(t *testing.T) {
 		require.Equal(t, bridge.ConnOpen{ConnID: c.ID, ClientID: c.ClientID, SessionID: id, Addr: "192.0.2.7", UserAgent: "Go-http-client/1.1"}, e)
 		require.Equal(t, bridge.ConnInfo{
 			ID: c.ID, SessionID: id, ClientID: c.ClientID, UserID: "ada", Addr: e.Addr, UserAgent: e.UserAgent,
-			ConnectedAt: begun, ActiveAt: begun.Add(time.Minute),
+			ConnectedAt: begun, ActiveAt: begun.Add(silent),
 			Received: bridge.Traffic{Messages: 1, Bytes: 3}, Sent: bridge.Traffic{Messages: 1, Bytes: 1},
 		}, bridge.ConnInfo{
 			ID: c.ID, SessionID: c.SessionID, ClientID: c.ClientID, UserID: c.UserID, Addr: c.Addr, UserAgent: c.UserAgent,
@@ -102,7 +105,7 @@ func TestAttachedAreListedAndReported(t *testing.T) {
 			ConnID: c.ID, ClientID: c.ClientID, SessionID: id, Code: -1, Open: over.Open,
 			Received: bridge.Traffic{Messages: 1, Bytes: 3}, Sent: bridge.Traffic{Messages: 2, Bytes: 6},
 		}, over, "the client has left")
-		require.Equal(t, time.Minute, over.Open)
+		require.Equal(t, silent, over.Open)
 		require.Empty(t, a.conns(bridge.ConnFilter{}))
 		n, err = a.Notify(t.Context(), bridge.To{All: true}, []byte("hello"))
 		require.NoError(t, err)
@@ -239,10 +242,10 @@ func TestG12_AttachedThatTakeNothingEndInTime(t *testing.T) {
 
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
-		start := time.Now()
+		clock := testclock.Start(t, nil)
 		require.NoError(t, a.Shutdown(ctx))
 		a.serving.Wait()
-		require.Less(t, time.Since(start), writeTimeout, "not even for as long as a write may take")
+		require.Less(t, clock.Elapsed(), writeTimeout, "not even for as long as a write may take")
 		require.Empty(t, a.conns(bridge.ConnFilter{}))
 	})
 }
@@ -266,4 +269,60 @@ func TestS13_AttachedThatTakeNothingAreClosedAsTooSlow(t *testing.T) {
 		require.Equal(t, bridge.CodePolicy, wait(t, closed).Code)
 		a.serving.Wait()
 	})
+}
+
+// Behind a proxy that cuts what is silent for 75 s (docs/deploy.md) a connection on which nothing is said stays, and one whose client has vanished goes.
+func TestAttachedHaveAHeartbeat(t *testing.T) {
+	eachAttachment(t, bridge.Options{IdleTimeout: bridge.Off, Lifetime: bridge.Off}, func(t *testing.T, a *attachSite) {
+		const cutAfter = 75 * time.Second
+		a.network.between = func(c net.Conn) net.Conn { return &impatient{Conn: c, after: cutAfter} }
+		quiet := a.browser()
+		quiet.ok("/inc")
+		l := a.attach(quiet)
+		heard := make(chan string, 10)
+		go func() { // as a browser reads, whatever comes
+			defer close(heard)
+			for {
+				text, err := l.hear()
+				if err != nil {
+					return
+				}
+				heard <- text
+			}
+		}()
+		gone := a.browser()
+		gone.ok("/inc")
+		a.attach(gone) // and takes nothing, and says nothing
+		require.Len(t, a.conns(bridge.ConnFilter{}), 2)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		require.Len(t, a.conns(bridge.ConnFilter{}), 1, "the one whose client has vanished is over")
+		time.Sleep(24 * time.Hour)
+		n, err := a.Notify(t.Context(), bridge.To{All: true}, []byte("good morning"))
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+		require.Equal(t, "good morning", <-heard)
+	})
+}
+
+// impatient is a connection that a proxy cuts when the server has said nothing for so long.
+type impatient struct {
+	net.Conn
+	after time.Duration
+	timer *time.Timer
+}
+
+func (c *impatient) Write(p []byte) (int, error) {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.timer = time.AfterFunc(c.after, func() { _ = c.Conn.Close() })
+	return c.Conn.Write(p)
+}
+
+func (c *impatient) Close() error {
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	return c.Conn.Close()
 }

@@ -12,8 +12,6 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-const quick = 20 * time.Millisecond // a timeout that is meant to hit
-
 func timeoutAfter(d time.Duration) func(http.Handler) http.Handler {
 	return func(h http.Handler) http.Handler { return http.TimeoutHandler(h, d, "too slow") }
 }
@@ -82,15 +80,16 @@ type slow struct {
 	st   *failingStore
 	late chan func(s *bridge.Session, r *http.Request) // what the handler does when it is too late
 	done chan struct{}
+	*deadline
 }
 
 func newSlow(t *testing.T, side string, early func(s *bridge.Session)) *slow {
 	t.Helper()
-	sl := &slow{st: newStore(), late: make(chan func(*bridge.Session, *http.Request)), done: make(chan struct{})}
+	sl := &slow{st: newStore(), late: make(chan func(*bridge.Session, *http.Request)), done: make(chan struct{}), deadline: newDeadline()}
 	var outside, inside func(http.Handler) http.Handler
 	for _, s := range sides {
 		if s.name == side {
-			outside, inside = s.put(timeoutAfter(quick))
+			outside, inside = s.put(sl.limit)
 		}
 	}
 	b := newBridge(t, sl.st, nil)
@@ -99,6 +98,7 @@ func newSlow(t *testing.T, side string, early func(s *bridge.Session)) *slow {
 		defer close(sl.done)
 		early(s)
 		_, _ = io.WriteString(w, "never seen")
+		sl.pass()
 		(<-sl.late)(s, r)
 	})))
 	handler := b.Handler(mux)
@@ -148,11 +148,12 @@ func TestTimeoutInsideGivesNoSessionAnyMore(t *testing.T) {
 	for _, opened := range []bool{true, false} {
 		b := newBridge(t, newStore(), nil)
 		mux := pages(b)
-		goOn, errs := make(chan struct{}), make(chan error, 2)
-		mux.Handle("/do", timeoutAfter(quick)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		goOn, errs, limit := make(chan struct{}), make(chan error, 2), newDeadline()
+		mux.Handle("/do", limit.limit(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			if opened {
 				_, _ = b.Session(r)
 			}
+			limit.pass()
 			<-goOn
 			// The request's own context has ended; that is not what the test is about.
 			r = r.WithContext(context.WithoutCancel(r.Context()))
@@ -179,23 +180,24 @@ func TestG1_TimeoutWithinWithSessionLosesNothingSilently(t *testing.T) {
 		t.Run(side, func(t *testing.T) {
 			b := newBridge(t, newStore(), nil)
 			mux := pages(b)
-			goOn, errs := make(chan struct{}), make(chan error, 1)
+			goOn, errs, limit := make(chan struct{}), make(chan error, 1), newDeadline()
 			act := http.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				errs <- b.WithSession(r, func(_ context.Context, s *bridge.Session) error {
+					limit.pass()
 					<-goOn
 					s.Set("late", "v")
 					return nil
 				}, nil)
 			}))
 			if side == "inside" {
-				act = timeoutAfter(quick)(act)
+				act = limit.limit(act)
 			}
 			mux.Handle("/do", act)
 			handler := b.Handler(mux)
 			site := http.NewServeMux()
 			site.Handle("/", handler)
 			if side == "outside" {
-				site.Handle("/do", timeoutAfter(quick)(handler))
+				site.Handle("/do", limit.limit(handler))
 			}
 			br := newBrowser(t, serve(t, site))
 			br.ok("/set?k=v")
@@ -237,20 +239,29 @@ func TestG2_TimeoutInsideResurrectsNothing(t *testing.T) {
 func TestTimeoutAmidstChanges(t *testing.T) {
 	for _, side := range []string{"inside", "outside"} {
 		t.Run(side, func(t *testing.T) {
-			ended := make(chan struct{})
-			sl := newSlow(t, side, func(s *bridge.Session) {
-				deadline := time.Now().Add(2 * quick)
-				for i := 0; time.Now().Before(deadline); i++ {
+			var sl *slow
+			answered, ended := make(chan struct{}), make(chan struct{})
+			sl = newSlow(t, side, func(s *bridge.Session) {
+				for i, over := 0, false; !over; i++ {
 					s.Set("i", i)
 					s.AddFlash(i)
 					s.Flashes()
 					_ = s.Encode(map[string]int{"j": i})
 					_, _ = s.Get("j")
+					if i == 100 {
+						sl.pass()
+					}
+					select {
+					case <-answered:
+						over = true
+					default:
+					}
 				}
 				close(ended)
 			})
 			sl.br.ok("/set?k=v")
 			require.Equal(t, http.StatusServiceUnavailable, sl.br.get("/do").status)
+			close(answered)
 			wait(t, ended)
 			sl.after(t, func(s *bridge.Session, _ *http.Request) { s.Delete("i") })
 			require.Equal(t, "v", sl.br.value("k"))

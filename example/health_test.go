@@ -48,7 +48,7 @@ func TestHealthWithoutRedis(t *testing.T) {
 	require.Eventually(t, func() bool {
 		status, _ := health(t, url)
 		return status == http.StatusOK
-	}, 10*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	require.NoError(t, stop())
 }
 

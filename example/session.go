@@ -80,16 +80,13 @@ func set(key string, value json.RawMessage) change {
 	}
 }
 
-// login makes the session the user's. What an anonymous visitor has collected stays; another user's things don't.
+// login makes the session the user's. What an anonymous visitor has collected stays; Login clears another user's things.
 func login(user string) change {
 	return func(s *bridge.Session) error {
-		if was := s.UserID(); was != "" && was != user {
-			s.Clear()
-		}
-		if err := begin(s); err != nil {
+		if err := s.Login(user); err != nil {
 			return err
 		}
-		return s.Login(user)
+		return begin(s)
 	}
 }
 

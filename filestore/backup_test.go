@@ -73,6 +73,7 @@ func TestBackupThatCannotBeWritten(t *testing.T) {
 }
 
 func TestOptimizeGivesSpaceBack(t *testing.T) {
+	t.Parallel() // on files of its own, which it waits for
 	path := inTempDir(t)
 	st := open(t, path, nil)
 	recs := fill(t, st, 8000)

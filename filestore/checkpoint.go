@@ -2,6 +2,7 @@ package filestore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -19,6 +20,9 @@ type checkpointer struct {
 	last *checkpoint // the committer's
 	log  position    // the database has everything that the log says before it
 
+	full  fullness
+	stuck chan struct{} // gets a value when a checkpoint finds no room
+
 	started  time.Time     // the last one; the committer's
 	progress atomic.Uint64 // of it, in thousandths
 }
@@ -28,35 +32,51 @@ type checkpoint struct {
 	frozen   map[*space]*overlay
 	at       position // the log says nothing else before it
 	finished chan struct{}
+	stuck    chan struct{} // closed when it has found no room; it goes on when there is
 }
 
 // begin starts a checkpoint. The caller has locked busy; it is unlocked when the checkpoint is finished.
 func (c *checkpointer) begin(cp *checkpoint) {
-	cp.finished = make(chan struct{})
+	cp.finished, cp.stuck = make(chan struct{}), make(chan struct{})
 	c.last, c.started = cp, time.Now()
 	c.progress.Store(0)
 	c.work <- cp
 }
 
 // turn has the log go on in its other segment, and a checkpoint of all that is before. If there is a checkpoint under way it
-// waits: that is what keeps the log from growing.
-func (e *engine) turn() {
-	e.checkpointer.busy.lock()
-	e.turnNow()
+// waits: that is what keeps the log from growing. When that has no room, or the log, it returns ErrFull.
+func (e *engine) turn() error {
+	c := &e.checkpointer
+	for {
+		if err := c.full.failed(); err != nil {
+			return err
+		}
+		select {
+		case c.busy <- struct{}{}:
+			return e.turnNow()
+		case <-c.stuck:
+		}
+	}
 }
 
 // turnNow is turn for whoever has locked busy.
-func (e *engine) turnNow() {
+func (e *engine) turnNow() error {
 	c := &e.committer
 	err := e.failed()
 	if err == nil {
-		if err = c.log.turn(); err != nil {
-			_ = e.fail(err)
+		err = c.log.turn()
+		switch {
+		case isFull(err):
+			c.wanted = groupHeader
+			c.retryTimer.Reset(fullRetry)
+			err = e.full(&c.full, logFull, err)
+		case err != nil:
+			err = e.fail(err)
 		}
 	}
 	if err != nil {
 		e.checkpointer.busy.unlock()
-		return
+		return err
 	}
 	cp := &checkpoint{at: c.log.active.base, frozen: make(map[*space]*overlay, len(c.dirty))}
 	for sp := range c.dirty {
@@ -66,6 +86,7 @@ func (e *engine) turnNow() {
 	c.changed, c.checkpointDue = 0, false
 	c.checkpointTimer.Stop()
 	e.checkpointer.begin(cp)
+	return nil
 }
 
 // checkpointSoon begins a checkpoint if none is under way; else it asks again later.
@@ -74,8 +95,7 @@ func (e *engine) checkpointSoon() {
 	if e.failed() != nil {
 		return
 	}
-	if e.checkpointer.busy.tryLock() {
-		e.turnNow()
+	if e.checkpointer.busy.tryLock() && e.turnNow() == nil {
 		return
 	}
 	e.committer.checkpointDue = true
@@ -87,17 +107,18 @@ func (e *engine) applyCheckpoint(o *op) {
 	if !o.state.CompareAndSwap(opWaiting, opTaken) {
 		return
 	}
+	var out outcome
 	if len(e.committer.dirty) > 0 || o.always {
-		e.turn()
+		out.err = e.turn()
 	}
-	out := outcome{err: e.failed()}
+	out.err = cmp.Or(e.failed(), out.err)
 	if last := e.checkpointer.last; last != nil {
-		out.finished = last.finished
+		out.finished, out.stuck = last.finished, last.stuck
 	}
 	o.answer(out)
 }
 
-// flush waits until all that is stored now is in the database.
+// flush waits until all that is stored now is in the database, unless that has no room: ErrFull.
 func (e *engine) flush(ctx context.Context, always bool) error {
 	o := newOp(opCheckpoint, e.space(""), "")
 	o.always = always
@@ -108,6 +129,8 @@ func (e *engine) flush(ctx context.Context, always bool) error {
 	if out.finished != nil {
 		select {
 		case <-out.finished:
+		case <-out.stuck:
+			return cmp.Or(e.failed(), e.checkpointer.full.failed())
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -117,8 +140,11 @@ func (e *engine) flush(ctx context.Context, always bool) error {
 
 // lastCheckpoint is made when the store is closed.
 func (e *engine) lastCheckpoint() {
-	if len(e.committer.dirty) > 0 {
-		e.turn()
+	if len(e.committer.dirty) == 0 {
+		return
+	}
+	if err := e.turn(); err != nil && e.failed() == nil { // the log keeps it for the next Open
+		_ = e.fail(err)
 	}
 }
 
@@ -127,7 +153,7 @@ func (e *engine) runCheckpointer() {
 	defer close(c.done)
 	for cp := range c.work {
 		if e.failed() == nil {
-			if err := e.checkpoint(cp); err != nil {
+			if err := e.checkpointUntilDone(cp); err != nil {
 				_ = e.fail(fmt.Errorf("checkpoint of %s: %w", e.path, err))
 			}
 		}
@@ -138,6 +164,40 @@ func (e *engine) runCheckpointer() {
 	}
 }
 
+// checkpointUntilDone makes the checkpoint, again and again as long as it is for want of room that it can't. When the store is being closed it gives up.
+func (e *engine) checkpointUntilDone(cp *checkpoint) error {
+	c := &e.checkpointer
+	err := e.checkpoint(cp)
+	for stuck := false; isFull(err); {
+		_ = e.full(&c.full, databaseFull, err)
+		if !stuck {
+			stuck = true
+			close(cp.stuck)
+		}
+		select {
+		case c.stuck <- struct{}{}:
+		default:
+		}
+		retry := time.NewTimer(fullRetry)
+		select {
+		case <-retry.C:
+		case <-e.committer.stop:
+			retry.Stop()
+			return err
+		}
+		// What a transaction has written may be read, though a sync has failed that was to make it durable.
+		if err = e.resettle(); err == nil {
+			err = e.checkpoint(cp)
+		}
+	}
+	if err == nil {
+		e.room(&c.full, databaseFull)
+	}
+	return err
+}
+
+const databaseFull = "write the database"
+
 const thousandths = 1000
 
 // pace makes changes wait a little if the log would be full before the checkpoint is finished. Without, they would be fast
@@ -145,7 +205,7 @@ const thousandths = 1000
 func (e *engine) pace(size int) {
 	c, cp := &e.committer, &e.checkpointer
 	done := float64(cp.progress.Load()) / thousandths
-	if done == 1 || cp.last == nil {
+	if done == 1 || cp.last == nil || cp.full.failed() != nil {
 		return
 	}
 	limit := float64(e.segmentLimit())

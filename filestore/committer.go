@@ -1,6 +1,8 @@
 package filestore
 
 import (
+	"cmp"
+	"errors"
 	"runtime"
 	"time"
 
@@ -23,6 +25,11 @@ type committer struct {
 
 	syncTimer, checkpointTimer *time.Timer
 	syncDue, checkpointDue     bool // whether they run
+
+	full       fullness
+	refused    bool        // changes, since the log couldn't turn
+	wanted     int64       // how much the log had no room for
+	retryTimer *time.Timer // runs while it is full
 }
 
 // staged is a version that isn't durable yet.
@@ -54,6 +61,8 @@ func (e *engine) runCommitter() {
 	c.syncTimer, c.checkpointTimer = newStoppedTimer(), newStoppedTimer()
 	defer c.syncTimer.Stop()
 	defer c.checkpointTimer.Stop()
+	c.retryTimer = newStoppedTimer()
+	defer c.retryTimer.Stop()
 	var batch, rest []*op
 	for stopping := false; ; {
 		select {
@@ -64,6 +73,8 @@ func (e *engine) runCommitter() {
 			e.syncNow()
 		case <-c.checkpointTimer.C:
 			e.checkpointSoon()
+		case <-c.retryTimer.C:
+			e.lookForRoom()
 		}
 		for {
 			// Those who were answered just now, or are about to ask, get the time to: the group will be the larger.
@@ -101,25 +112,45 @@ func (e *engine) commit(waiting []*op) (rest []*op) {
 		e.applyCheckpoint(waiting[0])
 		return waiting[1:]
 	}
+	var noRoom error
 	if !c.log.room(size) || c.changed > e.segmentLimit() {
-		e.turn()
+		if noRoom = e.turn(); noRoom != nil && e.failed() == nil {
+			c.refused = true
+			noRoom = e.full(&c.full, logFull, noRoom)
+			c.retryTimer.Reset(fullRetry)
+		}
 	}
 	e.pace(size)
+	began, changed := c.log.mark(), c.changed
 	c.log.begin()
 	c.group, c.staged, c.durable = c.group[:0], c.staged[:0], false
 	for _, o := range waiting[:n] {
 		if !o.state.CompareAndSwap(opWaiting, opTaken) {
 			continue
 		}
-		if err := e.failed(); err != nil {
+		if err := cmp.Or(e.failed(), noRoom); err != nil {
 			o.answer(outcome{err: err})
 			continue
 		}
 		e.apply(o)
 	}
-	e.finish(c.harden(e))
+	err := c.harden(e)
+	switch {
+	case err == nil && c.log.entries > 0:
+		c.refused = false
+		e.room(&c.full, logFull)
+	case isFull(err):
+		c.wanted = int64(len(c.log.buf))
+		c.log.back(began)
+		c.changed = changed
+		c.retryTimer.Reset(fullRetry)
+		err = e.full(&c.full, logFull, err)
+	}
+	e.finish(err)
 	return waiting[n:]
 }
+
+const logFull = "write the log"
 
 // harden writes the group, and syncs it unless nobody waits for that.
 func (c *committer) harden(e *engine) error {
@@ -128,6 +159,9 @@ func (c *committer) harden(e *engine) error {
 	}
 	if err := c.log.write(); err != nil {
 		return err
+	}
+	if len(c.log.unsynced) > unsyncedLimit {
+		return c.log.sync()
 	}
 	if !c.durable {
 		return nil
@@ -146,7 +180,12 @@ func (c *committer) harden(e *engine) error {
 func (e *engine) finish(err error) {
 	c := &e.committer
 	if err != nil {
-		err = e.fail(err)
+		if !errors.Is(err, ErrFull) {
+			err = e.fail(err)
+		}
+		for i := range c.staged {
+			c.staged[i].slot.pending = nil
+		}
 		for _, o := range c.group {
 			o.answer(outcome{err: err})
 		}
@@ -305,7 +344,43 @@ func (e *engine) syncNow() {
 	if e.failed() != nil {
 		return
 	}
-	if err := e.committer.log.sync(); err != nil {
+	c := &e.committer
+	err := c.log.sync()
+	switch {
+	case isFull(err): // what was acknowledged is in memory, and is written anew when there is room
+		_ = e.full(&c.full, logFull, err)
+		c.wanted = 0
+		c.retryTimer.Reset(fullRetry)
+	case err != nil:
+		_ = e.fail(err)
+	default:
+		e.room(&c.full, logFull)
+	}
+}
+
+// lookForRoom tries whether the log has room again for what it had none.
+func (e *engine) lookForRoom() {
+	c := &e.committer
+	if e.failed() != nil || c.full.failed() == nil {
+		return
+	}
+	var err error
+	switch {
+	case c.refused:
+		err = e.turn()
+	case c.log.torn || e.opts.SyncEvery > 0:
+		err = c.log.sync()
+	}
+	if err == nil {
+		err = c.log.active.extend(int64(c.log.active.end-c.log.active.base) + c.wanted)
+	}
+	switch {
+	case err == nil:
+		c.refused = false
+		e.room(&c.full, logFull)
+	case isFull(err):
+		c.retryTimer.Reset(fullRetry)
+	default:
 		_ = e.fail(err)
 	}
 }

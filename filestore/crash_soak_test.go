@@ -45,6 +45,7 @@ func crashUntil(t *testing.T, crashes int, opts Options, lies, goOn bool) (total
 // while it is being opened, closed or compacted: what was acknowledged is there, what was destroyed isn't, nothing is there by half, and
 // every index agrees. 200 crashes; with SOAK set 10,000.
 func TestSoakCrash(t *testing.T) {
+	t.Parallel() // on files of its own, which it waits for
 	crashes := 200
 	if soaking() {
 		crashes = 10000
@@ -55,6 +56,7 @@ func TestSoakCrash(t *testing.T) {
 
 // TestSoakCrashSyncEvery: with SyncEvery a kill loses nothing, and a power cut what came last and nothing else.
 func TestSoakCrashSyncEvery(t *testing.T) {
+	t.Parallel() // on files of its own, which it waits for
 	crashes := 60
 	if soaking() {
 		crashes = 3000

@@ -13,6 +13,7 @@ import (
 // them and goes on; and then the power is cut anywhere. What either of them acknowledged is there, and so is what the second one has
 // shown, although it may have read it from what was never synced.
 func TestSoakKillThenPowerCut(t *testing.T) {
+	t.Parallel() // on files of its own, which it waits for
 	pairs := 0
 	random := rand.New(rand.NewPCG(soakSeed(t), 0))
 	step := func() int { // more pairs if there is time

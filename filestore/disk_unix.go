@@ -22,6 +22,9 @@ func openFile(name string, flag int, mode os.FileMode) (*os.File, error) {
 	return f, err
 }
 
+// isFull reports whether err says that the disk, or what of it the owner may use, is full.
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir) //nolint:gosec // likewise
 	if err != nil {

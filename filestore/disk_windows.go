@@ -1,8 +1,10 @@
 package filestore
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"syscall"
 )
 
 // virtualSize is none: Windows makes a file as large as its mapping.
@@ -15,6 +17,15 @@ func openFile(name string, flag int, mode os.FileMode) (*os.File, error) {
 	}
 	return os.OpenFile(name, flag, mode)
 }
+
+// What Windows says of a disk that is full.
+const (
+	handleDiskFull = syscall.Errno(39)
+	diskFull       = syscall.Errno(112)
+)
+
+// isFull reports whether err says that the disk is full.
+func isFull(err error) bool { return errors.Is(err, diskFull) || errors.Is(err, handleDiskFull) }
 
 // syncDir does nothing: Windows can't sync a folder, and journals its names.
 func syncDir(string) error { return nil }

@@ -79,7 +79,7 @@ func (e *engine) start(recovered *checkpoint) {
 	e.queue.wake = make(chan struct{}, 1)
 	e.committer.stop, e.committer.done = make(chan struct{}), make(chan struct{})
 	e.checkpointer.work, e.checkpointer.done = make(chan *checkpoint, 1), make(chan struct{})
-	e.checkpointer.busy = newExclusive()
+	e.checkpointer.busy, e.checkpointer.stuck = newExclusive(), make(chan struct{}, 1)
 	if recovered != nil {
 		e.checkpointer.busy.lock()
 		e.checkpointer.begin(recovered)

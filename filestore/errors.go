@@ -13,6 +13,9 @@ var (
 	// ErrFailed: writing has failed, so nothing more can be changed until the store is opened anew; reading goes on. The
 	// error matches the cause, too.
 	ErrFailed = errors.New("filestore: changes are refused since a write failed, until the store is opened anew")
+	// ErrFull: the disk is full, or the part of it that the owner may use. Nothing of the change is stored; reading goes on, and changes do by themselves when there is room again. The error
+	// matches the cause, too.
+	ErrFull = errors.New("filestore: the disk is full: changes are refused until it has room")
 	// ErrTooLarge: a field of the record is larger than can be stored. The error names it, and the limit.
 	ErrTooLarge = errors.New("filestore: too large")
 )

@@ -40,11 +40,13 @@ func leftBehind(t testing.TB, path string) string {
 }
 
 func TestContract(t *testing.T) {
+	t.Parallel() // on files of its own, which it waits for
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t, inTempDir(t), nil) })
 }
 
 // TestContractOfAnApp: an App's store is one like any other, beside the others in the file.
 func TestContractOfAnApp(t *testing.T) {
+	t.Parallel() // on files of its own, which it waits for
 	storetest.Run(t, func(t *testing.T) store.Store {
 		st := open(t, inTempDir(t), nil)
 		return appStore{st.App("shop").(*filestore.Store), st}
@@ -68,6 +70,7 @@ func (s appStore) App(name string) store.Store {
 
 // TestContractWithLittleLog: the sessions go through the log, the overlays and the database all the time.
 func TestContractWithLittleLog(t *testing.T) {
+	t.Parallel() // on files of its own, which it waits for
 	storetest.Run(t, func(t *testing.T) store.Store {
 		return open(t, inTempDir(t), &filestore.Options{LogSize: 1 << 20, CheckpointEvery: 100 * time.Millisecond})
 	})

@@ -110,6 +110,7 @@ func equalContents(a, b contents) bool {
 // TestSoakFlippedDatabase: with any bit of a database changed, the store holds exactly what it did, or is refused. 100 flips of each of two stores; with SOAK
 // set some 20,000.
 func TestSoakFlippedDatabase(t *testing.T) {
+	t.Parallel() // on files of its own, which it waits for
 	for name, img := range map[string]image{"closed": closedImage(t), "killed": killedImage(t)} {
 		t.Run(name, func(t *testing.T) {
 			d := &damage{t: t, img: img, random: rand.New(rand.NewPCG(soakSeed(t), 0))}

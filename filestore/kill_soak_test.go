@@ -14,12 +14,15 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/internal/testclock"
 )
 
 // TestSoakKill: a process that changes a store with several goroutines is killed, with no warning, at any moment; whoever
 // opens the store next finds all that it has acknowledged, and no lock in the way. While it lives nobody else can open the
 // store. 10 kills; with SOAK set 50.
 func TestSoakKill(t *testing.T) {
+	t.Parallel() // on files of its own, which it waits for
 	rounds := 10
 	if soaking() {
 		rounds = 50
@@ -66,10 +69,6 @@ func startChild(t *testing.T, path string, round int, random *rand.Rand) *child 
 	t.Helper()
 	c := &child{t: t, path: path, after: 1 + random.IntN(1500)}
 	ctx, cancel := context.WithCancel(t.Context())
-	if round%3 == 2 {
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(random.IntN(100))*time.Millisecond)
-		c.after = 1 << 30
-	}
 	c.cancel = cancel
 	c.command = exec.CommandContext(ctx, os.Args[0], "-test.run=^$")
 	c.command.Env = append(os.Environ(), childPath+"="+path, childRound+"="+strconv.Itoa(round))
@@ -77,6 +76,10 @@ func startChild(t *testing.T, path string, round int, random *rand.Rand) *child 
 	out, err := c.command.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, c.command.Start())
+	if round%3 == 2 {
+		time.AfterFunc(time.Duration(random.IntN(100))*time.Millisecond, cancel)
+		c.after = 1 << 30
+	}
 	c.lines = bufio.NewScanner(out)
 	c.lines.Buffer(nil, 1<<20)
 	return c
@@ -109,14 +112,14 @@ func (c *child) kill(m *model) {
 // requireLocked: nobody else can open the store, and is told so at once, and who has it. The child may be killed meanwhile, if it is
 // killed after a while.
 func (c *child) requireLocked() {
-	before := time.Now()
+	clock := testclock.Start(c.t, nil)
 	st, err := Open(c.path, nil)
 	if err == nil && c.after == 1<<30 {
 		require.NoError(c.t, st.Close())
 		return
 	}
 	require.ErrorIs(c.t, err, ErrLocked)
-	require.Less(c.t, time.Since(before), 5*time.Second)
+	require.Less(c.t, clock.Elapsed(), 5*time.Second)
 	var locked *LockedError
 	require.True(c.t, errors.As(err, &locked))
 	require.Equal(c.t, LockedError{Path: c.path, PID: c.command.Process.Pid}, *locked)

@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/sessionbridge/sessionbridge/store"
@@ -21,12 +22,12 @@ func (s *Store) Close() error {
 	return s.engine.close()
 }
 
-// Ping implements store.Pinger: it fails if the database can't be read, and once changes are refused.
+// Ping implements store.Pinger: it fails if the database can't be read, once changes are refused, and as long as they are because the disk is full.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	if err := s.engine.failed(); err != nil {
+	if err := cmp.Or(s.engine.failed(), s.engine.committer.full.failed()); err != nil {
 		return err
 	}
 	_, err := s.engine.home.head()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -111,26 +112,7 @@ func (s *Store) owned(ctx context.Context, index, prefix []byte, is func(*store.
 			yield(store.Record{}, err)
 			return
 		}
-		keys := make(map[string]struct{})
-		l := s.space.layers.Load() // before the database: what leaves them is there by then
-		for _, o := range l.all() {
-			o.mu.Lock()
-			for _, key := range more(o) {
-				keys[key] = struct{}{}
-			}
-			o.mu.Unlock()
-		}
-		err := s.engine.home.view(func(tx *bolt.Tx) error {
-			bucket := tx.Bucket(index)
-			if bucket == nil {
-				return nil
-			}
-			c := bucket.Cursor()
-			for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
-				keys[string(k[len(prefix):])] = struct{}{}
-			}
-			return nil
-		})
+		keys, err := s.ownedKeys(index, prefix, more)
 		if err != nil {
 			yield(store.Record{}, err)
 			return
@@ -139,10 +121,35 @@ func (s *Store) owned(ctx context.Context, index, prefix []byte, is func(*store.
 	}
 }
 
+// ownedKeys returns the keys of the sessions that an index leads to, each once.
+func (s *Store) ownedKeys(index, prefix []byte, more func(*overlay) []string) ([]string, error) {
+	keys := make(map[string]struct{})
+	l := s.space.layers.Load() // before the database: what leaves them is there by then
+	for _, o := range l.all() {
+		o.mu.Lock()
+		for _, key := range more(o) {
+			keys[key] = struct{}{}
+		}
+		o.mu.Unlock()
+	}
+	err := s.engine.home.view(func(tx *bolt.Tx) error {
+		bucket := tx.Bucket(index)
+		if bucket == nil {
+			return nil
+		}
+		c := bucket.Cursor()
+		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+			keys[string(k[len(prefix):])] = struct{}{}
+		}
+		return nil
+	})
+	return slices.Collect(maps.Keys(keys)), err
+}
+
 // newestFirst yields those of the sessions that are what is asked for.
-func (s *Store) newestFirst(ctx context.Context, keys map[string]struct{}, is func(*store.Record) bool, yield yield) {
+func (s *Store) newestFirst(ctx context.Context, keys []string, is func(*store.Record) bool, yield yield) {
 	moments := make([]moment, 0, len(keys))
-	for key := range keys {
+	for _, key := range keys {
 		seen, err := s.seen([]byte(key))
 		if errors.Is(err, store.ErrNotFound) {
 			continue

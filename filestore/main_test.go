@@ -2,6 +2,7 @@ package filestore
 
 import (
 	"cmp"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -19,6 +20,10 @@ func TestMain(m *testing.M) {
 	if path := os.Getenv(childPath); path != "" {
 		runChild(path)
 		return
+	}
+	flag.Parse()
+	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
+		_ = flag.Set("test.parallel", "4") // not one for each core: those in parallel mostly wait
 	}
 	goleak.VerifyTestMain(m)
 }

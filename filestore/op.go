@@ -43,6 +43,7 @@ type outcome struct {
 	revision uint64          // set
 	existed  bool            // destroy; sweep: it was done, if not wholly
 	finished <-chan struct{} // checkpoint: closed when everything that was stored before is in the database
+	stuck    <-chan struct{} // checkpoint: closed when there is no room for that
 }
 
 // lookup is what the database had for the session when the caller looked, which saves the committer from looking: it has little

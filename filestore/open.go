@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,14 +135,26 @@ func (e *engine) verify(size int64) error {
 // for, the next one doesn't write, though it is read: so the meta pages are written once more. Of other pages that doesn't matter: no
 // meta page refers to them then.
 func (e *engine) settle() error {
-	f, err := e.disk.Open(e.path)
+	err := e.resettle()
 	if err == nil {
-		err = errors.Join(rewrite(f, 0, metaArea), f.Sync(), f.Close(), e.disk.SyncDir(filepath.Dir(e.path)))
+		err = e.disk.SyncDir(filepath.Dir(e.path))
 	}
 	if err != nil {
 		return fmt.Errorf("filestore: sync %s: %w", e.path, err)
 	}
 	return nil
+}
+
+// resettle is settle but for the name, also while the database is open and nothing is written to it.
+func (e *engine) resettle() error {
+	f, err := e.disk.Open(e.path)
+	if err != nil {
+		return err
+	}
+	if err = rewrite(f, 0, metaArea); err == nil {
+		err = f.Sync()
+	}
+	return cmp.Or(err, f.Close())
 }
 
 // metaArea has both meta pages, whatever the size of a page is.

@@ -15,6 +15,7 @@ import (
 // A sweep right after a recovery returned sessions too early: it had looked at them in a transaction that was older than what had left
 // the overlay since. The order of what it returns is that of the expiries, whatever the recovery's checkpoint is doing.
 func TestRegressSweepBesideACheckpoint(t *testing.T) {
+	t.Parallel() // on files of its own, which it waits for
 	base := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 	for seed := range uint64(100) {
 		random := rand.New(rand.NewPCG(seed, 1))

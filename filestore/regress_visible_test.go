@@ -14,6 +14,7 @@ import (
 
 // A session that Get shows was missed by ByUser for a moment: it was published before it was in the index.
 func TestRegressVisibleButNotIndexed(t *testing.T) {
+	t.Parallel() // on files of its own, which it waits for
 	st, err := Open(fastDir(t)+"/s.db", &Options{SyncEvery: time.Hour})
 	require.NoError(t, err)
 	var missed atomic.Int64

@@ -48,6 +48,14 @@ func (s *segment) write(b []byte) error {
 	return nil
 }
 
+// rewrite writes what is at the position once more.
+func (s *segment) rewrite(b []byte, at position) error {
+	if _, err := s.file.WriteAt(b, int64(at-s.base)); err != nil {
+		return fmt.Errorf("write %s: %w", s.name, err)
+	}
+	return nil
+}
+
 // extend makes the file at least that large. The new part is written, not only promised: else each sync would have to make
 // it durable that it has been.
 func (s *segment) extend(least int64) error {

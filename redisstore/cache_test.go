@@ -161,10 +161,11 @@ func TestCachedSessionIsTheCallers(t *testing.T) {
 
 // TestCacheIsBounded: what hasn't been used lately is asked for again.
 func TestCacheIsBounded(t *testing.T) {
+	t.Parallel() // on a server of its own
 	const sessions, limit = 2000, 512 << 10
 	s := redistest.Start(t)
 	l := newLine(t, s.Addr())
-	st := open(t, l.url(), &redisstore.Options{CacheBytes: limit})
+	st := open(t, l.url(), &redisstore.Options{CacheBytes: limit, Timeout: patience})
 	recs := fill(t, st, sessions)
 	favourite := recs[0].ID
 	get := func(id string) (asked int) {
@@ -195,19 +196,19 @@ func TestCacheIsBounded(t *testing.T) {
 func TestCacheOfASilentServer(t *testing.T) {
 	t.Parallel() // it mostly waits
 	s := redistest.Start(t)
-	st := open(t, s.URL(), &redisstore.Options{Timeout: 500 * time.Millisecond})
-	known, other := create(t, st), create(t, st)
+	writer, st := open(t, s.URL(), nil), open(t, s.URL(), &redisstore.Options{Timeout: 500 * time.Millisecond})
+	known, other := create(t, writer), create(t, writer)
 	sees(t, st, known)
 	s.Pause()
-	began := time.Now()
+	clock := redistest.Start(t).Clock()
 	_, err := st.GetCached(t.Context(), other.ID)
 	require.ErrorIs(t, err, redisstore.ErrTimeout)
-	require.Less(t, time.Since(began), 3*time.Second)
+	require.Less(t, clock.Elapsed(), 3*time.Second)
 	require.Eventually(t, func() bool {
 		_, err := st.GetCached(t.Context(), known.ID)
 		return err != nil && !errors.Is(err, store.ErrNotFound)
 	}, patience, tick)
-	require.Less(t, time.Since(began), 10*time.Second)
+	require.Less(t, clock.Elapsed(), 10*time.Second)
 	s.Resume()
 	sees(t, st, known)
 	sees(t, st, other)

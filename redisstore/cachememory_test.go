@@ -14,7 +14,7 @@ import (
 func TestCacheTakesWhatItMay(t *testing.T) {
 	const sessions, limit = 12_000, 4 << 20
 	s := redistest.Start(t)
-	st := open(t, s.URL(), &redisstore.Options{CacheBytes: limit})
+	st := open(t, s.URL(), &redisstore.Options{CacheBytes: limit, Timeout: patience})
 	recs := fill(t, st, sessions)
 	heap := func() int {
 		var stats runtime.MemStats

@@ -42,6 +42,7 @@ func TestCacheAmongWriters(t *testing.T) {
 
 // TestCacheAmongLosses is the same while connections are lost and calls are cancelled.
 func TestCacheAmongLosses(t *testing.T) {
+	t.Parallel() // on a server of its own
 	for name, make := range cached {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)

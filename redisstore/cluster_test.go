@@ -19,6 +19,7 @@ import (
 
 // TestClusterSpreadsSessions over all masters, by default over 16 shards.
 func TestClusterSpreadsSessions(t *testing.T) {
+	t.Parallel() // on a server of its own
 	c := redistest.StartCluster(t, 3)
 	st := open(t, c.Servers[1].URL(), nil) // any of them will do
 	for range 300 {

@@ -55,11 +55,20 @@ func shardOf(member string, shards int) int {
 // placeOf returns the place of a user or a client in its index: 48 bits of a hash that nobody can choose names for, and never 0, which is
 // nobody's. Two names may have the same place, so whoever looks there compares the name.
 func placeOf(name string) uint64 {
+	return placeAt(name, 0)
+}
+
+// guestPlaceOf returns the place of a client's sessions that nobody is logged in with, in the index by client: those are counted, and the oldest of too many end. Its other sessions are at
+// placeOf.
+func guestPlaceOf(clientID string) uint64 { return placeAt(clientID, 6) }
+
+// placeAt takes the 6 bytes of the hash that begin there.
+func placeAt(name string, at int) uint64 {
 	if name == "" {
 		return 0
 	}
 	sum := sha256.Sum256([]byte(name))
-	return max(sixBytes(sum[:]), 1)
+	return max(sixBytes(sum[at:]), 1)
 }
 
 // prefixes returns what the keys of each shard begin with. An App comes after the braces, because it may have some; escaped it has no colon.

@@ -153,6 +153,7 @@ func TestS22_KeysCarryNoSecret(t *testing.T) {
 // TestWhatRedisHasDroppedIsForgotten: a session whose key is gone (nobody has swept for days) is found by nothing, and Optimize removes
 // what the indexes still have of it.
 func TestWhatRedisHasDroppedIsForgotten(t *testing.T) {
+	t.Parallel() // on a server of its own
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	for range 300 {
@@ -177,6 +178,7 @@ func TestWhatRedisHasDroppedIsForgotten(t *testing.T) {
 
 // TestIndexesStayCompact: Redis keeps small sorted sets in a quarter of the memory; pages stay that small, whatever comes and goes.
 func TestIndexesStayCompact(t *testing.T) {
+	t.Parallel() // on a server of its own
 	const n = 3000
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)

@@ -77,9 +77,10 @@ func usedMemory(t testing.TB, s *redistest.Server) int {
 // TestMemoryPerSession: with its indexes and everything else that Redis has of it, at most 900 bytes, 300 of them data. It stays so while
 // sessions are seen, end, and others begin.
 func TestMemoryPerSession(t *testing.T) {
+	t.Parallel() // on a server of its own
 	const n = 20_000
 	s := redistest.Start(t)
-	st := open(t, s.URL(), nil)
+	st := open(t, s.URL(), &redisstore.Options{Timeout: patience})
 	before := usedMemory(t, s)
 	recs := fill(t, st, n)
 	created := (usedMemory(t, s) - before) / n

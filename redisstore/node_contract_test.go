@@ -96,6 +96,7 @@ func TestS22_KeysOfNodesEndAndCarryNoSecret(t *testing.T) {
 
 // TestHeldForAsLongAsTheNodeLives: Redis forgets what is held after two days; the node says it again long before, a part at a time.
 func TestHeldForAsLongAsTheNodeLives(t *testing.T) {
+	t.Parallel() // on a server of its own
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 2}
 	a, b := s.node(), s.node()
@@ -140,6 +141,7 @@ func TestHeldForAsLongAsTheNodeLives(t *testing.T) {
 
 // TestS22_NodesOfAUserWithFewRights: the rule is enough for all that nodes do.
 func TestS22_NodesOfAUserWithFewRights(t *testing.T) {
+	t.Parallel() // on a server of its own
 	server := redistest.Start(t)
 	server.Do(append([]string{"ACL", "SETUSER", "sessions", "on", ">password"}, strings.Fields(rights)...)...)
 	server.Do("CONFIG", "RESETSTAT")

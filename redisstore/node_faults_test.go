@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -116,7 +117,7 @@ func died(s *site) {
 	require.Eventually(s, func() bool {
 		left := s.keysOf("hkoib")
 		return len(left) == 2+s.shards && !slices.ContainsFunc(left, func(key string) bool { return strings.Contains(key, name) })
-	}, 10*time.Second, tick, "a's hold and its inboxes remain")
+	}, patience, tick, "a's hold and its inboxes remain")
 	require.Empty(s, b.told())
 }
 
@@ -233,20 +234,19 @@ func TestCloseWhileRedisIsAway(t *testing.T) {
 	for name, away := range map[string]func(*redistest.Server){"gone": (*redistest.Server).Kill, "silent": (*redistest.Server).Pause} {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t)
-			st, err := redisstore.Open(t.Context(), server.URL(), &redisstore.Options{Timeout: time.Second, Shards: 3})
-			require.NoError(t, err)
+			st := open(t, server.URL(), &redisstore.Options{Timeout: 2 * time.Second, Shards: 3})
 			a, b := watch(t, st), watch(t, st)
 			a.hold("s", "c")
-			_, err = st.LockUser(t.Context(), "ada")
+			_, err := st.LockUser(t.Context(), "ada")
 			require.NoError(t, err)
 			away(server)
-			began := time.Now()
+			clock := redistest.Start(t).Clock()
 			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 			defer cancel()
 			require.Error(t, b.Leave(ctx))
-			require.Less(t, time.Since(began), 5*time.Second)
+			require.Less(t, clock.Elapsed(), 5*time.Second)
 			require.NoError(t, st.Close())
-			require.Less(t, time.Since(began), 10*time.Second)
+			require.Less(t, clock.Elapsed(), 10*time.Second)
 			require.ErrorIs(t, a.Hold(t.Context(), "s", ""), store.ErrClosed)
 			require.ErrorIs(t, a.Release(t.Context(), "s", ""), store.ErrClosed)
 			_, err = a.Nodes(t.Context())
@@ -289,14 +289,26 @@ func TestDeadNodeIsGoneWithin15Seconds(t *testing.T) {
 	b.hold("s", "c")
 	name := b.name()
 	require.Equal(t, []string{name}, holders(s, a, []string{"s"}, nil))
+	require.Eventually(t, func() bool { return shortestLease(s, name) > 14*time.Second }, patience, tick, "with each beat")
 	redisstore.Die(b.Node)
-	began := time.Now()
+	began, clock := time.Now(), server.Clock()
+	last := shortestLease(s, name)
 	require.Eventually(t, func() bool {
 		nodes, err := a.Nodes(t.Context())
 		require.NoError(t, err)
 		return len(nodes) == 0 && len(holders(s, a, []string{"s"}, []string{"c"})) == 0
-	}, 20*time.Second, 50*time.Millisecond)
-	require.Greater(t, time.Since(began), 12*time.Second)
-	require.Less(t, time.Since(began), 15500*time.Millisecond)
+	}, patience, 50*time.Millisecond)
+	require.Greater(t, time.Since(began), last-time.Second, "not before its lease has ended")
+	require.Less(t, clock.Elapsed(), 15500*time.Millisecond)
 	require.Eventually(t, func() bool { return len(s.keysOf("hko")) == 0 && len(s.keysOf("i")) == s.shards }, patience, tick)
+}
+
+// shortestLease returns for how long the node is known at least if nothing is heard of it any more.
+func shortestLease(s *site, name string) time.Duration {
+	s.Helper()
+	shortest := time.Duration(math.MaxInt64)
+	for shard := range s.shards {
+		shortest = min(shortest, ttl(s, s.serverOf(shard), s.prefix(shard)+"i"+name))
+	}
+	return shortest
 }

@@ -16,12 +16,13 @@ const few = 16
 
 // ByUser implements store.UserIndex.
 func (s *Store) ByUser(ctx context.Context, userID string) iter.Seq2[store.Record, error] {
-	return s.by(ctx, "by user", byUser, userID, func(rec *store.Record) string { return rec.UserID })
+	return s.by(ctx, "by user", byUser, userID, "0", []uint64{placeOf(userID)}, func(rec *store.Record) string { return rec.UserID })
 }
 
 // ByClient implements store.ClientIndex.
 func (s *Store) ByClient(ctx context.Context, clientID string) iter.Seq2[store.Record, error] {
-	return s.by(ctx, "by client", byClient, clientID, func(rec *store.Record) string { return rec.ClientID })
+	places := []uint64{placeOf(clientID), guestPlaceOf(clientID)}
+	return s.by(ctx, "by client", byClient, clientID, strconv.Itoa(beganSize), places, func(rec *store.Record) string { return rec.ClientID })
 }
 
 // found is a session that may be of the owner. Unless it is read, value is only the beginning, or nothing.
@@ -31,7 +32,8 @@ type found struct {
 	read  bool
 }
 
-func (s *Store) by(ctx context.Context, doing, index, owner string, of func(*store.Record) string) iter.Seq2[store.Record, error] {
+// by yields the sessions at the places of an index whose members have so many bytes before their IDs.
+func (s *Store) by(ctx context.Context, doing, index, owner, skip string, places []uint64, of func(*store.Record) string) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		if err := s.engine.ready(ctx, doing); err != nil || owner == "" {
 			if err != nil {
@@ -39,7 +41,7 @@ func (s *Store) by(ctx context.Context, doing, index, owner string, of func(*sto
 			}
 			return
 		}
-		all, err := s.find(ctx, doing, index, owner)
+		all, err := s.find(ctx, doing, index, skip, places)
 		if err != nil {
 			yield(store.Record{}, err)
 			return
@@ -68,12 +70,15 @@ func (s *Store) by(ctx context.Context, doing, index, owner string, of func(*sto
 }
 
 // find asks all shards at once, and returns what they have, the last seen first.
-func (s *Store) find(ctx context.Context, doing, index, owner string) (all []found, err error) {
-	at := strconv.FormatUint(placeOf(owner), 10)
+func (s *Store) find(ctx context.Context, doing, index, skip string, places []uint64) (all []found, err error) {
 	atOnce := max(few/len(s.prefixes), 4)
+	args := []string{index, skip, strconv.Itoa(atOnce)}
+	for _, at := range places {
+		args = append(args, strconv.FormatUint(at, 10))
+	}
 	calls := make([]call, len(s.prefixes))
 	for i, prefix := range s.prefixes {
-		calls[i] = call{&s.engine.scripts.find, prefix, []string{index, at, strconv.Itoa(atOnce)}}
+		calls[i] = call{&s.engine.scripts.find, prefix, args}
 	}
 	answers, err := s.engine.runAll(ctx, doing, calls)
 	if err != nil {

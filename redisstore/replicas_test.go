@@ -19,7 +19,7 @@ func TestWaitReplicas(t *testing.T) {
 	host, port, _ := strings.Cut(master.Addr(), ":")
 	replica := redistest.Start(t, "replicaof "+host+" "+port)
 	require.Eventually(t, func() bool { return replica.Info("replication")["master_link_status"] == "up" }, patience, tick)
-	st := open(t, master.URL(), &redisstore.Options{WaitReplicas: 1, Timeout: time.Second})
+	st := open(t, master.URL(), &redisstore.Options{WaitReplicas: 1, Timeout: 2 * time.Second})
 	copied := func(id string) bool { return mustInt(t, replica, "EXISTS", "sb:{0}:s"+redisstore.MemberOf(id)) == 1 }
 	for range 20 {
 		rec := newRecord()

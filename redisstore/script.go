@@ -22,6 +22,7 @@ type script struct {
 
 type scripts struct {
 	set, touch, destroy, sweep, walk, find, tidy script
+	newest, surplus                              script
 
 	join, pulse, fetch, hold, bury, holders, everyone, send, announce, lock, reserve script // of nodes
 }
@@ -40,6 +41,8 @@ func loadScripts() (s scripts, err error) {
 		{&s.sweep, free, "common tree session nodes remove sweep"},
 		{&s.walk, reads, "common walk"},
 		{&s.find, reads, "common find"},
+		{&s.newest, reads, "common newest"},
+		{&s.surplus, free, "common surplus"},
 		{&s.tidy, free, "common tree tidy"},
 		{&s.join, free, "common lease join"},
 		{&s.pulse, free, "common lease inbox pulse"},

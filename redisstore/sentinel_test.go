@@ -18,7 +18,7 @@ func TestSentinelFailover(t *testing.T) {
 	master := redistest.Start(t)
 	host, port, err := net.SplitHostPort(master.Addr())
 	require.NoError(t, err)
-	replica := redistest.Start(t, "replicaof "+host+" "+port, "repl-diskless-sync-delay 0")
+	replica := redistest.Start(t, "replicaof "+host+" "+port)
 	require.Eventually(t, func() bool { return replica.Info("replication")["master_link_status"] == "up" }, patience, tick)
 	sentinel := redistest.StartSentinel(t, "sessions", master)
 	require.Eventually(t, func() bool {

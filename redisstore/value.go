@@ -22,7 +22,7 @@ import (
 //	26  due: place in the index by expiry, 0: it isn't there
 //	32  place in the index by activity
 //	38  place in the index by user, likewise
-//	44  place in the index by client, likewise
+//	44  place in the index by client, likewise; a session that nobody is logged in with has another
 //	50  the first 6 bytes of the token hash
 //	56  user ID, with its length before it
 //	..  write ID, 16 bytes; the other 26 bytes of the token hash; created, 6 bytes
@@ -95,7 +95,11 @@ func makeValue(rec *store.Record) []byte {
 		putSix(v[atEnd:], millisOf(rec.Created.Add(rec.Lifetime)))
 	}
 	putSix(v[atUser:], placeOf(rec.UserID))
-	putSix(v[atClient:], placeOf(rec.ClientID))
+	if rec.UserID != "" {
+		putSix(v[atClient:], placeOf(rec.ClientID))
+	} else {
+		putSix(v[atClient:], guestPlaceOf(rec.ClientID))
+	}
 	rest := rec.TokenHash[copy(v[atToken:], rec.TokenHash[:]):]
 	v = appendText(v, rec.UserID)
 	v = append(v, rec.WriteID[:]...)

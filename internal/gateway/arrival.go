@@ -7,12 +7,12 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// write stores next, which is the stored record with the draft's changes on top.
+// storeDraft stores next, which is the stored record with the draft's changes on top.
 //
 // A write whose outcome is unknown is an error, except where it replaces the token: had it
 // arrived, the browser would be left with a token that opens nothing. There the stored record
 // decides: it carries the WriteID of this very attempt if the attempt has arrived.
-func (g *Gateway) write(ctx context.Context, d *Draft, next store.Record) (store.Record, error) {
+func (g *Gateway) storeDraft(ctx context.Context, d *Draft, next store.Record) (store.Record, error) {
 	stored, err := g.set(ctx, next)
 	switch {
 	case err == nil || next.Revision == 0 || !d.ReplacesToken():

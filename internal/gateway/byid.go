@@ -10,7 +10,13 @@ import (
 // DestroyIf ends the session if is says so of it as it is stored, which can't change between the two. One past its time expires, and doesn't count.
 // Like Destroy it waits for a change that is being stored, never for an application's function.
 func (g *Gateway) DestroyIf(ctx context.Context, id string, is func(*store.Record) bool, tag any) (bool, error) {
+	return g.DestroyIfUnder(ctx, nil, id, is, tag)
+}
+
+// DestroyIfUnder is DestroyIf for a caller that holds a lock, as with LoadAt.
+func (g *Gateway) DestroyIfUnder(ctx context.Context, later *Later, id string, is func(*store.Record) bool, tag any) (bool, error) {
 	op := g.attached(ctx)
+	op.later = later
 	defer op.stop()
 	by := tag
 	was, err := g.endIf(op, id, func(rec *store.Record) (bool, any) {
@@ -55,7 +61,7 @@ func (g *Gateway) endIf(op *opContext, id string, judge func(*store.Record) (end
 func (g *Gateway) TouchNow(ctx context.Context, id string) (store.Record, error) {
 	k := g.Acquire(id)
 	defer k.Release()
-	rec, now, err := g.LoadAt(ctx, id)
+	rec, now, err := g.LoadAt(ctx, id, nil)
 	if err != nil {
 		return rec, err
 	}

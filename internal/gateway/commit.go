@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/store"
@@ -16,21 +17,23 @@ const MaxAttempts = 8
 // changed. After success the draft is the stored state.
 //
 // ErrGone when the session has ended, ErrTokenRotated when another has replaced the token that d replaces; ErrTooLarge, a
-// *ValueError, ErrConflict, ErrUnavailable. After any of them the draft still holds its changes.
+// *ValueError, ErrConflict, ErrUnavailable. While a function of WithSession has the session to itself, Commit waits, for Config.StoreTimeout at most; if ctx ends meanwhile it
+// returns the cause. After any error the draft still holds its changes.
 func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
 	k := g.Acquire(d.base.ID)
 	defer k.Release()
-	op := g.detached(ctx)
-	defer op.stop()
-	if err := Take(op, k.merge); err != nil {
-		return unavailable(op, "wait for another change of the session", err)
+	if !d.Changed() {
+		return nil
+	}
+	if err := g.beginMerge(ctx, k); err != nil {
+		return err
 	}
 	defer func() { <-k.merge }()
 	cur := d.base
-	again := g.Again(d.base.ID)
+	again := Again{g: g, k: k, merges: true, later: d.later}
 	defer again.Stop()
 	for range MaxAttempts {
-		now, err := g.attempt(ctx, k, d, &cur, tag)
+		now, err := g.attempt(ctx, k, d, &cur, tag, true)
 		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}
@@ -45,35 +48,38 @@ func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
 }
 
 // CommitExact stores the draft's changes if the session is as the draft's base has it. When it isn't, it returns
-// store.ErrConflict and the record as it is now, for the caller to start again from.
+// store.ErrConflict and the record as it is now, for the caller to start again from. It waits for no function of WithSession: it is one of them, or comes once in a while.
 func (g *Gateway) CommitExact(ctx context.Context, k *Lock, d *Draft, tag any) (store.Record, error) {
 	cur := d.base
-	return g.attempt(ctx, k, d, &cur, tag)
+	return g.attempt(ctx, k, d, &cur, tag, false)
 }
 
 // busyPause is how long a change waits before it asks again whether others are done.
 const busyPause = 3 * time.Millisecond
 
 // attempt stores cur with the draft's changes on top. While another process has the session to itself, or the sessions of the user who logs in are being ended, it
-// waits outside of the session's commit lock: that session may be one of them.
-func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Record, tag any) (store.Record, error) {
-	for until := time.Now().Add(g.cfg.StoreTimeout); ; time.Sleep(busyPause) {
-		now, err := g.attemptOnce(ctx, k, d, cur, tag)
+// waits outside of the session's commit lock: that session may be one of them. The wait ends with ctx.
+func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Record, tag any, merges bool) (store.Record, error) {
+	for until := time.Now().Add(g.cfg.StoreTimeout); ; {
+		now, err := g.attemptOnce(ctx, k, d, cur, tag, merges)
 		if !errors.Is(err, store.ErrBusy) || time.Now().After(until) {
+			return now, err
+		}
+		if err := pause(ctx, busyPause); err != nil {
 			return now, err
 		}
 	}
 }
 
 // attemptOnce is attempt without waiting. The commit lock covers the write and its report.
-func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store.Record, tag any) (store.Record, error) {
+func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store.Record, tag any, merges bool) (store.Record, error) {
 	if !d.Changed() {
 		return *cur, nil
 	}
 	at := time.Now()
 	now := precise(at)
 	if cur.Revision != 0 && cur.Expired(now) { // or others have kept it alive since it was loaded
-		stored, err := g.Load(context.WithoutCancel(ctx), cur.ID)
+		stored, _, err := g.LoadAt(context.WithoutCancel(ctx), cur.ID, d.later)
 		switch {
 		case errors.Is(err, ErrMissing):
 			return *cur, ErrGone
@@ -89,6 +95,7 @@ func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store
 		return *cur, err
 	}
 	op := g.detachedAt(ctx, at)
+	op.later = d.later
 	defer op.stop()
 	if err := TakeFirst(op, k.commit); err != nil {
 		return *cur, unavailable(op, "wait for another change of the session", err)
@@ -96,6 +103,15 @@ func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store
 	defer func() { <-k.commit }()
 
 	stored, err := g.admit(op, d, cur, next)
+	if errors.Is(err, store.ErrConflict) && (merges || onlyTouched(cur, &stored)) && !stored.Expired(now) {
+		// Under the commit lock only another process can come in between once more.
+		won := stored
+		cur = &won
+		if next, err = g.apply(d, cur, now); err != nil {
+			return won, err
+		}
+		stored, err = g.admit(op, d, cur, next)
+	}
 	if err != nil {
 		return stored, err
 	}
@@ -108,6 +124,7 @@ func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store
 		Login:   token != nil && token.login != nil && (isNew || stored.TokenHash != cur.TokenHash),
 		Watched: g.cfg.Watched(),
 		Tag:     tag,
+		Later:   op.left(),
 	}
 	if commit.Login {
 		commit.PrevUserID = cur.UserID
@@ -120,10 +137,17 @@ func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store
 	return stored, nil
 }
 
+// onlyTouched reports whether the session was only touched since it was as in the first record: what a function of WithSession has read is still true.
+func onlyTouched(was, is *store.Record) bool {
+	touched := *was
+	touched.Seen, touched.Expires, touched.Revision, touched.WriteID = is.Seen, is.Expires, is.Revision, is.WriteID
+	return reflect.DeepEqual(&touched, is)
+}
+
 // set writes rec. With store.ErrConflict it returns the record that is stored instead.
 func (g *Gateway) set(ctx context.Context, rec store.Record) (store.Record, error) {
 	g.stats.writes.Add(1)
-	rev, err := g.store.Set(ctx, rec)
+	rev, err := g.write(ctx, rec)
 	switch {
 	case err == nil:
 		rec.Revision = rev
@@ -136,7 +160,7 @@ func (g *Gateway) set(ctx context.Context, rec store.Record) (store.Record, erro
 		g.stats.failures.Add(1)
 		return rec, unavailable(ctx, "store the session", err)
 	}
-	now, err := g.store.Get(ctx, rec.ID)
+	now, err := g.read(ctx, rec.ID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return rec, ErrGone

@@ -20,6 +20,7 @@ type Draft struct {
 	unread  bool           // base.Data has not been taken apart yet
 	cleared bool
 	more    *otherEdits // nil: none
+	later   *Later      // nil: whoever commits it holds no lock
 	proved  uint64
 }
 
@@ -65,6 +66,7 @@ type tokenEdit struct {
 // Login is what a login changes besides the token.
 type Login struct {
 	UserID, Addr, UserAgent string
+	KeepValues              bool // also those of another user; otherwise they are cleared
 }
 
 // NewDraft returns the draft of a session as it was loaded, or of a new one, whose Revision is 0.
@@ -183,11 +185,23 @@ func (d *Draft) Clear() {
 	d.other().flash = flashEdit{cleared: true}
 }
 
+// Encoded is what EncodeValue has returned for a value.
+type Encoded struct {
+	raw []byte
+	err error
+}
+
+// Encode returns v for Replace.
+func Encode(v any) Encoded {
+	raw, err := EncodeValue(v)
+	return Encoded{raw, err}
+}
+
 // Replace makes values all that the session holds.
-func (d *Draft) Replace(values map[string]any) {
+func (d *Draft) Replace(values map[string]Encoded) {
 	d.Clear()
 	for k, v := range values {
-		d.Set(k, v)
+		d.SetRaw(k, v.raw, v.err)
 	}
 }
 
@@ -197,9 +211,12 @@ func (d *Draft) RenewToken(hash store.TokenHash, from uint64) {
 	d.other().token = &tokenEdit{hash: hash, from: from, renews: true}
 }
 
-// ReplaceToken gives the session a new token; with login, a new user too. It applies to the generation that from names, the one
+// ReplaceToken gives the session a new token; with login, a new user too, who doesn't get the values of another one. It applies to the generation that from names, the one
 // that its caller knows the token of.
 func (d *Draft) ReplaceToken(hash store.TokenHash, from uint64, login *Login) {
+	if was := d.UserID(); login != nil && !login.KeepValues && was != "" && was != login.UserID {
+		d.Clear() // at the commit, too: whatever is stored by then is the other user's
+	}
 	o := d.other()
 	if login == nil && o.token != nil {
 		login = o.token.login
@@ -210,6 +227,9 @@ func (d *Draft) ReplaceToken(hash store.TokenHash, from uint64, login *Login) {
 // Prove says which generation of the token the draft's owner knows. Once a login has replaced it, the owner can store
 // nothing any more. 0, the default: it needn't know any.
 func (d *Draft) Prove(generation uint64) { d.proved = generation }
+
+// Defer has commits leave to later what runs an application's code: for a draft that is committed while a lock is held.
+func (d *Draft) Defer(later *Later) { d.later = later }
 
 // Cut reports whether a login has shut out those who only know the token that the draft's owner proved.
 func (d *Draft) Cut(rec *store.Record) bool { return d.proved != 0 && rec.LoginGeneration > d.proved }
@@ -223,7 +243,7 @@ func (d *Draft) Fail(err error) {
 
 // Discard forgets all changes.
 func (d *Draft) Discard() {
-	*d = Draft{base: d.base, values: d.values, unread: d.unread, proved: d.proved}
+	*d = Draft{base: d.base, values: d.values, unread: d.unread, later: d.later, proved: d.proved}
 }
 
 // UserID returns the user as of this draft.
@@ -311,7 +331,7 @@ func (d *Draft) settled(base *store.Record) {
 	if d.ReplacesToken() {
 		d.proved = base.TokenGeneration
 	}
-	*d = Draft{base: *base, unread: true, proved: d.proved}
+	*d = Draft{base: *base, unread: true, later: d.later, proved: d.proved}
 }
 
 func (d *Draft) findEdit(key string) int {

@@ -12,7 +12,13 @@ import (
 // Destroy ends the session and returns whether there was one. It waits for a change that is being stored, never for an
 // application's function.
 func (g *Gateway) Destroy(ctx context.Context, id, clientID string, tag any) (bool, error) {
+	return g.DestroyUnder(ctx, nil, id, clientID, tag)
+}
+
+// DestroyUnder is Destroy for a caller that holds a lock, as with LoadAt.
+func (g *Gateway) DestroyUnder(ctx context.Context, later *Later, id, clientID string, tag any) (bool, error) {
 	op := g.attached(ctx)
+	op.later = later
 	defer op.stop()
 	release, err := g.exclude(op, id)
 	if err != nil {
@@ -37,22 +43,19 @@ func (g *Gateway) exclude(op *opContext, id string) (release func(), err error) 
 
 // get returns the session's record as it is stored, past its time or not: ErrMissing when there is none.
 func (g *Gateway) get(op *opContext, id string) (store.Record, error) {
-	rec, err := g.store.Get(op, id)
+	rec, err := g.read(op, id)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return rec, ErrMissing
 	case err != nil:
-		err = unavailable(op, "load the session", err)
-		if errors.Is(err, ErrUnavailable) { // and the caller hasn't given up
-			g.stats.failures.Add(1)
-		}
-		return rec, err
+		return rec, g.failed(op, "load the session", err)
 	}
 	return rec, nil
 }
 
 // destroy needs the commit lock. With a revision, another process that has stored another one meanwhile makes it store.ErrConflict.
-func (g *Gateway) destroy(ctx context.Context, end End, revision uint64) (bool, error) {
+func (g *Gateway) destroy(ctx *opContext, end End, revision uint64) (bool, error) {
+	end.Later = ctx.left()
 	was, err := g.remove(ctx, &end, revision)
 	if errors.Is(err, store.ErrConflict) {
 		g.stats.conflicts.Add(1)
@@ -97,7 +100,7 @@ func (g *Gateway) Forget(ctx context.Context, id string, tag any) (bool, error) 
 	rec, err := g.get(op, id)
 	switch {
 	case errors.Is(err, ErrMissing):
-		g.cfg.Ended(End{ID: id, Tag: tag})
+		g.cfg.Ended(End{ID: id, Tag: tag, Later: op.left()})
 		return true, nil
 	case err != nil || !rec.Expired(Now()):
 		return false, err
@@ -109,19 +112,23 @@ func (g *Gateway) Forget(ctx context.Context, id string, tag any) (bool, error) 
 	return err == nil, err
 }
 
-// InOrder calls tell in order with the reports of the session's changes; a store that hangs can't keep it from being called.
-func (g *Gateway) InOrder(id string, tell func()) {
+// InOrder calls tell in order with the reports of the session's changes; a store that hangs can't keep it from being called. What runs an application's code is left to later.
+func (g *Gateway) InOrder(id string, tell func(later *Later)) { g.inOrder(id, nil, tell) }
+
+func (g *Gateway) inOrder(id string, later *Later, tell func(later *Later)) {
 	op := g.detached(context.Background())
+	op.later = later
 	defer op.stop()
 	if release, err := g.exclude(op, id); err == nil {
 		defer release()
 	}
-	tell()
+	tell(op.left())
 }
 
 // expire ends the session if it is past its time, which it looks up once more under the commit lock.
-func (g *Gateway) expire(ctx context.Context, id string) (bool, error) {
+func (g *Gateway) expire(ctx context.Context, id string, later *Later) (bool, error) {
 	op := g.detached(ctx)
+	op.later = later
 	defer op.stop()
 	return g.endIf(op, id, func(rec *store.Record) (bool, any) { return rec.Expired(Now()), nil })
 }
@@ -162,6 +169,8 @@ func (g *Gateway) sweep(ctx context.Context) (int, error) {
 
 // sweepOnce removes and reports one piece.
 func (g *Gateway) sweepOnce(ctx context.Context, now time.Time) (int, error) {
+	var later Later
+	defer later.Run()
 	if err := Take(ctx, g.sweeping); err != nil {
 		return 0, err
 	}
@@ -169,21 +178,28 @@ func (g *Gateway) sweepOnce(ctx context.Context, now time.Time) (int, error) {
 	op := g.attached(ctx)
 	defer op.stop()
 	recs, err := g.sweeper.Sweep(op, now, sweepPiece)
+	n := 0
 	for i := range recs {
-		g.reportSwept(&recs[i])
+		if wrong := checkSwept(&recs[i], now); wrong != nil {
+			err = errors.Join(err, wrong)
+			continue
+		}
+		g.reportSwept(&recs[i], &later)
+		n++
 	}
 	if err != nil {
-		g.stats.failures.Add(1)
-		return len(recs), unavailable(ctx, "sweep", err)
+		return n, g.failed(op, "sweep", err)
 	}
-	return len(recs), nil
+	return n, nil
 }
 
 // reportSwept tells of the end after every change that was stored before it. A commit lock that stays taken that long belongs
 // to a store that hangs; the session is gone all the same.
-func (g *Gateway) reportSwept(rec *store.Record) {
+func (g *Gateway) reportSwept(rec *store.Record, later *Later) {
 	g.stats.expired.Add(1)
-	g.InOrder(rec.ID, func() { g.cfg.Ended(End{ID: rec.ID, ClientID: rec.ClientID, UserID: rec.UserID, Found: true}) })
+	g.inOrder(rec.ID, later, func(later *Later) {
+		g.cfg.Ended(End{ID: rec.ID, ClientID: rec.ClientID, UserID: rec.UserID, Found: true, Later: later})
+	})
 }
 
 // sweepList is for stores that can only list.
@@ -197,7 +213,7 @@ func (g *Gateway) sweepList(ctx context.Context) (int, error) {
 		if !rec.Expired(Now()) {
 			continue
 		}
-		was, err := g.expire(ctx, rec.ID)
+		was, err := g.expire(ctx, rec.ID, nil)
 		if err != nil {
 			return total, err
 		}

@@ -32,7 +32,7 @@ type Entrance struct {
 func (g *Gateway) admit(op *opContext, d *Draft, cur *store.Record, next store.Record) (stored store.Record, err error) {
 	user, logsIn := d.LogsIn()
 	if g.cfg.Gate == nil || !logsIn && cur.Revision != 0 {
-		return g.write(op, d, next)
+		return g.storeDraft(op, d, next)
 	}
 	pass, tag := g.cfg.Gate.Enter(Entrance{ID: cur.ID, IsNew: cur.Revision == 0, Was: cur.UserID, User: user})
 	done := false
@@ -41,7 +41,7 @@ func (g *Gateway) admit(op *opContext, d *Draft, cur *store.Record, next store.R
 		done, stored, err = g.endInstead(op, cur, tag)
 		return stored, err
 	}
-	stored, err = g.write(op, d, next)
+	stored, err = g.storeDraft(op, d, next)
 	done = err == nil
 	return stored, err
 }

@@ -17,7 +17,7 @@ type Config struct {
 	StoreTimeout  time.Duration // for one write to the store
 
 	// Committed and Ended are told of every change while the session's commit lock is held, in the order of the changes.
-	// They must be quick and must not call the gateway.
+	// They must be quick, must not call the gateway, and leave what runs an application's code to the change's Later.
 	Committed func(Commit)
 	Ended     func(End)
 	// Reason is what other processes are told of the end for which somebody's tag stands, or time: nil.
@@ -26,7 +26,7 @@ type Config struct {
 	Watched func() bool
 	// Doubted is told of a session that may have ended: the store has failed to say.
 	Doubted func(id string)
-	// Failed is told of what the gateway could not do, and carries on without. It must not call the gateway.
+	// Failed is told of what the gateway could not do, and carries on without. It must be quick, must not call the gateway or an application's code.
 	Failed func(ctx context.Context, doing, id string, err error)
 	// Gate is asked before a session is created or a user logged in; nil: nobody is.
 	Gate Gate
@@ -42,6 +42,7 @@ type Commit struct {
 	Watched    bool     // Config.Watched, when it was stored
 	Keys       []string // that changed, if Watched
 	Tag        any      // the committer's
+	Later      *Later   // for when no lock is held
 }
 
 // End tells that a session is over.
@@ -50,6 +51,7 @@ type End struct {
 	UserID       string // of the record that was read for the end; "" also where none was
 	Found        bool   // it was in the store; otherwise it had gone before, and perhaps been reported
 	Tag          any    // the one who ended it; nil: time did
+	Later        *Later // for when no lock is held
 }
 
 // Gateway makes sessions of what a store holds. It is safe for concurrent use.
@@ -61,6 +63,8 @@ type Gateway struct {
 	ender    store.Ender
 	cached   store.CachedGetter
 	reserver store.Reserver
+	order    store.ClientOrder
+	clients  store.ClientIndex
 	cfg      Config
 	locks    locks
 	shared   sharedLoads
@@ -84,10 +88,12 @@ func New(st store.Store, cfg Config) *Gateway {
 	g := &Gateway{store: st, cfg: cfg}
 	g.toucher, _ = st.(store.Toucher)
 	g.sweeper, _ = st.(store.Sweeper)
-	g.lister, _ = st.(store.Lister)
+	g.lister = Lister(st)
 	g.ender, _ = st.(store.Ender)
 	g.cached, _ = st.(store.CachedGetter)
 	g.reserver, _ = st.(store.Reserver)
+	g.order, _ = st.(store.ClientOrder)
+	g.clients = ClientIndex(st)
 	g.sweeping = make(chan struct{}, 1)
 	_, _ = rand.Read(g.process[:])
 	g.locks.init()
@@ -116,19 +122,19 @@ func precise(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) 
 // Load returns the session's record. ErrMissing when there is none, or none any more: one past its time is ended here, at
 // the moment of use.
 func (g *Gateway) Load(ctx context.Context, id string) (store.Record, error) {
-	rec, _, err := g.LoadAt(ctx, id)
+	rec, _, err := g.LoadAt(ctx, id, nil)
 	return rec, err
 }
 
-// LoadAt is Load that also says when the session was alive.
-func (g *Gateway) LoadAt(ctx context.Context, id string) (rec store.Record, now time.Time, err error) {
+// LoadAt is Load that also says when the session was alive. A caller that holds a lock gives it a Later, to run when it holds it no more.
+func (g *Gateway) LoadAt(ctx context.Context, id string, later *Later) (rec store.Record, now time.Time, err error) {
 	op := g.attached(ctx)
 	defer op.stop()
 	if rec, err = g.get(op, id); err != nil {
 		return rec, now, err
 	}
 	if now = Now(); rec.Expired(now) {
-		if _, err := g.expire(ctx, id); err != nil {
+		if _, err := g.expire(ctx, id, later); err != nil {
 			g.cfg.Failed(ctx, "remove a session past its time", id, err)
 		}
 		return rec, now, ErrMissing
@@ -137,15 +143,15 @@ func (g *Gateway) LoadAt(ctx context.Context, id string) (rec store.Record, now 
 }
 
 // LoadCachedAt is LoadAt from the store's memory, if that has the session as it was at the revision or later; otherwise it is LoadAt.
-func (g *Gateway) LoadCachedAt(ctx context.Context, id string, revision uint64) (rec store.Record, now time.Time, err error) {
+func (g *Gateway) LoadCachedAt(ctx context.Context, id string, revision uint64, later *Later) (rec store.Record, now time.Time, err error) {
 	if g.cached == nil {
-		return g.LoadAt(ctx, id)
+		return g.LoadAt(ctx, id, later)
 	}
 	op := g.attached(ctx)
 	defer op.stop()
 	rec, err = g.cached.GetCached(op, id)
-	if now = Now(); err != nil || rec.Revision < revision || rec.Expired(now) {
-		return g.LoadAt(ctx, id) // what it says about the end is said by the store itself
+	if now = Now(); err != nil || CheckRecord(&rec, id) != nil || rec.Revision < revision || rec.Expired(now) {
+		return g.LoadAt(ctx, id, later) // what it says about the end is said by the store itself
 	}
 	return rec, now, nil
 }
@@ -154,7 +160,7 @@ func (g *Gateway) LoadCachedAt(ctx context.Context, id string, revision uint64) 
 func (g *Gateway) LoadActive(ctx context.Context, id string, check func(*store.Record) error) (store.Record, error) {
 	k := g.Acquire(id) // held from before the load, so that all who see one old Seen share one claim
 	defer k.Release()
-	rec, now, err := g.LoadAt(ctx, id)
+	rec, now, err := g.LoadAt(ctx, id, nil)
 	if err == nil {
 		err = check(&rec)
 	}

@@ -33,7 +33,9 @@ type Lock struct {
 	outer   chan struct{}
 	merge   chan struct{}
 	commit  chan struct{}
-	touched atomic.Int64 // unix nanoseconds of the last touch that a holder of this Lock has begun
+	alone   atomic.Pointer[alone] // nil: merges needn't wait; changed by the holder of the outer lock
+	later   Later                 // what the holder of the outer lock leaves to be done when it has given that back
+	touched atomic.Int64          // unix nanoseconds of the last touch that a holder of this Lock has begun
 }
 
 const keepFree = 32
@@ -82,8 +84,16 @@ func (k *Lock) Release() {
 // Lock waits for the outer lock, in the order of arrival, until ctx ends.
 func (k *Lock) Lock(ctx context.Context) error { return Take(ctx, k.outer) }
 
-// Unlock frees the outer lock.
-func (k *Lock) Unlock() { <-k.outer }
+// Unlock frees the outer lock, and does then what was left in Later.
+func (k *Lock) Unlock() {
+	var later Later
+	later.Move(&k.later)
+	<-k.outer
+	later.Run()
+}
+
+// Later is for the holder of the outer lock, until Unlock.
+func (k *Lock) Later() *Later { return &k.later }
 
 // Take takes a 1-slot lock: it waits in the order of arrival, until ctx ends.
 func Take(ctx context.Context, slot chan struct{}) error {

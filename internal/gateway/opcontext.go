@@ -11,6 +11,8 @@ import (
 type opContext struct {
 	parent   context.Context
 	deadline time.Time
+	later    *Later // what the operation leaves to be done later; nil: its caller holds no lock
+	own      Later  // then it is here
 
 	mu       sync.Mutex
 	watch    *opWatch // nil until somebody asks for Done
@@ -94,8 +96,19 @@ func (c *opContext) Err() error {
 	return nil
 }
 
-// stop frees what the context holds. The operation is over.
-func (c *opContext) stop() { c.end(opStopped) }
+// left is where what the operation leaves to be done later goes.
+func (c *opContext) left() *Later {
+	if c.later != nil {
+		return c.later
+	}
+	return &c.own
+}
+
+// stop frees what the context holds. The operation is over, and has given back the locks that it has taken.
+func (c *opContext) stop() {
+	c.end(opStopped)
+	c.own.Run()
+}
 
 func (c *opContext) end(how opEnd) {
 	c.mu.Lock()

@@ -73,7 +73,7 @@ func (g *Gateway) loadSharedAt(ctx context.Context, id string) (rec store.Record
 	defer close(l.done)
 	l.err = unavailable(ctx, "load the session", errLoadPanicked) // unless it returns
 	// It is for the others as well, who stay when this caller's client hangs up.
-	l.rec, l.now, l.err = g.LoadAt(context.WithoutCancel(ctx), id)
+	l.rec, l.now, l.err = g.LoadAt(context.WithoutCancel(ctx), id, nil)
 	return l.rec, l.now, l.err
 }
 

@@ -48,7 +48,7 @@ func (g *Gateway) touch(ctx context.Context, k *Lock, next *store.Record) error 
 	}
 	defer func() { <-k.commit }()
 	next.WriteID = g.writeID()
-	rev, err := g.store.Set(ctx, *next)
+	rev, err := g.write(ctx, *next)
 	if errors.Is(err, store.ErrConflict) {
 		return nil // another change has moved Seen
 	}

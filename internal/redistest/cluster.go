@@ -21,17 +21,15 @@ const slots = 16384
 func StartCluster(t testing.TB, masters int) *Cluster {
 	t.Helper()
 	c := &Cluster{}
-	buses := make([]string, masters)
-	for i := range masters {
-		buses[i] = strconv.Itoa(freePort(t))
-		c.Servers = append(c.Servers, Start(t, "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 2000", "cluster-port "+buses[i]))
+	for range masters {
+		c.Servers = append(c.Servers, Start(t, "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 10000"))
 	}
 	for i, s := range c.Servers {
 		s.Do("CLUSTER", "ADDSLOTSRANGE", fmt.Sprint(slots*i/masters), fmt.Sprint(slots*(i+1)/masters-1))
 		s.Do("CLUSTER", "SET-CONFIG-EPOCH", fmt.Sprint(i+1))
 	}
-	for i, s := range c.Servers[1:] {
-		c.Servers[0].Do("CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(s.port), buses[i+1])
+	for _, s := range c.Servers[1:] {
+		c.Servers[0].Do("CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(s.port), strconv.Itoa(s.busPort))
 	}
 	require.Eventually(t, func() bool {
 		for _, s := range c.Servers {

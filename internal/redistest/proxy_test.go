@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	patience = 20 * time.Second
+	patience = time.Minute
 	tick     = 10 * time.Millisecond
 )
 
@@ -107,20 +107,22 @@ func TestProxyStall(t *testing.T) {
 	client := connect(t, p)
 	requireWorks(t, client)
 	p.Stall()
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	failed := make(chan error)
+	done := make(chan error)
 	go func() {
-		_, err := do(ctx, client, "SET", "key", "late")
-		failed <- err
+		_, err := do(t.Context(), client, "SET", "key", "late")
+		done <- err
 	}()
-	require.ErrorIs(t, <-failed, context.DeadlineExceeded)
+	select {
+	case err := <-done:
+		require.FailNow(t, "a stalled connection has brought an answer", "%v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
 	nothing := s.Do("EXISTS", "key")
 	n, err := nothing.AsInt64()
 	require.NoError(t, err)
 	require.Zero(t, n, "it hasn't arrived")
 	p.Resume()
-	requireWorks(t, client)
+	require.NoError(t, <-done)
 	late := s.Do("GET", "key")
 	text, err := late.ToString()
 	require.NoError(t, err)
@@ -129,10 +131,10 @@ func TestProxyStall(t *testing.T) {
 	p.Stall()
 	go func() {
 		_, err := do(t.Context(), client, "SET", "key", "never")
-		failed <- err
+		done <- err
 	}()
 	require.Eventually(t, func() bool { return p.Cut() > 0 }, patience, tick, "a connection that is stalled can be cut")
-	require.Error(t, <-failed)
+	require.Error(t, <-done)
 	p.Resume()
 	requireWorks(t, client)
 }

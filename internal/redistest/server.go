@@ -1,8 +1,10 @@
 package redistest
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -17,7 +19,7 @@ import (
 )
 
 // patience is for how long a server may take to start or to end, on a busy machine.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Server is a redis-server. Its methods are for the goroutine of the test.
 type Server struct {
@@ -25,6 +27,7 @@ type Server struct {
 	path    string // of the program
 	dir     string
 	port    int
+	busPort int // of a server in a cluster
 	config  []string
 	mode    []string  // arguments after the configuration file
 	process *exec.Cmd // nil: it isn't running
@@ -50,8 +53,8 @@ func StartSentinel(t testing.TB, name string, master *Server) *Server {
 func start(t testing.TB, mode, config []string) *Server {
 	t.Helper()
 	s := &Server{t: t, path: find(t), dir: t.TempDir(), config: config, mode: mode}
-	for range 5 { // somebody else may have taken the port meanwhile
-		s.port = freePort(t)
+	for range 5 { // another process may have taken the port meanwhile
+		s.port, s.busPort = freePort(t), freePort(t)
 		if s.run() == nil {
 			t.Cleanup(s.Kill)
 			return s
@@ -75,21 +78,12 @@ func find(t testing.TB) string {
 	return ""
 }
 
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	port := l.Addr().(*net.TCPAddr).Port
-	require.NoError(t, l.Close())
-	return port
-}
-
 func (s *Server) logFile() string { return filepath.Join(s.dir, "log") }
 
 // run starts the process and waits until it answers.
 func (s *Server) run() error {
 	lines := append([]string{
-		"bind 127.0.0.1", fmt.Sprint("port ", s.port), "dir " + s.dir, "logfile " + s.logFile(), "daemonize no", `save ""`, "appendonly no",
+		"bind 127.0.0.1", fmt.Sprint("port ", s.port), fmt.Sprint("cluster-port ", s.busPort), "dir " + s.dir, "logfile " + s.logFile(), "daemonize no", `save ""`, "appendonly no", "repl-diskless-sync-delay 0",
 	}, s.config...)
 	file := filepath.Join(s.dir, "redis.conf")
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
@@ -122,20 +116,44 @@ func (s *Server) run() error {
 	}
 }
 
-// answers reports whether the server is there and has read its data; to ask that, it takes no password.
+// answers reports whether the server is there and has read its data, and is this one: another may have its port.
 func (s *Server) answers() bool {
-	conn, err := net.DialTimeout("tcp", s.Addr(), time.Second)
+	conn, err := net.DialTimeout("tcp", s.Addr(), patience)
 	if err != nil {
 		return false
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(time.Second))
-	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	from := bufio.NewReader(conn)
+	if password := s.password(); password != "" {
+		if answer, err := ask(conn, from, "AUTH "+password); err != nil || answer != "+OK" {
+			return false
+		}
+	}
+	if answer, err := ask(conn, from, "PING"); err != nil || answer != "+PONG" {
 		return false
 	}
-	b := make([]byte, 16)
-	n, _ := conn.Read(b)
-	return strings.HasPrefix(string(b[:n]), "+PONG") || strings.HasPrefix(string(b[:n]), "-NOAUTH")
+	if _, err := ask(conn, from, "INFO server"); err != nil {
+		return false
+	}
+	for {
+		line, err := from.ReadString('\n')
+		if err != nil {
+			return false
+		}
+		if pid, ok := strings.CutPrefix(strings.TrimSpace(line), "process_id:"); ok {
+			return pid == strconv.Itoa(s.process.Process.Pid)
+		}
+	}
+}
+
+// ask sends a command in a line, and returns the first line of the answer.
+func ask(conn net.Conn, from *bufio.Reader, command string) (answer string, err error) {
+	if _, err := io.WriteString(conn, command+"\r\n"); err != nil {
+		return "", err
+	}
+	answer, err = from.ReadString('\n')
+	return strings.TrimSpace(answer), err
 }
 
 // Addr returns host and port.

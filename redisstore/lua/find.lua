@@ -1,12 +1,16 @@
--- ARGV: prefix, index, place, n. Returns {member, value, …} of those at the place; of more than n, only the beginnings of the values.
-local dir, at, n = prefix .. ARGV[2], ARGV[3], tonumber(ARGV[4])
-local out = {}
-local b = call('ZREVRANGEBYSCORE', dir, at, '-inf', 'LIMIT', 0, 1)[1]
-if not b then return out end
-local members = call('ZRANGEBYSCORE', dir .. b, at, at)
-for _, id in ipairs(members) do
+-- ARGV: prefix, index, how many bytes of its members come before their IDs, n, place, …. Returns {member, value, …} of those at the places; of more than n, only the beginnings of the values.
+local dir, skip, n = prefix .. ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local all, out = {}, {}
+for i = 5, #ARGV do
+  local at = ARGV[i]
+  local b = call('ZREVRANGEBYSCORE', dir, at, '-inf', 'LIMIT', 0, 1)[1]
+  if b then
+    for _, member in ipairs(call('ZRANGEBYSCORE', dir .. b, at, at)) do all[#all + 1] = string.sub(member, skip + 1) end
+  end
+end
+for _, id in ipairs(all) do
   out[#out + 1] = id
-  if #members <= n then
+  if #all <= n then
     out[#out + 1] = call('GET', record(id)) or ''
   else
     out[#out + 1] = head(id)

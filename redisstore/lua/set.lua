@@ -4,7 +4,7 @@
 -- node has reserved it, or the logins of the user are locked.
 local id, value = ARGV[2], ARGV[4]
 local key = record(id)
-local old = head(id)
+local old = beginning(id)
 local revision, oseen, oexpires, odue, oactive, ouser, oclient, _
 if old == '' then
   if ARGV[3] ~= '\0\0\0\0\0\0' then return -1 end
@@ -41,9 +41,14 @@ end
 local function move(index, from, to)
   if to > 0 and to ~= from then return add(prefix .. index, to, id, ttl) end
 end
+local before, after -- the members in the index by client
+if oclient > 0 then before = began(old, id) .. id end
+if client > 0 then after = began(value) .. id end
 local byActivity
 if active ~= oactive then byActivity = add(prefix .. 'a', active, id, ttl) end
-local byExpiry, byUser, byClient = move('e', odue, due), move('u', ouser, user), move('c', oclient, client)
+local byExpiry, byUser, byClient = move('e', odue, due), move('u', ouser, user), nil
+local moved = client ~= oclient or before ~= after
+if moved and after then byClient = add(prefix .. 'c', client, after, ttl) end
 
 if old ~= '' then prolong(key, ttl, due, active, user, client) end
 revision = revision + 1
@@ -56,6 +61,6 @@ end
 if oactive and active ~= oactive then del(prefix .. 'a', oactive, id, byActivity) end
 if odue > 0 and due ~= odue then del(prefix .. 'e', odue, id, byExpiry) end
 if ouser > 0 and user ~= ouser then del(prefix .. 'u', ouser, id, byUser) end
-if oclient > 0 and client ~= oclient then del(prefix .. 'c', oclient, id, byClient) end
+if moved and before then del(prefix .. 'c', oclient, before, before == after and byClient) end
 if access then return -10 - revision end
 return revision

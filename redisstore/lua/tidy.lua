@@ -1,10 +1,11 @@
--- ARGV: prefix, index, the place of its number in a head, page. Removes from one page what leads nowhere, and returns the name of the next;
+-- ARGV: prefix, index, the place of its number in a head (8: of its client), page. Removes from one page what leads nowhere, and returns the name of the next;
 -- '' is the end.
 local dir, field, b = prefix .. ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local key = dir .. b
 local all = call('ZRANGE', key, 0, -1, 'WITHSCORES')
 for i = 1, #all, 2 do
-  local old = head(all[i])
+  local id = field == 8 and string.sub(all[i], BEGAN + 1) or all[i]
+  local old = head(id)
   if old == '' or ({fields(old)})[field] ~= tonumber(all[i + 1]) then call('ZREM', key, all[i]) end
 end
 local next = call('ZRANGEBYSCORE', dir, '(' .. b, '+inf', 'LIMIT', 0, 1)[1] or ''

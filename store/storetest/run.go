@@ -73,6 +73,7 @@ func groups() []group {
 		{"Sweeper", is[store.Sweeper], sweeperCases()},
 		{"UserIndex", is[store.UserIndex], userCases()},
 		{"ClientIndex", is[store.ClientIndex], clientCases()},
+		{"ClientOrder", is[store.ClientOrder], orderCases()},
 		{"ActivityIndex", is[store.ActivityIndex], activityCases()},
 		{"ActiveLister", is[store.ActiveLister], activeCases()},
 		{"Namespacer", is[store.Namespacer], namespaceCases()},

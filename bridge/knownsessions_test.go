@@ -1,0 +1,85 @@
+package bridge_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+)
+
+// TestAForgottenSessionGoesOn: that this process remembers it no longer ends nothing; its next use attaches it again.
+func TestAForgottenSessionGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(t, livestore.New(), &bridge.Options{MaxKnownSessions: 10})
+		h := b.Handler(newApp(b))
+		ada := pocket{}
+		ada.get(t, h, "/inc")
+		id := ada.get(t, h, "/id").Body.String()
+		client, known := b.ClientIDOf(id)
+		require.True(t, known)
+		for range 40 {
+			pocket{}.get(t, h, "/inc")
+		}
+		require.LessOrEqual(t, b.Stats().Attached, 10)
+		_, known = b.ClientIDOf(id)
+		require.False(t, known)
+
+		sets := record[bridge.SessionSet](t, b)
+		require.Equal(t, "2", ada.get(t, h, "/inc").Body.String())
+		attached := sets.next()
+		require.True(t, attached.IsInit)
+		require.False(t, attached.IsNew)
+		of, known := b.SessionIDOf(client)
+		require.True(t, known)
+		require.Equal(t, id, of)
+
+		for range 40 {
+			pocket{}.get(t, h, "/inc")
+		}
+		ends := record[bridge.SessionDestroy](t, b)
+		was, err := b.DestroyByClientID(t.Context(), client)
+		require.NoError(t, err)
+		require.True(t, was)
+		require.Equal(t, bridge.SessionDestroy{ClientID: client, SessionID: id, Reason: bridge.ReasonDestroyed, Via: bridge.ViaAPI}, ends.next())
+	})
+}
+
+// TestAForgottenSessionExpiresOnTime: what it has of timers is its connections', and those keep it known.
+func TestAForgottenSessionExpiresOnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(t, livestore.New(), &bridge.Options{MaxKnownSessions: 10, IdleTimeout: time.Hour})
+		h := b.Handler(newApp(b))
+		br := newBrowser(t, serveInMemory(t, h))
+		br.ok("/inc")
+		id := br.ok("/id")
+		closed := br.dial("/ws").whenClosed()
+		synctest.Wait()
+		for range 100 {
+			pocket{}.get(t, h, "/inc")
+		}
+		_, known := b.ClientIDOf(id)
+		require.True(t, known, "it has a connection")
+		require.Equal(t, bridge.CodeExpired, <-closed)
+	})
+}
+
+// TestRebindFollow_AClientThatThisProcessHasForgotten: its socket finds the session all the same, as the store knows it.
+func TestRebindFollow_AClientThatThisProcessHasForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(t, livestore.New(), &bridge.Options{MaxKnownSessions: 10, Rebind: bridge.Follow})
+		h := b.Handler(newApp(b))
+		br := newBrowser(t, serveInMemory(t, h))
+		br.ok("/inc")
+		id := br.ok("/id")
+		for range 40 {
+			pocket{}.get(t, h, "/inc")
+		}
+		follower := newBrowser(t, serveInMemory(t, h))
+		follower.setCookie("sid.cid", br.cookie("sid.cid"))
+		require.Equal(t, `"`+id+`"`, follower.dial("/ws").ask("id"))
+	})
+}

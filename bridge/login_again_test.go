@@ -1,0 +1,282 @@
+package bridge_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+var errPassword = errors.New("wrong password")
+
+// loginPages adds the ways in which applications log in: /login is that of newApp.
+func loginPages(a *app) {
+	a.page("/loginwith", func(r *http.Request) (any, error) {
+		return bridge.WithSession(r.Context(), a.For(r), func(_ context.Context, s *bridge.Session) (any, error) {
+			s.Set("page", "login")
+			if err := s.Login(r.FormValue("user")); err != nil {
+				return nil, err
+			}
+			return "in", nil
+		}, nil)
+	})
+	a.page("/loginbasket", func(r *http.Request) (any, error) {
+		s, err := a.Session(r)
+		if err != nil {
+			return nil, err
+		}
+		before, _ := count.Get(s)
+		if err := s.Login(r.FormValue("user")); err != nil {
+			return nil, err
+		}
+		after, _ := count.Get(s)
+		return fmt.Sprint(before, " ", after), nil
+	})
+	a.page("/loginfails", func(r *http.Request) (any, error) {
+		err := a.WithSession(r, func(_ context.Context, s *bridge.Session) error {
+			if err := s.Login(r.FormValue("user")); err != nil {
+				return err
+			}
+			return errPassword
+		}, nil)
+		s, openErr := a.Session(r)
+		if openErr != nil {
+			return nil, openErr
+		}
+		n, _ := count.Get(s)
+		return fmt.Sprint(err, " ", n, " ", s.UserID()), nil
+	})
+	a.page("/user", func(r *http.Request) (any, error) {
+		s, err := a.Session(r)
+		if err != nil {
+			return nil, err
+		}
+		return s.UserID(), nil
+	})
+	a.page("/ticket", func(r *http.Request) (any, error) { return a.Ticket(r) })
+	a.page("/attach", func(r *http.Request) (any, error) {
+		l, err := a.Attach(r, func(int, string) {})
+		if err == nil {
+			l.Detach()
+		}
+		return "attached", err
+	})
+}
+
+// lostLogin returns a browser whose login was stored, and whose answer it has not received.
+func lostLogin(t *testing.T, st store.Store, opts *bridge.Options) (a *app, h http.Handler, p, lost pocket, id string) {
+	a = makeApp(t, st, opts)
+	loginPages(a)
+	h = a.Handler(a.mux)
+	p = pocket{}
+	p.get(t, h, "/inc")
+	id = p.get(t, h, "/id").Body.String()
+	lost = maps.Clone(p)
+	require.Equal(t, http.StatusOK, lost.get(t, h, "/login?user=ann").Code)
+	time.Sleep(time.Second)
+	return a, h, p, lost, id
+}
+
+func TestG6_LoginWhoseAnswerWasLostCanBeMadeAgain(t *testing.T) {
+	for _, path := range []string{"/login?user=ann", "/loginwith?user=ann", "/loginbasket?user=ann"} {
+		for _, strict := range []bool{false, true} {
+			t.Run(fmt.Sprint(path, strict), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					st := livestore.New()
+					_, h, p, lost, id := lostLogin(t, st, &bridge.Options{StrictBinding: strict})
+					for range 2 { // a third click
+						again := maps.Clone(p)
+						w := again.get(t, h, path)
+						require.Equal(t, http.StatusOK, w.Code, w.Body)
+						require.Equal(t, "1", again.get(t, h, "/get").Body.String(), "with the basket")
+						require.Equal(t, id, again.get(t, h, "/id").Body.String())
+						require.Equal(t, "ann", again.get(t, h, "/user").Body.String())
+						require.Equal(t, 1, storedCount(t, st))
+						require.Equal(t, "1", lost.get(t, h, "/get").Body.String(), "the first answer may still arrive")
+					}
+				})
+			})
+		}
+	}
+}
+
+// Only after the login has the request the session's values.
+func TestG6_ReplacedTokenAloneOpensNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := livestore.New()
+		a, h, p, lost, id := lostLogin(t, st, nil)
+		before := stored(t, st, id)
+		var seen []any
+		a.page("/peek", func(r *http.Request) (any, error) {
+			s, err := a.Session(r)
+			if err != nil {
+				return nil, err
+			}
+			n, there := count.Get(s)
+			seen = append(seen, n, there, s.UserID(), s.LoggedIn().IsZero(), s.Err())
+			for key := range s.Keys() {
+				seen = append(seen, key)
+			}
+			s.Set("mine", true)
+			s.AddFlash("mine")
+			return nil, s.RequireAuthAge(time.Hour)
+		})
+		for _, path := range []string{
+			"/peek", "/get", "/inc", "/id", "/user", "/logout", "/rotate", "/ticket", "/attach",
+			"/login?user=eve", "/loginwith?user=eve", "/login?user=", "/loginfails?user=eve",
+		} {
+			w := maps.Clone(p).get(t, h, path)
+			require.Contains(t, []int{http.StatusConflict, http.StatusBadRequest}, w.Code, path)
+			require.Empty(t, w.Header()["Set-Cookie"], path)
+			require.NotContains(t, w.Body.String(), id)
+		}
+		require.Equal(t, []any{0, false, "", true, bridge.ErrTokenRotated}, seen)
+		require.Equal(t, before, stored(t, st, id), "nothing has been stored")
+		require.Equal(t, "1", lost.get(t, h, "/get").Body.String())
+
+		thief := pocket{"sid": p["sid"]}
+		require.Equal(t, http.StatusConflict, thief.get(t, h, "/login?user=ann").Code, "without the browser's client cookie")
+		other := pocket{}
+		other.get(t, h, "/inc")
+		other["sid"] = p["sid"]
+		require.Equal(t, http.StatusConflict, other.get(t, h, "/login?user=ann").Code, "with another browser's")
+
+		w := maps.Clone(p).get(t, h, "/loginfails?user=ann")
+		require.Equal(t, http.StatusConflict, w.Code, "a login that is undone opens nothing")
+		require.NotContains(t, w.Body.String(), "ann")
+		require.Equal(t, before, stored(t, st, id))
+
+		time.Sleep(10 * time.Second)
+		w = maps.Clone(p).get(t, h, "/loginbasket?user=ann")
+		require.Equal(t, "0 0", w.Body.String(), "after the grace the old token is stale")
+	})
+}
+
+func TestG6_LoginMadeAgainHasTheBasketInItsHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, h, p, _, _ := lostLogin(t, livestore.New(), nil)
+		require.Equal(t, "0 1", p.get(t, h, "/loginbasket?user=ann").Body.String())
+	})
+}
+
+// Both answers arrive, in either order; also when the second login is made at another node, or with other keys in front.
+func TestG6_AnswersOfTwoLoginsInAnyOrder(t *testing.T) {
+	for name, keys := range map[string][][]byte{
+		"the same keys": {goodKey()},
+		"a new key":     {[]byte("another key of thirty-two bytes!"), goodKey()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				nodes := newHub()
+				_, h, p, first, _ := lostLogin(t, nodes, &bridge.Options{Keys: [][]byte{goodKey()}})
+				other := makeApp(t, nodes, &bridge.Options{Keys: keys})
+				loginPages(other)
+				second := maps.Clone(p)
+				require.Equal(t, http.StatusOK, second.get(t, other.Handler(other.mux), "/login?user=ann").Code)
+				for i, answers := range [][]pocket{{first, second}, {second, first}} {
+					p = maps.Clone(answers[0])
+					require.Equal(t, "1", p.get(t, other.Handler(other.mux), "/get").Body.String(), i)
+					maps.Copy(p, answers[1])
+					require.Equal(t, "1", p.get(t, other.Handler(other.mux), "/get").Body.String(), i)
+				}
+				if name == "the same keys" {
+					require.Equal(t, "1", first.get(t, h, "/get").Body.String())
+				}
+			})
+		})
+	}
+}
+
+// Its user clicks twice, and the browser gives the first request up while the password is being hashed.
+func TestG6_LoginOfARequestThatHasEndedCommitsNothing(t *testing.T) {
+	for _, path := range []string{"/login?user=ann", "/loginwith?user=ann", "/rotate"} {
+		t.Run(path, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				st := livestore.New()
+				a := makeApp(t, st, nil)
+				loginPages(a)
+				slow := a.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					time.Sleep(300 * time.Millisecond)
+					a.mux.ServeHTTP(w, r)
+				}))
+				h := a.Handler(a.mux)
+				p := pocket{}
+				p.get(t, h, "/inc")
+				id := p.get(t, h, "/id").Body.String()
+				before := stored(t, st, id)
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				defer cancel()
+				w := maps.Clone(p).send(slow, httptest.NewRequestWithContext(ctx, http.MethodPost, path, nil))
+				require.GreaterOrEqual(t, w.Code, http.StatusBadRequest)
+				require.Empty(t, w.Header()["Set-Cookie"])
+				after := stored(t, st, id)
+				require.Equal(t, before.TokenHash, after.TokenHash)
+				require.Equal(t, before.UserID, after.UserID)
+				require.Equal(t, "1", p.get(t, h, "/get").Body.String(), "the browser goes on")
+				require.Equal(t, http.StatusOK, p.get(t, h, path).Code, "the second click")
+				require.Equal(t, "1", p.get(t, h, "/get").Body.String())
+			})
+		})
+	}
+}
+
+// A second login disturbs no connection that was opened after the first one.
+func TestG6_LoginMadeAgainKeepsSocketsOfTheFirst(t *testing.T) {
+	a := makeApp(t, livestore.New(), nil)
+	br := newBrowser(t, a.serve(t))
+	br.ok("/inc")
+	old := br.another()
+	br.ok("/login?user=ann")
+	ws := br.dial("/ws")
+	require.Equal(t, "2", ws.ask("inc"))
+	require.Equal(t, "in", old.ok("/login?user=ann"))
+	require.Equal(t, "3", ws.ask("inc"))
+	require.Equal(t, "4", old.dial("/ws").ask("inc"))
+}
+
+// Others change the session between the moment at which the second login is looked up and its commit.
+func TestG6_LoginMadeAgainMergesWithWhatOthersStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := livestore.New()
+		a, h, p, _, id := lostLogin(t, st, nil)
+		another := newBridge(t, st, nil)
+		for _, within := range []bool{false, true} {
+			path := fmt.Sprint("/racy", within)
+			n := 0
+			login := func(s *bridge.Session) error {
+				if n++; n == 1 {
+					require.NoError(t, another.MergeByID(context.WithoutCancel(t.Context()), id, map[string]any{path: true}))
+				}
+				s.Set("from"+path, true)
+				return s.Login("ann")
+			}
+			a.page(path, func(r *http.Request) (any, error) {
+				if within {
+					return nil, a.WithSession(r, func(_ context.Context, s *bridge.Session) error { return login(s) }, nil)
+				}
+				s, err := a.Session(r)
+				if err != nil {
+					return nil, err
+				}
+				return nil, login(s)
+			})
+			w := maps.Clone(p).get(t, h, path)
+			require.Equal(t, http.StatusOK, w.Code, w.Body)
+			data := string(stored(t, st, id).Data)
+			require.Contains(t, data, `"`+path+`"`)
+			require.Contains(t, data, `"from`+path+`"`)
+			require.Contains(t, data, `"n":1`)
+		}
+	})
+}

@@ -1,0 +1,176 @@
+package bridge_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+)
+
+// TestG3_StreamWhoseFirstCommitFailsIsAnsweredAtOnce: the handler goes on for as long as it likes, and the client has its error.
+func TestG3_StreamWhoseFirstCommitFailsIsAnsweredAtOnce(t *testing.T) {
+	for name, write := range map[string]func(w http.ResponseWriter) error{
+		"Fprint":      func(w http.ResponseWriter) error { _, err := fmt.Fprint(w, "data: 1\n\n"); return err },
+		"WriteString": func(w http.ResponseWriter) error { _, err := io.WriteString(w, "data: 1\n\n"); return err },
+		"ReadFrom": func(w http.ResponseWriter) error {
+			_, err := w.(io.ReaderFrom).ReadFrom(strings.NewReader("data: 1\n\n"))
+			return err
+		},
+		"Flush": func(w http.ResponseWriter) error {
+			w.(http.Flusher).Flush()
+			_, err := fmt.Fprint(w, "data: 1\n\n")
+			return err
+		},
+		"FlushError": func(w http.ResponseWriter) error { return http.NewResponseController(w).Flush() },
+		"Hijack":     func(w http.ResponseWriter) error { _, _, err := http.NewResponseController(w).Hijack(); return err },
+		"WriteHeader": func(w http.ResponseWriter) error {
+			w.WriteHeader(http.StatusOK)
+			_, err := fmt.Fprint(w, "data: 1\n\n")
+			return err
+		},
+	} {
+		for cause, c := range map[string]struct {
+			status int
+			err    error
+			fail   func(a *app, st *faultyStore, s *bridge.Session, other pocket)
+		}{
+			"an outage": {http.StatusServiceUnavailable, bridge.ErrStoreUnavailable, func(_ *app, st *faultyStore, s *bridge.Session, _ pocket) {
+				st.always(refuse(errors.New("down")), "Set")
+				s.Set("k", 1)
+			}},
+			"a login in another tab": {http.StatusConflict, bridge.ErrTokenRotated, func(a *app, _ *faultyStore, s *bridge.Session, other pocket) {
+				_ = s.Rotate()
+				r, _ := http.NewRequest(http.MethodGet, "/login?user=ada", nil)
+				other.send(a.Handler(a.mux), r)
+			}},
+		} {
+			t.Run(name+" "+cause, func(t *testing.T) {
+				st := newFaultyStore()
+				a := makeApp(t, st, nil)
+				other := pocket{}
+				first, last, release := make(chan error, 1), make(chan error, 1), make(chan struct{})
+				a.mux.HandleFunc("/stream", func(w http.ResponseWriter, r *http.Request) {
+					s, err := a.Session(r)
+					if err != nil {
+						first <- err
+						return
+					}
+					c.fail(a, st, s, other)
+					w.Header().Set("Content-Type", "text/event-stream")
+					first <- write(w)
+					<-release // as a stream that looks at no error
+					w.(http.Flusher).Flush()
+					last <- write(w)
+				})
+				br := newBrowser(t, a.serve(t))
+				br.ok("/inc")
+				for _, name := range []string{"sid", "sid.cid"} {
+					other[name] = br.cookie(name)
+				}
+				rep := br.get("/stream") // to the end of the body
+				require.Equal(t, c.status, rep.status)
+				require.NotContains(t, rep.body, "data:")
+				require.NotEmpty(t, rep.body)
+				require.ErrorIs(t, receive(t, first), c.err)
+				st.heal()
+				require.Equal(t, "plain", br.ok("/plain"), "no other request waits for the handler")
+				close(release)
+				require.ErrorIs(t, receive(t, last), c.err)
+			})
+		}
+	}
+}
+
+// A handler that aborts what it can't write, as httputil.ReverseProxy does, doesn't abort the error that the client gets.
+func TestErrorIsWholeWhenTheHandlerAborts(t *testing.T) {
+	a := makeApp(t, livestore.New(), nil)
+	a.mux.HandleFunc("/proxy", func(w http.ResponseWriter, r *http.Request) {
+		s, err := a.Session(r)
+		require.NoError(t, err)
+		s.Set("k", func() {})
+		if _, err := io.WriteString(w, "ok"); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	a.mux.HandleFunc("/panic", func(w http.ResponseWriter, r *http.Request) {
+		s, err := a.Session(r)
+		require.NoError(t, err)
+		s.Set("k", func() {})
+		_, _ = io.WriteString(w, "ok")
+		panic(panics{})
+	})
+	h := a.Handler(a.mux)
+	var rep int
+	require.NotPanics(t, func() { rep = pocket{}.get(t, h, "/proxy").Code })
+	require.Equal(t, http.StatusInternalServerError, rep)
+	require.PanicsWithValue(t, panics{}, func() { pocket{}.get(t, h, "/panic") }, "others are net/http's to report")
+}
+
+// TestConnOfAClientThatHangsUpDuringTheUpgrade has its handler run, and ends with the code -1, as if the client had hung up later.
+func TestConnOfAClientThatHangsUpDuringTheUpgrade(t *testing.T) {
+	for name, attach := range map[string]bool{"WebSocket": false, "Attach": true} {
+		t.Run(name, func(t *testing.T) {
+			a := makeApp(t, livestore.New(), nil)
+			closes := record[bridge.ConnClose](t, a.Bridge)
+			ran := make(chan error, 1)
+			ended, goAway := context.WithCancel(context.Background())
+			a.mux.Handle("/socket", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+				ran <- ctx.Err()
+				_, _, err := c.Read(ctx)
+				return err
+			}, nil))
+			a.mux.HandleFunc("/attach", func(w http.ResponseWriter, r *http.Request) {
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					ran <- err
+					return
+				}
+				defer conn.Close()
+				link, err := a.Attach(r, func(int, string) {})
+				if err == nil {
+					link.Detach()
+				}
+				ran <- err
+			})
+			// net/http ends the request's context when it notices: here when the connection is handed over.
+			noticing := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				a.Handler(a.mux).ServeHTTP(&hangsUp{w, goAway}, r.WithContext(ended))
+			})
+			plain, site := newBrowser(t, a.serve(t)), serve(t, noticing)
+			plain.ok("/inc")
+			br := plain.at(site)
+			if attach {
+				_, err := br.try(t.Context(), "/attach")
+				require.Error(t, err, "the connection was hijacked")
+				require.NoError(t, receive(t, ran))
+				return
+			}
+			ws := br.dial("/socket")
+			require.NoError(t, ws.ws.CloseNow())
+			require.NoError(t, receive(t, ran), "the handler runs, and its context lives")
+			require.Equal(t, -1, closes.next().Code)
+		})
+	}
+}
+
+// hangsUp is the ResponseWriter of a client that has gone when its connection is handed over.
+type hangsUp struct {
+	http.ResponseWriter
+	goAway func()
+}
+
+// Hijack implements http.Hijacker.
+func (h *hangsUp) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	defer h.goAway()
+	return http.NewResponseController(h.ResponseWriter).Hijack()
+}

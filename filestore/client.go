@@ -1,0 +1,153 @@
+package filestore
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+var _ store.ClientOrder = (*Store)(nil)
+
+// NewestByClient implements store.ClientOrder. It costs some 2 µs for each session of the client.
+func (s *Store) NewestByClient(ctx context.Context, clientID string, n int) ([]store.Record, error) {
+	found, err := s.beginnings(ctx, clientID, false)
+	if err != nil {
+		return nil, err
+	}
+	var recs []store.Record
+	for i := len(found) - 1; i >= 0 && len(recs) < n; i-- {
+		if err := s.ready(ctx); err != nil {
+			return nil, err
+		}
+		id, err := decodeID([]byte(found[i].key))
+		if err != nil {
+			return nil, err
+		}
+		rec, err := s.get([]byte(found[i].key), id)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+		case err != nil:
+			return nil, err
+		case rec.ClientID == clientID:
+			recs = append(recs, rec)
+		}
+	}
+	return recs, nil
+}
+
+// SurplusByClient implements store.ClientOrder. It costs some 2 µs for each session of the client.
+func (s *Store) SurplusByClient(ctx context.Context, clientID string, keep, n int) ([]string, error) {
+	found, err := s.beginnings(ctx, clientID, true)
+	if err != nil {
+		return nil, err
+	}
+	surplus := found[:min(max(len(found)-keep, 0), max(n, 0))]
+	ids := make([]string, len(surplus))
+	for i := range surplus {
+		if ids[i], err = decodeID([]byte(surplus[i].key)); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+// beginning is a session with the time at which it began.
+type beginning struct {
+	at  int64
+	key string
+}
+
+// beginnings returns the client's sessions, the oldest first; anonymous: those without a user.
+func (s *Store) beginnings(ctx context.Context, clientID string, anonymous bool) ([]beginning, error) {
+	if err := s.ready(ctx); err != nil || clientID == "" {
+		return nil, err
+	}
+	prefix, owner := clientPrefix(clientID)
+	keys, err := s.ownedKeys(s.space.buckets.clients, prefix, func(o *overlay) []string { return o.clients[string(owner)] })
+	if err != nil {
+		return nil, err
+	}
+	_, isUUID := uuidtext.Parse(clientID)
+	found := make([]beginning, 0, len(keys))
+	for some := range slices.Chunk(keys, listPiece) {
+		if err := s.ready(ctx); err != nil {
+			return nil, err
+		}
+		err := s.look(some, func(key string, v value) error {
+			user, client := v.owner()
+			if !bytes.Equal(client, owner) || v.uuidClient() != isUUID || anonymous && len(user) > 0 {
+				return nil
+			}
+			at, err := v.began()
+			found = append(found, beginning{at, key})
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(found, func(a, b beginning) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.key, b.key)) })
+	return found, nil
+}
+
+// look calls fn with the current value of each session that exists, which is valid as long as the call.
+func (s *Store) look(keys []string, fn func(key string, v value) error) error {
+	var rest []string
+	for _, key := range keys { // before the database: what leaves the overlays is there by then
+		switch v := s.space.newer([]byte(key)); {
+		case v == nil:
+			rest = append(rest, key)
+		case v.value != nil:
+			if err := fn(key, v.value); err != nil {
+				return err
+			}
+		}
+	}
+	return s.engine.home.view(func(tx *bolt.Tx) error {
+		for _, key := range rest {
+			stored, err := s.space.stored(tx, []byte(key))
+			if err == nil && stored != nil {
+				err = fn(key, stored.value())
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// began returns what Record.Began does, in microseconds.
+func (v value) began() (int64, error) {
+	if v[atFlags]&hasLoggedIn == 0 {
+		return v.created(), nil
+	}
+	r, err := v.variable()
+	if err != nil {
+		return 0, err
+	}
+	if v[atFlags]&hasPrevious != 0 {
+		r.bytes(len(store.TokenHash{}))
+	}
+	for range 2 {
+		r.varint() // idle, lifetime
+	}
+	for range 3 {
+		r.uvarint() // writes and generations
+	}
+	if v[atFlags]&hasRotated != 0 {
+		r.varint()
+	}
+	loggedIn := r.varint()
+	if r.failed {
+		return 0, errValue
+	}
+	return max(v.created(), loggedIn), nil
+}

@@ -1,0 +1,77 @@
+package forwarded
+
+import "strings"
+
+// element is what one proxy says in Forwarded about one connection.
+type element struct {
+	from, proto       string
+	hasFrom, hasProto bool
+}
+
+// parseElement reads a forwarded-element (RFC 7239 §4). Values that need quotes, such as IPv6 addresses, may come without, as some
+// proxies send them. It is not well-formed with a parameter that comes twice, or with quotes out of place.
+func parseElement(text string) (e element, ok bool) {
+	for text != "" {
+		name, rest, found := strings.Cut(text, "=")
+		if !found {
+			return element{}, false
+		}
+		var value string
+		if value, text, ok = cutValue(rest); !ok {
+			return element{}, false
+		}
+		switch name = strings.Trim(name, " \t"); {
+		case strings.EqualFold(name, "for"):
+			if e.hasFrom {
+				return element{}, false
+			}
+			e.from, e.hasFrom = value, true
+		case strings.EqualFold(name, "proto"):
+			if e.hasProto {
+				return element{}, false
+			}
+			e.proto, e.hasProto = value, true
+		}
+	}
+	return e, true
+}
+
+// cutValue returns the parameter's value at the beginning of text, and what follows its semicolon.
+func cutValue(text string) (value, rest string, ok bool) {
+	text = strings.TrimLeft(text, " \t")
+	if !strings.HasPrefix(text, `"`) {
+		value, rest, _ = strings.Cut(text, ";")
+		return strings.TrimRight(value, " \t"), rest, !strings.Contains(value, `"`)
+	}
+	end := 1
+	for ; end < len(text) && text[end] != '"'; end++ {
+		if text[end] == '\\' {
+			end++
+		}
+	}
+	if end >= len(text) {
+		return "", "", false
+	}
+	value = unescape(text[1:end])
+	rest = strings.TrimLeft(text[end+1:], " \t")
+	if rest == "" {
+		return value, "", true
+	}
+	rest, ok = strings.CutPrefix(rest, ";")
+	return value, rest, ok
+}
+
+// unescape resolves the quoted pairs of a quoted string (RFC 9110 §5.6.4).
+func unescape(s string) string {
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		out = append(out, s[i])
+	}
+	return string(out)
+}

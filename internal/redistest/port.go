@@ -1,0 +1,33 @@
+package redistest
+
+import (
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The ports of servers. They are below those that systems give to the client's end of a connection: such a connection,
+// of any process, could have a server's port while the server is restarting.
+const (
+	firstPort = 16384
+	ports     = 16384
+)
+
+// freePort returns a port that nothing listens to.
+func freePort(t testing.TB) int {
+	t.Helper()
+	var err error
+	for range 100 {
+		port := firstPort + rand.IntN(ports) //nolint:gosec // no secret
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			require.NoError(t, l.Close())
+			return port
+		}
+	}
+	require.NoError(t, err, "no free port")
+	return 0
+}

@@ -74,8 +74,11 @@ func TestGorillaValuesAreUnderTheirOwnKeysAndKeepTheirTypes(t *testing.T) {
 // What JSON can't bring back stays gob, which native code doesn't see.
 func TestGorillaValuesThatJSONCannotHoldComeBackAllTheSame(t *testing.T) {
 	for _, v := range []any{
-		math.Inf(1), "\x1f\x8b\xff", complex(1, 2), oldCart{map[string]int{"tea": 2}, "gift"},
-		[]any{1.0}, []any{oldCart{Note: "one"}}, []any{"\xff"},
+		math.Inf(1), "\x1f\x8b\xff", complex(1, 2),
+		oldCart{map[string]int{"tea": 2}, "gift"},
+		[]any{1.0},
+		[]any{oldCart{Note: "one"}},
+		[]any{"\xff"},
 	} {
 		t.Run(fmt.Sprintf("%T %v", v, v), func(t *testing.T) {
 			l := newLegacy(t, livestore.New(), nil)

@@ -22,7 +22,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// visitsOf stores that many visits of 4 kB by one client, a millisecond apart, half of them with a user.
+// visitsOf stores that many visits of 4 kB by one client, a millisecond apart, half of them with a
+// user.
 func visitsOf(t *testing.T, st store.Store, clientID string, n int) {
 	t.Helper()
 	data := slices.Concat([]byte(`{"x":"`), bytes.Repeat([]byte("x"), 4096), []byte(`"}`))
@@ -49,7 +50,8 @@ func visitsOf(t *testing.T, st store.Store, clientID string, n int) {
 	all.Wait()
 }
 
-// TestAHandshakeReadsNoMoreOfRedisTheMoreSessionsItsClientHas: a script that keeps its client cookie and drops the session cookie must not make others pay for its next handshake.
+// TestAHandshakeReadsNoMoreOfRedisTheMoreSessionsItsClientHas: a script that keeps its client
+// cookie and drops the session cookie must not make others pay for its next handshake.
 func TestAHandshakeReadsNoMoreOfRedisTheMoreSessionsItsClientHas(t *testing.T) {
 	const visits = 2000
 	s := redistest.Start(t)

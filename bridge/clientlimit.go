@@ -9,13 +9,16 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// defaultSessionsPerClient is far more than a browser needs, which has room for one, and little enough for a stranger's script, whose every visit may begin another.
+// defaultSessionsPerClient is far more than a browser needs, which has room for one, and little
+// enough for a stranger's script, whose every visit may begin another.
 const defaultSessionsPerClient = 16
 
-// endedAtOnce is how many sessions that are too many one new session ends: one as a rule, more where a client had them before there was a limit.
+// endedAtOnce is how many sessions that are too many one new session ends: one as a rule, more
+// where a client had them before there was a limit.
 const endedAtOnce = 16
 
-// checkClientLimit returns an error if the limit is asked for and the store can't keep it. The default is no more than that.
+// checkClientLimit returns an error if the limit is asked for and the store can't keep it. The
+// default is no more than that.
 func checkClientLimit(asked *Options, st store.Store) error {
 	if asked == nil || asked.MaxSessionsPerClient <= 0 {
 		return nil
@@ -28,8 +31,9 @@ func checkClientLimit(asked *Options, st store.Store) error {
 	return fmt.Errorf("%w: %w", bad("MaxSessionsPerClient", "the store can't find a client's sessions: it is neither a store.ClientOrder nor a store.ClientIndex"), ErrUnsupported)
 }
 
-// limitClient returns commit, which stores the draft, followed by the end of the client's oldest sessions that are too many, if it creates a session that nobody is logged in with. The lock of s is held,
-// and no session's commit lock.
+// limitClient returns commit, which stores the draft, followed by the end of the client's oldest
+// sessions that are too many, if it creates a session that nobody is logged in with. The lock of s
+// is held, and no session's commit lock.
 func (s *Session) limitClient(ctx context.Context, commit func() error) func() error {
 	b := s.b
 	if b.opts.MaxSessionsPerClient <= 0 || s.draft.Base().Revision != 0 || !b.gateway.FindsClients() {
@@ -47,8 +51,9 @@ func (s *Session) limitClient(ctx context.Context, commit func() error) func() e
 	}
 }
 
-// endSurplus ends the sessions without a user that the client of s, which is stored, has beyond the limit: those that began first. Another node may be at it, too: an end counts once. What fails here is
-// left for the client's next session, and logged.
+// endSurplus ends the sessions without a user that the client of s, which is stored, has beyond the
+// limit: those that began first. Another node may be at it, too: an end counts once. What fails
+// here is left for the client's next session, and logged.
 func (b *Bridge) endSurplus(ctx context.Context, s *Session) {
 	most := b.opts.MaxSessionsPerClient
 	ids, err := b.gateway.SurplusOfClient(ctx, s.clientID, most, endedAtOnce)

@@ -21,13 +21,15 @@ type clientIndexStore struct {
 	store.ClientIndex
 }
 
-// forgetful is a client that keeps the client cookie and drops the session cookie, as a script does that costs a session at each visit.
+// forgetful is a client that keeps the client cookie and drops the session cookie, as a script does
+// that costs a session at each visit.
 type forgetful struct {
 	t      *testing.T
 	client string
 }
 
-// visit asks for the page as a client without a session, and returns the ID of the session that it gets.
+// visit asks for the page as a client without a session, and returns the ID of the session that it
+// gets.
 func (f *forgetful) visit(h http.Handler, path string) (id string) {
 	f.t.Helper()
 	p := pocket{}
@@ -128,7 +130,8 @@ func TestMaxSessionsPerClientNeedsAStoreThatFindsThem(t *testing.T) {
 	require.True(t, exists(t, b, first))
 }
 
-// TestAStoreThatHangsAtTheLimitOfAClientKeepsNobodyFromEndingTheSession: the limit is looked after outside of the session's commit lock, and its failure is no failure of the request.
+// TestAStoreThatHangsAtTheLimitOfAClientKeepsNobodyFromEndingTheSession: the limit is looked after
+// outside of the session's commit lock, and its failure is no failure of the request.
 func TestAStoreThatHangsAtTheLimitOfAClientKeepsNobodyFromEndingTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newFaultyStore()
@@ -241,7 +244,8 @@ func TestByClientIDFindsTheSessionThatIsAlive(t *testing.T) {
 	}
 }
 
-// TestClientMapFollowsOtherNodes_AnEndBeforeTheNodeIsToldOfTheClient: the node asks to be told in the background; what happens before that it looks up.
+// TestClientMapFollowsOtherNodes_AnEndBeforeTheNodeIsToldOfTheClient: the node asks to be told in
+// the background; what happens before that it looks up.
 func TestClientMapFollowsOtherNodes_AnEndBeforeTheNodeIsToldOfTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, apps := makeNodes(t, 2, bridge.Options{})
@@ -262,7 +266,8 @@ func TestClientMapFollowsOtherNodes_AnEndBeforeTheNodeIsToldOfTheClient(t *testi
 	})
 }
 
-// TestAStoreThatHangsAtAClientsNewestSessionIsUnavailable: the handshake's own deadline is the store's failure, and so is told as one.
+// TestAStoreThatHangsAtAClientsNewestSessionIsUnavailable: the handshake's own deadline is the
+// store's failure, and so is told as one.
 func TestAStoreThatHangsAtAClientsNewestSessionIsUnavailable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, apps := makeNodes(t, 2, bridge.Options{StoreTimeout: 2 * time.Second})

@@ -3,8 +3,10 @@ package bridge
 // defaultKnownSessions is as many as take about 25 MB.
 const defaultKnownSessions = 100_000
 
-// clientRing bounds the map of clients: where sessions live in a store of many processes nothing tells this one of each that ends, and clients come and go. It is a clock: a hand goes round all known
-// sessions, and one that has been used since the hand came past it last gets a second chance. So to use a session costs the map no more than it did, a counter under a lock that readers share.
+// clientRing bounds the map of clients: where sessions live in a store of many processes nothing
+// tells this one of each that ends, and clients come and go. It is a clock: a hand goes round all
+// known sessions, and one that has been used since the hand came past it last gets a second chance.
+// So to use a session costs the map no more than it did, a counter under a lock that readers share.
 type clientRing struct {
 	most  int // 0: no limit
 	usual int // from how many on the hand moves; the rest is for when it meets none for a while but those that have been used
@@ -16,7 +18,8 @@ type clientRing struct {
 // ringLooks is how many sessions the hand passes for one that is added, at most.
 const ringLooks = 16
 
-// add needs the lock. The new session takes the place of one that hasn't been used for long, if there are enough: the hand comes to it last.
+// add needs the lock. The new session takes the place of one that hasn't been used for long, if
+// there are enough: the hand comes to it last.
 func (m *clientMap) add(fresh *knownSession) {
 	r := &m.ring
 	m.bySession[fresh.id] = fresh
@@ -30,7 +33,8 @@ func (m *clientMap) add(fresh *knownSession) {
 	fresh.at, r.known[at] = at, fresh
 }
 
-// makeRoom returns the place of a session that it has removed, or one behind the others if the hand has met none that may go. It removes one more when there are more than usual.
+// makeRoom returns the place of a session that it has removed, or one behind the others if the hand
+// has met none that may go. It removes one more when there are more than usual.
 func (m *clientMap) makeRoom() (place int) {
 	r := &m.ring
 	var victims [2]*knownSession

@@ -19,7 +19,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestNewSaysOnceThatNobodyRemovesExpiredSessions: with a store that can neither sweep nor list, unless the application has said that it knows.
+// TestNewSaysOnceThatNobodyRemovesExpiredSessions: with a store that can neither sweep nor list,
+// unless the application has said that it knows.
 func TestNewSaysOnceThatNobodyRemovesExpiredSessions(t *testing.T) {
 	for name, c := range map[string]struct {
 		st   store.Store
@@ -86,7 +87,8 @@ func TestHandshakesAreBoundedByDefault(t *testing.T) {
 	}
 }
 
-// TestAHandlerWhoseDeadlineHasPassedClosesWith1013: what it has waited for took too long, as the status over HTTP says, too.
+// TestAHandlerWhoseDeadlineHasPassedClosesWith1013: what it has waited for took too long, as the
+// status over HTTP says, too.
 func TestAHandlerWhoseDeadlineHasPassedClosesWith1013(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newFaultyStore()

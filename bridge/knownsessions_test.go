@@ -11,7 +11,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// TestAForgottenSessionGoesOn: that this process remembers it no longer ends nothing; its next use attaches it again.
+// TestAForgottenSessionGoesOn: that this process remembers it no longer ends nothing; its next use
+// attaches it again.
 func TestAForgottenSessionGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBridge(t, livestore.New(), &bridge.Options{MaxKnownSessions: 10})
@@ -48,7 +49,8 @@ func TestAForgottenSessionGoesOn(t *testing.T) {
 	})
 }
 
-// TestAForgottenSessionExpiresOnTime: what it has of timers is its connections', and those keep it known.
+// TestAForgottenSessionExpiresOnTime: what it has of timers is its connections', and those keep it
+// known.
 func TestAForgottenSessionExpiresOnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBridge(t, livestore.New(), &bridge.Options{MaxKnownSessions: 10, IdleTimeout: time.Hour})
@@ -67,7 +69,8 @@ func TestAForgottenSessionExpiresOnTime(t *testing.T) {
 	})
 }
 
-// TestRebindFollow_AClientThatThisProcessHasForgotten: its socket finds the session all the same, as the store knows it.
+// TestRebindFollow_AClientThatThisProcessHasForgotten: its socket finds the session all the same,
+// as the store knows it.
 func TestRebindFollow_AClientThatThisProcessHasForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBridge(t, livestore.New(), &bridge.Options{MaxKnownSessions: 10, Rebind: bridge.Follow})

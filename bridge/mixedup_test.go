@@ -15,7 +15,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// mixedStore answers with what bend makes of a record, as a connection does that is one reply behind.
+// mixedStore answers with what bend makes of a record, as a connection does that is one reply
+// behind.
 type mixedStore struct {
 	*livestore.Store
 	mu   sync.Mutex
@@ -115,7 +116,8 @@ func (m *mixedStore) Sweep(ctx context.Context, now time.Time, n int) ([]store.R
 
 func nothing(store.Record) store.Record { return store.Record{} }
 
-// TestARecordOfAnotherSessionIsAFailureOfTheStore: it is never taken for the session that was asked for, and nothing of it is changed or told.
+// TestARecordOfAnotherSessionIsAFailureOfTheStore: it is never taken for the session that was asked
+// for, and nothing of it is changed or told.
 func TestARecordOfAnotherSessionIsAFailureOfTheStore(t *testing.T) {
 	for name, bend := range map[string]func(bobs store.Record) func(store.Record) store.Record{
 		"another's": func(bobs store.Record) func(store.Record) store.Record {
@@ -170,7 +172,8 @@ func TestARecordOfAnotherSessionIsAFailureOfTheStore(t *testing.T) {
 	}
 }
 
-// TestAnIndexThatAnswersWithAnothersSessionsIsAFailureOfTheStore: nobody is signed out, or listed, in another's place.
+// TestAnIndexThatAnswersWithAnothersSessionsIsAFailureOfTheStore: nobody is signed out, or listed,
+// in another's place.
 func TestAnIndexThatAnswersWithAnothersSessionsIsAFailureOfTheStore(t *testing.T) {
 	st := newMixedStore()
 	a := makeApp(t, st, nil)
@@ -216,7 +219,8 @@ func TestAnIndexThatAnswersWithAnothersSessionsIsAFailureOfTheStore(t *testing.T
 	}
 }
 
-// TestASweepThatAnswersWithALivingSessionIsAFailureOfTheStore: its sockets stay, nobody is told of an end.
+// TestASweepThatAnswersWithALivingSessionIsAFailureOfTheStore: its sockets stay, nobody is told of
+// an end.
 func TestASweepThatAnswersWithALivingSessionIsAFailureOfTheStore(t *testing.T) {
 	st := newMixedStore()
 	a := makeApp(t, st, &bridge.Options{AutoCleanup: bridge.Off})

@@ -97,7 +97,8 @@ func (s *Store) beginnings(ctx context.Context, clientID string, anonymous bool)
 	return found, nil
 }
 
-// look calls fn with the current value of each session that exists, which is valid as long as the call.
+// look calls fn with the current value of each session that exists, which is valid as long as the
+// call.
 func (s *Store) look(keys []string, fn func(key string, v value) error) error {
 	var rest []string
 	for _, key := range keys { // before the database: what leaves the overlays is there by then

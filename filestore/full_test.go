@@ -14,7 +14,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// fullRun is one writer on a disk that is full for a while. It knows what was acknowledged, and what else may be stored.
+// fullRun is one writer on a disk that is full for a while. It knows what was acknowledged, and
+// what else may be stored.
 type fullRun struct {
 	t       *testing.T
 	disk    *crashDisk
@@ -85,7 +86,8 @@ func (r *fullRun) look() {
 	}
 }
 
-// check fails unless what a power cut leaves has what was acknowledged, or wholly what was tried since.
+// check fails unless what a power cut leaves has what was acknowledged, or wholly what was tried
+// since.
 func (r *fullRun) check(img image) {
 	r.t.Helper()
 	d := newCrashDisk(r.t, fastDir(r.t), img)
@@ -100,7 +102,9 @@ func (r *fullRun) check(img image) {
 	}
 }
 
-// TestG9_ADiskThatWasFullAndHasRoomAgain: changes go on without a restart. What was acknowledged is there, before and after a power cut at any time; what wasn't is wholly there after it, or not at all.
+// TestG9_ADiskThatWasFullAndHasRoomAgain: changes go on without a restart. What was acknowledged is
+// there, before and after a power cut at any time; what wasn't is wholly there after it, or not at
+// all.
 func TestG9_ADiskThatWasFullAndHasRoomAgain(t *testing.T) {
 	refused := map[operation]int{}
 	for _, op := range []operation{opWrite, opSync, opCommit} {

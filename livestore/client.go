@@ -26,7 +26,8 @@ func (s *Store) NewestByClient(ctx context.Context, clientID string, n int) ([]s
 	return recs, nil
 }
 
-// SurplusByClient implements store.ClientOrder. It costs some 100 ns for each session of the client.
+// SurplusByClient implements store.ClientOrder. It costs some 100 ns for each session of the
+// client.
 func (s *Store) SurplusByClient(ctx context.Context, clientID string, keep, n int) ([]string, error) {
 	found, err := s.beginnings(ctx, clientID, true)
 	if err != nil {

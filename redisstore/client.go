@@ -14,7 +14,8 @@ var _ store.ClientOrder = (*Store)(nil)
 // beganSize is how many bytes of a member of the index by client say when its session began.
 const beganSize = 6
 
-// NewestByClient implements store.ClientOrder. Each shard answers with up to n of the sessions that somebody is logged in with and of the others, however many there are.
+// NewestByClient implements store.ClientOrder. Each shard answers with up to n of the sessions that
+// somebody is logged in with and of the others, however many there are.
 func (s *Store) NewestByClient(ctx context.Context, clientID string, n int) ([]store.Record, error) {
 	const doing = "newest by client"
 	if err := s.engine.ready(ctx, doing); err != nil || clientID == "" || n <= 0 {
@@ -44,7 +45,8 @@ func (s *Store) NewestByClient(ctx context.Context, clientID string, n int) ([]s
 	return all[:min(n, len(all))], nil
 }
 
-// SurplusByClient implements store.ClientOrder. Each shard answers with up to n IDs, however many sessions there are.
+// SurplusByClient implements store.ClientOrder. Each shard answers with up to n IDs, however many
+// sessions there are.
 func (s *Store) SurplusByClient(ctx context.Context, clientID string, keep, n int) (ids []string, err error) {
 	const doing = "surplus by client"
 	if err := s.engine.ready(ctx, doing); err != nil || clientID == "" || n <= 0 {

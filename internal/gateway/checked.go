@@ -9,8 +9,10 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// A store whose replies get mixed up (a connection that is one reply behind, a proxy, a cache) would hand one user's session to another. So each record that comes in is compared
-// with what was asked for, here and nowhere else. A mismatch is a failure of the store: it says nothing about the session.
+// A store whose replies get mixed up (a connection that is one reply behind, a proxy, a cache)
+// would hand one user's session to another. So each record that comes in is compared with what was
+// asked for, here and nowhere else. A mismatch is a failure of the store: it says nothing about the
+// session.
 var (
 	errNoRecord     = errors.New("the store has answered with a record that has no ID")
 	errOtherRecord  = errors.New("the store has answered with the record of another session")
@@ -84,7 +86,8 @@ func checkClient(clientID string) func(*store.Record) error {
 
 func anyRecord(*store.Record) error { return nil }
 
-// checked yields the records up to the first that has no ID or isn't what was asked for, and an error instead of that.
+// checked yields the records up to the first that has no ID or isn't what was asked for, and an
+// error instead of that.
 func checked(all iter.Seq2[store.Record, error], is func(*store.Record) error) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		for rec, err := range all {
@@ -105,7 +108,8 @@ func checked(all iter.Seq2[store.Record, error], is func(*store.Record) error) i
 	}
 }
 
-// Lister returns the store as a store.Lister whose records are checked, nil if it isn't one. So do the others for their capability.
+// Lister returns the store as a store.Lister whose records are checked, nil if it isn't one. So do
+// the others for their capability.
 func Lister(st store.Store) store.Lister {
 	if l, ok := st.(store.Lister); ok {
 		return checkedLister{l}

@@ -16,8 +16,9 @@ const (
 // FindsClients reports whether the store can find a client's sessions.
 func (g *Gateway) FindsClients() bool { return g.order != nil || g.clients != nil }
 
-// NewestOfClient returns the client's session that began last (Record.Began) of those that aren't over. It costs the same however many there are; with a store that is a store.ClientIndex only
-// it looks through the 64 that were seen last. ErrMissing when there is none, ErrUnavailable.
+// NewestOfClient returns the client's session that began last (Record.Began) of those that aren't
+// over. It costs the same however many there are; with a store that is a store.ClientIndex only it
+// looks through the 64 that were seen last. ErrMissing when there is none, ErrUnavailable.
 func (g *Gateway) NewestOfClient(ctx context.Context, clientID string) (store.Record, error) {
 	if clientID == "" || !g.FindsClients() {
 		return store.Record{}, ErrMissing
@@ -92,8 +93,9 @@ func (g *Gateway) failed(op *opContext, doing string, err error) error {
 	return err
 }
 
-// SurplusOfClient returns the IDs of the client's sessions without a user, but for the keep of them that began last: up to n, the oldest first. With a store that is a store.ClientIndex only
-// the others are those that were seen last. ErrUnavailable.
+// SurplusOfClient returns the IDs of the client's sessions without a user, but for the keep of them
+// that began last: up to n, the oldest first. With a store that is a store.ClientIndex only the
+// others are those that were seen last. ErrUnavailable.
 func (g *Gateway) SurplusOfClient(ctx context.Context, clientID string, keep, n int) ([]string, error) {
 	op := g.detached(ctx)
 	defer op.stop()

@@ -33,7 +33,8 @@ func (e *env) of(clientID string, second int) func(*store.Record) {
 	}
 }
 
-// createBegun creates that many records of the client, which began one second after the other, in a random order; it returns their IDs, the oldest first.
+// createBegun creates that many records of the client, which began one second after the other, in a
+// random order; it returns their IDs, the oldest first.
 func (e *env) createBegun(clientID string, n int, changes ...func(*store.Record)) []string {
 	oldestFirst := make([]string, n)
 	for _, second := range rand.Perm(n) {

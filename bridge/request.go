@@ -85,17 +85,19 @@ func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 		rq.clientID, rq.newClient = uuid.NewString(), true // until a session says whose it is
 		return rq
 	}
+	forged := false
 	if len(r.Header["Cookie"]) > 0 {
 		rq.presented.read(b.cookies, r, rq.secure)
-		if len(rq.presented.sessions) == 0 && len(r.CookiesNamed(b.cookies.name(b.opts.Name, rq.secure))) > 0 {
-			rq.refused(CredentialRejected{Credential: CredentialCookie, Reason: RejectedSignature})
-			b.opts.Logger.LogAttrs(r.Context(), slog.LevelDebug, "session cookie refused: its signature doesn't hold")
-		}
+		forged = len(rq.presented.sessions) == 0 && len(r.CookiesNamed(b.cookies.name(b.opts.Name, rq.secure))) > 0
 	}
 	if len(rq.presented.clients) == 0 {
 		rq.clientID, rq.sendClient, rq.newClient = uuid.NewString(), true, true
 	} else {
 		rq.beClient(rq.likelyClient())
+	}
+	if forged { // and the event says whose request it is
+		rq.refused(CredentialRejected{Credential: CredentialCookie, Reason: RejectedSignature})
+		b.opts.Logger.LogAttrs(r.Context(), slog.LevelDebug, "session cookie refused: its signature doesn't hold")
 	}
 	return rq
 }

@@ -52,8 +52,10 @@ func (s *Session) limitClient(ctx context.Context, commit func() error) func() e
 }
 
 // endSurplus ends the sessions without a user that the client of s, which is stored, has beyond the
-// limit: those that began first. Another node may be at it, too: an end counts once. What fails
-// here is left for the client's next session, and logged.
+// limit: those that began first, but none that has connections here. Whoever has a copy of the
+// client cookie can begin sessions, and ends no page's session by it that is open. Another node may
+// be at it, too: an end counts once. What fails here is left for the client's next session, and
+// logged.
 func (b *Bridge) endSurplus(ctx context.Context, s *Session) {
 	most := b.opts.MaxSessionsPerClient
 	ids, err := b.gateway.SurplusOfClient(ctx, s.clientID, most, endedAtOnce)
@@ -65,6 +67,9 @@ func (b *Bridge) endSurplus(ctx context.Context, s *Session) {
 		from := &origin{via: s.from.via, reason: ReasonEvicted}
 		still := func(rec *store.Record) bool { return rec.UserID == "" && rec.ClientID == s.clientID }
 		for _, id := range ids {
+			if b.links.has(id) {
+				continue
+			}
 			if _, e := b.gateway.DestroyIf(context.WithoutCancel(ctx), id, still, from); e != nil {
 				err = e
 				break

@@ -212,7 +212,7 @@ func TestG6_AgeIsJudgedByWhenTheRequestBegan(t *testing.T) {
 	}{
 		"a login":                          {nil, []string{"/login?user=ann"}, http.StatusConflict},
 		"a login, then a rotation":         {nil, []string{"/login?user=ann", "/rotate", "/get"}, http.StatusConflict},
-		"two logins":                       {nil, []string{"/login?user=ann", "/login?user=bob"}, http.StatusConflict},
+		"two logins":                       {nil, []string{"/login?user=ann", "/login?user=ann"}, http.StatusConflict},
 		"a rotation":                       {nil, []string{"/rotate"}, http.StatusOK},
 		"a rotation, presented":            {nil, []string{"/rotate", "/get"}, http.StatusOK},
 		"a rotation, presented and used":   {nil, []string{"/rotate", "/get", "/inc", "/get"}, http.StatusOK},

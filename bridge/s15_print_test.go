@@ -112,7 +112,7 @@ func TestS15_PrintedSessionsTellNothing(t *testing.T) {
 // round.
 func TestS15_PrintedSessionIsNamedAsTheLogNamesIt(t *testing.T) {
 	var log bytes.Buffer
-	logger := slog.New(slog.NewJSONHandler(&log, nil))
+	logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	a := makeApp(t, livestore.New(), &bridge.Options{Logger: logger})
 	a.session("/say", func(s *bridge.Session) (any, error) {
 		s.Set("k", 1)

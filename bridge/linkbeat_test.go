@@ -27,10 +27,12 @@ func TestLinkHeartbeatComesAsOftenAsItShall(t *testing.T) {
 					return nil
 				})
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				require.InDelta(t, time.Hour/c.want, beats, float64(time.Hour/c.want)/50)
 				link.Heartbeat(time.Minute, nil)
 				last := beats
 				time.Sleep(time.Hour)
+				synctest.Wait()
 				require.Equal(t, last, beats)
 				link.Detach()
 			})

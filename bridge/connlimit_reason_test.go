@@ -1,7 +1,6 @@
 package bridge_test
 
 import (
-	"context"
 	"net/http"
 	"testing"
 
@@ -29,7 +28,7 @@ func TestCloseNamesTheLimitThatWasHit(t *testing.T) {
 		go func() {
 			ws, _, err := br.tryDial("/ws", nil)
 			if err == nil {
-				_, _, err = ws.ws.Read(context.Background())
+				_, _, err = ws.ws.Read(t.Context())
 			}
 			closed <- err
 		}()
@@ -43,7 +42,7 @@ func TestCloseNamesTheLimitThatWasHit(t *testing.T) {
 		Code: bridge.CodePolicy, Reason: "there are too many connections from the address",
 	}, end)
 	require.NoError(t, a.Shutdown(t.Context()))
-	receive(t, closed)
+	require.Error(t, receive(t, closed))
 }
 
 func TestErrorNamesTheLimitThatWasHit(t *testing.T) {

@@ -49,7 +49,7 @@ func (c *cache) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (c *cache) key(r *http.Request, like *httptest.ResponseRecorder) string {
 	key := r.URL.Path
 	if like != nil && !c.ignoreVary {
-		for _, name := range strings.Split(strings.Join(like.Header()["Vary"], ","), ",") {
+		for name := range strings.SplitSeq(strings.Join(like.Header()["Vary"], ","), ",") {
 			key += "|" + strings.Join(r.Header[http.CanonicalHeaderKey(strings.TrimSpace(name))], ";")
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,7 +63,7 @@ func TestClientCookieOfACookielessRequest(t *testing.T) {
 				path := map[bool]string{false: "/client", true: "/plain"}[eager]
 				w := newTab(t).visit(h, c.method+" https://example.com"+path, c.header...)
 				require.Equal(t, http.StatusOK, w.Code)
-				if contains(c.set, mode) {
+				if slices.Contains(c.set, mode) {
 					require.Equal(t, []string{"__Host-sid.cid"}, names(w), "%s, %v, eager %t", name, mode, eager)
 				} else {
 					require.Empty(t, names(w), "%s, %v, eager %t", name, mode, eager)
@@ -70,15 +71,6 @@ func TestClientCookieOfACookielessRequest(t *testing.T) {
 			}
 		}
 	}
-}
-
-func contains(all []http.SameSite, mode http.SameSite) bool {
-	for _, m := range all {
-		if m == mode {
-			return true
-		}
-	}
-	return false
 }
 
 // TestADomainOfOursIsNoOtherSite: an old browser doesn't say so, but the cookies' Domain does.

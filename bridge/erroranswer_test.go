@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -117,14 +118,6 @@ func newRefusing(t *testing.T, why refusal, opts *bridge.Options) *refusalWorld 
 	return w
 }
 
-func copyOf(p pocket) pocket {
-	c := pocket{}
-	for name, value := range p {
-		c[name] = value
-	}
-	return c
-}
-
 func TestOneTableOfErrorsForBothWays(t *testing.T) {
 	for name, why := range refusals {
 		for _, path := range []string{"/commit", "/within"} {
@@ -136,7 +129,7 @@ func TestOneTableOfErrorsForBothWays(t *testing.T) {
 				var failures atomic.Int64
 				a.OnFailure(func(bridge.Failure) { failures.Add(1) })
 				log.Reset()
-				rep := copyOf(a.tab).get(t, a.h, path)
+				rep := maps.Clone(a.tab).get(t, a.h, path)
 				require.Equal(t, why.status, rep.Code, rep.Body)
 				if why.is != nil {
 					require.Equal(t, why.status, bridge.HTTPStatus(why.is))

@@ -79,8 +79,8 @@ func TestReservedKeysAreKeysLikeOthersForGorillaCode(t *testing.T) {
 			want[key] = cartGob + key
 		}
 		l.with(name, func(gs *sessions.Session) {
-			for k, v := range want {
-				gs.Values[k] = v
+			for key, v := range want { //nolint:modernize // the keys are of another type
+				gs.Values[key] = v
 			}
 			gs.AddFlash("two")
 			want["_flash"] = []any{"flash", "two"}

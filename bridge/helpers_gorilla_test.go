@@ -27,7 +27,7 @@ func newLegacy(t testing.TB, st store.Store, opts *bridge.Options) *legacy {
 	t.Helper()
 	registerOldCart()
 	l := &legacy{t: t, app: makeApp(t, st, opts), pocket: pocket{}}
-	l.Store = l.app.Gorilla()
+	l.Store = l.Gorilla()
 	l.mux.HandleFunc("/legacy", func(w http.ResponseWriter, r *http.Request) { l.do(w, r) })
 	l.h = l.Handler(l.mux)
 	return l

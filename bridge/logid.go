@@ -55,14 +55,15 @@ func (b *Bridge) logCommit(c *gateway.Commit, from *origin) func() {
 	attrs := []slog.Attr{
 		b.logSession(c.Record.ID), b.logClient(c.Record.ClientID), slog.Bool("login", c.Login), slog.String("via", string(from.via)),
 	}
-	text := "session's token rotated"
 	switch {
 	case c.IsNew:
-		text = "session created"
+		return func() { logger.LogAttrs(ctx, slog.LevelDebug, "session created", attrs...) }
 	case c.Login:
-		text = "user logged in: the session has a new token"
+		return func() {
+			logger.LogAttrs(ctx, slog.LevelDebug, "user logged in: the session has a new token", attrs...)
+		}
 	}
-	return func() { logger.LogAttrs(ctx, slog.LevelDebug, text, attrs...) }
+	return func() { logger.LogAttrs(ctx, slog.LevelDebug, "session's token rotated", attrs...) }
 }
 
 // logEnd tells of a session's end.

@@ -25,5 +25,5 @@ func logPanic(ctx context.Context, logger *slog.Logger, message string, value an
 		logger = slog.Default()
 	}
 	attrs = append(attrs, slog.Any("panic", value), slog.String("stack", stack))
-	logger.LogAttrs(ctx, slog.LevelError, message, attrs...)
+	logger.LogAttrs(ctx, slog.LevelError, message, attrs...) //nolint:sloglint // one of a few constants
 }

@@ -27,7 +27,7 @@ func TestG12_SecondShutdownWaitsNoLongerThanItsContext(t *testing.T) {
 		defer func() { _ = ws.ws.CloseNow() }()
 		synctest.Wait()
 		first := make(chan error, 1)
-		go func() { first <- b.Shutdown(context.Background()) }()
+		go func() { first <- b.Shutdown(context.WithoutCancel(t.Context())) }()
 		synctest.Wait()
 
 		impatient := errors.New("the supervisor is impatient")
@@ -57,7 +57,7 @@ func TestSecondShutdownReturnsTheResultOfTheFirst(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, b.Shutdown(ctx), context.DeadlineExceeded)
-		require.ErrorIs(t, b.Shutdown(context.Background()), context.DeadlineExceeded)
+		require.ErrorIs(t, b.Shutdown(context.WithoutCancel(t.Context())), context.DeadlineExceeded)
 		close(leave)
 		synctest.Wait()
 	})

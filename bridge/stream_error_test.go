@@ -126,7 +126,7 @@ func TestConnOfAClientThatHangsUpDuringTheUpgrade(t *testing.T) {
 			a := makeApp(t, livestore.New(), nil)
 			closes := record[bridge.ConnClose](t, a.Bridge)
 			ran := make(chan error, 1)
-			ended, goAway := context.WithCancel(context.Background())
+			ended, goAway := context.WithCancel(context.WithoutCancel(t.Context()))
 			a.mux.Handle("/socket", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 				ran <- ctx.Err()
 				_, _, err := c.Read(ctx)

@@ -79,7 +79,7 @@ func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	u.wire.Conn = conn
 	if n := buf.Reader.Buffered(); n > 0 { // frames that came together with the handshake
-		ahead, _ := buf.Reader.Peek(n)
+		ahead, _ := buf.Peek(n)
 		u.wire.ahead = append(u.wire.ahead, ahead...)
 	}
 	buf.Reader.Reset(u.wire)

@@ -72,7 +72,7 @@ func (w *writer) goesOn(what string, err error) bool {
 		w.m.report(inconsistent, "%s: %v", what, err)
 	case !errors.Is(err, errPowerCut) && !errors.Is(err, errIO) && !errors.Is(err, errFull):
 		w.m.report(inconsistent, "%s fails without giving the cause: %v", what, err)
-	case changes[what] && !errors.Is(err, ErrFailed) && !(errors.Is(err, ErrFull) && errors.Is(err, errFull)):
+	case changes[what] && !errors.Is(err, ErrFailed) && (!errors.Is(err, ErrFull) || !errors.Is(err, errFull)):
 		w.m.report(inconsistent, "%s fails with an error that matches neither ErrFailed nor ErrFull: %v", what, err)
 	}
 	return false

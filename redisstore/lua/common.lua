@@ -14,6 +14,7 @@ local function head(id) return call('GETRANGE', record(id), 0, HEAD - 1) end
 
 -- In the index by client a member has in front of it when its session began, the later of its creation and its last login: those at one place are in that order.
 local BEGAN = 6
+local BEGINNING = 256 -- bytes of a stored session that are asked for at first
 
 -- began returns that of a value, in 6 bytes, or of as much of it as is at hand, of a stored session.
 local function began(value, id)
@@ -24,7 +25,7 @@ local function began(value, id)
   until b < 128
   at = at + length + 16 + 26
   local times = string.sub(value, at, at + 49)
-  if #times < 50 and id then times = call('GETRANGE', record(id), at - 1, at + 48) end
+  if #times < 50 and id and #value == BEGINNING then times = call('GETRANGE', record(id), at - 1, at + 48) end
   local created, next, flags = string.sub(times, 1, 6), 7, string.byte(value, 2)
   if flags % 2 == 1 then next = next + 32 end -- it has a previous token hash
   if flags % 4 >= 2 then next = next + 6 end -- rotated-at
@@ -36,4 +37,4 @@ local function began(value, id)
 end
 
 -- beginning returns so much of a session that began rarely has to ask for more.
-local function beginning(id) return call('GETRANGE', record(id), 0, 255) end
+local function beginning(id) return call('GETRANGE', record(id), 0, BEGINNING - 1) end

@@ -25,7 +25,7 @@ local function began(value, id)
   until b < 128
   at = at + length + 16 + 26
   local times = string.sub(value, at, at + 49)
-  if #times < 50 and id and #value == BEGINNING then times = call('GETRANGE', record(id), at - 1, at + 48) end
+  if #times < 50 and id and (#value == HEAD or #value == BEGINNING) then times = call('GETRANGE', record(id), at - 1, at + 48) end
   local created, next, flags = string.sub(times, 1, 6), 7, string.byte(value, 2)
   if flags % 2 == 1 then next = next + 32 end -- it has a previous token hash
   if flags % 4 >= 2 then next = next + 6 end -- rotated-at

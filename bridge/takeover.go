@@ -41,6 +41,7 @@ func (rq *request) superseded(rec *store.Record, cookies []credentials) *Session
 func (s *Session) hide() error {
 	blank := *s.replaced
 	blank.Data, blank.UserID, blank.LoggedIn, blank.Addr, blank.UserAgent = []byte("{}"), "", time.Time{}, "", ""
+	s.shut.Store(true)
 	s.proved, s.stale = blank.TokenGeneration-1, true
 	s.draft.Prove(s.proved)
 	return s.draft.Rebase(blank)
@@ -65,6 +66,7 @@ func (s *Session) takeOver(login *gateway.Login) error {
 	if err := s.draft.Rebase(*s.replaced); err != nil {
 		return err
 	}
+	s.shut.Store(false)
 	s.proved, s.stale = s.replaced.TokenGeneration, false
 	s.draft.Prove(s.proved)
 	return nil

@@ -146,7 +146,7 @@ func ClientIDFrom(ctx context.Context) (string, bool) {
 	return w.whoClient(), true
 }
 
-// SessionIDFrom returns the ID of the session in the context of a request or a connection, once it has been opened.
+// SessionIDFrom returns the ID of the session in the context of a request or a connection, once it has been opened. A token that a login has replaced has opened none.
 func SessionIDFrom(ctx context.Context) (string, bool) {
 	w, ok := ctx.Value(whoKey{}).(who)
 	if !ok {
@@ -164,10 +164,11 @@ func (rq *request) whoClient() string {
 }
 
 func (rq *request) whoSession() string {
-	if s := rq.opened(); s != nil {
-		return s.ID()
+	s := rq.opened()
+	if s == nil || s.secret != nil && s.shut.Load() { // a replaced token has opened nothing
+		return ""
 	}
-	return ""
+	return s.ID()
 }
 
 func (rq *request) opened() *Session {

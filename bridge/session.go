@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
@@ -53,6 +54,7 @@ type secret struct {
 	late      bool          // and it was issued lately, in a response that has been overtaken
 	replaced  *store.Record // the session, if a login has replaced the token: see superseded
 	unrenewed bool          // and the browser has had the time to get that, but hasn't
+	shut      atomic.Bool   // locked, for those who can't take the lock
 }
 
 // origin tells who makes a change. The gateway hands it back with the change's report.

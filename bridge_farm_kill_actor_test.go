@@ -211,7 +211,7 @@ func (a *killActor) read(s *killSession) {
 	v, _, known := a.request(a.pick(a.random), s.cookie.header(), "do", "read")
 	switch {
 	case !known:
-	case v.Word == "missing":
+	case v.Word == "missing", v.Word == "gone":
 		a.surprised(s)
 	case v.Word != "ok" || v.ID != s.id:
 		a.puzzled("read", v)

@@ -30,9 +30,9 @@ const (
 // farmTimeout is how long Redis may take to answer a node whose connections stall.
 const farmTimeout = 400 * time.Millisecond
 
-// farmOptions keep time out of it: RotateGrace ends when a slow machine thinks so.
+// farmOptions keep time out of it: RotateGrace ends when a slow machine thinks so. Sessions pass from one user to another with their counter.
 func farmOptions() *bridge.Options {
-	return &bridge.Options{Keys: [][]byte{make([]byte, 32)}, RotateGrace: time.Hour, StoreTimeout: patience}
+	return &bridge.Options{Keys: [][]byte{make([]byte, 32)}, RotateGrace: time.Hour, StoreTimeout: patience, KeepValuesAtLogin: true}
 }
 
 // runFarmNode serves until in ends. It tells its address first and its Stats last, and returns what an exit status says.

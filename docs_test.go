@@ -14,7 +14,7 @@ import (
 
 // packageFolders are the packages whose tests the documents name.
 var packageFolders = map[string]string{
-	"root": ".", "bridge": "bridge", "gateway": "internal/gateway", "store": "store", "storetest": "store/storetest",
+	"root": ".", "bridge": "bridge", "gateway": "internal/gateway", "forwarded": "internal/forwarded", "pageorigin": "internal/pageorigin", "store": "store", "storetest": "store/storetest",
 	"livestore": "livestore", "filestore": "filestore", "redisstore": "redisstore", "compat": "compat", "example": "example",
 }
 

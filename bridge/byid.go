@@ -182,7 +182,6 @@ func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 
 // NotifyStoreDestroy is for whoever has destroyed the session in the store directly: it is reported, and connections are closed.
 func (b *Bridge) NotifyStoreDestroy(id string) {
-	b.ends.add(id)
 	b.gateway.InOrder(id, func(later *gateway.Later) {
 		b.sessionOver(id, "", "", &origin{via: ViaStore, reason: ReasonDestroyed}, later)
 	})

@@ -132,9 +132,6 @@ func (c *cluster) ended(id string, reason Reason) {
 	b := c.b
 	b.gateway.InOrder(id, func(later *gateway.Later) {
 		if b.knows(id) {
-			if reason != ReasonExpired {
-				b.ends.add(id)
-			}
 			b.sessionOver(id, "", "", &origin{via: ViaNode, reason: reason}, later)
 		}
 	})

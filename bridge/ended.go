@@ -10,9 +10,11 @@ import (
 // rememberedEnds is how many ends of sessions a process remembers.
 const rememberedEnds = 4096
 
-// ends remembers when the last sessions ended, for the requests that were under way at that time:
-// such a request came with what was a session's cookie, and gets ErrSessionGone instead of a new
-// session, whose cookie would replace what the browser has got since.
+// ends remembers when this process ended the last sessions, for the requests that were under way at
+// that time: such a request came with what was a session's cookie, and gets ErrSessionGone instead
+// of a new session, whose cookie would replace what the browser has got since. When others ended a
+// session isn't known to the moment, and a request that came after the end is to get a new one:
+// there mayCreate alone decides.
 type ends struct {
 	mu   sync.Mutex
 	at   map[string]time.Time

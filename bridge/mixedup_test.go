@@ -136,6 +136,7 @@ func TestARecordOfAnotherSessionIsAFailureOfTheStore(t *testing.T) {
 				adas, bobs := ada.ok("/id"), bob.ok("/id")
 				ws, idle := ada.dial("/ws"), ada.dial("/ws")
 				require.Equal(t, "1", ws.ask("inc"))
+				require.NotEmpty(t, idle.ask("id"), "its handshake is done")
 				before := stored(t, st.Store, bobs)
 				wrong := bend(before)
 				st.mix("GetCached", wrong)

@@ -58,18 +58,16 @@ func (s *Session) limitClient(ctx context.Context, commit func() error) func() e
 // logged.
 func (b *Bridge) endSurplus(ctx context.Context, s *Session) {
 	most := b.opts.MaxSessionsPerClient
-	ids, err := b.gateway.SurplusOfClient(ctx, s.clientID, most, endedAtOnce)
+	ids, err := b.surplus(ctx, s.clientID, most)
 	if err == nil && slices.Contains(ids, s.id) { // by a clock that is behind, or within one millisecond: another goes for it
-		ids, err = b.gateway.SurplusOfClient(ctx, s.clientID, most-1, endedAtOnce+1)
+		ids, err = b.surplus(ctx, s.clientID, most-1)
 		ids = slices.DeleteFunc(ids, func(id string) bool { return id == s.id })
 	}
 	if err == nil && len(ids) > 0 {
+		ids = ids[:min(len(ids), endedAtOnce)]
 		from := &origin{via: s.from.via, reason: ReasonEvicted}
 		still := func(rec *store.Record) bool { return rec.UserID == "" && rec.ClientID == s.clientID }
 		for _, id := range ids {
-			if b.links.has(id) {
-				continue
-			}
 			if _, e := b.gateway.DestroyIf(context.WithoutCancel(ctx), id, still, from); e != nil {
 				err = e
 				break
@@ -79,4 +77,17 @@ func (b *Bridge) endSurplus(ctx context.Context, s *Session) {
 	if err != nil {
 		b.failed(ctx, slog.LevelError, Failure{Doing: "end the sessions that a client has beyond Options.MaxSessionsPerClient", Err: err})
 	}
+}
+
+// surplus returns the client's sessions without a user that may end, but for the keep of them that
+// began last. Those that have connections may not, and must not hide others that began later.
+func (b *Bridge) surplus(ctx context.Context, clientID string, keep int) ([]string, error) {
+	const n = endedAtOnce + 1 // the new one may be among them
+	found, err := b.gateway.SurplusOfClient(ctx, clientID, keep, n)
+	ids := slices.DeleteFunc(slices.Clone(found), b.links.has)
+	if err == nil && len(ids) == 0 && len(found) == n {
+		ids, err = b.gateway.SurplusOfClient(ctx, clientID, keep, n+b.links.countOfClient(clientID))
+		ids = slices.DeleteFunc(ids, b.links.has)
+	}
+	return ids, err
 }

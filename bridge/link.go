@@ -164,17 +164,19 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 			return false, err
 		}
 	}
-	var both struct { // in one allocation
+	var all struct { // in one allocation
 		session Session
+		state   sessionState
 		mark    mark
 	}
-	s := &both.session
+	s := &all.session
+	s.sessionState = &all.state
 	if err := s.init(b, rec, from); err != nil {
 		return false, err
 	}
 	s.draft.Prove(proved)
 	defer s.seal()
-	return true, s.run(ctx, k, &both.mark, fn)
+	return true, s.run(ctx, k, &all.mark, fn)
 }
 
 // detach removes the link and reports its end, once. A close that was begun here says how it ended.

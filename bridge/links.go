@@ -287,3 +287,9 @@ func (ls *links) count() int {
 	defer ls.mu.Unlock()
 	return len(ls.byID)
 }
+
+func (ls *links) countOfClient(clientID string) int {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return len(ls.byClient[clientID])
+}

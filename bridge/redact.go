@@ -11,20 +11,18 @@ import (
 // What follows has fmt and slog show of it what a log may have: no value, no user, no token, no
 // hash of one, and IDs as a keyed hash only. It reads nothing that needs a lock.
 
-// sessionHandle is the part of a Session that never changes. Being embedded it speaks for the
-// Session, and for copies of it.
-type sessionHandle struct {
-	b            *Bridge
-	id, clientID string
-}
-
 // Format implements fmt.Formatter.
-func (h sessionHandle) Format(f fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(f, "bridge.Session(%s)", h.b.hashed(h.id))
-}
+func (s Session) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "bridge.Session(%s)", s.hashed()) }
 
 // LogValue implements slog.LogValuer.
-func (h sessionHandle) LogValue() slog.Value { return slog.StringValue(h.b.hashed(h.id)) }
+func (s Session) LogValue() slog.Value { return slog.StringValue(s.hashed()) }
+
+func (s Session) hashed() string {
+	if s.sessionState == nil {
+		return ""
+	}
+	return s.b.hashed(s.id)
+}
 
 // Format implements fmt.Formatter: of a link only the client is printed, as a keyed hash.
 func (l *Link) Format(f fmt.State, _ rune) {

@@ -52,6 +52,13 @@ func requireNothingSecret(t *testing.T, v any, secrets ...string) {
 		hidden := struct{ v any }{v}
 		fmt.Fprintf(&lines, "%v %+v %#v %v\n", hidden, hidden, &hidden, context.WithValue(t.Context(), key{}, v))
 	}
+	if s, ok := v.(*bridge.Session); ok { // nor with a verb that isn't for them
+		hidden := struct{ s *bridge.Session }{s}
+		for _, verb := range []string{"%s", "%q", "%d", "%x", "%t", "%w"} {
+			fmt.Fprintf(&lines, "x"+verb+"\n", hidden)
+			fmt.Fprintf(&lines, "x"+verb+"\n", s)
+		}
+	}
 	data, err := json.Marshal(v)
 	if err == nil {
 		lines.Write(data)

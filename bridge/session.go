@@ -26,8 +26,14 @@ import (
 //
 // Whatever the verb, fmt prints it without values, user or ID, and slog logs what the Bridge's own
 // lines name it by.
-type Session struct {
-	sessionHandle
+type Session struct{ *sessionState }
+
+// sessionState is behind a pointer, which fmt prints as an address where it can't call Format: with
+// the verb %w, and with a verb for another type in a field that isn't exported.
+type sessionState struct {
+	b            *Bridge // this and the IDs never change
+	id, clientID string
+
 	slot slot    // lock of all below; held during a commit
 	from *origin // who changes it; others may share it
 
@@ -67,7 +73,12 @@ type origin struct {
 }
 
 func (b *Bridge) newSession(rec store.Record, from *origin) (*Session, error) {
-	s := &Session{}
+	var both struct { // in one allocation
+		session Session
+		state   sessionState
+	}
+	s := &both.session
+	s.sessionState = &both.state
 	if err := s.init(b, rec, from); err != nil {
 		return nil, err
 	}

@@ -120,7 +120,7 @@ func TestG6_RotationWithoutAGap_PlainRotationKeepsSockets(t *testing.T) {
 }
 
 func TestG6_RotationWithoutAGap_OfTwoAtOnceOneWins(t *testing.T) {
-	for _, both := range []string{"/rotate", "/login?user=ada"} {
+	for _, both := range [][2]string{{"/rotate", "/rotate"}, {"/login?user=ada", "/login?user=bob"}, {"/login?user=ada", "/rotate"}} {
 		st := newFaultyStore()
 		a := makeApp(t, st, nil)
 		h := a.Handler(a.mux)
@@ -131,10 +131,10 @@ func TestG6_RotationWithoutAGap_OfTwoAtOnceOneWins(t *testing.T) {
 		st.next(1, "Set", g.wait)
 		var wg sync.WaitGroup
 		codes := make([]int, 2)
-		wg.Go(func() { codes[0] = first.get(t, h, both).Code })
+		wg.Go(func() { codes[0] = first.get(t, h, both[0]).Code })
 		<-g.reached // the first has loaded the session and is about to store its new token
 		loads := st.count("Get")
-		wg.Go(func() { codes[1] = second.get(t, h, both).Code })
+		wg.Go(func() { codes[1] = second.get(t, h, both[1]).Code })
 		require.Eventually(t, func() bool { return st.count("Get") > loads }, patience, time.Millisecond)
 		close(g.opened)
 		wg.Wait()

@@ -18,7 +18,7 @@ import (
 // user ID that isn't 1 to 255 bytes of UTF-8 without NUL. ErrTokenRotated when the request came with
 // a token that has been replaced, unless a login of the same user from the same browser has replaced
 // it within Options.RotateGrace: the answer to that login may have been lost, so this one succeeds
-// as well. If the request has ended by the time of the commit, the commit fails and stores nothing.
+// as well, also when both are under way at once. If the request has ended by the time of the commit, the commit fails and stores nothing.
 func (s *Session) Login(userID string) error {
 	if err := s.unsealed(); err != nil {
 		return err

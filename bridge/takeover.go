@@ -21,7 +21,7 @@ import (
 // a cookie. The check of the token has returned ErrTokenRotated for rec.
 func (rq *request) superseded(rec *store.Record, cookies []credentials) *Session {
 	i := slices.IndexFunc(cookies, func(c credentials) bool { return c.token.hash() == rec.PrevTokenHash })
-	if i < 0 || rq.headersSent() || rq.carrier != byToken && !rq.fits(rec) {
+	if i < 0 || !rq.mayTakeOver(rec) {
 		return nil
 	}
 	rq.fit(rec)
@@ -34,6 +34,24 @@ func (rq *request) superseded(rec *store.Record, cookies []credentials) *Session
 		return nil
 	}
 	return s
+}
+
+// mayTakeOver reports whether the request comes from the session's own browser and can set a cookie.
+func (rq *request) mayTakeOver(rec *store.Record) bool {
+	return !rq.headersSent() && (rq.carrier == byToken || rq.fits(rec))
+}
+
+// supersede makes s, whose token a login has replaced since s was opened, what superseded returns
+// for such a token; ErrTokenRotated where that is nil. It needs the lock.
+func (s *Session) supersede(rec store.Record) error {
+	if s.secret == nil || rec.LoginGeneration != rec.TokenGeneration || s.token.hash() != rec.PrevTokenHash {
+		return ErrTokenRotated
+	}
+	if _, logsIn := s.draft.LogsIn(); logsIn || !s.from.request.mayTakeOver(&rec) {
+		return ErrTokenRotated
+	}
+	s.replaced = &rec
+	return s.hide()
 }
 
 // hide puts s on what the holder of the replaced token may see of the session: nothing. It needs

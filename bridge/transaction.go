@@ -122,7 +122,7 @@ func (s *Session) renew(rec store.Record) error {
 		return s.hide()
 	}
 	if s.draft.Cut(&rec) {
-		return ErrTokenRotated
+		return s.supersede(rec)
 	}
 	return s.draft.Rebase(rec)
 }

@@ -246,8 +246,17 @@ func (d *Draft) Prove(generation uint64) { d.proved = generation }
 // Defer has commits leave to later what runs an application's code: for a draft that is committed while a lock is held.
 func (d *Draft) Defer(later *Later) { d.later = later }
 
-// Cut reports whether a login has shut out those who only know the token that the draft's owner proved.
-func (d *Draft) Cut(rec *store.Record) bool { return d.proved != 0 && rec.LoginGeneration > d.proved }
+// Cut reports whether a login has shut out those who only know the token that the draft's owner proved. The login that the draft itself makes, and somebody else has stored
+// already, shuts it out of nothing.
+func (d *Draft) Cut(rec *store.Record) bool {
+	return d.proved != 0 && rec.LoginGeneration > d.proved && !d.repeats(rec)
+}
+
+// repeats reports whether the login that the draft makes is stored already.
+func (d *Draft) repeats(rec *store.Record) bool {
+	t := d.others().token
+	return t != nil && t.login != nil && rec.TokenHash == t.hash && rec.UserID == t.login.UserID
+}
 
 // Fail makes the commit fail with err, unless it fails already.
 func (d *Draft) Fail(err error) {

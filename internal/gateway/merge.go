@@ -23,8 +23,7 @@ func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Recor
 	case t == nil:
 	case cur.Revision == 0: // nobody has seen the first token yet
 		next.TokenHash = t.hash
-	case t.login != nil && cur.TokenHash == t.hash && cur.UserID == t.login.UserID:
-		// The same login has been stored before. The session keeps the token that it made.
+	case d.repeats(cur): // the session keeps the token that it has
 	case t.renews && cur.Renewal == store.RenewalSent && cur.TokenGeneration == t.from+1: // the browser hasn't got the current one
 		next.TokenHash = t.hash
 		next.TokenGeneration++

@@ -1,0 +1,118 @@
+package bridge_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+)
+
+// slowLogins adds pages that open the session, take 300 ms for the password, and log in.
+func slowLogins(a *app) {
+	hash := func() { time.Sleep(300 * time.Millisecond) }
+	a.page("/slow", func(r *http.Request) (any, error) {
+		s, err := a.Session(r)
+		if err != nil {
+			return nil, err
+		}
+		hash()
+		return "in", s.Login(r.FormValue("user"))
+	})
+	a.page("/slowwith", func(r *http.Request) (any, error) {
+		err := a.WithSession(r, func(_ context.Context, s *bridge.Session) error {
+			hash()
+			s.Set("page", "login")
+			return s.Login(r.FormValue("user"))
+		}, nil)
+		return "in", err
+	})
+	a.page("/slowafter", func(r *http.Request) (any, error) { // Session and WithSession in one handler
+		s, err := a.Session(r)
+		if err != nil {
+			return nil, err
+		}
+		hash()
+		if err := s.Login(r.FormValue("user")); err != nil {
+			return nil, err
+		}
+		return "in", a.WithSession(r, increment2, nil)
+	})
+}
+
+func increment2(ctx context.Context, s *bridge.Session) error {
+	_, err := increment(ctx, s)
+	return err
+}
+
+// A user clicks "log in" twice, and a proxy in front doesn't say that the browser has given up the
+// first request. Both requests have opened the session when the first logs in.
+func TestG6_TwoLoginsOfOneUserAtOnceBothSucceed(t *testing.T) {
+	for _, first := range []string{"/slow", "/slowwith", "/slowafter"} {
+		for _, second := range []string{"/slow", "/slowwith", "/slowafter"} {
+			t.Run(first+second, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					st := livestore.New()
+					a := makeApp(t, st, nil)
+					loginPages(a)
+					slowLogins(a)
+					h := a.Handler(a.mux)
+					p := pocket{}
+					p.get(t, h, "/inc")
+					id := p.get(t, h, "/id").Body.String()
+					lost := p.begin(t, h, first+"?user=ann")
+					time.Sleep(150 * time.Millisecond)
+					shown := p.begin(t, h, second+"?user=ann")
+					require.Equal(t, http.StatusOK, (<-lost.done).Code)
+					w := p.arrive(shown)
+					require.Equal(t, http.StatusOK, w.Code, w.Body)
+					require.Equal(t, "ann", p.get(t, h, "/user").Body.String())
+					require.Equal(t, id, p.get(t, h, "/id").Body.String())
+					require.NotEqual(t, "0", p.get(t, h, "/get").Body.String(), "with the basket")
+					require.Equal(t, 1, storedCount(t, st))
+				})
+			})
+		}
+	}
+}
+
+// Who logs in somebody else, or nobody, has lost.
+func TestG6_OfTwoUsersWhoLogInAtOnceOneSucceeds(t *testing.T) {
+	for _, second := range []string{"/slow?user=bob", "/slowwith?user=bob", "/slowafter?user=bob", "/sleepyset?before=0s&after=300ms", "/loginfails?user=ann"} {
+		t.Run(second, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				st := livestore.New()
+				a := makeApp(t, st, nil)
+				loginPages(a)
+				slowLogins(a)
+				a.page("/sleepyset", func(r *http.Request) (any, error) {
+					s, err := a.Session(r)
+					if err != nil {
+						return nil, err
+					}
+					time.Sleep(300 * time.Millisecond)
+					s.Set("late", true)
+					return nil, nil
+				})
+				h := a.Handler(a.mux)
+				p := pocket{}
+				p.get(t, h, "/inc")
+				id := p.get(t, h, "/id").Body.String()
+				winner := p.begin(t, h, "/slowwith?user=ann")
+				time.Sleep(150 * time.Millisecond)
+				loser := p.begin(t, h, second)
+				w := <-loser.done
+				require.Equal(t, http.StatusConflict, w.Code, w.Body)
+				require.Empty(t, w.Header()["Set-Cookie"])
+				require.Equal(t, http.StatusOK, p.arrive(winner).Code)
+				require.Equal(t, "ann", p.get(t, h, "/user").Body.String())
+				require.NotContains(t, string(stored(t, st, id).Data), "late")
+			})
+		})
+	}
+}

@@ -47,7 +47,7 @@ var refusals = map[string]refusal{
 		return nil
 	}},
 	"another tab logs in": {http.StatusConflict, bridge.ErrTokenRotated, true, func(w *refusalWorld, s *bridge.Session) error {
-		r, err := http.NewRequest(http.MethodGet, "/login?user=ada", nil)
+		r, err := http.NewRequest(http.MethodGet, "/login?user=bob", nil)
 		if err != nil {
 			return err
 		}

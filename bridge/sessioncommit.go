@@ -126,7 +126,7 @@ func (s *Session) destroy(ctx context.Context) error {
 		}
 		from.userID = base.UserID
 		var err error
-		if did, err = s.b.gateway.DestroyUnder(ctx, &s.later, base.ID, base.ClientID, &from); err != nil {
+		if did, err = s.b.gateway.DestroyDraft(ctx, &s.later, &s.draft, &from); err != nil {
 			return err // Destroy stays asked for
 		}
 	}

@@ -12,13 +12,7 @@ import (
 // Destroy ends the session and returns whether there was one. It waits for a change that is being stored, never for an
 // application's function.
 func (g *Gateway) Destroy(ctx context.Context, id, clientID string, tag any) (bool, error) {
-	return g.DestroyUnder(ctx, nil, id, clientID, tag)
-}
-
-// DestroyUnder is Destroy for a caller that holds a lock, as with LoadAt.
-func (g *Gateway) DestroyUnder(ctx context.Context, later *Later, id, clientID string, tag any) (bool, error) {
 	op := g.attached(ctx)
-	op.later = later
 	defer op.stop()
 	release, err := g.exclude(op, id)
 	if err != nil {
@@ -26,6 +20,36 @@ func (g *Gateway) DestroyUnder(ctx context.Context, later *Later, id, clientID s
 	}
 	defer release()
 	return g.destroy(op, End{ID: id, ClientID: clientID, Tag: tag}, 0)
+}
+
+// DestroyDraft is Destroy for the draft's owner, who may hold a lock, as with LoadAt. If a login has shut out the owner it is
+// ErrTokenRotated, and the session stays.
+func (g *Gateway) DestroyDraft(ctx context.Context, later *Later, d *Draft, tag any) (bool, error) {
+	op := g.attached(ctx)
+	op.later = later
+	defer op.stop()
+	release, err := g.exclude(op, d.base.ID)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	end := End{ID: d.base.ID, ClientID: d.base.ClientID, Tag: tag}
+	if d.proved == 0 {
+		return g.destroy(op, end, 0)
+	}
+	for {
+		rec, err := g.get(op, end.ID)
+		switch {
+		case err != nil && !errors.Is(err, ErrMissing):
+			return false, err
+		case err == nil && d.Cut(&rec):
+			return false, ErrTokenRotated
+		}
+		was, err := g.destroy(op, end, rec.Revision) // 0 if it is gone: its end is reported
+		if !errors.Is(err, store.ErrConflict) {      // otherwise another process has changed it since
+			return was, err
+		}
+	}
 }
 
 // exclude takes the session's commit lock.

@@ -52,7 +52,7 @@ var refusals = map[string]refusal{
 			return err
 		}
 		w.tab.send(w.h, r)
-		return s.Login("bob") // ada's second login would be as good as the first
+		return s.Login("ada") // of the same user it would be as good as the first
 	}},
 	"others keep changing it": {http.StatusConflict, bridge.ErrConflict, true, func(w *refusalWorld, s *bridge.Session) error {
 		w.st.always(refuse(store.ErrConflict), "Set")

@@ -98,8 +98,12 @@ func (rq *request) withSession(ctx context.Context, fn func(context.Context, *Se
 
 // inside returns the Session that a WithSession on this request's session is running on, if ctx is from within.
 func (rq *request) inside(ctx context.Context) (*Session, error) {
-	if ctx.Value(markKey{rq.b}) == nil {
+	m, _ := ctx.Value(markKey{rq.b}).(*mark)
+	if m == nil {
 		return nil, nil
+	}
+	if m.session == rq.opened() && m.session.isLocked() { // that of a replaced token, which a login may open
+		return m.session, nil
 	}
 	s, err := rq.open(ctx) // what the request presents is nothing until its token has been checked
 	if err != nil {

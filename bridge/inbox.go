@@ -22,7 +22,7 @@ type inbox struct {
 	watching bool // the Bridge reads
 	refuses  bool // no message is expected any more: CloseRead
 	left     chan struct{}
-	waiting  []*received
+	waiting  []received
 	size     int   // of what waits
 	err      error // by which the Bridge's reading has ended
 }
@@ -95,8 +95,8 @@ func (c *Conn) enterRead(ctx context.Context) (m received, ok bool, err error) {
 	case in.refuses:
 		return m, false, errReadClosed
 	case len(in.waiting) > 0:
-		m = *in.waiting[0]
-		in.waiting[0] = nil
+		m = in.waiting[0]
+		in.waiting[0] = received{}
 		if in.waiting = in.waiting[1:]; len(in.waiting) == 0 {
 			in.waiting = nil
 		}
@@ -164,7 +164,7 @@ func (c *Conn) keep(m received) bool {
 		c.refuse()
 		return false
 	}
-	in.waiting = append(in.waiting, &m)
+	in.waiting = append(in.waiting, m)
 	in.size += len(m.data) + inboxOverhead
 	return in.size < inboxBytes && !c.net.giveWay.Load() && !in.foreign.Load()
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Message is one message from a client, as Messages hands it to its function.
+// Message is one message from a client, as Messages hands it to its function. fmt, slog and
+// encoding/json show its type and size only: to pass it on, pass on Data.
 type Message struct {
 	Type websocket.MessageType
 	Data []byte // whatever the client has sent, nothing included; not to be changed

@@ -87,7 +87,7 @@ type Options struct {
 	OnTooManySessions  SessionLimitPolicy
 	// MaxSessionsPerClient limits the sessions without a user that one client, a browser, may have: of more than that those that began first end, with ReasonEvicted, when another begins. The browser
 	// has forgotten their cookies long ago; what is left of them is the work of a script that drops its session cookie and keeps the client cookie. Sessions that somebody is logged in with don't count, and
-	// don't end for it. It needs a store that is a store.ClientOrder or a store.ClientIndex, and is without effect with others unless it is set, which New refuses then. Default: 16. Off: no limit.
+	// don't end for it, nor do those that have connections in this process. It needs a store that is a store.ClientOrder or a store.ClientIndex, and is without effect with others unless it is set, which New refuses then. Default: 16. Off: no limit.
 	MaxSessionsPerClient int
 	// MaxKnownSessions limits the sessions that this process remembers having seen in use, some 250 B each: what SessionIDOf, ClientIDOf, Info.Reads and Stats.Attached tell of, and what it tells others of
 	// when they end elsewhere. Beyond it those go that haven't been used for longest, but none that has connections; one that is used again costs one more look at the store, and its SessionSet has IsInit. Nothing

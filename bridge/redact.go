@@ -64,6 +64,11 @@ func (m Message) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("type", m.Type.String()), slog.Int("bytes", len(m.Data)))
 }
 
+// MarshalJSON implements json.Marshaler: slog's JSONHandler asks no LogValuer within other values.
+func (m Message) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, `{"type":%q,"bytes":%d}`, m.Type, len(m.Data)), nil
+}
+
 // Format implements fmt.Formatter.
 func (b *Bridge) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "bridge.Bridge") }
 

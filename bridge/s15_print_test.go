@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -65,7 +66,8 @@ func requireNothingSecret(t *testing.T, v any, secrets ...string) {
 	}
 	for _, secret := range append(secrets, secretWord) {
 		decimal := strings.Trim(fmt.Sprint([]byte(secret)), "[]")
-		for _, form := range []string{secret, fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), decimal, strings.Trim(fmt.Sprintf("%#v", []byte(secret)), "[]byte{}")} {
+		base64 := strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(secret)), "=")
+		for _, form := range []string{secret, base64[:len(base64)-1], fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), decimal, strings.Trim(fmt.Sprintf("%#v", []byte(secret)), "[]byte{}")} {
 			require.NotContains(t, lines.String(), form, "%T shows %q", v, secret)
 		}
 	}
@@ -176,6 +178,8 @@ func TestS15_PrintedMessagesTellNothing(t *testing.T) {
 	var log bytes.Buffer
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("got", slog.Any("message", m))
 	require.Contains(t, log.String(), `{"type":"MessageText","bytes":9}`)
+	requireNothingSecret(t, m)
+	requireNothingSecret(t, &m)
 }
 
 func TestS15_PrintedOptionsTellNoKey(t *testing.T) {

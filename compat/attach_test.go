@@ -84,7 +84,7 @@ func TestAttachedAreListedAndReported(t *testing.T) {
 		all := a.conns(bridge.ConnFilter{UserID: "ada"})
 		require.Len(t, all, 1)
 		c := all[0]
-		require.Equal(t, bridge.ConnOpen{ConnID: c.ID, ClientID: c.ClientID, SessionID: id, Addr: "192.0.2.7", UserAgent: "Go-http-client/1.1"}, e)
+		require.Equal(t, bridge.ConnOpen{ConnID: c.ID, ClientID: c.ClientID, SessionID: id, UserID: "ada", Addr: "192.0.2.7", UserAgent: "Go-http-client/1.1"}, e)
 		require.Equal(t, bridge.ConnInfo{
 			ID: c.ID, SessionID: id, ClientID: c.ClientID, UserID: "ada", Addr: e.Addr, UserAgent: e.UserAgent,
 			ConnectedAt: begun, ActiveAt: begun.Add(silent),
@@ -102,7 +102,7 @@ func TestAttachedAreListedAndReported(t *testing.T) {
 		l.leave()
 		over := <-closed
 		require.Equal(t, bridge.ConnClose{
-			ConnID: c.ID, ClientID: c.ClientID, SessionID: id, Code: -1, Open: over.Open,
+			ConnID: c.ID, ClientID: c.ClientID, SessionID: id, UserID: "ada", Code: -1, Open: over.Open,
 			Received: bridge.Traffic{Messages: 1, Bytes: 3}, Sent: bridge.Traffic{Messages: 2, Bytes: 6},
 		}, over, "the client has left")
 		require.Equal(t, silent, over.Open)

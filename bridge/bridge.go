@@ -38,6 +38,7 @@ type Bridge struct {
 	cookies    *cookies
 	successors successors
 	ends       ends
+	overtakes  overtakes
 	clients    *clientMap
 	links      *links
 	clock      *deadlines

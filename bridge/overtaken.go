@@ -40,7 +40,7 @@ func (rq *request) loggedInSince(ctx context.Context, since time.Time, other str
 			return false, err
 		}
 		if err == nil && is(&rec) {
-			return true, nil
+			return b.overtakes.counts(clientID, &rec), nil
 		}
 	}
 	if b.cluster == nil {
@@ -50,7 +50,7 @@ func (rq *request) loggedInSince(ctx context.Context, since time.Time, other str
 	if errors.Is(err, ErrSessionMissing) {
 		return false, nil
 	}
-	return err == nil && is(&rec), err
+	return err == nil && is(&rec) && b.overtakes.counts(clientID, &rec), err
 }
 
 // promptly is how long after it was decided a cookie may be set, or removed, without looking again

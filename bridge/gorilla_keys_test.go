@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"context"
+	"maps"
 	"testing"
 
 	"github.com/gorilla/sessions"
@@ -79,9 +80,7 @@ func TestReservedKeysAreKeysLikeOthersForGorillaCode(t *testing.T) {
 			want[key] = cartGob + key
 		}
 		l.with(name, func(gs *sessions.Session) {
-			for key, v := range want { //nolint:modernize // the keys are of another type
-				gs.Values[key] = v
-			}
+			maps.Copy(gs.Values, want)
 			gs.AddFlash("two")
 			want["_flash"] = []any{"flash", "two"}
 		})

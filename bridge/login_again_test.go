@@ -280,3 +280,25 @@ func TestG6_LoginMadeAgainMergesWithWhatOthersStore(t *testing.T) {
 		}
 	})
 }
+
+// A browser without a session, whose client is known, sends its login twice at once: the page that
+// its user sees is that of a login, whichever answer it shows.
+func TestG6_TwoFirstLoginsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := makeApp(t, livestore.New(), nil)
+		loginPages(a)
+		slow := a.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(300 * time.Millisecond) // hashing the password
+			a.mux.ServeHTTP(w, r)
+		}))
+		p := pocket{}
+		p.get(t, slow, "/inc")
+		p.get(t, slow, "/logout") // the client cookie stays
+		first := p.begin(t, slow, "/login?user=ann")
+		time.Sleep(100 * time.Millisecond)
+		second := p.begin(t, slow, "/login?user=ann")
+		require.Equal(t, http.StatusOK, p.arrive(first).Code)
+		require.Equal(t, http.StatusOK, p.arrive(second).Code)
+		require.Equal(t, "ann", p.get(t, slow, "/user").Body.String())
+	})
+}

@@ -244,7 +244,7 @@ func TestMessagesThatComeWhileTheHandlerIsBusyAreReadInOrder(t *testing.T) {
 		ws := newBrowser(t, a.serveInMemory(t)).dial("/busy").listen()
 		for i := range n {
 			text := fmt.Sprintf("%d %s", i, strings.Repeat("x", rand.N(150))) // all of them together fit into what waits for a Read
-			if rand.N(3) == 0 { // in fragments, with a pause in the middle
+			if rand.N(3) == 0 {                                               // in fragments, with a pause in the middle
 				w, err := ws.ws.Writer(t.Context(), websocket.MessageText)
 				require.NoError(t, err)
 				_, err = w.Write([]byte(text[:1]))

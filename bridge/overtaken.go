@@ -12,7 +12,7 @@ import (
 // order. So a response that has been overtaken by a login doesn't take the login's place.
 
 // mayCreate returns ErrTokenRotated if the browser has logged in since the request began: the
-// cookie of the session that the request is about to create would log it out again.
+// cookie of the session without a user that the request is about to create would log it out again.
 func (rq *request) mayCreate(ctx context.Context) error {
 	loggedIn, err := rq.loggedInSince(ctx, rq.began, "")
 	if err == nil && loggedIn {

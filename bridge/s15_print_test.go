@@ -65,7 +65,7 @@ func requireNothingSecret(t *testing.T, v any, secrets ...string) {
 		lines.Write(data)
 	}
 	for _, secret := range append(secrets, secretWord) {
-		decimal := strings.Trim(fmt.Sprint([]byte(secret)), "[]")
+		decimal := strings.Trim(fmt.Sprintf("%d", []byte(secret)), "[]")
 		base64 := strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(secret)), "=")
 		for _, form := range []string{secret, base64[:len(base64)-1], fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), decimal, strings.Trim(fmt.Sprintf("%#v", []byte(secret)), "[]byte{}")} {
 			require.NotContains(t, lines.String(), form, "%T shows %q", v, secret)

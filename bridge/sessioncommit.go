@@ -77,6 +77,9 @@ func (s *Session) mayStore(ctx context.Context) error {
 	case s.draft.ReplacesToken() && rq.Err() != nil: // the browser would never learn of the new token
 		return fmt.Errorf("bridge: log in or rotate: the request has ended: %w", context.Cause(rq))
 	case s.draft.Base().Revision == 0:
+		if _, logsIn := s.draft.LogsIn(); logsIn { // of two logins at once the last one counts
+			return nil
+		}
 		return rq.mayCreate(ctx)
 	}
 	return nil

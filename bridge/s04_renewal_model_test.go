@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,6 +48,7 @@ func renewalHistory(t *testing.T, rnd *rand.Rand) {
 	upTo := func(d time.Duration) time.Duration { return time.Duration(rnd.Int64N(int64(d))) }
 	p := pocket{}
 	p.get(t, nodes[0], "/inc")
+	var mu sync.Mutex // of p and log
 	var log []string
 	note := func(format string, args ...any) {
 		log = append(log, time.Now().Format("04:05.000 ")+fmt.Sprintf(format, args...))
@@ -61,8 +63,10 @@ func renewalHistory(t *testing.T, rnd *rand.Rand) {
 		for i := range lates {
 			lates[i] = upTo([]time.Duration{time.Second, 2*time.Minute + 45*time.Second}[rnd.IntN(2)])
 		}
+		mu.Lock()
 		note("%d %s %v", n, path, lates)
 		mine := maps.Clone(p)
+		mu.Unlock()
 		go func() {
 			w := httptest.NewRecorder()
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
@@ -75,6 +79,8 @@ func renewalHistory(t *testing.T, rnd *rand.Rand) {
 			}
 			for _, late := range lates {
 				time.AfterFunc(late, func() {
+					mu.Lock()
+					defer mu.Unlock()
 					note("%d arrives: %d cookies", n, len(w.Result().Cookies()))
 					for _, c := range w.Result().Cookies() {
 						p[c.Name] = c.Value
@@ -86,6 +92,8 @@ func renewalHistory(t *testing.T, rnd *rand.Rand) {
 		synctest.Wait()
 	}
 	time.Sleep(20 * time.Second)
+	mu.Lock()
+	defer mu.Unlock()
 	if got := p.get(t, nodes[0], "/get").Body.String(); got != "1" {
 		for _, line := range log {
 			t.Log(line)

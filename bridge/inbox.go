@@ -39,6 +39,10 @@ const (
 	inboxOverhead = 64 // what a message counts beside its bytes
 )
 
+// unreadGrace is how long the context of a connection whose client has gone lasts while messages
+// that came before wait for the handler's next Read.
+const unreadGrace = 10 * time.Second
+
 var (
 	errReadClosed = errors.New("bridge: Read after CloseRead")
 	errGaveWay    = errors.New("bridge: the read has given way to another")
@@ -48,7 +52,7 @@ var (
 // handler needs no looking after. A message beyond ConnOptions.MessagesPerSecond closes the connection and isn't returned. After an error there is nothing more to read.
 //
 // While no Read is pending the Bridge reads, half a second later at most: it answers pings, learns of the connection's end, and keeps messages until they are 64 KiB together, which the
-// next calls of Read return. A client that sends more than that has to wait.
+// next calls of Read return. A client that sends more than that has to wait. If the client goes while some wait, the handler's context lasts until a Read has found nothing more, 10 s at most.
 func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
 	c.link.reading()
 	if ctx.Err() != nil {
@@ -63,6 +67,8 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 		if err != nil && plain.Err() != nil {
 			err = fmt.Errorf("%w: %w", context.Cause(plain), err)
 		}
+	} else if err != nil && !errors.Is(err, errReadClosed) { // the handler has all that came before the end
+		c.link.cancel(errConnClosed)
 	}
 	if err == nil {
 		c.watchSoon()
@@ -231,14 +237,26 @@ func (c *Conn) receive(ctx context.Context) (m received, err error) {
 	return m, nil
 }
 
-// readFailed ends the context of a connection of which nothing more comes.
+// readFailed ends the context of a connection of which nothing more comes. If messages that came
+// before wait for the handler, it is given the time to read them.
 func (c *Conn) readFailed(err error) error {
 	c.lost.CompareAndSwap(codeNone, int64(lostCode(err)))
 	if cause := context.Cause(c.link.ctx); cause != nil {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
-	c.link.cancel(errConnClosed)
+	if c.inbox.unread() {
+		c.link.b.clock.add(time.Now().Add(unreadGrace), func() { c.link.cancel(errConnClosed) })
+	} else {
+		c.link.cancel(errConnClosed)
+	}
 	return err
+}
+
+// unread reports whether messages wait for the handler's next Read.
+func (in *inbox) unread() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.waiting) > 0
 }
 
 // CloseRead is for a handler that only writes: it says that no message is expected. One that comes all the same closes the connection with CodePolicy, as does one that has come before and waits for a Read;
@@ -251,7 +269,11 @@ func (c *Conn) CloseRead() context.Context {
 		in.waiting, in.size = nil, 0
 		c.refuse()
 	}
+	over := in.err != nil
 	in.mu.Unlock()
+	if over {
+		c.link.cancel(errConnClosed)
+	}
 	c.startWatch()
 	return c.link.ctx
 }

@@ -18,9 +18,7 @@ type successors [][sha256.Size]byte
 func newSuccessors(keys [][]byte) successors {
 	var s successors
 	for _, key := range keys {
-		mac := hmac.New(sha256.New, key)
-		mac.Write([]byte("sessionbridge token succession"))
-		s = append(s, [sha256.Size]byte(mac.Sum(nil)))
+		s = append(s, subkey(key, "sessionbridge token succession"))
 	}
 	return s
 }

@@ -201,7 +201,6 @@ func (rq *request) openOffered(w http.ResponseWriter, r *http.Request) error {
 	rq.mu.Lock()
 	rq.failed, rq.sent = err, true
 	rq.mu.Unlock()
-	forbidCaches(w.Header())
 	rq.b.refuse(w, r, handshakeError(err))
 	return err
 }

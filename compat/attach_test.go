@@ -162,7 +162,8 @@ func TestG4_AttachedAreToldWhyTheyEnd(t *testing.T) {
 			require.True(t, closed)
 		}, 4100, "enough", 0, false},
 		"Shutdown": {func(t *testing.T, a *attachSite, _ *browser, _ line) {
-			go func() { _ = a.Shutdown(t.Context()) }()
+			// The bridge's own Shutdown at the test's end returns what this one does, so the end mustn't cancel it.
+			go func() { _ = a.Shutdown(context.WithoutCancel(t.Context())) }()
 		}, bridge.CodeShutdown, `shutting down; retry after \d+ ms`, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -309,20 +310,34 @@ func TestAttachedHaveAHeartbeat(t *testing.T) {
 type impatient struct {
 	net.Conn
 	after time.Duration
-	timer *time.Timer
+
+	mu     sync.Mutex // the server's Close comes from another goroutine than its writes
+	timer  *time.Timer
+	closed bool
 }
 
 func (c *impatient) Write(p []byte) (int, error) {
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	c.timer = time.AfterFunc(c.after, func() { _ = c.Conn.Close() })
+	c.restart()
 	return c.Conn.Write(p)
 }
 
-func (c *impatient) Close() error {
+func (c *impatient) restart() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.timer != nil {
 		c.timer.Stop()
 	}
+	if !c.closed {
+		c.timer = time.AfterFunc(c.after, func() { _ = c.Conn.Close() })
+	}
+}
+
+func (c *impatient) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.mu.Unlock()
 	return c.Conn.Close()
 }

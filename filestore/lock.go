@@ -76,4 +76,6 @@ func holder(f *os.File) int {
 	return pid
 }
 
-func (l *processLock) release() error { return l.file.Close() }
+// release gives the lock up before it closes the file: a child process that another goroutine is just starting has a copy of the
+// descriptor until its program begins, and the lock would last as long.
+func (l *processLock) release() error { return errors.Join(unlock(l.file), l.file.Close()) }

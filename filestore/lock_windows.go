@@ -10,10 +10,17 @@ import (
 // tryLock takes an exclusive lock that ends when the file is closed. It is on a byte far behind the file's end, because
 // nobody else can read what is locked.
 func tryLock(f *os.File) error {
-	far := windows.Overlapped{OffsetHigh: 1}
+	far := lockedByte()
 	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &far)
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) || errors.Is(err, windows.ERROR_IO_PENDING) {
 		return errHeld
 	}
 	return err
 }
+
+func unlock(f *os.File) error {
+	far := lockedByte()
+	return windows.UnlockFileEx(windows.Handle(f.Fd()), 0, 1, 0, &far)
+}
+
+func lockedByte() windows.Overlapped { return windows.Overlapped{OffsetHigh: 1} }

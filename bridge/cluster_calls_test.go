@@ -61,6 +61,7 @@ func TestNotifyReachesEveryNode_InOrder(t *testing.T) {
 
 // TestNotifySaysWhichPartOfItIsKnown: a node that is silent makes it an error, beside what the others did.
 func TestNotifySaysWhichPartOfItIsKnown(t *testing.T) {
+	t.Parallel()
 	h, apps := makeNodes(t, 3, bridge.Options{})
 	_, tabs := threeTabs(t, apps)
 	h.node(2).set(true, false)
@@ -103,6 +104,7 @@ func TestConnsOfEveryNode(t *testing.T) {
 
 // TestConnsOfEveryNode_Many: more than one piece of them, and the loop may be left at any time.
 func TestConnsOfEveryNode_Many(t *testing.T) {
+	t.Parallel()
 	_, apps := makeNodes(t, 2, bridge.Options{})
 	ada := newBrowser(t, apps[1].serve(t))
 	ada.ok("/inc")

@@ -141,6 +141,7 @@ func TestWhatIsHeldIsLetGo(t *testing.T) {
 
 // TestClientsThatAreHeldAreLimited: a node isn't told of the logins of all clients that it has ever seen, wherever requests are sent to.
 func TestClientsThatAreHeldAreLimited(t *testing.T) {
+	t.Parallel()
 	const most = 10_000
 	h, apps := makeNodes(t, 1, bridge.Options{})
 	handler := apps[0].Handler(apps[0].mux)

@@ -27,6 +27,7 @@ func TestClientMapFollowsOtherNodes_AnEndByOneThatHasNeverSeenTheSession(t *test
 
 // TestClientMapFollowsOtherNodes_ABusyClientAmongMany: one that is seen all the time is one of those that were seen last.
 func TestClientMapFollowsOtherNodes_ABusyClientAmongMany(t *testing.T) {
+	t.Parallel()
 	_, apps := makeNodes(t, 2, bridge.Options{})
 	ada := newBrowser(t, apps[0].serve(t))
 	ada.ok("/inc")

@@ -65,6 +65,7 @@ func TestG12_APartOfTheStoreThatHangsDoesNotHoldUpEnds(t *testing.T) {
 
 // TestG7_HoldsThatHangDoNotHoldUpExpiry: what the node would like to hold waits apart from what it has to do in time.
 func TestG7_HoldsThatHangDoNotHoldUpExpiry(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		nodes, apps := bentNodes(t, 1, bridge.Options{IdleTimeout: time.Minute, TouchInterval: time.Second, RevalidateEvery: bridge.Off, AutoCleanup: bridge.Off})
 		here := apps[0].serveInMemory(t)
@@ -84,6 +85,7 @@ func TestG7_HoldsThatHangDoNotHoldUpExpiry(t *testing.T) {
 
 // TestG4_SessionsWithSocketsAreLookedAtFirst: after a node was cut off, what only requests use can wait.
 func TestG4_SessionsWithSocketsAreLookedAtFirst(t *testing.T) {
+	t.Parallel()
 	nodes, apps := bentNodes(t, 1, bridge.Options{RevalidateEvery: bridge.Off})
 	handler := apps[0].Handler(apps[0].mux)
 	for range 2000 {
@@ -220,6 +222,7 @@ func TestRebindFollow_AHoldThatHadToBeTriedAgain(t *testing.T) {
 
 // TestG12_ShutdownDoesNotWaitForLooksThatHang: the store is away, and there are many sockets.
 func TestG12_ShutdownDoesNotWaitForLooksThatHang(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		nodes, apps := bentNodes(t, 1, bridge.Options{TouchInterval: time.Second, RevalidateEvery: bridge.Off})
 		here := apps[0].serveInMemory(t)
@@ -286,6 +289,7 @@ func TestG9_WhatIsCachedIsNotServedWhileTheStoreIsSilent(t *testing.T) {
 
 // TestG7_APartOfTheStoreThatHangsDoesNotHoldUpExpiry: neither activity that can't be recorded nor logins that nobody can be told of keep other sessions from their end.
 func TestG7_APartOfTheStoreThatHangsDoesNotHoldUpExpiry(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		opts := bridge.Options{IdleTimeout: time.Minute, TouchInterval: time.Second, RevalidateEvery: bridge.Off, AutoCleanup: bridge.Off}
 		nodes, apps := bentNodes(t, 1, opts)

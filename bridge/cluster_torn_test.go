@@ -13,6 +13,7 @@ import (
 
 // TestAnAnswerOfWhichAPartIsLostIsNoWholeOne: a store drops messages to a node that has too much to read.
 func TestAnAnswerOfWhichAPartIsLostIsNoWholeOne(t *testing.T) {
+	t.Parallel()
 	nodes, apps := bentNodes(t, 2, bridge.Options{})
 	ada := newBrowser(t, apps[1].serve(t))
 	ada.ok("/inc")

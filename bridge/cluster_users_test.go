@@ -39,6 +39,7 @@ func (m *meeting) ByUser(ctx context.Context, userID string) iter.Seq2[store.Rec
 
 // TestLoginsOnTwoNodesAtOnceDontEndEachOther: one of them is the newest.
 func TestLoginsOnTwoNodesAtOnceDontEndEachOther(t *testing.T) {
+	t.Parallel()
 	m := &meeting{hub: newHub(), wait: 2, all: make(chan struct{})}
 	opts := &bridge.Options{MaxSessionsPerUser: 1, Keys: [][]byte{slices.Repeat([]byte("k"), 32)}}
 	var running sync.WaitGroup

@@ -13,6 +13,7 @@ import (
 
 // TestCloseNamesTheLimitThatWasHit: of the address, not of the session.
 func TestCloseNamesTheLimitThatWasHit(t *testing.T) {
+	t.Parallel()
 	st := newFaultyStore()
 	a := makeApp(t, st, &bridge.Options{MaxConnsPerAddr: 1})
 	site := a.serve(t)

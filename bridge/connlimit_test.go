@@ -29,6 +29,7 @@ func TestS11_ConnsPerSessionAreLimited(t *testing.T) {
 }
 
 func TestS11_ConnsPerSessionAreLimitedHoweverManyComeAtOnce(t *testing.T) {
+	t.Parallel()
 	const most, tabs = 5, 40
 	a := makeApp(t, livestore.New(), &bridge.Options{MaxConnsPerSession: most})
 	br := newBrowser(t, a.serve(t))

@@ -173,6 +173,7 @@ func TestLazyClientGetsItsCookieWhenItMatters(t *testing.T) {
 }
 
 func TestClientCookieRolls(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		every, wait time.Duration
 		want        bool

@@ -308,6 +308,7 @@ func (w *usersWorld) run(random *rand.Rand) {
 // TestLinearizabilityDestroyUser: whatever logs in while a user's sessions are ended, what everybody is told and what is there in the end is as if
 // all had been done in some order, one at a time: a login is ended, or comes after as a whole.
 func TestLinearizabilityDestroyUser(t *testing.T) {
+	t.Parallel()
 	seed := linSeed(t)
 	for i := range 300 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
@@ -320,6 +321,7 @@ func TestLinearizabilityDestroyUser(t *testing.T) {
 
 // TestLinearizabilityDestroyUserOfNodes: likewise, when the logins are at three nodes and the user's sessions are ended at any of them.
 func TestLinearizabilityDestroyUserOfNodes(t *testing.T) {
+	t.Parallel()
 	seed := linSeed(t)
 	for i := range 100 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {

@@ -160,6 +160,7 @@ func TestUsersManagerFault_UnknownIDsAreErrorsNotCrashes(t *testing.T) {
 }
 
 func TestUsersManagerFault_TimeoutsOverTwentyFiveDaysDontFireAtOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const idle = 60 * 24 * time.Hour
 		b := newBridge(t, livestore.New(), &bridge.Options{IdleTimeout: idle, Lifetime: bridge.Off})
@@ -234,6 +235,7 @@ func (s *countingStore) List(ctx context.Context) iter.Seq2[store.Record, error]
 }
 
 func TestUsersManagerFault_ListingTenThousandUsersIsLinear(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, listTenThousand) // where no time passes meanwhile
 }
 

@@ -50,6 +50,7 @@ func TestCancelledWaiterLeavesTheQueueInOrder(t *testing.T) {
 }
 
 func TestWaiterIsGoneWithItsRequestAndItsConnection(t *testing.T) {
+	t.Parallel()
 	a := makeApp(t, livestore.New(), nil)
 	inside, release, gone := make(chan struct{}), make(chan struct{}), make(chan error, 2)
 	conns := make(chan *bridge.Conn, 1)

@@ -109,6 +109,7 @@ func TestS13_AFloodOfFramesThatBringNothingIsClosed(t *testing.T) {
 }
 
 func TestAClientMayPingAndSendMessagesInParts(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		opts  bridge.ConnOptions
 		every time.Duration

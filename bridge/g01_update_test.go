@@ -15,6 +15,7 @@ import (
 )
 
 func TestG1_NoLostUpdate_IncrementsOverHTTPAndSockets(t *testing.T) {
+	t.Parallel()
 	a := makeApp(t, livestore.New(), nil)
 	br := newBrowser(t, a.serve(t))
 	br.ok("/inc")

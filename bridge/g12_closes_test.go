@@ -14,6 +14,7 @@ import (
 
 // Whoever has thousands of sockets on which nobody answers, and logs out, holds up nobody else's logout.
 func TestG12_NobodyCanStallIt_ThousandsOfClosesThatNobodyAnswers(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const deaf = 5000
 		a := makeApp(t, livestore.New(), nil)

@@ -132,6 +132,7 @@ func TestG12_NobodyCanStallIt_StuckLineOfASessionsEnd(t *testing.T) {
 
 // What other goroutines of the Bridge have to say during an outage delays none of its work, however much it is.
 func TestG12_NobodyCanStallIt_StuckLogHandlerDelaysNoBackgroundWork(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const conns = 100 // more than there are workers
 		st, h := newFaultyStore(), stuckAt("store a connection's session")

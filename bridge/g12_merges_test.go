@@ -334,6 +334,7 @@ func TestG1_NoLostUpdate_MergeThatWaitsComesAfterTheFunction(t *testing.T) {
 
 // Many functions, each of which has the session to itself after a while, keep no merge waiting for longer than StoreTimeout.
 func TestG12_NobodyCanStallIt_ManyFunctionsHoldUpNoMergeForLong(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBusy(t, livestore.New())
 		var fns sync.WaitGroup

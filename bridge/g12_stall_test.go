@@ -54,6 +54,7 @@ func TestG12_NobodyCanStallIt_EveryWaitTakesAContext(t *testing.T) {
 }
 
 func TestG12_NobodyCanStallIt_SlowSubscribersMissEventsThemselves(t *testing.T) {
+	t.Parallel()
 	a := makeApp(t, livestore.New(), nil)
 	block := make(chan struct{})
 	defer close(block)

@@ -9,5 +9,6 @@ import (
 
 // TestHubKeepsTheContract: what the tests of nodes stand on does what stores have to do.
 func TestHubKeepsTheContract(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(*testing.T) store.Store { return newHub() })
 }

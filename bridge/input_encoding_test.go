@@ -85,6 +85,7 @@ var faithful = map[string]any{
 
 // A value that would not come back as it was fails the commit, naming the key, whichever way it comes.
 func TestValueThatWouldNotComeBackFailsTheCommit(t *testing.T) {
+	t.Parallel()
 	a := makeApp(t, livestore.New(), nil)
 	_, id := signIn(t, a.Handler(a.mux), "ada")
 	update := func(fn func(s *bridge.Session)) error {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestSessionsOwnTimes(t *testing.T) {
+	t.Parallel()
 	const day = 24 * time.Hour
 	for name, c := range map[string]struct {
 		set   func(s *bridge.Session)

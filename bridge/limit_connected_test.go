@@ -12,6 +12,7 @@ import (
 // TestConnectionsOfAClientDontLiftTheLimitOfItsSessions: the oldest sessions of a client have
 // connections, and so stay; those behind them end all the same.
 func TestConnectionsOfAClientDontLiftTheLimitOfItsSessions(t *testing.T) {
+	t.Parallel()
 	for name, rebind := range map[string]bridge.RebindPolicy{"reconnect": bridge.Reconnect, "follow": bridge.Follow} {
 		t.Run(name, func(t *testing.T) {
 			const connected, more = 60, 150

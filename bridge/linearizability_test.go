@@ -41,6 +41,7 @@ func linSeed(t *testing.T) uint64 {
 // some order, one at a time: no update is lost, none counts twice, nothing comes back after its end, no old token opens
 // anything. 200 histories, half of them over a store that takes its time and fails now and then; with SOAK set 2000.
 func TestSoakLinearizability(t *testing.T) {
+	t.Parallel()
 	seed := linSeed(t)
 	histories := 200
 	if os.Getenv("SOAK") != "" {

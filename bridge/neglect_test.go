@@ -48,6 +48,7 @@ var departures = map[string]struct {
 }
 
 func TestConnThatOnlyPushesNoticesThatItsTabIsGone(t *testing.T) {
+	t.Parallel()
 	for name, way := range departures {
 		t.Run(name, func(t *testing.T) {
 			a := makeApp(t, livestore.New(), nil)
@@ -70,8 +71,10 @@ func TestConnThatOnlyPushesNoticesThatItsTabIsGone(t *testing.T) {
 }
 
 func TestConnThatReadsOnceAndThenPushesNoticesThatItsTabIsGone(t *testing.T) {
+	t.Parallel()
 	for name, way := range departures {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			a := makeApp(t, livestore.New(), nil)
 			a.mux.Handle("/push", a.WebSocket(greetThenPush, nil))
 			ended := record[bridge.ConnClose](t, a.Bridge)
@@ -90,6 +93,7 @@ func TestConnThatReadsOnceAndThenPushesNoticesThatItsTabIsGone(t *testing.T) {
 
 // The page is loaded anew again and again: each connection leaves before the next one comes, and none of the handlers reads.
 func TestReloadsOfAPageAreNotTooManyConnections(t *testing.T) {
+	t.Parallel()
 	for name, opts := range map[string]bridge.Options{
 		"session": {MaxConnsPerSession: 3},
 		"address": {MaxConnsPerAddr: 3},
@@ -121,6 +125,7 @@ func TestReloadsOfAPageAreNotTooManyConnections(t *testing.T) {
 
 // That others are looked at before one is refused lets no more of them in.
 func TestConnLimitHoldsWhereNobodyReads(t *testing.T) {
+	t.Parallel()
 	a := makeApp(t, livestore.New(), &bridge.Options{MaxConnsPerSession: 3})
 	a.mux.Handle("/push", a.WebSocket(pushOnly, nil))
 	br := newBrowser(t, a.serve(t))
@@ -176,6 +181,7 @@ func TestS13_HeartbeatCutsAPeerThatIsGoneWhereNobodyReads(t *testing.T) {
 }
 
 func TestHeartbeatLeavesAPeerAloneThatAnswersWhereNobodyReads(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := makeApp(t, livestore.New(), nil)
 		a.mux.Handle("/push", a.WebSocket(pushOnly, nil))
@@ -440,6 +446,7 @@ func TestBridgeReadsNothingAwayFromUnderlying(t *testing.T) {
 
 // A machine that vanishes sends no FIN; here the line between it and the server does.
 func TestS13_PeerBehindADeadLineIsNoticed(t *testing.T) {
+	t.Parallel()
 	a := makeApp(t, livestore.New(), nil)
 	a.mux.Handle("/push", a.WebSocket(pushOnly, &bridge.ConnOptions{Heartbeat: time.Second}))
 	ended := record[bridge.ConnClose](t, a.Bridge)

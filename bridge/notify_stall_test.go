@@ -15,6 +15,7 @@ import (
 
 // When a network goes down, all who were connected through it get stuck with the same message.
 func TestG12_ThousandSocketsThatGetStuckAtOnceDelayNobody(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const stuck, fast = 1000, 100
 		a := makeApp(t, livestore.New(), &bridge.Options{IdleTimeout: bridge.Off, Lifetime: bridge.Off, AutoCleanup: bridge.Off})

@@ -159,6 +159,7 @@ func stalled(t *testing.T, o bridge.ConnOptions) (a *app, site *site, s *socket,
 }
 
 func TestG12_SlowSocketDelaysNobody_Notify(t *testing.T) {
+	t.Parallel()
 	a, site, slow, drain := stalled(t, bridge.ConnOptions{WriteTimeout: bridge.Off})
 	fast := newBrowser(t, site).dial("/ws")
 	for i := range 10 {
@@ -174,6 +175,7 @@ func TestG12_SlowSocketDelaysNobody_Notify(t *testing.T) {
 }
 
 func TestNotifyToAFullQueue(t *testing.T) {
+	t.Parallel()
 	const queue = 4
 	for policy, want := range map[bridge.OverflowPolicy][]string{
 		bridge.DropOldest: {"6", "7", "8", "9"},
@@ -193,6 +195,7 @@ func TestNotifyToAFullQueue(t *testing.T) {
 }
 
 func TestNotifyClosesAConnThatIsTooSlow(t *testing.T) {
+	t.Parallel()
 	a, _, _, _ := stalled(t, bridge.ConnOptions{NotifyQueue: 4, WriteTimeout: bridge.Off})
 	ended := record[bridge.ConnClose](t, a.Bridge)
 	for range 6 {
@@ -266,6 +269,7 @@ func TestLastMessageToASocketThatLogsOutItself(t *testing.T) {
 }
 
 func TestLastMessageToAConnThatTakesNothingTakesASecondAtMost(t *testing.T) {
+	t.Parallel()
 	a := makeApp(t, livestore.New(), &bridge.Options{LastMessage: func(bridge.SessionDestroy) []byte { return []byte("bye") }})
 	a.mux.Handle("/stalled", a.WebSocket(converse, &bridge.ConnOptions{WriteTimeout: bridge.Off}))
 	br := newBrowser(t, a.serve(t))

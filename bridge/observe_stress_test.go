@@ -128,6 +128,7 @@ func crowd(n int, session func(i int)) {
 
 // As an operator's gauge: 8,000 sessions begin and end, over HTTP and sockets, and no end comes before its beginning.
 func TestOneObserverKeepsAGaugeRightInACrowd(t *testing.T) {
+	t.Parallel()
 	a := makeApp(t, livestore.New(), nil)
 	l := newLedger(a.Bridge)
 	h, site := a.Handler(a.mux), a.serve(t)
@@ -179,6 +180,7 @@ func TestOneObserverKeepsAGaugeRightInACrowd(t *testing.T) {
 
 // On each of two nodes the same holds of what that node has seen. The end of a session that was used here for the first time just before may come late: when the node looks.
 func TestOneObserverOnEachNodeKeepsItsGaugeRight(t *testing.T) {
+	t.Parallel()
 	h, apps := makeNodes(t, 2, bridge.Options{})
 	var ledgers []*ledger
 	var handlers []http.Handler

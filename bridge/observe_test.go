@@ -49,11 +49,12 @@ func TestObserverHasAllKindsInOneOrderAndEachSaysWhoseItIs(t *testing.T) {
 		synctest.Wait()
 		step(func() { br.ok("/login?user=bob") })
 		tab.closedEventually()
+		synctest.Wait() // the server hears of the close after the client
 		tab = br.dial("/ws").listen()
 		synctest.Wait()
 		step(func() { tab.ask("inc") })
 		step(func() { br.ok("/logout") })
-		tab.closedEventually()
+		step(func() { tab.closedEventually() })
 		step(func() { br.setCookie("sid", "forged"); br.ok("/get") })
 		step(func() { _, _ = a.Cleanup(t.Context()) })
 		require.Equal(t, []string{

@@ -125,6 +125,7 @@ func TestPeerUsersSessionManager_LoggedInUsers(t *testing.T) {
 
 // A gauge that goes up and down with the events, as its users have it, and the counters that need no events.
 func TestPeerUsersSessionManager_CountersForMetrics(t *testing.T) {
+	t.Parallel()
 	a := makeApp(t, livestore.New(), nil)
 	var gauge atomic.Int64
 	a.Observe(bridge.Observer{

@@ -138,6 +138,7 @@ func TestPerConnectionThatFollowsComesBack(t *testing.T) {
 }
 
 func TestPerConnectionDestroyTakesEffectAtOnce(t *testing.T) {
+	t.Parallel()
 	st := livestore.New()
 	h := newHolder(t, makeApp(t, st, nil), nil)
 	h.s.Logout()

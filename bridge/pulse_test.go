@@ -119,6 +119,7 @@ func TestConnOfAgeIsClosed(t *testing.T) {
 
 // Timeouts that are longer than a timer's 24.8 days elsewhere, or than a turn of the wheel here.
 func TestLongAgesAreNotShort(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		_, br := pulsed(t, bridge.ConnOptions{MaxAge: 60 * 24 * time.Hour, IdleTimeout: 50 * 24 * time.Hour, Heartbeat: bridge.Off})
 		start := time.Now()

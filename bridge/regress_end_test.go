@@ -79,6 +79,7 @@ func TestRefusedDestroyLeavesTheSessionAlive(t *testing.T) {
 
 // Most handlers read with a context that they have made from their own. When that one ends, the close frame is still on its way.
 func TestCloseCodeReachesTheClientOfAReadWithADerivedContext(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		code int
 		end  func(t *testing.T, a *app, br *browser)

@@ -24,11 +24,12 @@ var presets = map[string]struct {
 }
 
 func TestS04_PresetsEndSilentSessions(t *testing.T) {
+	t.Parallel()
 	for name, c := range presets {
 		t.Run(name, func(t *testing.T) {
 			for _, touch := range []time.Duration{0, time.Second} {
 				synctest.Test(t, func(t *testing.T) {
-					a := makeApp(t, livestore.New(), &bridge.Options{Timeouts: c.preset, TouchInterval: touch})
+					a := makeApp(t, livestore.New(), &bridge.Options{Timeouts: c.preset, TouchInterval: touch, AutoCleanup: time.Hour})
 					h := a.Handler(a.mux)
 					p := pocket{}
 					p.get(t, h, "/inc")
@@ -48,10 +49,11 @@ func TestS04_PresetsEndSilentSessions(t *testing.T) {
 }
 
 func TestS04_PresetsEndBusySessions(t *testing.T) {
+	t.Parallel()
 	for name, c := range presets {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), &bridge.Options{Timeouts: c.preset})
+				a := makeApp(t, livestore.New(), &bridge.Options{Timeouts: c.preset, AutoCleanup: time.Hour})
 				h := a.Handler(a.mux)
 				p := pocket{}
 				p.get(t, h, "/inc")

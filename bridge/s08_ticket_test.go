@@ -234,6 +234,7 @@ func TestS08_TicketsAreKeptApartAndSweptWithTheSessions(t *testing.T) {
 }
 
 func TestS08_TicketsInMemoryAreBoundedAndForgotten(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := ticketApp(t, threeMethodStore{livestore.New()}, nil)
 		h := a.Handler(a.mux)

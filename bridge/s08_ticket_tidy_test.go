@@ -13,6 +13,7 @@ import (
 
 // Whoever has a session can ask for tickets: what is kept of them is bounded by their lifetime, not by the cleanup of sessions.
 func TestS08_TicketsThatNobodyRedeemsDontPileUp(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()
 		kept := st.App("sessionbridge.tickets").(*livestore.Store)

@@ -98,6 +98,7 @@ func TestS09_RevalidationIsNoActivity(t *testing.T) {
 
 // One look at a session in each interval, however many sockets it has; and those of sessions that came at once don't come at once.
 func TestS09_LooksAreOnePerSessionAndSpread(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		st := newFaultyStore()
 		a := makeApp(t, st, lasting())

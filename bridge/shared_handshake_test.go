@@ -23,6 +23,7 @@ func latency(d time.Duration) fault {
 
 // The tabs of one session all come back at once, also to a process that has never seen it.
 func TestHandshakesOfOneSessionShareTheirLooksAtTheStore(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		st := newFaultyStore()
 		opts := &bridge.Options{Keys: [][]byte{make([]byte, 32)}}
@@ -76,6 +77,7 @@ func TestAttachSharesItsLooksAtTheStore(t *testing.T) {
 
 // A handshake that begins after a destroy has returned finds no session, and none that overlaps with it stays open, whatever they share.
 func TestG5_NoSocketOutlivesAHandshakeRace_SharedLooks(t *testing.T) {
+	t.Parallel()
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {
 			st := newFaultyStore()

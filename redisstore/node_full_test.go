@@ -12,7 +12,7 @@ import (
 func TestMessagesToANodeThatHangsDontFillRedis(t *testing.T) {
 	t.Parallel() // on a server of its own
 	server := redistest.Start(t, "maxmemory 64mb")
-	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 1}
+	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 1, timeout: patience} // 220 MiB go through it
 	a, b := s.node(), s.node()
 	b.stall()
 	message := make([]byte, 1<<20)

@@ -22,6 +22,7 @@ type site struct {
 	url     string
 	shards  int
 	app     string
+	timeout time.Duration // of each operation, zero: redisstore's default
 }
 
 // onEverySite runs a test on a server of its own, as an App, with 16 shards and in a cluster.
@@ -83,7 +84,7 @@ type peer struct {
 // node returns a node of a process of its own, which leaves at the end of the test.
 func (s *site) node() *peer {
 	s.Helper()
-	st := store.Store(open(s, s.url, &redisstore.Options{Shards: s.shards}))
+	st := store.Store(open(s, s.url, &redisstore.Options{Shards: s.shards, Timeout: s.timeout}))
 	if s.app != "" {
 		st = st.(store.Namespacer).App(s.app)
 	}

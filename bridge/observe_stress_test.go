@@ -98,18 +98,18 @@ func (l *ledger) end(id string) <-chan struct{} {
 	return ended
 }
 
-// settled waits until nothing is left, and returns how many sessions there were.
-func (l *ledger) settled(t *testing.T) int {
+// requireOver waits until so many sessions have begun and nothing is left of them.
+func (l *ledger) requireOver(t *testing.T, sessions int, msgAndArgs ...any) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return l.sessions == 0 && l.conns == 0 && len(l.users.sessions) == 0
-	}, patience, time.Millisecond)
+		return l.all >= sessions && l.sessions == 0 && l.conns == 0 && len(l.users.sessions) == 0
+	}, patience, time.Millisecond, msgAndArgs...)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	require.Empty(t, l.wrong)
-	return l.all
+	require.Equal(t, sessions, l.all, msgAndArgs...)
 }
 
 // crowd runs n sessions, some at a time.
@@ -174,7 +174,7 @@ func TestOneObserverKeepsAGaugeRightInACrowd(t *testing.T) {
 		}
 		<-ended
 	})
-	require.Equal(t, sessions, l.settled(t))
+	l.requireOver(t, sessions)
 	require.Zero(t, a.Stats().EventsDropped)
 }
 
@@ -203,7 +203,7 @@ func TestOneObserverOnEachNodeKeepsItsGaugeRight(t *testing.T) {
 	})
 	for i, l := range ledgers {
 		h.node(i).news <- store.Change{Kind: store.ChangeMissed} // it looks
-		require.Equal(t, sessions, l.settled(t), "each was used at both")
+		l.requireOver(t, sessions, "each was used at both")
 		require.Zero(t, apps[i].Stats().EventsDropped)
 	}
 }

@@ -1,0 +1,108 @@
+package registry
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Part parts the connection from its session.
+func (r *Registry[L]) Part(l L) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.leave(l.Entry())
+}
+
+// PartSession parts all connections from a session that is over, and returns them. They are to be
+// closed with c; the zero Close: they stay open.
+func (r *Registry[L]) PartSession(id string, c Close) []L {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.bySession[id]
+	if s == nil {
+		return nil
+	}
+	userID := s.userID
+	r.forget(id, s)
+	for _, l := range s.members {
+		e := l.Entry()
+		e.sessionID, e.parted, e.userID = "", &c, cmp.Or(userID, e.userID)
+	}
+	return s.members
+}
+
+// PartOlder parts the connections from their sessions that a login, or a new session of the client,
+// shuts out, and returns them: those of the client that have another session or none, as often as
+// the client's allowance permits, and those of the session that have proved an older token.
+func (r *Registry[L]) PartOlder(rec *store.Record) (older []L) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	part := func(l L) {
+		r.leave(l.Entry())
+		over := r.cfg.Reconnect
+		l.Entry().parted = &over
+		older = append(older, l)
+	}
+	for _, l := range r.outsiders(rec.ClientID, rec.ID) {
+		part(l)
+	}
+	if s := r.bySession[rec.ID]; s != nil { // of the session, whichever their client
+		for _, l := range slices.Clone(s.members) {
+			if l.Entry().proved < rec.LoginGeneration {
+				part(l)
+			}
+		}
+	}
+	return older
+}
+
+// PartOutsider parts a connection from its session because its client has got another one during the
+// handshake. It returns false if the client's allowance is used up: the connection stays.
+func (r *Registry[L]) PartOutsider(l L) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := l.Entry()
+	if !r.cuts.allow(e.ClientID, e.sessionID != "") {
+		return false
+	}
+	r.leave(e)
+	return true
+}
+
+// outsiders returns the client's connections that are to be sent back as it has got the session id.
+// The lock is held.
+func (r *Registry[L]) outsiders(clientID, id string) (of []L) {
+	var asked, may [2]bool // without a session, with another
+	for _, l := range r.byClient[clientID] {
+		e := l.Entry()
+		if e.sessionID == id {
+			continue
+		}
+		kind := 0
+		if e.sessionID != "" {
+			kind = 1
+		}
+		if !asked[kind] {
+			asked[kind], may[kind] = true, r.cuts.allow(clientID, kind == 1)
+		}
+		if may[kind] {
+			of = append(of, l)
+		}
+	}
+	return of
+}
+
+// Follow moves all connections of the client to its session. It returns those that are too many
+// there, which it has parted from it.
+func (r *Registry[L]) Follow(clientID, sessionID string) (tooMany []L) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.byClient[clientID] {
+		if e := l.Entry(); e.sessionID != sessionID {
+			r.leave(e)
+			r.enter(l, sessionID)
+		}
+	}
+	return r.partTooMany(sessionID)
+}

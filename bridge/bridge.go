@@ -11,6 +11,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -39,9 +40,9 @@ type Bridge struct {
 	cookies    *cookies
 	successors successors
 	ends       ends
-	overtakes  overtakes
+	overtakes  *overtakes
 	clients    *clientMap
-	links      *links
+	links      *registry.Registry[*Link]
 	clock      *clock.Clock
 	watches    *watchlist
 	work       work
@@ -100,11 +101,12 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		cookies:    newCookies(s),
 		successors: newSuccessors(s.Keys),
 		logins:     newLoginGate(),
+		overtakes:  newOvertakes(),
 		limit:      limit,
 		logKey:     logKey(s.Keys[0]),
 		shutDone:   make(chan struct{}),
 	}
-	b.clients = newClientMap(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.has(id) })
+	b.clients = newClientMap(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.HasSession(id) })
 	b.work.init(func(p any) {
 		b.panicked(context.Background(), "background task panicked", "run a background task: it panicked", "", p)
 	})
@@ -125,13 +127,13 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Ended:         b.ended,
 		Reason:        toldReason,
 		Watched:       b.events.active,
-		Doubted:       func(id string) { b.links.suspect(id, time.Now()); b.work.background(func() { b.lookExpired(id) }) },
+		Doubted:       func(id string) { b.links.Suspect(id, time.Now()); b.work.background(func() { b.recheckSession(id) }) },
 		Failed:        b.storeFailed,
 		Gate:          b.logins,
 	})
 	b.events.logger = s.Logger
 	b.clock = clock.New()
-	b.links = newLinks(b.clock, newConnLimits(s), b.cluster)
+	b.links = b.newRegistry()
 	b.watches = newWatchlist(b.clock)
 	b.notifier.init(&b.work, b.clock)
 	b.tickets = newTickets(apps, b)
@@ -192,7 +194,7 @@ func (b *Bridge) shutdown(ctx context.Context) error {
 		}()
 	}
 	err = errors.Join(err, b.work.wait(ctx)) // for what the clock has started meanwhile
-	for _, l := range b.links.everything() { // whose handlers haven't come to Detach yet, or never will
+	for _, l := range b.links.All() {        // whose handlers haven't come to Detach yet, or never will
 		l.detach(codeClosedByPeer, "")
 	}
 	err = errors.Join(err, b.work.wait(ctx)) // for those that are at it
@@ -225,7 +227,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 			b.cluster.announce(rec.ClientID, rec.ID)
 		}
 	}
-	b.links.watch(b, rec)
+	b.learn(rec)
 	c.Later.Add(b.logCommit(&c, from))
 	if c.Watched {
 		b.events.emit(SessionSet{
@@ -256,11 +258,11 @@ const rebindDelay = 100 * time.Millisecond
 // new cookies has gone. Those that follow are moved to the new session instead.
 func (b *Bridge) rebind(from *origin, rec *store.Record) {
 	if b.opts.Rebind == Follow {
-		b.links.follow(b, rec)
+		b.follow(rec)
 		return
 	}
-	for _, l := range b.links.cutOlder(rec) {
-		l.endLater(reconnect(), rebindGrace)
+	for _, l := range b.links.PartOlder(rec) {
+		l.endLater(closing{Close: reconnect}, rebindGrace)
 		if from.request != nil {
 			from.request.afterResponse(func() { b.clock.Add(time.Now().Add(rebindDelay), l.endPending) })
 		}
@@ -286,7 +288,7 @@ func (b *Bridge) ended(e gateway.End) {
 }
 
 // knows reports whether the session has connections here, or is in the map.
-func (b *Bridge) knows(id string) bool { return b.links.has(id) || b.clients.attached(id) }
+func (b *Bridge) knows(id string) bool { return b.links.HasSession(id) || b.clients.attached(id) }
 
 // forget is for a session that was not found in the store, although nobody has reported its end here. It hurts no session that is
 // alive.
@@ -301,16 +303,16 @@ func (b *Bridge) forget(ctx context.Context, id string, l *Link) error {
 // sessionOver ends what this process has of a session that is over, and tells of it; the line in the
 // log comes later. userID is who was logged in, if whoever calls knows.
 func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *gateway.Later) {
-	userID = cmp.Or(userID, b.clients.userOf(id), from.userID, b.links.userOf(id))
+	userID = cmp.Or(userID, b.clients.userOf(id), from.userID, b.links.UserOf(id))
 	if mapped := b.clients.detach(id); mapped != "" {
 		clientID = mapped
 	}
-	c := closing{code: from.reason.closeCode(), reason: string(from.reason), atRead: true}
+	c := registry.Close{Code: from.reason.closeCode(), Reason: string(from.reason)}
 	over, kept := c, b.opts.OnSessionEnd == KeepConns
 	if kept {
-		over = closing{}
+		over = registry.Close{}
 	}
-	links := b.links.cutSession(id, over)
+	links := b.links.PartSession(id, over)
 	later.Add(func() { b.logEnd(id, clientID, from) })
 	end := SessionDestroy{ClientID: clientID, SessionID: id, UserID: userID, Reason: from.reason, Via: from.via}
 	if b.events.active() { // before the closes that it is the cause of
@@ -323,9 +325,9 @@ func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *g
 	for _, l := range links {
 		l.farewell(last)
 		if l == from.link { // it has the answer to its own wish to come
-			l.endLater(c, closeGrace)
+			l.endLater(closing{c, true}, closeGrace)
 		} else {
-			l.end(c.code, c.reason)
+			l.end(c.Code, c.Reason)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func (b *Bridge) pruneEvery(every time.Duration) {
 		b.work.background(func() {
 			defer func() { b.clock.Move(next, time.Now().Add(every)) }()
 			for _, id := range b.clients.due(time.Now().Add(-patience)) {
-				b.lookExpired(id)
+				b.recheckSession(id)
 			}
 		})
 	}

@@ -199,8 +199,8 @@ func (h *holding) soon(key holdKey) {
 		switch session, client := key.ids(); {
 		case client != "":
 			b.work.background(func() { h.c.lookAtClient(client) })
-		case b.links.has(session):
-			b.work.background(func() { b.lookExpired(session) })
+		case b.links.HasSession(session):
+			b.work.background(func() { b.recheckSession(session) })
 		}
 	})
 }

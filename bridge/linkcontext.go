@@ -22,5 +22,5 @@ func (c *linkContext) Value(key any) any {
 	return c.base.Value(key)
 }
 
-func (l *Link) whoClient() string  { return l.clientID }
+func (l *Link) whoClient() string  { return l.entry.ClientID }
 func (l *Link) whoSession() string { return l.SessionID() }

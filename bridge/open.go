@@ -124,7 +124,7 @@ func (rq *request) openCandidate(ctx context.Context, cookies []credentials, own
 		if !rq.sharesLoads() && rq.endedMeanwhile(id, &rec) { // a handshake makes no session
 			return nil, ErrSessionGone
 		}
-		b.doubt(id, b.forget(ctx, id, nil))
+		b.scheduleRecheck(id, b.forget(ctx, id, nil))
 		rq.noteRejected(rejection(rq.carrier, id, "", err))
 		return nil, errRefused
 	}
@@ -170,7 +170,7 @@ func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 			return
 		}
 		if newest, _ := b.clients.sessionOf(now.ClientID); b.opts.Rebind == Follow && newest == now.ID {
-			b.links.follow(b, now)
+			b.follow(now)
 		}
 		if b.events.active() {
 			b.events.emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: via})

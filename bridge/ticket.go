@@ -71,7 +71,7 @@ func (l *Link) LoginTicket(ctx context.Context, userID string) (string, error) {
 			return "", err
 		}
 	}
-	id, proved := l.b.links.sessionOf(l)
+	id, proved := l.b.links.SessionOf(&l.entry)
 	if id == "" {
 		return "", ErrSessionMissing
 	}

@@ -1,7 +1,7 @@
 // Package registry knows which connections are open: by their ID, by client, by session, by user
 // and by address.
 //
-// A connection is any type with an Entry. It is added once and removed once. In between it may be
+// A connection is of any type; its [Entry] is its place here. It is added once and removed once. In between it may be
 // parted from its session: because the session ended ([Registry.CutSession]), because a login
 // replaced the token that the connection has proved ([Registry.CutOlder], [Registry.Learn]), or
 // because there are too many connections ([Registry.Add], [Limits]). A connection that was parted

@@ -35,13 +35,6 @@ type Close struct {
 	Reason string
 }
 
-// Member is a connection. Its methods are called while the registry's lock is held.
-type Member interface {
-	comparable
-	Entry() *Entry // the same one for the connection's life
-	Ended() bool   // whether it is over, and counts no more, although it is still registered
-}
-
 // network returns what counts as one address: an IPv4 address, and of IPv6 the /64 that a single
 // subscriber has.
 func network(addr string) string {

@@ -29,15 +29,15 @@ func (r *Registry[L]) makeRoom(e *Entry) (evicted []L, err error) {
 			if !limits.Evict {
 				return nil, ErrSessionFull
 			}
-			evicted = append(evicted, oldest(others))
+			evicted = append(evicted, r.oldest(others))
 		}
 	}
 	if others := r.crowdAt(e.Addr); others != nil {
 		if !limits.Evict {
 			return nil, ErrAddrFull
 		}
-		if len(evicted) == 0 || network(evicted[0].Entry().Addr) != network(e.Addr) {
-			evicted = append(evicted, oldest(others))
+		if len(evicted) == 0 || network(r.cfg.Entry(evicted[0]).Addr) != network(e.Addr) {
+			evicted = append(evicted, r.oldest(others))
 		}
 	}
 	for _, l := range evicted {
@@ -53,7 +53,7 @@ func (r *Registry[L]) partTooMany(sessionID string) (parted []L) {
 	if len(all) <= limit {
 		return nil
 	}
-	byAge := slices.SortedFunc(slices.Values(all), func(a, b L) int { return cmp.Compare(a.Entry().OpenedAt, b.Entry().OpenedAt) })
+	byAge := slices.SortedFunc(slices.Values(all), func(a, b L) int { return cmp.Compare(r.cfg.Entry(a).OpenedAt, r.cfg.Entry(b).OpenedAt) })
 	if parted = byAge[limit:]; r.cfg.Limits.Evict {
 		parted = byAge[:len(byAge)-limit]
 	}
@@ -66,13 +66,13 @@ func (r *Registry[L]) partTooMany(sessionID string) (parted []L) {
 // giveWay parts a connection that is too many and counts it no more. It is to be closed with c, also
 // if its handler notices before the caller closes it. The lock is held.
 func (r *Registry[L]) giveWay(l L, c Close) {
-	r.leave(l.Entry())
+	r.leave(r.cfg.Entry(l))
 	r.leaveAddr(l)
-	l.Entry().parted = &c
+	r.cfg.Entry(l).parted = &c
 }
 
-func oldest[L Member](of []L) (first L) {
-	return slices.MinFunc(of, func(a, b L) int { return cmp.Compare(a.Entry().OpenedAt, b.Entry().OpenedAt) })
+func (r *Registry[L]) oldest(of []L) (first L) {
+	return slices.MinFunc(of, func(a, b L) int { return cmp.Compare(r.cfg.Entry(a).OpenedAt, r.cfg.Entry(b).OpenedAt) })
 }
 
 // enterAddr counts the connection among those of its address. The lock is held.
@@ -80,7 +80,7 @@ func (r *Registry[L]) enterAddr(l L) {
 	if r.byAddr == nil {
 		return
 	}
-	from := network(l.Entry().Addr)
+	from := network(r.cfg.Entry(l).Addr)
 	if r.byAddr[from] == nil {
 		r.byAddr[from] = make(map[L]struct{})
 	}
@@ -92,7 +92,7 @@ func (r *Registry[L]) leaveAddr(l L) {
 	if len(r.byAddr) == 0 {
 		return
 	}
-	from := network(l.Entry().Addr)
+	from := network(r.cfg.Entry(l).Addr)
 	if others := r.byAddr[from]; others != nil {
 		if delete(others, l); len(others) == 0 {
 			delete(r.byAddr, from)
@@ -123,7 +123,7 @@ func (r *Registry[L]) Rivals(sessionID, addr string) (of []L) {
 // crowdAt returns the connections from the address if there are as many as may be. The lock is held.
 func (r *Registry[L]) crowdAt(addr string) []L {
 	from := r.byAddr[network(addr)]
-	return crowd(r.cfg.Limits.PerAddr, len(from), maps.Keys(from))
+	return r.crowd(r.cfg.Limits.PerAddr, len(from), maps.Keys(from))
 }
 
 // crowdOf returns those of the session if there are as many as may be. The lock is held.
@@ -132,17 +132,17 @@ func (r *Registry[L]) crowdOf(sessionID string) []L {
 	if s == nil {
 		return nil
 	}
-	return crowd(r.cfg.Limits.PerSession, len(s.members), slices.Values(s.members))
+	return r.crowd(r.cfg.Limits.PerSession, len(s.members), slices.Values(s.members))
 }
 
 // crowd returns those of n connections that haven't ended, if there are as many as may be; nil: there
 // is room. One that has ended counts no more, although its handler hasn't returned.
-func crowd[L Member](limit, n int, of iter.Seq[L]) (open []L) {
+func (r *Registry[L]) crowd(limit, n int, of iter.Seq[L]) (open []L) {
 	if limit == 0 || n < limit {
 		return nil
 	}
 	for l := range of {
-		if !l.Ended() {
+		if !r.cfg.Ended(l) {
 			open = append(open, l)
 		}
 	}

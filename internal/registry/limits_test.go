@@ -9,7 +9,7 @@ import (
 )
 
 func TestNewestIsRefusedWhereThereAreTooMany(t *testing.T) {
-	f := newFixture(t, registry.Config{Limits: registry.Limits{PerSession: 2, PerAddr: 3}})
+	f := newFixture(t, registry.Config[*conn]{Limits: registry.Limits{PerSession: 2, PerAddr: 3}})
 	f.add("s", 0)
 	second := f.add("s", 0)
 	_, err := f.Add(f.make("s", 0))
@@ -29,7 +29,7 @@ func TestNewestIsRefusedWhereThereAreTooMany(t *testing.T) {
 // A connection that has to go loses its session a moment before it is closed. If its handler notices
 // first, the client is told the same.
 func TestOldestMakesRoomAndSaysSo(t *testing.T) {
-	f := newFixture(t, registry.Config{Limits: registry.Limits{PerSession: 1, PerAddr: 2, Evict: true}})
+	f := newFixture(t, registry.Config[*conn]{Limits: registry.Limits{PerSession: 1, PerAddr: 2, Evict: true}})
 	first := f.add("s", 0)
 	second := f.make("s", 0)
 	evicted, err := f.Add(second)
@@ -64,7 +64,7 @@ func TestAddressesThatOneSubscriberHasAreOne(t *testing.T) {
 		{"@", "@", true},
 	} {
 		t.Run(c.a+" "+c.b, func(t *testing.T) {
-			f := newFixture(t, registry.Config{Limits: registry.Limits{PerAddr: 1}})
+			f := newFixture(t, registry.Config[*conn]{Limits: registry.Limits{PerAddr: 1}})
 			a, b := f.make("", 0), f.make("", 0)
 			a.entry.Addr, b.entry.Addr = c.a, c.b
 			_, err := f.Add(a)

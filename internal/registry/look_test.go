@@ -13,7 +13,7 @@ import (
 
 func TestSessionIsLookedAtWhenItMayHaveExpired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, registry.Config{})
+		f := newFixture(t, registry.Config[*conn]{})
 		f.add("s", 1)
 		expires := time.Now().Add(time.Hour)
 		f.Learn(&store.Record{ID: "s", Revision: 1, Expires: expires})
@@ -36,7 +36,7 @@ func TestSessionIsLookedAtWhenItMayHaveExpired(t *testing.T) {
 func TestSessionIsLookedAtRegularly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const every = 10 * time.Minute
-		f := newFixture(t, registry.Config{RevalidateEvery: every})
+		f := newFixture(t, registry.Config[*conn]{RevalidateEvery: every})
 		f.add("s", 1)
 		for range 100 {
 			f.Learn(&store.Record{ID: "s", Revision: 1})
@@ -61,7 +61,7 @@ func TestConnectionsAreGivenUpOnlyWhereTheSessionMayBeOver(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := newFixture(t, registry.Config{})
+				f := newFixture(t, registry.Config[*conn]{})
 				l := f.add("s", 1)
 				rec := &store.Record{ID: "s", Revision: 1}
 				if c.expires > 0 {
@@ -97,7 +97,7 @@ func TestConnectionsAreGivenUpOnlyWhereTheSessionMayBeOver(t *testing.T) {
 
 func TestStoreThatAnswersEndsTheSuspicion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, registry.Config{})
+		f := newFixture(t, registry.Config[*conn]{})
 		f.add("s", 1)
 		rec := &store.Record{ID: "s", Revision: 1, Expires: time.Now().Add(24 * time.Hour)}
 		f.Learn(rec)
@@ -111,7 +111,7 @@ func TestStoreThatAnswersEndsTheSuspicion(t *testing.T) {
 }
 
 func TestActivityIsRecordedByOneAtATime(t *testing.T) {
-	f := newFixture(t, registry.Config{})
+	f := newFixture(t, registry.Config[*conn]{})
 	now := time.Now()
 	require.False(t, f.ClaimActivity("s", now, time.Minute), "the session has no connection")
 	f.add("s", 1)

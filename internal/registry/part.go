@@ -11,7 +11,7 @@ import (
 func (r *Registry[L]) Part(l L) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.leave(l.Entry())
+	r.leave(r.cfg.Entry(l))
 }
 
 // PartSession parts all connections from a session that is over, and returns them. They are to be
@@ -26,7 +26,7 @@ func (r *Registry[L]) PartSession(id string, c Close) []L {
 	userID := s.userID
 	r.forget(id, s)
 	for _, l := range s.members {
-		e := l.Entry()
+		e := r.cfg.Entry(l)
 		e.sessionID, e.parted, e.userID = "", &c, cmp.Or(userID, e.userID)
 	}
 	return s.members
@@ -39,9 +39,9 @@ func (r *Registry[L]) PartOlder(rec *store.Record) (older []L) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	part := func(l L) {
-		r.leave(l.Entry())
+		r.leave(r.cfg.Entry(l))
 		over := r.cfg.Reconnect
-		l.Entry().parted = &over
+		r.cfg.Entry(l).parted = &over
 		older = append(older, l)
 	}
 	for _, l := range r.outsiders(rec.ClientID, rec.ID) {
@@ -49,7 +49,7 @@ func (r *Registry[L]) PartOlder(rec *store.Record) (older []L) {
 	}
 	if s := r.bySession[rec.ID]; s != nil { // of the session, whichever their client
 		for _, l := range slices.Clone(s.members) {
-			if l.Entry().proved < rec.LoginGeneration {
+			if r.cfg.Entry(l).proved < rec.LoginGeneration {
 				part(l)
 			}
 		}
@@ -62,7 +62,7 @@ func (r *Registry[L]) PartOlder(rec *store.Record) (older []L) {
 func (r *Registry[L]) PartOutsider(l L) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := l.Entry()
+	e := r.cfg.Entry(l)
 	if !r.cuts.allow(e.ClientID, e.sessionID != "") {
 		return false
 	}
@@ -75,7 +75,7 @@ func (r *Registry[L]) PartOutsider(l L) bool {
 func (r *Registry[L]) outsiders(clientID, id string) (of []L) {
 	var asked, may [2]bool // without a session, with another
 	for _, l := range r.byClient[clientID] {
-		e := l.Entry()
+		e := r.cfg.Entry(l)
 		if e.sessionID == id {
 			continue
 		}
@@ -99,7 +99,7 @@ func (r *Registry[L]) Follow(clientID, sessionID string) (tooMany []L) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.byClient[clientID] {
-		if e := l.Entry(); e.sessionID != sessionID {
+		if e := r.cfg.Entry(l); e.sessionID != sessionID {
 			r.leave(e)
 			r.enter(l, sessionID)
 		}

@@ -29,7 +29,7 @@ func (r *Registry[L]) CloseOf(e *Entry) Close {
 func (r *Registry[L]) State(l L) (sessionID, userID string, open bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := l.Entry()
+	e := r.cfg.Entry(l)
 	if s := r.bySession[e.sessionID]; s != nil {
 		sessionID, userID = e.sessionID, s.userID
 	}

@@ -10,8 +10,8 @@ import (
 )
 
 // Registry holds the open connections. L is a pointer type.
-type Registry[L Member] struct {
-	cfg       Config
+type Registry[L comparable] struct {
+	cfg       Config[L]
 	mu        sync.Mutex
 	byID      map[string]L
 	byClient  map[string][]L
@@ -21,8 +21,14 @@ type Registry[L Member] struct {
 	cuts      cutAllowances
 }
 
-// Config is what a Registry needs. Clock and Look must be set.
-type Config struct {
+// Config is what a Registry needs. Entry, Ended, Clock and Look must be set.
+type Config[L comparable] struct {
+	// Entry returns the connection's, the same one for the connection's life, and Ended whether the
+	// connection is over and counts no more although it is still registered. They are called while
+	// the registry's lock is held.
+	Entry func(L) *Entry
+	Ended func(L) bool
+
 	Clock  *clock.Clock
 	Limits Limits
 
@@ -44,7 +50,7 @@ type Config struct {
 var ErrIDInUse = errors.New("registry: another connection that is open has this ID")
 
 // session is a session with connections.
-type session[L Member] struct {
+type session[L comparable] struct {
 	members  []L
 	userID   string // "" while no user is logged in, as far as is known
 	revision uint64 // of the record that says so
@@ -54,7 +60,7 @@ type session[L Member] struct {
 }
 
 // New returns an empty Registry.
-func New[L Member](cfg Config) *Registry[L] {
+func New[L comparable](cfg Config[L]) *Registry[L] {
 	ignore := func(string) {}
 	if cfg.Hold == nil {
 		cfg.Hold = ignore
@@ -64,7 +70,7 @@ func New[L Member](cfg Config) *Registry[L] {
 	}
 	r := &Registry[L]{
 		cfg: cfg, byID: make(map[string]L), byClient: make(map[string][]L), bySession: make(map[string]*session[L]),
-		byUser: make(map[string]map[*session[L]]struct{}), cuts: make(cutAllowances),
+		byUser: make(map[string]map[*session[L]]struct{}), cuts: newCutAllowances(),
 	}
 	if cfg.Limits.PerAddr > 0 {
 		r.byAddr = make(map[string]map[L]struct{})
@@ -78,7 +84,7 @@ func New[L Member](cfg Config) *Registry[L] {
 func (r *Registry[L]) Add(l L) (evicted []L, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := l.Entry()
+	e := r.cfg.Entry(l)
 	if _, taken := r.byID[e.ID]; taken {
 		return nil, ErrIDInUse
 	}
@@ -98,7 +104,7 @@ func (r *Registry[L]) Add(l L) (evicted []L, err error) {
 func (r *Registry[L]) Remove(l L) (sessionID, userID string, removed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e := l.Entry()
+	e := r.cfg.Entry(l)
 	if r.byID[e.ID] != l {
 		return "", "", false
 	}
@@ -106,7 +112,7 @@ func (r *Registry[L]) Remove(l L) (sessionID, userID string, removed bool) {
 	list := r.byClient[e.ClientID]
 	last := len(list) - 1
 	moved := list[last]
-	list[e.inClient], moved.Entry().inClient = moved, e.inClient
+	list[e.inClient], r.cfg.Entry(moved).inClient = moved, e.inClient
 	clear(list[last:])
 	if last == 0 {
 		delete(r.byClient, e.ClientID)
@@ -120,7 +126,7 @@ func (r *Registry[L]) Remove(l L) (sessionID, userID string, removed bool) {
 
 // enter puts the connection into a session's list. The lock is held.
 func (r *Registry[L]) enter(l L, sessionID string) {
-	e := l.Entry()
+	e := r.cfg.Entry(l)
 	e.sessionID = sessionID
 	if sessionID == "" {
 		return
@@ -148,7 +154,7 @@ func (r *Registry[L]) leave(e *Entry) {
 	e.userID = cmp.Or(s.userID, e.userID)
 	last := len(s.members) - 1
 	moved := s.members[last]
-	s.members[e.inSession], moved.Entry().inSession = moved, e.inSession
+	s.members[e.inSession], r.cfg.Entry(moved).inSession = moved, e.inSession
 	clear(s.members[last:])
 	if s.members = s.members[:last]; last == 0 {
 		r.forget(e.sessionID, s)

@@ -21,8 +21,8 @@ type conn struct {
 	ended bool
 }
 
-func (c *conn) Entry() *registry.Entry { return &c.entry }
-func (c *conn) Ended() bool            { return c.ended }
+func entryOf(c *conn) *registry.Entry { return &c.entry }
+func ended(c *conn) bool              { return c.ended }
 
 var (
 	reconnect = registry.Close{Code: 4001, Reason: "reconnect"}
@@ -40,7 +40,7 @@ type fixture struct {
 	looked []string
 }
 
-func newFixture(t *testing.T, cfg registry.Config) *fixture {
+func newFixture(t *testing.T, cfg registry.Config[*conn]) *fixture {
 	f := &fixture{t: t, held: make(map[string]int)}
 	cfg.Clock = clock.New()
 	t.Cleanup(cfg.Clock.Close)
@@ -52,7 +52,8 @@ func newFixture(t *testing.T, cfg registry.Config) *fixture {
 	cfg.Hold = func(id string) { f.held[id]++ }
 	cfg.Drop = func(id string) { f.held[id]-- }
 	cfg.Reconnect, cfg.Replaced, cfg.TooMany = reconnect, replaced, tooMany
-	f.Registry = registry.New[*conn](cfg)
+	cfg.Entry, cfg.Ended = entryOf, ended
+	f.Registry = registry.New(cfg)
 	return f
 }
 
@@ -87,7 +88,7 @@ func (f *fixture) sessionOf(c *conn) string {
 }
 
 func TestConnectionIsFoundByEverythingThatItHasUntilItIsRemoved(t *testing.T) {
-	f := newFixture(t, registry.Config{Limits: registry.Limits{PerAddr: 10}})
+	f := newFixture(t, registry.Config[*conn]{Limits: registry.Limits{PerAddr: 10}})
 	a, b, bare := f.add("s", 1), f.add("s", 1), f.add("", 0)
 	require.Empty(t, f.Learn(&store.Record{ID: "s", ClientID: "c", UserID: "ann", Revision: 1}))
 	for range 2 {
@@ -130,7 +131,7 @@ func TestConnectionIsFoundByEverythingThatItHasUntilItIsRemoved(t *testing.T) {
 }
 
 func TestSessionIsHeldFromItsFirstConnectionToItsLast(t *testing.T) {
-	f := newFixture(t, registry.Config{})
+	f := newFixture(t, registry.Config[*conn]{})
 	a := f.add("s", 0)
 	b := f.add("s", 0)
 	require.Equal(t, 1, f.held["s"])
@@ -145,7 +146,7 @@ func TestSessionIsHeldFromItsFirstConnectionToItsLast(t *testing.T) {
 }
 
 func TestPartedConnectionRemembersItsSessionAndHowItIsClosed(t *testing.T) {
-	f := newFixture(t, registry.Config{})
+	f := newFixture(t, registry.Config[*conn]{})
 	a, b := f.add("s", 1), f.add("s", 1)
 	f.Learn(&store.Record{ID: "s", ClientID: "c", UserID: "ann", Revision: 1})
 	over := registry.Close{Code: 4500, Reason: "logout"}
@@ -163,7 +164,7 @@ func TestPartedConnectionRemembersItsSessionAndHowItIsClosed(t *testing.T) {
 }
 
 func TestFollowTakesTheClientsConnectionsAlong(t *testing.T) {
-	f := newFixture(t, registry.Config{Limits: registry.Limits{PerSession: 2, Evict: true}})
+	f := newFixture(t, registry.Config[*conn]{Limits: registry.Limits{PerSession: 2, Evict: true}})
 	first, bare, other := f.add("old", 0), f.add("", 0), f.add("new", 0)
 	require.Equal(t, []*conn{first}, f.Follow("c", "new"), "the oldest goes")
 	require.Equal(t, tooMany, f.CloseOf(&first.entry))
@@ -181,7 +182,8 @@ func TestRegistryStaysConsistent(t *testing.T) {
 	}
 	c := clock.New()
 	defer c.Close()
-	r := registry.New[*conn](registry.Config{
+	r := registry.New(registry.Config[*conn]{
+		Entry: entryOf, Ended: ended,
 		Clock: c, Look: func(string) {}, Hold: count(1), Drop: count(-1), Reconnect: reconnect, Replaced: replaced, TooMany: tooMany,
 		Limits: registry.Limits{PerSession: 20, PerAddr: 40, Evict: true},
 	})

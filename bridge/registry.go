@@ -1,0 +1,115 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/registry"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Reasons of closes of connections that are too many.
+const (
+	reasonReplaced    = "a newer connection has taken its place"
+	reasonTooMany     = "the session has too many connections"
+	reasonTooManyAddr = "there are too many connections from the address"
+)
+
+func (b *Bridge) newRegistry() *registry.Registry[*Link] {
+	s := b.opts
+	return registry.New(registry.Config[*Link]{
+		Entry:           func(l *Link) *registry.Entry { return &l.entry },
+		Ended:           func(l *Link) bool { return l.ctx.Err() != nil },
+		Clock:           b.clock,
+		Limits:          registry.Limits{PerSession: max(0, s.MaxConnsPerSession), PerAddr: max(0, s.MaxConnsPerAddr), Evict: s.OnTooManyConns == EvictOldestConn},
+		Look:            func(id string) { b.work.background(func() { b.recheckSession(id) }) },
+		RevalidateEvery: limit(s.RevalidateEvery),
+		Hold:            func(id string) { b.cluster.want(holdKey{false, id}) },
+		Drop:            func(id string) { b.cluster.drop(holdKey{false, id}) },
+		Reconnect:       reconnect,
+		Replaced:        registry.Close{Code: CodePolicy, Reason: reasonReplaced},
+		TooMany:         registry.Close{Code: CodePolicy, Reason: reasonTooMany},
+	})
+}
+
+// addLink registers l. The links that it returns have to go for it.
+func (b *Bridge) addLink(l *Link) (evicted []*Link, err error) {
+	evicted, err = b.links.Add(l)
+	switch {
+	case errors.Is(err, registry.ErrIDInUse):
+		err = fmt.Errorf("%w: another connection that is open has it", ErrConnID)
+	case errors.Is(err, registry.ErrSessionFull):
+		err = fmt.Errorf("%w: it has %d", ErrTooManySessionConns, b.opts.MaxConnsPerSession)
+	case errors.Is(err, registry.ErrAddrFull):
+		err = fmt.Errorf("%w: it has %d", ErrTooManyAddrConns, b.opts.MaxConnsPerAddr)
+	}
+	return evicted, err
+}
+
+// learn takes over what a record says of a session with links. If it tells of a login that wasn't known here, the links that the login shuts out are parted from the session.
+func (b *Bridge) learn(rec *store.Record) {
+	for _, l := range b.links.Learn(rec) {
+		l.unlink()
+	}
+}
+
+// unlink parts the link from its session, and has it closed when it next reads, for the answer that is on its way, or soon.
+func (l *Link) unlink() {
+	l.endLater(closing{reconnect, true}, closeGrace) // first: its handler may notice at once
+	l.b.links.Part(l)
+}
+
+// follow moves all links of the client to its session. Those that are too many there are closed.
+func (b *Bridge) follow(rec *store.Record) {
+	tooMany := b.links.Follow(rec.ClientID, rec.ID)
+	b.learn(rec)
+	b.cluster.holdSoon(rec.ID)
+	for _, l := range tooMany {
+		l.end(CodePolicy, reasonTooMany)
+	}
+}
+
+// probeTime is how long a connection that would be refused waits for what is found out about the others.
+const probeTime = time.Second
+
+// addOrProbe is addLink for a link of the session. Before the link is refused as one too many, the others on which no handler reads are probed: a page that was
+// loaded anew has left one behind.
+func (b *Bridge) addOrProbe(ctx context.Context, l *Link, sessionID string) (evicted []*Link, err error) {
+	evicted, err = b.addLink(l)
+	if errors.Is(err, ErrTooManyConns) && b.probe(ctx, b.links.Rivals(sessionID, l.entry.Addr)) {
+		evicted, err = b.addLink(l)
+	}
+	return evicted, err
+}
+
+// probe has the Bridge read where nobody does, and reports whether one of the links has come to its end meanwhile. It waits for nothing if all are being read.
+func (b *Bridge) probe(ctx context.Context, links []*Link) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	started := false
+	for _, l := range links {
+		if l.conn != nil && l.conn.startWatch() {
+			started = true
+		}
+	}
+	if !started {
+		return false
+	}
+	over := make(chan struct{}, 1)
+	for _, l := range links {
+		defer context.AfterFunc(l.ctx, func() {
+			select {
+			case over <- struct{}{}:
+			default:
+			}
+		})()
+	}
+	select {
+	case <-over:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -30,7 +30,7 @@ func (b *Bridge) logAside(line func()) bool {
 	a.queue = append(a.queue, line)
 	if !a.busy {
 		a.busy = true
-		b.work.task(b.writeAside)
+		b.work.Go(b.writeAside)
 	}
 	return true
 }

@@ -25,10 +25,10 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "connection from another origin refused", b.opts.originAttrs(r)...)
 		return nil, ErrOrigin
 	}
-	if !b.work.admit() {
+	if !b.work.TryEnter() {
 		return nil, ErrShutdown
 	}
-	defer b.work.leave()
+	defer b.work.Leave()
 	leave, admitted := b.admit.enter()
 	if !admitted {
 		return nil, ErrOverloaded
@@ -63,7 +63,7 @@ func (rq *request) untilAnswered(ctx context.Context) context.Context {
 // attachLink registers a link, and looks once more whether its session is there: whoever ended it before the link was registered
 // could not close it, whoever does later will (G5). ctx has the values that the link's context gets. l has what closes it and nothing else.
 func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Link) (_ *Link, err error) {
-	if b.work.stopping() {
+	if b.work.Stopped() {
 		return nil, ErrShutdown
 	}
 	rec := s.record()
@@ -133,7 +133,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 	if err := b.meetNewest(op, rq, l, rec.ID); err != nil {
 		return nil, err
 	}
-	if b.work.stopping() { // and its shutdown may not have seen the link
+	if b.work.Stopped() { // and its shutdown may not have seen the link
 		l.end(CodeShutdown, b.comeBack(1))
 	}
 	safe = true

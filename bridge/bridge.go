@@ -11,6 +11,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/workers"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -44,7 +45,8 @@ type Bridge struct {
 	links      *links
 	clock      *clock.Clock
 	watches    *watchlist
-	work       work
+	work       *workers.Group
+	pools      pools
 	notifier   notifier
 	events     hub
 	lines      aside
@@ -105,9 +107,8 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		shutDone:   make(chan struct{}),
 	}
 	b.clients = newClientMap(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.has(id) })
-	b.work.init(func(p any) {
-		b.panicked(context.Background(), "background task panicked", "run a background task: it panicked", "", p)
-	})
+	b.work = workers.New(b.taskPanicked)
+	b.pools = newPools(b.work)
 	apps := st
 	st = b.join(st)
 	b.caps.users = gateway.UserIndex(st)
@@ -125,7 +126,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Ended:         b.ended,
 		Reason:        toldReason,
 		Watched:       b.events.active,
-		Doubted:       func(id string) { b.links.suspect(id, time.Now()); b.work.background(func() { b.lookExpired(id) }) },
+		Doubted:       func(id string) { b.links.suspect(id, time.Now()); b.pools.background.Go(func() { b.lookExpired(id) }) },
 		Failed:        b.storeFailed,
 		Gate:          b.logins,
 	})
@@ -133,7 +134,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.clock = clock.New()
 	b.links = newLinks(b.clock, newConnLimits(s), b.cluster)
 	b.watches = newWatchlist(b.clock)
-	b.notifier.init(&b.work, b.clock)
+	b.notifier.init(b.work, b.clock)
 	b.tickets = newTickets(apps, b)
 	b.admit = newAdmission(s)
 	switch {
@@ -179,24 +180,24 @@ func (b *Bridge) Shutdown(ctx context.Context) error {
 }
 
 func (b *Bridge) shutdown(ctx context.Context) error {
-	b.work.stop()
+	b.work.Stop()
 	b.StopAutoCleanup()
 	b.drain(ctx)
-	err := b.work.wait(ctx)
+	err := b.work.Wait(ctx)
 	if err == nil {
 		b.clock.Close()
 	} else { // what is still running has its limits from the clock
 		go func() { // ends with what is running
-			_ = b.work.wait(context.Background())
+			_ = b.work.Wait(context.Background())
 			b.clock.Close()
 		}()
 	}
-	err = errors.Join(err, b.work.wait(ctx)) // for what the clock has started meanwhile
+	err = errors.Join(err, b.work.Wait(ctx)) // for what the clock has started meanwhile
 	for _, l := range b.links.everything() { // whose handlers haven't come to Detach yet, or never will
 		l.detach(codeClosedByPeer, "")
 	}
-	err = errors.Join(err, b.work.wait(ctx)) // for those that are at it
-	err = errors.Join(err, b.cluster.leave(ctx), b.work.wait(ctx))
+	err = errors.Join(err, b.work.Wait(ctx)) // for those that are at it
+	err = errors.Join(err, b.cluster.leave(ctx), b.work.Wait(ctx))
 	b.events.close()
 	done := make(chan struct{})
 	go func() { // ends with the callbacks

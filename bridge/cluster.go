@@ -91,14 +91,14 @@ func (c *cluster) told(ch store.Change) {
 		c.report(ch.ID)
 	case store.ChangeAccess:
 		if b.knows(ch.ID) {
-			b.work.background(func() { c.accessed(ch.ID) })
+			b.pools.background.Go(func() { c.accessed(ch.ID) })
 		}
 	case store.ChangeEnded:
 		if b.knows(ch.ID) {
-			b.work.telling(func() { c.ended(ch.ID, reasonOf(ch.Reason)) })
+			b.pools.remoteEnds.Go(func() { c.ended(ch.ID, reasonOf(ch.Reason)) })
 		}
 	case store.ChangeClient:
-		b.work.background(func() { c.newest(ch.ClientID, ch.ID) })
+		b.pools.background.Go(func() { c.newest(ch.ClientID, ch.ID) })
 	case store.ChangeMissed:
 		c.lookAtAll()
 	case store.ChangeMessage:

@@ -55,7 +55,7 @@ func (c *cluster) announce(clientID, id string) {
 	if c == nil {
 		return
 	}
-	c.b.work.announcing(func() {
+	c.b.pools.announcements.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), c.b.opts.StoreTimeout)
 		defer cancel()
 		if err := c.node.Announce(ctx, clientID, id); err != nil {

@@ -15,7 +15,7 @@ func (c *cluster) lookAtAll() {
 	if c.missed.Swap(true) {
 		return
 	}
-	c.b.work.task(func() {
+	c.b.work.Go(func() {
 		c.looking.Lock()
 		defer c.looking.Unlock()
 		c.missed.Store(false)
@@ -29,7 +29,7 @@ func (c *cluster) lookAtAll() {
 			free <- struct{}{}
 			running.Go(func() {
 				defer func() { <-free }()
-				c.b.work.protect(look)
+				c.b.work.Protect(look)
 			})
 		}
 		connected := c.b.links.sessions() // first: their connections are open meanwhile
@@ -41,7 +41,7 @@ func (c *cluster) lookAtAll() {
 		}
 		running.Wait()
 		for _, id := range c.b.clients.sessions() {
-			if c.missed.Load() || c.b.work.stopping() { // what follows begins with the connections again, or nobody needs it
+			if c.missed.Load() || c.b.work.Stopped() { // what follows begins with the connections again, or nobody needs it
 				break
 			}
 			if _, done := connected[id]; !done {

@@ -182,8 +182,8 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 
 // detach removes the link and reports its end, once. A close that was begun here says how it ended.
 func (l *Link) detach(code int, reason string) {
-	l.b.work.enter() // a shutdown that doesn't find the link any more waits for its report
-	defer l.b.work.leave()
+	l.b.work.Enter() // a shutdown that doesn't find the link any more waits for its report
+	defer l.b.work.Leave()
 	sessionID, userID, removed := l.b.links.remove(l)
 	if !removed {
 		return
@@ -215,9 +215,9 @@ func (l *Link) end(code int, reason string) bool {
 	}
 	task := func() { l.close(code, reason) }
 	if l.closer != nil { // what an application wrote may hang
-		l.b.work.task(task)
+		l.b.work.Go(task)
 	} else {
-		l.b.work.closing(task)
+		l.b.pools.closes.Go(task)
 	}
 	return true
 }

@@ -151,7 +151,7 @@ func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID
 			return err
 		}
 	}
-	newest, ok := b.clients.sessionOf(l.clientID)
+	newest, ok := b.clients.SessionOf(l.clientID)
 	if !ok && b.opts.Rebind == Follow && b.cluster == nil && l.SessionID() == "" { // this process may have forgotten it
 		rec, err := b.gateway.NewestOfClient(rq, l.clientID)
 		if err != nil && !errors.Is(err, ErrSessionMissing) {

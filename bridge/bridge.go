@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/clientmap"
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/workers"
@@ -41,7 +42,7 @@ type Bridge struct {
 	successors successors
 	ends       ends
 	overtakes  overtakes
-	clients    *clientMap
+	clients    *clientmap.Map
 	links      *links
 	clock      *clock.Clock
 	watches    *watchlist
@@ -106,7 +107,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		logKey:     logKey(s.Keys[0]),
 		shutDone:   make(chan struct{}),
 	}
-	b.clients = newClientMap(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.has(id) })
+	b.clients = clientmap.New(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.has(id) })
 	b.work = workers.New(b.taskPanicked)
 	b.pools = newPools(b.work)
 	apps := st
@@ -218,7 +219,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 	rec := c.Record
 	isInit := b.mapClient(rec, c.IsNew)
 	if c.Login {
-		b.clients.learn(rec)
+		b.clients.SetLogin(rec.ID, rec.UserID, rec.LoginGeneration)
 	}
 	if c.IsNew || c.Login {
 		b.rebind(from, rec)
@@ -238,9 +239,9 @@ func (b *Bridge) committed(c gateway.Commit) {
 
 // mapClient maps the session and its client to each other, and reports whether this process does it for the first time.
 func (b *Bridge) mapClient(rec *store.Record, newest bool) (isInit bool) {
-	if isInit = b.clients.attach(rec.ClientID, rec.ID, newest); isInit {
-		b.clients.learn(rec)
-		b.clients.lookAt(rec.ID, rec.Expires)
+	if isInit = b.clients.Attach(rec.ClientID, rec.ID, newest); isInit {
+		b.clients.SetLogin(rec.ID, rec.UserID, rec.LoginGeneration)
+		b.clients.SetDue(rec.ID, rec.Expires)
 		b.cluster.seen(rec.ClientID)
 	}
 	return isInit
@@ -287,7 +288,7 @@ func (b *Bridge) ended(e gateway.End) {
 }
 
 // knows reports whether the session has connections here, or is in the map.
-func (b *Bridge) knows(id string) bool { return b.links.has(id) || b.clients.attached(id) }
+func (b *Bridge) knows(id string) bool { return b.links.has(id) || b.clients.Attached(id) }
 
 // forget is for a session that was not found in the store, although nobody has reported its end here. It hurts no session that is
 // alive.
@@ -302,8 +303,8 @@ func (b *Bridge) forget(ctx context.Context, id string, l *Link) error {
 // sessionOver ends what this process has of a session that is over, and tells of it; the line in the
 // log comes later. userID is who was logged in, if whoever calls knows.
 func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *gateway.Later) {
-	userID = cmp.Or(userID, b.clients.userOf(id), from.userID, b.links.userOf(id))
-	if mapped := b.clients.detach(id); mapped != "" {
+	userID = cmp.Or(userID, b.clients.UserOf(id), from.userID, b.links.userOf(id))
+	if mapped := b.clients.Detach(id); mapped != "" {
 		clientID = mapped
 	}
 	c := closing{code: from.reason.closeCode(), reason: string(from.reason), atRead: true}

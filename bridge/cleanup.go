@@ -37,7 +37,7 @@ func (b *Bridge) pruneEvery(every time.Duration) {
 	next.Do = func() {
 		b.pools.background.Go(func() {
 			defer func() { b.clock.Move(next, time.Now().Add(every)) }()
-			for _, id := range b.clients.due(time.Now().Add(-patience)) {
+			for _, id := range b.clients.Due(time.Now().Add(-patience)) {
 				b.lookExpired(id)
 			}
 		})

@@ -111,7 +111,7 @@ func (c *cluster) report(id string) {
 	if !c.b.events.active() {
 		return
 	}
-	c.b.clients.whileAttached(id, func(clientID, userID string) {
+	c.b.clients.WhileAttached(id, func(clientID, userID string) {
 		c.b.events.emit(SessionSet{ClientID: clientID, SessionID: id, UserID: userID, Via: ViaNode})
 	})
 }

@@ -28,7 +28,7 @@ func (c *cluster) newest(clientID, id string) {
 // follow has the map and the client's connections follow to the session, unless the client has a newer one by now.
 func (c *cluster) follow(rec *store.Record) error {
 	b := c.b
-	if known, ok := b.clients.sessionOf(rec.ClientID); ok && known != rec.ID {
+	if known, ok := b.clients.SessionOf(rec.ClientID); ok && known != rec.ID {
 		other, err := b.gateway.Load(context.Background(), known)
 		if err != nil && !errors.Is(err, ErrSessionMissing) {
 			return err

@@ -19,7 +19,7 @@ func (c *cluster) lookAtAll() {
 		c.looking.Lock()
 		defer c.looking.Unlock()
 		c.missed.Store(false)
-		sessions := c.b.clients.count()
+		sessions := c.b.clients.Len()
 		c.b.logAside(func() {
 			c.b.opts.Logger.Info("the store has lost sight of this node for a while: every session is looked at", slog.Int("sessions", sessions))
 		})
@@ -40,7 +40,7 @@ func (c *cluster) lookAtAll() {
 			at(func() { c.lookForNewer(id) })
 		}
 		running.Wait()
-		for _, id := range c.b.clients.sessions() {
+		for _, id := range c.b.clients.Sessions() {
 			if c.missed.Load() || c.b.work.Stopped() { // what follows begins with the connections again, or nobody needs it
 				break
 			}
@@ -55,7 +55,7 @@ func (c *cluster) lookAtAll() {
 // lookAtClient looks whether what the map has of a client still is so: until the node held the client nobody told it.
 func (c *cluster) lookAtClient(clientID string) {
 	b := c.b
-	known, ok := b.clients.sessionOf(clientID)
+	known, ok := b.clients.SessionOf(clientID)
 	if !ok || b.hopeless() {
 		return
 	}
@@ -80,7 +80,7 @@ func (c *cluster) lookForNewer(clientID string) {
 	}
 	rec, err := b.gateway.NewestOfClient(context.Background(), clientID)
 	if err == nil {
-		if known, _ := b.clients.sessionOf(clientID); known != rec.ID {
+		if known, _ := b.clients.SessionOf(clientID); known != rec.ID {
 			err = c.follow(&rec)
 		}
 	}

@@ -67,7 +67,7 @@ func (b *Bridge) lookExpired(id string) {
 	switch {
 	case err == nil:
 		b.links.watch(b, &rec)
-		b.clients.lookAt(id, rec.Expires)
+		b.clients.SetDue(id, rec.Expires)
 		b.noticeLogin(context.Background(), &rec)
 	case errors.Is(err, ErrSessionMissing):
 		b.doubt(id, b.forget(context.Background(), id, nil))

@@ -159,7 +159,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 		from.link.cutOff() // by a login on another node; one on this node has done it
 		return false, errCutOff
 	}
-	b.clients.used(id)
+	b.clients.CountRead(id)
 	if from.via == ViaSocket {
 		if err := b.gateway.Touch(ctx, k, &rec, now); err != nil {
 			return false, err

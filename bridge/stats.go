@@ -36,7 +36,7 @@ func (b *Bridge) Stats() Stats {
 	g := b.gateway.Stats()
 	return Stats{
 		Conns:          b.links.count(),
-		Attached:       b.clients.count(),
+		Attached:       b.clients.Len(),
 		Healthy:        b.cluster.healthy(),
 		Writes:         g.Writes,
 		Touches:        g.Touches,

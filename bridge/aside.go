@@ -68,7 +68,7 @@ func (b *Bridge) writeAside() {
 func (b *Bridge) writeLine(line func()) {
 	defer func() {
 		if recover() != nil {
-			b.events.emit(Failure{Doing: "write a log line: the Handler panicked", Err: ErrPanicked})
+			b.events.Emit(Failure{Doing: "write a log line: the Handler panicked", Err: ErrPanicked})
 		}
 	}()
 	line()

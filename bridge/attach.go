@@ -95,8 +95,8 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 		b.cluster.drop(holdKey{true, l.clientID})
 		return nil, err
 	}
-	if b.events.active() { // its end is reported by whoever gets the link, so later
-		b.events.emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: had, UserID: user, Addr: l.addr, UserAgent: l.userAgent})
+	if b.events.Active() { // its end is reported by whoever gets the link, so later
+		b.events.Emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: had, UserID: user, Addr: l.addr, UserAgent: l.userAgent})
 	}
 	for _, e := range evicted {
 		e.end(CodePolicy, tookItsPlace)

@@ -12,6 +12,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/clientmap"
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/pubsub"
 	"github.com/sessionbridge/sessionbridge/internal/workers"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -49,7 +50,7 @@ type Bridge struct {
 	work       *workers.Group
 	pools      pools
 	notifier   notifier
-	events     hub
+	events     *pubsub.Hub[Event]
 	lines      aside
 	cleanup    autoCleanup
 	logKey     *[32]byte
@@ -104,6 +105,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		successors: newSuccessors(s.Keys),
 		logins:     newLoginGate(),
 		limit:      limit,
+		events:     newEvents(s.Logger),
 		logKey:     logKey(s.Keys[0]),
 		shutDone:   make(chan struct{}),
 	}
@@ -126,12 +128,11 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Committed:     b.committed,
 		Ended:         b.ended,
 		Reason:        toldReason,
-		Watched:       b.events.active,
+		Watched:       b.events.Active,
 		Doubted:       func(id string) { b.links.suspect(id, time.Now()); b.pools.background.Go(func() { b.lookExpired(id) }) },
 		Failed:        b.storeFailed,
 		Gate:          b.logins,
 	})
-	b.events.logger = s.Logger
 	b.clock = clock.New()
 	b.links = newLinks(b.clock, newConnLimits(s), b.cluster)
 	b.watches = newWatchlist(b.clock)
@@ -199,10 +200,10 @@ func (b *Bridge) shutdown(ctx context.Context) error {
 	}
 	err = errors.Join(err, b.work.Wait(ctx)) // for those that are at it
 	err = errors.Join(err, b.cluster.leave(ctx), b.work.Wait(ctx))
-	b.events.close()
+	b.events.Close()
 	done := make(chan struct{})
 	go func() { // ends with the callbacks
-		b.events.running.Wait()
+		b.events.Wait()
 		close(done)
 	}()
 	select {
@@ -230,7 +231,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 	b.links.watch(b, rec)
 	c.Later.Add(b.logCommit(&c, from))
 	if c.Watched {
-		b.events.emit(SessionSet{
+		b.events.Emit(SessionSet{
 			ClientID: rec.ClientID, SessionID: rec.ID, UserID: rec.UserID, PrevUserID: c.PrevUserID,
 			IsNew: c.IsNew, IsInit: isInit, Login: c.Login, Rotated: c.Rotated, Keys: c.Keys, Via: from.via,
 		})
@@ -315,8 +316,8 @@ func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *g
 	links := b.links.cutSession(id, over)
 	later.Add(func() { b.logEnd(id, clientID, from) })
 	end := SessionDestroy{ClientID: clientID, SessionID: id, UserID: userID, Reason: from.reason, Via: from.via}
-	if b.events.active() { // before the closes that it is the cause of
-		b.events.emit(end)
+	if b.events.Active() { // before the closes that it is the cause of
+		b.events.Emit(end)
 	}
 	if kept { // those that hold the session have nothing to go on with
 		links = slices.DeleteFunc(links, func(l *Link) bool { return l.held.Load() == nil })

@@ -169,8 +169,8 @@ func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 		isInit := b.mapClient(rec, isNew)
 		prev, login := b.clients.SetLogin(rec.ID, rec.UserID, rec.LoginGeneration)
 		b.links.watch(b, rec)
-		if b.events.active() {
-			b.events.emit(SessionSet{
+		if b.events.Active() {
+			b.events.Emit(SessionSet{
 				ClientID: rec.ClientID, SessionID: id, UserID: rec.UserID, PrevUserID: prev, IsNew: isNew, IsInit: isInit, Login: login, Via: ViaStore,
 			})
 		}
@@ -189,7 +189,7 @@ func (b *Bridge) NotifyStoreDestroy(id string) {
 
 // NotifyStoreCleanup is for whoever has removed n expired sessions from the store directly.
 func (b *Bridge) NotifyStoreCleanup(n int) {
-	if b.events.active() {
-		b.events.emit(Cleanup{Cleared: n})
+	if b.events.Active() {
+		b.events.Emit(Cleanup{Cleared: n})
 	}
 }

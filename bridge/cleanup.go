@@ -16,8 +16,8 @@ func (b *Bridge) Cleanup(ctx context.Context) (int, error) {
 	start := time.Now()
 	n, err := b.gateway.Sweep(ctx)
 	err = errors.Join(err, b.tickets.sweep(ctx))
-	if b.events.active() && (n > 0 || err == nil) {
-		b.events.emit(Cleanup{Cleared: n, Took: time.Since(start)})
+	if b.events.Active() && (n > 0 || err == nil) {
+		b.events.Emit(Cleanup{Cleared: n, Took: time.Since(start)})
 	}
 	return n, err
 }

@@ -108,18 +108,18 @@ func (c *cluster) told(ch store.Change) {
 
 // report tells subscribers that another node has stored a session that is known here.
 func (c *cluster) report(id string) {
-	if !c.b.events.active() {
+	if !c.b.events.Active() {
 		return
 	}
 	c.b.clients.WhileAttached(id, func(clientID, userID string) {
-		c.b.events.emit(SessionSet{ClientID: clientID, SessionID: id, UserID: userID, Via: ViaNode})
+		c.b.events.Emit(SessionSet{ClientID: clientID, SessionID: id, UserID: userID, Via: ViaNode})
 	})
 }
 
 // accessed looks at a session that another node has stored with another token or user, or an earlier end.
 func (c *cluster) accessed(id string) {
 	b := c.b
-	if b.events.active() {
+	if b.events.Active() {
 		_ = b.gateway.Report(context.Background(), id, func(now *store.Record) { // what fails here is looked into below
 			b.links.watch(b, now)
 			b.tellElsewhere(now, true)

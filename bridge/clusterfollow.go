@@ -44,8 +44,8 @@ func (c *cluster) follow(rec *store.Record) error {
 		switch {
 		case !isInit:
 			b.tellElsewhere(now, false)
-		case b.events.active():
-			b.events.emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: ViaNode})
+		case b.events.Active():
+			b.events.Emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: ViaNode})
 		}
 	})
 }

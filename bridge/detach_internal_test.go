@@ -21,7 +21,7 @@ func TestDetachWaitsForACloseThatBeginsMeanwhile(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			returned = true
 		})
-		b := &Bridge{clock: clock.New(), work: workers.New(nil)}
+		b := &Bridge{clock: clock.New(), work: workers.New(nil), events: newEvents(nil)}
 		defer b.clock.Close()
 		b.links = newLinks(b.clock, connLimits{}, nil)
 		l := &Link{b: b, id: "1", clientID: "c", closer: c, cancel: func(error) {}}

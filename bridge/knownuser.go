@@ -24,8 +24,8 @@ func (b *Bridge) noticeLogin(ctx context.Context, rec *store.Record) {
 // login to subscribers; with accessed, also a change without one. The session's commit lock is held.
 func (b *Bridge) tellElsewhere(now *store.Record, accessed bool) {
 	prev, login := b.clients.SetLogin(now.ID, now.UserID, now.LoginGeneration)
-	if (login || accessed) && b.events.active() && b.clients.Attached(now.ID) {
-		b.events.emit(SessionSet{
+	if (login || accessed) && b.events.Active() && b.clients.Attached(now.ID) {
+		b.events.Emit(SessionSet{
 			ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, PrevUserID: prev, Login: login, Rotated: true, Via: ViaNode,
 		})
 	}

@@ -197,8 +197,8 @@ func (l *Link) detach(code int, reason string) {
 	l.b.clock.Remove(l.timer)
 	l.mu.Unlock()
 	l.cancel(errConnClosed)
-	if l.b.events.active() {
-		l.b.events.emit(ConnClose{
+	if l.b.events.Active() {
+		l.b.events.Emit(ConnClose{
 			ConnID: l.id, ClientID: l.clientID, SessionID: sessionID, UserID: userID, Code: code, Reason: reason, Open: time.Since(l.ConnectedAt()),
 			Received: l.received.read(), Sent: l.sent.read(),
 		})

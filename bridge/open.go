@@ -172,8 +172,8 @@ func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 		if newest, _ := b.clients.SessionOf(now.ClientID); b.opts.Rebind == Follow && newest == now.ID {
 			b.links.follow(b, now)
 		}
-		if b.events.active() {
-			b.events.emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: via})
+		if b.events.Active() {
+			b.events.Emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: via})
 		}
 	})
 }

@@ -15,6 +15,7 @@ func newMap() *clientmap.Map {
 
 // sessionOf and clientOf return "" for what isn't in the map.
 func sessionOf(m *clientmap.Map, clientID string) string { id, _ := m.SessionOf(clientID); return id }
+
 func clientOf(m *clientmap.Map, sessionID string) string { id, _ := m.ClientOf(sessionID); return id }
 
 func TestAttach(t *testing.T) {

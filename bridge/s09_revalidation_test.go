@@ -112,7 +112,7 @@ func TestS09_LooksAreOnePerSessionAndSpread(t *testing.T) {
 			br.dial("/beating").whenClosed()
 		}
 		synctest.Wait()
-		require.Equal(t, sessions, a.Deadlines()-3, "one deadline for each session, one for all heartbeats, one to see who reads, and one of the Bridge's own")
+		require.Equal(t, 3*sessions, a.Deadlines()-2, "one deadline for each session and each heartbeat, one to see who reads, and one of the Bridge's own")
 		before, most := st.count("Get"), 0
 		for range 60 {
 			last := st.count("Get")

@@ -191,7 +191,7 @@ func (b *Bridge) awaitCookies(ctx context.Context, l *Link, newest string) error
 	if err != nil {
 		return err
 	}
-	if age := time.Since(rec.Began()); age < rebindGrace && b.links.cutOutsider(l) {
+	if age := time.Since(rec.Began()); age < rebindGrace && b.links.mayAwait(&rec) {
 		l.endLater(reconnect(), max(age, rebindDelay))
 	}
 	return nil

@@ -49,6 +49,57 @@ func TestG6_SocketThatComesBackBeforeTheCookiesIsSentBackAgain(t *testing.T) {
 	}
 }
 
+// However many tabs there are, they are told.
+func TestG6_ManySocketsThatComeBackBeforeTheCookiesAreSentBackAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := makeApp(t, livestore.New(), nil)
+		br := newBrowser(t, serveInMemory(t, a.Handler(a.mux)))
+		br.dial("/ws")
+		bare := br.another()
+		br.ok("/inc")
+		var codes []<-chan int
+		for range 40 {
+			codes = append(codes, bare.dial("/ws").whenClosed())
+		}
+		for _, code := range codes {
+			require.Equal(t, bridge.CodeReconnect, <-code)
+		}
+	})
+}
+
+// Whoever has a copy of the client cookie and makes sessions with it, again and again, can't keep its owner's sockets from staying.
+func TestG10_CopiedClientCookieDoesNotKeepSocketsFromStaying(t *testing.T) {
+	for _, path := range []string{"/inc", "/login?user=eve"} {
+		synctest.Test(t, func(t *testing.T) {
+			a := makeApp(t, livestore.New(), nil)
+			s := serveInMemory(t, a.Handler(a.mux))
+			br := newBrowser(t, s)
+			code := br.dial("/ws").whenClosed()
+			thief := br.another()
+			for range 30 {
+				if path == "/inc" {
+					thief.setCookie("sid", "")
+				}
+				thief.ok(path)
+				time.Sleep(150 * time.Millisecond)
+				synctest.Wait()
+				if len(code) > 0 {
+					code = br.dial("/ws").whenClosed()
+				}
+			}
+			for range 30 {
+				if path == "/inc" {
+					thief.setCookie("sid", "")
+				}
+				thief.ok(path)
+				time.Sleep(150 * time.Millisecond)
+				synctest.Wait()
+				require.Empty(t, code)
+			}
+		})
+	}
+}
+
 // A browser that keeps no session cookie, or has lost it, has its sockets sent back a few times at most.
 func TestG6_SocketWithoutTheSessionOfItsClientStaysInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -15,10 +15,7 @@ import (
 // just got a newer token than it has sent: the cookie of the session without a user that the request
 // is about to create would take the place of the newer one.
 func (rq *request) mayCreate(ctx context.Context) error {
-	rq.mu.Lock()
-	outrun := rq.outrun
-	rq.mu.Unlock()
-	if outrun {
+	if rq.isOutrun() {
 		return ErrTokenRotated
 	}
 	loggedIn, err := rq.loggedInSince(ctx, rq.began, "")
@@ -39,6 +36,12 @@ func (rq *request) noteOutrun(rec *store.Record) {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	rq.outrun = true
+}
+
+func (rq *request) isOutrun() bool {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	return rq.outrun
 }
 
 // loggedInSince reports whether the request's client has got a session with a user since then,

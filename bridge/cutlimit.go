@@ -24,7 +24,8 @@ type cutLimits map[string]*cutLimit
 type cutLimit struct {
 	proved, bare allowance
 
-	// The session for which those without one were sent back last: they may come too early for its cookies.
+	// The session for which those without one were sent back last: they may come too early for its
+	// cookies.
 	id    string
 	began time.Time
 }
@@ -79,7 +80,8 @@ func (c cutLimits) makeRoom(now time.Time) {
 	}
 }
 
-// forSession is allow for connections without a session that are sent back for this one: however many come how often, that is once.
+// forSession is allow for connections without a session that are sent back for this one: however
+// many come how often, that is once.
 func (c cutLimits) forSession(rec *store.Record) bool {
 	if limit := c[rec.ClientID]; limit != nil && limit.id == rec.ID && limit.began.Equal(rec.Began()) {
 		return true
@@ -91,7 +93,8 @@ func (c cutLimits) forSession(rec *store.Record) bool {
 	return true
 }
 
-// outsiders returns the client's links that are to be sent back as it has got the session. The lock is held.
+// outsiders returns the client's links that are to be sent back as it has got the session. The lock
+// is held.
 func (ls *links) outsiders(rec *store.Record) (of []*Link) {
 	var asked, may [2]bool // without a session, with another
 	for _, l := range ls.byClient[rec.ClientID] {
@@ -116,7 +119,8 @@ func (ls *links) outsiders(rec *store.Record) (of []*Link) {
 	return of
 }
 
-// mayAwait reports whether a link that has no session may be sent back for this one, whose cookies its browser may not have yet.
+// mayAwait reports whether a link that has no session may be sent back for this one, whose cookies
+// its browser may not have yet.
 func (ls *links) mayAwait(rec *store.Record) bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()

@@ -14,8 +14,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// The server has sent a session's first cookies, and the network takes its time with them. A socket that comes back meanwhile, as it was told to, comes without them: it is sent back
-// again until the browser has them, and doesn't stay without the session that its page has.
+// The server has sent a session's first cookies, and the network takes its time with them. A socket
+// that comes back meanwhile, as it was told to, comes without them: it is sent back again until the
+// browser has them, and doesn't stay without the session that its page has.
 func TestG6_SocketThatComesBackBeforeTheCookiesIsSentBackAgain(t *testing.T) {
 	for _, path := range []string{"/login?user=ada", "/inc"} {
 		for _, late := range []time.Duration{300 * time.Millisecond, 3 * time.Second} {
@@ -67,7 +68,8 @@ func TestG6_ManySocketsThatComeBackBeforeTheCookiesAreSentBackAgain(t *testing.T
 	})
 }
 
-// Whoever has a copy of the client cookie and makes sessions with it, again and again, can't keep its owner's sockets from staying.
+// Whoever has a copy of the client cookie and makes sessions with it, again and again, can't keep
+// its owner's sockets from staying.
 func TestG10_CopiedClientCookieDoesNotKeepSocketsFromStaying(t *testing.T) {
 	for _, path := range []string{"/inc", "/login?user=eve"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -100,7 +102,8 @@ func TestG10_CopiedClientCookieDoesNotKeepSocketsFromStaying(t *testing.T) {
 	}
 }
 
-// A browser that keeps no session cookie, or has lost it, has its sockets sent back a few times at most.
+// A browser that keeps no session cookie, or has lost it, has its sockets sent back a few times at
+// most.
 func TestG6_SocketWithoutTheSessionOfItsClientStaysInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := makeApp(t, livestore.New(), nil)
@@ -124,7 +127,8 @@ func TestG6_SocketWithoutTheSessionOfItsClientStaysInTheEnd(t *testing.T) {
 	})
 }
 
-// A handler that wants no socket without a session doesn't tell the page to stay away while its cookies may be on their way.
+// A handler that wants no socket without a session doesn't tell the page to stay away while its
+// cookies may be on their way.
 func TestG6_SocketThatComesBeforeTheCookiesIsToComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := makeApp(t, livestore.New(), nil)
@@ -142,7 +146,8 @@ func TestG6_SocketThatComesBeforeTheCookiesIsToComeBack(t *testing.T) {
 	})
 }
 
-// slowLine delivers the response to a request with the header Slow-Line that much later than it was sent.
+// slowLine delivers the response to a request with the header Slow-Line that much later than it was
+// sent.
 func slowLine(server http.Handler, late time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Slow-Line") == "" {

@@ -12,8 +12,8 @@ import (
 // order. So a response that has been overtaken by a login doesn't take the login's place.
 
 // mayCreate returns ErrTokenRotated if the browser has logged in since the request began, or has
-// just got a newer token than it has sent: the cookie of the session without a user that the request
-// is about to create would take the place of the newer one.
+// just got a newer token than it has sent: the cookie of the session without a user that the
+// request is about to create would take the place of the newer one.
 func (rq *request) mayCreate(ctx context.Context) error {
 	if rq.isOutrun() {
 		return ErrTokenRotated
@@ -26,8 +26,8 @@ func (rq *request) mayCreate(ctx context.Context) error {
 }
 
 // noteOutrun notes that the request presents a token that opens the session no more, if that has
-// been so for no longer than RotateGrace: another request of the browser may have outrun this one on
-// their way here, and the browser has a newer cookie by now.
+// been so for no longer than RotateGrace: another request of the browser may have outrun this one
+// on their way here, and the browser has a newer cookie by now.
 func (rq *request) noteOutrun(rec *store.Record) {
 	age := rq.began.Sub(rec.RotatedAt).Abs()
 	if age >= limit(rq.b.opts.RotateGrace) || rq.carrier != byToken && !rq.fits(rec) {

@@ -3,16 +3,17 @@ package bridge
 import (
 	"log/slog"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // likelyClient returns which of the request's client cookies counts until its session is opened:
 // that of a session that the request presents, as far as this process knows, or else the one that
 // was signed last.
-func (rq *request) likelyClient() clientCookie {
+func (rq *request) likelyClient() credentials.Client {
 	if len(rq.presented.clients) > 1 {
 		for _, p := range rq.presented.sessions {
-			clientID, _ := rq.b.clients.clientOf(p.id)
+			clientID, _ := rq.b.clients.clientOf(p.ID)
 			if cookie, ok := rq.clientCookie(clientID); ok {
 				return cookie
 			}
@@ -22,20 +23,20 @@ func (rq *request) likelyClient() clientCookie {
 }
 
 // clientCookie returns the request's cookie of a client.
-func (rq *request) clientCookie(clientID string) (clientCookie, bool) {
+func (rq *request) clientCookie(clientID string) (credentials.Client, bool) {
 	for _, cookie := range rq.presented.clients {
-		if cookie.id == clientID {
+		if cookie.ID == clientID {
 			return cookie, true
 		}
 	}
-	return clientCookie{}, false
+	return credentials.Client{}, false
 }
 
 // beClient makes the request one of the client whose cookie it has presented. The lock is held, or
 // not needed yet.
-func (rq *request) beClient(cookie clientCookie) {
-	rq.clientID, rq.newClient, rq.sendClient = cookie.id, false, rq.b.cookies.rollDue(cookie)
-	rq.newest, _ = rq.b.clients.sessionOf(cookie.id)
+func (rq *request) beClient(cookie credentials.Client) {
+	rq.clientID, rq.newClient, rq.sendClient = cookie.ID, false, rq.b.codec.RollDue(cookie)
+	rq.newest, _ = rq.b.clients.sessionOf(cookie.ID)
 }
 
 // bind makes the session's client the request's: G10. The session fits any client cookie that the

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -35,8 +36,9 @@ type Bridge struct {
 	opts       *settings
 	caps       capabilities
 	gateway    *gateway.Gateway
-	cookies    *cookies
-	successors successors
+	codec      *credentials.Codec
+	grace      credentials.Grace
+	successors credentials.Successors
 	ends       ends
 	overtakes  overtakes
 	clients    *clientMap
@@ -97,8 +99,9 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	}
 	b := &Bridge{
 		opts:       s,
-		cookies:    newCookies(s),
-		successors: newSuccessors(s.Keys),
+		codec:      credentials.NewCodec(s.credentials()),
+		grace:      s.grace(),
+		successors: credentials.NewSuccessors(s.Keys),
 		logins:     newLoginGate(),
 		limit:      limit,
 		logKey:     logKey(s.Keys[0]),

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -19,17 +20,17 @@ const maxTried = 16
 
 // presented is what a request's cookies say.
 type presented struct {
-	sessions []credentials  // those whose signature holds, as they came; or the one token of a client without cookies
-	clients  []clientCookie // likewise, the one that was signed last first
+	sessions []credentials.Session // those whose signature holds, as they came; or the one token of a client without cookies
+	clients  []credentials.Client  // likewise, the one that was signed last first
 
 	// Room for what most requests have.
-	oneSession [1]credentials
-	oneClient  [1]clientCookie
+	oneSession [1]credentials.Session
+	oneClient  [1]credentials.Client
 }
 
-func (p *presented) read(c *cookies, r *http.Request, secure bool) {
-	p.clients = c.readClients(p.oneClient[:0], r, secure)
-	p.sessions = c.readSessions(p.oneSession[:0], r, secure)
+func (p *presented) read(c *credentials.Codec, r *http.Request, secure bool) {
+	p.clients = c.ReadClients(p.oneClient[:0], r, secure)
+	p.sessions = c.ReadSessions(p.oneSession[:0], r, secure)
 }
 
 // errStranger: the session could be opened, but belongs to a client of which the request has no
@@ -133,7 +134,7 @@ func (rq *request) tellRefused(ctx context.Context, err error) error {
 	if errors.Is(err, errRefused) {
 		b := rq.b
 		rq.refused(rq.rejected)
-		b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "session cookie opens nothing: unknown session or stale token", b.logSession(rq.presented.sessions[0].id))
+		b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "session cookie opens nothing: unknown session or stale token", b.logSession(rq.presented.sessions[0].ID))
 	}
 	return err
 }
@@ -145,7 +146,7 @@ func (rq *request) endOthers(ctx context.Context, later *gateway.Later, ending s
 		return nil
 	}
 	for _, cookies := range rq.bySession() {
-		id := cookies[0].id
+		id := cookies[0].ID
 		if id == ending {
 			continue
 		}
@@ -161,14 +162,14 @@ func (rq *request) endOthers(ctx context.Context, later *gateway.Later, ending s
 }
 
 // bySession returns the request's session cookies, those of one session together, the sessions in the order in which they are tried.
-func (rq *request) bySession() [][]credentials {
-	var tries [][]credentials
+func (rq *request) bySession() [][]credentials.Session {
+	var tries [][]credentials.Session
 	place := make(map[string]int, len(rq.presented.sessions))
 	for _, cookie := range rq.presented.sessions {
-		i, ok := place[cookie.id]
+		i, ok := place[cookie.ID]
 		if !ok {
 			i = len(tries)
-			place[cookie.id], tries = i, append(tries, nil)
+			place[cookie.ID], tries = i, append(tries, nil)
 		}
 		tries[i] = append(tries[i], cookie)
 	}
@@ -181,7 +182,7 @@ func (rq *request) bySession() [][]credentials {
 }
 
 // inOrder is bySession that asks the store where the order isn't clear.
-func (rq *request) inOrder(ctx context.Context) ([][]credentials, error) {
+func (rq *request) inOrder(ctx context.Context) ([][]credentials.Session, error) {
 	tries := rq.bySession()
 	for at := 0; at < len(tries); {
 		end := at + 1
@@ -198,9 +199,9 @@ func (rq *request) inOrder(ctx context.Context) ([][]credentials, error) {
 	return tries, nil
 }
 
-func lastSigned(cookies []credentials) (last int64) {
+func lastSigned(cookies []credentials.Session) (last int64) {
 	for _, cookie := range cookies {
-		last = max(last, cookie.issued.Unix())
+		last = max(last, cookie.Issued.Unix())
 	}
 	return last
 }
@@ -216,10 +217,10 @@ const (
 )
 
 // sortTries puts the sessions that are no worse than level first, and of equals the one whose cookie was signed last.
-func (rq *request) sortTries(tries [][]credentials, level fitness) {
+func (rq *request) sortTries(tries [][]credentials.Session, level fitness) {
 	rank := make(map[string]fitness, len(tries))
 	for _, cookies := range tries {
-		id := cookies[0].id
+		id := cookies[0].ID
 		clientID, ok := rq.b.clients.clientOf(id)
 		switch _, fits := rq.clientCookie(clientID); {
 		case !ok:
@@ -230,25 +231,25 @@ func (rq *request) sortTries(tries [][]credentials, level fitness) {
 			rank[id] = strange
 		}
 	}
-	slices.SortStableFunc(tries, func(a, b []credentials) int {
-		return cmp.Or(cmp.Compare(rank[a[0].id], rank[b[0].id]), cmp.Compare(lastSigned(b), lastSigned(a)))
+	slices.SortStableFunc(tries, func(a, b []credentials.Session) int {
+		return cmp.Or(cmp.Compare(rank[a[0].ID], rank[b[0].ID]), cmp.Compare(lastSigned(b), lastSigned(a)))
 	})
 }
 
 // orderTied orders sessions whose cookies were signed in the same second: the one whose token is newest comes first, of equals one
 // with a user.
-func (rq *request) orderTied(ctx context.Context, tied [][]credentials) error {
+func (rq *request) orderTied(ctx context.Context, tied [][]credentials.Session) error {
 	recs := make(map[string]*store.Record, len(tied))
 	for _, cookies := range tied {
-		id := cookies[0].id
+		id := cookies[0].ID
 		rec, err := rq.b.gateway.Load(ctx, id)
 		if err != nil && !errors.Is(err, ErrSessionMissing) {
 			return err
 		}
 		recs[id] = &rec // empty if it is missing
 	}
-	slices.SortStableFunc(tied, func(x, y []credentials) int {
-		a, b := recs[x[0].id], recs[y[0].id]
+	slices.SortStableFunc(tied, func(x, y []credentials.Session) int {
+		a, b := recs[x[0].ID], recs[y[0].ID]
 		return cmp.Or(tokenIssued(b).Compare(tokenIssued(a)), cmp.Compare(b.UserID, a.UserID))
 	})
 	return nil
@@ -261,17 +262,15 @@ func tokenIssued(rec *store.Record) time.Time {
 	return rec.Created
 }
 
-// proveAny checks the cookies of one session against its record. The current token comes before the previous one: the browser has it.
-func (rq *request) proveAny(rec *store.Record, cookies []credentials) (proved uint64, t token, err error) {
-	err = errRefused
-	for _, cookie := range cookies {
-		generation, e := rq.b.prove(rec, cookie, rq.began)
-		switch {
-		case e == nil && (err != nil || generation > proved):
-			proved, t, err = generation, cookie.token, nil
-		case e != nil && err != nil && !errors.Is(e, errRefused):
-			err = e
-		}
+// proveAny checks the cookies of one session against its record: errRefused, ErrTokenRotated.
+func (rq *request) proveAny(rec *store.Record, cookies []credentials.Session) (proved uint64, t credentials.Token, err error) {
+	proved, t, verdict := rq.b.grace.ProveAny(rec, cookies, rq.began)
+	switch verdict {
+	case credentials.Refused:
+		err = errRefused
+	case credentials.Replaced:
+		err = ErrTokenRotated
+	case credentials.Proved:
 	}
 	return proved, t, err
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 )
 
 // errOtherRequest: the context knows a request, but not this one.
@@ -44,7 +46,7 @@ func (rq *request) differs(outer, r *http.Request) bool {
 	if sameHeader(outer.Header, r.Header) { // as in all that WithContext makes
 		return false
 	}
-	if ticket, ok := offered(r, ticketPrefix); ok && (rq.carrier != byTicket || ticket != rq.text) {
+	if ticket, ok := credentials.Offered(r, credentials.TicketPrefix); ok && (rq.carrier != byTicket || ticket != rq.text) {
 		return true
 	}
 	if rq.b.opts.TokenFrom != nil {
@@ -53,8 +55,7 @@ func (rq *request) differs(outer, r *http.Request) bool {
 		}
 	}
 	presented, equal := false, true
-	for _, name := range []string{rq.b.opts.Name, rq.b.opts.ClientName} {
-		name = rq.b.cookies.name(name, rq.secure)
+	for _, name := range []string{rq.b.codec.SessionName(rq.secure), rq.b.codec.ClientNameFor(rq.secure)} {
 		theirs := r.CookiesNamed(name)
 		presented = presented || len(theirs) > 0
 		equal = equal && slices.EqualFunc(theirs, outer.CookiesNamed(name), func(a, b *http.Cookie) bool { return a.Value == b.Value })

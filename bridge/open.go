@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -95,10 +96,10 @@ func (rq *request) afterDestroy(ctx context.Context, s *Session) (*Session, erro
 
 // openCandidate opens the session that the cookies are all of. With ErrTokenRotated it may return the Session of a replaced token. errRefused when it doesn't exist or none has its token; errStranger when it
 // isn't of a client whose cookie the request has, if ownOnly asks for that.
-func (rq *request) openCandidate(ctx context.Context, cookies []credentials, ownOnly bool) (*Session, error) {
-	b, id := rq.b, cookies[0].id
+func (rq *request) openCandidate(ctx context.Context, cookies []credentials.Session, ownOnly bool) (*Session, error) {
+	b, id := rq.b, cookies[0].ID
 	var proved uint64
-	var presented token
+	var presented credentials.Token
 	var owner string
 	check := func(rec *store.Record) (err error) {
 		owner = rec.UserID
@@ -143,7 +144,7 @@ func (rq *request) openCandidate(ctx context.Context, cookies []credentials, own
 	stale := proved != rec.TokenGeneration
 	if !stale && !rec.PrevTokenHash.IsZero() && rec.LoginGeneration != rec.TokenGeneration &&
 		rec.Renewal != store.RenewalSeen && rec.Renewal != store.RotationSeen {
-		b.gateway.RetirePrevious(ctx, &rec, b.presented(&rec, rq.began))
+		b.gateway.RetirePrevious(ctx, &rec, b.grace.RetireAt(&rec, rq.began))
 	}
 	s, err := b.newSession(rec, &origin{via: ViaHTTP, request: rq})
 	if err != nil {

@@ -69,20 +69,20 @@ func (rq *request) dropOvertaken() {
 	}
 	ctx, overtaken := context.WithoutCancel(rq), false
 	if change == cookieSet {
-		rec, err := rq.b.gateway.Load(ctx, cred.id)
-		overtaken = errors.Is(err, ErrSessionMissing) || err == nil && rec.TokenHash != cred.token.hash()
+		rec, err := rq.b.gateway.Load(ctx, cred.ID)
+		overtaken = errors.Is(err, ErrSessionMissing) || err == nil && rec.TokenHash != cred.Token.Hash()
 	} else {
-		cred.id = "" // whatever the client has now is another session
+		cred.ID = "" // whatever the client has now is another session
 	}
 	if !overtaken {
-		overtaken, _ = rq.loggedInSince(ctx, decided, cred.id)
+		overtaken, _ = rq.loggedInSince(ctx, decided, cred.ID)
 	}
 	if !overtaken {
 		return
 	}
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	if rq.cookie == change && rq.cred.token == cred.token {
+	if rq.cookie == change && rq.cred.Token == cred.Token {
 		rq.cookie, rq.clears = cookieStays, false
 	}
 }

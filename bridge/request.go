@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/gorilla/sessions"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -40,7 +41,7 @@ type request struct {
 	session    *Session
 
 	cookie   cookieChange // what becomes of the session cookie
-	cred     credentials
+	cred     credentials.Session
 	lifetime time.Duration
 	decided  time.Time // when that was
 	lines    []string  // the Set-Cookie lines that stand in the response
@@ -87,8 +88,8 @@ func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	}
 	forged := false
 	if len(r.Header["Cookie"]) > 0 {
-		rq.presented.read(b.cookies, r, rq.secure)
-		forged = len(rq.presented.sessions) == 0 && len(r.CookiesNamed(b.cookies.name(b.opts.Name, rq.secure))) > 0
+		rq.presented.read(b.codec, r, rq.secure)
+		forged = len(rq.presented.sessions) == 0 && len(r.CookiesNamed(b.codec.SessionName(rq.secure))) > 0
 	}
 	if len(rq.presented.clients) == 0 {
 		rq.clientID, rq.sendClient, rq.newClient = uuid.NewString(), true, true
@@ -209,7 +210,7 @@ func (rq *request) failure() error {
 	return rq.failed
 }
 
-func (rq *request) setCookie(cred credentials, lifetime time.Duration) {
+func (rq *request) setCookie(cred credentials.Session, lifetime time.Duration) {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	rq.cookie, rq.cred, rq.lifetime, rq.decided = cookieSet, cred, lifetime, time.Now()
@@ -272,14 +273,14 @@ func (rq *request) userAgent() string {
 // newSession makes a session that is not stored yet, with an ID and a token that nobody has seen.
 func (rq *request) newSession(now time.Time) (*Session, error) {
 	opts := rq.b.opts
-	next := newToken()
+	next := credentials.NewToken()
 	rq.mu.Lock()
 	clientID := rq.clientID
 	rq.fresh = true
 	rq.mu.Unlock()
 	s, err := rq.b.newSession(store.Record{
 		ID:              uuid.NewString(),
-		TokenHash:       next.hash(),
+		TokenHash:       next.Hash(),
 		TokenGeneration: 1,
 		ClientID:        clientID,
 		Addr:            rq.addr(),

@@ -5,7 +5,20 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/store"
 )
+
+// cookieAge returns how long the browser is to keep the cookie of the record's session.
+func cookieAge(rec *store.Record) time.Duration {
+	if gateway.EndsWithBrowser(rec.Data) {
+		return credentials.UntilBrowserCloses
+	}
+	return rec.Lifetime
+}
 
 // answering notes the status with which the handler answers.
 func (rq *request) answering(code int) {
@@ -84,14 +97,14 @@ func (rq *request) addCookies(h http.Header, change cookieChange, client bool) (
 	before := len(h["Set-Cookie"])
 	switch change {
 	case cookieSet:
-		err = b.cookies.setSession(h, rq.secure, rq.cred, rq.lifetime)
+		err = b.codec.SetSession(h, rq.secure, rq.cred, rq.lifetime)
 	case cookieRemoved:
-		b.cookies.removeSession(h, rq.secure)
+		b.codec.RemoveSession(h, rq.secure)
 	case cookieStays:
 	}
 	if client {
 		rq.sendClient = false
-		err = errors.Join(err, b.cookies.setClient(h, rq.secure, rq.clientID))
+		err = errors.Join(err, b.codec.SetClient(h, rq.secure, rq.clientID))
 	}
 	rq.lines = append(rq.lines, h["Set-Cookie"][before:]...)
 	return err
@@ -142,7 +155,7 @@ func (rq *request) loadsPage() bool {
 	return false
 }
 
-func (rq *request) crossSite() bool { return rq.r != nil && rq.b.opts.crossSite(rq.r) }
+func (rq *request) crossSite() bool { return rq.r != nil && rq.b.codec.CrossSite(rq.r) }
 
 // cookiesWithheld reports whether the browser may have cookies that it hasn't sent, because another
 // site has caused the request. The lock is held.

@@ -72,7 +72,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 		id = uuid.NewString()
 	}
 	l.b, l.id, l.clientID, l.addr, l.userAgent = b, id, rec.ClientID, rq.addr(), rq.userAgent()
-	l.openedAt = b.wheel.now()
+	l.openedAt = b.clock.Now()
 	l.active.Store(int64(l.openedAt))
 	l.origin = origin{via: ViaSocket, link: l}
 	if ctx == context.Context(rq) { // nothing between the two has values, and the link needn't keep the request

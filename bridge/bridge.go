@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -43,8 +44,7 @@ type Bridge struct {
 	overtakes  overtakes
 	clients    *clientMap
 	links      *links
-	clock      *deadlines
-	wheel      *wheel
+	clock      *clock.Clock
 	watches    *watchlist
 	work       work
 	notifier   notifier
@@ -133,9 +133,8 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Gate:          b.logins,
 	})
 	b.events.logger = s.Logger
-	b.clock = newDeadlines()
+	b.clock = clock.New()
 	b.links = newLinks(b.clock, newConnLimits(s), b.cluster)
-	b.wheel = newWheel(b.clock)
 	b.watches = newWatchlist(b.clock)
 	b.notifier.init(&b.work, b.clock)
 	b.tickets = newTickets(apps, b)
@@ -188,11 +187,11 @@ func (b *Bridge) shutdown(ctx context.Context) error {
 	b.drain(ctx)
 	err := b.work.wait(ctx)
 	if err == nil {
-		b.clock.close()
+		b.clock.Close()
 	} else { // what is still running has its limits from the clock
 		go func() { // ends with what is running
 			_ = b.work.wait(context.Background())
-			b.clock.close()
+			b.clock.Close()
 		}()
 	}
 	err = errors.Join(err, b.work.wait(ctx)) // for what the clock has started meanwhile
@@ -266,7 +265,7 @@ func (b *Bridge) rebind(from *origin, rec *store.Record) {
 	for _, l := range b.links.cutOlder(rec) {
 		l.endLater(reconnect(), rebindGrace)
 		if from.request != nil {
-			from.request.afterResponse(func() { b.clock.add(time.Now().Add(rebindDelay), l.endPending) })
+			from.request.afterResponse(func() { b.clock.Add(time.Now().Add(rebindDelay), l.endPending) })
 		}
 	}
 }

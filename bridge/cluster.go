@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -22,7 +23,7 @@ type cluster struct {
 	answers answers
 	began   time.Time
 	ready   chan struct{} // closed when the Bridge is made
-	tick    *deadline
+	tick    *clock.Deadline
 	missed  atomic.Bool // a look at everything waits for its turn, or for a second one
 	looking sync.Mutex  // held by a look at everything
 	silent  bool        // the store has been silent for about as long as connections outlast it; the clock's
@@ -56,12 +57,12 @@ func (c *cluster) start() {
 	if c == nil {
 		return
 	}
-	c.tick = &deadline{index: -1}
-	c.tick.do = func() {
+	c.tick = &clock.Deadline{}
+	c.tick.Do = func() {
 		c.look(time.Now())
-		c.b.clock.move(c.tick, time.Now().Add(clusterTick))
+		c.b.clock.Move(c.tick, time.Now().Add(clusterTick))
 	}
-	c.b.clock.move(c.tick, time.Now().Add(clusterTick))
+	c.b.clock.Move(c.tick, time.Now().Add(clusterTick))
 	close(c.ready)
 }
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 )
 
 // A close that begins while Detach is already looking for one is waited for, too: what it writes to is gone when Detach has returned.
@@ -18,8 +20,8 @@ func TestDetachWaitsForACloseThatBeginsMeanwhile(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			returned = true
 		})
-		b := &Bridge{clock: newDeadlines()}
-		defer b.clock.close()
+		b := &Bridge{clock: clock.New()}
+		defer b.clock.Close()
 		b.links = newLinks(b.clock, connLimits{}, nil)
 		l := &Link{b: b, id: "1", clientID: "c", closer: c, cancel: func(error) {}}
 		_, err := b.links.add(l)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -20,7 +21,7 @@ type Link struct {
 	b        *Bridge
 	id       string
 	clientID string
-	openedAt time.Duration   // by the wheel's clock
+	openedAt time.Duration   // an offset on the clock
 	origin   origin          // of the changes that come through it
 	conn     *Conn           // that it is of; nil for one of Attach
 	closer   *closer         // that Attach was given; nil for a Conn's
@@ -47,7 +48,7 @@ type Link struct {
 
 	mu      sync.Mutex
 	pending *closing // to be done by endPending
-	timer   *deadline
+	timer   *clock.Deadline
 	ending  *closing   // begun
 	last    *lastWords // to be sent before the close; nil: nothing
 	heart   *linkBeat  // of Heartbeat; nil: none
@@ -81,7 +82,7 @@ func (l *Link) SessionID() string {
 func (l *Link) Context() context.Context { return l.ctx }
 
 // ConnectedAt returns when the link was attached.
-func (l *Link) ConnectedAt() time.Time { return l.b.wheel.epoch.Add(l.openedAt) }
+func (l *Link) ConnectedAt() time.Time { return l.b.clock.Time(l.openedAt) }
 
 // SetData gives the link a value of the application's, which Data and ConnInfo.Data return.
 func (l *Link) SetData(v any) { l.data.Store(&v) }
@@ -193,7 +194,7 @@ func (l *Link) detach(code int, reason string) {
 		l.ending = &closing{code: code, reason: reason}
 	}
 	code, reason = l.ending.code, l.ending.reason
-	l.b.clock.remove(l.timer)
+	l.b.clock.Remove(l.timer)
 	l.mu.Unlock()
 	l.cancel(errConnClosed)
 	if l.b.events.active() {
@@ -239,7 +240,7 @@ func (l *Link) beginEnd(code int, reason string) bool {
 		return false
 	}
 	l.ending = &closing{code: code, reason: reason}
-	l.b.clock.remove(l.timer)
+	l.b.clock.Remove(l.timer)
 	l.cancel(endCause(code))
 	return true
 }
@@ -269,7 +270,7 @@ func (l *Link) endLater(c closing, grace time.Duration) {
 		return
 	}
 	l.pending = &c
-	l.timer = l.b.clock.add(time.Now().Add(grace), l.endPending)
+	l.timer = l.b.clock.Add(time.Now().Add(grace), l.endPending)
 }
 
 // reading closes the link if that was put off until its handler reads again: it has said what it had to say.

@@ -4,24 +4,26 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 )
 
 // notifier empties outboxes. A few workers do as long as connections take what they are sent; for one that doesn't there is another worker, so that it delays nobody but
 // itself. There are none while nothing waits.
 type notifier struct {
 	work  *work
-	clock *deadlines
+	clock *clock.Clock
 
 	mu          sync.Mutex
 	first, last *outbox // that wait for a worker
 	workers     map[*sender]struct{}
-	look        *deadline // while there are workers
+	look        *clock.Deadline // while there are workers
 }
 
 // sender is a worker.
 type sender struct{ since time.Time } // when it began to send what it is sending; guarded by the notifier's mu
 
-func (n *notifier) init(w *work, clock *deadlines) {
+func (n *notifier) init(w *work, clock *clock.Clock) {
 	n.work, n.clock = w, clock
 	n.workers = make(map[*sender]struct{})
 }
@@ -58,7 +60,7 @@ func (n *notifier) staff(stuck int) {
 		n.work.task(func() { n.run(s) })
 	}
 	if n.look == nil {
-		n.look = n.clock.add(time.Now().Add(stuckAfter), n.check)
+		n.look = n.clock.Add(time.Now().Add(stuckAfter), n.check)
 	}
 }
 

@@ -27,7 +27,7 @@ func (t *tickets) tidyAfter(expires time.Time) {
 	}
 	if !t.tidying.planned {
 		t.tidying.planned = true
-		t.b.clock.add(expires, t.tidy)
+		t.b.clock.Add(expires, t.tidy)
 	}
 }
 
@@ -49,6 +49,6 @@ func (t *tickets) planTidy(began time.Time) {
 	t.tidying.mu.Lock()
 	defer t.tidying.mu.Unlock()
 	if t.tidying.planned = t.tidying.last.After(began); t.tidying.planned {
-		t.b.clock.add(t.tidying.last, t.tidy)
+		t.b.clock.Add(t.tidying.last, t.tidy)
 	}
 }

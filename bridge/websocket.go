@@ -89,7 +89,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		b.refuse(w, r, ErrSessionMissing)
 		return
 	}
-	below, accepting := &wire{wheel: b.wheel}, &acceptWriter{ResponseWriter: w}
+	below, accepting := &wire{clock: b.clock}, &acceptWriter{ResponseWriter: w}
 	ws, err := websocket.Accept(below.under(accepting), r, &websocket.AcceptOptions{
 		Subprotocols:       h.protocols,
 		InsecureSkipVerify: true, // the origin has been checked

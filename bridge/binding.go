@@ -11,25 +11,15 @@ import (
 // that of a session that the request presents, as far as this process knows, or else the one that
 // was signed last.
 func (rq *request) likelyClient() credentials.Client {
-	if len(rq.presented.clients) > 1 {
-		for _, p := range rq.presented.sessions {
+	if len(rq.presented.Clients) > 1 {
+		for _, p := range rq.presented.Sessions {
 			clientID, _ := rq.b.clients.clientOf(p.ID)
-			if cookie, ok := rq.clientCookie(clientID); ok {
+			if cookie, ok := rq.presented.Client(clientID); ok {
 				return cookie
 			}
 		}
 	}
-	return rq.presented.clients[0]
-}
-
-// clientCookie returns the request's cookie of a client.
-func (rq *request) clientCookie(clientID string) (credentials.Client, bool) {
-	for _, cookie := range rq.presented.clients {
-		if cookie.ID == clientID {
-			return cookie, true
-		}
-	}
-	return credentials.Client{}, false
+	return rq.presented.Clients[0]
 }
 
 // beClient makes the request one of the client whose cookie it has presented. The lock is held, or
@@ -68,12 +58,12 @@ func (rq *request) fit(rec *store.Record) (was string, fits bool) {
 	if rq.clientID == rec.ClientID {
 		return "", true
 	}
-	if rq.carrier != byCookies { // there is no client cookie to go by
+	if rq.presented.Carrier != credentials.ByCookies { // there is no client cookie to go by
 		rq.clientID, rq.newClient = rec.ClientID, false
 		rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
 		return "", true
 	}
-	if cookie, ok := rq.clientCookie(rec.ClientID); ok {
+	if cookie, ok := rq.presented.Client(rec.ClientID); ok {
 		rq.beClient(cookie)
 		return "", true
 	}

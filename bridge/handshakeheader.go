@@ -24,7 +24,7 @@ func (b *Bridge) HandshakeHeader(r *http.Request) http.Header {
 	if over || rq.openOffered(w, r) != nil || rq.prepare() != nil {
 		return h
 	}
-	rq.answerProtocol(h, r)
+	rq.presented.HideOffers(r, h)
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	rq.handed = true

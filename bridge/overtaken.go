@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -26,7 +27,7 @@ func (rq *request) mayCreate(ctx context.Context) error {
 func (rq *request) loggedInSince(ctx context.Context, since time.Time, other string) (bool, error) {
 	b := rq.b
 	rq.mu.Lock()
-	clientID, known, before := rq.clientID, !rq.newClient && rq.carrier == byCookies, rq.newest
+	clientID, known, before := rq.clientID, !rq.newClient && rq.presented.Carrier == credentials.ByCookies, rq.newest
 	rq.mu.Unlock()
 	if !known { // no other request can have named this client yet
 		return false, nil
@@ -64,7 +65,7 @@ func (rq *request) dropOvertaken() {
 	rq.mu.Lock()
 	change, cred, decided := rq.cookie, rq.cred, rq.decided
 	rq.mu.Unlock()
-	if change == cookieStays || rq.carrier != byCookies || time.Since(decided) < promptly {
+	if change == cookieStays || rq.presented.Carrier != credentials.ByCookies || time.Since(decided) < promptly {
 		return
 	}
 	ctx, overtaken := context.WithoutCancel(rq), false

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -19,7 +18,6 @@ import (
 type request struct {
 	context.Context
 	b      *Bridge
-	secure bool
 	began  time.Time
 
 	mu         sync.Mutex
@@ -32,10 +30,7 @@ type request struct {
 	askClient  bool        // the handler has asked for the client: its cookie is due, and the response depends on it
 	newClient  bool        // nobody has heard of the client before
 	newest     string      // session of the client when the request came
-	presented  presented
-	carrier    carrier       // of the session's credentials
-	text       string        // the ticket or the token, as the client presents it
-	reads      []string      // the headers that Options.TokenFrom has looked at
+	presented  credentials.Presented
 	mismatched bool          // the session came with another client's cookie, or none
 	opening    chan struct{} // 1-slot lock: one goroutine opens the session
 	session    *Session
@@ -77,28 +72,22 @@ const (
 )
 
 func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
-	rq := &request{Context: r.Context(), b: b, r: r, w: w, secure: b.opts.secure(r), began: time.Now()}
+	rq := &request{Context: r.Context(), b: b, r: r, w: w, began: time.Now()}
 	b.opts.tellIgnored(r)
 	if h := w.Header(); len(h) > 0 {
 		rq.outer = h.Clone()
 	}
-	if rq.presentsNoCookies(r) {
-		rq.clientID, rq.newClient = uuid.NewString(), true // until a session says whose it is
-		return rq
-	}
-	forged := false
-	if len(r.Header["Cookie"]) > 0 {
-		rq.presented.read(b.codec, r, rq.secure)
-		forged = len(rq.presented.sessions) == 0 && len(r.CookiesNamed(b.codec.SessionName(rq.secure))) > 0
-	}
-	if len(rq.presented.clients) == 0 {
+	forged := b.codec.Read(&rq.presented, r, b.opts.secure(r))
+	switch {
+	case rq.presented.Carrier != credentials.ByCookies:
+		rq.clientID, rq.newClient = uuid.NewString(), true // until the session's client is known
+	case len(rq.presented.Clients) == 0:
 		rq.clientID, rq.sendClient, rq.newClient = uuid.NewString(), true, true
-	} else {
+	default:
 		rq.beClient(rq.likelyClient())
 	}
-	if forged { // and the event says whose request it is
-		rq.refused(CredentialRejected{Credential: CredentialCookie, Reason: RejectedSignature})
-		b.opts.Logger.LogAttrs(r.Context(), slog.LevelDebug, "session cookie refused: its signature doesn't hold")
+	if forged { // the event names the client
+		rq.refusedForged(r.Context())
 	}
 	return rq
 }

@@ -75,7 +75,7 @@ func (s *Session) replaceToken(login *gateway.Login) error {
 // canKeepToken says why whoever is at the other end can't be told of a new token.
 func (s *Session) canKeepToken() error {
 	switch rq := s.from.request; {
-	case rq == nil || rq.carrier == byTicket:
+	case rq == nil || rq.presented.Carrier == credentials.ByTicket:
 		return ErrNoCookies
 	case rq.headersSent():
 		return ErrHeadersSent

@@ -67,7 +67,7 @@ func (rq *request) putCookies(h http.Header, guest bool) error {
 	if rq.clears && !withheld && len(b.opts.ClearSiteData) > 0 && h.Get("Clear-Site-Data") == "" {
 		h.Set("Clear-Site-Data", `"`+strings.Join(b.opts.ClearSiteData, `", "`)+`"`)
 	}
-	if rq.carrier != byCookies {
+	if rq.presented.Carrier != credentials.ByCookies {
 		return rq.setToken(h)
 	}
 	rq.cookie = cookieStays // what comes later comes on top
@@ -80,7 +80,7 @@ func (rq *request) putCookies(h http.Header, guest bool) error {
 		varyCookie(h)
 	}
 	if rq.depends() || due || change != cookieStays {
-		varyOn(h, rq.reads...) // with a token there it would be another's response
+		varyOn(h, rq.presented.Reads...) // with a token there it would be another's response
 	}
 	if !due && change == cookieStays {
 		return nil
@@ -97,14 +97,14 @@ func (rq *request) addCookies(h http.Header, change cookieChange, client bool) (
 	before := len(h["Set-Cookie"])
 	switch change {
 	case cookieSet:
-		err = b.codec.SetSession(h, rq.secure, rq.cred, rq.lifetime)
+		err = b.codec.SetSession(h, rq.presented.Secure, rq.cred, rq.lifetime)
 	case cookieRemoved:
-		b.codec.RemoveSession(h, rq.secure)
+		b.codec.RemoveSession(h, rq.presented.Secure)
 	case cookieStays:
 	}
 	if client {
 		rq.sendClient = false
-		err = errors.Join(err, b.codec.SetClient(h, rq.secure, rq.clientID))
+		err = errors.Join(err, b.codec.SetClient(h, rq.presented.Secure, rq.clientID))
 	}
 	rq.lines = append(rq.lines, h["Set-Cookie"][before:]...)
 	return err

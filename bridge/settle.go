@@ -124,6 +124,7 @@ func (s *settings) credentials() credentials.Config {
 		Partitioned:     s.Partitioned,
 		ClientMaxAge:    s.ClientMaxAge,
 		ClientRollEvery: limit(s.ClientRollEvery),
+		TokenFrom:       s.TokenFrom,
 	}
 	if len(s.OriginPatterns) > 0 {
 		c.OriginAllowed = s.originAllowed

@@ -20,7 +20,7 @@ import (
 // superseded returns the Session of a request whose token a login has replaced, nil where nobody
 // could log in with it: the request must come from the session's own browser and be able to set
 // a cookie. The check of the token has returned ErrTokenRotated for rec.
-func (rq *request) superseded(rec *store.Record, cookies []credentials.Session) *Session {
+func (rq *request) superseded(rec *store.Record, cookies credentials.Candidate) *Session {
 	i := slices.IndexFunc(cookies, func(c credentials.Session) bool { return c.Token.Hash() == rec.PrevTokenHash })
 	if i < 0 || !rq.mayTakeOver(rec) {
 		return nil
@@ -39,7 +39,7 @@ func (rq *request) superseded(rec *store.Record, cookies []credentials.Session) 
 
 // mayTakeOver reports whether the request comes from the session's own browser and can set a cookie.
 func (rq *request) mayTakeOver(rec *store.Record) bool {
-	return !rq.headersSent() && (rq.carrier == byToken || rq.fits(rec))
+	return !rq.headersSent() && (rq.presented.Carrier == credentials.ByToken || rq.fits(rec))
 }
 
 // supersede makes s, whose token a login has replaced since s was opened, what superseded returns

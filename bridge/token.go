@@ -1,9 +1,7 @@
 package bridge
 
 import (
-	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
@@ -17,15 +15,6 @@ const SessionTokenHeader = "Session-Token"
 // server answers with it if it speaks none of the others, because browsers fail a handshake if none
 // of their offers is accepted.
 const Subprotocol = credentials.Subprotocol
-
-// carrier is what brings a session's credentials to the server.
-type carrier uint8
-
-const (
-	byCookies carrier = iota
-	byToken           // of a client that does without cookies: Options.TokenFrom
-	byTicket          // of a handshake: Bridge.Ticket
-)
 
 // TokenFromHeader returns an Options.TokenFrom for clients that send their token in the named
 // header, with or without "Bearer " before it. A client that sends the header does without cookies;
@@ -47,40 +36,12 @@ func TokenFromProtocol(prefix string) func(r *http.Request) (token string, ok bo
 	return credentials.TokenFromProtocol(prefix)
 }
 
-// presentsNoCookies reports whether the client does without cookies, and if so reads what it presents instead. A ticket comes before all else: it is never mistaken for nothing.
-func (rq *request) presentsNoCookies(r *http.Request) bool {
-	if len(r.Header[credentials.ProtocolHeader]) > 0 {
-		if ticket, ok := credentials.Offered(r, credentials.TicketPrefix); ok {
-			rq.carrier, rq.text = byTicket, ticket
-			return true
-		}
-	}
-	b := rq.b
-	if b.opts.TokenFrom == nil {
-		return false
-	}
-	reads := &credentials.HeaderReads{Context: r.Context()}
-	text, ok := b.opts.TokenFrom(r.WithContext(reads))
-	rq.reads = reads.Names
-	if !ok {
-		return false
-	}
-	rq.carrier, rq.text = byToken, text
-	if cred, ok := b.codec.ReadToken(text, rq.secure); ok {
-		rq.presented.sessions = append(rq.presented.oneSession[:0], cred)
-	} else if text != "" {
-		rq.refused(CredentialRejected{Credential: CredentialToken, Reason: RejectedSignature})
-		b.opts.Logger.LogAttrs(r.Context(), slog.LevelDebug, "session token refused: its signature doesn't hold")
-	}
-	return true
-}
-
 // setToken tells a client without cookies of its new token, or that it has none any more. A ticket's has none to keep. The lock is held.
 func (rq *request) setToken(h http.Header) (err error) {
 	change := rq.cookie
 	if rq.depends() || change != cookieStays {
-		varyOn(h, rq.reads...)
-		if len(rq.reads) == 0 { // whatever it depends on, a cache doesn't know it
+		varyOn(h, rq.presented.Reads...)
+		if len(rq.presented.Reads) == 0 { // whatever it depends on, a cache doesn't know it
 			if h.Get("Cache-Control") == "" {
 				h.Set("Cache-Control", "no-store")
 			}
@@ -88,13 +49,13 @@ func (rq *request) setToken(h http.Header) (err error) {
 		}
 	}
 	rq.cookie = cookieStays
-	if change == cookieStays || rq.carrier != byToken {
+	if change == cookieStays || rq.presented.Carrier != credentials.ByToken {
 		return nil
 	}
 	rq.keepFromCaches(h)
 	text := ""
 	if change == cookieSet {
-		if _, text, err = rq.b.codec.SealSession(rq.secure, rq.cred); err != nil {
+		if _, text, err = rq.b.codec.SealSession(rq.presented.Secure, rq.cred); err != nil {
 			return err
 		}
 		text = strings.TrimRight(text, "=") // not allowed in the name of a subprotocol
@@ -102,27 +63,4 @@ func (rq *request) setToken(h http.Header) (err error) {
 	rq.kept = []string{text}
 	h[SessionTokenHeader] = rq.kept
 	return nil
-}
-
-// secretOffer reports whether a subprotocol that the client offers holds what it presents.
-func (rq *request) secretOffer(name string) bool {
-	return strings.HasPrefix(name, credentials.TicketPrefix) || rq.carrier == byToken && rq.text != "" && strings.HasSuffix(name, rq.text)
-}
-
-// answerProtocol takes secrets out of the subprotocols that r's client offers, before an upgrader sees them, and puts Subprotocol into the answer if nothing else is left
-// to choose from.
-func (rq *request) answerProtocol(answer http.Header, r *http.Request) {
-	names := credentials.OfferedProtocols(r.Header)
-	open := slices.DeleteFunc(slices.Clone(names), rq.secretOffer)
-	if len(open) == len(names) {
-		return
-	}
-	if len(open) == 0 {
-		r.Header.Del(credentials.ProtocolHeader)
-		return
-	}
-	r.Header[credentials.ProtocolHeader] = []string{strings.Join(open, ", ")}
-	if len(open) == 1 && open[0] == Subprotocol {
-		answer[credentials.ProtocolHeader] = []string{Subprotocol}
-	}
 }

@@ -28,6 +28,9 @@ type Config struct {
 	ClientMaxAge    time.Duration // how long a client cookie is valid
 	ClientRollEvery time.Duration // the age at which a client cookie is sent again; 0: never
 
+	// TokenFrom finds the token of a client without cookies. Nil: there are no such clients.
+	TokenFrom TokenFrom
+
 	// OriginAllowed reports whether the Origin header of a request is one of this site. Nil: only
 	// that of the request's own host is.
 	OriginAllowed func(*http.Request) bool
@@ -69,8 +72,8 @@ func (c *Codec) name(name string, secure bool) string {
 	return name
 }
 
-func (c *Codec) SessionName(secure bool) string   { return c.name(c.cfg.Name, secure) }
-func (c *Codec) ClientNameFor(secure bool) string { return c.name(c.cfg.ClientName, secure) }
+func (c *Codec) sessionName(secure bool) string   { return c.name(c.cfg.Name, secure) }
+func (c *Codec) clientName(secure bool) string { return c.name(c.cfg.ClientName, secure) }
 
 // Lengths of the signed values, with a date of 9 to 11 digits in them. A value of another length is
 // not valid and costs no signature check.
@@ -89,7 +92,7 @@ func (c *Codec) SealSession(secure bool, cred Session) (name, value string, err 
 		return "", "", errSessionID
 	}
 	raw := append(id[:], cred.Token[:]...)
-	name = c.SessionName(secure)
+	name = c.sessionName(secure)
 	value, err = c.sign.Encode(name, base64.RawURLEncoding.AppendEncode(nil, raw))
 	return name, value, err
 }
@@ -110,15 +113,15 @@ func openedSession(v *signedValue) (cred Session, ok bool) {
 	}, true
 }
 
-// ReadToken returns the content of a token: the value of a session cookie, with or without its
+// readToken returns the content of a token: the value of a session cookie, with or without its
 // padding.
-func (c *Codec) ReadToken(text string, secure bool) (cred Session, ok bool) {
+func (c *Codec) readToken(text string, secure bool) (cred Session, ok bool) {
 	if text = strings.TrimRight(text, "="); text == "" || len(text) > maxSigned {
 		return cred, false
 	}
 	text += "==="[:-len(text)&3]
 	var v signedValue
-	if !c.sessions.verify(c.SessionName(secure), text, &v) {
+	if !c.sessions.verify(c.sessionName(secure), text, &v) {
 		return cred, false
 	}
 	return openedSession(&v)

@@ -15,12 +15,12 @@ const (
 	// TokenPrefix precedes a token that is offered as a subprotocol, by default.
 	TokenPrefix = Subprotocol + ".token."
 
-	ProtocolHeader = "Sec-Websocket-Protocol"
+	protocolHeader = "Sec-Websocket-Protocol"
 )
 
-// OfferedProtocols returns the subprotocols that the client offers, in the order of the header.
-func OfferedProtocols(h http.Header) (names []string) {
-	for _, line := range h[ProtocolHeader] {
+// offeredProtocols returns the subprotocols that the client offers, in the order of the header.
+func offeredProtocols(h http.Header) (names []string) {
+	for _, line := range h[protocolHeader] {
 		for name := range strings.SplitSeq(line, ",") {
 			if name = strings.TrimSpace(name); name != "" {
 				names = append(names, name)
@@ -30,9 +30,9 @@ func OfferedProtocols(h http.Header) (names []string) {
 	return names
 }
 
-// Offered returns the rest of the first offer that has the prefix.
-func Offered(r *http.Request, prefix string) (rest string, ok bool) {
-	for _, name := range OfferedProtocols(r.Header) {
+// offered returns the rest of the first offer that has the prefix.
+func offered(r *http.Request, prefix string) (rest string, ok bool) {
+	for _, name := range offeredProtocols(r.Header) {
 		if rest, ok = strings.CutPrefix(name, prefix); ok {
 			return rest, true
 		}

@@ -15,10 +15,10 @@ import (
 // (cookie tossing) never use it up.
 const maxChecked = 256
 
-// ReadSessions appends the request's session cookies whose signature holds to list, in the order of
+// readSessions appends the request's session cookies whose signature holds to list, in the order of
 // the Cookie header.
-func (c *Codec) ReadSessions(list []Session, r *http.Request, secure bool) []Session {
-	name := c.SessionName(secure)
+func (c *Codec) readSessions(list []Session, r *http.Request, secure bool) []Session {
+	name := c.sessionName(secure)
 	var v signedValue
 	checked := 0
 	for _, cookie := range r.CookiesNamed(name) {
@@ -36,10 +36,10 @@ func (c *Codec) ReadSessions(list []Session, r *http.Request, secure bool) []Ses
 	return list
 }
 
-// ReadClients appends the request's client cookies whose signature holds to list, the one that was
+// readClients appends the request's client cookies whose signature holds to list, the one that was
 // signed last first.
-func (c *Codec) ReadClients(list []Client, r *http.Request, secure bool) []Client {
-	name := c.ClientNameFor(secure)
+func (c *Codec) readClients(list []Client, r *http.Request, secure bool) []Client {
+	name := c.clientName(secure)
 	var v signedValue
 	checked := 0
 	for _, cookie := range r.CookiesNamed(name) {

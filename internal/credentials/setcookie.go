@@ -29,7 +29,7 @@ func (c *Codec) SetSession(h http.Header, secure bool, cred Session, maxAge time
 
 // SetClient adds the client cookie to h.
 func (c *Codec) SetClient(h http.Header, secure bool, id string) error {
-	name := c.ClientNameFor(secure)
+	name := c.clientName(secure)
 	signed, err := c.sign.Encode(name, []byte(id))
 	if err != nil {
 		return err
@@ -40,7 +40,7 @@ func (c *Codec) SetClient(h http.Header, secure bool, id string) error {
 
 // RemoveSession adds a session cookie to h that makes the browser remove its own.
 func (c *Codec) RemoveSession(h http.Header, secure bool) {
-	c.set(h, c.SessionName(secure), "", secure, removed)
+	c.set(h, c.sessionName(secure), "", secure, removed)
 }
 
 // set adds a cookie to h. A maxAge of 0 is as long as browsers allow, UntilBrowserCloses is no age

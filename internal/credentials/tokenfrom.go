@@ -35,22 +35,22 @@ func TokenFromProtocol(prefix string) TokenFrom {
 		prefix = TokenPrefix
 	}
 	return func(r *http.Request) (string, bool) {
-		noteRead(r, ProtocolHeader)
-		return Offered(r, prefix)
+		noteRead(r, protocolHeader)
+		return offered(r, prefix)
 	}
 }
 
-// HeaderReads is a context that collects the names of the headers that a TokenFrom has read: the
+// headerReads is a context that collects the names of the headers that a TokenFrom has read: the
 // response varies on them.
-type HeaderReads struct {
+type headerReads struct {
 	context.Context
-	Names []string
+	names []string
 }
 
 type headerReadsKey struct{}
 
 // Value implements context.Context.
-func (h *HeaderReads) Value(key any) any {
+func (h *headerReads) Value(key any) any {
 	if key == (headerReadsKey{}) {
 		return h
 	}
@@ -58,7 +58,7 @@ func (h *HeaderReads) Value(key any) any {
 }
 
 func noteRead(r *http.Request, name string) {
-	if h, ok := r.Context().Value(headerReadsKey{}).(*HeaderReads); ok {
-		h.Names = append(h.Names, name)
+	if h, ok := r.Context().Value(headerReadsKey{}).(*headerReads); ok {
+		h.names = append(h.names, name)
 	}
 }

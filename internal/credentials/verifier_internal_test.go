@@ -137,7 +137,7 @@ func TestCookiesBehindJunkAreRead(t *testing.T) {
 		"more than a browser can have": {strings.Repeat(forged, maxChecked), false},
 	} {
 		r := &http.Request{Header: http.Header{"Cookie": {c2.junk + good}}}
-		sessions, clients := c.ReadSessions(nil, r, false), c.ReadClients(nil, r, false)
+		sessions, clients := c.readSessions(nil, r, false), c.readClients(nil, r, false)
 		if !c2.found {
 			require.Empty(t, sessions, name)
 			require.Empty(t, clients, name)

@@ -25,7 +25,7 @@ func (rq *request) likelyClient() credentials.Client {
 // beClient makes the request one of the client whose cookie it has presented. The lock is held, or
 // not needed yet.
 func (rq *request) beClient(cookie credentials.Client) {
-	rq.clientID, rq.newClient, rq.sendClient = cookie.ID, false, rq.b.codec.RollDue(cookie)
+	rq.answer.UseClient(cookie)
 	rq.newest, _ = rq.b.clients.sessionOf(cookie.ID)
 }
 
@@ -45,7 +45,7 @@ func (rq *request) bind(rec *store.Record) bool {
 	}
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	rq.clientID, rq.newClient, rq.sendClient, rq.askClient = rec.ClientID, false, true, true
+	rq.answer.AdoptClient(rec.ClientID)
 	rq.newest, _ = b.clients.sessionOf(rec.ClientID)
 	return true
 }
@@ -55,11 +55,11 @@ func (rq *request) bind(rec *store.Record) bool {
 func (rq *request) fit(rec *store.Record) (was string, fits bool) {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	if rq.clientID == rec.ClientID {
+	if rq.answer.ClientID() == rec.ClientID {
 		return "", true
 	}
 	if rq.presented.Carrier != credentials.ByCookies { // there is no client cookie to go by
-		rq.clientID, rq.newClient = rec.ClientID, false
+		rq.answer.AdoptClient(rec.ClientID)
 		rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
 		return "", true
 	}
@@ -68,5 +68,5 @@ func (rq *request) fit(rec *store.Record) (was string, fits bool) {
 		return "", true
 	}
 	rq.mismatched = true
-	return rq.clientID, false
+	return rq.answer.ClientID(), false
 }

@@ -224,7 +224,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 	}
 	if c.IsNew || c.Login {
 		b.rebind(from, rec)
-		if !c.IsNew || from.request == nil || !from.request.newClient { // otherwise no other node holds the client
+		if !c.IsNew || from.request == nil || !from.request.answer.ClientIsNew() { // otherwise no other node holds the client
 			b.cluster.announce(rec.ClientID, rec.ID)
 		}
 	}

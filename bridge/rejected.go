@@ -77,8 +77,8 @@ func (rq *request) refused(cr CredentialRejected) {
 		return
 	}
 	rq.mu.Lock()
-	if !rq.newClient {
-		cr.ClientID = rq.clientID
+	if !rq.answer.ClientIsNew() {
+		cr.ClientID = rq.answer.ClientID()
 	}
 	rq.mu.Unlock()
 	cr.Addr, cr.UserAgent, cr.Via = rq.addr(), rq.userAgent(), ViaHTTP

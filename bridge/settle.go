@@ -124,6 +124,9 @@ func (s *settings) credentials() credentials.Config {
 		Partitioned:     s.Partitioned,
 		ClientMaxAge:    s.ClientMaxAge,
 		ClientRollEvery: limit(s.ClientRollEvery),
+		EagerClient:     s.EagerClient,
+		ClearSiteData:   s.ClearSiteData,
+		Caches:          credentials.Caches{Wanted: forCaches, Forbid: keepFromCaches, Vary: varyOn},
 		TokenFrom:       s.TokenFrom,
 	}
 	if len(s.OriginPatterns) > 0 {

@@ -52,7 +52,7 @@ func (b *Bridge) Ticket(r *http.Request) (string, error) {
 		return "", fmt.Errorf("%w: there is nothing in it to be stored", ErrSessionMissing)
 	}
 	rq.mu.Lock()
-	rq.private = true
+	rq.answer.SetPrivate()
 	rq.mu.Unlock()
 	return b.tickets.issue(r.Context(), what)
 }

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 )
@@ -34,33 +33,4 @@ func TokenFromHeader(name string) func(r *http.Request) (token string, ok bool) 
 // "sessionbridge.token.".
 func TokenFromProtocol(prefix string) func(r *http.Request) (token string, ok bool) {
 	return credentials.TokenFromProtocol(prefix)
-}
-
-// setToken tells a client without cookies of its new token, or that it has none any more. A ticket's has none to keep. The lock is held.
-func (rq *request) setToken(h http.Header) (err error) {
-	change := rq.cookie
-	if rq.depends() || change != cookieStays {
-		varyOn(h, rq.presented.Reads...)
-		if len(rq.presented.Reads) == 0 { // whatever it depends on, a cache doesn't know it
-			if h.Get("Cache-Control") == "" {
-				h.Set("Cache-Control", "no-store")
-			}
-			varyOn(h, "*") // also where the handler lets caches keep it
-		}
-	}
-	rq.cookie = cookieStays
-	if change == cookieStays || rq.presented.Carrier != credentials.ByToken {
-		return nil
-	}
-	rq.keepFromCaches(h)
-	text := ""
-	if change == cookieSet {
-		if _, text, err = rq.b.codec.SealSession(rq.presented.Secure, rq.cred); err != nil {
-			return err
-		}
-		text = strings.TrimRight(text, "=") // not allowed in the name of a subprotocol
-	}
-	rq.kept = []string{text}
-	h[SessionTokenHeader] = rq.kept
-	return nil
 }

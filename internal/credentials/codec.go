@@ -28,12 +28,28 @@ type Config struct {
 	ClientMaxAge    time.Duration // how long a client cookie is valid
 	ClientRollEvery time.Duration // the age at which a client cookie is sent again; 0: never
 
+	EagerClient   bool     // the first page sets the client cookie
+	ClearSiteData []string // what the response to an end of the session tells the browser to forget
+
+	// Caches keeps responses with a credential from caches.
+	Caches Caches
+
 	// TokenFrom finds the token of a client without cookies. Nil: there are no such clients.
 	TokenFrom TokenFrom
 
 	// OriginAllowed reports whether the Origin header of a request is one of this site. Nil: only
 	// that of the request's own host is.
 	OriginAllowed func(*http.Request) bool
+}
+
+// Caches are the functions that read and write the headers for caches.
+type Caches struct {
+	// Wanted reports whether the handler wants the response stored by shared caches.
+	Wanted func(h http.Header) bool
+	// Forbid keeps the response from caches. It reports whether that overrules the handler.
+	Forbid func(h http.Header) (overruled bool)
+	// Vary adds header names to the Vary header.
+	Vary func(h http.Header, names ...string)
 }
 
 // Codec signs and verifies the session credential and the client cookie. It is safe for concurrent
@@ -72,8 +88,8 @@ func (c *Codec) name(name string, secure bool) string {
 	return name
 }
 
-func (c *Codec) sessionName(secure bool) string   { return c.name(c.cfg.Name, secure) }
-func (c *Codec) clientName(secure bool) string { return c.name(c.cfg.ClientName, secure) }
+func (c *Codec) sessionName(secure bool) string { return c.name(c.cfg.Name, secure) }
+func (c *Codec) clientName(secure bool) string  { return c.name(c.cfg.ClientName, secure) }
 
 // Lengths of the signed values, with a date of 9 to 11 digits in them. A value of another length is
 // not valid and costs no signature check.
@@ -85,8 +101,8 @@ const (
 
 var errSessionID = errors.New("the session's ID is no UUID")
 
-// SealSession returns the session credential's cookie name and its value.
-func (c *Codec) SealSession(secure bool, cred Session) (name, value string, err error) {
+// sealSession returns the session credential's cookie name and its value.
+func (c *Codec) sealSession(secure bool, cred Session) (name, value string, err error) {
 	id, ok := uuidtext.Parse(cred.ID)
 	if !ok {
 		return "", "", errSessionID

@@ -26,8 +26,8 @@ type Presented struct {
 	Clients  []Client  // the client cookies, the one that was signed last first
 
 	codec  *Codec
-	Secure bool     // the response's cookies are Secure, and have the names that go with it
-	Reads  []string // the headers that TokenFrom has read
+	secure bool     // the response's cookies are Secure, and have the names that go with it
+	reads  []string // the headers that TokenFrom has read
 
 	// Room for what most requests have.
 	oneSession [1]Session
@@ -41,7 +41,7 @@ type Presented struct {
 // A ticket takes precedence over a token, and a token over cookies. A client that presents one of
 // these does without cookies, also if it opens nothing.
 func (c *Codec) Read(p *Presented, r *http.Request, secure bool) (forged bool) {
-	p.codec, p.Secure = c, secure
+	p.codec, p.secure = c, secure
 	if len(r.Header[protocolHeader]) > 0 {
 		if ticket, ok := offered(r, TicketPrefix); ok {
 			p.Carrier, p.Text = ByTicket, ticket
@@ -51,7 +51,7 @@ func (c *Codec) Read(p *Presented, r *http.Request, secure bool) (forged bool) {
 	if c.cfg.TokenFrom != nil {
 		reads := &headerReads{Context: r.Context()}
 		text, ok := c.cfg.TokenFrom(r.WithContext(reads))
-		p.Reads = reads.names
+		p.reads = reads.names
 		if ok {
 			return p.readToken(text)
 		}
@@ -66,7 +66,7 @@ func (c *Codec) Read(p *Presented, r *http.Request, secure bool) (forged bool) {
 
 func (p *Presented) readToken(text string) (forged bool) {
 	p.Carrier, p.Text = ByToken, text
-	cred, ok := p.codec.readToken(text, p.Secure)
+	cred, ok := p.codec.readToken(text, p.secure)
 	if !ok {
 		return text != ""
 	}
@@ -100,7 +100,7 @@ func (p *Presented) Differs(outer, r *http.Request) bool {
 		}
 	}
 	presented, equal := false, true
-	for _, name := range []string{c.sessionName(p.Secure), c.clientName(p.Secure)} {
+	for _, name := range []string{c.sessionName(p.secure), c.clientName(p.secure)} {
 		theirs := r.CookiesNamed(name)
 		presented = presented || len(theirs) > 0
 		equal = equal && slices.EqualFunc(theirs, outer.CookiesNamed(name), func(a, b *http.Cookie) bool { return a.Value == b.Value })

@@ -61,8 +61,8 @@ func (c *Codec) readClients(list []Client, r *http.Request, secure bool) []Clien
 	return list
 }
 
-// RollDue reports whether the client cookie is old enough to be sent again.
-func (c *Codec) RollDue(cookie Client) bool {
+// rollDue reports whether the client cookie is old enough to be sent again.
+func (c *Codec) rollDue(cookie Client) bool {
 	every := c.cfg.ClientRollEvery
 	return every > 0 && time.Since(time.Unix(cookie.Signed, 0)) >= every
 }

@@ -17,9 +17,9 @@ const (
 // removed is the age of a cookie that the browser is to remove.
 const removed = time.Duration(-1)
 
-// SetSession adds the session cookie to h.
-func (c *Codec) SetSession(h http.Header, secure bool, cred Session, maxAge time.Duration) error {
-	name, value, err := c.SealSession(secure, cred)
+// setSession adds the session cookie to h.
+func (c *Codec) setSession(h http.Header, secure bool, cred Session, maxAge time.Duration) error {
+	name, value, err := c.sealSession(secure, cred)
 	if err != nil {
 		return err
 	}
@@ -27,8 +27,8 @@ func (c *Codec) SetSession(h http.Header, secure bool, cred Session, maxAge time
 	return nil
 }
 
-// SetClient adds the client cookie to h.
-func (c *Codec) SetClient(h http.Header, secure bool, id string) error {
+// setClient adds the client cookie to h.
+func (c *Codec) setClient(h http.Header, secure bool, id string) error {
 	name := c.clientName(secure)
 	signed, err := c.sign.Encode(name, []byte(id))
 	if err != nil {
@@ -38,8 +38,8 @@ func (c *Codec) SetClient(h http.Header, secure bool, id string) error {
 	return nil
 }
 
-// RemoveSession adds a session cookie to h that makes the browser remove its own.
-func (c *Codec) RemoveSession(h http.Header, secure bool) {
+// removeSession adds a session cookie to h that makes the browser remove its own.
+func (c *Codec) removeSession(h http.Header, secure bool) {
 	c.set(h, c.sessionName(secure), "", secure, removed)
 }
 

@@ -117,8 +117,8 @@ func TestCookiesBehindJunkAreRead(t *testing.T) {
 	c := NewCodec(Config{Name: "sid", ClientName: "sid.cid", Keys: [][]byte{[]byte("old"), verifyKey}, Path: "/"})
 	cred, client := Session{ID: uuid.NewString(), Token: NewToken()}, uuid.NewString()
 	h := make(http.Header)
-	require.NoError(t, c.SetSession(h, false, cred, time.Hour))
-	require.NoError(t, c.SetClient(h, false, client))
+	require.NoError(t, c.setSession(h, false, cred, time.Hour))
+	require.NoError(t, c.setClient(h, false, client))
 	good := ""
 	for _, line := range h["Set-Cookie"] {
 		cookie, err := http.ParseSetCookie(line)

@@ -13,7 +13,7 @@ import (
 func (rq *request) likelyClient() credentials.Client {
 	if len(rq.presented.Clients) > 1 {
 		for _, p := range rq.presented.Sessions {
-			clientID, _ := rq.b.clients.clientOf(p.ID)
+			clientID, _ := rq.b.clients.ClientOf(p.ID)
 			if cookie, ok := rq.presented.Client(clientID); ok {
 				return cookie
 			}
@@ -26,7 +26,7 @@ func (rq *request) likelyClient() credentials.Client {
 // not needed yet.
 func (rq *request) beClient(cookie credentials.Client) {
 	rq.answer.UseClient(cookie)
-	rq.newest, _ = rq.b.clients.sessionOf(cookie.ID)
+	rq.newest, _ = rq.b.clients.SessionOf(cookie.ID)
 }
 
 // bind makes the session's client the request's: G10. The session fits any client cookie that the
@@ -46,7 +46,7 @@ func (rq *request) bind(rec *store.Record) bool {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	rq.answer.AdoptClient(rec.ClientID)
-	rq.newest, _ = b.clients.sessionOf(rec.ClientID)
+	rq.newest, _ = b.clients.SessionOf(rec.ClientID)
 	return true
 }
 
@@ -60,7 +60,7 @@ func (rq *request) fit(rec *store.Record) (was string, fits bool) {
 	}
 	if rq.presented.Carrier != credentials.ByCookies { // there is no client cookie to go by
 		rq.answer.AdoptClient(rec.ClientID)
-		rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
+		rq.newest, _ = rq.b.clients.SessionOf(rec.ClientID)
 		return "", true
 	}
 	if cookie, ok := rq.presented.Client(rec.ClientID); ok {

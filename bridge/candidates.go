@@ -122,7 +122,7 @@ func (rq *request) endOthers(ctx context.Context, later *gateway.Later, ending s
 	if len(rq.presented.Sessions) < 2 {
 		return nil
 	}
-	for _, cookies := range rq.presented.Candidates(rq.b.clients.clientOf) {
+	for _, cookies := range rq.presented.Candidates(rq.b.clients.ClientOf) {
 		id := cookies.ID()
 		if id == ending {
 			continue
@@ -140,7 +140,7 @@ func (rq *request) endOthers(ctx context.Context, later *gateway.Later, ending s
 
 // candidates returns the sessions that the request presents, in the order in which they are tried.
 func (rq *request) candidates(ctx context.Context) ([]credentials.Candidate, error) {
-	return rq.presented.CandidatesInOrder(rq.b.clients.clientOf, func(id string) (*store.Record, error) {
+	return rq.presented.CandidatesInOrder(rq.b.clients.ClientOf, func(id string) (*store.Record, error) {
 		rec, err := rq.b.gateway.Load(ctx, id)
 		if errors.Is(err, ErrSessionMissing) {
 			err = nil

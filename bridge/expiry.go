@@ -51,7 +51,7 @@ func (ls *links) learn(b *Bridge, rec *store.Record) (stale []*Link) {
 // schedule needs the lock.
 func (ls *links) schedule(b *Bridge, id string, sl *sessionLinks, at time.Time) {
 	if sl.expiry == nil {
-		sl.expiry = ls.clock.Add(at, func() { b.work.background(func() { b.lookExpired(id) }) })
+		sl.expiry = ls.clock.Add(at, func() { b.pools.background.Go(func() { b.lookExpired(id) }) })
 		return
 	}
 	ls.clock.Move(sl.expiry, at)
@@ -67,7 +67,7 @@ func (b *Bridge) lookExpired(id string) {
 	switch {
 	case err == nil:
 		b.links.watch(b, &rec)
-		b.clients.lookAt(id, rec.Expires)
+		b.clients.SetDue(id, rec.Expires)
 		b.noticeLogin(context.Background(), &rec)
 	case errors.Is(err, ErrSessionMissing):
 		b.doubt(id, b.forget(context.Background(), id, nil))

@@ -35,7 +35,7 @@ func (rq *request) loggedInSince(ctx context.Context, since time.Time, other str
 	is := func(rec *store.Record) bool {
 		return rec.ID != other && rec.UserID != "" && !rec.Began().Before(since.Truncate(time.Millisecond))
 	}
-	if id, ok := b.clients.sessionOf(clientID); ok && id != other && id != before {
+	if id, ok := b.clients.SessionOf(clientID); ok && id != other && id != before {
 		rec, err := b.gateway.Load(ctx, id)
 		if err != nil && !errors.Is(err, ErrSessionMissing) {
 			return false, err

@@ -131,8 +131,8 @@ func (r *faultRun) use(st *Store, n uint64) bool {
 
 // requireRefuses: the store has failed, or what has failed isn't needed to go on.
 func (r *faultRun) requireRefuses(st *Store) {
-	if st.engine.home.lost != nil {
-		require.ErrorIs(r.t, st.engine.home.lost, r.fault.err, "only without its file can the database not be read")
+	if st.engine.database.lost != nil {
+		require.ErrorIs(r.t, st.engine.database.lost, r.fault.err, "only without its file can the database not be read")
 		return
 	}
 	_, problems := r.chain.m.look(r.t.Context(), st, acknowledged, nil)

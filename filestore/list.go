@@ -8,7 +8,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -20,13 +19,13 @@ type (
 	yield   = func(store.Record, error) bool
 )
 
-// listPiece is how many entries are read with one transaction: while it lasts, pages that are freed can't be used again.
+// listPiece is the number of entries that are read with one transaction.
 const listPiece = 500
 
 // List implements store.Lister.
 func (s *Store) List(ctx context.Context) records {
 	return func(yield yield) {
-		// A session that only an overlay has may go into the database behind the place where we are reading it then.
+		// A session that only an overlay has may move into the database behind the current key.
 		rest := s.space.created()
 		for key := []byte(nil); ; {
 			keys, next, err := s.keys(ctx, key)
@@ -52,12 +51,13 @@ func (s *Store) List(ctx context.Context) records {
 	}
 }
 
-// keys returns the keys of some sessions in the database, from that one on, and where to go on; nil: these are the last.
+// keys returns the keys of some sessions in the database, beginning with from, and the next key;
+// nil: there are no more.
 func (s *Store) keys(ctx context.Context, from []byte) (keys []string, next []byte, err error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, nil, err
 	}
-	err = s.engine.home.view(func(tx *bolt.Tx) error {
+	err = s.engine.database.view(func(tx *bolt.Tx) error {
 		bucket := tx.Bucket(s.space.buckets.sessions)
 		if bucket == nil {
 			return nil
@@ -77,11 +77,16 @@ func (s *Store) keys(ctx context.Context, from []byte) (keys []string, next []by
 
 // created returns the keys of the sessions that the database may not have.
 func (sp *space) created() map[string]struct{} {
+	return sp.collect(func(o *overlay) []string { return o.created })
+}
+
+// collect returns keys of the overlays, each once.
+func (sp *space) collect(of func(o *overlay) []string) map[string]struct{} {
 	keys := make(map[string]struct{})
 	l := sp.layers.Load()
 	for _, o := range l.all() {
 		o.mu.Lock()
-		for _, key := range o.created {
+		for _, key := range of(o) {
 			keys[key] = struct{}{}
 		}
 		o.mu.Unlock()
@@ -91,22 +96,24 @@ func (sp *space) created() map[string]struct{} {
 
 func anyRecord(*store.Record) bool { return true }
 
-// ByUser implements store.UserIndex. The order is that of the moment at which the loop begins.
+// ByUser implements store.UserIndex. The order is that at the beginning of the loop.
 func (s *Store) ByUser(ctx context.Context, userID string) records {
 	prefix, owner := userPrefix(userID)
 	is := func(rec *store.Record) bool { return rec.UserID == userID }
 	return s.owned(ctx, s.space.buckets.users, prefix, is, func(o *overlay) []string { return o.users[string(owner)] })
 }
 
-// ByClient implements store.ClientIndex. The order is that of the moment at which the loop begins.
+// ByClient implements store.ClientIndex. The order is that at the beginning of the loop.
 func (s *Store) ByClient(ctx context.Context, clientID string) records {
 	prefix, owner := clientPrefix(clientID)
 	is := func(rec *store.Record) bool { return rec.ClientID == clientID }
 	return s.owned(ctx, s.space.buckets.clients, prefix, is, func(o *overlay) []string { return o.clients[string(owner)] })
 }
 
-// owned yields the sessions that an index leads to, the database's or an overlay's, as far as they are what is asked for.
-func (s *Store) owned(ctx context.Context, index, prefix []byte, is func(*store.Record) bool, more func(*overlay) []string) records {
+// owned yields the matching sessions that an index leads to: that of the database, or an overlay's.
+func (s *Store) owned(
+	ctx context.Context, index, prefix []byte, is func(*store.Record) bool, more func(*overlay) []string,
+) records {
 	return func(yield yield) {
 		if err := s.ready(ctx); err != nil {
 			yield(store.Record{}, err)
@@ -123,16 +130,8 @@ func (s *Store) owned(ctx context.Context, index, prefix []byte, is func(*store.
 
 // ownedKeys returns the keys of the sessions that an index leads to, each once.
 func (s *Store) ownedKeys(index, prefix []byte, more func(*overlay) []string) ([]string, error) {
-	keys := make(map[string]struct{})
-	l := s.space.layers.Load() // before the database: what leaves them is there by then
-	for _, o := range l.all() {
-		o.mu.Lock()
-		for _, key := range more(o) {
-			keys[key] = struct{}{}
-		}
-		o.mu.Unlock()
-	}
-	err := s.engine.home.view(func(tx *bolt.Tx) error {
+	keys := s.space.collect(more) // first: sessions that leave the overlays are in the database then
+	err := s.engine.database.view(func(tx *bolt.Tx) error {
 		bucket := tx.Bucket(index)
 		if bucket == nil {
 			return nil
@@ -146,7 +145,7 @@ func (s *Store) ownedKeys(index, prefix []byte, more func(*overlay) []string) ([
 	return slices.Collect(maps.Keys(keys)), err
 }
 
-// newestFirst yields those of the sessions that are what is asked for.
+// newestFirst yields the matching sessions, the one that was seen last first.
 func (s *Store) newestFirst(ctx context.Context, keys []string, is func(*store.Record) bool, yield yield) {
 	moments := make([]moment, 0, len(keys))
 	for _, key := range keys {
@@ -183,26 +182,15 @@ func sortNewestFirst(moments []moment) {
 
 // seen returns when the session was seen.
 func (s *Store) seen(key []byte) (seen int64, err error) {
-	v := s.space.newer(key)
-	if v == nil {
-		err = s.engine.home.view(func(tx *bolt.Tx) error {
-			stored, err := s.space.stored(tx, key)
-			if stored == nil {
-				return cmp.Or(err, store.ErrNotFound)
-			}
-			seen = stored.value().seen()
-			return nil
-		})
-		return seen, err
-	}
-	if v.value == nil {
-		return 0, store.ErrNotFound
-	}
-	return v.value.seen(), nil
+	err = s.look(key, func(v value) error {
+		seen = v.seen()
+		return nil
+	})
+	return seen, err
 }
 
-// yield gives the caller the session as it is now, unless it is gone or isn't what was asked for any more. It returns false when the loop
-// is over.
+// yield passes the session to the caller, unless it is gone or no longer matches. It reports false
+// at the end of the loop.
 func (s *Store) yield(ctx context.Context, key string, is func(*store.Record) bool, yield yield) bool {
 	rec, err := store.Record{}, s.ready(ctx)
 	if err == nil {
@@ -219,36 +207,4 @@ func (s *Store) yield(ctx context.Context, key string, is func(*store.Record) bo
 		return false
 	}
 	return !is(&rec) || yield(rec, nil)
-}
-
-// ActiveSince implements store.ActivityIndex. The order is that of the moment at which the loop begins. It takes some 50 bytes
-// of memory for each session that it finds.
-func (s *Store) ActiveSince(ctx context.Context, since time.Time) records {
-	return func(yield yield) {
-		if err := s.ready(ctx); err != nil {
-			yield(store.Record{}, err)
-			return
-		}
-		a := activity{store: s, since: since.UnixMicro()}
-		if err := a.collect(); err != nil {
-			yield(store.Record{}, err)
-			return
-		}
-		is := func(rec *store.Record) bool { return !rec.Seen.Before(since) }
-		for {
-			moments, err := a.next(ctx)
-			if err != nil {
-				yield(store.Record{}, err)
-				return
-			}
-			if moments == nil {
-				return
-			}
-			for _, m := range moments {
-				if !s.yield(ctx, m.key, is, yield) {
-					return
-				}
-			}
-		}
-	}
 }

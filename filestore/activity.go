@@ -7,6 +7,7 @@ import (
 	"errors"
 	"iter"
 	"math"
+	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -16,19 +17,8 @@ import (
 
 // ActiveSince implements store.ActivityIndex. The order is that at the beginning of the loop. It
 // takes about 50 bytes of memory for each session that it finds.
-func (s *Store) ActiveSince(ctx context.Context, since time.Time) records {
-	is := func(rec *store.Record) bool { return !rec.Seen.Before(since) }
-	return func(yield yield) {
-		for key, err := range s.activeKeys(ctx, since) {
-			if err != nil {
-				yield(store.Record{}, err)
-				return
-			}
-			if !s.yield(ctx, key, is, yield) {
-				return
-			}
-		}
-	}
+func (s *Store) ActiveSince(ctx context.Context, since time.Time) iter.Seq2[store.Record, error] {
+	return s.records(ctx, s.activeKeys(ctx, since), func(rec *store.Record) bool { return !rec.Seen.Before(since) })
 }
 
 // ListActive implements store.ActiveLister. It takes about 50 bytes of memory for each session that
@@ -129,7 +119,7 @@ func (a *activity) collectNewer() {
 	l := a.store.space.layers.Load()
 	for _, o := range l.all() {
 		o.all(func(key string, _ *slot, v *version) {
-			if _, ok := a.seen[key]; ok {
+			if a.has(key) {
 				return // the active overlay has the newer version
 			}
 			a.seen[key] = struct{}{}
@@ -191,24 +181,16 @@ func (a *activity) next(ctx context.Context) ([]moment, error) {
 
 // look reads when the sessions were seen.
 func (a *activity) look(ctx context.Context, keys reader) (moments []moment, err error) {
-	for len(keys.rest) > 0 {
-		key := keys.text()
-		if _, ok := a.seen[string(key)]; ok {
-			continue
-		}
-		seen, err := a.store.seen(key)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err == nil {
-			err = a.store.ready(ctx)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if seen >= a.since {
-			moments = append(moments, moment{seen, string(key)})
+	for len(keys.rest) > 0 && err == nil {
+		if key := string(keys.text()); !a.has(key) {
+			moments, err = a.store.appendMoment(ctx, moments, key)
 		}
 	}
-	return moments, nil
+	return slices.DeleteFunc(moments, func(m moment) bool { return m.seen < a.since }), err
+}
+
+// has reports whether the session was found in an overlay.
+func (a *activity) has(key string) bool {
+	_, ok := a.seen[key]
+	return ok
 }

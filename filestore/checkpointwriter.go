@@ -173,92 +173,50 @@ func (it *item) find(tx *bolt.Tx) error {
 	}
 	it.known = true
 	if old != nil {
-		it.exists, it.granule, it.base.due = true, old.granule(), old.due()
-		it.owner = append(value(nil), old.value()...)
+		it.exists, it.base.place = true, old.place()
+		it.owner = append(value(nil), it.owner...)
 	}
 	return nil
 }
 
-// index adds the changes of the indexes for a session.
+// index adds the changes of the indexes for a session. Most entries of a session that stays do, too.
 func (w *checkpointWriter) index(it item) {
-	if len(it.former) == 0 && it.exists && it.value != nil {
-		w.reindex(it)
-		return
-	}
-	if it.exists {
-		w.indexAll(it, it.base.due, it.granule, it.owner, true)
-	}
-	for _, f := range it.former {
-		w.indexDue(it, f.expiry, true)
-		w.indexDue(it, f.due, true)
-		w.indexSeen(it, f.granule, true)
-		if f.owner != nil {
-			w.indexUser(it, f.owner, true)
-			w.indexClient(it, f.owner, true)
+	old, now := &it.base.place, place{}
+	var same [indexes]bool
+	if it.value != nil {
+		now = it.version.place()
+		if it.exists && len(it.former) == 0 {
+			same = [indexes]bool{old.due == now.due, old.granule == now.granule, true, true}
+			if old.owner != nil {
+				same[byUser], same[byClient] = old.owner.sameOwner(now.owner)
+			}
 		}
 	}
-	if it.value != nil {
-		w.indexAll(it, it.version.due, granuleOf(it.value.seen()), it.value, false)
+	for i, bucket := range it.space.buckets.indexes() {
+		if same[i] {
+			continue
+		}
+		if it.exists {
+			w.change(bucket, i, old, it.key, true)
+		}
+		for f := range it.former {
+			w.change(bucket, i, &it.former[f], it.key, true)
+		}
+		if it.value != nil {
+			w.change(bucket, i, &now, it.key, false)
+		}
 	}
 }
 
-// reindex is index for a session that stays: most of its entries do, too.
-func (w *checkpointWriter) reindex(it item) {
-	if it.base.due != it.version.due {
-		w.indexDue(it, it.base.due, true)
-		w.indexDue(it, it.version.due, false)
+// change adds or removes the entry of an index, if it has the session.
+func (w *checkpointWriter) change(bucket []byte, index int, at *place, key []byte, remove bool) {
+	size := dueKeyTime + len(key)
+	if index >= byUser {
+		size = at.keySize(key)
 	}
-	if g := granuleOf(it.value.seen()); g != it.granule {
-		w.indexSeen(it, it.granule, true)
-		w.indexSeen(it, g, false)
+	if k := at.appendKey(w.alloc(size), index, key); len(k) > 0 {
+		w.changes = append(w.changes, indexChange{bucket, k, remove})
 	}
-	if it.owner == nil {
-		return
-	}
-	sameUser, sameClient := it.owner.sameOwner(it.value)
-	if !sameUser {
-		w.indexUser(it, it.owner, true)
-		w.indexUser(it, it.value, false)
-	}
-	if !sameClient {
-		w.indexClient(it, it.owner, true)
-		w.indexClient(it, it.value, false)
-	}
-}
-
-func (w *checkpointWriter) indexAll(it item, due int64, granule uint32, owner value, remove bool) {
-	w.indexDue(it, due, remove)
-	w.indexSeen(it, granule, remove)
-	w.indexUser(it, owner, remove)
-	w.indexClient(it, owner, remove)
-}
-
-func (w *checkpointWriter) indexDue(it item, due int64, remove bool) {
-	if due != never {
-		w.change(it.space.buckets.due, dueKey(w.alloc(dueKeyTime+len(it.key)), due, it.key), remove)
-	}
-}
-
-func (w *checkpointWriter) indexSeen(it item, granule uint32, remove bool) {
-	w.change(it.space.buckets.seen, seenKey(w.alloc(seenKeyGranule+len(it.key)), granule, it.key), remove)
-}
-
-func (w *checkpointWriter) indexUser(it item, v value, remove bool) {
-	if user, _ := v.owner(); len(user) > 0 {
-		room := w.alloc(maxLength + len(user) + len(it.key))
-		w.change(it.space.buckets.users, userKey(room, user, it.key), remove)
-	}
-}
-
-func (w *checkpointWriter) indexClient(it item, v value, remove bool) {
-	if _, client := v.owner(); len(client) > 0 {
-		room := w.alloc(1 + maxLength + len(client) + len(it.key))
-		w.change(it.space.buckets.clients, clientKey(room, client, v.uuidClient(), it.key), remove)
-	}
-}
-
-func (w *checkpointWriter) change(bucket, key []byte, remove bool) {
-	w.changes = append(w.changes, indexChange{bucket, key, remove})
 }
 
 const arenaChunk = 1 << 20

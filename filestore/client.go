@@ -21,14 +21,7 @@ func (s *Store) NewestByClient(ctx context.Context, clientID string, n int) ([]s
 	}
 	var recs []store.Record
 	for i := len(found) - 1; i >= 0 && len(recs) < n; i-- {
-		if err := s.ready(ctx); err != nil {
-			return nil, err
-		}
-		id, err := decodeID([]byte(found[i].key))
-		if err != nil {
-			return nil, err
-		}
-		rec, err := s.get([]byte(found[i].key), id)
+		rec, err := s.getKey(ctx, found[i].key)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 		case err != nil:
@@ -68,12 +61,11 @@ func (s *Store) beginnings(ctx context.Context, clientID string, anonymous bool)
 	if err := s.ready(ctx); err != nil || clientID == "" {
 		return nil, err
 	}
-	prefix, owner := clientPrefix(clientID)
-	more := func(o *overlay) []string { return o.clients[string(owner)] }
-	keys, err := s.ownedKeys(s.space.buckets.clients, prefix, more)
+	keys, err := s.clientKeys(clientID)
 	if err != nil {
 		return nil, err
 	}
+	_, owner := clientPrefix(clientID)
 	_, isUUID := uuidtext.Parse(clientID)
 	found := make([]beginning, 0, len(keys))
 	for some := range slices.Chunk(keys, listPiece) {

@@ -2,9 +2,9 @@ package filestore
 
 import (
 	"context"
-	"os"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"

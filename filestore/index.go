@@ -6,7 +6,41 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
 )
 
-// The keys of the indexes begin with the indexed value and end with the key of the session.
+// The indexes, in the order of bucketNames.indexes. Their keys begin with the indexed value and end
+// with the key of the session.
+const (
+	byDue = iota
+	bySeen
+	byUser
+	byClient
+	indexes
+)
+
+// place is where the indexes have a session.
+type place struct {
+	due     int64
+	granule uint32
+	owner   value // has the user and the client
+}
+
+// keySize is more than the bytes of the session's key in any index.
+func (p *place) keySize(key []byte) int { return 1 + maxLength + len(p.owner) + len(key) }
+
+// appendKey appends the session's key in an index. It appends nothing if the index doesn't have the
+// session.
+func (p *place) appendKey(b []byte, index int, key []byte) []byte {
+	switch user, client := p.owner.owner(); {
+	case index == byDue && p.due != never:
+		return dueKey(b, p.due, key)
+	case index == bySeen:
+		return seenKey(b, p.granule, key)
+	case index == byUser && len(user) > 0:
+		return userKey(b, user, key)
+	case index == byClient && len(client) > 0:
+		return clientKey(b, client, p.owner.uuidClient(), key)
+	}
+	return b
+}
 
 const (
 	dueKeyTime     = 8                     // bytes of the time in a dueKey

@@ -20,30 +20,26 @@ type slot struct {
 	base    base
 }
 
-// base is what the indexes of the database have for a session before the overlay is written there.
+// place returns where the indexes have the session.
+func (v *version) place() place { return place{v.due, granuleOf(v.value.seen()), v.value} }
+
+// base is where the indexes of the database have a session before the overlay is written there.
 type base struct {
-	known   bool // false: it must be looked up
-	exists  bool
-	granule uint32
-	due     int64
-	owner   value // has the user and the client; nil: they are those of the session in the overlay
+	place       // a nil owner stands for that of the session in the overlay
+	known  bool // false: it must be looked up
+	exists bool
 
-	former []former // set by the recovery from a crash during a checkpoint
-}
-
-// former is a version that an interrupted checkpoint may have written to the indexes. Checkpoints
-// write the sessions last, so that the database doesn't have it, but the log does.
-type former struct {
-	due, expiry int64 // a sweep may have moved the entry from due to expiry
-	granule     uint32
-	owner       value // nil: that of the previous version
+	// former has the places of versions that an interrupted checkpoint may have written to the
+	// indexes. Checkpoints write the sessions last, so that the database doesn't have these
+	// versions, but the log does. A nil owner stands for that of the version before.
+	former []place
 }
 
 func baseOf(v *version) base {
 	if v == nil {
 		return base{known: true}
 	}
-	return base{known: true, exists: true, granule: granuleOf(v.value.seen()), due: v.due}
+	return base{known: true, exists: true, place: place{due: v.due, granule: granuleOf(v.value.seen())}}
 }
 
 // overlay holds the sessions of a space that were changed since a moment. They are in the log, and

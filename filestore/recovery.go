@@ -104,8 +104,11 @@ func (r *recovery) apply(en *entry) error {
 		return nil
 	}
 	if r.midway {
-		granule := granuleOf(v.value.seen())
-		s.base.former = append(s.base.former, former{v.due, v.value.expiry(), granule, en.value})
+		at := v.place()
+		at.owner = en.value
+		s.base.former = append(s.base.former, at)
+		at.due = v.value.expiry() // a sweep may have moved the entry there
+		s.base.former = append(s.base.former, at)
 	}
 	frozen.indexNames(en.key, old, v, old != nil, old != nil) // a touch keeps the user and the client
 	if r.midway {

@@ -58,8 +58,8 @@ func (s stored) due() int64 {
 	return int64(uint64(s.value().expiry()) - before) //nolint:gosec // the inverse of makeStored
 }
 
-// granule returns where the index by activity has the session.
-func (s stored) granule() uint32 { return granuleOf(s.value().seen()) }
+// place returns where the indexes have the session.
+func (s stored) place() place { return place{s.due(), granuleOf(s.value().seen()), s.value()} }
 
 // The name of a bucket of the database is one of these letters and the name of the app.
 const (
@@ -72,6 +72,8 @@ const (
 
 // bucketNames are the names of the buckets of an app.
 type bucketNames struct{ sessions, due, seen, users, clients []byte }
+
+func (n *bucketNames) indexes() [indexes][]byte { return [...][]byte{n.due, n.seen, n.users, n.clients} }
 
 func namesOf(app string) bucketNames {
 	name := func(letter byte) []byte { return append([]byte{letter}, app...) }

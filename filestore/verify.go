@@ -22,7 +22,6 @@ type verifier struct {
 	memory   uintptr // of the file
 	seed     maphash.Seed
 	progress *progress
-	key      []byte // of the last entry
 }
 
 // verifyDatabase reads the whole database: the pages, with bbolt's own check; whether each session is
@@ -153,13 +152,20 @@ func (v *verifier) apps() (names []string) {
 // that the sessions should have, and of those that there are, must have the same sum.
 func (v *verifier) app(app string) {
 	names := namesOf(app)
-	var sums [len(indexNames)]uint64
+	var sums [indexes]uint64
+	var entry []byte
 	before := v.report.Sessions
-	v.sessions(app, v.problem, func(key []byte, s stored) {
+	v.each(names.sessions, func(key, value []byte) {
+		s := stored(value)
+		if what := invalid(app, key, s); what != "" {
+			v.problem(v.offset(key), what)
+			return
+		}
 		v.report.Sessions++
+		at := s.place()
 		for i := range sums {
-			if e := v.entry(i, key, s); e != nil {
-				sums[i] += maphash.Bytes(v.seed, e)
+			if entry = at.appendKey(entry[:0], i, key); len(entry) > 0 {
+				sums[i] += maphash.Bytes(v.seed, entry)
 			}
 		}
 	})
@@ -167,59 +173,33 @@ func (v *verifier) app(app string) {
 		v.report.Apps++
 	}
 	for i, name := range names.indexes() {
-		entries := int64(0)
 		v.each(name, func(k, value []byte) {
 			if value == nil || len(value) > 0 {
 				v.problem(v.offset(k), fmt.Sprintf("an invalid entry of the index by %s", indexNames[i]))
 			}
 			sums[i] -= maphash.Bytes(v.seed, k)
-			entries++
 		})
 		if midway := v.report.head != nil && v.report.head.midway; sums[i] != 0 && !midway {
-			v.explain(app, i, name, entries)
+			v.problem(-1, fmt.Sprintf("the index by %s of the app %q doesn't match its sessions", indexNames[i], app))
 		}
 	}
 }
 
-// explain reports the differences between an index and the sessions.
-func (v *verifier) explain(app string, i int, name []byte, surplus int64) {
-	index := v.tx.Bucket(name)
-	missing, first := int64(0), int64(-1)
-	v.sessions(app, func(int64, string) {}, func(key []byte, s stored) {
-		switch e := v.entry(i, key, s); {
-		case e == nil:
-		case index != nil && index.Get(e) != nil:
-			surplus--
-		default:
-			if missing++; missing == 1 {
-				first = v.offset(key)
-			}
-		}
-	})
-	if missing > 0 {
-		v.problem(first, fmt.Sprintf("the first of %s that the index by %s lacks", count(missing, "session"), indexNames[i]))
-	}
-	if surplus > 0 {
-		v.problem(-1, fmt.Sprintf("entries of the index by %s without a session: %d", indexNames[i], surplus))
-	}
-}
+var indexNames = [indexes]string{"expiry", "activity", "user", "client"}
 
-// sessions calls visit with the valid sessions of an app, and problem with the others.
-func (v *verifier) sessions(app string, problem func(int64, string), visit func(key []byte, s stored)) {
-	v.each(namesOf(app).sessions, func(key, value []byte) {
-		switch s := stored(value); {
-		case value == nil || !isKey(key):
-			problem(v.offset(key), "an entry that isn't a session")
-		case !s.valid(app, key):
-			problem(v.offset(key), errChecksum.Error())
-		case !s.value().valid():
-			problem(v.offset(key), "a session whose record is invalid, or newer than this version")
-		case s.due() > s.value().expiry():
-			problem(v.offset(key), "a session that the index by expiry has after its expiry")
-		default:
-			visit(key, s)
-		}
-	})
+// invalid returns why an entry isn't a valid session; "": it is one.
+func invalid(app string, key []byte, s stored) string {
+	switch {
+	case s == nil || !isKey(key):
+		return "an entry that isn't a session"
+	case !s.valid(app, key):
+		return errChecksum.Error()
+	case !s.value().valid():
+		return "a session whose record is invalid, or newer than this version"
+	case s.due() > s.value().expiry():
+		return "a session that the index by expiry has after its expiry"
+	}
+	return ""
 }
 
 // each calls fn with the entries of a bucket.
@@ -231,33 +211,6 @@ func (v *verifier) each(name []byte, fn func(k, value []byte)) {
 			return nil
 		})
 	}
-}
-
-// indexNames are the indexes in the order of bucketNames.indexes.
-var indexNames = [...]string{"expiry", "activity", "user", "client"}
-
-func (n *bucketNames) indexes() [len(indexNames)][]byte {
-	return [...][]byte{n.due, n.seen, n.users, n.clients}
-}
-
-// entry returns the entry that the session should have in an index; nil: none. It is valid until
-// the next call.
-func (v *verifier) entry(index int, key []byte, s stored) []byte {
-	b := v.key[:0]
-	switch user, client := s.value().owner(); {
-	case index == 0 && s.due() != never:
-		b = dueKey(b, s.due(), key)
-	case index == 1:
-		b = seenKey(b, s.granule(), key)
-	case index == 2 && len(user) > 0:
-		b = userKey(b, user, key)
-	case index == 3 && len(client) > 0:
-		b = clientKey(b, client, s.value().uuidClient(), key)
-	default:
-		return nil
-	}
-	v.key = b
-	return b
 }
 
 // offset returns the offset in the file of memory that bbolt has returned.

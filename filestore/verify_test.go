@@ -89,7 +89,7 @@ func TestVerifyFindsWhatBreaksTheRulesOfTheStore(t *testing.T) {
 		}, "a session that the index by expiry has after its expiry"},
 		{"an entry without a session", func(t *testing.T, tx *bolt.Tx) {
 			require.NoError(t, tx.Bucket(names.due).Put(dueKey(nil, 12345, id), nil))
-		}, "entries of the index by expiry without a session: 1"},
+		}, `the index by expiry of the app "`},
 		{"an entry with something in it", func(t *testing.T, tx *bolt.Tx) {
 			k, _ := tx.Bucket(names.users).Cursor().First()
 			require.NoError(t, tx.Bucket(names.users).Put(bytes.Clone(k), []byte("x")))
@@ -98,14 +98,14 @@ func TestVerifyFindsWhatBreaksTheRulesOfTheStore(t *testing.T) {
 			b, err := tx.CreateBucket(namesOf("other").seen)
 			require.NoError(t, err)
 			require.NoError(t, b.Put(seenKey(nil, 1, id), nil))
-		}, "entries of the index by activity without a session: 1"},
+		}, `the index by activity of the app "`},
 		{"an index that is missing", func(t *testing.T, tx *bolt.Tx) {
 			require.NoError(t, tx.DeleteBucket(names.clients))
-		}, "sessions that the index by client lacks"},
-		{"a session without an entry by expiry", loses(names.due), "the first of 1 session that the index by expiry lacks"},
-		{"a session without an entry by activity", loses(names.seen), "the first of 1 session that the index by activity lacks"},
-		{"a session without an entry by user", loses(names.users), "the first of 1 session that the index by user lacks"},
-		{"a session without an entry by client", loses(names.clients), "the first of 1 session that the index by client lacks"},
+		}, "the index by client of the app \"shop\" doesn't match its sessions"},
+		{"a session without an entry by expiry", loses(names.due), "the index by expiry of the app \"shop\" doesn't match its sessions"},
+		{"a session without an entry by activity", loses(names.seen), "the index by activity of the app \"shop\" doesn't match its sessions"},
+		{"a session without an entry by user", loses(names.users), "the index by user of the app \"shop\" doesn't match its sessions"},
+		{"a session without an entry by client", loses(names.clients), "the index by client of the app \"shop\" doesn't match its sessions"},
 	} {
 		t.Run(broken.name, func(t *testing.T) {
 			t.Parallel()

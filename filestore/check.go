@@ -15,8 +15,8 @@ import (
 // progress function is called every 100 ms.
 //
 // Damage is in the report, not in the error. The error says why the store can't be checked: there
-// is none (it matches fs.ErrNotExist), or it is in use (ErrLocked). To check a store in use, check a
-// copy that Backup has made.
+// is none (it matches fs.ErrNotExist), or it is in use (ErrLocked). To check a store in use, check
+// a copy that Backup has made.
 func Check(path string, progress ...func(Progress)) (_ *Report, err error) {
 	lock, err := lockExisting(path)
 	if err != nil {

@@ -52,8 +52,8 @@ func (c *checkpointer) begin(cp *checkpoint) {
 }
 
 // rotate continues the log in its other file, and starts a checkpoint of all earlier changes. It
-// waits for the checkpoint under way, which limits the size of the log. If that one, or the log, has
-// no space, it returns ErrFull.
+// waits for the checkpoint under way, which limits the size of the log. If that one, or the log,
+// has no space, it returns ErrFull.
 func (e *engine) rotate() error {
 	c := &e.checkpointer
 	for {

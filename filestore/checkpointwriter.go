@@ -12,14 +12,15 @@ import (
 // limited size and in the order of the keys, so that each page is written once. A large transaction
 // would make the database grow, because it can't reuse the pages that it frees.
 //
-// It writes the indexes first. After a crash in between, the log is replayed: the sessions are found
-// as they were, and the changes of the indexes are computed again. But a session may have been
-// changed again after that checkpoint: so all versions in the log but the last are removed from the
-// indexes (see base.former).
+// It writes the indexes first. After a crash in between, the log is replayed: the sessions are
+// found as they were, and the changes of the indexes are computed again. But a session may have
+// been changed again after that checkpoint: so all versions in the log but the last are removed
+// from the indexes (see base.former).
 type checkpointWriter struct {
 	items   []item        // sorted
 	changes []indexChange // sorted
 	arena   []byte        // memory of the changes, or of the current transaction
+	key     []byte        // of the last change
 }
 
 // item is a session to be written.
@@ -179,7 +180,8 @@ func (it *item) find(tx *bolt.Tx) error {
 	return nil
 }
 
-// index adds the changes of the indexes for a session. Most entries of a session that stays do, too.
+// index adds the changes of the indexes for a session. Most entries of a session that stays do,
+// too.
 func (w *checkpointWriter) index(it item) {
 	old, now := &it.base.place, place{}
 	var same [indexes]bool
@@ -210,12 +212,9 @@ func (w *checkpointWriter) index(it item) {
 
 // change adds or removes the entry of an index, if it has the session.
 func (w *checkpointWriter) change(bucket []byte, index int, at *place, key []byte, remove bool) {
-	size := dueKeyTime + len(key)
-	if index >= byUser {
-		size = at.keySize(key)
-	}
-	if k := at.appendKey(w.alloc(size), index, key); len(k) > 0 {
-		w.changes = append(w.changes, indexChange{bucket, k, remove})
+	w.key = at.appendKey(w.key[:0], index, key)
+	if n := len(w.key); n > 0 {
+		w.changes = append(w.changes, indexChange{bucket, append(w.alloc(n), w.key...), remove})
 	}
 }
 

@@ -9,9 +9,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/filestore/internal/wal"
 )
 
-// committer makes changes durable: all those that wait at a time, with one write and one sync. It is
-// one goroutine, so that compare-and-set needs no locks. Whatever takes long is done by the callers
-// before, or by the checkpointer after.
+// committer makes changes durable: all those that wait at a time, with one write and one sync. It
+// is one goroutine, so that compare-and-set needs no locks. Whatever takes long is done by the
+// callers before, or by the checkpointer after.
 type committer struct {
 	stop chan struct{} // closed to stop it, after the queue was closed
 	done chan struct{} // closed when it has stopped
@@ -65,7 +65,8 @@ func (e *engine) runCommitter() {
 			e.retryFull()
 		}
 		for {
-			// Callers that were just answered get time to send their next op: the group becomes larger.
+			// Callers that were just answered get time to send their next op: the group becomes
+			// larger.
 			runtime.Gosched()
 			batch = e.queue.drain(batch)
 			if len(batch) == 0 {

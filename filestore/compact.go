@@ -196,7 +196,8 @@ func (c *copier) run(ctx context.Context, hd head, doing string) error {
 	return c.update(hd.put)
 }
 
-// read returns a piece of a bucket, beginning with the key, and the next key; nil: there are no more.
+// read returns a piece of a bucket, beginning with the key, and the next key; nil: there are no
+// more.
 func (c *copier) read(name, from []byte) (pairs []pair, next []byte, size int64, err error) {
 	var arena []byte
 	err = c.engine.database.view(func(tx *bolt.Tx) error {

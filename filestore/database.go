@@ -74,7 +74,7 @@ func (d *database) close() error {
 	db := d.db
 	d.db = nil
 	if d.stuck.Load() {
-		return fmt.Errorf("filestore: %s was damaged while it was open, and can't be closed before the process ends", d.path)
+		return fmt.Errorf("filestore: %s was damaged while it was open; it stays open until the process ends", d.path)
 	}
 	return db.Close()
 }
@@ -167,10 +167,10 @@ func growthOf(size int64) int { return int(min(max(size/8, 128<<10), 16<<20)) }
 const metaArea = 128 << 10
 
 // syncDatabase makes the database durable as it is read now. A process that was killed may have
-// left changes in the page cache only, and the log must not be reused before they are durable. After
-// a failed sync, the next one leaves out the pages of the first, although they can be read: so the
-// meta pages are written again. Other pages that were lost do no harm, because no durable meta page
-// refers to them. No write transaction may be open.
+// left changes in the page cache only, and the log must not be reused before they are durable.
+// After a failed sync, the next one leaves out the pages of the first, although they can be read:
+// so the meta pages are written again. Other pages that were lost do no harm, because no durable
+// meta page refers to them. No write transaction may be open.
 func syncDatabase(d disk, path string) error {
 	f, err := d.Open(path)
 	if err != nil {

@@ -156,9 +156,9 @@ func (l *loggedStore) whole(at int64) int {
 	return n
 }
 
-// TestSoakFlippedLog: with any bit of the log changed, the store holds exactly what it did, or is refused. But of the last group nobody can
+// TestSoakG8_FlippedLog: with any bit of the log changed, the store holds exactly what it did, or is refused. But of the last group nobody can
 // tell whether it was ever finished: without it, the store holds what was there before.
-func TestSoakFlippedLog(t *testing.T) {
+func TestSoakG8_FlippedLog(t *testing.T) {
 	l := newLoggedStore(t)
 	d := &damage{t: t, img: l.img, random: rand.New(rand.NewPCG(soakSeed(t), 0))}
 	last := len(l.groups) - 1
@@ -180,8 +180,8 @@ func TestSoakFlippedLog(t *testing.T) {
 	require.Positive(t, min(d.exact, d.prefix, d.refused))
 }
 
-// TestSoakCutLog: a log that was cut off holds what was whole before the cut, or is refused.
-func TestSoakCutLog(t *testing.T) {
+// TestSoakG8_CutLog: a log that was cut off holds what was whole before the cut, or is refused.
+func TestSoakG8_CutLog(t *testing.T) {
 	l := newLoggedStore(t)
 	d := &damage{t: t, img: l.img, random: rand.New(rand.NewPCG(soakSeed(t), 0))}
 	for size := int64(0); size < l.end+100; size += d.stride(l.end, 60) {

@@ -23,9 +23,6 @@ type place struct {
 	owner   value // has the user and the client
 }
 
-// keySize is more than the bytes of the session's key in any index.
-func (p *place) keySize(key []byte) int { return 1 + maxLength + len(p.owner) + len(key) }
-
 // appendKey appends the session's key in an index. It appends nothing if the index doesn't have the
 // session.
 func (p *place) appendKey(b []byte, index int, key []byte) []byte {
@@ -43,9 +40,8 @@ func (p *place) appendKey(b []byte, index int, key []byte) []byte {
 }
 
 const (
-	dueKeyTime     = 8                     // bytes of the time in a dueKey
-	seenKeyGranule = 4                     // bytes of the minute in a seenKey
-	maxLength      = binary.MaxVarintLen32 // the most bytes of a length
+	dueKeyTime     = 8 // bytes of the time in a dueKey
+	seenKeyGranule = 4 // bytes of the minute in a seenKey
 )
 
 // dueKey is a key of the index by expiry. The entry of a session stands at its expiry or before. It

@@ -20,6 +20,11 @@ type pageWalk struct {
 	seen     []bool
 }
 
+func newPageWalk(tx *bolt.Tx, file io.ReaderAt, pageSize int64) *pageWalk {
+	end := tx.Size() / pageSize
+	return &pageWalk{tx, file, uint64(pageSize), uint64(end), make([]bool, end)} //nolint:gosec // positive
+}
+
 const (
 	pageHeader  = 16 // ID u64, flags u16, count u16, overflow u32
 	elementSize = 16 // leaf: flags, position, key size, value size u32; branch: position, key size u32, page u64

@@ -143,9 +143,9 @@ func (s *Store) Ping(ctx context.Context) error {
 	return err
 }
 
-// Close closes the store and its Apps, after which all methods return store.ErrClosed. It writes the
-// changes in the log to the database. If they can't be written it returns the reason, and the next
-// Open recovers them. On the store of an App it does nothing.
+// Close closes the store and its Apps, after which all methods return store.ErrClosed. It writes
+// the changes in the log to the database. If they can't be written it returns the reason, and the
+// next Open recovers them. On the store of an App it does nothing.
 func (s *Store) Close() error {
 	if s.space.name != "" {
 		return nil
@@ -170,7 +170,9 @@ func (s *Store) checkSize(rec *store.Record) error {
 		name string
 		size int
 	}{
-		{"ID", len(rec.ID)}, {"UserID", len(rec.UserID)}, {"ClientID", len(rec.ClientID)},
+		{"ID", len(rec.ID)},
+		{"UserID", len(rec.UserID)},
+		{"ClientID", len(rec.ClientID)},
 		{"name of the App", len(s.space.name)},
 	} {
 		if f.size > maxName {

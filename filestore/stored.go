@@ -73,7 +73,9 @@ const (
 // bucketNames are the names of the buckets of an app.
 type bucketNames struct{ sessions, due, seen, users, clients []byte }
 
-func (n *bucketNames) indexes() [indexes][]byte { return [...][]byte{n.due, n.seen, n.users, n.clients} }
+func (n *bucketNames) indexes() [indexes][]byte {
+	return [...][]byte{n.due, n.seen, n.users, n.clients}
+}
 
 func namesOf(app string) bucketNames {
 	name := func(letter byte) []byte { return append([]byte{letter}, app...) }

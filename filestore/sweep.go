@@ -13,7 +13,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// sweepPiece is the number of sessions that are read with one transaction, or removed as one change.
+// sweepPiece is the number of sessions that are read with one transaction, or removed as one
+// change.
 const sweepPiece = 500
 
 // Sweep implements store.Sweeper.
@@ -106,8 +107,9 @@ func (s *Store) moveEntries(ctx context.Context, sw *sweep) error {
 	return nil
 }
 
-// sweep iterates over the sessions in the order in which they have expired. It merges three sources:
-// the overlays, the index of the database, and the sessions whose entries were before their expiry.
+// sweep iterates over the sessions in the order in which they have expired. It merges three
+// sources: the overlays, the index of the database, and the sessions whose entries were before
+// their expiry.
 type sweep struct {
 	store *Store
 	now   int64
@@ -134,8 +136,8 @@ func newSweep(s *Store, now int64) *sweep {
 	return sw
 }
 
-// next returns the next sessions in order, at most n of which have expired. The entries of the others
-// are to be moved. more reports whether there may be more sessions.
+// next returns the next sessions in order, at most n of which have expired. The entries of the
+// others are to be moved. more reports whether there may be more sessions.
 func (sw *sweep) next(n int) (piece []*overdue, more bool, err error) {
 	for expired := 0; expired < n && len(piece) < 2*sweepPiece; {
 		if len(sw.stored) == 0 && !sw.ended {
@@ -176,7 +178,8 @@ func (sw *sweep) requeue(piece []*overdue) {
 	}
 }
 
-// pop removes the earliest session of all sources; nil: there is none. skip: the entry was out of date.
+// pop removes the earliest session of all sources; nil: there is none. skip: the entry was out of
+// date.
 func (sw *sweep) pop() (d *overdue, skip bool, err error) {
 	overlay, stored, later := int64(never), int64(never), int64(never)
 	if len(sw.overlay) > 0 {

@@ -223,8 +223,8 @@ func (v value) valid() bool {
 	return err == nil && !f.rest.failed
 }
 
-// owner returns the user ID, and the client ID as it is stored: it is equal for equal client IDs. If
-// the value is invalid both are nil.
+// owner returns the user ID, and the client ID as it is stored: it is equal for equal client IDs.
+// If the value is invalid both are nil.
 func (v value) owner() (user, client []byte) {
 	f, err := v.fields()
 	if err != nil {

@@ -24,9 +24,9 @@ type verifier struct {
 	progress *progress
 }
 
-// verifyDatabase reads the whole database: the pages, with bbolt's own check; whether each session is
-// what was written; and whether the indexes have exactly the entries of these sessions. It changes
-// nothing. Damage is in the report; the error says why the database can't be read.
+// verifyDatabase reads the whole database: the pages, with bbolt's own check; whether each session
+// is what was written; and whether the indexes have exactly the entries of these sessions. It
+// changes nothing. Damage is in the report; the error says why the database can't be read.
 func verifyDatabase(path string, progress func(Progress)) (*Report, error) {
 	v := &verifier{report: &Report{Path: path}, seed: maphash.MakeSeed()}
 	err := v.run(progress)
@@ -92,7 +92,7 @@ func (v *verifier) pages(f *os.File, pageSize int64) error {
 		what := fmt.Sprintf("the file ends here, but the database extends to byte %d", size)
 		return &DamagedError{Path: r.Path, Offset: info.Size(), What: what}
 	}
-	w := pageWalk{tx: v.tx, file: f, pageSize: uint64(pageSize), end: uint64(r.Pages), seen: make([]bool, r.Pages)} //nolint:gosec // positive
+	w := newPageWalk(v.tx, f, pageSize)
 	if err := w.page(uint64(v.tx.Cursor().Bucket().Root())); err != nil {
 		return &DamagedError{Path: r.Path, Offset: -1, What: err.Error()}
 	}
@@ -105,7 +105,7 @@ func (v *verifier) pages(f *os.File, pageSize int64) error {
 		v.problem(-1, err.Error())
 	}
 	if wasted > 0 {
-		r.note("%s of the database are neither in use nor free, which does no harm; Optimize removes them", count(int64(wasted), "page"))
+		r.note("%s of the database are neither in use nor free; Optimize removes them", count(int64(wasted), "page"))
 	}
 	return nil
 }
@@ -143,7 +143,7 @@ func (v *verifier) apps() (names []string) {
 		v.report.head = &hd
 	}
 	if hd.midway {
-		v.report.note("a crash has interrupted a checkpoint: the indexes weren't compared, the next Open completes them")
+		v.report.note("a checkpoint was interrupted: the indexes weren't compared; the next Open completes them")
 	}
 	return names
 }

@@ -6,9 +6,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestG8_GroupOfAnotherPastIsNotReplayed: a group that was torn is written anew, at the same position and with the same
-// length as the one that was lost. What had followed that one stands where the next group would be,
-// whole and at the right position, but it isn't what happened after the new group.
+// TestG8_GroupOfAnotherPastIsNotReplayed: a group that was torn is written anew, at the same
+// position and with the same length as the one that was lost. What had followed that one stands
+// where the next group would be, whole and at the right position, but it isn't what happened after
+// the new group.
 func TestG8_GroupOfAnotherPastIsNotReplayed(t *testing.T) {
 	t.Parallel()
 	d := newDisk()

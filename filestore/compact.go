@@ -143,94 +143,61 @@ func (e *engine) copyTo(ctx context.Context, name string, hd head, doing string)
 	return errors.Join(c.run(ctx, hd, doing), db.Close())
 }
 
-// copier copies the database, a piece at a time.
+// copier copies the database. No checkpoint is made meanwhile, so that one read transaction doesn't
+// prevent the reuse of pages.
 type copier struct {
 	engine *engine
-	db     *bolt.DB
+	db     *bolt.DB // the copy
 }
 
-// pair is an entry of a bucket.
-type pair struct{ key, value []byte }
-
 const (
-	copyPiece = 4 << 20 // bytes that are read and written with one transaction each
+	copyPiece = 4 << 20 // bytes that are written with one transaction
 	copyFill  = 1       // of a page
 )
 
 func (c *copier) run(ctx context.Context, hd head, doing string) error {
-	var names [][]byte
-	var total int64
+	c.db.NoSync = true // until the last transaction, whose sync includes all of them
 	err := c.engine.database.view(func(tx *bolt.Tx) error {
-		total = tx.Size()
-		return tx.ForEach(func(name []byte, _ *bolt.Bucket) error {
-			if !bytes.Equal(name, metaBucket) {
-				names = append(names, bytes.Clone(name))
+		p := newProgress(c.engine.opts.Progress, doing, tx.Size())
+		return tx.ForEach(func(name []byte, b *bolt.Bucket) error {
+			if bytes.Equal(name, metaBucket) {
+				return nil
 			}
-			return nil
+			return c.bucket(ctx, name, b.Cursor(), p)
 		})
 	})
 	if err != nil {
 		return err
 	}
-	p := newProgress(c.engine.opts.Progress, doing, total)
-	c.db.NoSync = true // until the last transaction, whose sync includes all of them
-	for _, name := range names {
-		for key := []byte(nil); ; {
-			if err := c.engine.ready(ctx); err != nil { // Close waits for one piece at most
-				return err
-			}
-			pairs, next, size, err := c.read(name, key)
-			if err == nil {
-				err = c.write(name, pairs)
-			}
-			if err != nil {
-				return err
-			}
-			p.add(size)
-			if key = next; key == nil {
-				break
-			}
-		}
-	}
 	c.db.NoSync = false
 	return c.update(hd.put)
 }
 
-// read returns a piece of a bucket, beginning with the key, and the next key; nil: there are no
-// more.
-func (c *copier) read(name, from []byte) (pairs []pair, next []byte, size int64, err error) {
-	var arena []byte
-	err = c.engine.database.view(func(tx *bolt.Tx) error {
-		cursor := tx.Bucket(name).Cursor()
-		for k, v := cursor.Seek(from); k != nil; k, v = cursor.Next() {
-			if size > copyPiece {
-				next = bytes.Clone(k)
-				return nil
-			}
-			at := len(arena)
-			arena = append(append(arena, k...), v...)
-			pairs = append(pairs, pair{arena[at : at+len(k) : at+len(k)], arena[at+len(k):]})
-			size += int64(len(k) + len(v))
+// bucket copies a bucket.
+func (c *copier) bucket(ctx context.Context, name []byte, cursor *bolt.Cursor, p *progress) error {
+	for k, v := cursor.First(); k != nil; {
+		if err := c.engine.ready(ctx); err != nil { // Close waits for one piece at most
+			return err
 		}
-		return nil
-	})
-	return pairs, next, size, err
-}
-
-func (c *copier) write(name []byte, pairs []pair) error {
-	return c.update(func(tx *bolt.Tx) error {
-		bucket, err := tx.CreateBucketIfNotExists(name)
+		size := 0
+		err := c.update(func(tx *bolt.Tx) error {
+			to, err := tx.CreateBucketIfNotExists(name)
+			if err != nil {
+				return err
+			}
+			to.FillPercent = copyFill
+			for ; k != nil && size < copyPiece && err == nil; k, v = cursor.Next() {
+				err = to.Put(k, v)
+				size += len(k) + len(v)
+			}
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		bucket.FillPercent = copyFill
-		for _, p := range pairs {
-			if err := bucket.Put(p.key, p.value); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+		p.add(int64(size))
+	}
+	return nil
 }
 
 func (c *copier) update(fn func(*bolt.Tx) error) error {

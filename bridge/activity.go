@@ -18,7 +18,7 @@ func (l *Link) activeNow(now time.Time) {
 	if id == "" || !l.b.links.ClaimActivity(id, now, l.b.opts.TouchInterval) {
 		return
 	}
-	l.b.work.recording(func() { l.b.recordActivity(id) })
+	l.b.pools.activity.Go(func() { l.b.recordActivity(id) })
 }
 
 // activeSince returns since when the client has not been active, as an offset on the clock.

@@ -27,10 +27,10 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "connection from another origin refused", b.opts.originAttrs(r)...)
 		return nil, ErrOrigin
 	}
-	if !b.work.admit() {
+	if !b.work.TryEnter() {
 		return nil, ErrShutdown
 	}
-	defer b.work.leave()
+	defer b.work.Leave()
 	leave, admitted := b.admit.enter()
 	if !admitted {
 		return nil, ErrOverloaded
@@ -65,7 +65,7 @@ func (rq *request) untilAnswered(ctx context.Context) context.Context {
 // attachLink registers a link, and looks once more whether its session is there: whoever ended it before the link was registered
 // could not close it, whoever does later will (G5). ctx has the values that the link's context gets. l has what closes it and nothing else.
 func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Link) (_ *Link, err error) {
-	if b.work.stopping() {
+	if b.work.Stopped() {
 		return nil, ErrShutdown
 	}
 	rec := s.record()
@@ -99,8 +99,8 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 		b.cluster.drop(holdKey{true, l.entry.ClientID})
 		return nil, err
 	}
-	if b.events.active() { // its end is reported by whoever gets the link, so later
-		b.events.emit(ConnOpen{ConnID: id, ClientID: rec.ClientID, SessionID: had, UserID: user, Addr: l.entry.Addr, UserAgent: l.userAgent})
+	if b.events.Active() { // its end is reported by whoever gets the link, so later
+		b.events.Emit(ConnOpen{ConnID: id, ClientID: rec.ClientID, SessionID: had, UserID: user, Addr: l.entry.Addr, UserAgent: l.userAgent})
 	}
 	for _, e := range evicted {
 		e.end(CodePolicy, reasonReplaced)
@@ -137,7 +137,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 	if err := b.meetNewest(op, rq, l, rec.ID); err != nil {
 		return nil, err
 	}
-	if b.work.stopping() { // and its shutdown may not have seen the link
+	if b.work.Stopped() { // and its shutdown may not have seen the link
 		l.end(CodeShutdown, b.comeBack(1))
 	}
 	safe = true
@@ -155,7 +155,7 @@ func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID
 			return err
 		}
 	}
-	newest, ok := b.clients.sessionOf(l.entry.ClientID)
+	newest, ok := b.clients.SessionOf(l.entry.ClientID)
 	if !ok && b.opts.Rebind == Follow && b.cluster == nil && l.SessionID() == "" { // this process may have forgotten it
 		rec, err := b.gateway.NewestOfClient(rq, l.entry.ClientID)
 		if err != nil && !errors.Is(err, ErrSessionMissing) {
@@ -177,6 +177,26 @@ func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID
 		if b.links.PartOutsider(l) {
 			l.end(CodeReconnect, "session changed during the handshake")
 		}
+	case l.SessionID() == "":
+		return b.awaitCookies(ctx, l, newest)
+	}
+	return nil
+}
+
+// awaitCookies sends a link without a session back if its client has got one a moment ago: the
+// response with the cookies may still be on its way to the browser, and nobody tells the page when
+// it arrives. The link is closed after as long again as that is ago, so this happens a few times at
+// most.
+func (b *Bridge) awaitCookies(ctx context.Context, l *Link, newest string) error {
+	rec, err := b.gateway.LoadShared(ctx, newest)
+	if errors.Is(err, ErrSessionMissing) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if age := time.Since(rec.Began()); age < rebindGrace && b.links.MayAwait(&rec) {
+		l.endLater(closing{Close: reconnect}, max(age, rebindDelay))
 	}
 	return nil
 }

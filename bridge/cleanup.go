@@ -16,8 +16,8 @@ func (b *Bridge) Cleanup(ctx context.Context) (int, error) {
 	start := time.Now()
 	n, err := b.gateway.Sweep(ctx)
 	err = errors.Join(err, b.tickets.sweep(ctx))
-	if b.events.active() && (n > 0 || err == nil) {
-		b.events.emit(Cleanup{Cleared: n, Took: time.Since(start)})
+	if b.events.Active() && (n > 0 || err == nil) {
+		b.events.Emit(Cleanup{Cleared: n, Took: time.Since(start)})
 	}
 	return n, err
 }
@@ -35,9 +35,9 @@ func (b *Bridge) pruneEvery(every time.Duration) {
 	patience := max(2*every, limit(b.opts.IdleTimeout))
 	next := &clock.Deadline{}
 	next.Do = func() {
-		b.work.background(func() {
+		b.pools.background.Go(func() {
 			defer func() { b.clock.Move(next, time.Now().Add(every)) }()
-			for _, id := range b.clients.due(time.Now().Add(-patience)) {
+			for _, id := range b.clients.Due(time.Now().Add(-patience)) {
 				b.recheckSession(id)
 			}
 		})
@@ -51,14 +51,14 @@ func (b *Bridge) StartAutoCleanup(every time.Duration) bool {
 	a := &b.cleanup
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.next != nil || every < time.Millisecond || !b.gateway.CanSweep() || b.work.stopping() {
+	if a.next != nil || every < time.Millisecond || !b.gateway.CanSweep() || b.work.Stopped() {
 		return false
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
 	var next *clock.Deadline
 	again := func() {
-		b.work.background(func() {
+		b.pools.background.Go(func() {
 			defer func() { // also if the store panics
 				a.mu.Lock()
 				defer a.mu.Unlock()

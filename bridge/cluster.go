@@ -91,14 +91,14 @@ func (c *cluster) told(ch store.Change) {
 		c.report(ch.ID)
 	case store.ChangeAccess:
 		if b.knows(ch.ID) {
-			b.work.background(func() { c.accessed(ch.ID) })
+			b.pools.background.Go(func() { c.accessed(ch.ID) })
 		}
 	case store.ChangeEnded:
 		if b.knows(ch.ID) {
-			b.work.telling(func() { c.ended(ch.ID, reasonOf(ch.Reason)) })
+			b.pools.remoteEnds.Go(func() { c.ended(ch.ID, reasonOf(ch.Reason)) })
 		}
 	case store.ChangeClient:
-		b.work.background(func() { c.newest(ch.ClientID, ch.ID) })
+		b.pools.background.Go(func() { c.newest(ch.ClientID, ch.ID) })
 	case store.ChangeMissed:
 		c.lookAtAll()
 	case store.ChangeMessage:
@@ -108,18 +108,18 @@ func (c *cluster) told(ch store.Change) {
 
 // report tells subscribers that another node has stored a session that is known here.
 func (c *cluster) report(id string) {
-	if !c.b.events.active() {
+	if !c.b.events.Active() {
 		return
 	}
-	c.b.clients.whileAttached(id, func(clientID, userID string) {
-		c.b.events.emit(SessionSet{ClientID: clientID, SessionID: id, UserID: userID, Via: ViaNode})
+	c.b.clients.WhileAttached(id, func(clientID, userID string) {
+		c.b.events.Emit(SessionSet{ClientID: clientID, SessionID: id, UserID: userID, Via: ViaNode})
 	})
 }
 
 // accessed looks at a session that another node has stored with another token or user, or an earlier end.
 func (c *cluster) accessed(id string) {
 	b := c.b
-	if b.events.active() {
+	if b.events.Active() {
 		_ = b.gateway.Report(context.Background(), id, func(now *store.Record) { // what fails here is looked into below
 			b.learn(now)
 			b.tellElsewhere(now, true)

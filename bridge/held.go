@@ -134,7 +134,7 @@ func (h *held) saveSoon() { h.inBackground(false) }
 
 func (h *held) inBackground(fresh bool) {
 	if fresh || h.soon.CompareAndSwap(false, true) {
-		h.b.work.background(func() {
+		h.b.pools.background.Go(func() {
 			if !fresh {
 				h.soon.Store(false) // what is asked for from now on may need another one
 			}

@@ -144,7 +144,7 @@ func (c *Conn) startWatch() (started bool) {
 		return false
 	}
 	in.watching = true
-	c.link.b.work.task(c.watch)
+	c.link.b.work.Go(c.watch)
 	return true
 }
 

@@ -146,7 +146,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 		from.link.unlink() // by a login on another node; one on this node has done it
 		return false, errCutOff
 	}
-	b.clients.used(id)
+	b.clients.CountRead(id)
 	if from.via == ViaSocket {
 		if err := b.gateway.Touch(ctx, k, &rec, now); err != nil {
 			return false, err
@@ -169,8 +169,8 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 
 // detach removes the link and reports its end, once. A close that was begun here says how it ended.
 func (l *Link) detach(code int, reason string) {
-	l.b.work.enter() // a shutdown that doesn't find the link any more waits for its report
-	defer l.b.work.leave()
+	l.b.work.Enter() // a shutdown that doesn't find the link any more waits for its report
+	defer l.b.work.Leave()
 	sessionID, userID, removed := l.b.links.Remove(l)
 	if !removed {
 		return
@@ -184,8 +184,8 @@ func (l *Link) detach(code int, reason string) {
 	l.b.clock.Remove(l.timer)
 	l.mu.Unlock()
 	l.cancel(errConnClosed)
-	if l.b.events.active() {
-		l.b.events.emit(ConnClose{
+	if l.b.events.Active() {
+		l.b.events.Emit(ConnClose{
 			ConnID: l.entry.ID, ClientID: l.entry.ClientID, SessionID: sessionID, UserID: userID, Code: code, Reason: reason, Open: time.Since(l.ConnectedAt()),
 			Received: l.received.read(), Sent: l.sent.read(),
 		})
@@ -202,9 +202,9 @@ func (l *Link) end(code int, reason string) bool {
 	}
 	task := func() { l.close(code, reason) }
 	if l.closer != nil { // what an application wrote may hang
-		l.b.work.task(task)
+		l.b.work.Go(task)
 	} else {
-		l.b.work.closing(task)
+		l.b.pools.closes.Go(task)
 	}
 	return true
 }

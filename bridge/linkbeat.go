@@ -77,7 +77,7 @@ func (h *linkBeat) beat() {
 		return
 	}
 	h.done = make(chan struct{})
-	h.link.b.work.task(h.run)
+	h.link.b.work.Go(h.run)
 }
 
 // run calls the application's function once.
@@ -132,6 +132,6 @@ func (l *Link) fail(err error) {
 	}
 	l.cancel(fmt.Errorf("%w: %w", errConnClosed, err))
 	if l.beginEnd(codeClosedByPeer, "") {
-		l.b.work.task(func() { l.close(CodeFailed, "the client could not be reached") })
+		l.b.work.Go(func() { l.close(CodeFailed, "the client could not be reached") })
 	}
 }

@@ -75,7 +75,7 @@ func (c *Conn) beat() {
 		c.link.end(CodeIdle, "idle")
 		return
 	case o.Heartbeat > 0 && now-c.heardAt() >= o.Heartbeat && c.pinging.CompareAndSwap(false, true):
-		c.link.b.work.pinging(c.ping)
+		c.link.b.pools.pings.Go(c.ping)
 	}
 	if at, ok := c.nextBeat(now); ok {
 		c.link.b.planBeat(&c.pulse, at)

@@ -16,7 +16,7 @@ func (b *Bridge) recheckSession(id string) {
 	switch {
 	case err == nil:
 		b.learn(&rec)
-		b.clients.lookAt(id, rec.Expires)
+		b.clients.SetDue(id, rec.Expires)
 		b.noticeLogin(context.Background(), &rec)
 	case errors.Is(err, ErrSessionMissing):
 		b.scheduleRecheck(id, b.forget(context.Background(), id, nil))

@@ -24,7 +24,7 @@ func (b *Bridge) newRegistry() *registry.Registry[*Link] {
 		Ended:           func(l *Link) bool { return l.ctx.Err() != nil },
 		Clock:           b.clock,
 		Limits:          registry.Limits{PerSession: max(0, s.MaxConnsPerSession), PerAddr: max(0, s.MaxConnsPerAddr), Evict: s.OnTooManyConns == EvictOldestConn},
-		Look:            func(id string) { b.work.background(func() { b.recheckSession(id) }) },
+		Look:            func(id string) { b.pools.background.Go(func() { b.recheckSession(id) }) },
 		RevalidateEvery: limit(s.RevalidateEvery),
 		Hold:            func(id string) { b.cluster.want(holdKey{false, id}) },
 		Drop:            func(id string) { b.cluster.drop(holdKey{false, id}) },

@@ -33,7 +33,7 @@ func (t *tickets) tidyAfter(expires time.Time) {
 
 // tidy runs on the clock.
 func (t *tickets) tidy() {
-	t.b.work.background(func() {
+	t.b.pools.background.Go(func() {
 		began := time.Now()
 		defer t.planTidy(began) // also if the store panics
 		if err := t.sweep(context.Background()); err != nil {

@@ -72,7 +72,7 @@ func (c *Conn) maybeNeglected() bool {
 	again := in.neglected() && c.link.ctx.Err() == nil
 	if again && l.seen && l.turn == in.turns {
 		in.watching, again = true, false
-		c.link.b.work.task(c.watch)
+		c.link.b.work.Go(c.watch)
 	}
 	l.seen, l.turn = true, in.turns
 	if !again {

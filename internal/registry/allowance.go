@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/allowance"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // A login, or a new session of a client, sends the client's other connections back. A client is named
@@ -21,7 +22,14 @@ var (
 // cutAllowances has what is left for each client whose connections have been sent back lately.
 type cutAllowances struct{ *allowance.Table[cutAllowance] }
 
-type cutAllowance struct{ proved, bare allowance.Allowance }
+type cutAllowance struct {
+	proved, bare allowance.Allowance
+
+	// The session for which connections without one were sent back last: they may come too early for
+	// its cookies.
+	id    string
+	began time.Time
+}
 
 func newCutAllowances() cutAllowances {
 	return cutAllowances{allowance.NewTable(func(a *cutAllowance, now time.Time) bool {
@@ -38,4 +46,19 @@ func (c cutAllowances) allow(clientID string, proved bool) bool {
 		return of.proved.Take(now, provedRate)
 	}
 	return of.bare.Take(now, bareRate)
+}
+
+// allowAll is allow for connections without a session that are sent back for this one: however many
+// come how often, that is once.
+func (c cutAllowances) allowAll(rec *store.Record) bool {
+	now := time.Now()
+	of := c.Of(rec.ClientID, now)
+	if of.id == rec.ID && of.began.Equal(rec.Began()) {
+		return true
+	}
+	if !of.bare.Take(now, bareRate) {
+		return false
+	}
+	of.id, of.began = rec.ID, rec.Began()
+	return true
 }

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -56,12 +57,20 @@ func TestStrangerCantCutAClientsConnectionsAgainAndAgain(t *testing.T) {
 		require.Equal(t, []bool{true, false}, []bool{cut(), cut()})
 
 		bare := 0
-		for range 100 {
+		for i := range 100 {
 			c := f.add("", 0)
-			bare += len(f.PartOlder(&store.Record{ID: "stranger's", ClientID: "c"}))
+			bare += len(f.PartOlder(&store.Record{ID: fmt.Sprint("stranger's ", i), ClientID: "c"}))
 			f.Remove(c)
 		}
 		require.Equal(t, 20, bare, "those without a session have an allowance of their own")
+
+		last := &store.Record{ID: "the last", ClientID: "c"}
+		require.False(t, f.MayAwait(last))
+		time.Sleep(time.Minute)
+		for range 100 {
+			require.True(t, f.MayAwait(last), "however many await one session's cookies, that is once")
+		}
+		require.False(t, f.MayAwait(&store.Record{ID: "another", ClientID: "c"}))
 
 		c := f.add("owner's", 1)
 		require.False(t, f.PartOutsider(c))

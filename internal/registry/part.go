@@ -44,7 +44,7 @@ func (r *Registry[L]) PartOlder(rec *store.Record) (older []L) {
 		r.cfg.Entry(l).parted = &over
 		older = append(older, l)
 	}
-	for _, l := range r.outsiders(rec.ClientID, rec.ID) {
+	for _, l := range r.outsiders(rec) {
 		part(l)
 	}
 	if s := r.bySession[rec.ID]; s != nil { // of the session, whichever their client
@@ -70,27 +70,39 @@ func (r *Registry[L]) PartOutsider(l L) bool {
 	return true
 }
 
-// outsiders returns the client's connections that are to be sent back as it has got the session id.
-// The lock is held.
-func (r *Registry[L]) outsiders(clientID, id string) (of []L) {
+// outsiders returns the client's connections that are to be sent back as it has got the session. The
+// lock is held.
+func (r *Registry[L]) outsiders(rec *store.Record) (of []L) {
 	var asked, may [2]bool // without a session, with another
-	for _, l := range r.byClient[clientID] {
+	for _, l := range r.byClient[rec.ClientID] {
 		e := r.cfg.Entry(l)
-		if e.sessionID == id {
+		if e.sessionID == rec.ID {
 			continue
 		}
 		kind := 0
 		if e.sessionID != "" {
 			kind = 1
 		}
-		if !asked[kind] {
-			asked[kind], may[kind] = true, r.cuts.allow(clientID, kind == 1)
+		switch {
+		case asked[kind]:
+		case kind == 0:
+			asked[kind], may[kind] = true, r.cuts.allowAll(rec)
+		default:
+			asked[kind], may[kind] = true, r.cuts.allow(rec.ClientID, true)
 		}
 		if may[kind] {
 			of = append(of, l)
 		}
 	}
 	return of
+}
+
+// MayAwait reports whether a connection that has no session may be sent back for this one, whose
+// cookies its browser may not have yet.
+func (r *Registry[L]) MayAwait(rec *store.Record) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cuts.allowAll(rec)
 }
 
 // Follow moves all connections of the client to its session. It returns those that are too many

@@ -134,9 +134,12 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Ended:         b.ended,
 		Reason:        toldReason,
 		Watched:       b.events.Active,
-		Doubted:       func(id string) { b.links.Suspect(id, time.Now()); b.pools.background.Go(func() { b.recheckSession(id) }) },
-		Failed:        b.storeFailed,
-		Gate:          b.logins,
+		Doubted: func(id string) {
+			b.links.Suspect(id, time.Now())
+			b.pools.background.Go(func() { b.recheckSession(id) })
+		},
+		Failed: b.storeFailed,
+		Gate:   b.logins,
 	})
 	b.clock = clock.New()
 	b.links = b.newRegistry()
@@ -200,7 +203,7 @@ func (b *Bridge) shutdown(ctx context.Context) error {
 		}()
 	}
 	err = errors.Join(err, b.work.Wait(ctx)) // for what the clock has started meanwhile
-	for _, l := range b.links.All() { // whose handlers haven't come to Detach yet, or never will
+	for _, l := range b.links.All() {        // whose handlers haven't come to Detach yet, or never will
 		l.detach(codeClosedByPeer, "")
 	}
 	err = errors.Join(err, b.work.Wait(ctx)) // for those that are at it

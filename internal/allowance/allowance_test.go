@@ -38,19 +38,22 @@ func TestTableRemembersThoseThatHaveUsedTheirs(t *testing.T) {
 	busy := table.Of("busy", now)
 	for busy.Take(now, rate) {
 	}
-	for i := range 100_000 {
+	most := 0
+	for i := range 20_000 {
 		now = now.Add(time.Millisecond) // 4096 names come in four seconds
 		table.Of(strconv.Itoa(i), now)  // and do nothing
-		require.LessOrEqual(t, table.Len(), 4096)
+		most = max(most, table.Len())
 	}
+	require.LessOrEqual(t, most, 4096)
 	require.Same(t, busy, table.Of("busy", now))
 }
 
 func TestTableIsBoundedHoweverManyUseTheirs(t *testing.T) {
 	table := allowance.NewTable(func(a *allowance.Allowance, now time.Time) bool { return a.Whole(now, rate) })
-	now := time.Now()
-	for i := range 100_000 {
+	now, most := time.Now(), 0
+	for i := range 20_000 {
 		require.True(t, table.Of(strconv.Itoa(i), now).Take(now, rate))
-		require.LessOrEqual(t, table.Len(), 4096)
+		most = max(most, table.Len())
 	}
+	require.LessOrEqual(t, most, 4096)
 }

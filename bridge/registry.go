@@ -71,45 +71,46 @@ func (b *Bridge) follow(rec *store.Record) {
 	}
 }
 
-// probeTime is how long a connection that would be refused waits for what is found out about the others.
-const probeTime = time.Second
+// How long a connection that would be refused waits for one of the others to end.
+const (
+	probeTime = time.Second            // if the Bridge reads from some of them only from now on
+	raceTime  = 250 * time.Millisecond // if all are being read: their end may just be arriving
+)
 
-// addOrProbe is addLink for a link of the session. Before the link is refused as one too many, the others on which no handler reads are probed: a page that was
-// loaded anew has left one behind.
+// addOrProbe is addLink for a link of the session. Before the link is refused as one too many, the
+// others are probed: a page that was just reloaded has left one behind.
 func (b *Bridge) addOrProbe(ctx context.Context, l *Link, sessionID string) (evicted []*Link, err error) {
 	evicted, err = b.addLink(l)
-	if errors.Is(err, ErrTooManyConns) && b.probe(ctx, b.links.Rivals(sessionID, l.entry.Addr)) {
+	if errors.Is(err, ErrTooManyConns) {
+		b.probe(ctx, b.links.Rivals(sessionID, l.entry.Addr))
 		evicted, err = b.addLink(l)
 	}
 	return evicted, err
 }
 
-// probe has the Bridge read where nobody does, and reports whether one of the links has come to its end meanwhile. It waits for nothing if all are being read.
-func (b *Bridge) probe(ctx context.Context, links []*Link) bool {
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
-	defer cancel()
-	started := false
+// addrFull reports whether a connection from the address would be refused, after a probe.
+func (b *Bridge) addrFull(ctx context.Context, addr string) bool {
+	if !b.links.AddrFull(addr) {
+		return false
+	}
+	b.probe(ctx, b.links.Rivals("", addr))
+	return b.links.AddrFull(addr)
+}
+
+// probe has the Bridge read from the links from which no handler reads, and returns when one of them
+// has ended, or after a while. The end of a page's old connection and the handshake of its new one
+// arrive in any order.
+func (b *Bridge) probe(ctx context.Context, links []*Link) {
+	wait := raceTime
 	for _, l := range links {
 		if l.conn != nil && l.conn.startWatch() {
-			started = true
+			wait = probeTime
 		}
 	}
-	if !started {
-		return false
-	}
-	over := make(chan struct{}, 1)
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
 	for _, l := range links {
-		defer context.AfterFunc(l.ctx, func() {
-			select {
-			case over <- struct{}{}:
-			default:
-			}
-		})()
+		defer context.AfterFunc(l.ctx, cancel)()
 	}
-	select {
-	case <-over:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	<-ctx.Done()
 }

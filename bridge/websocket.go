@@ -74,7 +74,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if b.links.AddrFull(rq.addr()) && !b.probe(rq, b.links.Rivals("", rq.addr())) {
+	if b.addrFull(rq, rq.addr()) {
 		b.refuse(w, r, ErrTooManyAddrConns)
 		return
 	}

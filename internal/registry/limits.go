@@ -110,14 +110,16 @@ func (r *Registry[L]) AddrFull(addr string) bool {
 	return r.crowdAt(addr) != nil
 }
 
-// Rivals returns the connections that count beside one of the session, from the address.
+// Rivals returns the connections that count beside one of the session, from the address: those that
+// haven't ended.
 func (r *Registry[L]) Rivals(sessionID, addr string) (of []L) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s := r.bySession[sessionID]; s != nil && r.cfg.Limits.PerSession > 0 {
 		of = append(of, s.members...)
 	}
-	return slices.AppendSeq(of, maps.Keys(r.byAddr[network(addr)]))
+	of = slices.AppendSeq(of, maps.Keys(r.byAddr[network(addr)]))
+	return slices.DeleteFunc(of, r.cfg.Ended)
 }
 
 // crowdAt returns the connections from the address if there are as many as may be. The lock is held.

@@ -22,6 +22,8 @@ func TestNewestIsRefusedWhereThereAreTooMany(t *testing.T) {
 
 	second.ended = true // its handler hasn't returned
 	require.False(t, f.AddrFull("192.0.2.1"))
+	require.Len(t, f.Rivals("s", "192.0.2.1"), 3)
+	require.NotContains(t, f.Rivals("s", "192.0.2.1"), second)
 	f.add("s", 0)
 	require.Equal(t, 4, f.Count())
 }

@@ -197,8 +197,8 @@ func TestReplica(t *testing.T) {
 func TestPassword(t *testing.T) {
 	s := redistest.Start(t, "requirepass correct-horse")
 	for url, says := range map[string]string{
-		s.URL(): "asks for a password",
-		strings.Replace(s.URL(), "//", "//:battery-staple@", 1): "refuses the user name or the password",
+		s.URL(): "requires a password",
+		strings.Replace(s.URL(), "//", "//:battery-staple@", 1): "rejects the user name or the password",
 		"redis://user:battery-staple/x@" + s.Addr():             "percent-encoded",
 		"redis://:battery-staple@" + s.Addr() + "/x":            "percent-encoded",
 		"battery-staple": "percent-encoded",

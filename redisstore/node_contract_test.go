@@ -94,51 +94,6 @@ func TestS22_KeysOfNodesEndAndCarryNoSecret(t *testing.T) {
 	require.NoError(t, unlock(t.Context()))
 }
 
-// TestHeldForAsLongAsTheNodeLives: Redis forgets what is held after two days; the node says it again long before, a part at a time.
-func TestHeldForAsLongAsTheNodeLives(t *testing.T) {
-	t.Parallel() // on a server of its own
-	server := redistest.Start(t)
-	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 2}
-	a, b := s.node(), s.node()
-	for i := range 300 {
-		a.hold(fmt.Sprint("session", i), fmt.Sprint("client", i))
-		b.hold(fmt.Sprint("session", i), "")
-	}
-	all := s.keysOf("hk")
-	require.Len(t, all, 600)
-	for _, key := range append(all, s.keysOf("o")...) {
-		server.Do("PEXPIRE", key, "60000")
-	}
-	server.Do("DEL", all[0])
-	require.NoError(t, redisstore.HoldAgain(a.Node))
-	for _, key := range append(all, s.keysOf("o")...) {
-		if !strings.Contains(key, b.name()) {
-			require.Greater(t, ttl(t, server, key), 2*day-time.Minute, key)
-		}
-	}
-
-	const items = 100_000
-	var names []string
-	for i := range items {
-		names = append(names, fmt.Sprint(i))
-	}
-	said := redisstore.Refresh(names, 4)
-	require.Len(t, said, items)
-	atOnce := map[int]int{}
-	for _, minutes := range said {
-		last := 0
-		for _, minute := range append(minutes, 4*24*60) {
-			require.LessOrEqual(t, minute-last, 20*60, "more than twice in two days")
-			last = minute
-			atOnce[minute]++
-		}
-	}
-	delete(atOnce, 4*24*60)
-	for _, n := range atOnce {
-		require.LessOrEqual(t, n, 300)
-	}
-}
-
 // TestS22_NodesOfAUserWithFewRights: the rule is enough for all that nodes do.
 func TestS22_NodesOfAUserWithFewRights(t *testing.T) {
 	t.Parallel() // on a server of its own

@@ -98,7 +98,7 @@ func died(s *site) {
 		b.hold(fmt.Sprint("session", i), "")
 	}
 	name := b.name()
-	redisstore.Die(b.Node)
+	require.NoError(s, redisstore.Stop(s.Context(), b.Node))
 	require.NoError(s, a.Send(s.Context(), []string{name}, []byte("unread")))
 	for shard := range s.shards { // as if 15 seconds had passed
 		server := s.serverOf(shard)
@@ -290,7 +290,7 @@ func TestDeadNodeIsGoneWithin15Seconds(t *testing.T) {
 	name := b.name()
 	require.Equal(t, []string{name}, holders(s, a, []string{"s"}, nil))
 	require.Eventually(t, func() bool { return shortestLease(s, name) > 14*time.Second }, patience, tick, "with each beat")
-	redisstore.Die(b.Node)
+	require.NoError(t, redisstore.Stop(t.Context(), b.Node))
 	began, clock := time.Now(), server.Clock()
 	last := shortestLease(s, name)
 	require.Eventually(t, func() bool {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
-	"github.com/sessionbridge/sessionbridge/redisstore"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -28,7 +28,7 @@ func TestANodeJoinsAgainWhileAMasterIsMissing(t *testing.T) {
 	shard := 0
 	for there.ID == "" {
 		rec := a.set(newRecord())
-		shard = redisstore.ShardOf(rec.ID, 16)
+		shard = codec.Shard(codec.Member(rec.ID), 16)
 		if other = s.serverOf(shard); other != lost {
 			there = rec
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 	"github.com/sessionbridge/sessionbridge/redisstore"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -111,7 +112,7 @@ func TestNodeInAClusterThatMissesAMaster(t *testing.T) {
 	var other *redistest.Server
 	for there.ID == "" {
 		rec := a.set(newRecord())
-		if other = s.serverOf(redisstore.ShardOf(rec.ID, 16)); other != lost {
+		if other = s.serverOf(codec.Shard(codec.Member(rec.ID), 16)); other != lost {
 			there = rec
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 	"github.com/sessionbridge/sessionbridge/redisstore"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -20,7 +21,7 @@ func TestWaitReplicas(t *testing.T) {
 	replica := redistest.Start(t, "replicaof "+host+" "+port)
 	require.Eventually(t, func() bool { return replica.Info("replication")["master_link_status"] == "up" }, patience, tick)
 	st := open(t, master.URL(), &redisstore.Options{WaitReplicas: 1, Timeout: 2 * time.Second})
-	copied := func(id string) bool { return mustInt(t, replica, "EXISTS", "sb:{0}:s"+redisstore.MemberOf(id)) == 1 }
+	copied := func(id string) bool { return mustInt(t, replica, "EXISTS", "sb:{0}:s"+codec.Member(id)) == 1 }
 	for range 20 {
 		rec := newRecord()
 		var err error

@@ -58,10 +58,16 @@ func collect(t testing.TB, all iter.Seq2[store.Record, error]) (ids []string) {
 	return ids
 }
 
-// keys returns the names of all keys of the server.
+// keys returns all keys of the server.
 func keys(t testing.TB, s *redistest.Server) []string {
 	t.Helper()
-	answer := s.Do("KEYS", "*")
+	return matching(t, s, "*")
+}
+
+// matching returns the keys of the server that match a pattern.
+func matching(t testing.TB, s *redistest.Server, pattern string) []string {
+	t.Helper()
+	answer := s.Do("KEYS", pattern)
 	names, err := answer.AsStrSlice()
 	require.NoError(t, err)
 	return names

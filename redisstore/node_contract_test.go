@@ -15,7 +15,6 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 	"github.com/sessionbridge/sessionbridge/redisstore"
 	"github.com/sessionbridge/sessionbridge/store"
-	"github.com/sessionbridge/sessionbridge/store/storetest"
 )
 
 // everything is what a store has.
@@ -52,9 +51,8 @@ func (s nodeStore) App(name string) store.Store {
 func TestContractOfANode(t *testing.T) {
 	t.Parallel() // on a server of its own
 	s := redistest.Start(t)
-	storetest.Run(t, func(t *testing.T) store.Store {
-		flushed(s)
-		st := open(t, s.URL(), &redisstore.Options{Shards: 2})
+	contract(t, func(t *testing.T, namespace string) store.Store {
+		st := open(t, s.URL(), &redisstore.Options{Namespace: namespace, Shards: 2})
 		return nodeStore{watch(t, st).Node.(everything), st}
 	})
 }
@@ -103,9 +101,8 @@ func TestS22_NodesOfAUserWithFewRights(t *testing.T) {
 	s := &site{T: t, servers: []*redistest.Server{server}, url: "redis://sessions:password@" + server.Addr(), shards: 2}
 	for i, do := range []func(*site){toldOnce, toldOfTheEnd, toldToHolders, toldOfClients, messages, whoHolds, loginWaits, died, leaving} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			flushed(server)
 			s := *s
-			s.T = t
+			s.T, s.namespace = t, fmt.Sprint("sb:", i)
 			do(&s)
 		})
 	}

@@ -33,9 +33,7 @@ var changeMissed = store.Change{Kind: store.ChangeMissed}
 func (s *site) serverOf(shard int) *redistest.Server {
 	s.Helper()
 	for _, server := range s.servers {
-		if number(s, server.Do("DBSIZE")) > 0 && slices.ContainsFunc(keys(s, server), func(key string) bool {
-			return strings.HasPrefix(key, s.prefix(shard)+"n")
-		}) {
+		if len(matching(s, server, s.prefix(shard)+"n")) == 1 {
 			return server
 		}
 	}
@@ -76,7 +74,7 @@ func emptied(s *site) {
 	a, b := s.node(), s.node()
 	rec := a.set(newRecord())
 	b.hold(rec.ID, "c")
-	flushed(s.servers...)
+	s.empty()
 	b.expect(changeMissed)
 	a.expect(changeMissed)
 	rec.Revision = 0

@@ -1,10 +1,12 @@
 package redisstore_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,20 +17,23 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// site is servers on which nodes meet.
+// site is a store on one or more servers.
 type site struct {
 	*testing.T
-	servers []*redistest.Server
-	url     string
-	shards  int
-	app     string
-	timeout time.Duration // of each operation, zero: redisstore's default
+	servers   []*redistest.Server
+	url       string
+	namespace string // "" means the default, "sb"
+	shards    int
+	app       string
+	timeout   time.Duration // Options.Timeout
 }
 
-// onEverySite runs a test on a server of its own, as an App, with 16 shards and in a cluster.
+// onEverySite runs the cases on a standalone server, as an App, with 16 shards and in a cluster, in parallel:
+// each has a namespace of its own.
 func onEverySite(t *testing.T, cases map[string]func(*site)) {
 	t.Helper()
 	single, cluster := redistest.Start(t), redistest.StartCluster(t, 3)
+	var namespaces atomic.Int32
 	for name, s := range map[string]site{
 		"standalone": {servers: []*redistest.Server{single}, url: single.URL(), shards: 1},
 		"app":        {servers: []*redistest.Server{single}, url: single.URL(), shards: 1, app: "shop"},
@@ -36,11 +41,13 @@ func onEverySite(t *testing.T, cases map[string]func(*site)) {
 		"cluster":    {servers: cluster.Servers, url: cluster.URL(), shards: 16},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			for says, do := range cases {
 				t.Run(says, func(t *testing.T) {
+					t.Parallel()
 					s := s
 					s.T = t
-					flushed(s.servers...)
+					s.namespace = fmt.Sprint("sb:", namespaces.Add(1))
 					do(&s)
 				})
 			}
@@ -48,25 +55,38 @@ func onEverySite(t *testing.T, cases map[string]func(*site)) {
 	}
 }
 
-// prefix of the keys of a shard.
+// prefix returns the key prefix of a shard.
 func (s *site) prefix(shard int) string {
 	if s.app != "" {
-		return fmt.Sprintf("sb:{%d}/%s:", shard, s.app)
+		return fmt.Sprintf("%s:{%d}/%s:", s.space(), shard, s.app)
 	}
-	return fmt.Sprintf("sb:{%d}:", shard)
+	return fmt.Sprintf("%s:{%d}:", s.space(), shard)
 }
 
-// keysOf returns the names of all keys that have one of these letters after the prefix.
+// space returns the namespace.
+func (s *site) space() string { return cmp.Or(s.namespace, "sb") }
+
+// keysOf returns all keys that have one of these letters after the prefix of a shard.
 func (s *site) keysOf(letters string) (names []string) {
 	s.Helper()
 	for _, server := range s.servers {
-		for _, key := range keys(s, server) {
-			if at := strings.LastIndex(key[:min(len(key), len(s.prefix(10)))], ":") + 1; strings.ContainsAny(key[at:at+1], letters) && key != "sb:meta" {
+		for _, key := range matching(s, server, s.space()+":{*") {
+			at := strings.LastIndex(key[:min(len(key), len(s.prefix(10)))], ":") + 1
+			if strings.ContainsAny(key[at:at+1], letters) {
 				names = append(names, key)
 			}
 		}
 	}
 	return names
+}
+
+// empty deletes all keys of the namespace, on each server atomically.
+func (s *site) empty() {
+	s.Helper()
+	const script = "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end return 1"
+	for _, server := range s.servers {
+		server.Do("EVAL", script, "0", s.space()+":*")
+	}
 }
 
 // peer is a node, and what it is told.
@@ -84,7 +104,9 @@ type peer struct {
 // node returns a node of a process of its own, which leaves at the end of the test.
 func (s *site) node() *peer {
 	s.Helper()
-	st := store.Store(open(s, s.url, &redisstore.Options{Shards: s.shards, Timeout: s.timeout}))
+	st := store.Store(open(s, s.url, &redisstore.Options{
+		Namespace: s.namespace, Shards: s.shards, Timeout: s.timeout,
+	}))
 	if s.app != "" {
 		st = st.(store.Namespacer).App(s.app)
 	}

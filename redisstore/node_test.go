@@ -248,7 +248,7 @@ func leaving(s *site) {
 
 func withoutANode(s *site) {
 	a := s.node()
-	st := store.Store(open(s, s.url, nil))
+	st := store.Store(open(s, s.url, &redisstore.Options{Namespace: s.namespace}))
 	if s.app != "" {
 		st = st.(store.Namespacer).App(s.app)
 	}

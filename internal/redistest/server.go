@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,6 +33,9 @@ type Server struct {
 	mode    []string  // arguments after the configuration file
 	process *exec.Cmd // nil: it isn't running
 	ended   chan struct{}
+
+	mu     sync.Mutex
+	client rueidis.Client // of Do, nil before the first command
 }
 
 // Start starts a server with these lines of configuration, such as "maxmemory 10mb", and waits until it answers. It keeps nothing on disk unless a
@@ -173,6 +177,7 @@ func (s *Server) end(how os.Signal) {
 	if s.process == nil {
 		return
 	}
+	s.disconnect()
 	_ = s.process.Process.Signal(how)
 	select {
 	case <-s.ended:
@@ -202,7 +207,7 @@ func (s *Server) signal(how os.Signal) {
 	require.NoError(s.t, s.process.Process.Signal(how))
 }
 
-// Do sends a command on a connection of its own, and returns the answer, which must not be an error.
+// Do executes a command and returns the reply, which must not be an error.
 func (s *Server) Do(command ...string) rueidis.RedisMessage {
 	s.t.Helper()
 	answer, err := s.try(command...)
@@ -211,17 +216,39 @@ func (s *Server) Do(command ...string) rueidis.RedisMessage {
 }
 
 func (s *Server) try(command ...string) (rueidis.RedisMessage, error) {
-	client, err := rueidis.NewClient(rueidis.ClientOption{
-		InitAddress: []string{s.Addr()}, Password: s.password(), ForceSingleClient: true, DisableCache: true, PipelineMultiplex: -1,
-		ReadBufferEachConn: 16 << 10, WriteBufferEachConn: 16 << 10,
-	})
+	client, err := s.connect()
 	if err != nil {
 		return rueidis.RedisMessage{}, err
 	}
-	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), patience)
 	defer cancel()
 	return client.Do(ctx, client.B().Arbitrary(command...).Build()).ToMessage()
+}
+
+// connect returns the client of Do. It is closed when the server ends.
+func (s *Server) connect() (rueidis.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil {
+		return s.client, nil
+	}
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress: []string{s.Addr()}, Password: s.password(), ForceSingleClient: true, DisableCache: true,
+		PipelineMultiplex: -1, ReadBufferEachConn: 16 << 10, WriteBufferEachConn: 16 << 10,
+	})
+	if err == nil {
+		s.client = client
+	}
+	return client, err
+}
+
+func (s *Server) disconnect() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil {
+		s.client.Close()
+		s.client = nil
+	}
 }
 
 func (s *Server) text(command ...string) (string, error) {

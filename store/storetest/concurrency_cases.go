@@ -16,7 +16,7 @@ import (
 const writers = 8
 
 // patience ends what a broken store would let go on for ever.
-const patience = 5 * time.Second
+const patience = 20 * time.Second
 
 func concurrencyCases() []testCase {
 	return []testCase{

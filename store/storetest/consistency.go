@@ -1,9 +1,11 @@
 package storetest
 
 import (
+	"context"
 	"iter"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -28,18 +30,10 @@ func (e *env) checkConsistency() {
 		e.users[rec.UserID], e.clients[rec.ClientID] = true, true
 	}
 	if index, ok := e.st.(store.UserIndex); ok {
-		for user := range e.users {
-			if user != "" {
-				e.checkIndex("ByUser", all, index.ByUser(e.ctx, user), func(rec store.Record) bool { return rec.UserID == user })
-			}
-		}
+		e.checkOwners("ByUser", all, e.users, index.ByUser, func(rec store.Record) string { return rec.UserID })
 	}
 	if index, ok := e.st.(store.ClientIndex); ok {
-		for client := range e.clients {
-			if client != "" {
-				e.checkIndex("ByClient", all, index.ByClient(e.ctx, client), func(rec store.Record) bool { return rec.ClientID == client })
-			}
-		}
+		e.checkOwners("ByClient", all, e.clients, index.ByClient, func(rec store.Record) string { return rec.ClientID })
 	}
 	if index, ok := e.st.(store.ActivityIndex); ok {
 		for _, since := range sinces(all) {
@@ -52,6 +46,41 @@ func (e *env) checkConsistency() {
 				e.checkActive(all, since, now)
 			}
 		}
+	}
+}
+
+// checkOwners fails unless the index yields the records of each of the owners. It reads the index concurrently,
+// because a case may have had thousands of owners.
+func (e *env) checkOwners(
+	name string, all map[string]store.Record, owners map[string]bool,
+	by func(ctx context.Context, owner string) iter.Seq2[store.Record, error], ownerOf func(store.Record) string,
+) {
+	e.Helper()
+	type result struct {
+		rec store.Record
+		err error
+	}
+	names := slices.DeleteFunc(slices.Collect(maps.Keys(owners)), func(owner string) bool { return owner == "" })
+	results := make([][]result, len(names))
+	var next atomic.Int64
+	inParallel(writers, func(int) {
+		for i := next.Add(1) - 1; i < int64(len(names)); i = next.Add(1) - 1 {
+			for rec, err := range by(e.ctx, names[i]) {
+				if results[i] = append(results[i], result{rec, err}); len(results[i]) > 2*len(all) {
+					break // it yields records more than once, which checkIndex reports
+				}
+			}
+		}
+	})
+	for i, owner := range names {
+		yielded := func(yield func(store.Record, error) bool) {
+			for _, r := range results[i] {
+				if !yield(r.rec, r.err) {
+					return
+				}
+			}
+		}
+		e.checkIndex(name, all, yielded, func(rec store.Record) bool { return ownerOf(rec) == owner })
 	}
 }
 

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -134,7 +135,10 @@ func sweepInPieces(e *env) {
 	failures := make([]error, creators)
 	inParallel(creators, func(i int) {
 		for n := i; n < total; n += creators {
-			rec := e.newRecord(func(rec *store.Record) { rec.Expires = e.base.Add(time.Duration(n) * time.Millisecond) })
+			rec := e.newRecord(func(rec *store.Record) {
+				rec.Expires = e.base.Add(time.Duration(n) * time.Millisecond)
+				rec.ClientID = fmt.Sprint("client-", n%(total/20))
+			})
 			_, err := e.trySet(rec)
 			failures[i] = errors.Join(failures[i], err)
 		}

@@ -60,6 +60,7 @@ func sees(t testing.TB, st store.CachedGetter, rec store.Record) {
 
 // TestCachedSessionIsAskedForOnce: with one round trip, and again after each change, whoever makes it.
 func TestCachedSessionIsAskedForOnce(t *testing.T) {
+	t.Parallel()
 	for name, make := range cached {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -98,6 +99,7 @@ func TestCachedSessionIsAskedForOnce(t *testing.T) {
 
 // TestNoSessionIsNeverFromTheCache: one that is created after somebody was told that there is none is found at once.
 func TestNoSessionIsNeverFromTheCache(t *testing.T) {
+	t.Parallel()
 	for name, make := range cached {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -122,6 +124,7 @@ func TestNoSessionIsNeverFromTheCache(t *testing.T) {
 
 // TestLostConnectionEmptiesTheCache: nobody tells of what changes meanwhile.
 func TestLostConnectionEmptiesTheCache(t *testing.T) {
+	t.Parallel()
 	for name, make := range cached {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -144,6 +147,7 @@ func TestLostConnectionEmptiesTheCache(t *testing.T) {
 
 // TestCachedSessionIsTheCallers: changing it changes nobody else's.
 func TestCachedSessionIsTheCallers(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	rec := create(t, st)
@@ -161,7 +165,7 @@ func TestCachedSessionIsTheCallers(t *testing.T) {
 
 // TestCacheIsBounded: what hasn't been used lately is asked for again.
 func TestCacheIsBounded(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	const sessions, limit = 2000, 512 << 10
 	s := redistest.Start(t)
 	l := newLine(t, s.Addr())
@@ -194,7 +198,7 @@ func TestCacheIsBounded(t *testing.T) {
 
 // TestCacheOfASilentServer: what is known is served until the client has noticed, Options.Timeout and a second later.
 func TestCacheOfASilentServer(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	s := redistest.Start(t)
 	writer, st := open(t, s.URL(), nil), open(t, s.URL(), &redisstore.Options{Timeout: 500 * time.Millisecond})
 	known, other := create(t, writer), create(t, writer)
@@ -216,6 +220,7 @@ func TestCacheOfASilentServer(t *testing.T) {
 
 // TestCallThatIsCancelledTakesNobodyWithIt: others wait for the answer to its question.
 func TestCallThatIsCancelledTakesNobodyWithIt(t *testing.T) {
+	t.Parallel()
 	for name, make := range cached {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -257,6 +262,7 @@ func goGet(ctx context.Context, st store.CachedGetter, id string) <-chan error {
 
 // TestCacheAfterClose has nothing to say.
 func TestCacheAfterClose(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	rec := create(t, st)
@@ -268,6 +274,7 @@ func TestCacheAfterClose(t *testing.T) {
 
 // TestCacheOfDamagedSession: what something else has written isn't a session, cached or not.
 func TestCacheOfDamagedSession(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	s.Do("SET", "sb:{0}:s\x01thing", strconv.Itoa(1))

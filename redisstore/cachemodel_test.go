@@ -31,6 +31,7 @@ type cacheModel struct {
 // TestCacheAmongWriters: whatever GetCached returns was stored, as a whole; one reader's calls never go back to an older revision, and at the end all readers
 // see the last one.
 func TestCacheAmongWriters(t *testing.T) {
+	t.Parallel()
 	for name, make := range cached {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -42,7 +43,7 @@ func TestCacheAmongWriters(t *testing.T) {
 
 // TestCacheAmongLosses is the same while connections are lost and calls are cancelled.
 func TestCacheAmongLosses(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	for name, make := range cached {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -54,7 +55,7 @@ func TestCacheAmongLosses(t *testing.T) {
 
 // TestCacheInACluster is the same while the slot moves from server to server.
 func TestCacheInACluster(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	opts := &redisstore.Options{Shards: 1}
 	m := newCacheModel(t, open(t, c.URL(), opts), false)

@@ -29,6 +29,7 @@ func asks(t *testing.T, l *line, st *redisstore.Store) bool {
 
 // TestS22_UserWithoutTheRightToCache: what Redis wouldn't tell the changes of isn't cached, whichever right is missing; who has asked for a cache hears of it.
 func TestS22_UserWithoutTheRightToCache(t *testing.T) {
+	t.Parallel()
 	for _, missing := range []string{"-client|tracking", "-client|caching", "-client|trackinginfo", "-client"} {
 		t.Run(missing, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -48,6 +49,7 @@ func TestS22_UserWithoutTheRightToCache(t *testing.T) {
 
 // TestCacheThatIsOff: GetCached is Get then.
 func TestCacheThatIsOff(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	l := newLine(t, s.Addr())
 	require.False(t, asks(t, l, open(t, l.url(), nil)))
@@ -84,6 +86,7 @@ func TestCacheThatIsOff(t *testing.T) {
 
 // TestCacheBehindASentinel: Sentinels allow what it takes, too.
 func TestCacheBehindASentinel(t *testing.T) {
+	t.Parallel()
 	master := redistest.Start(t)
 	sentinel := redistest.StartSentinel(t, "sessions", master)
 	st := open(t, sentinel.URL()+"?master_set=sessions", &redisstore.Options{CacheBytes: 1 << 20})

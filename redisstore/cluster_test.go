@@ -19,7 +19,7 @@ import (
 
 // TestClusterSpreadsSessions over all masters, by default over 16 shards.
 func TestClusterSpreadsSessions(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	st := open(t, c.Servers[1].URL(), nil) // any of them will do
 	for range 300 {
@@ -42,7 +42,7 @@ func TestClusterSpreadsSessions(t *testing.T) {
 
 // TestClusterThatMissesAMaster: what can't be known is an error, not half an answer; it is well again by itself.
 func TestClusterThatMissesAMaster(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	st := open(t, c.URL(), &redisstore.Options{Timeout: 2 * time.Second})
 	rec := create(t, st)
@@ -75,7 +75,7 @@ func firstError(st *redisstore.Store, ctx context.Context) (n int, err error) {
 // TestSlotsAreMovedWhileInUse: sessions are created, changed and ended while their slots move from one server to another and back. An operation may
 // fail then; none may be lost, nothing may be found that has ended, and the indexes miss nothing.
 func TestSlotsAreMovedWhileInUse(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	c := redistest.StartCluster(t, 2)
 	st := open(t, c.URL(), &redisstore.Options{Shards: 2})
 	const writers, others = 8, 1000

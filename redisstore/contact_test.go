@@ -11,6 +11,7 @@ import (
 
 // TestContactIsMonotonic: a clock that is set forward doesn't make a server look silent, so that connections are given up, nor one that is set back a dead one alive.
 func TestContactIsMonotonic(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 4}
 	c := s.node().Contact()

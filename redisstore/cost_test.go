@@ -19,6 +19,7 @@ import (
 // TestOneCommandPerOperation: whatever the store does with a session is one command, so one round trip; what asks all shards is one for each, sent
 // at once.
 func TestOneCommandPerOperation(t *testing.T) {
+	t.Parallel()
 	for _, shards := range []int{1, 4} {
 		t.Run(fmt.Sprint("shards=", shards), func(t *testing.T) {
 			s := redistest.Start(t)
@@ -98,6 +99,7 @@ func loadAll(t *testing.T, st *redisstore.Store) {
 }
 
 func TestScriptsAreSentAgainWhenTheServerHasForgottenThem(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), &redisstore.Options{Shards: 3})
 	rec := create(t, st)
@@ -127,6 +129,7 @@ func TestScriptsAreSentAgainWhenTheServerHasForgottenThem(t *testing.T) {
 
 // TestWritersLoseNothing: 64 writers in two processes, on one session.
 func TestWritersLoseNothing(t *testing.T) {
+	t.Parallel()
 	const writers, each = 64, 5
 	s := redistest.Start(t)
 	stores := []*redisstore.Store{open(t, s.URL(), nil), open(t, s.URL(), nil)}

@@ -17,6 +17,7 @@ import (
 
 // TestAcknowledgedChangesSurviveAKill: with an append-only file that is synced at each change.
 func TestAcknowledgedChangesSurviveAKill(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t, "appendonly yes", "appendfsync always")
 	st := open(t, s.URL(), nil)
 	kept, gone, changed := create(t, st), create(t, st), create(t, st)
@@ -49,7 +50,7 @@ func TestAcknowledgedChangesSurviveAKill(t *testing.T) {
 
 // TestServerThatHangs: an operation takes no longer than its context or Options.Timeout, and all is well when the server goes on.
 func TestServerThatHangs(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	const timeout = 500 * time.Millisecond
 	s := redistest.Start(t)
 	st := open(t, s.URL(), &redisstore.Options{Timeout: timeout})
@@ -116,6 +117,7 @@ func TestServerThatHangs(t *testing.T) {
 
 // TestCancelledInFlight: a context that ends while Redis is silent gives its cause, at once, and breaks nobody else's connection.
 func TestCancelledInFlight(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), &redisstore.Options{Timeout: 10 * time.Second})
 	rec := create(t, st)
@@ -146,7 +148,7 @@ func TestCancelledInFlight(t *testing.T) {
 
 // TestFullMemory: changes are refused, with an error that says why; reading and ending sessions works.
 func TestFullMemory(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	s := redistest.Start(t, "maxmemory 8mb", "maxmemory-policy noeviction")
 	st := open(t, s.URL(), nil)
 	var recs []store.Record
@@ -175,6 +177,7 @@ func TestFullMemory(t *testing.T) {
 }
 
 func TestReplica(t *testing.T) {
+	t.Parallel()
 	master := redistest.Start(t)
 	st := open(t, master.URL(), nil)
 	rec := create(t, st)
@@ -195,6 +198,7 @@ func TestReplica(t *testing.T) {
 }
 
 func TestPassword(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t, "requirepass correct-horse")
 	for url, says := range map[string]string{
 		s.URL(): "requires a password",
@@ -213,6 +217,7 @@ func TestPassword(t *testing.T) {
 
 // TestLostReplyIsNotSentAgain: the writer gets an error, not a second attempt behind its back, and finds its WriteID.
 func TestLostReplyIsNotSentAgain(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	l := newLine(t, s.Addr())
 	st := open(t, l.url(), &redisstore.Options{Timeout: time.Second})
@@ -234,6 +239,7 @@ func TestLostReplyIsNotSentAgain(t *testing.T) {
 }
 
 func TestNobodyThere(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	s.Stop()
 	_, err := redisstore.Open(t.Context(), s.URL(), &redisstore.Options{Timeout: time.Second})

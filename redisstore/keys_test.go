@@ -24,7 +24,7 @@ func ttl(t testing.TB, s *redistest.Server, key string) time.Duration {
 
 // TestNothingIsImmortal: every key but the one that says how the store was made ends by itself, after its sessions.
 func TestNothingIsImmortal(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	const n = 1000
 	s := redistest.Start(t)
 	st := open(t, s.URL(), &redisstore.Options{Shards: 2})
@@ -54,6 +54,7 @@ func TestNothingIsImmortal(t *testing.T) {
 }
 
 func TestTimeToLiveFollowsTheExpiry(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	rec := create(t, st)
@@ -94,6 +95,7 @@ func TestTimeToLiveFollowsTheExpiry(t *testing.T) {
 
 // TestIndexesLastAsLongAsTheirSessions: one that is kept alive by touches alone is found for as long.
 func TestIndexesLastAsLongAsTheirSessions(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	rec := create(t, st, func(rec *store.Record) { rec.Expires = rec.Seen.Add(10 * day) })
@@ -129,6 +131,7 @@ func recordKeys(t testing.TB, s *redistest.Server) (names []string) {
 
 // TestS22_KeysCarryNoSecret: no name of a key has anything of a token, a user or a client.
 func TestS22_KeysCarryNoSecret(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	var recs []store.Record
@@ -153,7 +156,7 @@ func TestS22_KeysCarryNoSecret(t *testing.T) {
 // TestWhatRedisHasDroppedIsForgotten: a session whose key is gone (nobody has swept for days) is found by nothing, and Optimize removes
 // what the indexes still have of it.
 func TestWhatRedisHasDroppedIsForgotten(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	for range 300 {
@@ -178,7 +181,7 @@ func TestWhatRedisHasDroppedIsForgotten(t *testing.T) {
 
 // TestIndexesStayCompact: Redis keeps small sorted sets in a quarter of the memory; pages stay that small, whatever comes and goes.
 func TestIndexesStayCompact(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	const n = 3000
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)

@@ -77,7 +77,7 @@ func usedMemory(t testing.TB, s *redistest.Server) int {
 // TestMemoryPerSession: with its indexes and everything else that Redis has of it, at most 900 bytes, 300 of them data. It stays so while
 // sessions are seen, end, and others begin.
 func TestMemoryPerSession(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	const n = 20_000
 	s := redistest.Start(t)
 	st := open(t, s.URL(), &redisstore.Options{Timeout: patience})

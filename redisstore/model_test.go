@@ -21,9 +21,10 @@ import (
 // TestModel does the same random things to this store and to the one in memory, which have to agree about everything. There are enough sessions
 // for pages of the indexes to be split and to be merged.
 func TestModel(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	for _, shards := range []int{1, 3} {
 		t.Run(fmt.Sprint("shards=", shards), func(t *testing.T) {
+			t.Parallel()
 			s := redistest.Start(t)
 			m := &model{
 				T: t, rnd: rand.New(rand.NewPCG(1, uint64(shards))), base: time.Now().UTC().Truncate(time.Minute), //nolint:gosec // no secret

@@ -49,7 +49,7 @@ func (s nodeStore) App(name string) store.Store {
 
 // TestContractOfANode: a node is a store like any other.
 func TestContractOfANode(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	s := redistest.Start(t)
 	contract(t, func(t *testing.T, namespace string) store.Store {
 		st := open(t, s.URL(), &redisstore.Options{Namespace: namespace, Shards: 2})
@@ -59,6 +59,7 @@ func TestContractOfANode(t *testing.T) {
 
 // TestS22_KeysOfNodesEndAndCarryNoSecret: every key ends by itself.
 func TestS22_KeysOfNodesEndAndCarryNoSecret(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 2}
 	a, b := s.node(), s.node()
@@ -94,7 +95,7 @@ func TestS22_KeysOfNodesEndAndCarryNoSecret(t *testing.T) {
 
 // TestS22_NodesOfAUserWithFewRights: the rule is enough for all that nodes do.
 func TestS22_NodesOfAUserWithFewRights(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	server := redistest.Start(t)
 	server.Do(append([]string{"ACL", "SETUSER", "sessions", "on", ">password"}, strings.Fields(rights)...)...)
 	server.Do("CONFIG", "RESETSTAT")
@@ -120,7 +121,7 @@ func TestS22_NodesOfAUserWithFewRights(t *testing.T) {
 // TestNodesUnderStress: nodes change, end and hold sessions at random, while leases are lost and connections are closed. A node that holds a session all the
 // time either is told of its end, or that it may have missed it.
 func TestNodesUnderStress(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 3}
 	const sessions, watchers = 400, 3

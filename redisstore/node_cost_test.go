@@ -46,6 +46,7 @@ func total(calls map[string]int) (n int) {
 
 // TestCommandsWithoutHolders: that others could hold a session costs a Set and a Destroy one command, and a Touch none.
 func TestCommandsWithoutHolders(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	rec := newRecord()
@@ -88,6 +89,7 @@ func TestCommandsWithoutHolders(t *testing.T) {
 
 // TestMemoryPerHold: what a node holds costs Redis at most 300 bytes for each session, and for each client.
 func TestMemoryPerHold(t *testing.T) {
+	t.Parallel()
 	const n = 10_000
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 1}
@@ -116,7 +118,7 @@ func TestMemoryPerHold(t *testing.T) {
 
 // TestCostOfANode: what it asks for each second, and that many holds at once are few commands.
 func TestCostOfANode(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	server := redistest.Start(t)
 	l := newLine(t, server.Addr())
 	st := open(t, l.url(), &redisstore.Options{Shards: 2})

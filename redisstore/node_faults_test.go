@@ -17,7 +17,7 @@ import (
 )
 
 func TestNodesThatTheStoreHasLost(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	onEverySite(t, map[string]func(*site){
 		"a node whose lease has ended in one shard holds everything again":         joinsAgain,
 		"a store that has been emptied":                                            emptied,
@@ -177,7 +177,7 @@ func manyHolds(s *site) {
 
 // TestNodeWhileRedisIsAway: calls wait or fail, Contact says since when, and all is well by itself when Redis is back.
 func TestNodeWhileRedisIsAway(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 4}
 	a, b := s.node(), s.node()
@@ -228,7 +228,7 @@ func open2(t *testing.T, p *peer) store.Watcher {
 
 // TestCloseWhileRedisIsAway: nothing hangs, and no goroutine remains.
 func TestCloseWhileRedisIsAway(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	for name, away := range map[string]func(*redistest.Server){"gone": (*redistest.Server).Kill, "silent": (*redistest.Server).Pause} {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t)
@@ -259,7 +259,7 @@ func TestCloseWhileRedisIsAway(t *testing.T) {
 
 // TestServerThatHangsAndANode: Contact says since when, and what is done meanwhile is told afterwards.
 func TestServerThatHangsAndANode(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 2}
 	a, b := s.node(), s.node()
@@ -280,7 +280,7 @@ func TestServerThatHangsAndANode(t *testing.T) {
 
 // TestDeadNodeIsGoneWithin15Seconds, with all that it held, though nothing has been changed but that its process has ended.
 func TestDeadNodeIsGoneWithin15Seconds(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 3}
 	a, b := s.node(), s.node()

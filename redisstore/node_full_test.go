@@ -10,7 +10,7 @@ import (
 
 // TestMessagesToANodeThatHangsDontFillRedis: a process that hangs must not keep the others from storing sessions.
 func TestMessagesToANodeThatHangsDontFillRedis(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	server := redistest.Start(t, "maxmemory 64mb")
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 1, timeout: patience} // 220 MiB go through it
 	a, b := s.node(), s.node()

@@ -20,7 +20,7 @@ func withTimeout(t *testing.T, d time.Duration) (context.Context, context.Cancel
 }
 
 func TestLockUser(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	onEverySite(t, map[string]func(*site){
 		"a login has to wait until the lock is gone, in every process":       loginWaits,
 		"what isn't a login, or another user's, doesn't wait":                othersDontWait,
@@ -142,7 +142,7 @@ func noneSlipsThrough(s *site) {
 
 // TestLockOfTheDead ends by itself after 10 seconds; a living one is prolonged.
 func TestLockOfTheDead(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	server := redistest.Start(t)
 	clock := server.Clock()
 	living, dead := open(t, server.URL(), &redisstore.Options{Shards: 3}), open(t, server.URL(), nil)
@@ -171,7 +171,7 @@ func TestLockOfTheDead(t *testing.T) {
 
 // TestLockThatWasLost: whoever relied on it hears of it.
 func TestLockThatWasLost(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	server := redistest.Start(t)
 	st := open(t, server.URL(), nil)
 	unlock, err := st.LockUser(t.Context(), "ada")

@@ -15,7 +15,7 @@ import (
 
 // TestANodeJoinsAgainWhileAMasterIsMissing: what is in the other parts is told, and can be held.
 func TestANodeJoinsAgainWhileAMasterIsMissing(t *testing.T) {
-	t.Parallel() // on servers of its own
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	for _, server := range c.Servers {
 		server.Do("CONFIG", "SET", "cluster-require-full-coverage", "no")

@@ -10,7 +10,7 @@ import (
 )
 
 func TestReserve(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	onEverySite(t, map[string]func(*site){
 		"others wait until it is released":    othersWait,
 		"one that isn't released ends itself": reservationEnds,
@@ -85,6 +85,7 @@ func endedAsItWas(s *site) {
 
 // TestReserveWithoutRedis: whoever wants a session to himself is told that it can't be had.
 func TestReserveWithoutRedis(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 1}
 	a := s.node()

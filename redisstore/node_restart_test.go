@@ -18,7 +18,7 @@ import (
 // TestWhatRedisHasForgottenIsDestroyedAgain: a server that comes back as it was before a session ended hears of the end once more, from the node that ended
 // it; one that was created since under the same ID stays.
 func TestWhatRedisHasForgottenIsDestroyedAgain(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	for _, shards := range []int{1, 16} {
 		server := redistest.Start(t)
 		s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: shards}
@@ -59,7 +59,7 @@ func TestWhatRedisHasForgottenIsDestroyedAgain(t *testing.T) {
 
 // TestNodesWhileSlotsAreMoved: whatever becomes of their shards, nodes hear of what is done afterwards.
 func TestNodesWhileSlotsAreMoved(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	c := redistest.StartCluster(t, 2)
 	s := &site{T: t, servers: c.Servers, url: c.URL(), shards: 2}
 	a, b := s.node(), s.node()
@@ -100,7 +100,7 @@ func TestNodesWhileSlotsAreMoved(t *testing.T) {
 
 // TestNodeInAClusterThatMissesAMaster goes on with the others, and says how long it hasn't heard of all.
 func TestNodeInAClusterThatMissesAMaster(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	for _, server := range c.Servers {
 		server.Do("CONFIG", "SET", "cluster-require-full-coverage", "no")
@@ -131,7 +131,7 @@ func TestNodeInAClusterThatMissesAMaster(t *testing.T) {
 
 // TestChangesArriveWithoutMessages: what sharded pub/sub would say at once is found within about a second.
 func TestChangesArriveWithoutMessages(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	server := redistest.Start(t)
 	server.Do(append([]string{"ACL", "SETUSER", "sessions", "on", ">password"}, without(rights, "+ssubscribe")...)...)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: "redis://sessions:password@" + server.Addr(), shards: 4}
@@ -154,7 +154,7 @@ func TestChangesArriveWithoutMessages(t *testing.T) {
 
 // TestSubscriptionsThatBreak: nothing is lost or told twice while somebody closes the connections that listen, again and again.
 func TestSubscriptionsThatBreak(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 4}
 	b := s.node()
@@ -180,7 +180,7 @@ func TestSubscriptionsThatBreak(t *testing.T) {
 
 // TestNodeWithoutRights: what is missing is said by whatever waits for the node to join, and the store works as before.
 func TestNodeWithoutRights(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	server := redistest.Start(t)
 	server.Do(append([]string{"ACL", "SETUSER", "sessions", "on", ">password"}, without(rights, "+xadd")...)...)
 	st := open(t, "redis://sessions:password@"+server.Addr(), nil)
@@ -197,7 +197,7 @@ func TestNodeWithoutRights(t *testing.T) {
 
 // TestANodeForgetsItsOldName: what it held under the name is gone as soon as it has joined under another, although nobody else is there.
 func TestANodeForgetsItsOldName(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 1}
 	a := s.node()

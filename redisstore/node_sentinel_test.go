@@ -14,7 +14,7 @@ import (
 
 // TestNodesAfterAFailover: the server that takes over may have missed something, which nodes are told; what is done there reaches them.
 func TestNodesAfterAFailover(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	master := redistest.Start(t)
 	host, port, err := net.SplitHostPort(master.Addr())
 	require.NoError(t, err)

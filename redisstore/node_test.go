@@ -16,7 +16,7 @@ import (
 )
 
 func TestNodes(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	onEverySite(t, map[string]func(*site){
 		"what is done through a node is told to the others that hold it, once": toldOnce,
 		"a session that is stored with another token or user, or ends earlier": toldOfAccess,
@@ -277,6 +277,7 @@ func isTheStore(s *site) {
 
 // TestNodeOfAClientOfTheCaller: it works with a client as rueidis makes it, too, and leaves that alone.
 func TestNodeOfAClientOfTheCaller(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Addr()}})
 	require.NoError(t, err)

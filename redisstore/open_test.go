@@ -18,6 +18,7 @@ import (
 
 // TestSeveralProcesses: they share the sessions, and agree on the number of shards, which the first has chosen.
 func TestSeveralProcesses(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	first := open(t, s.URL(), &redisstore.Options{Shards: 5})
 	rec := create(t, first)
@@ -51,6 +52,7 @@ func TestOptionsThatCantBe(t *testing.T) {
 
 // TestClientOfTheCaller: New takes a client that the caller goes on using, and closes.
 func TestClientOfTheCaller(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Addr()}})
 	require.NoError(t, err)
@@ -68,6 +70,7 @@ func TestClientOfTheCaller(t *testing.T) {
 }
 
 func TestOverAUnixSocket(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "s")
 	redistest.Start(t, "unixsocket "+path)
 	st := open(t, "unix://"+path, nil)
@@ -78,6 +81,7 @@ func TestOverAUnixSocket(t *testing.T) {
 
 // TestServerThatDropsKeys is refused, unless that is wanted.
 func TestServerThatDropsKeys(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t, "maxmemory 50mb", "maxmemory-policy volatile-lru")
 	_, err := redisstore.Open(t.Context(), s.URL(), nil)
 	require.ErrorIs(t, err, redisstore.ErrServer)
@@ -96,7 +100,7 @@ func TestOpenWithAContextThatEnds(t *testing.T) {
 
 // TestOpenIsBounded: a server that takes the connection and says nothing.
 func TestOpenIsBounded(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()

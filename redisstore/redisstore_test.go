@@ -47,7 +47,7 @@ func flushed(servers ...*redistest.Server) {
 }
 
 func TestContract(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	s := redistest.Start(t)
 	contract(t, func(t *testing.T, namespace string) store.Store {
 		return open(t, s.URL(), &redisstore.Options{Namespace: namespace})
@@ -56,7 +56,7 @@ func TestContract(t *testing.T) {
 
 // TestContractOfAnApp: an App's store is a complete store, beside others in the namespace.
 func TestContractOfAnApp(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	s := redistest.Start(t)
 	contract(t, func(t *testing.T, namespace string) store.Store {
 		st := open(t, s.URL(), &redisstore.Options{Namespace: namespace})
@@ -80,7 +80,7 @@ func (s appStore) App(name string) store.Store {
 }
 
 func TestContractWithShards(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	s := redistest.Start(t)
 	contract(t, func(t *testing.T, namespace string) store.Store {
 		return open(t, s.URL(), &redisstore.Options{Namespace: namespace, Shards: 16})
@@ -88,7 +88,7 @@ func TestContractWithShards(t *testing.T) {
 }
 
 func TestContractInACluster(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	contract(t, func(t *testing.T, namespace string) store.Store {
 		return open(t, c.URL(), &redisstore.Options{Namespace: namespace})

@@ -15,7 +15,7 @@ import (
 
 // TestWaitReplicas: what must not come back is at the replicas when the call returns, and the error says so if it isn't. Other changes don't wait.
 func TestWaitReplicas(t *testing.T) {
-	t.Parallel() // on servers of its own
+	t.Parallel()
 	master := redistest.Start(t)
 	host, port, _ := strings.Cut(master.Addr(), ":")
 	replica := redistest.Start(t, "replicaof "+host+" "+port)

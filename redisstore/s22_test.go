@@ -37,6 +37,7 @@ func without(rule, word string) []string {
 
 // TestS22_UserWithFewRights: an ACL user who may do nothing else, and see no other keys.
 func TestS22_UserWithFewRights(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	s.Do(append([]string{"ACL", "SETUSER", "sessions", "on", ">password"}, strings.Fields(rights)...)...)
 	url := strings.Replace(s.URL(), "//", "//sessions:password@", 1)
@@ -75,6 +76,7 @@ func TestS22_TheRuleInTheDocs(t *testing.T) {
 
 // TestS22_TLS: the connection is encrypted, and the server has to prove who it is.
 func TestS22_TLS(t *testing.T) {
+	t.Parallel()
 	cert, key, roots := certificate(t)
 	_, port, err := net.SplitHostPort(freeAddr(t))
 	require.NoError(t, err)

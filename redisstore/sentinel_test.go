@@ -14,7 +14,7 @@ import (
 
 // TestSentinelFailover: the store is at whatever the Sentinel calls the master. When that dies, the replica that takes over has what had reached it.
 func TestSentinelFailover(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	master := redistest.Start(t)
 	host, port, err := net.SplitHostPort(master.Addr())
 	require.NoError(t, err)

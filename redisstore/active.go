@@ -17,8 +17,8 @@ import (
 // minute is the precision of the index by activity, in milliseconds.
 const minute = 60_000
 
-// ActiveSince implements store.ActivityIndex. It reads the index at once, because a session moves in it when
-// it is seen, and then the sessions minute by minute.
+// ActiveSince implements store.ActivityIndex. It reads the index at once, because a session moves
+// in it when it is seen, and then the sessions minute by minute.
 func (s *Store) ActiveSince(ctx context.Context, since time.Time) iter.Seq2[store.Record, error] {
 	const doing = "active since"
 	return func(yield func(store.Record, error) bool) {
@@ -84,7 +84,8 @@ func (s *Store) readMinute(
 	return all, nil
 }
 
-// activePrefix is how much of a value ListActive reads: the head, and the user ID unless it is long.
+// activePrefix is how much of a value ListActive reads: the head, and the user ID unless it is
+// long.
 const activePrefix = codec.HeadSize + 78
 
 // ListActive implements store.ActiveLister.

@@ -22,12 +22,13 @@ const (
 	attempts = 8
 )
 
-// GetCached implements store.CachedGetter. Redis remembers what each connection has read, and invalidates it
-// once with the next change, including those by this store; the client then drops the session, and all
-// sessions when the connection ends. So the result is the session at the time of the last invalidation, and
-// consecutive calls on a connection never return an older revision than before. Compared with Get, or with
-// what the caller has just stored, it may be behind for a moment. An unresponsive server is noticed after
-// Options.Timeout and a second; no session is kept longer than a minute.
+// GetCached implements store.CachedGetter. Redis remembers what each connection has read, and
+// invalidates it once with the next change, including those by this store; the client then drops
+// the session, and all sessions when the connection ends. So the result is the session at the time
+// of the last invalidation, and consecutive calls on a connection never return an older revision
+// than before. Compared with Get, or with what the caller has just stored, it may be behind for a
+// moment. An unresponsive server is noticed after Options.Timeout and a second; no session is kept
+// longer than a minute.
 //
 // Without a cache (Options.CacheBytes) it is Get.
 func (s *Store) GetCached(ctx context.Context, id string) (store.Record, error) {
@@ -75,8 +76,8 @@ func (s *Store) key(id string) string {
 	return codec.RecordKey(s.prefixes[codec.Shard(string(raw[:]), len(s.prefixes))], string(raw[:]))
 }
 
-// lazyLimit is the context that Conn.Limit returns, made when it is first waited for: a cache hit needs no
-// timer.
+// lazyLimit is the context that Conn.Limit returns, made when it is first waited for: a cache hit
+// needs no timer.
 type lazyLimit struct {
 	context.Context // the caller's
 	timeout         time.Duration

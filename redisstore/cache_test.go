@@ -22,8 +22,9 @@ var cached = map[string]func(t testing.TB, addr string) *redisstore.Store{
 		return open(t, "redis://"+addr, &redisstore.Options{CacheBytes: 8 << 20})
 	},
 	"New": func(t testing.TB, addr string) *redisstore.Store {
-		// A client that sends again what was lost uses the memory of the command once more while the lost connection may still be reading it: a race in
-		// rueidis 1.0.79. Open never has anything sent again.
+		// A client that sends again what was lost uses the memory of the command once more while
+		// the lost connection may still be reading it: a race in rueidis 1.0.79. Open never has
+		// anything sent again.
 		return withClient(t, rueidis.ClientOption{InitAddress: []string{addr}, DisableRetry: true})
 	},
 }
@@ -58,7 +59,8 @@ func sees(t testing.TB, st store.CachedGetter, rec store.Record) {
 	}, patience, tick)
 }
 
-// TestCachedSessionIsAskedForOnce: with one round trip, and again after each change, whoever makes it.
+// TestCachedSessionIsAskedForOnce: with one round trip, and again after each change, whoever makes
+// it.
 func TestCachedSessionIsAskedForOnce(t *testing.T) {
 	t.Parallel()
 	for name, make := range cached {
@@ -97,7 +99,8 @@ func TestCachedSessionIsAskedForOnce(t *testing.T) {
 	}
 }
 
-// TestNoSessionIsNeverFromTheCache: one that is created after somebody was told that there is none is found at once.
+// TestNoSessionIsNeverFromTheCache: one that is created after somebody was told that there is none
+// is found at once.
 func TestNoSessionIsNeverFromTheCache(t *testing.T) {
 	t.Parallel()
 	for name, make := range cached {
@@ -196,7 +199,8 @@ func TestCacheIsBounded(t *testing.T) {
 	require.Less(t, favourites, sessions/10, "what is used stays")
 }
 
-// TestCacheOfASilentServer: what is known is served until the client has noticed, Options.Timeout and a second later.
+// TestCacheOfASilentServer: what is known is served until the client has noticed, Options.Timeout
+// and a second later.
 func TestCacheOfASilentServer(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)

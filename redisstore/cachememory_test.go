@@ -10,7 +10,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/redisstore"
 )
 
-// TestCacheTakesWhatItMay: Options.CacheBytes is what the process has less of, not only a number of sessions.
+// TestCacheTakesWhatItMay: Options.CacheBytes is what the process has less of, not only a number of
+// sessions.
 func TestCacheTakesWhatItMay(t *testing.T) {
 	const sessions, limit = 12_000, 4 << 20
 	s := redistest.Start(t)

@@ -28,8 +28,8 @@ type cacheModel struct {
 	lossy bool // connections are lost, calls are cancelled
 }
 
-// TestCacheAmongWriters: whatever GetCached returns was stored, as a whole; one reader's calls never go back to an older revision, and at the end all readers
-// see the last one.
+// TestCacheAmongWriters: whatever GetCached returns was stored, as a whole; one reader's calls
+// never go back to an older revision, and at the end all readers see the last one.
 func TestCacheAmongWriters(t *testing.T) {
 	t.Parallel()
 	for name, make := range cached {
@@ -74,7 +74,8 @@ func newCacheModel(t *testing.T, st store.Store, lossy bool) *cacheModel {
 	return m
 }
 
-// play has the first two read, and all of them change sessions, while disturb is called now and then.
+// play has the first two read, and all of them change sessions, while disturb is called now and
+// then.
 func (m *cacheModel) play(a, b, c *redisstore.Store, disturb func()) {
 	var writers, readers sync.WaitGroup
 	for i := range m.recs {

@@ -12,9 +12,10 @@ import (
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/conn"
 )
 
-// checkCache sets cached if the client is notified of changes to what it caches. A client that was passed to
-// New may have no cache, or may not be notified; and if the ACL allows CLIENT TRACKING but not CLIENT CACHING,
-// it would cache without notifications. required makes a rejection by the server an error.
+// checkCache sets cached if the client is notified of changes to what it caches. A client that was
+// passed to New may have no cache, or may not be notified; and if the ACL allows CLIENT TRACKING
+// but not CLIENT CACHING, it would cache without notifications. required makes a rejection by the
+// server an error.
 func (b *backend) checkCache(ctx context.Context, required bool) error {
 	const doing = "requesting client-side caching"
 	if err := b.Ready(ctx, doing); err != nil {
@@ -67,8 +68,8 @@ func trackingOf(info map[string]rueidis.RedisMessage) (t tracking, err error) {
 	return t, err
 }
 
-// covers reports whether the connection itself is notified of every change, including its own, to keys with
-// that prefix that it has read.
+// covers reports whether the connection itself is notified of every change, including its own, to
+// keys with that prefix that it has read.
 func (t *tracking) covers(prefix string) bool {
 	if !slices.Contains(t.flags, "on") || slices.Contains(t.flags, "noloop") || t.redirect > 0 {
 		return false

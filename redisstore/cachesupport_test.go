@@ -27,7 +27,8 @@ func asks(t *testing.T, l *line, st *redisstore.Store) bool {
 	return len(gets) == 3
 }
 
-// TestS22_UserWithoutTheRightToCache: what Redis wouldn't tell the changes of isn't cached, whichever right is missing; who has asked for a cache hears of it.
+// TestS22_UserWithoutTheRightToCache: what Redis wouldn't tell the changes of isn't cached,
+// whichever right is missing; who has asked for a cache hears of it.
 func TestS22_UserWithoutTheRightToCache(t *testing.T) {
 	t.Parallel()
 	for _, missing := range []string{"-client|tracking", "-client|caching", "-client|trackinginfo", "-client"} {

@@ -38,8 +38,8 @@ func clientOption(url string, o *Options) (rueidis.ClientOption, error) {
 
 const bufferSize = 128 << 10
 
-// severalHosts converts a list of hosts, separated by commas, to one host and a parameter for each other, as
-// rueidis expects them.
+// severalHosts converts a list of hosts, separated by commas, to one host and a parameter for each
+// other, as rueidis expects them.
 func severalHosts(url string) string {
 	scheme, rest, ok := strings.Cut(url, "://")
 	if !ok {

@@ -12,8 +12,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// NewestByClient implements store.ClientOrder. Each shard returns at most n sessions with a user and n
-// without, however many there are.
+// NewestByClient implements store.ClientOrder. Each shard returns at most n sessions with a user
+// and n without, however many there are.
 func (s *Store) NewestByClient(ctx context.Context, clientID string, n int) ([]store.Record, error) {
 	const doing = "newest by client"
 	if err := s.backend.Ready(ctx, doing); err != nil || clientID == "" || n <= 0 {
@@ -44,8 +44,8 @@ func (s *Store) NewestByClient(ctx context.Context, clientID string, n int) ([]s
 	return all[:min(n, len(all))], nil
 }
 
-// SurplusByClient implements store.ClientOrder. Each shard returns at most n IDs, however many sessions
-// there are.
+// SurplusByClient implements store.ClientOrder. Each shard returns at most n IDs, however many
+// sessions there are.
 func (s *Store) SurplusByClient(ctx context.Context, clientID string, keep, n int) (ids []string, err error) {
 	const doing = "surplus by client"
 	if err := s.backend.Ready(ctx, doing); err != nil || clientID == "" || n <= 0 {

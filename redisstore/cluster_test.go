@@ -40,7 +40,8 @@ func TestClusterSpreadsSessions(t *testing.T) {
 	require.Len(t, collect(t, st.ByUser(t.Context(), "ada")), 300)
 }
 
-// TestClusterThatMissesAMaster: what can't be known is an error, not half an answer; it is well again by itself.
+// TestClusterThatMissesAMaster: what can't be known is an error, not half an answer; it is well
+// again by itself.
 func TestClusterThatMissesAMaster(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, 3)
@@ -72,8 +73,9 @@ func firstError(st *redisstore.Store, ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-// TestSlotsAreMovedWhileInUse: sessions are created, changed and ended while their slots move from one server to another and back. An operation may
-// fail then; none may be lost, nothing may be found that has ended, and the indexes miss nothing.
+// TestSlotsAreMovedWhileInUse: sessions are created, changed and ended while their slots move from
+// one server to another and back. An operation may fail then; none may be lost, nothing may be
+// found that has ended, and the indexes miss nothing.
 func TestSlotsAreMovedWhileInUse(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, 2)

@@ -9,7 +9,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 )
 
-// TestContactIsMonotonic: a clock that is set forward doesn't make a server look silent, so that connections are given up, nor one that is set back a dead one alive.
+// TestContactIsMonotonic: a clock that is set forward doesn't make a server look silent, so that
+// connections are given up, nor one that is set back a dead one alive.
 func TestContactIsMonotonic(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -16,8 +16,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestOneCommandPerOperation: whatever the store does with a session is one command, so one round trip; what asks all shards is one for each, sent
-// at once.
+// TestOneCommandPerOperation: whatever the store does with a session is one command, so one round
+// trip; what asks all shards is one for each, sent at once.
 func TestOneCommandPerOperation(t *testing.T) {
 	t.Parallel()
 	for _, shards := range []int{1, 4} {

@@ -11,16 +11,16 @@ var (
 	ErrTimeout = conn.ErrTimeout
 	// ErrShards: the store was created with a number of shards that differs from Options.Shards.
 	ErrShards = errors.New("redisstore: different number of shards")
-	// ErrServer: the server is unsuitable for sessions: it is too old, a replica, or evicts keys when its
-	// memory is full.
+	// ErrServer: the server is unsuitable for sessions: it is too old, a replica, or evicts keys
+	// when its memory is full.
 	ErrServer = conn.ErrServer
-	// ErrReplicas: the change was made, but fewer replicas than Options.WaitReplicas have it yet. A failover
-	// now would undo it.
+	// ErrReplicas: the change was made, but fewer replicas than Options.WaitReplicas have it yet. A
+	// failover now would undo it.
 	ErrReplicas = conn.ErrReplicas
-	// ErrDamaged: Redis has data that this package didn't store. Another program, or a later version of this
-	// package, writes to the keys of the namespace.
+	// ErrDamaged: Redis has data that this package didn't store. Another program, or a later
+	// version of this package, writes to the keys of the namespace.
 	ErrDamaged = conn.ErrDamaged
-	// ErrLockLost: a lock on a user was lost for a time, because Redis was unreachable for long or lost
-	// acknowledged writes. The user may have logged in meanwhile.
+	// ErrLockLost: a lock on a user was lost for a time, because Redis was unreachable for long or
+	// lost acknowledged writes. The user may have logged in meanwhile.
 	ErrLockLost = errors.New("redisstore: the lock was lost for a time")
 )

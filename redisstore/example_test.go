@@ -12,7 +12,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Sessions in a Redis that other programs use, too: the namespace keeps them apart, Ping tells the load balancer.
+// Sessions in a Redis that other programs use, too: the namespace keeps them apart, Ping tells the
+// load balancer.
 func Example() {
 	ctx := context.Background()
 	sessions, err := redisstore.Open(ctx, "rediss://sessions:password@redis.internal:6379", &redisstore.Options{Namespace: "shop"})
@@ -43,7 +44,8 @@ func ExampleStore_App() {
 	fmt.Println(errors.Is(err, store.ErrNotFound))
 }
 
-// A process that is told when sessions end which it has something of: here, a cache of what it has made of them.
+// A process that is told when sessions end which it has something of: here, a cache of what it has
+// made of them.
 func ExampleStore_Watch() {
 	ctx := context.Background()
 	sessions, err := redisstore.Open(ctx, "redis://redis.internal:6379", nil)

@@ -48,7 +48,8 @@ func TestAcknowledgedChangesSurviveAKill(t *testing.T) {
 	require.NoError(t, err, "its revision is still good")
 }
 
-// TestServerThatHangs: an operation takes no longer than its context or Options.Timeout, and all is well when the server goes on.
+// TestServerThatHangs: an operation takes no longer than its context or Options.Timeout, and all is
+// well when the server goes on.
 func TestServerThatHangs(t *testing.T) {
 	t.Parallel()
 	const timeout = 500 * time.Millisecond
@@ -115,7 +116,8 @@ func TestServerThatHangs(t *testing.T) {
 	}, patience, tick)
 }
 
-// TestCancelledInFlight: a context that ends while Redis is silent gives its cause, at once, and breaks nobody else's connection.
+// TestCancelledInFlight: a context that ends while Redis is silent gives its cause, at once, and
+// breaks nobody else's connection.
 func TestCancelledInFlight(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -146,7 +148,8 @@ func TestCancelledInFlight(t *testing.T) {
 	require.NoError(t, <-other)
 }
 
-// TestFullMemory: changes are refused, with an error that says why; reading and ending sessions works.
+// TestFullMemory: changes are refused, with an error that says why; reading and ending sessions
+// works.
 func TestFullMemory(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "maxmemory 8mb", "maxmemory-policy noeviction")
@@ -215,7 +218,8 @@ func TestPassword(t *testing.T) {
 	create(t, st)
 }
 
-// TestLostReplyIsNotSentAgain: the writer gets an error, not a second attempt behind its back, and finds its WriteID.
+// TestLostReplyIsNotSentAgain: the writer gets an error, not a second attempt behind its back, and
+// finds its WriteID.
 func TestLostReplyIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)

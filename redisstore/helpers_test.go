@@ -80,7 +80,8 @@ func number(t testing.TB, answer rueidis.RedisMessage) int64 {
 	return n
 }
 
-// line is a proxy in front of a server. It notes the commands that are sent, and can lose what the server answers.
+// line is a proxy in front of a server. It notes the commands that are sent, and can lose what the
+// server answers.
 type line struct {
 	listener net.Listener
 	cut      atomic.Bool // the answers to scripts are lost from now on, and the connection with them

@@ -22,7 +22,8 @@ func ttl(t testing.TB, s *redistest.Server, key string) time.Duration {
 	return time.Duration(number(t, s.Do("PTTL", key))) * time.Millisecond
 }
 
-// TestNothingIsImmortal: every key but the one that says how the store was made ends by itself, after its sessions.
+// TestNothingIsImmortal: every key but the one that says how the store was made ends by itself,
+// after its sessions.
 func TestNothingIsImmortal(t *testing.T) {
 	t.Parallel()
 	const n = 1000
@@ -93,7 +94,8 @@ func TestTimeToLiveFollowsTheExpiry(t *testing.T) {
 	require.Len(t, swept, 1)
 }
 
-// TestIndexesLastAsLongAsTheirSessions: one that is kept alive by touches alone is found for as long.
+// TestIndexesLastAsLongAsTheirSessions: one that is kept alive by touches alone is found for as
+// long.
 func TestIndexesLastAsLongAsTheirSessions(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -153,8 +155,8 @@ func TestS22_KeysCarryNoSecret(t *testing.T) {
 	}
 }
 
-// TestWhatRedisHasDroppedIsForgotten: a session whose key is gone (nobody has swept for days) is found by nothing, and Optimize removes
-// what the indexes still have of it.
+// TestWhatRedisHasDroppedIsForgotten: a session whose key is gone (nobody has swept for days) is
+// found by nothing, and Optimize removes what the indexes still have of it.
 func TestWhatRedisHasDroppedIsForgotten(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -179,7 +181,8 @@ func TestWhatRedisHasDroppedIsForgotten(t *testing.T) {
 	require.Equal(t, []string{"sb:meta"}, keys(t, s))
 }
 
-// TestIndexesStayCompact: Redis keeps small sorted sets in a quarter of the memory; pages stay that small, whatever comes and goes.
+// TestIndexesStayCompact: Redis keeps small sorted sets in a quarter of the memory; pages stay that
+// small, whatever comes and goes.
 func TestIndexesStayCompact(t *testing.T) {
 	t.Parallel()
 	const n = 3000

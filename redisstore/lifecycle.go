@@ -13,9 +13,9 @@ import (
 // App implements store.Namespacer. All Apps share the namespace of the store.
 func (s *Store) App(name string) store.Store { return s.backend.store(name) }
 
-// Close closes the store and its Apps. Later calls return store.ErrClosed, and pending calls may. The
-// connections of Open are closed within about a second; a client that was passed to New stays open. Nodes
-// that haven't left and locks on users end, too. On an App's store Close does nothing.
+// Close closes the store and its Apps. Later calls return store.ErrClosed, and pending calls may.
+// The connections of Open are closed within about a second; a client that was passed to New stays
+// open. Nodes that haven't left and locks on users end, too. On an App's store Close does nothing.
 func (s *Store) Close() error {
 	if s.app != "" || !s.backend.Conn.Close() {
 		return nil
@@ -38,9 +38,9 @@ func (s *Store) Ping(ctx context.Context) error {
 	return err
 }
 
-// Optimize implements store.Optimizer. It removes index entries of sessions that Redis has dropped, which
-// requires a look at each session; Redis executes other commands in between. It is useful after a time
-// without sweeps.
+// Optimize implements store.Optimizer. It removes index entries of sessions that Redis has dropped,
+// which requires a look at each session; Redis executes other commands in between. It is useful
+// after a time without sweeps.
 func (s *Store) Optimize(ctx context.Context) error {
 	const doing = "optimize"
 	fields := map[string]string{ // of the head, by index

@@ -18,8 +18,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestModel does the same random things to this store and to the one in memory, which have to agree about everything. There are enough sessions
-// for pages of the indexes to be split and to be merged.
+// TestModel does the same random things to this store and to the one in memory, which have to agree
+// about everything. There are enough sessions for pages of the indexes to be split and to be
+// merged.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	for _, shards := range []int{1, 3} {
@@ -77,7 +78,8 @@ func (m *model) step() {
 	}
 }
 
-// random changes what the indexes are about. One in eight sessions is of a user who has very many, or never expires.
+// random changes what the indexes are about. One in eight sessions is of a user who has very many,
+// or never expires.
 func (m *model) random(rec *store.Record) {
 	rec.UserID = fmt.Sprint("user", m.rnd.IntN(300))
 	if m.rnd.IntN(8) == 0 {
@@ -193,7 +195,8 @@ func (m *model) active(st store.ActiveLister) map[string]string {
 	return users
 }
 
-// compareAll compares two listings: the records, and the times at which they were seen in their order.
+// compareAll compares two listings: the records, and the times at which they were seen in their
+// order.
 func (m *model) compareAll(want, got iter.Seq2[store.Record, error], ordered bool) {
 	m.Helper()
 	all := map[string]store.Record{}

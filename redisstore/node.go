@@ -16,10 +16,11 @@ type node struct {
 	*membership.Member
 }
 
-// Watch implements store.Watcher. An App's store has nodes of its own; the App method of a node returns the
-// same stores as that of the store.
+// Watch implements store.Watcher. An App's store has nodes of its own; the App method of a node
+// returns the same stores as that of the store.
 //
-// Leave ends the node. Without it Close ends the node, too, but the others notice only after 15 seconds.
+// Leave ends the node. Without it Close ends the node, too, but the others notice only after 15
+// seconds.
 func (s *Store) Watch(onChange func(store.Change)) store.Node {
 	view := &Store{backend: s.backend, app: s.app, prefixes: s.prefixes}
 	view.member = membership.Start(membership.Config{

@@ -118,8 +118,9 @@ func TestS22_NodesOfAUserWithFewRights(t *testing.T) {
 	require.Empty(t, entries, "nothing was refused")
 }
 
-// TestNodesUnderStress: nodes change, end and hold sessions at random, while leases are lost and connections are closed. A node that holds a session all the
-// time either is told of its end, or that it may have missed it.
+// TestNodesUnderStress: nodes change, end and hold sessions at random, while leases are lost and
+// connections are closed. A node that holds a session all the time either is told of its end, or
+// that it may have missed it.
 func TestNodesUnderStress(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -15,7 +15,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// commandsOf returns which commands Redis executes in do, and how often; what nodes do by themselves is in it.
+// commandsOf returns which commands Redis executes in do, and how often; what nodes do by
+// themselves is in it.
 func commandsOf(t testing.TB, s *redistest.Server, do func()) map[string]int {
 	t.Helper()
 	s.Do("CONFIG", "RESETSTAT")
@@ -44,7 +45,8 @@ func total(calls map[string]int) (n int) {
 	return n
 }
 
-// TestCommandsWithoutHolders: that others could hold a session costs a Set and a Destroy one command, and a Touch none.
+// TestCommandsWithoutHolders: that others could hold a session costs a Set and a Destroy one
+// command, and a Touch none.
 func TestCommandsWithoutHolders(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -87,7 +89,8 @@ func TestCommandsWithoutHolders(t *testing.T) {
 	}
 }
 
-// TestMemoryPerHold: what a node holds costs Redis at most 300 bytes for each session, and for each client.
+// TestMemoryPerHold: what a node holds costs Redis at most 300 bytes for each session, and for each
+// client.
 func TestMemoryPerHold(t *testing.T) {
 	t.Parallel()
 	const n = 10_000

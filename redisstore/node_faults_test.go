@@ -175,7 +175,8 @@ func manyHolds(s *site) {
 	}
 }
 
-// TestNodeWhileRedisIsAway: calls wait or fail, Contact says since when, and all is well by itself when Redis is back.
+// TestNodeWhileRedisIsAway: calls wait or fail, Contact says since when, and all is well by itself
+// when Redis is back.
 func TestNodeWhileRedisIsAway(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -257,7 +258,8 @@ func TestCloseWhileRedisIsAway(t *testing.T) {
 	}
 }
 
-// TestServerThatHangsAndANode: Contact says since when, and what is done meanwhile is told afterwards.
+// TestServerThatHangsAndANode: Contact says since when, and what is done meanwhile is told
+// afterwards.
 func TestServerThatHangsAndANode(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -278,7 +280,8 @@ func TestServerThatHangsAndANode(t *testing.T) {
 	require.Eventually(t, func() bool { return b.Contact().Answered.After(at) && b.Contact().Heard.After(at) }, patience, tick)
 }
 
-// TestDeadNodeIsGoneWithin15Seconds, with all that it held, though nothing has been changed but that its process has ended.
+// TestDeadNodeIsGoneWithin15Seconds, with all that it held, though nothing has been changed but
+// that its process has ended.
 func TestDeadNodeIsGoneWithin15Seconds(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -8,7 +8,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 )
 
-// TestMessagesToANodeThatHangsDontFillRedis: a process that hangs must not keep the others from storing sessions.
+// TestMessagesToANodeThatHangsDontFillRedis: a process that hangs must not keep the others from
+// storing sessions.
 func TestMessagesToANodeThatHangsDontFillRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "maxmemory 64mb")

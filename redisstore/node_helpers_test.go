@@ -28,8 +28,8 @@ type site struct {
 	timeout   time.Duration // Options.Timeout
 }
 
-// onEverySite runs the cases on a standalone server, as an App, with 16 shards and in a cluster, in parallel:
-// each has a namespace of its own.
+// onEverySite runs the cases on a standalone server, as an App, with 16 shards and in a cluster, in
+// parallel: each has a namespace of its own.
 func onEverySite(t *testing.T, cases map[string]func(*site)) {
 	t.Helper()
 	single, cluster := redistest.Start(t), redistest.StartCluster(t, 3)

@@ -103,7 +103,8 @@ func severalOwners(s *site) {
 	require.False(s, a.refused(rec))
 }
 
-// noneSlipsThrough: everybody logs in while everybody is logged out, and after each time nobody is there until the lock is gone.
+// noneSlipsThrough: everybody logs in while everybody is logged out, and after each time nobody is
+// there until the lock is gone.
 func noneSlipsThrough(s *site) {
 	a, b := s.node(), s.node()
 	stop := make(chan struct{})

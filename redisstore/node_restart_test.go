@@ -15,8 +15,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestWhatRedisHasForgottenIsDestroyedAgain: a server that comes back as it was before a session ended hears of the end once more, from the node that ended
-// it; one that was created since under the same ID stays.
+// TestWhatRedisHasForgottenIsDestroyedAgain: a server that comes back as it was before a session
+// ended hears of the end once more, from the node that ended it; one that was created since under
+// the same ID stays.
 func TestWhatRedisHasForgottenIsDestroyedAgain(t *testing.T) {
 	t.Parallel()
 	for _, shards := range []int{1, 16} {
@@ -57,7 +58,8 @@ func TestWhatRedisHasForgottenIsDestroyedAgain(t *testing.T) {
 	}
 }
 
-// TestNodesWhileSlotsAreMoved: whatever becomes of their shards, nodes hear of what is done afterwards.
+// TestNodesWhileSlotsAreMoved: whatever becomes of their shards, nodes hear of what is done
+// afterwards.
 func TestNodesWhileSlotsAreMoved(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, 2)
@@ -75,7 +77,8 @@ func TestNodesWhileSlotsAreMoved(t *testing.T) {
 		got = append(got, b.told()...)
 		return len(got) > 0 && got[len(got)-1].Kind == store.ChangeMissed
 	}, patience, tick, "another server may not know everything")
-	// The node may notice the second move only now. Ends before that may be among what it has missed, and it says so then.
+	// The node may notice the second move only now. Ends before that may be among what it has
+	// missed, and it says so then.
 	got = b.told()
 	since := map[string]int{} // by session: what had been told when it had ended
 	for _, rec := range recs {
@@ -98,7 +101,8 @@ func TestNodesWhileSlotsAreMoved(t *testing.T) {
 	require.Eventually(t, func() bool { return b.Contact().Answered.After(at) && b.Contact().Heard.After(at) }, patience, tick)
 }
 
-// TestNodeInAClusterThatMissesAMaster goes on with the others, and says how long it hasn't heard of all.
+// TestNodeInAClusterThatMissesAMaster goes on with the others, and says how long it hasn't heard of
+// all.
 func TestNodeInAClusterThatMissesAMaster(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, 3)
@@ -129,7 +133,8 @@ func TestNodeInAClusterThatMissesAMaster(t *testing.T) {
 	require.Eventually(t, func() bool { return b.Contact().Answered.After(at) && b.Contact().Heard.After(at) }, patience, tick)
 }
 
-// TestChangesArriveWithoutMessages: what sharded pub/sub would say at once is found within about a second.
+// TestChangesArriveWithoutMessages: what sharded pub/sub would say at once is found within about a
+// second.
 func TestChangesArriveWithoutMessages(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -152,7 +157,8 @@ func TestChangesArriveWithoutMessages(t *testing.T) {
 	require.Zero(t, b.Contact().Heard)
 }
 
-// TestSubscriptionsThatBreak: nothing is lost or told twice while somebody closes the connections that listen, again and again.
+// TestSubscriptionsThatBreak: nothing is lost or told twice while somebody closes the connections
+// that listen, again and again.
 func TestSubscriptionsThatBreak(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -178,7 +184,8 @@ func TestSubscriptionsThatBreak(t *testing.T) {
 	require.Eventually(t, func() bool { return b.Contact().Heard.After(at) && b.Contact().Answered.After(at) }, patience, tick)
 }
 
-// TestNodeWithoutRights: what is missing is said by whatever waits for the node to join, and the store works as before.
+// TestNodeWithoutRights: what is missing is said by whatever waits for the node to join, and the
+// store works as before.
 func TestNodeWithoutRights(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -195,7 +202,8 @@ func TestNodeWithoutRights(t *testing.T) {
 	require.NoError(t, b.Leave(t.Context()))
 }
 
-// TestANodeForgetsItsOldName: what it held under the name is gone as soon as it has joined under another, although nobody else is there.
+// TestANodeForgetsItsOldName: what it held under the name is gone as soon as it has joined under
+// another, although nobody else is there.
 func TestANodeForgetsItsOldName(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

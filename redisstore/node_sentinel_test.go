@@ -12,7 +12,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestNodesAfterAFailover: the server that takes over may have missed something, which nodes are told; what is done there reaches them.
+// TestNodesAfterAFailover: the server that takes over may have missed something, which nodes are
+// told; what is done there reaches them.
 func TestNodesAfterAFailover(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t)

@@ -275,7 +275,8 @@ func isTheStore(s *site) {
 	require.Eventually(s, func() bool { return a.Contact().Answered.After(at) && a.Contact().Heard.After(at) }, patience, tick)
 }
 
-// TestNodeOfAClientOfTheCaller: it works with a client as rueidis makes it, too, and leaves that alone.
+// TestNodeOfAClientOfTheCaller: it works with a client as rueidis makes it, too, and leaves that
+// alone.
 func TestNodeOfAClientOfTheCaller(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -21,8 +21,8 @@ import (
 //	redis://host1:26379,host2:26379?master_set=name Sentinels, and their name for the master
 //	unix:///run/redis/redis.sock                    a Unix domain socket
 //
-// with the other parameters of rueidis.ParseURL. Special characters in a password must be percent-encoded.
-// The context is for connecting only.
+// with the other parameters of rueidis.ParseURL. Special characters in a password must be
+// percent-encoded. The context is for connecting only.
 //
 // An error that matches ErrServer or ErrShards says what to change. No error contains the password.
 func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
@@ -54,8 +54,9 @@ func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 	return st, nil
 }
 
-// New returns the store in the Redis that the client is connected to. The caller closes the client, after the
-// store. The client must not send reads to replicas, which lag behind, and must not be a dedicated one.
+// New returns the store in the Redis that the client is connected to. The caller closes the client,
+// after the store. The client must not send reads to replicas, which lag behind, and must not be a
+// dedicated one.
 func New(ctx context.Context, client rueidis.Client, opts *Options) (*Store, error) {
 	o, err := opts.withDefaults()
 	if err != nil {
@@ -82,8 +83,8 @@ func New(ctx context.Context, client rueidis.Client, opts *Options) (*Store, err
 	return b.store(""), nil
 }
 
-// agree returns the number of shards that the store was created with. A new store gets the wanted number, or
-// the default for 0.
+// agree returns the number of shards that the store was created with. A new store gets the wanted
+// number, or the default for 0.
 func (b *backend) agree(ctx context.Context, want int) (int, error) {
 	const doing = "reading the number of shards"
 	create := want

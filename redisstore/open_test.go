@@ -16,7 +16,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestSeveralProcesses: they share the sessions, and agree on the number of shards, which the first has chosen.
+// TestSeveralProcesses: they share the sessions, and agree on the number of shards, which the first
+// has chosen.
 func TestSeveralProcesses(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)

@@ -13,8 +13,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// few is the number of sessions of a user or a client that are read together with the index. If there are
-// more, they are read in chunks of this size while they are yielded, because they may change meanwhile.
+// few is the number of sessions of a user or a client that are read together with the index. If
+// there are more, they are read in chunks of this size while they are yielded, because they may
+// change meanwhile.
 const few = 16
 
 // ByUser implements store.UserIndex.

@@ -13,7 +13,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestWaitReplicas: what must not come back is at the replicas when the call returns, and the error says so if it isn't. Other changes don't wait.
+// TestWaitReplicas: what must not come back is at the replicas when the call returns, and the error
+// says so if it isn't. Other changes don't wait.
 func TestWaitReplicas(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t)

@@ -12,7 +12,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestSentinelFailover: the store is at whatever the Sentinel calls the master. When that dies, the replica that takes over has what had reached it.
+// TestSentinelFailover: the store is at whatever the Sentinel calls the master. When that dies, the
+// replica that takes over has what had reached it.
 func TestSentinelFailover(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t)

@@ -10,12 +10,12 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// minVersion is the first major version of Redis that supports what the scripts need: flags, and the
-// condition GT for a time to live.
+// minVersion is the first major version of Redis that supports what the scripts need: flags, and
+// the condition GT for a time to live.
 const minVersion = 7
 
-// checkServers returns an error if one of the servers is unsuitable. It ignores servers that are unreachable,
-// unless all are.
+// checkServers returns an error if one of the servers is unsuitable. It ignores servers that are
+// unreachable, unless all are.
 func (b *backend) checkServers(ctx context.Context, allowEviction bool) error {
 	const doing = "reading the version of the server"
 	if err := b.Ready(ctx, doing); err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Store is a store in Redis, or one of its Apps. It has every optional capability of package store, and is
-// safe for concurrent use, by several processes too.
+// Store is a store in Redis, or one of its Apps. It has every optional capability of package store,
+// and is safe for concurrent use, by several processes too.
 type Store struct {
 	backend  *backend
 	app      string
@@ -109,8 +109,8 @@ const (
 	setConflict = -2
 	setBusy     = -3
 
-	// setAccess minus the revision is returned if the change affects who may use the session: a login, a new
-	// token, another user.
+	// setAccess minus the revision is returned if the change affects who may use the session: a
+	// login, a new token, another user.
 	setAccess = -10
 )
 

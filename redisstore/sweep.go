@@ -17,9 +17,9 @@ import (
 // sweepChunk is the number of sessions that a script removes, which blocks Redis for about 5 ms.
 const sweepChunk = 100
 
-// Sweep implements store.Sweeper. It waits for the reply to a chunk regardless of the context, so that the
-// removed sessions are returned. If the reply is lost, with the connection or after Options.Timeout, so are
-// the records in it.
+// Sweep implements store.Sweeper. It waits for the reply to a chunk regardless of the context, so
+// that the removed sessions are returned. If the reply is lost, with the connection or after
+// Options.Timeout, so are the records in it.
 func (s *Store) Sweep(ctx context.Context, now time.Time, n int) (removed []store.Record, err error) {
 	const doing = "sweep"
 	if err := s.backend.Ready(ctx, doing); err != nil {
@@ -40,8 +40,8 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, n int) (removed []stor
 	return removed, nil
 }
 
-// sweepOnce removes up to n sessions, in the order of their expiry. more reports that another call may find
-// some.
+// sweepOnce removes up to n sessions, in the order of their expiry. more reports that another call
+// may find some.
 func (s *Store) sweepOnce(
 	ctx context.Context, doing string, now uint64, n int,
 ) (removed []store.Record, more bool, err error) {
@@ -72,8 +72,9 @@ func (s *Store) sweepOnce(
 	return removed, more, failed
 }
 
-// shares returns how many of the n sessions that expired first are in each shard. Other processes may sweep
-// at the same time, so that there are fewer when they are removed; more reports that it is worth looking again.
+// shares returns how many of the n sessions that expired first are in each shard. Other processes
+// may sweep at the same time, so that there are fewer when they are removed; more reports that it
+// is worth looking again.
 func (s *Store) shares(ctx context.Context, doing string, now uint64, n int) (shares []int, more bool, err error) {
 	all := make([]int, len(s.prefixes))
 	for i := range all {
@@ -115,8 +116,8 @@ func (s *Store) shares(ctx context.Context, doing string, now uint64, n int) (sh
 	return shares, more || len(first) > 0, nil
 }
 
-// sweepShards runs the script on the shards that have a share, and returns their replies. With dryRun it
-// removes nothing.
+// sweepShards runs the script on the shards that have a share, and returns their replies. With
+// dryRun it removes nothing.
 func (s *Store) sweepShards(
 	ctx context.Context, doing string, now uint64, shares []int, dryRun bool,
 ) ([][]string, error) {

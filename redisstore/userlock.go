@@ -26,8 +26,8 @@ type userLock struct {
 	lost, unlocked bool
 }
 
-// LockUser implements store.UserLocker. The lock is renewed until unlock is called or the store is closed.
-// unlock returns ErrLockLost if the lock was lost meanwhile.
+// LockUser implements store.UserLocker. The lock is renewed until unlock is called or the store is
+// closed. unlock returns ErrLockLost if the lock was lost meanwhile.
 func (s *Store) LockUser(ctx context.Context, userID string) (unlock func(ctx context.Context) error, err error) {
 	const doing = "lock user"
 	if err := s.backend.Ready(ctx, doing); err != nil {
@@ -77,8 +77,8 @@ func (l *userLock) set(ctx context.Context, doing, mode string) (had bool, err e
 	return had, nil
 }
 
-// renew renews the lock until ctx ends. A renewal that has begun is completed, so that it can't arrive after
-// the release.
+// renew renews the lock until ctx ends. A renewal that has begun is completed, so that it can't
+// arrive after the release.
 func (l *userLock) renew(ctx context.Context) {
 	defer close(l.ended)
 	for background.Sleep(ctx, lockRenewal) {

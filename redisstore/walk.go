@@ -21,9 +21,9 @@ type entry struct {
 	score          uint64
 }
 
-// walk iterates over the index by activity of several shards at once, from a time on, and returns each
-// member once. A session moves in the index only forward: a walk in that direction may meet it twice, which
-// known detects, and doesn't miss one that exists all the time.
+// walk iterates over the index by activity of several shards at once, from a time on, and returns
+// each member once. A session moves in the index only forward: a walk in that direction may meet it
+// twice, which known detects, and doesn't miss one that exists all the time.
 type walk struct {
 	store  *Store
 	shards []position

@@ -26,7 +26,8 @@ func New() *Group {
 // Context returns a context that Close cancels.
 func (g *Group) Context() context.Context { return g.ctx }
 
-// Go starts do in a goroutine that must end when Context does. It returns false if the group is closed.
+// Go starts do in a goroutine that must end when Context does. It returns false if the group is
+// closed.
 func (g *Group) Go(do func()) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -1,9 +1,9 @@
 // Package cachestore keeps what one connection has read, for client-side caching.
 //
-// The cache store of rueidis keeps everything in one list under one lock and looks into two maps for each
-// key; its adapter for own caches additionally remembers every key that was ever read until Redis
-// invalidates it, which no memory limit covers. This store is partitioned, a hit is one map lookup without
-// an allocation, and its memory is bounded. It is for the command GET only.
+// The cache store of rueidis keeps everything in one list under one lock and looks into two maps
+// for each key; its adapter for own caches additionally remembers every key that was ever read
+// until Redis invalidates it, which no memory limit covers. This store is partitioned, a hit is one
+// map lookup without an allocation, and its memory is bounded. It is for the command GET only.
 package cachestore
 
 import (
@@ -17,11 +17,11 @@ import (
 
 // store implements rueidis.CacheStore.
 //
-// The client calls Flight for each read. The first caller for a key sends the command to Redis, and the
-// client then calls Update or Cancel; concurrent callers wait for that. Redis invalidates keys with Delete;
-// Close is called when the connection ends. The client calls Update, Delete and Close in the order in
-// which Redis has sent the replies and invalidations, so the value that Update stores is current, whichever
-// command it replies to.
+// The client calls Flight for each read. The first caller for a key sends the command to Redis, and
+// the client then calls Update or Cancel; concurrent callers wait for that. Redis invalidates keys
+// with Delete; Close is called when the connection ends. The client calls Update, Delete and Close
+// in the order in which Redis has sent the replies and invalidations, so the value that Update
+// stores is current, whichever command it replies to.
 type store struct {
 	seed       maphash.Seed
 	partitions [partitions]partition
@@ -112,8 +112,8 @@ func (s *store) Update(key, _ string, reply rueidis.RedisMessage) (pxat int64) {
 	return f.expires.UnixMilli()
 }
 
-// add evicts values that have not been used lately to make room. The iteration over a map begins at a
-// random element each time.
+// add evicts values that have not been used lately to make room. The iteration over a map begins at
+// a random element each time.
 func (p *partition) add(key string, v *value) {
 	p.remove(key)
 	if v.size > p.limit {

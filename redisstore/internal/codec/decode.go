@@ -86,7 +86,8 @@ func (h *Head) UserID() (string, bool) {
 	return id, !r.failed
 }
 
-// CutText returns the text at the beginning of s, which AppendText has written, and what follows it.
+// CutText returns the text at the beginning of s, which AppendText has written, and what follows
+// it.
 func CutText(s string) (text, rest string, ok bool) {
 	r := reader{rest: s}
 	text = r.text()

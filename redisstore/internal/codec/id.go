@@ -10,8 +10,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
 )
 
-// A session ID is stored as a member: the 16 bytes of a UUID, or a marker followed by the ID itself.
-// An ID of 15 bytes has a marker of two bytes, so that its member is not taken for a UUID.
+// A session ID is stored as a member: the 16 bytes of a UUID, or a marker followed by the ID
+// itself. An ID of 15 bytes has a marker of two bytes, so that its member is not taken for a UUID.
 const (
 	markerText    = 1
 	markerFifteen = 2
@@ -58,8 +58,8 @@ func Shard(member string, shards int) int {
 // RecordKey returns the key of a session. prefix is that of its shard.
 func RecordKey(prefix, member string) string { return prefix + "s" + member }
 
-// Prefixes returns the key prefix of each shard. The name of an App follows the braces, because it may
-// contain some; it is escaped so that it contains no colon.
+// Prefixes returns the key prefix of each shard. The name of an App follows the braces, because it
+// may contain some; it is escaped so that it contains no colon.
 func Prefixes(namespace, app string, shards int) []string {
 	out := make([]string, shards)
 	for i := range out {
@@ -72,12 +72,14 @@ func Prefixes(namespace, app string, shards int) []string {
 	return out
 }
 
-// Score returns the score of a user or a client in its index: 48 bits of a cryptographic hash, which is
-// never 0; the empty name has 0. Two names may have the same score, so readers of the index compare names.
+// Score returns the score of a user or a client in its index: 48 bits of a cryptographic hash,
+// which is never 0; the empty name has 0. Two names may have the same score, so readers of the
+// index compare names.
 func Score(name string) uint64 { return scoreAt(name, 0) }
 
-// GuestScore returns the score of a client's sessions without a user, in the index by client. It differs
-// from Score, because these sessions are counted and the oldest are ended when there are too many.
+// GuestScore returns the score of a client's sessions without a user, in the index by client. It
+// differs from Score, because these sessions are counted and the oldest are ended when there are
+// too many.
 func GuestScore(clientID string) uint64 { return scoreAt(clientID, NumberSize) }
 
 func scoreAt(name string, at int) uint64 {

@@ -3,7 +3,8 @@ package codec
 import "strings"
 
 // User agents of browsers are long and consist of a few common fragments. With one byte for each
-// fragment they take a fifth of the memory, and the session fits in the next smaller allocation of Redis.
+// fragment they take a fifth of the memory, and the session fits in the next smaller allocation of
+// Redis.
 
 // fragments are the common fragments of user agents, longer ones before their own prefixes. Stored
 // values refer to a fragment by its index: append only, 128 at most.
@@ -43,11 +44,12 @@ var fragments = [...]string{
 	".0.0.0",
 }
 
-// firstFragment is the byte that represents fragments[0]. Text with bytes from there on is not abbreviated.
+// firstFragment is the byte that represents fragments[0]. Text with bytes from there on is not
+// abbreviated.
 const firstFragment = 0x80
 
-// abbreviate replaces fragments by their bytes. It returns false if the user agent has bytes that would
-// be mistaken for fragments.
+// abbreviate replaces fragments by their bytes. It returns false if the user agent has bytes that
+// would be mistaken for fragments.
 func abbreviate(agent string) (string, bool) {
 	for i := range len(agent) {
 		if agent[i] >= firstFragment {

@@ -70,8 +70,8 @@ func TestUserAgentsAreAbbreviated(t *testing.T) {
 	require.False(t, ok, "text with bytes of fragments is not abbreviated")
 }
 
-// TestRepresentationIsFixed: other processes and later versions must find what this one has stored. The
-// expected FNV-1a and SHA-256 hashes were computed by another program.
+// TestRepresentationIsFixed: other processes and later versions must find what this one has stored.
+// The expected FNV-1a and SHA-256 hashes were computed by another program.
 func TestRepresentationIsFixed(t *testing.T) {
 	require.Equal(t, 13, Shard(Member("5b4c8f0e-54a5-4d52-9a59-0a7c53f6d0c4"), 16))
 	require.Equal(t, 7, Shard(Member("a"), 16))

@@ -21,8 +21,8 @@ type Conn struct {
 	closed atomic.Bool
 }
 
-// Close fails all operations from now on with store.ErrClosed. It returns false if Conn was closed before.
-// The client stays open.
+// Close fails all operations from now on with store.ErrClosed. It returns false if Conn was closed
+// before. The client stays open.
 func (c *Conn) Close() bool { return !c.closed.Swap(true) }
 
 // Ready returns an error if no operation may begin: the store is closed, or the context has ended.
@@ -36,9 +36,9 @@ func (c *Conn) Ready(ctx context.Context, doing string) error {
 	return nil
 }
 
-// noDeadline hides the deadline of a context from the client. For a context with a deadline the client
-// would use a connection exclusively, ignore cancellation, and close the connection at the deadline,
-// with all other commands that are pending on it.
+// noDeadline hides the deadline of a context from the client. For a context with a deadline the
+// client would use a connection exclusively, ignore cancellation, and close the connection at the
+// deadline, with all other commands that are pending on it.
 type noDeadline struct{ context.Context }
 
 func (noDeadline) Deadline() (time.Time, bool) { return time.Time{}, false }
@@ -76,7 +76,8 @@ func (c *Conn) RunInt(ctx context.Context, doing string, call scripts.Call) (int
 	return n, nil
 }
 
-// RunAll executes scripts concurrently. With an error it returns the replies of those that succeeded.
+// RunAll executes scripts concurrently. With an error it returns the replies of those that
+// succeeded.
 func (c *Conn) RunAll(ctx context.Context, doing string, calls []scripts.Call) ([]rueidis.RedisMessage, error) {
 	if err := c.Ready(ctx, doing); err != nil {
 		return nil, err
@@ -96,7 +97,8 @@ func (c *Conn) DoAll(ctx context.Context, doing string, commands []rueidis.Compl
 	return c.replies(ctx, doing, c.Client.DoMulti(limited, commands...))
 }
 
-// replies returns the replies of the commands that succeeded, in order, and the first error of the others.
+// replies returns the replies of the commands that succeeded, in order, and the first error of the
+// others.
 func (c *Conn) replies(
 	ctx context.Context, doing string, results []rueidis.RedisResult,
 ) (replies []rueidis.RedisMessage, failed error) {

@@ -75,7 +75,8 @@ func TestTimeout(t *testing.T) {
 	server.Resume()
 }
 
-// TestLimitReportsNoDeadline: the client would use a connection exclusively for a context with a deadline.
+// TestLimitReportsNoDeadline: the client would use a connection exclusively for a context with a
+// deadline.
 func TestLimitReportsNoDeadline(t *testing.T) {
 	c := &Conn{Timeout: time.Minute}
 	ctx, cancel := c.Limit(t.Context())

@@ -58,7 +58,8 @@ func advice(err *rueidis.RedisError) string {
 const NoCache = "the server rejects client-side caching, which requires RESP3 and, in the user's ACL, " +
 	"+client|tracking, +client|trackinginfo and +client|caching; or set Options.CacheBytes to -1"
 
-// Explain returns the error of an operation for an error of the client, nil for nil. ctx is the caller's.
+// Explain returns the error of an operation for an error of the client, nil for nil. ctx is the
+// caller's.
 func (c *Conn) Explain(ctx context.Context, doing string, err error) error {
 	if err == nil {
 		return nil

@@ -7,9 +7,9 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// WaitForReplicas returns when Replicas replicas have all changes that were made to the shard with the
-// key prefix. It writes a key on a connection of its own and waits until the replicas have that write:
-// replicas apply changes in order.
+// WaitForReplicas returns when Replicas replicas have all changes that were made to the shard with
+// the key prefix. It writes a key on a connection of its own and waits until the replicas have that
+// write: replicas apply changes in order.
 func (c *Conn) WaitForReplicas(ctx context.Context, doing, prefix string) error {
 	if c.Replicas == 0 {
 		return nil

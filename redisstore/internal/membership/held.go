@@ -6,8 +6,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
 )
 
-// Items that a node can hold: a session, named kindSession and its member, or a client, named kindClient
-// and the member of the client's ID.
+// Items that a node can hold: a session, named kindSession and its member, or a client, named
+// kindClient and the member of the client's ID.
 const (
 	kindSession = "h"
 	kindClient  = "k"
@@ -34,8 +34,8 @@ func storedName(name string) string {
 // holdsAtOnce is the number of items that a script is asked to hold at once.
 const holdsAtOnce = 128
 
-// held is what a node holds in a shard. With it the node restores its holdings in a new term, and ignores
-// changes of other sessions.
+// held is what a node holds in a shard. With it the node restores its holdings in a new term, and
+// ignores changes of other sessions.
 type held struct {
 	mu    sync.Mutex
 	items map[string]holding
@@ -47,7 +47,8 @@ type holding struct {
 	confirmed bool  // one has succeeded
 }
 
-// begin is called before the store is asked to hold an item, because changes may arrive before the reply.
+// begin is called before the store is asked to hold an item, because changes may arrive before the
+// reply.
 func (h *held) begin(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -59,7 +60,8 @@ func (h *held) begin(name string) {
 	h.items[name] = item
 }
 
-// finish is called with the reply of the store. It does not hold again an item that was removed since.
+// finish is called with the reply of the store. It does not hold again an item that was removed
+// since.
 func (h *held) finish(name string, succeeded bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -34,8 +34,8 @@ func (m *Member) Release(ctx context.Context, sessionID, clientID string) error 
 	return m.request(ctx, doing, items, false)
 }
 
-// request asks the shards of the current term to hold or release items, and waits for the reply. If the
-// term ends meanwhile, a hold is repeated in the next one.
+// request asks the shards of the current term to hold or release items, and waits for the reply. If
+// the term ends meanwhile, a hold is repeated in the next one.
 func (m *Member) request(ctx context.Context, doing string, items []item, hold bool) error {
 	for {
 		t, err := m.current(ctx, doing)

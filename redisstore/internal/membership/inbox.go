@@ -42,8 +42,8 @@ func (s *shard) pulse() {
 	s.read("renewing the lease", m.scripts.Pulse.On(s.prefix, s.term.name, s.last, s.server))
 }
 
-// read runs the script pulse or fetch and reports what it returns. After an error the next heartbeat
-// tries again.
+// read runs the script pulse or fetch and reports what it returns. After an error the next
+// heartbeat tries again.
 func (s *shard) read(doing string, call scripts.Call) {
 	m := s.term.member
 	reply, err := m.conn.Run(s.term.ctx, doing, call)
@@ -90,8 +90,9 @@ const (
 	entryMessage = 'm' // followed by the sender's name, the data
 )
 
-// changeOf returns the change that an entry describes. It returns false if the node does not hold its
-// subject. An entry in an unknown format, which a later version may have written, is a missed change.
+// changeOf returns the change that an entry describes. It returns false if the node does not hold
+// its subject. An entry in an unknown format, which a later version may have written, is a missed
+// change.
 func (s *shard) changeOf(entry string) (store.Change, bool) {
 	missed := store.Change{Kind: store.ChangeMissed}
 	if entry == "" {

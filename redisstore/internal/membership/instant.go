@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// instant is a time that is read and written atomically. It has a monotonic reading, so that setting the
-// clock does not make a server look unresponsive.
+// instant is a time that is read and written atomically. It has a monotonic reading, so that
+// setting the clock does not make a server look unresponsive.
 type instant struct{ at atomic.Pointer[time.Time] }
 
 func (i *instant) now() {

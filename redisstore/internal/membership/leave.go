@@ -11,8 +11,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Leave implements store.Node. If the context ends first, or Redis is unreachable, it returns an error; the
-// member has stopped all the same.
+// Leave implements store.Node. If the context ends first, or Redis is unreachable, it returns an
+// error; the member has stopped all the same.
 func (m *Member) Leave(ctx context.Context) error {
 	const doing = "leave"
 	if err := m.Stop(ctx); err != nil {
@@ -27,8 +27,8 @@ func (m *Member) Leave(ctx context.Context) error {
 	return err
 }
 
-// Stop ends all goroutines of the member without telling Redis: other nodes find out when the lease has
-// expired, as if the process had ended. It returns the cause of the context if that ends first.
+// Stop ends all goroutines of the member without telling Redis: other nodes find out when the lease
+// has expired, as if the process had ended. It returns the cause of the context if that ends first.
 func (m *Member) Stop(ctx context.Context) error {
 	m.changes.stop()
 	m.cancel()

@@ -110,8 +110,8 @@ func (m *Member) joined(err error) {
 	m.failure = err
 }
 
-// current returns the current term, and waits for one until the context ends. Its shards may not have
-// joined yet.
+// current returns the current term, and waits for one until the context ends. Its shards may not
+// have joined yet.
 func (m *Member) current(ctx context.Context, doing string) (*term, error) {
 	if err := m.conn.Ready(ctx, doing); err != nil {
 		return nil, err
@@ -135,7 +135,8 @@ func (m *Member) current(ctx context.Context, doing string) (*term, error) {
 	}
 }
 
-// notJoined returns the error of a call whose context has ended while it waited for the node to join.
+// notJoined returns the error of a call whose context has ended while it waited for the node to
+// join.
 func (m *Member) notJoined(ctx context.Context, doing string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

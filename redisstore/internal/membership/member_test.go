@@ -55,7 +55,8 @@ func keysOf(t *testing.T, server *redistest.Server, letters string) (names []str
 	return names
 }
 
-// TestHeldForAsLongAsTheNodeLives: Redis forgets what is held after two days. Holding it again renews that.
+// TestHeldForAsLongAsTheNodeLives: Redis forgets what is held after two days. Holding it again
+// renews that.
 func TestHeldForAsLongAsTheNodeLives(t *testing.T) {
 	const items, day = 300, 24 * time.Hour
 	server := redistest.Start(t)

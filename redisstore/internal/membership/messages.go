@@ -39,8 +39,9 @@ func (m *Member) Nodes(ctx context.Context) ([]string, error) {
 	return m.names(ctx, "nodes", []scripts.Call{m.scripts.Everyone.On(m.prefixes[0], m.Name())})
 }
 
-// Send implements store.Node. The data stays in the memory of Redis until the nodes have read it; a node
-// with 16 MiB of unread messages receives no more. The nodes can reply once this one has joined.
+// Send implements store.Node. The data stays in the memory of Redis until the nodes have read it; a
+// node with 16 MiB of unread messages receives no more. The nodes can reply once this one has
+// joined.
 func (m *Member) Send(ctx context.Context, to []string, data []byte) error {
 	const doing = "send"
 	t, err := m.current(ctx, doing)

@@ -3,7 +3,8 @@ package membership
 import "time"
 
 const (
-	// refreshEvery is how often a node holds again what it holds, which Redis forgets after two days.
+	// refreshEvery is how often a node holds again what it holds, which Redis forgets after two
+	// days.
 	refreshEvery = 12 * time.Hour
 	// refreshTick is how often it holds a part of that again.
 	refreshTick = time.Minute

@@ -18,8 +18,8 @@ type request struct {
 	done chan error // buffered
 }
 
-// serve restores everything that the node holds, then executes requests in their order, as many at once
-// as are pending.
+// serve restores everything that the node holds, then executes requests in their order, as many at
+// once as are pending.
 func (s *shard) serve(again bool) {
 	if !s.restore() {
 		return
@@ -44,8 +44,8 @@ func (s *shard) serve(again bool) {
 	}
 }
 
-// restore repeats what Redis may have lost since the last term, and retries until it succeeds. It returns
-// false if the term is over.
+// restore repeats what Redis may have lost since the last term, and retries until it succeeds. It
+// returns false if the term is over.
 func (s *shard) restore() bool {
 	backoff := background.Backoff{}
 	for {

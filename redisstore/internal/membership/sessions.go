@@ -9,8 +9,8 @@ func (m *Member) SessionDestroyed(shard int, member, reason string) {
 	m.tombstones[shard].add(member, reason, m.answered[shard].load())
 }
 
-// SessionSwept is called when a session was swept through the node. It has expired, so that it needs no
-// tombstone.
+// SessionSwept is called when a session was swept through the node. It has expired, so that it
+// needs no tombstone.
 func (m *Member) SessionSwept(id string) {
 	it := m.item(kindSession, id)
 	m.held[it.shard].remove(it.name)

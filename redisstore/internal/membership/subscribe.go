@@ -12,7 +12,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// The first byte of a message on a node's channel. An empty message means that the inbox has entries.
+// The first byte of a message on a node's channel. An empty message means that the inbox has
+// entries.
 const (
 	messageSelf   = 'c' // sent by the node itself with each heartbeat
 	messageStored = 's' // followed by the member of a session that was stored
@@ -21,8 +22,8 @@ const (
 // unsubscribeTimeout limits the attempt to unsubscribe at the end of a term.
 const unsubscribeTimeout = time.Second
 
-// subscribe receives from the node's channel until the term is over. Without it changes are reported later,
-// and store.ChangeStored isn't reported.
+// subscribe receives from the node's channel until the term is over. Without it changes are
+// reported later, and store.ChangeStored isn't reported.
 func (s *shard) subscribe() {
 	client, backoff := s.term.member.conn.Client, background.Backoff{}
 	channel := s.prefix + "p" + s.term.name

@@ -79,8 +79,9 @@ func (s *shard) run() {
 	s.serve(again)
 }
 
-// join registers the node in the shard, and retries until it succeeds or the term is over: !ok. again
-// reports whether the node had joined the shard in an earlier term; the earlier name is deregistered.
+// join registers the node in the shard, and retries until it succeeds or the term is over: !ok.
+// again reports whether the node had joined the shard in an earlier term; the earlier name is
+// deregistered.
 func (s *shard) join() (again, ok bool) {
 	const doing = "joining the other nodes"
 	m, backoff := s.term.member, background.Backoff{}
@@ -126,8 +127,9 @@ func (s *shard) joined(doing string, reply rueidis.RedisMessage) error {
 	return nil
 }
 
-// restored is called when the shard holds everything again, or is unreachable. Once that is so of all
-// shards, store.ChangeMissed is reported if any has joined again, and later for each shard that was late.
+// restored is called when the shard holds everything again, or is unreachable. Once that is so of
+// all shards, store.ChangeMissed is reported if any has joined again, and later for each shard that
+// was late.
 func (s *shard) restored(again bool) {
 	if again {
 		s.term.mayMissAny.Store(true)

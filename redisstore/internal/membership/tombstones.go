@@ -11,8 +11,8 @@ const (
 	maxTombstones = 4096        // in each shard
 )
 
-// tombstones are the sessions of a shard that the node has destroyed lately. Redis may lose that when
-// another server replaces the one that has acknowledged it; the node then destroys them again.
+// tombstones are the sessions of a shard that the node has destroyed lately. Redis may lose that
+// when another server replaces the one that has acknowledged it; the node then destroys them again.
 type tombstones struct {
 	mu     sync.Mutex
 	server string               // the server that knows all of them
@@ -25,8 +25,8 @@ type tombstone struct {
 	at     time.Time
 }
 
-// tombstoneTime is an element of tombstones.order. It is obsolete if the list has a later tombstone of the
-// member, or none.
+// tombstoneTime is an element of tombstones.order. It is obsolete if the list has a later tombstone
+// of the member, or none.
 type tombstoneTime struct {
 	member string
 	at     time.Time

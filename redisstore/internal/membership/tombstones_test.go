@@ -33,7 +33,8 @@ func TestTombstones(t *testing.T) {
 	})
 }
 
-// TestTombstoneOfASessionThatWasCreatedAgain: an older tombstone that is dropped leaves the later one.
+// TestTombstoneOfASessionThatWasCreatedAgain: an older tombstone that is dropped leaves the later
+// one.
 func TestTombstoneOfASessionThatWasCreatedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all tombstones

@@ -14,14 +14,14 @@ type Call struct {
 	args   []string
 }
 
-// On returns a call of the script for the shard with the key prefix. The prefix is the first argument
-// of every script, args are the others.
+// On returns a call of the script for the shard with the key prefix. The prefix is the first
+// argument of every script, args are the others.
 func (s *Script) On(prefix string, args ...string) Call { return Call{s, prefix, args} }
 
-// keys returns a key of the shard, which selects the server, and one that never exists. While a slot of
-// a cluster is being moved, each of two servers has some of its keys; a server then rejects a command
-// with several keys of which one is missing (TRYAGAIN) without executing it. The second key makes it do
-// so always, so that no script runs on a part of a shard.
+// keys returns a key of the shard, which selects the server, and one that never exists. While a
+// slot of a cluster is being moved, each of two servers has some of its keys; a server then rejects
+// a command with several keys of which one is missing (TRYAGAIN) without executing it. The second
+// key makes it do so always, so that no script runs on a part of a shard.
 func (c *Call) keys() []string { return []string{c.prefix + ByActivity, c.prefix + "-"} }
 
 func (c *Call) byHash(client rueidis.Client) rueidis.Completed {

@@ -18,8 +18,8 @@ const (
 	ByClient   = "c"
 )
 
-// BeganSize is the size of the prefix of a member of the index by client, which tells when its session
-// began.
+// BeganSize is the size of the prefix of a member of the index by client, which tells when its
+// session began.
 const BeganSize = 6
 
 // Script is a Lua script.

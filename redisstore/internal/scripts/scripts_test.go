@@ -39,7 +39,8 @@ func each(s *Scripts) (all []*Script) {
 	return all
 }
 
-// TestServerAcceptsEveryScript: Redis compiles each of them, and its hash is the one that it is called by.
+// TestServerAcceptsEveryScript: Redis compiles each of them, and its hash is the one that it is
+// called by.
 func TestServerAcceptsEveryScript(t *testing.T) {
 	server := redistest.Start(t)
 	loaded, err := Load()
@@ -52,7 +53,8 @@ func TestServerAcceptsEveryScript(t *testing.T) {
 	}
 }
 
-// TestUnknownScriptIsSentOnce: a server that doesn't know a script executes it once, also among several.
+// TestUnknownScriptIsSentOnce: a server that doesn't know a script executes it once, also among
+// several.
 func TestUnknownScriptIsSentOnce(t *testing.T) {
 	server := redistest.Start(t)
 	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Addr()}, DisableCache: true})

@@ -1,5 +1,6 @@
--- ARGV: prefix, the node that does it, place of a client, entry. Tells those who hold the client.
+-- ARGV: prefix, the node that announces, score of a client, entry. Delivers the entry to the other
+-- holders of the client.
 local key = prefix .. 'k' .. ARGV[3]
 local holders = call('GET', key)
-if holders then inform(key, holders, ARGV[2], ARGV[4]) end
+if holders then notifyHolders(key, holders, ARGV[2], ARGV[4]) end
 return 1

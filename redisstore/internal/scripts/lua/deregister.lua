@@ -1,4 +1,5 @@
--- ARGV: prefix, node, how much at a time, '1' if it says so itself. Forgets what a node held whose lease is over, in pieces. Returns 1 if there is more.
+-- ARGV: prefix, node, number of items, '1' if the node leaves. Removes a node whose lease has
+-- expired, and at most so many of the items that it held. Returns 1 if there are more.
 local node, n = ARGV[2], tonumber(ARGV[3])
 local held = prefix .. 'o' .. node
 local ends = call('ZSCORE', all, node)
@@ -11,7 +12,7 @@ call('DEL', inboxes .. node, prefix .. 'b' .. node)
 local some = call('SPOP', held, n)
 for _, item in ipairs(some) do
   local holders = call('GET', prefix .. item)
-  if holders then let(prefix .. item, holders, node) end
+  if holders then removeHolder(prefix .. item, holders, node) end
 end
 if #some == n then return 1 end
 call('DEL', held)

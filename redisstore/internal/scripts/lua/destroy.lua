@@ -1,4 +1,5 @@
--- ARGV: prefix, member, the node that does it, reason, expected revision as 6 bytes or ''. Returns 1; 0: there was none; -2: another revision.
+-- ARGV: prefix, member, the node that destroys it, reason, expected revision as 6 bytes or ''.
+-- Returns 1, 0 if the session doesn't exist, -2 if it has another revision.
 local id = ARGV[2]
 local old = beginning(id)
 if old == '' then return 0 end

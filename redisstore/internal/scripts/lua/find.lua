@@ -1,4 +1,6 @@
--- ARGV: prefix, index, how many bytes of its members come before their IDs, n, place, …. Returns {member, value, …} of those at the places; of more than n, only the beginnings of the values.
+-- ARGV: prefix, index, number of bytes that precede the IDs in its members, n, score, …. Returns
+-- {member, value, …} of the sessions with these scores. If there are more than n, only the heads of
+-- the values are returned.
 local dir, skip, n = prefix .. ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local all, out = {}, {}
 for i = 5, #ARGV do

@@ -1,4 +1,5 @@
--- ARGV: prefix, node, '+' or '-' and 'h' .. member or 'k' .. place, …: has the node hold that, or no longer. Returns 1; 0: the node isn't known here.
+-- ARGV: prefix, node, '+' to hold or '-' to release, followed by 'h' .. member or 'k' .. score, ….
+-- Returns 1, or 0 if the node must join again.
 local node = ARGV[2]
 local held = prefix .. 'o' .. node
 if not alive(node) or not call('ZSCORE', all, node) then return 0 end
@@ -12,7 +13,7 @@ for i = 3, #ARGV do
     for name in names(holders) do there = there or name == node end
     call('SET', key, there and holders or holders .. node, 'PX', KEEP)
   else
-    let(key, holders, node)
+    removeHolder(key, holders, node)
     call('SREM', held, item)
   end
 end

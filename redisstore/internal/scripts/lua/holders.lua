@@ -1,4 +1,5 @@
--- ARGV: prefix, the node that asks, 'h' .. member or 'k' .. place, …. Returns the others that hold one of these.
+-- ARGV: prefix, the node that asks, 'h' .. member or 'k' .. score, …. Returns the other nodes that
+-- hold one of these.
 local known, out = {[ARGV[2]] = true}, {}
 for i = 3, #ARGV do
   for node in names(call('GET', prefix .. ARGV[i]) or '') do

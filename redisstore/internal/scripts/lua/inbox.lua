@@ -1,4 +1,5 @@
--- unread appends to out what the inbox of a node has after an entry, {id, entry, …}, and drops what comes before that.
+-- unread appends the entries of a node's inbox after the entry last to out, as {id, entry, …}, and
+-- removes older ones from the inbox.
 local function unread(out, node, last)
   local inbox = prefix .. 'i' .. node
   call('XTRIM', inbox, 'MINID', last)
@@ -7,6 +8,6 @@ local function unread(out, node, last)
     out[#out + 1] = each[1]
     out[#out + 1] = each[2][2]
   end
-  if #some < 500 then call('DEL', prefix .. 'b' .. node) end -- it has read everything
+  if #some < 500 then call('DEL', prefix .. 'b' .. node) end -- nothing is unread
   return out
 end

@@ -1,5 +1,6 @@
--- ARGV: prefix, place of a user as 6 bytes, owner, '1' to lock, '0' to unlock. A lock is prefix .. 'l' .. place: owners, each with the time at which
--- theirs ends. Returns 1 if the owner had it.
+-- ARGV: prefix, score of a user as 6 bytes, owner, '1' to lock, '0' to unlock. A lock is prefix ..
+-- 'l' .. score: its owners, each followed by the time at which its lock expires. Returns 1 if the
+-- owner had the lock.
 local LOCK = 10000
 local OWNER, SIZE = 8, 14
 local key, owner, now = prefix .. 'l' .. ARGV[2], ARGV[3], clock()

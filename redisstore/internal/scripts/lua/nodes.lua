@@ -1,10 +1,12 @@
--- Nodes are processes that hold sessions and clients, to be told of what others do to them. A name has 8 characters. Who holds a session is in
--- prefix .. 'h' .. member, one name after the other; who holds a client in 'k' .. place. What a node has been told and hasn't read yet is
--- in its inbox, prefix .. 'i' .. name, a stream that lives as long as its lease: no inbox, no node.
+-- Nodes are processes that hold sessions and clients, to be notified of what others do to them. A
+-- name has 8 characters. The holders of a session are in prefix .. 'h' .. member, their names
+-- concatenated; those of a client in prefix .. 'k' .. score. The inbox of a node, prefix .. 'i' ..
+-- name, is a stream of the entries that it hasn't read. It exists as long as the lease of the node:
+-- a node without an inbox is not alive.
 local NAME = 8
 local INBOX = 4096
 
--- names iterates over the names in a value.
+-- names iterates over concatenated names.
 local function names(all)
   local at = 1 - NAME
   return function()
@@ -15,11 +17,12 @@ end
 
 local function alive(node) return call('EXISTS', prefix .. 'i' .. node) == 1 end
 
--- publish says something to a node that listens: it is done without if it can't be.
+-- publish sends a message to a node that is subscribed. Errors are ignored.
 local function publish(node, what) redis.pcall('SPUBLISH', prefix .. 'p' .. node, what) end
 
--- tell puts an entry into the inbox of a node. One that is full says so instead: 'x'. Returns false if the node is dead.
-local function tell(node, entry)
+-- deliver adds an entry to the inbox of a node. If the inbox is full, its content is replaced by
+-- the entry 'x'. Returns false if the node is not alive.
+local function deliver(node, entry)
   local inbox = prefix .. 'i' .. node
   if call('XLEN', inbox) >= INBOX then
     call('XTRIM', inbox, 'MAXLEN', 0)
@@ -30,8 +33,8 @@ local function tell(node, entry)
   return true
 end
 
--- let takes a node from among the holders of something.
-local function let(key, holders, node)
+-- removeHolder removes a node from the holders of an item and returns the others.
+local function removeHolder(key, holders, node)
   local rest = ''
   for name in names(holders) do
     if name ~= node then rest = rest .. name end
@@ -45,9 +48,9 @@ local function let(key, holders, node)
   return rest
 end
 
--- inform tells all who hold something but one, and forgets those that are dead.
-local function inform(key, holders, by, entry)
+-- notifyHolders delivers an entry to all holders but one, and removes those that are not alive.
+local function notifyHolders(key, holders, by, entry)
   for node in names(holders) do
-    if node ~= by and not tell(node, entry) then holders = let(key, holders, node) end
+    if node ~= by and not deliver(node, entry) then holders = removeHolder(key, holders, node) end
   end
 end

@@ -1,4 +1,4 @@
--- remove removes a session that begins like that, with its head at least, and tells those who hold it, but for the node that does it.
+-- remove removes a session and notifies its holders but the node by. old is its head or beginning.
 local function remove(id, old, by, reason)
   local _, _, _, _, due, active, user, client = fields(old)
   local item = 'h' .. id
@@ -7,13 +7,13 @@ local function remove(id, old, by, reason)
   call('DEL', record(id))
   if holders then
     for node in names(holders) do
-      if node ~= by then tell(node, 'e' .. string.char(#reason) .. reason .. id) end
+      if node ~= by then deliver(node, 'e' .. string.char(#reason) .. reason .. id) end
       call('SREM', prefix .. 'o' .. node, item)
     end
     call('DEL', prefix .. item)
   end
-  del(prefix .. 'a', active, id)
-  if due > 0 then del(prefix .. 'e', due, id) end
-  if user > 0 then del(prefix .. 'u', user, id) end
-  if client > 0 then del(prefix .. 'c', client, ofClient) end
+  delete(prefix .. 'a', active, id)
+  if due > 0 then delete(prefix .. 'e', due, id) end
+  if user > 0 then delete(prefix .. 'u', user, id) end
+  if client > 0 then delete(prefix .. 'c', client, ofClient) end
 end

@@ -1,4 +1,5 @@
--- ARGV: prefix, member, node, '1' to have the session for itself, '0' to let others have it. Returns 1; 0: another node has it.
+-- ARGV: prefix, member, node, '1' to reserve the session, '0' to release it. Returns 1, or 0 if
+-- another node has it.
 local key = prefix .. 'x' .. ARGV[2]
 local owner = call('GET', key)
 if owner and owner ~= ARGV[3] then return 0 end

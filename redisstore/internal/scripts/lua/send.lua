@@ -1,5 +1,6 @@
--- ARGV: prefix, entry, node, …. Tells each of these. prefix .. 'b' .. node is how many bytes of messages it hasn't read yet; one that doesn't read gets no more of them, so that
--- it can't fill the memory of Redis, which everybody's sessions need.
+-- ARGV: prefix, entry, node, …. Delivers the entry to each node. prefix .. 'b' .. node is the
+-- number of bytes that the node hasn't read yet. A node that doesn't read receives no more, so that
+-- messages can't fill the memory of Redis.
 local BYTES, KEPT = 16777216, 15000
 for i = 3, #ARGV do
   local node = ARGV[i]
@@ -8,7 +9,7 @@ for i = 3, #ARGV do
     local waiting = tonumber(call('GET', unread) or 0)
     if waiting == 0 or waiting + size <= BYTES then
       call('SET', unread, waiting + size, 'PX', KEPT)
-      tell(node, ARGV[2])
+      deliver(node, ARGV[2])
     end
   end
 end

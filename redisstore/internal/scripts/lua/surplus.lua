@@ -1,5 +1,6 @@
--- ARGV: prefix, n, place of a client's sessions without a user. Returns {how many are there, when it began and the member, …}: of up to n, the oldest first.
--- What leads nowhere it removes: it would be in the way for ever.
+-- ARGV: prefix, n, score of a client's sessions without a user. Returns {their number, member of
+-- the index, …} of up to n sessions, the oldest first. Obsolete entries are removed, because they
+-- would be returned again and again.
 local dir, n, at = prefix .. 'c', tonumber(ARGV[2]), ARGV[3]
 local b = call('ZREVRANGEBYSCORE', dir, at, '-inf', 'LIMIT', 0, 1)[1]
 if not b then return {0} end

@@ -1,5 +1,5 @@
--- ARGV: prefix, index, the place of its number in a head (8: of its client), page. Removes from one page what leads nowhere, and returns the name of the next;
--- '' is the end.
+-- ARGV: prefix, index, the number of its field in a head, page. Removes obsolete entries from one
+-- page, and returns the name of the next page, '' at the end. Field 8 is the client.
 local dir, field, b = prefix .. ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local key = dir .. b
 local all = call('ZRANGE', key, 0, -1, 'WITHSCORES')
@@ -9,6 +9,6 @@ for i = 1, #all, 2 do
   if old == '' or ({fields(old)})[field] ~= tonumber(all[i + 1]) then call('ZREM', key, all[i]) end
 end
 local next = call('ZRANGEBYSCORE', dir, '(' .. b, '+inf', 'LIMIT', 0, 1)[1] or ''
-if call('EXISTS', dir) == 1 then shrink(dir, b) end
+if call('EXISTS', dir) == 1 then merge(dir, b) end
 if next == '' and call('ZCARD', dir) == 1 and call('EXISTS', dir .. '0') == 0 then call('DEL', dir) end
 return next

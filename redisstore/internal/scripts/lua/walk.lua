@@ -1,4 +1,5 @@
--- ARGV: prefix, index, from, n. Returns {where to go on, member, place, …}: members from that place on, n or a page more; '' is the end.
+-- ARGV: prefix, index, from, n. Returns {the score to continue from or '' at the end, member,
+-- score, …}: the members from a score on, n and up to a page more.
 local dir, from, n = prefix .. ARGV[2], ARGV[3], tonumber(ARGV[4])
 local out = {''}
 local b = call('ZREVRANGEBYSCORE', dir, from, '-inf', 'LIMIT', 0, 1)[1]

@@ -2,7 +2,7 @@ package redisstore_test
 
 import "testing"
 
-// BenchmarkGetCached reads sessions that the client knows.
+// BenchmarkGetCached reads cached sessions.
 func BenchmarkGetCached(b *testing.B) {
 	_, st := openForBenchmark(b)
 	recs := fill(b, st, 20_000)

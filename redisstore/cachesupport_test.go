@@ -12,7 +12,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/redisstore"
 )
 
-// asks reports whether each GetCached asks the server.
+// asks reports whether each GetCached sends a command to the server.
 func asks(t *testing.T, l *line, st *redisstore.Store) bool {
 	t.Helper()
 	rec := create(t, st)
@@ -27,8 +27,8 @@ func asks(t *testing.T, l *line, st *redisstore.Store) bool {
 	return len(gets) == 3
 }
 
-// TestS22_UserWithoutTheRightToCache: what Redis wouldn't tell the changes of isn't cached,
-// whichever right is missing; who has asked for a cache hears of it.
+// TestS22_UserWithoutTheRightToCache: sessions are not cached if any right for invalidations is
+// missing. If a cache was requested, Open returns an error.
 func TestS22_UserWithoutTheRightToCache(t *testing.T) {
 	t.Parallel()
 	for _, missing := range []string{"-client|tracking", "-client|caching", "-client|trackinginfo", "-client"} {
@@ -48,7 +48,7 @@ func TestS22_UserWithoutTheRightToCache(t *testing.T) {
 	}
 }
 
-// TestCacheThatIsOff: GetCached is Get then.
+// TestCacheThatIsOff: without a cache GetCached is Get.
 func TestCacheThatIsOff(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -85,7 +85,7 @@ func TestCacheThatIsOff(t *testing.T) {
 	require.True(t, asks(t, l, st))
 }
 
-// TestCacheBehindASentinel: Sentinels allow what it takes, too.
+// TestCacheBehindASentinel: Sentinels support client-side caching, too.
 func TestCacheBehindASentinel(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t)

@@ -9,8 +9,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 )
 
-// TestContactIsMonotonic: a clock that is set forward doesn't make a server look silent, so that
-// connections are given up, nor one that is set back a dead one alive.
+// TestContactIsMonotonic: setting the clock forward must not make a server look unresponsive, nor
+// setting it back make an unresponsive one look alive.
 func TestContactIsMonotonic(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -16,8 +16,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestOneCommandPerOperation: whatever the store does with a session is one command, so one round
-// trip; what asks all shards is one for each, sent at once.
+// TestOneCommandPerOperation: each operation on a session is one command, so one round trip. A
+// query of all shards is one command for each, sent at once.
 func TestOneCommandPerOperation(t *testing.T) {
 	t.Parallel()
 	for _, shards := range []int{1, 4} {
@@ -84,7 +84,7 @@ func repeated(command string, n int) []string {
 	return strings.Fields(strings.Repeat(command+" ", n))
 }
 
-// loadAll has the server know every script, and leaves nothing.
+// loadAll makes the server load every script, and leaves no session.
 func loadAll(t *testing.T, st *redisstore.Store) {
 	t.Helper()
 	rec := create(t, st, func(rec *store.Record) { rec.UserID = "nobody" })
@@ -148,7 +148,7 @@ func TestWritersLoseNothing(t *testing.T) {
 	require.Equal(t, strconv.Itoa(writers*each), string(got.Data))
 }
 
-// increment adds one to the number that the data is, by compare-and-set.
+// increment increments the number in the data, by compare-and-set.
 func increment(ctx context.Context, st store.Store, id string) error {
 	for {
 		rec, err := st.Get(ctx, id)

@@ -18,9 +18,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestModel does the same random things to this store and to the one in memory, which have to agree
-// about everything. There are enough sessions for pages of the indexes to be split and to be
-// merged.
+// TestModel does the same random operations on this store and on the one in memory, and compares
+// all results. There are enough sessions for pages of the indexes to be split and merged.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	for _, shards := range []int{1, 3} {
@@ -78,8 +77,8 @@ func (m *model) step() {
 	}
 }
 
-// random changes what the indexes are about. One in eight sessions is of a user who has very many,
-// or never expires.
+// random changes the fields that are indexed. One in eight sessions belongs to a user with very
+// many, or never expires.
 func (m *model) random(rec *store.Record) {
 	rec.UserID = fmt.Sprint("user", m.rnd.IntN(300))
 	if m.rnd.IntN(8) == 0 {

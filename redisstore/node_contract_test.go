@@ -17,7 +17,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// everything is what a store has.
+// everything is all capabilities of a store.
 type everything interface {
 	store.Node
 	store.Lister
@@ -32,7 +32,7 @@ type everything interface {
 	store.Namespacer
 }
 
-// nodeStore is a node as if it had been opened as a store.
+// nodeStore is a node that closes the store that it belongs to.
 type nodeStore struct {
 	everything
 	root *redisstore.Store
@@ -47,7 +47,7 @@ func (s nodeStore) App(name string) store.Store {
 	return s.everything.App(name)
 }
 
-// TestContractOfANode: a node is a store like any other.
+// TestContractOfANode: a node is a complete store.
 func TestContractOfANode(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -57,7 +57,7 @@ func TestContractOfANode(t *testing.T) {
 	})
 }
 
-// TestS22_KeysOfNodesEndAndCarryNoSecret: every key ends by itself.
+// TestS22_KeysOfNodesEndAndCarryNoSecret: every key expires.
 func TestS22_KeysOfNodesEndAndCarryNoSecret(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -93,14 +93,14 @@ func TestS22_KeysOfNodesEndAndCarryNoSecret(t *testing.T) {
 	require.NoError(t, unlock(t.Context()))
 }
 
-// TestS22_NodesOfAUserWithFewRights: the rule is enough for all that nodes do.
+// TestS22_NodesOfAUserWithFewRights: the documented rule suffices for nodes.
 func TestS22_NodesOfAUserWithFewRights(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	server.Do(append([]string{"ACL", "SETUSER", "sessions", "on", ">password"}, strings.Fields(rights)...)...)
 	server.Do("CONFIG", "RESETSTAT")
 	s := &site{T: t, servers: []*redistest.Server{server}, url: "redis://sessions:password@" + server.Addr(), shards: 2}
-	for i, do := range []func(*site){toldOnce, toldOfTheEnd, toldToHolders, toldOfClients, messages, whoHolds, loginWaits, died, leaving} {
+	for i, do := range []func(*site){toldOnce, toldOfTheEnd, toldToHolders, toldOfClients, messages, whoHolds, loginWaits, expires, leaving} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			s := *s
 			s.T, s.namespace = t, fmt.Sprint("sb:", i)
@@ -115,12 +115,12 @@ func TestS22_NodesOfAUserWithFewRights(t *testing.T) {
 	log := server.Do("ACL", "LOG")
 	entries, err := log.ToArray()
 	require.NoError(t, err)
-	require.Empty(t, entries, "nothing was refused")
+	require.Empty(t, entries, "no command was rejected")
 }
 
-// TestNodesUnderStress: nodes change, end and hold sessions at random, while leases are lost and
-// connections are closed. A node that holds a session all the time either is told of its end, or
-// that it may have missed it.
+// TestNodesUnderStress: nodes update, end and hold sessions at random, while leases are lost and
+// connections are closed. A node that holds a session all the time is notified of its end, or that
+// it may have missed it.
 func TestNodesUnderStress(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -169,7 +169,7 @@ func TestNodesUnderStress(t *testing.T) {
 				switch c.Kind {
 				case store.ChangeMissed:
 					misses++
-					for _, rec := range recs { // it looks at all
+					for _, rec := range recs { // the node checks all sessions
 						if _, err := writer.Get(context.WithoutCancel(t.Context()), rec.ID); errors.Is(err, store.ErrNotFound) {
 							ended[rec.ID] += 0
 						}

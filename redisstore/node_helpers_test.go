@@ -89,7 +89,7 @@ func (s *site) empty() {
 	}
 }
 
-// peer is a node, and what it is told.
+// peer is a node that records the changes that it is notified of.
 type peer struct {
 	store.Node
 	t  *testing.T
@@ -97,11 +97,12 @@ type peer struct {
 
 	changes []store.Change
 	arrived chan struct{}
-	hanging chan struct{} // what is told returns when this is closed
+	hanging chan struct{} // the callback returns when it is closed
 	stalled chan struct{}
 }
 
-// node returns a node of a process of its own, which leaves at the end of the test.
+// node returns a node with a store of its own, as of another process. It leaves at the end of the
+// test.
 func (s *site) node() *peer {
 	s.Helper()
 	st := store.Store(open(s, s.url, &redisstore.Options{
@@ -115,7 +116,7 @@ func (s *site) node() *peer {
 	return p
 }
 
-// watch returns a node that hears itself.
+// watch returns a node that has received its own message.
 func watch(t *testing.T, st store.Watcher) *peer {
 	t.Helper()
 	p := begin(t, st)
@@ -149,7 +150,7 @@ func begin(t *testing.T, st store.Watcher) *peer {
 
 func (p *peer) name() string { return redisstore.NameOf(p.Node) }
 
-// stall has the next change take until resume.
+// stall blocks the callback with the next change until resume.
 func (p *peer) stall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -163,7 +164,7 @@ func (p *peer) resume() {
 	p.hanging = nil
 }
 
-// told returns what has been told since the last time.
+// told returns the changes since the last call.
 func (p *peer) told() (changes []store.Change) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -171,7 +172,7 @@ func (p *peer) told() (changes []store.Change) {
 	return changes
 }
 
-// expect waits for exactly these changes, the next ones.
+// expect waits for the next changes, which must be exactly these.
 func (p *peer) expect(want ...store.Change) {
 	p.t.Helper()
 	var got []store.Change
@@ -187,7 +188,7 @@ func (p *peer) expect(want ...store.Change) {
 	require.Equal(p.t, want, got)
 }
 
-// expectNothing has something be told that comes after whatever might have been, in every shard.
+// expectNothing fails if a change is reported before one that it causes itself, in every shard.
 func (p *peer) expectNothing(other *peer, shards int) {
 	p.t.Helper()
 	for _, marker := range markers(p.t, shards) {
@@ -202,12 +203,12 @@ func (p *peer) expectNothing(other *peer, shards int) {
 	}
 }
 
-// markers returns IDs of sessions, one in each shard at least.
+// markers returns session IDs, at least one in each shard.
 func markers(t *testing.T, shards int) (ids []string) {
 	t.Helper()
 	n := 1
 	if shards > 1 {
-		n = 6 * shards // one of each is as good as certain
+		n = 6 * shards // enough to have one of each almost certainly
 	}
 	for i := range n {
 		ids = append(ids, sample(1_000_000+i, time.Now()).ID)
@@ -215,7 +216,7 @@ func markers(t *testing.T, shards int) (ids []string) {
 	return ids
 }
 
-// set stores the record through the node, and returns it with its new revision.
+// set stores the record through the node, and returns it with the new revision.
 func (p *peer) set(rec store.Record) store.Record {
 	p.t.Helper()
 	revision, err := p.Set(p.t.Context(), rec)

@@ -15,12 +15,13 @@ import (
 	"github.com/sessionbridge/sessionbridge/store/storetest"
 )
 
-// open opens a store for the test, which is closed at its end.
+// open opens a store that is closed at the end of the test. A short Options.Timeout of a test
+// doesn't apply to opening.
 func open(t testing.TB, url string, opts *redisstore.Options) *redisstore.Store {
 	t.Helper()
 	st, err := redisstore.Open(t.Context(), url, opts)
 	for late := time.Now().Add(patience); errors.Is(err, redisstore.ErrTimeout) && time.Now().Before(late); {
-		st, err = redisstore.Open(t.Context(), url, opts) // a test's short Options.Timeout isn't about this
+		st, err = redisstore.Open(t.Context(), url, opts)
 	}
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })

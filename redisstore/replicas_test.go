@@ -13,8 +13,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestWaitReplicas: what must not come back is at the replicas when the call returns, and the error
-// says so if it isn't. Other changes don't wait.
+// TestWaitReplicas: changes that must not be undone have reached the replicas when the call
+// returns, or it returns ErrReplicas. Other changes don't wait.
 func TestWaitReplicas(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t)
@@ -46,12 +46,12 @@ func TestWaitReplicas(t *testing.T) {
 	defer replica.Resume()
 	rec.Data = []byte(`{"n":1}`)
 	rec.Revision, err = st.Set(t.Context(), rec)
-	require.NoError(t, err, "values don't wait")
+	require.NoError(t, err, "an update of the data doesn't wait")
 	_, err = st.Destroy(t.Context(), rec.ID)
 	require.ErrorIs(t, err, redisstore.ErrReplicas)
 	require.NotErrorIs(t, err, store.ErrNotFound)
 	_, err = st.Get(t.Context(), rec.ID)
-	require.ErrorIs(t, err, store.ErrNotFound, "it is done all the same")
+	require.ErrorIs(t, err, store.ErrNotFound, "the session is destroyed nevertheless")
 }
 
 func mustInt(t *testing.T, s *redistest.Server, command ...string) int64 {

@@ -13,8 +13,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// checkConsistency compares every listing that the store has with every other one and with Get. Nothing else may use the
-// store meanwhile.
+// checkConsistency compares every listing of the store with the others and with Get. There must be
+// no concurrent use of the store.
 func (e *env) checkConsistency() {
 	e.Helper()
 	lister, ok := e.st.(store.Lister)
@@ -37,7 +37,9 @@ func (e *env) checkConsistency() {
 	}
 	if index, ok := e.st.(store.ActivityIndex); ok {
 		for _, since := range sinces(all) {
-			e.checkIndex("ActiveSince", all, index.ActiveSince(e.ctx, since), func(rec store.Record) bool { return !rec.Seen.Before(since) })
+			e.checkIndex("ActiveSince", all, index.ActiveSince(e.ctx, since), func(rec store.Record) bool {
+				return !rec.Seen.Before(since)
+			})
 		}
 	}
 	if _, ok := e.st.(store.ActiveLister); ok {
@@ -49,8 +51,8 @@ func (e *env) checkConsistency() {
 	}
 }
 
-// checkOwners fails unless the index yields the records of each of the owners. It reads the index concurrently,
-// because a case may have had thousands of owners.
+// checkOwners fails unless the index yields the records of each owner. It reads the index
+// concurrently, because a case may have had thousands of owners.
 func (e *env) checkOwners(
 	name string, all map[string]store.Record, owners map[string]bool,
 	by func(ctx context.Context, owner string) iter.Seq2[store.Record, error], ownerOf func(store.Record) string,
@@ -84,7 +86,7 @@ func (e *env) checkOwners(
 	}
 }
 
-// checkActive fails unless ListActive yields those of all that were seen since and haven't expired.
+// checkActive fails unless ListActive yields the records that were seen since and haven't expired.
 func (e *env) checkActive(all map[string]store.Record, since, now time.Time) {
 	e.Helper()
 	want := map[string]string{}
@@ -93,11 +95,14 @@ func (e *env) checkActive(all map[string]store.Record, since, now time.Time) {
 			want[id] = rec.UserID
 		}
 	}
-	require.Equal(e, want, e.active(since, now), "ListActive yields what List and Get say")
+	require.Equal(e, want, e.active(since, now), "ListActive agrees with List and Get")
 }
 
-// checkIndex fails unless the index yields those of all for which is holds, the last seen first.
-func (e *env) checkIndex(name string, all map[string]store.Record, index iter.Seq2[store.Record, error], is func(store.Record) bool) {
+// checkIndex fails unless the index yields the records for which is returns true, the last seen
+// first.
+func (e *env) checkIndex(
+	name string, all map[string]store.Record, index iter.Seq2[store.Record, error], is func(store.Record) bool,
+) {
 	e.Helper()
 	want := map[string]bool{}
 	for id, rec := range all {
@@ -115,13 +120,13 @@ func (e *env) checkIndex(name string, all map[string]store.Record, index iter.Se
 		}
 		before = rec.Seen
 		got[rec.ID] = true
-		require.Contains(e, all, rec.ID, "%s yields what exists", name)
+		require.Contains(e, all, rec.ID, "%s yields existing records", name)
 		requireSame(e, all[rec.ID], rec)
 	}
-	require.Equal(e, want, got, "%s yields what List and Get say", name)
+	require.Equal(e, want, got, "%s agrees with List and Get", name)
 }
 
-// sinces picks times at which ActiveSince must tell records apart: before all of them, in the midst, and after.
+// sinces returns times for ActiveSince: before all records, between them, and after all.
 func sinces(all map[string]store.Record) []time.Time {
 	seen := []time.Time{{}}
 	for _, rec := range slices.Collect(maps.Values(all)) {

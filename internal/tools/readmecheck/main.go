@@ -1,4 +1,4 @@
-// Command readmecheck compiles the Go code in README.md and docs/*.md, so that what a reader copies works.
+// Command readmecheck compiles the Go code in README.md and docs/*.md, so that readers can copy it.
 //
 //	readmecheck [FILE.md...]
 //
@@ -10,16 +10,18 @@
 //     variables of all blocks before it and may declare them anew. Variables that a block declares and doesn't use are fine,
 //     and so is `return` or `return err`.
 //
-// The blocks of the last two kinds that one document has make one file together. They may begin with imports, or leave them
-// out: a name that nobody declares is the package that the tables in names.go say, or a package of this module, or a variable
-// of a type given there, such as b *bridge.Bridge or r *http.Request. Add to the tables what documents use again and again.
+// The blocks of the last two kinds in a document form one file. They may begin with imports, or
+// omit them: an undeclared name is a package in the tables of names.go, a package of this module,
+// or a variable of a type in the tables, such as b *bridge.Bridge or r *http.Request. Add names to
+// the tables that documents use often.
 //
-// Words after the go of the fence, which a renderer doesn't show, change what happens:
+// Words after the go of the fence, which a renderer doesn't show, change this:
 //
 //	```go in=compat     build it inside the nested module compat/, whose dependencies this one doesn't have
 //	```go skip          not compiled: somebody else's code, or a signature; the output counts these
 //
-// Errors name the document's line. Nothing is written into the tree: the go command gets an overlay.
+// Errors have the line of the document. No file in the tree is written: the go command gets an
+// overlay.
 package main
 
 import (
@@ -41,7 +43,8 @@ func main() {
 	}
 }
 
-// documents returns the files to check: those named, or the README, which has to exist, and what is in docs/.
+// documents returns the files to check: the named ones, or the README, which must exist, and those
+// in docs/.
 func documents(named []string) ([]string, error) {
 	if len(named) > 0 {
 		return named, nil

@@ -128,7 +128,8 @@ func (p *Proxies) HTTPS(r *http.Request) bool {
 // else, which is the common case.
 func (p *Proxies) simpleScheme(r *http.Request) (said scheme, ok bool) {
 	protos := r.Header["X-Forwarded-Proto"]
-	if p.use == OnlyForwarded || len(protos) != 1 || strings.Contains(protos[0], ",") || p.use == Any && len(r.Header["Forwarded"]) > 0 {
+	if p.use == OnlyForwarded || p.use == Any && len(r.Header["Forwarded"]) > 0 ||
+		len(protos) != 1 || strings.Contains(protos[0], ",") {
 		return unsaid, false
 	}
 	return parseScheme(strings.Trim(protos[0], " \t")), true

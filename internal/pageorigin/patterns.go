@@ -106,7 +106,8 @@ func compileHost(text string) (string, error) {
 	} else {
 		host, port, hasPort = strings.Cut(text, ":")
 		host = strings.TrimSuffix(host, ".")
-		if host == "" || host[0] == '.' || strings.Contains(host, "..") || strings.Trim(host, letters+digits+"-._"+wildcards) != "" {
+		if host == "" || host[0] == '.' || strings.Contains(host, "..") ||
+			strings.Trim(host, letters+digits+"-._"+wildcards) != "" {
 			return "", errNoHost
 		}
 	}

@@ -23,7 +23,8 @@ func StartCluster(t testing.TB, masters int) *Cluster {
 	t.Helper()
 	c := &Cluster{}
 	for range masters {
-		c.Servers = append(c.Servers, Start(t, "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 10000"))
+		s := Start(t, "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 10000")
+		c.Servers = append(c.Servers, s)
 	}
 	for i, s := range c.Servers {
 		s.Do("CLUSTER", "ADDSLOTSRANGE", fmt.Sprint(slots*i/masters), fmt.Sprint(slots*(i+1)/masters-1))
@@ -36,7 +37,8 @@ func StartCluster(t testing.TB, masters int) *Cluster {
 		for _, s := range c.Servers {
 			answer := s.Do("CLUSTER", "INFO")
 			info, err := answer.ToString()
-			if err != nil || !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, fmt.Sprint("cluster_known_nodes:", masters)) {
+			if err != nil || !strings.Contains(info, "cluster_state:ok") ||
+				!strings.Contains(info, fmt.Sprint("cluster_known_nodes:", masters)) {
 				return false
 			}
 		}

@@ -88,13 +88,16 @@ func (s *Server) logFile() string { return filepath.Join(s.dir, "log") }
 // run starts the process and waits until it replies.
 func (s *Server) run() error {
 	lines := append([]string{
-		"bind 127.0.0.1", fmt.Sprint("port ", s.port), fmt.Sprint("cluster-port ", s.busPort), "dir " + s.dir, "logfile " + s.logFile(), "daemonize no", `save ""`, "appendonly no", "repl-diskless-sync-delay 0",
+		"bind 127.0.0.1", fmt.Sprint("port ", s.port), fmt.Sprint("cluster-port ", s.busPort),
+		"dir " + s.dir, "logfile " + s.logFile(), "daemonize no", `save ""`, "appendonly no",
+		"repl-diskless-sync-delay 0",
 	}, s.config...)
 	file := filepath.Join(s.dir, "redis.conf")
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return err
 	}
-	process := exec.Command(s.path, append([]string{file}, s.mode...)...) //nolint:gosec,noctx // the server, until the test ends it
+	args := append([]string{file}, s.mode...)
+	process := exec.Command(s.path, args...) //nolint:gosec,noctx // the server, until the test ends it
 	leaveNoOrphan(process)
 	if err := process.Start(); err != nil {
 		return err

@@ -5,10 +5,10 @@
 // It looks at the fenced blocks whose first word after the fence is go. There are three kinds:
 //
 //   - A block with a package clause is a complete file and is built as it is, in a package of its own.
-//   - A block of declarations (functions, types, variables) stands at the top level of a file.
-//   - Anything else is a block of statements. Each becomes a function inside the one of the block before, so it sees the
-//     variables of all blocks before it and may declare them anew. Variables that a block declares and doesn't use are fine,
-//     and so is `return` or `return err`.
+//   - A block of declarations (functions, types, variables) is at the top level of a file.
+//   - Everything else is a block of statements. Each becomes a function inside that of the previous
+//     block, so that it can use the variables of all previous blocks and may redeclare them. Unused
+//     variables are allowed, and so is `return` or `return err`.
 //
 // The blocks of the last two kinds in a document form one file. They may begin with imports, or
 // omit them: an undeclared name is a package in the tables of names.go, a package of this module,

@@ -12,7 +12,8 @@ var (
 	// byChoice matches the reason of a skip that CI accepts.
 	byChoice = regexp.MustCompile(`(?i)\btesting\.Short\b|\bshort mode\b|\bSOAK\b`)
 	// frame matches the lines that the testing package prints around a test's output.
-	frame = regexp.MustCompile(`^\s*(=== (RUN|PAUSE|CONT|NAME)\s|PASS$|FAIL$|(ok|FAIL)\s+\S+\s+(\d|\(cached|\[build failed))`)
+	frame = regexp.MustCompile(`^\s*(=== (RUN|PAUSE|CONT|NAME)\s|PASS$|FAIL$|` +
+		`(ok|FAIL)\s+\S+\s+(\d|\(cached|\[build failed))`)
 	// result matches the last line of a test's output.
 	result = regexp.MustCompile(`^\s*--- (PASS|FAIL|SKIP): `)
 	// position matches the prefix of messages of t.Log and t.Skip.

@@ -17,7 +17,7 @@ func (s *Store) App(name string) store.Store { return s.backend.store(name) }
 // The connections of Open are closed within about a second; a client that was passed to New stays
 // open. Nodes that haven't left and locks on users end, too. On an App's store Close does nothing.
 func (s *Store) Close() error {
-	if s.app != "" || !s.backend.Conn.Close() {
+	if s.app != "" || !s.backend.Close() {
 		return nil
 	}
 	s.backend.background.Close()

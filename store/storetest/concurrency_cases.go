@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 const writers = 8
 
 // patience limits loops that a broken store would never end.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func concurrencyCases() []testCase {
 	return []testCase{
@@ -160,15 +159,18 @@ func destroyDuringUpdates(e *env) {
 	for range 20 {
 		rec := e.create(func(rec *store.Record) { rec.UserID = "ada" })
 		failures := make([]error, writers)
+		begun := make(chan struct{}, writers) // receives from each writer that has tried
 		inParallel(writers, func(i int) {
 			if i == 0 {
-				for range 20 {
-					runtime.Gosched() // lets the others begin
+				for range writers - 1 {
+					<-begun
 				}
 				_, failures[i] = e.st.Destroy(e.ctx, rec.ID)
 				return
 			}
 			var attempts atomic.Int64
+			failures[i] = e.increment(rec.ID, &attempts)
+			begun <- struct{}{}
 			for stop := time.Now().Add(patience); failures[i] == nil && time.Now().Before(stop); {
 				failures[i] = e.increment(rec.ID, &attempts)
 			}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
+
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 )
 
 // Conn is one WebSocket connection, tied to its client's session. Its methods may be called concurrently, except that only one Read may be
@@ -22,7 +24,7 @@ type Conn struct {
 	ws    *websocket.Conn
 	net   *wire        // below ws
 	opts  *ConnOptions // shared by all of the handler
-	clock *deadlines
+	clock *clock.Clock
 
 	lost   atomic.Int64 // the close code by which reading ended, codeNone as long as it hasn't
 	gone   atomic.Bool  // a write has failed: nobody is there any more
@@ -30,13 +32,13 @@ type Conn struct {
 
 	inbox   inbox
 	listed  listed
-	pulse   pulse
+	pulse   clock.Deadline
 	pinging atomic.Bool
 
 	pace *rate.Limiter // of the messages from the client; nil: no limit
 }
 
-func newConn(ws *websocket.Conn, below *wire, clock *deadlines, opts *ConnOptions) *Conn {
+func newConn(ws *websocket.Conn, below *wire, clock *clock.Clock, opts *ConnOptions) *Conn {
 	ws.SetReadLimit(opts.MaxMessageBytes)
 	c := &Conn{ws: ws, net: below, clock: clock, opts: opts, pace: opts.pace()}
 	below.conn = c
@@ -224,8 +226,8 @@ func (c *Conn) plain(ctx context.Context) (plain context.Context, release func()
 // shut sends a close frame, waits for the peer's for a second, and cuts the connection. It may be called before the connection has
 // its link.
 func (c *Conn) shut(code int, reason string) {
-	cut := c.clock.add(time.Now().Add(closeGrace), c.cut)
-	defer c.clock.remove(cut)
+	cut := c.clock.Add(time.Now().Add(closeGrace), c.cut)
+	defer c.clock.Remove(cut)
 	_ = c.ws.Close(websocket.StatusCode(code), reason)
 }
 
@@ -238,7 +240,7 @@ type writeLimit struct {
 	mu       sync.Mutex
 	pending  int
 	until    time.Time
-	watching *deadline
+	watching *clock.Deadline
 	planned  bool
 	released bool
 }
@@ -271,10 +273,10 @@ func (w *writeLimit) plan(c *Conn) {
 	}
 	w.planned = true
 	if w.watching == nil {
-		w.watching = c.clock.add(w.until, func() { w.look(c) })
+		w.watching = c.clock.Add(w.until, func() { w.look(c) })
 		return
 	}
-	c.clock.move(w.watching, w.until)
+	c.clock.Move(w.watching, w.until)
 }
 
 func (w *writeLimit) look(c *Conn) {
@@ -291,9 +293,9 @@ func (w *writeLimit) look(c *Conn) {
 }
 
 // release forgets the deadline of a connection that is closed, or about to be: what is still written, a last message say, ends with the close.
-func (w *writeLimit) release(clock *deadlines) {
+func (w *writeLimit) release(clock *clock.Clock) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.released = true
-	clock.remove(w.watching)
+	clock.Remove(w.watching)
 }

@@ -144,7 +144,7 @@ func (c *Conn) startWatch() (started bool) {
 		return false
 	}
 	in.watching = true
-	c.link.b.work.task(c.watch)
+	c.link.b.work.Go(c.watch)
 	return true
 }
 
@@ -245,7 +245,7 @@ func (c *Conn) readFailed(err error) error {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
 	if c.inbox.unread() {
-		c.link.b.clock.add(time.Now().Add(unreadGrace), func() { c.link.cancel(errConnClosed) })
+		c.link.b.clock.Add(time.Now().Add(unreadGrace), func() { c.link.cancel(errConnClosed) })
 	} else {
 		c.link.cancel(errConnClosed)
 	}

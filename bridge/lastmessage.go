@@ -18,7 +18,7 @@ func (b *Bridge) lastWords(links []*Link, end SessionDestroy) *lastWords {
 		return nil
 	}
 	last := &lastWords{said: make(chan struct{})}
-	b.work.task(func() {
+	b.work.Go(func() {
 		defer close(last.said) // also if it panics
 		if data := b.opts.LastMessage(end); data != nil {
 			last.m = &message{data: data, binary: !utf8.Valid(data)}

@@ -4,24 +4,27 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/clock"
+	"github.com/sessionbridge/sessionbridge/internal/workers"
 )
 
 // notifier empties outboxes. A few workers do as long as connections take what they are sent; for one that doesn't there is another worker, so that it delays nobody but
 // itself. There are none while nothing waits.
 type notifier struct {
-	work  *work
-	clock *deadlines
+	work  *workers.Group
+	clock *clock.Clock
 
 	mu          sync.Mutex
 	first, last *outbox // that wait for a worker
 	workers     map[*sender]struct{}
-	look        *deadline // while there are workers
+	look        *clock.Deadline // while there are workers
 }
 
 // sender is a worker.
 type sender struct{ since time.Time } // when it began to send what it is sending; guarded by the notifier's mu
 
-func (n *notifier) init(w *work, clock *deadlines) {
+func (n *notifier) init(w *workers.Group, clock *clock.Clock) {
 	n.work, n.clock = w, clock
 	n.workers = make(map[*sender]struct{})
 }
@@ -55,10 +58,10 @@ func (n *notifier) staff(stuck int) {
 	for len(n.workers)-stuck < waiting {
 		s := &sender{since: time.Now()}
 		n.workers[s] = struct{}{}
-		n.work.task(func() { n.run(s) })
+		n.work.Go(func() { n.run(s) })
 	}
 	if n.look == nil {
-		n.look = n.clock.add(time.Now().Add(stuckAfter), n.check)
+		n.look = n.clock.Add(time.Now().Add(stuckAfter), n.check)
 	}
 }
 
@@ -134,6 +137,6 @@ func (n *notifier) empty(o *outbox) {
 
 // send keeps a panic of an application's function to itself.
 func (n *notifier) send(o *outbox, m *message) (ok bool) {
-	n.work.protect(func() { ok = o.send(m) == nil })
+	n.work.Protect(func() { ok = o.send(m) == nil })
 	return ok
 }

@@ -3,6 +3,8 @@ package bridge
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 )
 
 // watchTick is half of how long a connection may be without a reader before the Bridge reads.
@@ -11,9 +13,9 @@ const watchTick = 250 * time.Millisecond
 // watchlist has the connections of which nobody may be reading: each is put there when it opens and after each Read, unless it is there already, and is looked at every tick until
 // it is known who reads it. So a Read costs a few nanoseconds more, and a connection on which one is pending nothing.
 type watchlist struct {
-	clock *deadlines
+	clock *clock.Clock
 	first atomic.Pointer[Conn]
-	look  *deadline // planned while there are any
+	look  *clock.Deadline // planned while there are any
 }
 
 // listed is a connection's place there.
@@ -24,9 +26,9 @@ type listed struct {
 	seen bool  // there was one
 }
 
-func newWatchlist(clock *deadlines) *watchlist {
-	w := &watchlist{clock: clock}
-	w.look = &deadline{do: w.sweep, index: -1}
+func newWatchlist(c *clock.Clock) *watchlist {
+	w := &watchlist{clock: c}
+	w.look = &clock.Deadline{Do: w.sweep}
 	return w
 }
 
@@ -44,7 +46,7 @@ func (w *watchlist) push(c *Conn) {
 		c.listed.next = first
 		if w.first.CompareAndSwap(first, c) {
 			if first == nil {
-				w.clock.move(w.look, time.Now().Add(watchTick))
+				w.clock.Move(w.look, time.Now().Add(watchTick))
 			}
 			return
 		}
@@ -70,7 +72,7 @@ func (c *Conn) maybeNeglected() bool {
 	again := in.neglected() && c.link.ctx.Err() == nil
 	if again && l.seen && l.turn == in.turns {
 		in.watching, again = true, false
-		c.link.b.work.task(c.watch)
+		c.link.b.work.Go(c.watch)
 	}
 	l.seen, l.turn = true, in.turns
 	if !again {

@@ -45,12 +45,12 @@ type socketHandler struct {
 // handshake upgrades the request and returns: what net/http keeps for a request is freed while the connection lives on.
 func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	b := h.b
-	if !b.work.admit() {
+	if !b.work.TryEnter() {
 		b.admit.askLater(w.Header())
 		b.refuse(w, r, ErrShutdown)
 		return
 	}
-	defer b.work.leave()
+	defer b.work.Leave()
 	if !b.opts.originAllowed(r) {
 		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", b.opts.originAttrs(r)...)
 		b.refuse(w, r, ErrOrigin)
@@ -89,7 +89,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		b.refuse(w, r, ErrSessionMissing)
 		return
 	}
-	below, accepting := &wire{wheel: b.wheel}, &acceptWriter{ResponseWriter: w}
+	below, accepting := &wire{clock: b.clock}, &acceptWriter{ResponseWriter: w}
 	ws, err := websocket.Accept(below.under(accepting), r, &websocket.AcceptOptions{
 		Subprotocols:       h.protocols,
 		InsecureSkipVerify: true, // the origin has been checked
@@ -103,7 +103,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	}
 	c := newConn(ws, below, b.clock, &h.opts)
 	if err := h.start(r.Context(), rq, s, c); err != nil {
-		b.work.closing(func() { c.shut(CloseCode(err), b.closeReason(err)) })
+		b.pools.closes.Go(func() { c.shut(CloseCode(err), b.closeReason(err)) })
 	}
 }
 
@@ -126,12 +126,13 @@ func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *C
 		return err
 	}
 	if missing && h.opts.OnMissing == CloseMissing {
+		link.endPending() // if the browser is about to have a session, it is to come back
 		link.end(CodeNoSession, b.closeReason(ErrSessionMissing))
 		link.abandon()
 		return nil
 	}
 	c.startPulse()
-	if !b.work.handler(func() { c.serve(h.fn) }) {
+	if !b.work.TryGo(func() { c.serve(h.fn) }) {
 		c.stopPulse()
 		link.end(CodeShutdown, b.comeBack(1))
 		link.abandon()

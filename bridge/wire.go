@@ -9,18 +9,20 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 )
 
 // wire is the network connection below a WebSocket. Every byte from the client passes through its Read, which notes signs of life, counts frames, and lets a
 // pending read of the Bridge's give way to one of the handler's.
 type wire struct {
 	net.Conn
-	conn   *Conn  // set before the first Read
-	wheel  *wheel // its clock
+	conn   *Conn // set before the first Read
+	clock  *clock.Clock
 	ahead  []byte // read by net/http before the upgrade
 	frames frames // touched by the reader only
 
-	heard   atomic.Int64  // when something last came from the client, by the wheel's clock
+	heard   atomic.Int64  // when something last came from the client, an offset on the clock
 	rounds  atomic.Uint64 // reads of the network that have begun
 	pending atomic.Bool   // one is waiting
 	giveWay atomic.Bool   // the Bridge's read is to return, as soon as no message is half read
@@ -123,7 +125,7 @@ func (w *wire) receive(p []byte) (n int, err error) {
 		w.pending.Store(false)
 	}
 	if n > 0 { // a part of a long message is a sign of life, too
-		w.heard.Store(int64(w.wheel.now()))
+		w.heard.Store(int64(w.clock.Now()))
 	}
 	return n, err
 }
@@ -193,7 +195,7 @@ func (w *wire) finish() {
 		return
 	}
 	if c := w.conn; c != nil && c.inbox.foreign.Load() && c.link.ctx != nil && c.link.ctx.Err() == nil {
-		w.wheel.plan(&c.pulse, w.wheel.now())
+		c.link.b.planBeat(&c.pulse, w.clock.Now())
 	}
 }
 

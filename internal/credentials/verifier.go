@@ -1,4 +1,4 @@
-package bridge
+package credentials
 
 import (
 	"bytes"
@@ -11,26 +11,28 @@ import (
 	"time"
 )
 
-// verifier verifies cookies that securecookie has signed with one key and no serializer. It accepts what securecookie accepts, at a
-// fraction of the cost, which every request pays twice, and it also says when a cookie was signed, which securecookie keeps to itself.
+// verifier verifies values that securecookie has signed with one key and no serializer. It accepts
+// exactly what securecookie accepts, at a fraction of the cost, which each request pays twice. It
+// also returns the time of the signature, which securecookie doesn't expose.
 //
-// The form is base64url("date|base64url(value)|MAC"), the MAC being HMAC-SHA256 of "name|date|base64url(value)".
+// The form is base64url("date|base64url(value)|MAC"), where MAC is the HMAC-SHA256 of
+// "name|date|base64url(value)".
 type verifier struct {
 	maxAge  int64     // seconds; 0: no limit
 	workers sync.Pool // of *verification
 }
 
-// verification is one in progress, with the buffers that it works in.
+// verification is one check in progress, with the buffers that it works in.
 type verification struct {
 	mac    hash.Hash
 	cookie []byte
-	text   []byte // the name, and the decoded cookie behind it: what the MAC is of stands in one piece
+	text   []byte // the name and the decoded cookie behind it: the input of the MAC in one piece
 	sum    [sha256.Size]byte
 }
 
 const (
-	maxSigned      = 512 // bytes of a cookie; more than any of ours has
-	maxSignedValue = 48  // bytes of the value in one; likewise
+	maxSigned      = 512 // bytes of a signed value; the package's own are shorter
+	maxSignedValue = 48  // bytes of the value in it; likewise
 )
 
 // signedValue is a value whose signature holds.
@@ -49,7 +51,8 @@ func newVerifier(key []byte, maxAge time.Duration) *verifier {
 	}
 }
 
-// verify reports whether the cookie's signature holds, and its age. If so it puts what was signed into v.
+// verify reports whether the cookie's signature holds and its age is within the limit. If so it
+// stores what was signed in v.
 func (f *verifier) verify(name, cookie string, v *signedValue) bool {
 	if len(cookie) > maxSigned {
 		return false
@@ -87,14 +90,20 @@ func (f *verifier) verify(name, cookie string, v *signedValue) bool {
 
 func (v *signedValue) bytes() []byte { return v.buffer[:v.size] }
 
-// verified reports whether the cookie's signature holds with one of the keys. checked counts the cookies of a request that were
-// checked; after maxChecked of them none is.
-func verified(name, cookie string, keys []*verifier, v *signedValue, checked *int) bool {
-	if *checked == maxChecked {
-		return false
+// keyring verifies with several keys.
+type keyring []*verifier
+
+func newKeyring(keys [][]byte, maxAge time.Duration) keyring {
+	ring := make(keyring, len(keys))
+	for i, key := range keys {
+		ring[i] = newVerifier(key, maxAge)
 	}
-	*checked++
-	for _, key := range keys {
+	return ring
+}
+
+// verify reports whether the cookie's signature holds with one of the keys.
+func (k keyring) verify(name, cookie string, v *signedValue) bool {
+	for _, key := range k {
 		if key.verify(name, cookie, v) {
 			return true
 		}

@@ -1,4 +1,4 @@
-package bridge
+package credentials
 
 import (
 	"net"
@@ -8,22 +8,23 @@ import (
 )
 
 // crossSite reports whether the request comes from another site in a way in which browsers don't
-// send cookies of this SameSite mode (RFC 6265bis §4.1.2.7 and §5.2): with Strict none that another
-// site has caused, with Lax only a navigation of the whole tab with a safe method. That it has no
-// cookies then doesn't mean that the browser has none.
+// send cookies of this SameSite mode (RFC 6265bis §4.1.2.7 and §5.2): with Strict every request that
+// another site has caused, with Lax all of these but a navigation of the whole tab with a safe
+// method. The absence of cookies then doesn't mean that the browser has none.
 //
-// Sec-Fetch-Site says who caused a request (W3C Fetch Metadata): "cross-site" is another site. With
-// "same-origin", "same-site" (another host of the same registrable domain and scheme) and "none"
-// (the address bar, a bookmark) a browser sends SameSite cookies. Where that header is missing, as
-// over plain HTTP and in browsers before 2023, see crossOrigin.
-func (s *settings) crossSite(r *http.Request) bool {
+// Sec-Fetch-Site says which site caused a request (W3C Fetch Metadata): "cross-site" is another
+// site. With "same-origin", "same-site" (another host of the same registrable domain and scheme) and
+// "none" (the address bar, a bookmark) a browser sends SameSite cookies. If that header is missing,
+// as over plain HTTP and in browsers before 2023, crossOrigin decides.
+func (c *Codec) crossSite(r *http.Request) bool {
+	strict := c.cfg.SameSite == http.SameSiteStrictMode
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "cross-site":
-		return s.SameSite == http.SameSiteStrictMode || !topLevelGet(r)
+		return strict || !topLevelGet(r)
 	case "same-origin", "same-site", "none":
 		return false
 	}
-	return (s.SameSite == http.SameSiteStrictMode || !safeMethod(r)) && s.crossOrigin(r)
+	return (strict || !safeMethod(r)) && c.crossOrigin(r)
 }
 
 func safeMethod(r *http.Request) bool {
@@ -36,12 +37,12 @@ func topLevelGet(r *http.Request) bool {
 }
 
 // crossOrigin reports whether Origin, which browsers send with a POST, or else Referer, names
-// another host. One below Options.Domain is the same site; so is one in OriginPatterns, which has
-// the own host where a proxy changes the Host header. A request that has neither is taken to come
-// from this site: programs send neither.
-func (s *settings) crossOrigin(r *http.Request) bool {
+// another host. A host below the cookies' domain is the same site, and so is one that OriginAllowed
+// accepts, which includes the own host if a proxy changes the Host header. A request that has
+// neither header counts as one of this site: programs send neither.
+func (c *Codec) crossOrigin(r *http.Request) bool {
 	from := r.Header.Get("Origin")
-	if from != "" && len(s.OriginPatterns) > 0 && s.originAllowed(r) {
+	if from != "" && c.cfg.OriginAllowed != nil && c.cfg.OriginAllowed(r) {
 		return false
 	}
 	if from == "" {
@@ -55,10 +56,10 @@ func (s *settings) crossOrigin(r *http.Request) bool {
 		return true
 	}
 	host := u.Hostname()
-	if strings.EqualFold(host, hostname(r.Host)) { // ports don't matter to cookies
+	if strings.EqualFold(host, hostname(r.Host)) { // cookies don't depend on the port
 		return false
 	}
-	domain := strings.TrimPrefix(s.Domain, ".")
+	domain := strings.TrimPrefix(c.cfg.Domain, ".")
 	return domain == "" || !strings.EqualFold(host, domain) && !hasSuffixFold(host, "."+domain)
 }
 

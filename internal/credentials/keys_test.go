@@ -1,4 +1,4 @@
-package bridge_test
+package credentials_test
 
 import (
 	"encoding/base64"
@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 )
 
 // keyText is the base64 of a key that is n times the byte c.
@@ -34,16 +34,16 @@ func TestMountedKeysAreRead(t *testing.T) {
 			mount("..2026_01", keyText("1", 32))
 			path := filepath.Join(dir, "keys")
 			require.NoError(t, os.Symlink(filepath.Join("..data", "keys"), path))
-			keys, err := bridge.LoadKeys(path)
+			keys, err := credentials.LoadKeys(path)
 			require.NoError(t, err)
 			require.Equal(t, [][]byte{[]byte(strings.Repeat("1", 32))}, keys)
 
 			mount("..2026_02", keyText("2", 64)+"\n"+keyText("1", 32)+"\n")
-			keys, err = bridge.LoadKeys(path)
+			keys, err = credentials.LoadKeys(path)
 			require.NoError(t, err)
 			require.Equal(t, [][]byte{[]byte(strings.Repeat("2", 64)), []byte(strings.Repeat("1", 32))}, keys, "the first signs")
 
-			_, err = bridge.LoadOrCreateKeys(path)
+			_, err = credentials.LoadOrCreateKeys(path)
 			require.ErrorContains(t, err, "LoadKeys", "which makes no key, and so needn't be as strict")
 		})
 	}
@@ -52,29 +52,29 @@ func TestMountedKeysAreRead(t *testing.T) {
 func TestMountedKeysFailClosed(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "keys")
-	_, err := bridge.LoadKeys(path)
+	_, err := credentials.LoadKeys(path)
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.ErrorContains(t, err, path)
 	require.NoFileExists(t, path)
-	_, err = bridge.LoadKeys(dir)
+	_, err = credentials.LoadKeys(dir)
 	require.ErrorContains(t, err, "not a regular file")
 	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "dangling")))
-	_, err = bridge.LoadKeys(filepath.Join(dir, "dangling"))
+	_, err = credentials.LoadKeys(filepath.Join(dir, "dangling"))
 	require.ErrorIs(t, err, fs.ErrNotExist)
 
 	require.NoError(t, os.WriteFile(path, []byte(keyText("1", 32)), 0o600))
 	for _, mode := range []os.FileMode{0o620, 0o602, 0o622, 0o666, 0o660} {
 		require.NoError(t, os.Chmod(path, mode))
-		_, err = bridge.LoadKeys(path)
+		_, err = credentials.LoadKeys(path)
 		require.ErrorContains(t, err, "lets others write it", mode)
 		require.ErrorContains(t, err, path)
 	}
 	require.NoError(t, os.Chmod(path, 0o644))
-	_, err = bridge.LoadKeys(path)
+	_, err = credentials.LoadKeys(path)
 	require.NoError(t, err)
 	for text, why := range map[string]string{"": "no key", "\n# nothing\n": "no key", keyText("1", 31): "line 1", strings.Repeat(keyText("1", 33)+"\n", 3_000): "more than"} {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		_, err = bridge.LoadKeys(path)
+		_, err = credentials.LoadKeys(path)
 		require.ErrorContains(t, err, why)
 		require.ErrorContains(t, err, path)
 	}
@@ -87,7 +87,7 @@ func TestKeysInAnEnvironmentVariable(t *testing.T) {
 		"lines": one + "\n" + two, "comma": one + "," + two, "comma and space": one + ", " + two, "spaces": " " + one + "  " + two + " ",
 		"lines of another system": one + "\r\n" + two + "\r\n", "comments": "# new, first\n" + one + " # since May\n\n  # old\n" + two + "\n", "a comma at the end": one + "," + two + ",\n",
 	} {
-		keys, err := bridge.ParseKeys(text)
+		keys, err := credentials.ParseKeys(text)
 		require.NoError(t, err, name)
 		require.Equal(t, both, keys, name)
 	}
@@ -104,7 +104,7 @@ func TestKeysInAnEnvironmentVariable(t *testing.T) {
 		"hexadecimal":         {strings.Repeat("0f", 31), "line 1"},
 		"huge":                {strings.Repeat(one+"\n", 4_000), "more than"},
 	} {
-		keys, err := bridge.ParseKeys(c.text)
+		keys, err := credentials.ParseKeys(c.text)
 		require.ErrorContains(t, err, c.err, name)
 		require.Nil(t, keys, name)
 		for _, secret := range []string{"hush", one, keyText("s", 31), two[:10]} {

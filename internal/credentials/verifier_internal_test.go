@@ -1,4 +1,4 @@
-package bridge
+package credentials
 
 import (
 	"bytes"
@@ -114,8 +114,8 @@ func TestVerifierIsSafeForConcurrentUse(t *testing.T) {
 // The cookie that counts is found among those that a neighbouring site has added (cookie tossing). Signature checks are bounded, and
 // a cookie that can't be ours costs none.
 func TestCookiesBehindJunkAreRead(t *testing.T) {
-	c := newCookies(&settings{Options: Options{Name: "sid", ClientName: "sid.cid", Keys: [][]byte{[]byte("old"), verifyKey}, Path: "/"}})
-	cred, client := credentials{id: uuid.NewString(), token: newToken()}, uuid.NewString()
+	c := NewCodec(Config{Name: "sid", ClientName: "sid.cid", Keys: [][]byte{[]byte("old"), verifyKey}, Path: "/"})
+	cred, client := Session{ID: uuid.NewString(), Token: NewToken()}, uuid.NewString()
 	h := make(http.Header)
 	require.NoError(t, c.setSession(h, false, cred, time.Hour))
 	require.NoError(t, c.setClient(h, false, client))
@@ -137,17 +137,16 @@ func TestCookiesBehindJunkAreRead(t *testing.T) {
 		"more than a browser can have": {strings.Repeat(forged, maxChecked), false},
 	} {
 		r := &http.Request{Header: http.Header{"Cookie": {c2.junk + good}}}
-		var p presented
-		p.read(c, r, false)
+		sessions, clients := c.readSessions(nil, r, false), c.readClients(nil, r, false)
 		if !c2.found {
-			require.Empty(t, p.sessions, name)
-			require.Empty(t, p.clients, name)
+			require.Empty(t, sessions, name)
+			require.Empty(t, clients, name)
 			continue
 		}
-		require.Len(t, p.sessions, 1, name)
-		require.Equal(t, cred.id, p.sessions[0].id, name)
-		require.Equal(t, cred.token, p.sessions[0].token, name)
-		require.Len(t, p.clients, 1, name)
-		require.Equal(t, client, p.clients[0].id, name)
+		require.Len(t, sessions, 1, name)
+		require.Equal(t, cred.ID, sessions[0].ID, name)
+		require.Equal(t, cred.Token, sessions[0].Token, name)
+		require.Len(t, clients, 1, name)
+		require.Equal(t, client, clients[0].ID, name)
 	}
 }

@@ -1,14 +1,12 @@
 package bridge
 
 import (
-	"bufio"
 	"errors"
-	"io"
 	"maps"
 	"net"
 	"net/http"
 
-	"github.com/felixge/httpsnoop"
+	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 )
 
 // Handler returns next with sessions. Both cookies are verified on the way in; a cookie that fails
@@ -37,7 +35,7 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 		next.ServeHTTP(w, r)
 		return
 	}
-	w = reach(w)
+	w = responsewriter.Expose(w)
 	rq := b.newRequest(w, r)
 	returned := false
 	defer func() {
@@ -49,74 +47,29 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 		}
 		rq.close()
 	}()
-	next.ServeHTTP(httpsnoop.Wrap(w, rq.hooks(w)), r.WithContext(rq))
+	next.ServeHTTP(responsewriter.Wrap(w, (*responseGate)(rq)), r.WithContext(rq))
 	returned = true
 	rq.finish()
 }
 
-// hooks commit the session before the first byte, whichever way it is about to leave. Informational
-// responses (1xx) pass. When that has failed the client has got the error instead, and whoever
-// writes gets it, too.
-func (rq *request) hooks(w http.ResponseWriter) httpsnoop.Hooks {
-	return httpsnoop.Hooks{
-		WriteHeader: func(next httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
-			return func(code int) {
-				informational := code < 200 && code != http.StatusSwitchingProtocols
-				if !informational {
-					rq.answering(code)
-				}
-				if informational && rq.failure() == nil || !informational && rq.begin() == nil {
-					next(code)
-					if code == http.StatusSwitchingProtocols {
-						sendHeader(w)
-					}
-				}
-			}
-		},
-		Write: func(next httpsnoop.WriteFunc) httpsnoop.WriteFunc {
-			return func(p []byte) (int, error) {
-				if err := rq.begin(); err != nil {
-					return 0, err
-				}
-				return next(p)
-			}
-		},
-		ReadFrom: func(next httpsnoop.ReadFromFunc) httpsnoop.ReadFromFunc {
-			return func(src io.Reader) (int64, error) {
-				if err := rq.begin(); err != nil {
-					return 0, err
-				}
-				return next(src)
-			}
-		},
-		Flush: func(next httpsnoop.FlushFunc) httpsnoop.FlushFunc {
-			return func() {
-				_ = rq.begin() // the error is in what leaves, and in what the next Write returns
-				next()
-			}
-		},
-		FlushError: func(next httpsnoop.FlushErrorFunc) httpsnoop.FlushErrorFunc {
-			return func() error {
-				if err := rq.begin(); err != nil {
-					_ = next() // sends the error
-					return err
-				}
-				return next()
-			}
-		},
-		Hijack: func(next httpsnoop.HijackFunc) httpsnoop.HijackFunc {
-			return func() (net.Conn, *bufio.ReadWriter, error) {
-				if err := rq.begin(); err != nil {
-					return nil, nil, err
-				}
-				conn, buf, err := next()
-				rq.mu.Lock()
-				defer rq.mu.Unlock()
-				rq.hijacked = conn
-				return conn, buf, err
-			}
-		},
-	}
+// responseGate is the request as its response's gate: it commits the session before the first byte.
+// If that fails the client gets the error, and so does the handler when it writes.
+type responseGate request
+
+// Answering implements responsewriter.Gate.
+func (g *responseGate) Answering(status int) { (*request)(g).answering(status) }
+
+// Begin implements responsewriter.Gate.
+func (g *responseGate) Begin() error { return (*request)(g).begin() }
+
+// Err implements responsewriter.Gate.
+func (g *responseGate) Err() error { return (*request)(g).failure() }
+
+// Hijacked implements responsewriter.Gate.
+func (g *responseGate) Hijacked(conn net.Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.hijacked = conn
 }
 
 // begin is called before the first byte leaves, and later.
@@ -140,7 +93,7 @@ func (rq *request) prepare() error {
 	if sent || failed != nil || w == nil {
 		return failed
 	}
-	if s != nil && responseBegun(w) {
+	if s != nil && responsewriter.Begun(w) {
 		return rq.bypassed(s)
 	}
 	var err error
@@ -191,7 +144,7 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 	}
 	rq.b.refuse(w, r.WithContext(rq), err)
 	if !handled {
-		flushError(w)
+		responsewriter.Flush(w)
 	}
 }
 

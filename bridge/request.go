@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/gorilla/sessions"
 
+	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -194,7 +195,7 @@ func (rq *request) headersSent() bool {
 	rq.mu.Lock()
 	sent, w := rq.sent || rq.handed, rq.w
 	rq.mu.Unlock()
-	return sent || responseBegun(w)
+	return sent || responsewriter.Begun(w)
 }
 
 func (rq *request) wroteHeaders() bool {

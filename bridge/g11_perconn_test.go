@@ -33,11 +33,12 @@ func TestG11_NothingPerSocket(t *testing.T) {
 
 func TestG11_NothingPerSocket_IdleSocketsHaveNoTimer(t *testing.T) {
 	a := makeApp(t, livestore.New(), nil)
+	a.mux.Handle("/beating", a.WebSocket(converse, nil))
 	br := newBrowser(t, a.serve(t))
 	br.ok("/inc")
 	deadlines := a.Deadlines()
 	for range 50 {
-		br.dial("/ws")
+		br.dial("/beating")
 	}
 	require.Eventually(t, func() bool { return a.Stats().Conns == 50 && a.Deadlines() == deadlines+51 }, patience, time.Millisecond,
 		"one for the session, and one for each heartbeat")

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/sessionbridge/sessionbridge/internal/cachecontrol"
 	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 )
 
@@ -128,7 +129,7 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 	clear(h)
 	maps.Copy(h, outer) // how the answer is encoded, say, is not the handler's
 	maps.Copy(h, shared)
-	forbidCaches(h)
+	cachecontrol.Forbid(h)
 	// A commit that failed has set no cookie; those of an earlier one are still true, and that of a session that has ended is removed.
 	for _, line := range lines {
 		h.Add("Set-Cookie", line)

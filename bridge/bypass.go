@@ -1,6 +1,10 @@
 package bridge
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
+)
 
 // bypassed is called in place of the first commit when the response has begun without it. What
 // needs no cookie is stored. The rest is an error, and the response, which says otherwise, is
@@ -11,7 +15,7 @@ func (rq *request) bypassed(s *Session) error {
 	rq.mu.Unlock()
 	err := s.commit(rq)
 	rq.mu.Lock()
-	lost := rq.cookie != cookieStays
+	lost := rq.answer.Pending().Change != credentials.Keep
 	rq.mu.Unlock()
 	if err == nil && !lost {
 		return nil

@@ -6,9 +6,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 )
 
-// bypassed is called in place of the first commit when the response has begun without it. What
-// needs no cookie is stored. The rest is an error, and the response, which says otherwise, is
-// aborted.
+// bypassed is called in place of the first commit if the response has begun without it. Changes
+// that need no cookie are stored. If a cookie is lost that is an error, and the response is
+// aborted, since it tells the client otherwise.
 func (rq *request) bypassed(s *Session) error {
 	rq.mu.Lock()
 	rq.sent = true

@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// ErrHandshake: the request is no WebSocket handshake that can be accepted. HTTPStatus tells what is
-// wrong with it: 426 for a plain request, 405, 400, or 501 where the connection can't be upgraded.
+// ErrHandshake: the request is not a valid WebSocket handshake. HTTPStatus gives the reason: 426
+// for a plain request, 405 or 400 for a malformed one, 501 if the connection can't be upgraded.
 var ErrHandshake = errors.New("bridge: not a WebSocket handshake")
 
 // handshakeRefusal is an ErrHandshake with its status.

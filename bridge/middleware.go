@@ -10,21 +10,23 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 )
 
-// Handler returns next with sessions. Both cookies are verified on the way in; a cookie that fails
-// is as good as none. What a request changes in its session is stored before the first byte of its
-// response leaves. If that fails the client gets an error instead of the handler's answer, at once,
-// and everything that the handler writes returns the cause: HTTPStatus is the status,
-// Options.ErrorHandler composes the answer. What is changed after the first byte is stored when the
-// handler returns; if that fails the connection is aborted. A handler that panics stores nothing
-// more.
+// Handler returns next with sessions. The cookies of a request are verified first; an invalid
+// cookie is treated as absent.
 //
-// The handler has to write through the ResponseWriter that it is given. One that writes past it, as
-// a middleware of another framework may, sends its answer before the session is stored and without
-// its cookies: where the framework's writer tells that, a change that needs a cookie fails with
+// Session changes are stored before the first byte of the response leaves. If that fails the client
+// gets an error in place of the handler's answer, at once, and all writes of the handler return the
+// cause: HTTPStatus gives the status, and Options.ErrorHandler composes the answer. Later changes
+// are stored when the handler returns; if that fails the connection is aborted. If the handler
+// panics nothing more is stored.
+//
+// The handler has to write to the ResponseWriter that it is given. A write that bypasses it, as a
+// middleware of another framework may do, sends an answer before the session is stored and without
+// its cookies. If the framework's writer reports that, a change that needs a cookie fails with
 // ErrHeadersSent, ErrBypassed is reported, and the connection is aborted. docs/routers.md has the
 // right middleware for each framework.
 //
-// A request that never asks for its session costs no store access. The ResponseWriter keeps the optional interfaces of the one below it.
+// A request that never asks for its session doesn't access the store. The ResponseWriter keeps the
+// optional interfaces of the one below it.
 func (b *Bridge) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.serve(w, r, next)
@@ -73,7 +75,7 @@ func (g *responseGate) Hijacked(conn net.Conn) {
 	g.hijacked = conn
 }
 
-// begin is called before the first byte leaves, and later.
+// begin is called before anything leaves: it prepares the response if nothing has left yet.
 func (rq *request) begin() error {
 	err := rq.prepare()
 	if err == nil {
@@ -84,8 +86,8 @@ func (rq *request) begin() error {
 	return err
 }
 
-// prepare stores what has changed and sets the cookies, as long as nothing has left. An error means that the client has been answered with
-// it, and that the handler's answer is not to be sent.
+// prepare stores the session's changes and sets the cookies, if nothing has left yet. An error
+// means that the client has been answered with it; the handler's answer must not be sent.
 func (rq *request) prepare() error {
 	rq.mu.Lock()
 	sent, failed, s, w := rq.sent, rq.failed, rq.session, rq.w
@@ -114,7 +116,7 @@ func (rq *request) prepare() error {
 	return err
 }
 
-// fail answers the client with err, once, in place of whatever the handler has to say.
+// fail answers the client with err, in place of the handler. It is called once.
 func (rq *request) fail(w http.ResponseWriter, err error) {
 	rq.mu.Lock()
 	rq.failed, rq.sent = err, true
@@ -127,7 +129,7 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 	h := w.Header()
 	shared := headersOfErrors(h)
 	clear(h)
-	maps.Copy(h, outer) // how the answer is encoded, say, is not the handler's
+	maps.Copy(h, outer) // set by outer middleware, such as the encoding of the answer
 	maps.Copy(h, shared)
 	cachecontrol.Forbid(h)
 	// A failed commit has set no cookie. Those of an earlier one are still valid.
@@ -138,7 +140,7 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 		rq.tell("set a cookie", e)
 	}
 	if !handled && r.ProtoMajor == 1 {
-		h.Set("Connection", "close") // the handler may go on for as long as it likes: no other request is to wait for it
+		h.Set("Connection", "close") // the handler may still run for long: no other request must wait for it
 	}
 	rq.b.refuse(w, r.WithContext(rq), err)
 	if !handled {
@@ -146,7 +148,8 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 	}
 }
 
-// finish is called when the handler has returned: with an answer, or with none, which is an empty 200.
+// finish is called when the handler has returned. If it has written nothing the answer is an empty
+// 200.
 func (rq *request) finish() {
 	rq.mu.Lock()
 	rq.handled = true
@@ -165,12 +168,12 @@ func (rq *request) finish() {
 	abort := rq.torn && rq.hijacked == nil
 	rq.mu.Unlock()
 	if abort {
-		panic(http.ErrAbortHandler) // the client must not take the response for a whole one
+		panic(http.ErrAbortHandler) // the client must not take the response for complete
 	}
 }
 
-// abandon is called when the handler has panicked. A Destroy counts all the same, and the cookies of what was stored before are set, for
-// a middleware outside that answers the panic.
+// abandon is called when the handler has panicked. A Destroy still takes effect, and the cookies of
+// changes that were stored before are set, for an outer middleware that answers the panic.
 func (rq *request) abandon(w http.ResponseWriter) {
 	err := rq.endAbandoned()
 	if !rq.wroteHeaders() {
@@ -194,7 +197,7 @@ func (rq *request) endAbandoned() error {
 	return s.destroy(rq)
 }
 
-// close ends the request: nothing of it is kept alive by contexts that outlive it.
+// close ends the request. Contexts that outlive it keep nothing of it in memory.
 func (rq *request) close() {
 	rq.mu.Lock()
 	s, later := rq.session, rq.later

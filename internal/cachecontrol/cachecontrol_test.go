@@ -2,6 +2,7 @@ package cachecontrol_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,14 +11,20 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/cachecontrol"
 )
 
-// headers makes a header of names and values in turn.
-func headers(pairs ...string) http.Header {
-	h := make(http.Header)
-	for i := 0; i < len(pairs); i += 2 {
-		h.Add(pairs[i], pairs[i+1])
+// h makes a header of lines "Name: value".
+func h(lines ...string) http.Header {
+	header := make(http.Header)
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, ": ")
+		header.Add(name, value)
 	}
-	return h
+	return header
 }
+
+const (
+	noStore        = "Cache-Control: no-store"
+	privateNoStore = "Cache-Control: private, no-store"
+)
 
 var (
 	later   = time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)
@@ -30,55 +37,55 @@ func TestRules(t *testing.T) {
 		shared bool
 		out    http.Header // of Restrict
 	}{
-		"none":        {headers(), false, headers("Cache-Control", "no-store")},
-		"empty value": {headers("Cache-Control", ""), false, headers("Cache-Control", "no-store")},
-		"no-store":    {headers("Cache-Control", "no-store"), false, headers("Cache-Control", "no-store")},
-		"private":     {headers("Cache-Control", "private, max-age=60"), false, headers("Cache-Control", "private, max-age=60")},
-		"in capitals": {headers("Cache-Control", "Private"), false, headers("Cache-Control", "Private")},
-		"no-cache":    {headers("Cache-Control", "no-cache"), false, headers("Cache-Control", "private, no-store")},
-		"max-age=0":   {headers("Cache-Control", "max-age=0"), false, headers("Cache-Control", "private, no-store")},
+		"none":        {h(), false, h(noStore)},
+		"empty value": {h("Cache-Control: "), false, h(noStore)},
+		"no-store":    {h(noStore), false, h(noStore)},
+		"private":     {h("Cache-Control: private, max-age=60"), false, h("Cache-Control: private, max-age=60")},
+		"in capitals": {h("Cache-Control: Private"), false, h("Cache-Control: Private")},
+		"no-cache":    {h("Cache-Control: no-cache"), false, h(privateNoStore)},
+		"max-age=0":   {h("Cache-Control: max-age=0"), false, h(privateNoStore)},
 
-		"max-age":               {headers("Cache-Control", "max-age=60"), true, headers("Cache-Control", "private, no-store")},
-		"max-age in quotes":     {headers("Cache-Control", `max-age="60"`), true, headers("Cache-Control", "private, no-store")},
-		"max-age, not a number": {headers("Cache-Control", "max-age=soon"), true, headers("Cache-Control", "private, no-store")},
-		"public":                {headers("Cache-Control", "public"), true, headers("Cache-Control", "private, no-store")},
-		"s-maxage":              {headers("Cache-Control", "max-age=0, S-MaxAge=60"), true, headers("Cache-Control", "private, no-store")},
-		"private and immutable": {headers("Cache-Control", "private, immutable"), true, headers("Cache-Control", "private, no-store")},
-		"private fields":        {headers("Cache-Control", `private="X-User", max-age=60`), true, headers("Cache-Control", "private, no-store")},
-		"two lines":             {headers("Cache-Control", "must-revalidate", "Cache-Control", "public"), true, headers("Cache-Control", "private, no-store")},
+		"max-age":               {h("Cache-Control: max-age=60"), true, h(privateNoStore)},
+		"max-age in quotes":     {h(`Cache-Control: max-age="60"`), true, h(privateNoStore)},
+		"max-age, not a number": {h("Cache-Control: max-age=soon"), true, h(privateNoStore)},
+		"public":                {h("Cache-Control: public"), true, h(privateNoStore)},
+		"s-maxage":              {h("Cache-Control: max-age=0, S-MaxAge=60"), true, h(privateNoStore)},
+		"private and immutable": {h("Cache-Control: private, immutable"), true, h(privateNoStore)},
+		"private fields":        {h(`Cache-Control: private="X-User", max-age=60`), true, h(privateNoStore)},
+		"two lines":             {h("Cache-Control: must-revalidate", "Cache-Control: public"), true, h(privateNoStore)},
 
-		"Expires":                {headers("Expires", later), true, headers("Cache-Control", "no-store")},
-		"Expires in the past":    {headers("Expires", earlier), false, headers("Cache-Control", "no-store", "Expires", earlier)},
-		"Expires 0":              {headers("Expires", "0"), false, headers("Cache-Control", "no-store", "Expires", "0")},
-		"Expires behind max-age": {headers("Expires", later, "Cache-Control", "max-age=0"), false, headers("Cache-Control", "private, no-store", "Expires", later)},
-		"Expires, private":       {headers("Expires", later, "Cache-Control", "private"), false, headers("Cache-Control", "private", "Expires", later)},
+		"Expires":                {h("Expires: " + later), true, h(noStore)},
+		"Expires in the past":    {h("Expires: " + earlier), false, h(noStore, "Expires: "+earlier)},
+		"Expires 0":              {h("Expires: 0"), false, h(noStore, "Expires: 0")},
+		"Expires behind max-age": {h("Expires: "+later, "Cache-Control: max-age=0"), false, h(privateNoStore, "Expires: "+later)},
+		"Expires, private":       {h("Expires: "+later, "Cache-Control: private"), false, h("Cache-Control: private", "Expires: "+later)},
 
-		"a CDN":               {headers("Cache-Control", "private", "Cdn-Cache-Control", "max-age=60"), true, headers("Cache-Control", "private")},
-		"another CDN":         {headers("Cloudflare-Cdn-Cache-Control", "max-age=60"), true, headers("Cache-Control", "no-store")},
-		"no CDN":              {headers("Cdn-Cache-Control", "no-store"), false, headers("Cache-Control", "no-store", "Cdn-Cache-Control", "no-store")},
-		"a CDN, empty":        {headers("Cdn-Cache-Control", ""), false, headers("Cache-Control", "no-store", "Cdn-Cache-Control", "")},
-		"a surrogate":         {headers("Cache-Control", "no-store", "Surrogate-Control", "max-age=60"), true, headers("Cache-Control", "no-store")},
-		"an edge":             {headers("Edge-Control", "max-age=60"), true, headers("Cache-Control", "no-store")},
-		"nginx":               {headers("X-Accel-Expires", "60"), true, headers("Cache-Control", "no-store")},
-		"nginx, off":          {headers("X-Accel-Expires", "off"), false, headers("Cache-Control", "no-store", "X-Accel-Expires", "off")},
-		"nginx, 0":            {headers("X-Accel-Expires", "0"), false, headers("Cache-Control", "no-store", "X-Accel-Expires", "0")},
-		"not one for a cache": {headers("-Cache-Control", "max-age=60"), false, headers("Cache-Control", "no-store", "-Cache-Control", "max-age=60")},
-		"anything else stays": {headers("Content-Type", "text/plain", "Cdn-Cache-Control", "public"), true, headers("Content-Type", "text/plain", "Cache-Control", "no-store")},
+		"a CDN":               {h("Cache-Control: private", "Cdn-Cache-Control: max-age=60"), true, h("Cache-Control: private")},
+		"another CDN":         {h("Cloudflare-Cdn-Cache-Control: max-age=60"), true, h(noStore)},
+		"no CDN":              {h("Cdn-Cache-Control: no-store"), false, h(noStore, "Cdn-Cache-Control: no-store")},
+		"a CDN, empty":        {h("Cdn-Cache-Control: "), false, h(noStore, "Cdn-Cache-Control: ")},
+		"a surrogate":         {h(noStore, "Surrogate-Control: max-age=60"), true, h(noStore)},
+		"an edge":             {h("Edge-Control: max-age=60"), true, h(noStore)},
+		"nginx":               {h("X-Accel-Expires: 60"), true, h(noStore)},
+		"nginx, off":          {h("X-Accel-Expires: off"), false, h(noStore, "X-Accel-Expires: off")},
+		"nginx, 0":            {h("X-Accel-Expires: 0"), false, h(noStore, "X-Accel-Expires: 0")},
+		"not one for a cache": {h("-Cache-Control: max-age=60"), false, h(noStore, "-Cache-Control: max-age=60")},
+		"anything else stays": {h("Content-Type: text/plain", "Cdn-Cache-Control: public"), true, h("Content-Type: text/plain", noStore)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, c.shared, cachecontrol.Shared(c.in))
-			h := c.in.Clone()
-			require.Equal(t, c.shared, cachecontrol.Restrict(h))
-			require.Equal(t, c.out, h)
-			require.False(t, cachecontrol.Restrict(h), "it is restricted already")
-			require.Equal(t, c.out, h)
+			got := c.in.Clone()
+			require.Equal(t, c.shared, cachecontrol.Restrict(got))
+			require.Equal(t, c.out, got)
+			require.False(t, cachecontrol.Restrict(got), "it is restricted already")
+			require.Equal(t, c.out, got)
 
-			h = c.in.Clone()
-			cachecontrol.Forbid(h)
-			require.Equal(t, []string{"no-store"}, h["Cache-Control"])
-			require.False(t, cachecontrol.Shared(h))
-			require.Empty(t, h["Expires"])
-			require.Equal(t, c.in["Content-Type"], h["Content-Type"])
+			got = c.in.Clone()
+			cachecontrol.Forbid(got)
+			require.Equal(t, []string{"no-store"}, got["Cache-Control"])
+			require.False(t, cachecontrol.Shared(got))
+			require.Empty(t, got["Expires"])
+			require.Equal(t, c.in["Content-Type"], got["Content-Type"])
 		})
 	}
 	require.False(t, cachecontrol.Shared(nil))
@@ -90,11 +97,11 @@ func TestVaryOn(t *testing.T) {
 		on   []string
 		want []string
 	}{
-		"none":       {headers(), []string{"Cookie"}, []string{"Cookie"}},
-		"several":    {headers(), []string{"Cookie", "Authorization", "Cookie"}, []string{"Cookie", "Authorization"}},
-		"others":     {headers("Vary", "Accept, Origin"), []string{"Cookie"}, []string{"Accept, Origin", "Cookie"}},
-		"there":      {headers("Vary", "Accept,cookie", "Vary", "Origin"), []string{"Cookie", "Origin"}, []string{"Accept,cookie", "Origin"}},
-		"everything": {headers("Vary", "*"), []string{"Cookie"}, []string{"*"}},
+		"none":       {h(), []string{"Cookie"}, []string{"Cookie"}},
+		"several":    {h(), []string{"Cookie", "Authorization", "Cookie"}, []string{"Cookie", "Authorization"}},
+		"others":     {h("Vary: Accept, Origin"), []string{"Cookie"}, []string{"Accept, Origin", "Cookie"}},
+		"there":      {h("Vary: Accept,cookie", "Vary: Origin"), []string{"Cookie", "Origin"}, []string{"Accept,cookie", "Origin"}},
+		"everything": {h("Vary: *"), []string{"Cookie"}, []string{"*"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cachecontrol.VaryOn(c.in, c.on...)

@@ -42,7 +42,9 @@ func TestLockHandsOverInTheOrderOfArrival(t *testing.T) {
 }
 
 func TestAWaitEndsWithItsContext(t *testing.T) {
-	for name, wait := range map[string]func(ctxlock.Lock, context.Context) error{"Lock": ctxlock.Lock.Lock, "LockOrWait": ctxlock.Lock.LockOrWait} {
+	for name, wait := range map[string]func(ctxlock.Lock, context.Context) error{
+		"Lock": ctxlock.Lock.Lock, "LockOrWait": ctxlock.Lock.LockOrWait,
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l, why := ctxlock.New(), errors.New("why")

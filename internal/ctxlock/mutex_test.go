@@ -32,7 +32,8 @@ func TestMutexLetsInOneAtATime(t *testing.T) {
 	require.Equal(t, 8*1000, total)
 }
 
-// Goroutines that wait don't keep a bubble's time from passing, and get the lock in the order of arrival.
+// Goroutines that wait don't keep a bubble's time from passing, and get the lock in the order of
+// arrival.
 func TestMutexHandsOverInTheOrderOfArrival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l ctxlock.Mutex

@@ -43,6 +43,10 @@ type flushingHijacker struct {
 
 func (h flushingHijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return h.conn, nil, nil }
 
+func newFlushingHijacker() flushingHijacker {
+	return flushingHijacker{flusher: flusher{flushed: new(int)}}
+}
+
 // above is a middleware's writer that offers nothing but Unwrap.
 type above struct{ plain }
 
@@ -67,12 +71,12 @@ func TestExpose(t *testing.T) {
 		"plain":                       {w: plain{}, staysAsItIs: true},
 		"nothing below":               {w: over(plain{}), staysAsItIs: true},
 		"nil below":                   {w: over(nil), staysAsItIs: true},
-		"offers both":                 {w: flushingHijacker{flusher: flusher{flushed: new(int)}}, flush: true, hijack: true, staysAsItIs: true},
+		"offers both":                 {w: newFlushingHijacker(), flush: true, hijack: true, staysAsItIs: true},
 		"flusher below":               {w: over(flusher{flushed: new(int)}), flush: true},
 		"flush errorer far below":     {w: over(over(flushErrorer{flushed: new(int)})), flush: true},
 		"hijacker below":              {w: over(hijacker{}), hijack: true},
-		"both below":                  {w: over(flushingHijacker{flusher: flusher{flushed: new(int)}}), flush: true, hijack: true},
-		"both below, in two writers":  {w: over(struct{ flusherOver }{flusherOver{over(hijacker{}), new(int)}}), flush: true, hijack: true},
+		"both below":                  {w: over(newFlushingHijacker()), flush: true, hijack: true},
+		"both below, in two writers":  {w: over(flusherOver{over(hijacker{}), new(int)}), flush: true, hijack: true},
 		"flusher above, hijack below": {w: flusherOver{over(hijacker{}), new(int)}, flush: true, hijack: true},
 	} {
 		w := responsewriter.Expose(c.w)
@@ -166,7 +170,8 @@ func TestSendHeader(t *testing.T) {
 	require.Equal(t, 1, *now)
 	responsewriter.SendHeader(over(plain{}))
 	responsewriter.SendHeader(nil)
-	responsewriter.Wrap(ginLike{plain: plain{httptest.NewRecorder()}, now: now}, &gate{}).WriteHeader(http.StatusSwitchingProtocols)
+	gin := ginLike{plain: plain{httptest.NewRecorder()}, now: now}
+	responsewriter.Wrap(gin, &gate{}).WriteHeader(http.StatusSwitchingProtocols)
 	require.Equal(t, 2, *now, "an upgrade has no body that would send it")
 }
 

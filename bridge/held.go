@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/clock"
-	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 )
 
 // held is the session that a connection of PerConnection holds while its function runs. It has one deadline of the Bridge's clock, and no goroutine but while it
@@ -20,7 +20,7 @@ type held struct {
 	link  *Link
 	s     *Session
 	every time.Duration // between two saves; Off: none
-	turn  chan struct{} // 1-slot lock: a function of WithSession runs on s, or s is being stored
+	turn  ctxlock.Lock  // a function of WithSession runs on s, or s is being stored
 	due   atomic.Bool   // somebody who found the turn taken wants a save
 	soon  atomic.Bool   // a save waits for its worker
 
@@ -43,7 +43,7 @@ func (b *Bridge) hold(ctx context.Context, c *Conn) (*held, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &held{b: b, link: l, every: c.opts.SaveEvery, turn: make(chan struct{}, 1)}
+	h := &held{b: b, link: l, every: c.opts.SaveEvery, turn: ctxlock.New()}
 	if h.s, err = b.newSession(rec, &l.origin); err != nil {
 		return nil, err
 	}
@@ -78,20 +78,13 @@ func (h *held) run(ctx context.Context, c *Conn, fn func(context.Context, *Conn,
 }
 
 // take waits for the turn.
-func (h *held) take(ctx context.Context) error { return gateway.Take(ctx, h.turn) }
+func (h *held) take(ctx context.Context) error { return h.turn.Lock(ctx) }
 
-func (h *held) tryTake() bool {
-	select {
-	case h.turn <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
+func (h *held) tryTake() bool { return h.turn.TryLock() }
 
 // release gives the turn back. A save that wanted it meanwhile follows.
 func (h *held) release() {
-	<-h.turn
+	h.turn.Unlock()
 	if h.due.Swap(false) {
 		h.saveSoon()
 	}

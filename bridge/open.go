@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -66,17 +67,17 @@ func (rq *request) lockOpening(ctx context.Context) (release func(), err error) 
 	rq.mu.Lock()
 	over := rq.r == nil
 	if rq.opening == nil {
-		rq.opening = make(chan struct{}, 1)
+		rq.opening = ctxlock.New()
 	}
-	slot := rq.opening
+	opening := rq.opening
 	rq.mu.Unlock()
 	if over {
 		return nil, ErrSessionClosed
 	}
-	if err := gateway.TakeFirst(ctx, slot); err != nil {
+	if err := opening.LockOrWait(ctx); err != nil {
 		return nil, err
 	}
-	return func() { <-slot }, nil
+	return opening.Unlock, nil
 }
 
 // afterDestroy returns s, or nil if the request itself has destroyed it: what it does then is for a new session.

@@ -11,6 +11,8 @@ import (
 	"github.com/gorilla/sessions"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
+	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -28,8 +30,8 @@ type request struct {
 	newest     string              // session of the client when the request came
 	presented  credentials.Presented
 	answer     credentials.Answer
-	mismatched bool          // the session came with another client's cookie, or none
-	opening    chan struct{} // 1-slot lock: one goroutine opens the session
+	mismatched bool         // the session came with another client's cookie, or none
+	opening    ctxlock.Lock // one goroutine opens the session; nil until it is needed
 	session    *Session
 
 	sent     bool     // the first byte has left
@@ -162,7 +164,7 @@ func (rq *request) headersSent() bool {
 	rq.mu.Lock()
 	sent, w := rq.sent || rq.handed, rq.w
 	rq.mu.Unlock()
-	return sent || responseBegun(w)
+	return sent || responsewriter.Begun(w)
 }
 
 func (rq *request) wroteHeaders() bool {

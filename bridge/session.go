@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -35,8 +36,8 @@ type sessionState struct {
 	b            *Bridge // this and the IDs never change
 	id, clientID string
 
-	slot slot    // lock of all below; held during a commit
-	from *origin // who changes it; others may share it
+	slot ctxlock.Mutex // lock of all below; held during a commit
+	from *origin       // who changes it; others may share it
 
 	draft   gateway.Draft
 	running *mark  // a function of WithSession, while it runs
@@ -99,7 +100,7 @@ func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
 	return nil
 }
 
-func (s *Session) lock() { s.slot.lock() }
+func (s *Session) lock() { s.slot.Lock() }
 
 // unlock gives the lock back, and does then what was left for that.
 func (s *Session) unlock() {
@@ -111,7 +112,7 @@ func (s *Session) unlock() {
 // unlockInto is unlock for a caller that holds another lock: it does that later.
 func (s *Session) unlockInto(later *gateway.Later) {
 	later.Move(&s.later)
-	s.slot.unlock()
+	s.slot.Unlock()
 }
 
 // ID returns the session's public handle. It may be shown to its user and to administrators; it opens nothing.

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -48,6 +49,16 @@ func (rq *request) setCookies(h http.Header) error {
 		rq.b.tellOverruled(rq)
 	}
 	return err
+}
+
+// tellOverruled logs that a handler's Cache-Control was overruled because of a credential, once in
+// the life of the Bridge.
+func (b *Bridge) tellOverruled(ctx context.Context) {
+	if !b.overrule.Swap(true) {
+		b.opts.Logger.LogAttrs(ctx, slog.LevelWarn,
+			"a response that its handler lets caches store had to set the session cookie or another credential: "+
+				"it is sent with Cache-Control: private, no-store; don't change the session in such a handler (logged once)")
+	}
 }
 
 // madeGuest reports whether the request has made its session itself, without a login.

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/coder/websocket"
+
+	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 )
 
 // WebSocket returns a handler that accepts WebSocket connections and runs fn for each, in a goroutine of its own. ctx has the request's values and ends, with
@@ -89,15 +91,15 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		b.refuse(w, r, ErrSessionMissing)
 		return
 	}
-	below, accepting := &wire{clock: b.clock}, &acceptWriter{ResponseWriter: w}
-	ws, err := websocket.Accept(below.under(accepting), r, &websocket.AcceptOptions{
+	below, upgrade := &wire{clock: b.clock}, &responsewriter.Upgrade{ResponseWriter: w}
+	ws, err := websocket.Accept(responsewriter.OnHijack(upgrade, below.attach), r, &websocket.AcceptOptions{
 		Subprotocols:       h.protocols,
 		InsecureSkipVerify: true, // the origin has been checked
 		CompressionMode:    h.opts.Compression,
 	})
 	if err != nil {
 		if !rq.wroteHeaders() { // otherwise the client has been answered
-			b.refuse(w, r, accepting.refusal(err))
+			b.refuse(w, r, handshakeRefused(upgrade.Withheld(), err))
 		}
 		return
 	}

@@ -1,4 +1,4 @@
-package bridge
+package ctxlock_test
 
 import (
 	"sync"
@@ -7,22 +7,24 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 )
 
-func TestSlotLetsInOneAtATime(t *testing.T) {
-	var l slot
+func TestMutexLetsInOneAtATime(t *testing.T) {
+	var l ctxlock.Mutex
 	var wg sync.WaitGroup
 	inside, total := 0, 0
 	for range 8 {
 		wg.Go(func() {
 			for range 1000 {
-				l.lock()
+				l.Lock()
 				inside++
 				if inside == 1 {
 					total++
 				}
 				inside--
-				l.unlock()
+				l.Unlock()
 			}
 		})
 	}
@@ -30,23 +32,24 @@ func TestSlotLetsInOneAtATime(t *testing.T) {
 	require.Equal(t, 8*1000, total)
 }
 
-// Whoever waits for the slot doesn't keep a bubble's time from passing, and they get it in the order of arrival.
-func TestSlotHandsOverInTheOrderOfArrival(t *testing.T) {
+// Goroutines that wait don't keep a bubble's time from passing, and get the lock in the order of
+// arrival.
+func TestMutexHandsOverInTheOrderOfArrival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var l slot
+		var l ctxlock.Mutex
 		var order []int
-		l.lock()
+		l.Lock()
 		for i := range 4 {
 			go func() {
-				l.lock()
-				defer l.unlock()
+				l.Lock()
+				defer l.Unlock()
 				order = append(order, i)
 			}()
 			synctest.Wait()
 		}
 		time.Sleep(time.Hour)
 		require.Empty(t, order)
-		l.unlock()
+		l.Unlock()
 		synctest.Wait()
 		require.Equal(t, []int{0, 1, 2, 3}, order)
 	})

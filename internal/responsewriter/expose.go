@@ -1,4 +1,4 @@
-package bridge
+package responsewriter
 
 import (
 	"bufio"
@@ -6,41 +6,38 @@ import (
 	"net/http"
 )
 
-// reach returns w with the Flush and Hijack that a ResponseController would reach through w's Unwrap. A middleware that offers only
-// Unwrap would otherwise let them go past ours, and a byte leave before the session is stored.
-func reach(w http.ResponseWriter) http.ResponseWriter {
+// Expose returns w with the Flush and Hijack that an http.ResponseController reaches through w's
+// Unwrap. If w offers only Unwrap they would bypass a writer that wraps w.
+func Expose(w http.ResponseWriter) http.ResponseWriter {
 	flushes, hijacks := offers(w)
-	below, ok := w.(interface{ Unwrap() http.ResponseWriter })
-	if !ok || flushes && hijacks {
+	if flushes && hijacks {
 		return w
 	}
 	deepFlush, deepHijack := flushes, hijacks
-	for ok {
-		next := below.Unwrap()
-		f, h := offers(next)
+	for below := unwrap(w); below != nil; below = unwrap(below) {
+		f, h := offers(below)
 		deepFlush, deepHijack = deepFlush || f, deepHijack || h
-		below, ok = next.(interface{ Unwrap() http.ResponseWriter })
 	}
-	r := reaching{w}
+	e := exposed{w}
 	switch {
 	case deepFlush == flushes && deepHijack == hijacks:
 		return w
 	case !deepHijack:
-		return flushing{r}
+		return flushing{e}
 	case !deepFlush:
-		return hijacking{r}
+		return hijacking{e}
 	}
-	return flushingHijacking{flushing{r}}
+	return flushingHijacking{flushing{e}}
 }
 
-// flushError sends an error answer at once. It asks only a writer that can flush by itself: one
-// that can't may hold back the answer, and what is below it would send an empty one.
-func flushError(w http.ResponseWriter) {
+// Flush sends what has been written, if w can flush by itself. A writer that can only be unwrapped
+// may hold back what was written: flushing the one below it would send an empty response.
+func Flush(w http.ResponseWriter) {
 	switch t := w.(type) {
 	case flushing:
-		flushError(t.ResponseWriter)
+		Flush(t.ResponseWriter)
 	case flushingHijacking:
-		flushError(t.ResponseWriter)
+		Flush(t.ResponseWriter)
 	case interface{ FlushError() error }:
 		_ = t.FlushError() // a client that has gone away needs no answer
 	case http.Flusher:
@@ -57,13 +54,13 @@ func offers(w http.ResponseWriter) (flushes, hijacks bool) {
 	return flushes, hijacks
 }
 
-// reaching is the ResponseWriter that is reached through.
-type reaching struct{ http.ResponseWriter }
+// exposed is the writer whose methods are exposed.
+type exposed struct{ http.ResponseWriter }
 
 // Unwrap serves http.ResponseController.
-func (r reaching) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+func (e exposed) Unwrap() http.ResponseWriter { return e.ResponseWriter }
 
-type flushing struct{ reaching }
+type flushing struct{ exposed }
 
 // Flush implements http.Flusher.
 func (f flushing) Flush() { _ = f.FlushError() }
@@ -71,7 +68,7 @@ func (f flushing) Flush() { _ = f.FlushError() }
 // FlushError serves http.ResponseController.
 func (f flushing) FlushError() error { return http.NewResponseController(f.ResponseWriter).Flush() }
 
-type hijacking struct{ reaching }
+type hijacking struct{ exposed }
 
 // Hijack implements http.Hijacker.
 func (h hijacking) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -82,5 +79,5 @@ type flushingHijacking struct{ flushing }
 
 // Hijack implements http.Hijacker.
 func (f flushingHijacking) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return hijacking{f.reaching}.Hijack()
+	return hijacking{f.exposed}.Hijack()
 }

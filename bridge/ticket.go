@@ -8,8 +8,24 @@ import (
 	"net/http"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/tickets"
 	"github.com/sessionbridge/sessionbridge/store"
 )
+
+func newTickets(b *Bridge, st store.Store) *tickets.Tickets {
+	return tickets.New(st, tickets.Config{
+		Issuer:       b.opts.Name,
+		Lifetime:     b.opts.TicketLifetime,
+		StoreTimeout: b.opts.StoreTimeout,
+		Clock:        b.clock,
+		Go:           b.pools.background.Go,
+		Failed: func(err error) {
+			b.logAside(func() {
+				b.opts.Logger.LogAttrs(context.Background(), slog.LevelWarn, "expired tickets could not be removed", slog.Any("error", err))
+			})
+		},
+	})
+}
 
 // Ticket returns a ticket for one handshake on the request's session, where the session cookie can't go: on another host, or in a client that has none. It is
 // good once, for Options.TicketLifetime, and until the next login. A script offers it as a subprotocol, together with Subprotocol:
@@ -39,7 +55,7 @@ func (b *Bridge) Ticket(r *http.Request) (string, error) {
 	if err := s.commit(r.Context()); err != nil {
 		return "", err
 	}
-	what := ticket{Kind: socketTicket}
+	what := tickets.Ticket{Kind: tickets.Handshake}
 	s.lock()
 	base := s.draft.Base()
 	what.SessionID, what.ClientID, what.Generation = base.ID, base.ClientID, s.proved
@@ -54,7 +70,7 @@ func (b *Bridge) Ticket(r *http.Request) (string, error) {
 	rq.mu.Lock()
 	rq.answer.SetPrivate()
 	rq.mu.Unlock()
-	return b.tickets.issue(r.Context(), what)
+	return b.tickets.Issue(r.Context(), what)
 }
 
 // LoginTicket returns a ticket with which the connection's browser logs in over HTTP: see Bridge.RedeemTicket. With an empty userID it rotates the token instead. It is for
@@ -83,8 +99,8 @@ func (l *Link) LoginTicket(ctx context.Context, userID string) (string, error) {
 	if proved != 0 && rec.LoginGeneration > proved {
 		return "", errCutOff
 	}
-	return l.b.tickets.issue(ctx, ticket{
-		Kind: loginTicket, SessionID: rec.ID, ClientID: rec.ClientID, Generation: rec.TokenGeneration, UserID: userID,
+	return l.b.tickets.Issue(ctx, tickets.Ticket{
+		Kind: tickets.Login, SessionID: rec.ID, ClientID: rec.ClientID, Generation: rec.TokenGeneration, UserID: userID,
 	})
 }
 
@@ -115,7 +131,7 @@ func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
 	rq.mu.Lock()
 	mismatched := rq.mismatched
 	rq.mu.Unlock()
-	what, err := b.tickets.redeem(r.Context(), text, loginTicket, func(t *ticket) bool {
+	what, err := b.tickets.Redeem(r.Context(), text, tickets.Login, func(t *tickets.Ticket) bool {
 		return rec.Revision != 0 && !mismatched && t.SessionID == rec.ID && t.ClientID == rec.ClientID && t.Generation >= rec.LoginGeneration
 	})
 	if err != nil {
@@ -148,7 +164,7 @@ func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", b.opts.originAttrs(r)...)
 		return nil, ErrOrigin
 	}
-	what, err := b.tickets.redeem(ctx, rq.presented.Text, socketTicket, func(*ticket) bool { return true })
+	what, err := b.tickets.Redeem(ctx, rq.presented.Text, tickets.Handshake, func(*tickets.Ticket) bool { return true })
 	if err != nil {
 		rq.refusedTicket(ctx, err, CredentialRejected{})
 		return nil, err

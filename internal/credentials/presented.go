@@ -103,10 +103,12 @@ func (p *Presented) Differs(outer, r *http.Request) bool {
 	for _, name := range []string{c.sessionName(p.secure), c.clientName(p.secure)} {
 		theirs := r.CookiesNamed(name)
 		presented = presented || len(theirs) > 0
-		equal = equal && slices.EqualFunc(theirs, outer.CookiesNamed(name), func(a, b *http.Cookie) bool { return a.Value == b.Value })
+		equal = equal && slices.EqualFunc(theirs, outer.CookiesNamed(name), sameValue)
 	}
 	return presented && !equal
 }
+
+func sameValue(a, b *http.Cookie) bool { return a.Value == b.Value }
 
 // sameHeader reports whether a and b are one map.
 func sameHeader(a, b http.Header) bool {

@@ -12,8 +12,8 @@ import (
 // one replaces the oldest.
 const MaxInMemory = 1 << 16
 
-// memory keeps tickets in this process. They all have the same lifetime, so they expire in the order
-// in which they were issued. Records are never changed and may be shared.
+// memory keeps tickets in this process. They all have the same lifetime, so they expire in the
+// order in which they were issued. Records are never changed and may be shared.
 type memory struct {
 	mu    sync.Mutex
 	byID  map[string]store.Record

@@ -130,7 +130,10 @@ func (t *Tickets) Redeem(ctx context.Context, text string, kind Kind, accept fun
 	}
 	var what Ticket
 	hash := secret.Hash()
-	if subtle.ConstantTimeCompare(hash[:], rec.TokenHash[:]) != 1 || rec.Expired(gateway.Now()) || json.Unmarshal(rec.Data, &what) != nil {
+	switch {
+	case subtle.ConstantTimeCompare(hash[:], rec.TokenHash[:]) != 1, rec.Expired(gateway.Now()):
+		return nil, ErrInvalid
+	case json.Unmarshal(rec.Data, &what) != nil:
 		return nil, ErrInvalid
 	}
 	if what.Kind != kind || what.Issuer != t.cfg.Issuer || !accept(&what) {

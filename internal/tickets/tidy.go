@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// tidying plans the removal of tickets that are not redeemed, soon after they have expired: a client
-// may ask for any number of them, and the next Sweep may be hours away, or never come.
+// tidying plans the removal of tickets that are not redeemed, soon after they have expired: a
+// client may ask for any number of them, and the next Sweep may be hours away, or never come.
 type tidying struct {
 	mu      sync.Mutex
 	planned bool

@@ -173,6 +173,26 @@ func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID
 		if b.links.cutOutsider(l) {
 			l.end(CodeReconnect, "session changed during the handshake")
 		}
+	case l.SessionID() == "":
+		return b.awaitCookies(ctx, l, newest)
+	}
+	return nil
+}
+
+// awaitCookies sends a link without a session back if its client has got one a moment ago: the
+// response with the cookies may still be on its way to the browser, and nobody tells the page when
+// it arrives. The link is closed after as long again as that is ago, so this happens a few times at
+// most.
+func (b *Bridge) awaitCookies(ctx context.Context, l *Link, newest string) error {
+	rec, err := b.gateway.LoadShared(ctx, newest)
+	if errors.Is(err, ErrSessionMissing) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if age := time.Since(rec.Began()); age < rebindGrace && b.links.mayAwait(&rec) {
+		l.endLater(reconnect(), max(age, rebindDelay))
 	}
 	return nil
 }

@@ -193,7 +193,7 @@ func (ls *links) cutOlder(rec *store.Record) []*Link {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	var older []*Link
-	for _, l := range ls.outsiders(rec.ClientID, rec.ID) {
+	for _, l := range ls.outsiders(rec) {
 		ls.leave(l)
 		over := reconnect()
 		l.over = &over

@@ -106,7 +106,11 @@ func (rq *request) openCandidate(ctx context.Context, cookies credentials.Candid
 		if ownOnly && !rq.fits(rec) {
 			return errStranger
 		}
-		if proved, presented, err = rq.proveAny(rec, cookies); err == nil && !rq.bind(rec) {
+		proved, presented, err = rq.proveAny(rec, cookies)
+		switch {
+		case errors.Is(err, errRefused):
+			rq.noteOutrun(rec)
+		case err == nil && !rq.bind(rec):
 			err = errOtherClient
 		}
 		return err

@@ -42,6 +42,7 @@ type request struct {
 
 	fresh  bool // the request has made its session itself
 	passed bool // it has passed over a session that has just got a newer token than it presents
+	outrun bool // it presents a token that was replaced a moment ago, and opens nothing
 	status int  // of the response; 0 until the handler says
 
 	rejected CredentialRejected // why the session was not opened; without a Credential where it was, or nobody asked

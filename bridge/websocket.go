@@ -126,6 +126,7 @@ func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *C
 		return err
 	}
 	if missing && h.opts.OnMissing == CloseMissing {
+		link.endPending() // if the browser is about to have a session, it is to come back
 		link.end(CodeNoSession, b.closeReason(ErrSessionMissing))
 		link.abandon()
 		return nil

@@ -58,6 +58,31 @@ func TestCandidatesAreOrdered(t *testing.T) {
 	})
 }
 
+// Until the session is opened the client of a presented session counts, or the newest cookie's.
+func TestLikelyClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		codec := newCodec(nil)
+		older := set(t, codec, false, credentials.Session{ID: id(1), Token: credentials.NewToken()})
+		time.Sleep(time.Second)
+		x := read(codec, get(), false)
+		x.answer.AdoptClient(someClient)
+		newer := make(jar)
+		newer.take(t, x.write(t, get()))
+
+		_, ok := x.presented.LikelyClient(nobody)
+		require.False(t, ok)
+		one := &read(codec, request(older), false).presented
+		cookie, ok := one.LikelyClient(nil)
+		require.True(t, ok)
+		require.Equal(t, clientID, cookie.ID)
+		two := &read(codec, request(older, newer), false).presented
+		cookie, _ = two.LikelyClient(nobody)
+		require.Equal(t, someClient, cookie.ID)
+		cookie, _ = two.LikelyClient(func(session string) (string, bool) { return clientID, session == id(1) })
+		require.Equal(t, clientID, cookie.ID)
+	})
+}
+
 func TestCandidatesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := visitor{t: t, codec: newCodec(nil)}

@@ -36,8 +36,8 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 		return nil, ErrOverloaded
 	}
 	defer leave()
-	rq.shareLoads()
-	rq.whoClient()
+	rq.coalesceLoads()
+	rq.askClient()
 	s, err := rq.open(rq.untilAnswered(r.Context()))
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/pubsub"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
+	"github.com/sessionbridge/sessionbridge/internal/tickets"
 	"github.com/sessionbridge/sessionbridge/internal/workers"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -65,7 +66,7 @@ type Bridge struct {
 	overrule   atomic.Bool // tellOverruled has logged
 	logins     *loginGate
 	limit      *sessionLimit // nil: there is none
-	tickets    *tickets
+	tickets    *tickets.Tickets
 	admit      *admission
 	cluster    *cluster // nil: the store knows of no other processes
 	gorilla    gorillaSaid
@@ -145,7 +146,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.links = b.newRegistry()
 	b.watches = newWatchlist(b.clock)
 	b.notifier.init(b.work, b.clock)
-	b.tickets = newTickets(apps, b)
+	b.tickets = newTickets(b, apps)
 	b.admit = newAdmission(s)
 	switch {
 	case s.AutoCleanup == Off:

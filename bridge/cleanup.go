@@ -15,7 +15,7 @@ import (
 func (b *Bridge) Cleanup(ctx context.Context) (int, error) {
 	start := time.Now()
 	n, err := b.gateway.Sweep(ctx)
-	err = errors.Join(err, b.tickets.sweep(ctx))
+	err = errors.Join(err, b.tickets.Sweep(ctx))
 	if b.events.Active() && (n > 0 || err == nil) {
 		b.events.Emit(Cleanup{Cleared: n, Took: time.Since(start)})
 	}

@@ -118,7 +118,7 @@ func (rq *request) openCandidate(ctx context.Context, cookies credentials.Candid
 	}
 	var rec store.Record
 	var err error
-	if rq.sharesLoads() {
+	if rq.coalescesLoads() {
 		rec, err = b.gateway.LoadActiveShared(ctx, id, check)
 	} else {
 		rec, err = b.gateway.LoadActive(ctx, id, check)
@@ -127,7 +127,7 @@ func (rq *request) openCandidate(ctx context.Context, cookies credentials.Candid
 		return rq.superseded(&rec, cookies), err
 	}
 	if errors.Is(err, ErrSessionMissing) {
-		if !rq.sharesLoads() && rq.endedMeanwhile(id, &rec) { // a handshake makes no session
+		if !rq.coalescesLoads() && rq.endedMeanwhile(id, &rec) { // a handshake makes no session
 			return nil, ErrSessionGone
 		}
 		b.scheduleRecheck(id, b.forget(ctx, id, nil))

@@ -80,8 +80,8 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		b.refuse(w, r, ErrTooManyAddrConns)
 		return
 	}
-	rq.shareLoads()
-	rq.whoClient() // a connection is somebody's: the client cookie is due
+	rq.coalesceLoads()
+	rq.askClient() // a connection is somebody's: the client cookie is due
 	s, err := rq.open(r.Context())
 	if err != nil {
 		b.refuse(w, r, handshakeError(err))

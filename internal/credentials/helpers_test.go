@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"testing"
 	"time"
 
@@ -29,28 +28,11 @@ type (
 
 func key(c string) []byte { return bytes.Repeat([]byte(c), 32) }
 
-// caches are functions for headers that a test can see through.
-var caches = credentials.Caches{
-	Wanted: func(h http.Header) bool { return h.Get("Cache-Control") == "public" },
-	Forbid: func(h http.Header) (overruled bool) {
-		overruled = h.Get("Cache-Control") == "public"
-		h.Set("Cache-Control", map[bool]string{false: "no-store", true: "private, no-store"}[overruled])
-		return overruled
-	},
-	Vary: func(h http.Header, names ...string) {
-		for _, name := range names {
-			if !slices.Contains(h["Vary"], name) {
-				h.Add("Vary", name)
-			}
-		}
-	},
-}
-
 // newCodec returns a Codec with the usual settings, which change may change.
 func newCodec(change func(*credentials.Config)) *credentials.Codec {
 	cfg := credentials.Config{
 		Keys: [][]byte{key("k")}, Name: "sid", ClientName: "sid.cid", Path: "/", SameSite: http.SameSiteLaxMode,
-		ClientMaxAge: 365 * 24 * time.Hour, ClientRollEvery: 24 * time.Hour, Caches: caches,
+		ClientMaxAge: 365 * 24 * time.Hour, ClientRollEvery: 24 * time.Hour,
 	}
 	if change != nil {
 		change(&cfg)

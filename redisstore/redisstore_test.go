@@ -15,10 +15,18 @@ import (
 	"github.com/sessionbridge/sessionbridge/store/storetest"
 )
 
-// open opens a store that is closed at the end of the test. A short Options.Timeout of a test
-// doesn't apply to opening.
+// open opens a store that is closed at the end of the test. Its Options.Timeout is long unless the
+// test sets one, because the machine may be busy. A short one doesn't apply to opening.
 func open(t testing.TB, url string, opts *redisstore.Options) *redisstore.Store {
 	t.Helper()
+	if opts == nil || opts.Timeout == 0 {
+		long := redisstore.Options{}
+		if opts != nil {
+			long = *opts
+		}
+		long.Timeout = 20 * time.Second
+		opts = &long
+	}
 	st, err := redisstore.Open(t.Context(), url, opts)
 	for late := time.Now().Add(patience); errors.Is(err, redisstore.ErrTimeout) && time.Now().Before(late); {
 		st, err = redisstore.Open(t.Context(), url, opts)

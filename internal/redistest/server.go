@@ -221,7 +221,20 @@ func (s *Server) Do(command ...string) rueidis.RedisMessage {
 	return answer
 }
 
+// try retries once on a new connection, because a failover closes connections.
 func (s *Server) try(command ...string) (rueidis.RedisMessage, error) {
+	reply, err := s.tryOnce(command...)
+	if err == nil {
+		return reply, nil
+	}
+	if _, ok := rueidis.IsRedisErr(err); ok {
+		return reply, err
+	}
+	s.disconnect()
+	return s.tryOnce(command...)
+}
+
+func (s *Server) tryOnce(command ...string) (rueidis.RedisMessage, error) {
 	client, err := s.connect()
 	if err != nil {
 		return rueidis.RedisMessage{}, err

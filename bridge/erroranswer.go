@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+
+	"github.com/sessionbridge/sessionbridge/internal/cachecontrol"
 )
 
 // WriteError answers a request with an error, as the Bridge answers those that it refuses itself:
@@ -74,7 +76,7 @@ func (b *Bridge) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // presetErrorHeader sets what holds of every error answer, before an Options.ErrorHandler looks at
 // it.
 func presetErrorHeader(h http.Header, status int) {
-	forbidCaches(h)
+	cachecontrol.Forbid(h)
 	if (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) && h.Get("Retry-After") == "" {
 		h.Set("Retry-After", "1")
 	}
@@ -136,7 +138,7 @@ func (a *errorAnswer) restrict(header http.Header, err error) {
 	if a.status < http.StatusMultipleChoices || a.status == http.StatusNotModified || a.status > 599 {
 		a.status = errorStatus(err)
 	}
-	forbidCaches(a.header)
+	cachecontrol.Forbid(a.header)
 	for _, line := range header["Set-Cookie"] {
 		if !slices.Contains(a.header["Set-Cookie"], line) {
 			a.header.Add("Set-Cookie", line)

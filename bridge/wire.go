@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"net"
-	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -34,58 +33,15 @@ type wire struct {
 	isCut bool
 }
 
-// upgrade is the ResponseWriter of a handshake. It puts a wire below the connection.
-type upgrade struct {
-	http.ResponseWriter
-	wire *wire
-}
-
-// under returns w with the wire below it. One that can't be hijacked stays as it is, for the upgrade to say so.
-func (w *wire) under(rw http.ResponseWriter) http.ResponseWriter {
-	for above := rw; above != nil; {
-		if _, hijacks := offers(above); hijacks {
-			return &upgrade{rw, w}
-		}
-		next, ok := above.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			break
-		}
-		above = next.Unwrap()
-	}
-	return rw
-}
-
-// Unwrap serves http.ResponseController.
-func (u *upgrade) Unwrap() http.ResponseWriter { return u.ResponseWriter }
-
-// WriteHeaderNow is gin's: its writer keeps the status back until then, and the upgrade asks for it.
-func (u *upgrade) WriteHeaderNow() {
-	for w := u.ResponseWriter; w != nil; {
-		if gin, ok := w.(interface{ WriteHeaderNow() }); ok {
-			gin.WriteHeaderNow()
-			return
-		}
-		below, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return
-		}
-		w = below.Unwrap()
-	}
-}
-
-// Hijack implements http.Hijacker.
-func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buf, err := http.NewResponseController(u.ResponseWriter).Hijack()
-	if err != nil {
-		return conn, buf, err
-	}
-	u.wire.Conn = conn
+// attach puts the wire between a connection that is upgraded and the library that does it.
+func (w *wire) attach(conn net.Conn, buf *bufio.ReadWriter) net.Conn {
+	w.Conn = conn
 	if n := buf.Reader.Buffered(); n > 0 { // frames that came together with the handshake
 		ahead, _ := buf.Peek(n)
-		u.wire.ahead = append(u.wire.ahead, ahead...)
+		w.ahead = append(w.ahead, ahead...)
 	}
-	buf.Reader.Reset(u.wire)
-	return u.wire, buf, nil
+	buf.Reader.Reset(w)
+	return w
 }
 
 // Read implements io.Reader.

@@ -40,17 +40,17 @@ func (w *pageWalk) page(id uint64) error {
 	if id < 2 || id >= w.end || w.seen[id] {
 		return fmt.Errorf("a reference to page %d, which is in use elsewhere or outside of the database", id)
 	}
-	info, err := w.tx.Page(int(id)) //nolint:gosec // smaller than the end
-	if err != nil {
-		return err
-	}
-	n := 1 + uint64(info.OverflowCount) //nolint:gosec // a u32
-	if id+n > w.end || info.Type == "free" {
-		return fmt.Errorf("page %d is free, or extends beyond the end of the database", id)
-	}
+	n := uint64(1)
 	for other := id; other < id+n; other++ {
-		if w.seen[other] {
-			return fmt.Errorf("page %d overlaps another one", id)
+		info, err := w.tx.Page(int(other)) //nolint:gosec // smaller than the end
+		if err != nil {
+			return err
+		}
+		if other == id {
+			n += uint64(info.OverflowCount) //nolint:gosec // a u32
+		}
+		if w.seen[other] || info.Type == "free" || id+n > w.end {
+			return fmt.Errorf("page %d overlaps a free or another page, or the end of the database", id)
 		}
 		w.seen[other] = true
 	}

@@ -207,6 +207,31 @@ func TestG8_CheckOfDamagedPagesEnds(t *testing.T) {
 	require.Greater(t, found, 20)
 }
 
+// TestG8_CheckFindsAFreeOverflowPage: the second page of a large session is in the list of free
+// pages, where bbolt's own check doesn't notice it.
+func TestG8_CheckFindsAFreeOverflowPage(t *testing.T) {
+	t.Parallel()
+	path := writeDatabase(t, map[string]int{"": 200})
+	image, err := os.ReadFile(path)
+	require.NoError(t, err)
+	page := func(i int) []byte { return image[i*testPageSize:] }
+	used, overflow := int(verifyFile(t, path).Pages), 0
+	for i := 2; i < used && overflow == 0; i++ {
+		if p := page(i); native.Uint64(p) == uint64(i) && native.Uint16(p[8:]) == leafFlag && native.Uint32(p[12:]) > 0 {
+			overflow = i + 1
+		}
+	}
+	require.Positive(t, overflow)
+	for i := 2; i < used; i++ {
+		if p := page(i); native.Uint64(p) == uint64(i) && native.Uint16(p[8:]) == 0x10 {
+			native.PutUint16(p[10:], 1)
+			native.PutUint64(p[pageHeader:], uint64(overflow))
+		}
+	}
+	require.NoError(t, os.WriteFile(path, image, fileMode))
+	require.Contains(t, verifyFile(t, path).String(), "overlaps a free or another page")
+}
+
 // What is wrong is counted in full, however much it is, and only the beginning is listed.
 func TestVerifyListsOnlyTheFirstProblems(t *testing.T) {
 	t.Parallel()

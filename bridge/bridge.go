@@ -14,6 +14,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/pubsub"
+	"github.com/sessionbridge/sessionbridge/internal/registry"
+	"github.com/sessionbridge/sessionbridge/internal/tickets"
 	"github.com/sessionbridge/sessionbridge/internal/workers"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -44,9 +46,9 @@ type Bridge struct {
 	grace      credentials.Grace
 	successors credentials.Successors
 	ends       ends
-	overtakes  overtakes
+	overtakes  *overtakes
 	clients    *clientmap.Map
-	links      *links
+	links      *registry.Registry[*Link]
 	clock      *clock.Clock
 	watches    *watchlist
 	work       *workers.Group
@@ -64,7 +66,7 @@ type Bridge struct {
 	overrule   atomic.Bool // tellOverruled has logged
 	logins     *loginGate
 	limit      *sessionLimit // nil: there is none
-	tickets    *tickets
+	tickets    *tickets.Tickets
 	admit      *admission
 	cluster    *cluster // nil: the store knows of no other processes
 	gorilla    gorillaSaid
@@ -107,12 +109,13 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		grace:      s.grace(),
 		successors: credentials.NewSuccessors(s.Keys),
 		logins:     newLoginGate(),
+		overtakes:  newOvertakes(),
 		limit:      limit,
 		events:     newEvents(s.Logger),
 		logKey:     logKey(s.Keys[0]),
 		shutDone:   make(chan struct{}),
 	}
-	b.clients = clientmap.New(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.has(id) })
+	b.clients = clientmap.New(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.HasSession(id) })
 	b.work = workers.New(b.taskPanicked)
 	b.pools = newPools(b.work)
 	apps := st
@@ -132,15 +135,18 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Ended:         b.ended,
 		Reason:        toldReason,
 		Watched:       b.events.Active,
-		Doubted:       func(id string) { b.links.suspect(id, time.Now()); b.pools.background.Go(func() { b.lookExpired(id) }) },
-		Failed:        b.storeFailed,
-		Gate:          b.logins,
+		Doubted: func(id string) {
+			b.links.Suspect(id, time.Now())
+			b.pools.background.Go(func() { b.recheckSession(id) })
+		},
+		Failed: b.storeFailed,
+		Gate:   b.logins,
 	})
 	b.clock = clock.New()
-	b.links = newLinks(b.clock, newConnLimits(s), b.cluster)
+	b.links = b.newRegistry()
 	b.watches = newWatchlist(b.clock)
 	b.notifier.init(b.work, b.clock)
-	b.tickets = newTickets(apps, b)
+	b.tickets = newTickets(b, apps)
 	b.admit = newAdmission(s)
 	switch {
 	case s.AutoCleanup == Off:
@@ -198,7 +204,7 @@ func (b *Bridge) shutdown(ctx context.Context) error {
 		}()
 	}
 	err = errors.Join(err, b.work.Wait(ctx)) // for what the clock has started meanwhile
-	for _, l := range b.links.everything() { // whose handlers haven't come to Detach yet, or never will
+	for _, l := range b.links.All() {        // whose handlers haven't come to Detach yet, or never will
 		l.detach(codeClosedByPeer, "")
 	}
 	err = errors.Join(err, b.work.Wait(ctx)) // for those that are at it
@@ -231,7 +237,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 			b.cluster.announce(rec.ClientID, rec.ID)
 		}
 	}
-	b.links.watch(b, rec)
+	b.learn(rec)
 	c.Later.Add(b.logCommit(&c, from))
 	if c.Watched {
 		b.events.Emit(SessionSet{
@@ -262,11 +268,11 @@ const rebindDelay = 100 * time.Millisecond
 // new cookies has gone. Those that follow are moved to the new session instead.
 func (b *Bridge) rebind(from *origin, rec *store.Record) {
 	if b.opts.Rebind == Follow {
-		b.links.follow(b, rec)
+		b.follow(rec)
 		return
 	}
-	for _, l := range b.links.cutOlder(rec) {
-		l.endLater(reconnect(), rebindGrace)
+	for _, l := range b.links.PartOlder(rec) {
+		l.endLater(closing{Close: reconnect}, rebindGrace)
 		if from.request != nil {
 			from.request.afterResponse(func() { b.clock.Add(time.Now().Add(rebindDelay), l.endPending) })
 		}
@@ -292,7 +298,7 @@ func (b *Bridge) ended(e gateway.End) {
 }
 
 // knows reports whether the session has connections here, or is in the map.
-func (b *Bridge) knows(id string) bool { return b.links.has(id) || b.clients.Attached(id) }
+func (b *Bridge) knows(id string) bool { return b.links.HasSession(id) || b.clients.Attached(id) }
 
 // forget is for a session that was not found in the store, although nobody has reported its end here. It hurts no session that is
 // alive.
@@ -307,16 +313,16 @@ func (b *Bridge) forget(ctx context.Context, id string, l *Link) error {
 // sessionOver ends what this process has of a session that is over, and tells of it; the line in the
 // log comes later. userID is who was logged in, if whoever calls knows.
 func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *gateway.Later) {
-	userID = cmp.Or(userID, b.clients.UserOf(id), from.userID, b.links.userOf(id))
+	userID = cmp.Or(userID, b.clients.UserOf(id), from.userID, b.links.UserOf(id))
 	if mapped := b.clients.Detach(id); mapped != "" {
 		clientID = mapped
 	}
-	c := closing{code: from.reason.closeCode(), reason: string(from.reason), atRead: true}
+	c := registry.Close{Code: from.reason.closeCode(), Reason: string(from.reason)}
 	over, kept := c, b.opts.OnSessionEnd == KeepConns
 	if kept {
-		over = closing{}
+		over = registry.Close{}
 	}
-	links := b.links.cutSession(id, over)
+	links := b.links.PartSession(id, over)
 	later.Add(func() { b.logEnd(id, clientID, from) })
 	end := SessionDestroy{ClientID: clientID, SessionID: id, UserID: userID, Reason: from.reason, Via: from.via}
 	if b.events.Active() { // before the closes that it is the cause of
@@ -329,9 +335,9 @@ func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *g
 	for _, l := range links {
 		l.farewell(last)
 		if l == from.link { // it has the answer to its own wish to come
-			l.endLater(c, closeGrace)
+			l.endLater(closing{c, true}, closeGrace)
 		} else {
-			l.end(c.code, c.reason)
+			l.end(c.Code, c.Reason)
 		}
 	}
 }

@@ -32,13 +32,13 @@ type held struct {
 // hold loads the connection's session, and plans its first save.
 func (b *Bridge) hold(ctx context.Context, c *Conn) (*held, error) {
 	l := c.link
-	id, proved := b.links.sessionOf(l)
+	id, proved := b.links.SessionOf(&l.entry)
 	if id == "" {
 		return nil, ErrSessionMissing
 	}
 	rec, err := b.gateway.LoadShared(ctx, id)
 	if errors.Is(err, ErrSessionMissing) {
-		b.doubt(id, b.forget(ctx, id, nil))
+		b.scheduleRecheck(id, b.forget(ctx, id, nil))
 	}
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (b *Bridge) hold(ctx context.Context, c *Conn) (*held, error) {
 		return nil, h.drop(ErrTokenRotated)
 	}
 	l.held.Store(h)
-	if now, _ := b.links.sessionOf(l); now == "" { // who ended it may not have seen yet that it is held
+	if now, _ := b.links.SessionOf(&l.entry); now == "" { // who ended it may not have seen yet that it is held
 		l.held.Store(nil)
 		return nil, ErrSessionMissing
 	}
@@ -154,9 +154,8 @@ func (h *held) save(fresh bool) {
 		return
 	}
 	h.report(h.store(h.link.ctx, fresh))
-	if id, _ := h.b.links.sessionOf(h.link); id != "" && id != h.s.id { // the connection has followed its client to another session
-		c := reconnect()
-		h.link.end(c.code, c.reason)
+	if id, _ := h.b.links.SessionOf(&h.link.entry); id != "" && id != h.s.id { // the connection has followed its client to another session
+		h.link.end(reconnect.Code, reconnect.Reason)
 	}
 }
 
@@ -222,10 +221,10 @@ func (h *held) refresh(ctx context.Context) error {
 func (h *held) drop(err error) error {
 	switch {
 	case errors.Is(err, ErrSessionGone):
-		h.b.doubt(h.s.id, h.b.forget(context.WithoutCancel(h.link.ctx), h.s.id, nil))
+		h.b.scheduleRecheck(h.s.id, h.b.forget(context.WithoutCancel(h.link.ctx), h.s.id, nil))
 		h.link.end(CodeDestroyed, string(ReasonDestroyed)) // also where others are kept: there is nothing left to work on
 	case errors.Is(err, ErrTokenRotated):
-		h.link.cutOff()
+		h.link.unlink()
 	}
 	return err
 }

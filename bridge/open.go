@@ -118,7 +118,7 @@ func (rq *request) openCandidate(ctx context.Context, cookies credentials.Candid
 	}
 	var rec store.Record
 	var err error
-	if rq.sharesLoads() {
+	if rq.coalescesLoads() {
 		rec, err = b.gateway.LoadActiveShared(ctx, id, check)
 	} else {
 		rec, err = b.gateway.LoadActive(ctx, id, check)
@@ -127,10 +127,10 @@ func (rq *request) openCandidate(ctx context.Context, cookies credentials.Candid
 		return rq.superseded(&rec, cookies), err
 	}
 	if errors.Is(err, ErrSessionMissing) {
-		if !rq.sharesLoads() && rq.endedMeanwhile(id, &rec) { // a handshake makes no session
+		if !rq.coalescesLoads() && rq.endedMeanwhile(id, &rec) { // a handshake makes no session
 			return nil, ErrSessionGone
 		}
-		b.doubt(id, b.forget(ctx, id, nil))
+		b.scheduleRecheck(id, b.forget(ctx, id, nil))
 		rq.noteRejected(rejection(rq.presented.Carrier, id, "", err))
 		return nil, errRefused
 	}
@@ -176,7 +176,7 @@ func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 			return
 		}
 		if newest, _ := b.clients.SessionOf(now.ClientID); b.opts.Rebind == Follow && newest == now.ID {
-			b.links.follow(b, now)
+			b.follow(now)
 		}
 		if b.events.Active() {
 			b.events.Emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: via})

@@ -49,11 +49,11 @@ type sessionState struct {
 	gone    bool          // ended by somebody else
 	later   gateway.Later // to be done when the lock is free
 
-	*secret // nil but over HTTP
+	*tokenState // nil but over HTTP
 }
 
-// secret is what is known of the session's token.
-type secret struct {
+// tokenState is what is known of the session's token.
+type tokenState struct {
 	token     credentials.Token // that the browser has, or gets
 	lifetime  time.Duration     // that its cookie has: see cookieAge
 	nextToken credentials.Token // of a new session, or one that waits to replace the current one
@@ -91,7 +91,7 @@ func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
 	s.b, s.id, s.clientID, s.from = b, rec.ID, rec.ClientID, from
 	s.draft.Defer(&s.later)
 	if from.request != nil {
-		s.secret = &secret{lifetime: cookieAge(&rec)}
+		s.tokenState = &tokenState{lifetime: cookieAge(&rec)}
 	}
 	if err := s.draft.Rebase(rec); err != nil {
 		b.failed(context.Background(), slog.LevelError, Failure{"read a stored session", rec.ID, err})
@@ -121,7 +121,7 @@ func (s *Session) ID() string { return s.id }
 // ClientID returns the client that the session belongs to. Over HTTP it asks for the client cookie, as ClientIDFrom does.
 func (s *Session) ClientID() string {
 	if rq := s.from.request; rq != nil {
-		rq.whoClient()
+		rq.askClient()
 	}
 	return s.clientID
 }

@@ -19,7 +19,7 @@ func cookieAge(rec *store.Record) time.Duration {
 	return rec.Lifetime
 }
 
-// answering notes the status with which the handler answers.
+// answering records the status of the handler's response.
 func (rq *request) answering(code int) {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
@@ -43,7 +43,8 @@ func (rq *request) setCookies(h http.Header) error {
 	rq.mu.Unlock()
 	if effects.Withheld {
 		rq.b.opts.Logger.LogAttrs(rq, slog.LevelInfo,
-			"session cookie not set: the request comes from another site, without the cookies that the browser may have")
+			"session cookie not set: the request comes from another site, "+
+				"without the cookies that the browser may have")
 	}
 	if effects.Overruled {
 		rq.b.tellOverruled(rq)
@@ -61,7 +62,7 @@ func (b *Bridge) tellOverruled(ctx context.Context) {
 	}
 }
 
-// madeGuest reports whether the request has made its session itself, without a login.
+// madeGuest reports whether the request has created its session, without a login.
 func (rq *request) madeGuest() bool {
 	rq.mu.Lock()
 	s, fresh := rq.session, rq.fresh

@@ -76,12 +76,12 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if b.links.addrFull(rq.addr()) && !b.probe(rq, b.links.rivals("", rq.addr())) {
+	if b.addrFull(rq, rq.addr()) {
 		b.refuse(w, r, ErrTooManyAddrConns)
 		return
 	}
-	rq.shareLoads()
-	rq.whoClient() // a connection is somebody's: the client cookie is due
+	rq.coalesceLoads()
+	rq.askClient() // a connection is somebody's: the client cookie is due
 	s, err := rq.open(r.Context())
 	if err != nil {
 		b.refuse(w, r, handshakeError(err))
@@ -171,8 +171,8 @@ func (c *Conn) endedWith(err error) (code int, reason string) {
 	if c.gone.Load() { // whatever the handler makes of that
 		return codeClosedByPeer, ""
 	}
-	if over := c.link.b.links.overOf(c.link); over.code != codeNone && errors.Is(err, ErrSessionMissing) {
-		return over.code, over.reason // the handler was faster than the close that is on its way
+	if over := c.link.b.links.CloseOf(&c.link.entry); over.Code != codeNone && errors.Is(err, ErrSessionMissing) {
+		return over.Code, over.Reason // the handler was faster than the close that is on its way
 	}
 	return CloseCode(err), c.link.b.closeReason(err)
 }
@@ -184,13 +184,13 @@ func (b *Bridge) closeReason(err error) string {
 	case errors.As(err, &ce): // CloseCode takes its code
 		return ""
 	case errors.Is(err, ErrTokenRotated):
-		return reconnect().reason
+		return reconnect.Reason
 	case errors.Is(err, ErrSessionMissing):
 		return "no session: ask for one over HTTP"
 	case errors.Is(err, ErrTooManyAddrConns):
-		return tooManyFrom
+		return reasonTooManyAddr
 	case errors.Is(err, ErrTooManyConns):
-		return tooManyThere
+		return reasonTooMany
 	case errors.Is(err, ErrConnID):
 		return "the connection's name is taken"
 	case errors.Is(err, ErrShutdown):

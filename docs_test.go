@@ -16,8 +16,8 @@ import (
 var packageFolders = map[string]string{
 	"root": ".", "bridge": "bridge", "store": "store", "storetest": "store/storetest", "livestore": "livestore", "filestore": "filestore",
 	"wal": "filestore/internal/wal", "redisstore": "redisstore", "compat": "compat", "example": "example", "gateway": "internal/gateway",
-	"clientmap": "internal/clientmap", "clock": "internal/clock", "credentials": "internal/credentials", "forwarded": "internal/forwarded",
-	"pageorigin": "internal/pageorigin", "pubsub": "internal/pubsub", "workers": "internal/workers",
+	"cachecontrol": "internal/cachecontrol", "clientmap": "internal/clientmap", "ctxlock": "internal/ctxlock", "clock": "internal/clock", "credentials": "internal/credentials", "forwarded": "internal/forwarded",
+	"pageorigin": "internal/pageorigin", "pubsub": "internal/pubsub", "responsewriter": "internal/responsewriter", "workers": "internal/workers",
 }
 
 var (

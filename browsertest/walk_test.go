@@ -261,7 +261,7 @@ func (w *walk) stillHasSession(actions []*action) bool {
 func (w *walk) loginAgain(actions []*action) (status int, user string) {
 	for _, a := range actions {
 		if a.what == "login" && a.done {
-			if status, user = w.ask(w.tabs[1], "/login?user="+a.user); status == http.StatusOK {
+			if status, _ = w.ask(w.tabs[1], "/login?user="+a.user); status == http.StatusOK {
 				return w.ask(w.tabs[0], "/who")
 			}
 		}

@@ -31,8 +31,13 @@ func inWords(userAgent string) string {
 		{"Go-http-client/", "A Go program"},
 	}.in(userAgent)
 	system := named{
-		{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"},
-		{"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"},
+		{"Android", "Android"},
+		{"iPhone", "iPhone"},
+		{"iPad", "iPad"},
+		{"Windows", "Windows"},
+		{"Mac OS X", "macOS"},
+		{"CrOS", "ChromeOS"},
+		{"Linux", "Linux"},
 	}.in(userAgent)
 	switch {
 	case browser == "" && system == "":

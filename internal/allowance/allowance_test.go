@@ -20,8 +20,16 @@ func TestAllowanceGrowsBack(t *testing.T) {
 		after time.Duration
 		want  bool
 	}{
-		{0, true}, {0, true}, {0, false}, {30 * time.Second, false}, {30 * time.Second, true}, {0, false}, {59 * time.Second, false},
-		{24 * time.Hour, true}, {0, true}, {0, false},
+		{0, true},
+		{0, true},
+		{0, false},
+		{30 * time.Second, false},
+		{30 * time.Second, true},
+		{0, false},
+		{59 * time.Second, false},
+		{24 * time.Hour, true},
+		{0, true},
+		{0, false},
 	} {
 		now = now.Add(c.after)
 		require.Equal(t, c.want, a.Take(now, rate))

@@ -89,6 +89,6 @@ func TestAFreeLockAllocatesNothing(t *testing.T) {
 		_ = l.Lock(ctx)
 		l.Unlock()
 		m.Lock()
-		m.Unlock()
+		defer m.Unlock()
 	}))
 }

@@ -199,29 +199,43 @@ func TestListedTicketsAreSwept(t *testing.T) {
 // failing is a store whose operations fail while err is set, or answer with the record of other.
 type failing struct {
 	*livestore.Store
-	err   error
 	other *store.Record
+
+	mu  sync.Mutex // the clock's goroutine sweeps
+	err error
+}
+
+func (f *failing) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
+func (f *failing) failure() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
 }
 
 func (f *failing) App(string) store.Store { return f }
 
 func (f *failing) Get(ctx context.Context, id string) (store.Record, error) {
-	if f.other != nil || f.err != nil {
-		return value(f.other), f.err
+	if err := f.failure(); f.other != nil || err != nil {
+		return value(f.other), err
 	}
 	return f.Store.Get(ctx, id)
 }
 
 func (f *failing) Set(ctx context.Context, rec store.Record) (uint64, error) {
-	if f.err != nil {
-		return 0, f.err
+	if err := f.failure(); err != nil {
+		return 0, err
 	}
 	return f.Store.Set(ctx, rec)
 }
 
 func (f *failing) Sweep(ctx context.Context, now time.Time, n int) ([]store.Record, error) {
-	if f.err != nil {
-		return nil, f.err
+	if err := f.failure(); err != nil {
+		return nil, err
 	}
 	return f.Store.Sweep(ctx, now, n)
 }
@@ -245,7 +259,7 @@ func TestFailuresOfTheStoreAreReported(t *testing.T) {
 		text, err := ts.Issue(t.Context(), login)
 		require.NoError(t, err)
 
-		st.err = down
+		st.fail(down)
 		_, issueErr := ts.Issue(t.Context(), login)
 		_, redeemErr := ts.Redeem(t.Context(), text, tickets.Login, all)
 		sweepErr := ts.Sweep(t.Context())
@@ -261,14 +275,15 @@ func TestFailuresOfTheStoreAreReported(t *testing.T) {
 		cancel()
 		require.NotErrorIs(t, ts.Sweep(ended), gateway.ErrUnavailable, "the caller has given up")
 
-		st.err, st.other = nil, &store.Record{ID: "another"}
+		st.fail(nil)
+		st.other = &store.Record{ID: "another"}
 		_, err = ts.Redeem(t.Context(), text, tickets.Login, all)
 		require.ErrorIs(t, err, gateway.ErrUnavailable, "replies that are mixed up say nothing about the ticket")
 		st.other = nil
 		_, err = ts.Redeem(t.Context(), text, tickets.Login, all)
 		require.NoError(t, err)
 
-		st.err = down
+		st.fail(down)
 		time.Sleep(lifetime)
 		synctest.Wait()
 		require.EqualValues(t, 1, failures.Load())

@@ -24,7 +24,8 @@ func (e *env) active(since, now time.Time) map[string]string {
 
 func activeCases() []testCase {
 	return []testCase{
-		{"IDs and users since a time",
+		{
+			"IDs and users since a time",
 			"ListActive yields the ID and the user of each record whose Seen is at or after since.", func(e *env) {
 				require.Empty(e, e.active(time.Time{}, e.base))
 				want := map[string]string{}
@@ -39,7 +40,8 @@ func activeCases() []testCase {
 				require.Equal(e, want, e.active(e.base.Add(2*time.Second), e.base))
 				require.Len(e, e.active(time.Time{}, e.base), 6)
 				require.Empty(e, e.active(e.base.Add(6*time.Second), e.base))
-			}},
+			},
+		},
 		{"expired records", "ListActive yields no record that has expired at now.", func(e *env) {
 			expired, alive := e.expiring(59), e.expiring(61)
 			forever := e.create(func(rec *store.Record) { rec.Expires = time.Time{} })
@@ -53,7 +55,8 @@ func activeCases() []testCase {
 			e.set(expired)
 			require.Len(e, e.active(e.base, e.base.Add(time.Minute)), 3, "a record whose Expires has moved is alive")
 		}},
-		{"current values",
+		{
+			"current values",
 			"ListActive yields the records by their current Seen and user, and none that is gone.", func(e *env) {
 				rec, other := e.create(), e.create()
 				since := e.base.Add(time.Minute)
@@ -71,8 +74,10 @@ func activeCases() []testCase {
 				e.destroy(rec.ID, true)
 				e.destroy(other.ID, true)
 				require.Empty(e, e.active(time.Time{}, e.base))
-			}},
-		{"many",
+			},
+		},
+		{
+			"many",
 			"ListActive yields each record once, however many there are; the loop may end at any record, and may call the " +
 				"store.", func(e *env) {
 				want := map[string]string{}
@@ -93,7 +98,8 @@ func activeCases() []testCase {
 					}
 				}
 				require.Equal(e, want, e.active(e.base, e.base))
-			}},
+			},
+		},
 		{"during changes", "ListActive yields every record that is active during the whole iteration, once.", func(e *env) {
 			var created []string
 			for range 200 {
@@ -108,7 +114,8 @@ func activeCases() []testCase {
 				}
 			})
 		}},
-		{"context that ended",
+		{
+			"context that ended",
 			"When a context ends, the error matches its cause; after an error nothing more is yielded.", func(e *env) {
 				e.create()
 				cause := errors.New("the caller has gone away")
@@ -120,6 +127,7 @@ func activeCases() []testCase {
 					n++
 				}
 				require.Equal(e, 1, n, "one error, and no record")
-			}},
+			},
+		},
 	}
 }

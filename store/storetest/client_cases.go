@@ -54,7 +54,8 @@ func reversed(some []string) []string {
 func orderCases() []testCase {
 	const client = "browser"
 	return []testCase{
-		{"newest first",
+		{
+			"newest first",
 			"NewestByClient returns up to n records with the ClientID, those that began last, the newest first.", func(e *env) {
 				oldestFirst := e.createBegun(client, 40)
 				e.createBegun("another", 5)
@@ -69,8 +70,10 @@ func orderCases() []testCase {
 				}
 				require.Empty(e, e.newest("nobody", 3))
 				require.Empty(e, e.newest("", 3), `for "" it returns none`)
-			}},
-		{"anonymous and logged in",
+			},
+		},
+		{
+			"anonymous and logged in",
 			"NewestByClient sorts by Record.Began, the later of Created and LoggedIn, with or without a user.", func(e *env) {
 				oldestFirst := e.createBegun(client, 12)
 				for i, second := range []int{3, 0, 7} { // these log in one after the other
@@ -95,8 +98,10 @@ func orderCases() []testCase {
 				require.Len(e, got, 1)
 				requireSame(e, e.get(oldestFirst[3]), got[0])
 				require.Len(e, e.newest(client, 100), 12, "each once")
-			}},
-		{"surplus",
+			},
+		},
+		{
+			"surplus",
 			"SurplusByClient returns the IDs of the records with the ClientID and without a UserID, except for the keep " +
 				"records that began last: up to n, the oldest first.", func(e *env) {
 				users := e.createBegun(client, 10, user)
@@ -121,8 +126,10 @@ func orderCases() []testCase {
 				require.Contains(e, e.surplus(client, 0, 100), users[0], "a session without a user is")
 				require.Empty(e, e.surplus("nobody", 0, 3))
 				require.Empty(e, e.surplus("", 0, 3), `for "" it returns none`)
-			}},
-		{"gone and moved",
+			},
+		},
+		{
+			"gone and moved",
 			"NewestByClient and SurplusByClient return existing records, by their current ClientID.", func(e *env) {
 				guests := e.createBegun(client, 30)
 				for _, id := range guests[:10] {
@@ -149,7 +156,8 @@ func orderCases() []testCase {
 				}
 				require.Empty(e, e.newest(client, 3))
 				require.Empty(e, e.surplus(client, 0, 3))
-			}},
+			},
+		},
 		{"many", "NewestByClient and SurplusByClient are correct for any number of sessions.", func(e *env) {
 			guests := e.createBegun(client, 500)
 			users := e.createBegun(client, 300, user, func(rec *store.Record) { rec.LoggedIn = rec.Created.Add(time.Hour) })

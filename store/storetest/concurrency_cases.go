@@ -19,7 +19,8 @@ const patience = time.Minute
 
 func concurrencyCases() []testCase {
 	return []testCase{
-		{"writers on one revision",
+		{
+			"writers on one revision",
 			"Set is atomic for its ID: of several writers that name one revision, one succeeds and the others get " +
 				"ErrConflict.", func(e *env) {
 				rec := e.create()
@@ -33,8 +34,10 @@ func concurrencyCases() []testCase {
 					rec.Revision = winner.revision
 					e.requireStored(rec)
 				}
-			}},
-		{"creators of one ID",
+			},
+		},
+		{
+			"creators of one ID",
 			"Set is atomic for its ID: of several writers that create it, one succeeds and the others get ErrConflict.",
 			func(e *env) {
 				for range 20 {
@@ -47,9 +50,12 @@ func concurrencyCases() []testCase {
 					rec.Data, rec.Revision = counter(winner.index), winner.revision
 					e.requireStored(rec)
 				}
-			}},
-		{"no lost update",
-			"Set stores rec if rec.Revision is the stored revision: no acknowledged update is lost.", noLostUpdate},
+			},
+		},
+		{
+			"no lost update",
+			"Set stores rec if rec.Revision is the stored revision: no acknowledged update is lost.", noLostUpdate,
+		},
 		{"destroyers of one ID", "Destroy is atomic for its ID: of several calls, one returns true.", func(e *env) {
 			for range 20 {
 				rec := e.create()
@@ -67,9 +73,11 @@ func concurrencyCases() []testCase {
 				e.requireGone(rec.ID)
 			}
 		}},
-		{"destroy during updates",
+		{
+			"destroy during updates",
 			"Set returns ErrNotFound if rec.Revision isn't 0 and the ID doesn't exist: no writer brings back a destroyed " +
-				"record.", destroyDuringUpdates},
+				"record.", destroyDuringUpdates,
+		},
 		{"copies under load", "Records are copied on their way in and out, also under concurrent use.", func(e *env) {
 			rec := e.create(func(rec *store.Record) { rec.Data = counter(1) })
 			failures := make([]error, writers)

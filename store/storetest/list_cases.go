@@ -66,7 +66,8 @@ func rulesOfList(all listing) []testCase {
 			}
 			e.requireStored(rec)
 		}},
-		{"calls from the loop",
+		{
+			"calls from the loop",
 			"No lock is held while a record is being looked at: the loop may call the store.", func(e *env) {
 				created := create(e, 50)
 				var yielded []string
@@ -80,14 +81,18 @@ func rulesOfList(all listing) []testCase {
 					e.destroy(rec.ID, true)
 				}
 				require.Subset(e, yielded, created)
-			}},
-		{"concurrent changes",
+			},
+		},
+		{
+			"concurrent changes",
 			"Yields every record that exists during the whole iteration once; a record that is created or destroyed " +
 				"meanwhile may be yielded or not.", func(e *env) {
 				created := create(e, 200)
 				e.listDuringChanges(all, created)
-			}},
-		{"context that ended",
+			},
+		},
+		{
+			"context that ended",
 			"When a context ends, the error matches its cause; after an error nothing more is yielded.", func(e *env) {
 				create(e, 10)
 				cause := errors.New("the caller has gone away")
@@ -100,7 +105,8 @@ func rulesOfList(all listing) []testCase {
 					n++
 				}
 				require.Equal(e, 1, n, "one error, and no record")
-			}},
+			},
+		},
 	}
 }
 

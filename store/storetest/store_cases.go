@@ -21,7 +21,8 @@ func storeCases() []testCase {
 			rec := e.create()
 			e.requireStored(rec)
 		}},
-		{"create existing",
+		{
+			"create existing",
 			"Set returns ErrConflict if another revision is stored, or if the record to be created exists. It has then " +
 				"changed nothing.", func(e *env) {
 				rec := e.create()
@@ -29,8 +30,10 @@ func storeCases() []testCase {
 				_, err := e.trySet(other)
 				require.ErrorIs(e, err, store.ErrConflict)
 				e.requireStored(rec)
-			}},
-		{"update",
+			},
+		},
+		{
+			"update",
 			"Set stores rec if rec.Revision is the stored revision, and returns the new revision, which is greater.",
 			func(e *env) {
 				rec := e.create()
@@ -40,8 +43,10 @@ func storeCases() []testCase {
 					rec = e.set(rec)
 					e.requireStored(rec)
 				}
-			}},
-		{"update of a stale revision",
+			},
+		},
+		{
+			"update of a stale revision",
 			"Set returns ErrConflict if another revision is stored. It has then changed nothing.", func(e *env) {
 				stale := e.create()
 				current := stale
@@ -54,16 +59,20 @@ func storeCases() []testCase {
 					require.ErrorIs(e, err, store.ErrConflict)
 					e.requireStored(current)
 				}
-			}},
-		{"update of an unknown ID",
+			},
+		},
+		{
+			"update of an unknown ID",
 			"Set returns ErrNotFound if rec.Revision isn't 0 and the ID doesn't exist. It has then changed nothing.",
 			func(e *env) {
 				rec := e.newRecord(func(rec *store.Record) { rec.Revision = 1 })
 				_, err := e.trySet(rec)
 				require.ErrorIs(e, err, store.ErrNotFound)
 				e.requireGone(rec.ID)
-			}},
-		{"update after destroy",
+			},
+		},
+		{
+			"update after destroy",
 			"Set returns ErrNotFound if rec.Revision isn't 0 and the ID doesn't exist: an ended session can't be brought " +
 				"back.", func(e *env) {
 				rec := e.create(func(rec *store.Record) { rec.UserID = "ada" })
@@ -71,7 +80,8 @@ func storeCases() []testCase {
 				_, err := e.trySet(rec)
 				require.ErrorIs(e, err, store.ErrNotFound)
 				e.requireGone(rec.ID)
-			}},
+			},
+		},
 		{"destroy", "Destroy returns false and no error if there was none.", func(e *env) {
 			rec, other := e.create(), e.create()
 			e.destroy(rec.ID, true)
@@ -105,7 +115,8 @@ func storeCases() []testCase {
 			e.requireStored(rec)
 		}},
 		{"odd IDs", "A Store holds records by ID: any ID identifies one record.", oddIDs},
-		{"aliasing",
+		{
+			"aliasing",
 			"Records are copied on their way in and out: a caller's later changes to a Record or its Data affect neither " +
 				"the stored record nor other callers.", func(e *env) {
 				data := []byte(`{"n":1}`)
@@ -118,8 +129,10 @@ func storeCases() []testCase {
 				scribble(first.Data)
 				requireSame(e, want, second)
 				e.requireStored(want)
-			}},
-		{"expired records stay",
+			},
+		},
+		{
+			"expired records stay",
 			"A Store keeps expired records until they are swept or destroyed, and treats them like any other record.",
 			func(e *env) {
 				rec := e.create(func(rec *store.Record) { rec.Expires = e.base.Add(-time.Second) })
@@ -128,12 +141,16 @@ func storeCases() []testCase {
 				rec = e.set(rec)
 				e.requireStored(rec)
 				e.destroy(rec.ID, true)
-			}},
+			},
+		},
 		{"context that ended", "When a context ends, the error matches its cause.", endedContext},
-		{"Seen never moves back",
+		{
+			"Seen never moves back",
 			"Seen never moves back: if the stored Seen is after that of rec, rec gets the stored Seen and its Expires " +
-				"moves by the same amount, up to the end of its lifetime.", keepSeen},
-		{"lost reply",
+				"moves by the same amount, up to the end of its lifetime.", keepSeen,
+		},
+		{
+			"lost reply",
 			"A writer whose attempt ends with a conflict, or without a reply, finds out by the WriteID whether the stored " +
 				"revision is its own.", func(e *env) {
 				rec := e.newRecord()
@@ -147,7 +164,8 @@ func storeCases() []testCase {
 					rec = stored
 					rec.WriteID = newWriteID()
 				}
-			}},
+			},
+		},
 	}
 }
 

@@ -58,7 +58,8 @@ func sweeperCases() []testCase {
 			was = e.set(was)
 			require.Equal(e, []string{was.ID}, ids(e.sweep(time.Minute, 10)))
 		}},
-		{"later expiry",
+		{
+			"later expiry",
 			"Sweep uses the current Expires: a record whose Expires moved to a later time isn't due at the old one.",
 			func(e *env) {
 				rec, other := e.expiring(1), e.expiring(2)
@@ -67,14 +68,17 @@ func sweeperCases() []testCase {
 				require.Equal(e, []string{other.ID}, ids(e.sweep(time.Minute, 10)))
 				e.requireStored(rec)
 				require.Equal(e, []string{rec.ID}, ids(e.sweep(time.Hour, 10)))
-			}},
-		{"earlier expiry",
+			},
+		},
+		{
+			"earlier expiry",
 			"Sweep uses the current Expires: a record whose Expires moved to an earlier time is due then.", func(e *env) {
 				rec, other := e.expiring(3600), e.expiring(30)
 				rec.Expires = e.base.Add(time.Second)
 				rec = e.set(rec)
 				require.Equal(e, []string{rec.ID, other.ID}, ids(e.sweep(time.Minute, 10)))
-			}},
+			},
+		},
 		{"touched record", "Touch moves Expires forward: the record isn't due at the old one.", func(e *env) {
 			toucher, ok := e.st.(store.Toucher)
 			if !ok {
@@ -109,11 +113,15 @@ func sweeperCases() []testCase {
 			require.ErrorIs(e, err, context.Canceled)
 			e.requireStored(rec)
 		}},
-		{"10,000 in pieces",
-			"Each record is returned by only one call. Fewer than n records mean that there are no more.", sweepInPieces},
-		{"during Sets",
+		{
+			"10,000 in pieces",
+			"Each record is returned by only one call. Fewer than n records mean that there are no more.", sweepInPieces,
+		},
+		{
+			"during Sets",
 			"Set and Sweep are atomic: either the Set comes first and may extend the record, or the record is gone and " +
-				"the Set gets ErrNotFound.", sweepDuringSets},
+				"the Set gets ErrNotFound.", sweepDuringSets,
+		},
 	}
 }
 

@@ -13,7 +13,8 @@ import (
 
 func toucherCases() []testCase {
 	return []testCase{
-		{"forward",
+		{
+			"forward",
 			"Touch moves Seen of the record forward, and Expires by the same amount. It changes nothing else, not even " +
 				"the Revision.", func(e *env) {
 				rec := e.create(func(rec *store.Record) { rec.UserID = "ada" })
@@ -26,7 +27,8 @@ func toucherCases() []testCase {
 				rec.Data = counter(1)
 				rec = e.set(rec) // the touch has not changed the revision
 				e.requireStored(rec)
-			}},
+			},
+		},
 		{"not back", "If the stored Seen is at or after seen, Touch does nothing.", func(e *env) {
 			rec := e.create()
 			e.touch(rec.ID, rec.Seen)
@@ -48,7 +50,8 @@ func toucherCases() []testCase {
 			e.touch(rec.ID, rec.Seen)
 			e.requireStored(rec)
 		}},
-		{"after a shorter timeout",
+		{
+			"after a shorter timeout",
 			"Touch moves Expires by the same amount as Seen, so that it doesn't undo a Set that has shortened the " +
 				"timeout.", func(e *env) {
 				rec := e.create()
@@ -57,7 +60,8 @@ func toucherCases() []testCase {
 				rec.Seen, rec.Expires = rec.Seen.Add(time.Second), rec.Expires.Add(time.Second)
 				e.touch(rec.ID, rec.Seen)
 				e.requireStored(rec)
-			}},
+			},
+		},
 		{"missing", "Touch returns ErrNotFound if there is no such record.", func(e *env) {
 			toucher := e.st.(store.Toucher)
 			id := newID()
@@ -76,7 +80,8 @@ func toucherCases() []testCase {
 			require.ErrorIs(e, err, context.Canceled)
 			e.requireStored(rec)
 		}},
-		{"with a Set",
+		{
+			"with a Set",
 			"Seen never moves back: a Set of a record that was read before a touch keeps the touch.", func(e *env) {
 				rec := e.create()
 				e.touch(rec.ID, e.base.Add(time.Minute))
@@ -84,7 +89,8 @@ func toucherCases() []testCase {
 				rec = e.set(rec)
 				rec.Seen, rec.Expires = e.base.Add(time.Minute), e.base.Add(61*time.Minute)
 				e.requireStored(rec)
-			}},
+			},
+		},
 		{"concurrent with Sets", "Touch and Set are atomic: concurrently, neither undoes the other.", touchDuringSets},
 	}
 }

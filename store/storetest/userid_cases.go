@@ -28,7 +28,8 @@ func hostileNames() []string {
 // hostile returns cases for an index by name.
 func (k keyed) hostile() []testCase {
 	return []testCase{
-		{"hostile values",
+		{
+			"hostile values",
 			"Yields the records with the value, and no others, for any value of up to 255 bytes of UTF-8 without NUL.",
 			func(e *env) {
 				names := hostileNames()
@@ -60,8 +61,10 @@ func (k keyed) hostile() []testCase {
 					want[name] = nil
 				}
 				check()
-			}},
-		{"touched and swept",
+			},
+		},
+		{
+			"touched and swept",
 			"Yields the last seen first, by the current Seen: a touch moves a record; a sweep removes it.", func(e *env) {
 				with := func(rec *store.Record) { *k.field(rec) = "a" }
 				want := e.createSeenAt([]int{0, 1, 2, 3, 4}, with)
@@ -81,8 +84,10 @@ func (k keyed) hostile() []testCase {
 					want = slices.Delete(want, 2, 3)
 					require.Equal(e, want, ids(e.collect(k.by(e, "a"))))
 				}
-			}},
-		{"paging while others change",
+			},
+		},
+		{
+			"paging while others change",
 			"Yields every record that has the value during the whole iteration once, while others change.", func(e *env) {
 				var all []store.Record
 				for i := range 120 {
@@ -117,6 +122,7 @@ func (k keyed) hostile() []testCase {
 						require.Zero(e, yielded[rec.ID], "record %d was gone before it was read", i)
 					}
 				}
-			}},
+			},
+		},
 	}
 }

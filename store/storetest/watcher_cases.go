@@ -98,7 +98,8 @@ func (n *nodeOf) change(rec store.Record, how func(*store.Record)) store.Record 
 
 func watcherCases() []testCase {
 	return []testCase{
-		{"ended",
+		{
+			"ended",
 			"ChangeEnded: the session ID is gone. Reason is that of Ender.End, or \"\" if it is unknown.", func(e *env) {
 				a, b := e.watch(), e.watch()
 				one, two := e.create(), e.create()
@@ -110,7 +111,8 @@ func watcherCases() []testCase {
 				require.NoError(e, err)
 				require.Equal(e, store.Change{Kind: store.ChangeEnded, ID: two.ID}, b.hear())
 				e.requireGone(one.ID)
-			}},
+			},
+		},
 		{"swept", "ChangeEnded: Reason is ReasonSwept after Sweep.", func(e *env) {
 			a, b := e.watch(), e.watch()
 			sweeper, ok := a.Node.(store.Sweeper)
@@ -122,7 +124,8 @@ func watcherCases() []testCase {
 			require.Len(e, recs, 1)
 			require.Equal(e, store.Change{Kind: store.ChangeEnded, ID: rec.ID, Reason: store.ReasonSwept}, b.hear())
 		}},
-		{"access",
+		{
+			"access",
 			"ChangeAccess: the session ID was stored with another token or user, or expires earlier than before.", func(e *env) {
 				a, b := e.watch(), e.watch()
 				rec := e.create()
@@ -138,8 +141,10 @@ func watcherCases() []testCase {
 				rec = a.change(rec, func(rec *store.Record) { rec.Data = []byte(`{"n":1}`) })
 				a.change(rec, func(rec *store.Record) { rec.Expires = rec.Expires.Add(time.Hour) })
 				b.silent(a)
-			}},
-		{"own changes",
+			},
+		},
+		{
+			"own changes",
 			"Other nodes are notified of changes that are made through a node; the node itself is not.", func(e *env) {
 				a, b := e.watch(), e.watch()
 				rec := e.create()
@@ -148,8 +153,10 @@ func watcherCases() []testCase {
 				require.NoError(e, a.Announce(e.ctx, rec.ClientID, rec.ID))
 				a.end(rec.ID, "x")
 				a.silent(b)
-			}},
-		{"held only",
+			},
+		},
+		{
+			"held only",
 			"Hold subscribes the node to changes of the session and of the client; Release undoes Hold.", func(e *env) {
 				a, b := e.watch(), e.watch()
 				held, other := e.create(), e.create()
@@ -161,7 +168,8 @@ func watcherCases() []testCase {
 				require.NoError(e, a.Announce(e.ctx, held.ClientID, held.ID))
 				a.end(held.ID, "x")
 				b.silent(a)
-			}},
+			},
+		},
 		{"announced", "Announce notifies the nodes that hold the client with ChangeClient.", func(e *env) {
 			a, b := e.watch(), e.watch()
 			rec := e.create()
@@ -183,7 +191,8 @@ func watcherCases() []testCase {
 			}
 			require.Equal(e, store.Change{Kind: store.ChangeEnded, ID: rec.ID, Reason: "last"}, b.hear())
 		}},
-		{"messages",
+		{
+			"messages",
 			"Send sends a message to each of these nodes; Holders returns the other nodes that hold one of the items, " +
 				"without duplicates; Nodes returns all other nodes.", func(e *env) {
 				a, b, c := e.watch(), e.watch(), e.watch()
@@ -209,8 +218,10 @@ func watcherCases() []testCase {
 				require.NoError(e, b.Send(e.ctx, []string{got.From}, []byte("back")))
 				require.Equal(e, "back", string(a.hear().Data))
 				c.silent(a)
-			}},
-		{"left",
+			},
+		},
+		{
+			"left",
 			"Leave ends the node: after it has returned no change is reported, and other nodes no longer see this one.",
 			func(e *env) {
 				a, b := e.watch(), e.watch()
@@ -222,8 +233,10 @@ func watcherCases() []testCase {
 				require.Empty(e, nodes)
 				a.end(rec.ID, "x")
 				require.Empty(e, b.told)
-			}},
-		{"end at a revision",
+			},
+		},
+		{
+			"end at a revision",
 			"If revision isn't 0, End ends the session only if that revision is stored, and returns ErrConflict " +
 				"otherwise.", func(e *env) {
 				a := e.watch()
@@ -238,7 +251,8 @@ func watcherCases() []testCase {
 				was, err = a.End(e.ctx, rec.ID, "x", now.Revision)
 				require.NoError(e, err)
 				require.False(e, was)
-			}},
+			},
+		},
 		{"contact", "Contact returns when the node last had contact with the store.", func(e *env) {
 			a := e.watch()
 			require.Eventually(e, func() bool {
@@ -254,7 +268,8 @@ func watcherCases() []testCase {
 // Reserver.
 func lockerCases() []testCase {
 	return []testCase{
-		{"locked user",
+		{
+			"locked user",
 			"LockUser makes every Set return ErrBusy that assigns a session to the user or gives a session of the user " +
 				"another token, until unlock is called.", func(e *env) {
 				mine, guest := e.create(func(rec *store.Record) { rec.UserID = "ada" }), e.create()
@@ -275,7 +290,8 @@ func lockerCases() []testCase {
 				e.set(login)
 				mine.TokenHash[0]++
 				e.set(mine)
-			}},
+			},
+		},
 		{"several locks", "Several callers may hold locks on one user.", func(e *env) {
 			locker := e.st.(store.UserLocker)
 			first, err := locker.LockUser(e.ctx, "ada")
@@ -294,7 +310,8 @@ func lockerCases() []testCase {
 
 func reserverCases() []testCase {
 	return []testCase{
-		{"reserved",
+		{
+			"reserved",
 			"Reserve makes every Set of the session by other nodes return ErrBusy until release is called. It doesn't " +
 				"prevent the end of the session.", func(e *env) {
 				a, b := e.watch(), e.watch()
@@ -317,13 +334,15 @@ func reserverCases() []testCase {
 				require.NoError(e, err)
 				b.end(rec.ID, "x")
 				require.NoError(e, release(e.ctx))
-			}},
+			},
+		},
 	}
 }
 
 func cacheCases() []testCase {
 	return []testCase{
-		{"cached",
+		{
+			"cached",
 			"GetCached is Get, but the result may be outdated by the time that a notification from the store takes to " +
 				"arrive.", func(e *env) {
 				cached := e.st.(store.CachedGetter)
@@ -348,7 +367,8 @@ func cacheCases() []testCase {
 				}, notificationTimeout, time.Millisecond)
 				_, err = cached.GetCached(e.ctx, rec.ID)
 				require.ErrorIs(e, err, store.ErrNotFound)
-			}},
+			},
+		},
 		{"created since", "GetCached never caches ErrNotFound.", func(e *env) {
 			cached := e.st.(store.CachedGetter)
 			rec := e.newRecord()

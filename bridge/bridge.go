@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -45,7 +46,7 @@ type Bridge struct {
 	wheel      *wheel
 	watches    *watchlist
 	work       work
-	notifier   notifier
+	sender     *outbox.Sender
 	events     hub
 	lines      aside
 	cleanup    autoCleanup
@@ -134,7 +135,11 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.links = newLinks(b.clock, newConnLimits(s), b.cluster)
 	b.wheel = newWheel(b.clock)
 	b.watches = newWatchlist(b.clock)
-	b.notifier.init(&b.work, b.clock)
+	b.sender = outbox.NewSender(outbox.Config{
+		Go:       b.work.task,
+		After:    func(d time.Duration, check func()) { b.clock.add(time.Now().Add(d), check) },
+		Panicked: b.work.panicked,
+	})
 	b.tickets = newTickets(apps, b)
 	b.admit = newAdmission(s)
 	switch {
@@ -320,9 +325,9 @@ func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *g
 	if kept { // those that hold the session have nothing to go on with
 		links = slices.DeleteFunc(links, func(l *Link) bool { return l.held.Load() == nil })
 	}
-	last := b.lastWords(links, end)
+	final := b.finalMessage(links, end)
 	for _, l := range links {
-		l.farewell(last)
+		l.setFinalMessage(final)
 		if l == from.link { // it has the answer to its own wish to come
 			l.endLater(c, closeGrace)
 		} else {

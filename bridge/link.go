@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -32,7 +33,7 @@ type Link struct {
 	active          atomic.Int64 // see activeSince
 	received, sent  traffic
 	data            atomic.Pointer[any]
-	box             outbox // messages of Notify
+	queue           outbox.Queue // messages of Notify
 
 	// Guarded by b.links.mu.
 	sessionID string   // "" while there is none
@@ -48,9 +49,9 @@ type Link struct {
 	mu      sync.Mutex
 	pending *closing // to be done by endPending
 	timer   *deadline
-	ending  *closing   // begun
-	last    *lastWords // to be sent before the close; nil: nothing
-	heart   *linkBeat  // of Heartbeat; nil: none
+	ending  *closing      // begun
+	final   *outbox.Final // to be sent before the close; nil: none
+	heart   *linkBeat     // of Heartbeat; nil: none
 }
 
 // closing is a close code and its reason; the zero value is none.
@@ -223,7 +224,7 @@ func (l *Link) end(code int, reason string) bool {
 
 // close closes the link, once what waits to be sent has been.
 func (l *Link) close(code int, reason string) {
-	l.sayLast()
+	l.flushFinal()
 	if l.closer != nil {
 		l.closer.call(code, reason)
 	} else {

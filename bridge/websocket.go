@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/coder/websocket"
+
+	"github.com/sessionbridge/sessionbridge/internal/outbox"
 )
 
 // WebSocket returns a handler that accepts WebSocket connections and runs fn for each, in a goroutine of its own. ctx has the request's values and ends, with
@@ -119,7 +121,7 @@ func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *C
 	}()
 	l := &Link{conn: c}
 	c.link = l // from its registration on it is found, and told what others are
-	l.box.open(h.opts.NotifyQueue, h.opts.OnNotifyFull, func(m *message) error { return c.Write(context.Background(), m.kind(), m.data) })
+	l.queue.Open(h.opts.NotifyQueue, h.opts.OnNotifyFull.queue(), func(m *outbox.Message) error { return c.send(context.Background(), m) })
 	link, err := b.attachLink(ctx, rq, s, l)
 	returned = true
 	if err != nil {

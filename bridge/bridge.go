@@ -67,13 +67,8 @@ type Bridge struct {
 
 // capabilities are what the store can do besides. A nil one it can't.
 type capabilities struct {
-	users    store.UserIndex
-	clients  store.ClientIndex
-	activity store.ActivityIndex
-	active   store.ActiveLister
-	lister   store.Lister
-	pinger   store.Pinger
-	locker   store.UserLocker
+	pinger store.Pinger
+	locker store.UserLocker
 }
 
 type counters struct {
@@ -111,11 +106,6 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	})
 	apps := st
 	st = b.join(st)
-	b.caps.users = gateway.UserIndex(st)
-	b.caps.clients = gateway.ClientIndex(st)
-	b.caps.activity = gateway.ActivityIndex(st)
-	b.caps.active = gateway.ActiveLister(st)
-	b.caps.lister = gateway.Lister(st)
 	b.caps.pinger, _ = st.(store.Pinger)
 	b.caps.locker, _ = st.(store.UserLocker)
 	b.gateway = gateway.New(st, gateway.Config{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/inbox"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -44,7 +45,7 @@ type Bridge struct {
 	links      *links
 	clock      *deadlines
 	wheel      *wheel
-	watches    *watchlist
+	watches    *inbox.Watchlist
 	work       work
 	sender     *outbox.Sender
 	events     hub
@@ -124,7 +125,9 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.clock = newDeadlines()
 	b.links = newLinks(b.clock, newConnLimits(s), b.cluster)
 	b.wheel = newWheel(b.clock)
-	b.watches = newWatchlist(b.clock)
+	review := &deadline{index: -1}
+	b.watches = inbox.NewWatchlist(func(after time.Duration) { b.clock.move(review, time.Now().Add(after)) })
+	review.do = b.watches.Review
 	b.sender = outbox.NewSender(outbox.Config{
 		Go:       b.work.task,
 		After:    func(d time.Duration, check func()) { b.clock.add(time.Now().Add(d), check) },

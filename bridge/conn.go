@@ -13,6 +13,9 @@ import (
 
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
+
+	"github.com/sessionbridge/sessionbridge/internal/inbox"
+	"github.com/sessionbridge/sessionbridge/internal/wire"
 )
 
 // Conn is one WebSocket connection, tied to its client's session. Its methods may be called concurrently, except that only one Read may be
@@ -20,7 +23,7 @@ import (
 type Conn struct {
 	link  *Link
 	ws    *websocket.Conn
-	net   *wire        // below ws
+	net   *wire.Conn   // below ws
 	opts  *ConnOptions // shared by all of the handler
 	clock *deadlines
 
@@ -28,19 +31,18 @@ type Conn struct {
 	gone   atomic.Bool  // a write has failed: nobody is there any more
 	writes writeLimit
 
-	inbox   inbox
-	listed  listed
+	inbox   inbox.Inbox
 	pulse   pulse
 	pinging atomic.Bool
 
 	pace *rate.Limiter // of the messages from the client; nil: no limit
 }
 
-func newConn(ws *websocket.Conn, below *wire, clock *deadlines, opts *ConnOptions) *Conn {
+func newConn(ws *websocket.Conn, below *wire.Conn, clock *deadlines, opts *ConnOptions) *Conn {
 	ws.SetReadLimit(opts.MaxMessageBytes)
 	c := &Conn{ws: ws, net: below, clock: clock, opts: opts, pace: opts.pace()}
-	below.conn = c
-	below.frames.limit(opts)
+	c.inbox.Init((*inboxSource)(c))
+	below.Start((*wireOwner)(c))
 	return c
 }
 
@@ -132,7 +134,7 @@ func (c *Conn) Write(ctx context.Context, kind websocket.MessageType, data []byt
 
 // writeFailed ends the context of a connection on which a write has failed for another reason than that ctx has ended before it began.
 func (c *Conn) writeFailed(ctx context.Context, err error) {
-	if ctx.Err() == nil || c.net.over.Load() {
+	if ctx.Err() == nil || c.net.Over() {
 		c.lose(err)
 	}
 }
@@ -171,7 +173,7 @@ func (c *Conn) WriteJSON(ctx context.Context, v any) error {
 // Ping sends a ping and waits for its pong. It is no activity of the client. If no Read is pending the Bridge reads meanwhile; a pong behind more messages than Read says is
 // not seen before the handler has read some.
 func (c *Conn) Ping(ctx context.Context) error {
-	c.startWatch()
+	c.inbox.Watch()
 	plain, release := c.plain(ctx)
 	defer release()
 	return c.sendPing(plain)
@@ -179,11 +181,11 @@ func (c *Conn) Ping(ctx context.Context) error {
 
 // sendPing is Ping, and ends the context of a connection on which the ping could not be sent.
 func (c *Conn) sendPing(ctx context.Context) error {
-	c.net.frames.expect()
+	c.net.Expect()
 	err := c.ws.Ping(ctx)
 	switch {
 	case err == nil:
-	case c.net.over.Load(), !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
+	case c.net.Over(), !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
 		c.lose(err)
 	}
 	return err
@@ -230,7 +232,7 @@ func (c *Conn) shut(code int, reason string) {
 }
 
 // cut makes every pending read and write fail. It doesn't wait for anything.
-func (c *Conn) cut() { c.net.cut() }
+func (c *Conn) cut() { c.net.Cut() }
 
 // writeLimit bounds writes without a timer for each: at most one deadline per connection waits, and looks whether there is a write
 // that is taking too long.

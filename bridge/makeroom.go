@@ -61,7 +61,7 @@ func (b *Bridge) probe(ctx context.Context, links []*Link) bool {
 	defer cancel()
 	started := false
 	for _, l := range links {
-		if l.conn != nil && l.conn.startWatch() {
+		if l.conn != nil && l.conn.inbox.Watch() {
 			started = true
 		}
 	}

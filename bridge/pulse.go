@@ -11,9 +11,9 @@ const pongWait = 10 * time.Second
 
 // startPulse begins to look after the connection: heartbeat, idleness, age.
 func (c *Conn) startPulse() {
-	c.net.heard.CompareAndSwap(0, int64(c.link.openedAt))
+	c.net.HeardFirst(c.link.openedAt)
 	c.pulse.of = c
-	c.watchSoon()
+	c.link.b.watches.Add(&c.inbox)
 	if at, ok := c.nextBeat(c.link.openedAt); ok {
 		c.link.b.wheel.plan(&c.pulse, at)
 	}
@@ -23,7 +23,7 @@ func (c *Conn) startPulse() {
 func (c *Conn) stopPulse() { c.link.b.wheel.remove(&c.pulse) }
 
 // heardAt returns when something last came from the peer, by the wheel's clock.
-func (c *Conn) heardAt() time.Duration { return time.Duration(c.net.heard.Load()) }
+func (c *Conn) heardAt() time.Duration { return c.net.Heard() }
 
 // nextBeat returns when to look next; false when there is nothing to look for.
 func (c *Conn) nextBeat(now time.Duration) (at time.Duration, ok bool) {
@@ -54,7 +54,7 @@ func (c *Conn) beat(now time.Duration) {
 		return
 	}
 	switch o := c.opts; {
-	case c.net.over.Load(): // nobody has said so
+	case c.net.Over(): // nobody has said so
 		c.lose(net.ErrClosed)
 		return
 	case o.MaxAge > 0 && now >= c.link.openedAt+o.MaxAge:
@@ -78,12 +78,12 @@ func (c *Conn) beat(now time.Duration) {
 // connection isn't cut. Nor is one whose peer is in the middle of a message, where it can't answer. That there is no room for the ping is no sign of life.
 func (c *Conn) ping() {
 	defer c.pinging.Store(false)
-	c.startWatch()
+	c.inbox.Watch()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	round, heard := c.net.rounds.Load(), c.heardAt()
+	round, heard := c.net.Round(), c.heardAt()
 	limit := c.clock.add(time.Now().Add(pongWait), func() {
-		if c.net.waitsSince(round) && c.heardAt() == heard {
+		if c.net.WaitsSince(round) && c.heardAt() == heard {
 			c.cut()
 		}
 		cancel()

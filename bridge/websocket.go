@@ -10,6 +10,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
+	"github.com/sessionbridge/sessionbridge/internal/wire"
 )
 
 // WebSocket returns a handler that accepts WebSocket connections and runs fn for each, in a goroutine of its own. ctx has the request's values and ends, with
@@ -32,7 +33,7 @@ func (b *Bridge) socket(fn func(ctx context.Context, c *Conn) error, opts *ConnO
 		b.failed(context.Background(), slog.LevelError, Failure{Doing: "use a handler's ConnOptions", Err: err})
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.WriteError(w, r, err) })
 	}
-	h := &socketHandler{b: b, fn: fn, opts: o, protocols: append(slices.Clip(o.Subprotocols), Subprotocol)}
+	h := &socketHandler{b: b, fn: fn, opts: o, wire: o.wire(b.wheel.epoch), protocols: append(slices.Clip(o.Subprotocols), Subprotocol)}
 	return b.Handler(http.HandlerFunc(h.handshake))
 }
 
@@ -40,6 +41,7 @@ type socketHandler struct {
 	b    *Bridge
 	fn   func(context.Context, *Conn) error
 	opts ConnOptions
+	wire *wire.Config
 
 	protocols []string
 }
@@ -91,8 +93,8 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		b.refuse(w, r, ErrSessionMissing)
 		return
 	}
-	below, accepting := &wire{wheel: b.wheel}, &acceptWriter{ResponseWriter: w}
-	ws, err := websocket.Accept(below.under(accepting), r, &websocket.AcceptOptions{
+	below, accepting := wire.New(h.wire), &acceptWriter{ResponseWriter: w}
+	ws, err := websocket.Accept(below.Wrap(accepting), r, &websocket.AcceptOptions{
 		Subprotocols:       h.protocols,
 		InsecureSkipVerify: true, // the origin has been checked
 		CompressionMode:    h.opts.Compression,
@@ -151,7 +153,7 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 // conclude closes the connection whose handler has returned err.
 func (c *Conn) conclude(err error) {
 	c.logFailure(err)
-	c.awaitWatch()
+	c.awaitInbox()
 	c.link.endPending() // if a close waits for the handler to be done, it says how
 	code, reason := c.endedWith(err)
 	if c.link.beginEnd(code, reason) { // otherwise another is closing it

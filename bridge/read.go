@@ -121,7 +121,7 @@ func (s *inboxSource) Receive(ctx context.Context) (inbox.Message, error) {
 func (s *inboxSource) Interrupt()    { s.net.Interrupt() }
 func (s *inboxSource) EndInterrupt() { s.net.EndInterrupt() }
 func (s *inboxSource) Cut()          { s.net.Cut() }
-func (s *inboxSource) Refuse() { s.link.end(CodePolicy, "unexpected data message") }
+func (s *inboxSource) Refuse()       { s.link.end(CodePolicy, "unexpected data message") }
 
 func (s *inboxSource) Open() bool { return s.link.ctx.Err() == nil }
 

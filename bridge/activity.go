@@ -13,15 +13,15 @@ import (
 func (l *Link) Active() { l.activeNow(time.Now()) }
 
 func (l *Link) activeNow(now time.Time) {
-	l.active.Store(int64(now.Sub(l.b.wheel.epoch)))
+	l.active.Store(int64(l.b.clock.Offset(now)))
 	id, _ := l.b.links.sessionOf(l)
 	if id == "" || !l.b.links.claimActivity(id, now, l.b.opts.TouchInterval) {
 		return
 	}
-	l.b.work.recording(func() { l.b.recordActivity(id) })
+	l.b.pools.activity.Go(func() { l.b.recordActivity(id) })
 }
 
-// activeSince returns since when the client has not been active, by the wheel's clock.
+// activeSince returns since when the client has not been active, as an offset on the clock.
 func (l *Link) activeSince() time.Duration { return time.Duration(l.active.Load()) }
 
 func (b *Bridge) recordActivity(id string) {

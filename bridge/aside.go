@@ -30,7 +30,7 @@ func (b *Bridge) logAside(line func()) bool {
 	a.queue = append(a.queue, line)
 	if !a.busy {
 		a.busy = true
-		b.work.task(b.writeAside)
+		b.work.Go(b.writeAside)
 	}
 	return true
 }
@@ -68,7 +68,7 @@ func (b *Bridge) writeAside() {
 func (b *Bridge) writeLine(line func()) {
 	defer func() {
 		if recover() != nil {
-			b.events.emit(Failure{Doing: "write a log line: the Handler panicked", Err: ErrPanicked})
+			b.events.Emit(Failure{Doing: "write a log line: the Handler panicked", Err: ErrPanicked})
 		}
 	}()
 	line()

@@ -25,10 +25,10 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "connection from another origin refused", b.opts.originAttrs(r)...)
 		return nil, ErrOrigin
 	}
-	if !b.work.admit() {
+	if !b.work.TryEnter() {
 		return nil, ErrShutdown
 	}
-	defer b.work.leave()
+	defer b.work.Leave()
 	leave, admitted := b.admit.enter()
 	if !admitted {
 		return nil, ErrOverloaded
@@ -63,7 +63,7 @@ func (rq *request) untilAnswered(ctx context.Context) context.Context {
 // attachLink registers a link, and looks once more whether its session is there: whoever ended it before the link was registered
 // could not close it, whoever does later will (G5). ctx has the values that the link's context gets. l has what closes it and nothing else.
 func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Link) (_ *Link, err error) {
-	if b.work.stopping() {
+	if b.work.Stopped() {
 		return nil, ErrShutdown
 	}
 	rec := s.record()
@@ -72,7 +72,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 		id = uuid.NewString()
 	}
 	l.b, l.id, l.clientID, l.addr, l.userAgent = b, id, rec.ClientID, rq.addr(), rq.userAgent()
-	l.openedAt = b.wheel.now()
+	l.openedAt = b.clock.Now()
 	l.active.Store(int64(l.openedAt))
 	l.origin = origin{via: ViaSocket, link: l}
 	if ctx == context.Context(rq) { // nothing between the two has values, and the link needn't keep the request
@@ -95,8 +95,8 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 		b.cluster.drop(holdKey{true, l.clientID})
 		return nil, err
 	}
-	if b.events.active() { // its end is reported by whoever gets the link, so later
-		b.events.emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: had, UserID: user, Addr: l.addr, UserAgent: l.userAgent})
+	if b.events.Active() { // its end is reported by whoever gets the link, so later
+		b.events.Emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: had, UserID: user, Addr: l.addr, UserAgent: l.userAgent})
 	}
 	for _, e := range evicted {
 		e.end(CodePolicy, tookItsPlace)
@@ -133,7 +133,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 	if err := b.meetNewest(op, rq, l, rec.ID); err != nil {
 		return nil, err
 	}
-	if b.work.stopping() { // and its shutdown may not have seen the link
+	if b.work.Stopped() { // and its shutdown may not have seen the link
 		l.end(CodeShutdown, b.comeBack(1))
 	}
 	safe = true
@@ -151,7 +151,7 @@ func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID
 			return err
 		}
 	}
-	newest, ok := b.clients.sessionOf(l.clientID)
+	newest, ok := b.clients.SessionOf(l.clientID)
 	if !ok && b.opts.Rebind == Follow && b.cluster == nil && l.SessionID() == "" { // this process may have forgotten it
 		rec, err := b.gateway.NewestOfClient(rq, l.clientID)
 		if err != nil && !errors.Is(err, ErrSessionMissing) {
@@ -173,6 +173,26 @@ func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID
 		if b.links.cutOutsider(l) {
 			l.end(CodeReconnect, "session changed during the handshake")
 		}
+	case l.SessionID() == "":
+		return b.awaitCookies(ctx, l, newest)
+	}
+	return nil
+}
+
+// awaitCookies sends a link without a session back if its client has got one a moment ago: the
+// response with the cookies may still be on its way to the browser, and nobody tells the page when
+// it arrives. The link is closed after as long again as that is ago, so this happens a few times at
+// most.
+func (b *Bridge) awaitCookies(ctx context.Context, l *Link, newest string) error {
+	rec, err := b.gateway.LoadShared(ctx, newest)
+	if errors.Is(err, ErrSessionMissing) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if age := time.Since(rec.Began()); age < rebindGrace && b.links.mayAwait(&rec) {
+		l.endLater(reconnect(), max(age, rebindDelay))
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 func (rq *request) likelyClient() clientCookie {
 	if len(rq.presented.clients) > 1 {
 		for _, p := range rq.presented.sessions {
-			clientID, _ := rq.b.clients.clientOf(p.id)
+			clientID, _ := rq.b.clients.ClientOf(p.id)
 			if cookie, ok := rq.clientCookie(clientID); ok {
 				return cookie
 			}
@@ -35,7 +35,7 @@ func (rq *request) clientCookie(clientID string) (clientCookie, bool) {
 // not needed yet.
 func (rq *request) beClient(cookie clientCookie) {
 	rq.clientID, rq.newClient, rq.sendClient = cookie.id, false, rq.b.cookies.rollDue(cookie)
-	rq.newest, _ = rq.b.clients.sessionOf(cookie.id)
+	rq.newest, _ = rq.b.clients.SessionOf(cookie.id)
 }
 
 // bind makes the session's client the request's: G10. The session fits any client cookie that the
@@ -55,7 +55,7 @@ func (rq *request) bind(rec *store.Record) bool {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	rq.clientID, rq.newClient, rq.sendClient, rq.askClient = rec.ClientID, false, true, true
-	rq.newest, _ = b.clients.sessionOf(rec.ClientID)
+	rq.newest, _ = b.clients.SessionOf(rec.ClientID)
 	return true
 }
 
@@ -69,7 +69,7 @@ func (rq *request) fit(rec *store.Record) (was string, fits bool) {
 	}
 	if rq.carrier != byCookies { // there is no client cookie to go by
 		rq.clientID, rq.newClient = rec.ClientID, false
-		rq.newest, _ = rq.b.clients.sessionOf(rec.ClientID)
+		rq.newest, _ = rq.b.clients.SessionOf(rec.ClientID)
 		return "", true
 	}
 	if cookie, ok := rq.clientCookie(rec.ClientID); ok {

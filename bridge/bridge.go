@@ -9,9 +9,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/clientmap"
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/inbox"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
+	"github.com/sessionbridge/sessionbridge/internal/pubsub"
+	"github.com/sessionbridge/sessionbridge/internal/workers"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -41,14 +45,14 @@ type Bridge struct {
 	successors successors
 	ends       ends
 	overtakes  overtakes
-	clients    *clientMap
+	clients    *clientmap.Map
 	links      *links
-	clock      *deadlines
-	wheel      *wheel
+	clock      *clock.Clock
 	watches    *inbox.Watchlist
-	work       work
+	work       *workers.Group
+	pools      pools
 	sender     *outbox.Sender
-	events     hub
+	events     *pubsub.Hub[Event]
 	lines      aside
 	cleanup    autoCleanup
 	logKey     *[32]byte
@@ -98,13 +102,13 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		successors: newSuccessors(s.Keys),
 		logins:     newLoginGate(),
 		limit:      limit,
+		events:     newEvents(s.Logger),
 		logKey:     logKey(s.Keys[0]),
 		shutDone:   make(chan struct{}),
 	}
-	b.clients = newClientMap(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.has(id) })
-	b.work.init(func(p any) {
-		b.panicked(context.Background(), "background task panicked", "run a background task: it panicked", "", p)
-	})
+	b.clients = clientmap.New(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.has(id) })
+	b.work = workers.New(b.taskPanicked)
+	b.pools = newPools(b.work)
 	apps := st
 	st = b.join(st)
 	b.caps.pinger, _ = st.(store.Pinger)
@@ -116,22 +120,20 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Committed:     b.committed,
 		Ended:         b.ended,
 		Reason:        toldReason,
-		Watched:       b.events.active,
-		Doubted:       func(id string) { b.links.suspect(id, time.Now()); b.work.background(func() { b.lookExpired(id) }) },
+		Watched:       b.events.Active,
+		Doubted:       func(id string) { b.links.suspect(id, time.Now()); b.pools.background.Go(func() { b.lookExpired(id) }) },
 		Failed:        b.storeFailed,
 		Gate:          b.logins,
 	})
-	b.events.logger = s.Logger
-	b.clock = newDeadlines()
+	b.clock = clock.New()
 	b.links = newLinks(b.clock, newConnLimits(s), b.cluster)
-	b.wheel = newWheel(b.clock)
-	review := &deadline{index: -1}
-	b.watches = inbox.NewWatchlist(func(after time.Duration) { b.clock.move(review, time.Now().Add(after)) })
-	review.do = b.watches.Review
+	review := &clock.Deadline{}
+	b.watches = inbox.NewWatchlist(func(after time.Duration) { b.clock.Move(review, time.Now().Add(after)) })
+	review.Do = b.watches.Review
 	b.sender = outbox.NewSender(outbox.Config{
-		Go:       b.work.task,
-		After:    func(d time.Duration, check func()) { b.clock.add(time.Now().Add(d), check) },
-		Panicked: b.work.panicked,
+		Go:       b.work.Go,
+		After:    func(d time.Duration, check func()) { b.clock.Add(time.Now().Add(d), check) },
+		Panicked: b.taskPanicked,
 	})
 	b.tickets = newTickets(apps, b)
 	b.admit = newAdmission(s)
@@ -178,28 +180,28 @@ func (b *Bridge) Shutdown(ctx context.Context) error {
 }
 
 func (b *Bridge) shutdown(ctx context.Context) error {
-	b.work.stop()
+	b.work.Stop()
 	b.StopAutoCleanup()
 	b.drain(ctx)
-	err := b.work.wait(ctx)
+	err := b.work.Wait(ctx)
 	if err == nil {
-		b.clock.close()
+		b.clock.Close()
 	} else { // what is still running has its limits from the clock
 		go func() { // ends with what is running
-			_ = b.work.wait(context.Background())
-			b.clock.close()
+			_ = b.work.Wait(context.Background())
+			b.clock.Close()
 		}()
 	}
-	err = errors.Join(err, b.work.wait(ctx)) // for what the clock has started meanwhile
+	err = errors.Join(err, b.work.Wait(ctx)) // for what the clock has started meanwhile
 	for _, l := range b.links.everything() { // whose handlers haven't come to Detach yet, or never will
 		l.detach(codeClosedByPeer, "")
 	}
-	err = errors.Join(err, b.work.wait(ctx)) // for those that are at it
-	err = errors.Join(err, b.cluster.leave(ctx), b.work.wait(ctx))
-	b.events.close()
+	err = errors.Join(err, b.work.Wait(ctx)) // for those that are at it
+	err = errors.Join(err, b.cluster.leave(ctx), b.work.Wait(ctx))
+	b.events.Close()
 	done := make(chan struct{})
 	go func() { // ends with the callbacks
-		b.events.running.Wait()
+		b.events.Wait()
 		close(done)
 	}()
 	select {
@@ -216,7 +218,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 	rec := c.Record
 	isInit := b.mapClient(rec, c.IsNew)
 	if c.Login {
-		b.clients.learn(rec)
+		b.clients.SetLogin(rec.ID, rec.UserID, rec.LoginGeneration)
 	}
 	if c.IsNew || c.Login {
 		b.rebind(from, rec)
@@ -227,7 +229,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 	b.links.watch(b, rec)
 	c.Later.Add(b.logCommit(&c, from))
 	if c.Watched {
-		b.events.emit(SessionSet{
+		b.events.Emit(SessionSet{
 			ClientID: rec.ClientID, SessionID: rec.ID, UserID: rec.UserID, PrevUserID: c.PrevUserID,
 			IsNew: c.IsNew, IsInit: isInit, Login: c.Login, Rotated: c.Rotated, Keys: c.Keys, Via: from.via,
 		})
@@ -236,9 +238,9 @@ func (b *Bridge) committed(c gateway.Commit) {
 
 // mapClient maps the session and its client to each other, and reports whether this process does it for the first time.
 func (b *Bridge) mapClient(rec *store.Record, newest bool) (isInit bool) {
-	if isInit = b.clients.attach(rec.ClientID, rec.ID, newest); isInit {
-		b.clients.learn(rec)
-		b.clients.lookAt(rec.ID, rec.Expires)
+	if isInit = b.clients.Attach(rec.ClientID, rec.ID, newest); isInit {
+		b.clients.SetLogin(rec.ID, rec.UserID, rec.LoginGeneration)
+		b.clients.SetDue(rec.ID, rec.Expires)
 		b.cluster.seen(rec.ClientID)
 	}
 	return isInit
@@ -261,7 +263,7 @@ func (b *Bridge) rebind(from *origin, rec *store.Record) {
 	for _, l := range b.links.cutOlder(rec) {
 		l.endLater(reconnect(), rebindGrace)
 		if from.request != nil {
-			from.request.afterResponse(func() { b.clock.add(time.Now().Add(rebindDelay), l.endPending) })
+			from.request.afterResponse(func() { b.clock.Add(time.Now().Add(rebindDelay), l.endPending) })
 		}
 	}
 }
@@ -285,7 +287,7 @@ func (b *Bridge) ended(e gateway.End) {
 }
 
 // knows reports whether the session has connections here, or is in the map.
-func (b *Bridge) knows(id string) bool { return b.links.has(id) || b.clients.attached(id) }
+func (b *Bridge) knows(id string) bool { return b.links.has(id) || b.clients.Attached(id) }
 
 // forget is for a session that was not found in the store, although nobody has reported its end here. It hurts no session that is
 // alive.
@@ -300,8 +302,8 @@ func (b *Bridge) forget(ctx context.Context, id string, l *Link) error {
 // sessionOver ends what this process has of a session that is over, and tells of it; the line in the
 // log comes later. userID is who was logged in, if whoever calls knows.
 func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *gateway.Later) {
-	userID = cmp.Or(userID, b.clients.userOf(id), from.userID, b.links.userOf(id))
-	if mapped := b.clients.detach(id); mapped != "" {
+	userID = cmp.Or(userID, b.clients.UserOf(id), from.userID, b.links.userOf(id))
+	if mapped := b.clients.Detach(id); mapped != "" {
 		clientID = mapped
 	}
 	c := closing{code: from.reason.closeCode(), reason: string(from.reason), atRead: true}
@@ -312,8 +314,8 @@ func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *g
 	links := b.links.cutSession(id, over)
 	later.Add(func() { b.logEnd(id, clientID, from) })
 	end := SessionDestroy{ClientID: clientID, SessionID: id, UserID: userID, Reason: from.reason, Via: from.via}
-	if b.events.active() { // before the closes that it is the cause of
-		b.events.emit(end)
+	if b.events.Active() { // before the closes that it is the cause of
+		b.events.Emit(end)
 	}
 	if kept { // those that hold the session have nothing to go on with
 		links = slices.DeleteFunc(links, func(l *Link) bool { return l.held.Load() == nil })

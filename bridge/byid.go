@@ -11,10 +11,10 @@ import (
 )
 
 // SessionIDOf returns the client's session, as far as this process knows: the newest that it has seen come into use and not end.
-func (b *Bridge) SessionIDOf(clientID string) (string, bool) { return b.clients.sessionOf(clientID) }
+func (b *Bridge) SessionIDOf(clientID string) (string, bool) { return b.clients.SessionOf(clientID) }
 
 // ClientIDOf returns the session's client, as far as this process knows.
-func (b *Bridge) ClientIDOf(sessionID string) (string, bool) { return b.clients.clientOf(sessionID) }
+func (b *Bridge) ClientIDOf(sessionID string) (string, bool) { return b.clients.ClientOf(sessionID) }
 
 // GetByID returns the session as it is stored now, to be read only: what would change it returns ErrSessionClosed. ErrSessionMissing,
 // ErrStoreUnavailable. Looking at a session is no activity of its user.
@@ -95,7 +95,7 @@ func (b *Bridge) TouchByID(ctx context.Context, id string) error {
 // DestroyByID ends the session, and reports whether there was one. It waits for no handler. When it returns, the session's
 // connections in this process are being closed.
 func (b *Bridge) DestroyByID(ctx context.Context, id string) (bool, error) {
-	clientID, known := b.clients.clientOf(id)
+	clientID, known := b.clients.ClientOf(id)
 	from := &origin{via: ViaAPI, reason: ReasonDestroyed}
 	if !known {
 		rec, err := b.gateway.Load(ctx, id)
@@ -156,7 +156,7 @@ func (b *Bridge) findByClient(ctx context.Context, clientID string) (string, err
 		rec, err := b.gateway.NewestOfClient(ctx, clientID)
 		return rec.ID, err
 	}
-	if id, ok := b.clients.sessionOf(clientID); ok {
+	if id, ok := b.clients.SessionOf(clientID); ok {
 		return id, nil
 	}
 	return "", fmt.Errorf("%w: the client has no session that this process has seen in use, and the store can't look further (%w: store.ClientOrder, store.ClientIndex)",
@@ -167,10 +167,10 @@ func (b *Bridge) findByClient(ctx context.Context, clientID string) (string, err
 func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 	err := b.gateway.Report(context.Background(), id, func(rec *store.Record) {
 		isInit := b.mapClient(rec, isNew)
-		prev, login := b.clients.learn(rec)
+		prev, login := b.clients.SetLogin(rec.ID, rec.UserID, rec.LoginGeneration)
 		b.links.watch(b, rec)
-		if b.events.active() {
-			b.events.emit(SessionSet{
+		if b.events.Active() {
+			b.events.Emit(SessionSet{
 				ClientID: rec.ClientID, SessionID: id, UserID: rec.UserID, PrevUserID: prev, IsNew: isNew, IsInit: isInit, Login: login, Via: ViaStore,
 			})
 		}
@@ -189,7 +189,7 @@ func (b *Bridge) NotifyStoreDestroy(id string) {
 
 // NotifyStoreCleanup is for whoever has removed n expired sessions from the store directly.
 func (b *Bridge) NotifyStoreCleanup(n int) {
-	if b.events.active() {
-		b.events.emit(Cleanup{Cleared: n})
+	if b.events.Active() {
+		b.events.Emit(Cleanup{Cleared: n})
 	}
 }

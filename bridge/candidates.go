@@ -220,7 +220,7 @@ func (rq *request) sortTries(tries [][]credentials, level fitness) {
 	rank := make(map[string]fitness, len(tries))
 	for _, cookies := range tries {
 		id := cookies[0].id
-		clientID, ok := rq.b.clients.clientOf(id)
+		clientID, ok := rq.b.clients.ClientOf(id)
 		switch _, fits := rq.clientCookie(clientID); {
 		case !ok:
 			rank[id] = max(level, unknown)

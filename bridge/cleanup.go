@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 )
 
 // Cleanup removes the sessions that have expired and returns how many they were. It costs in proportion to what has expired, with a
@@ -14,8 +16,8 @@ func (b *Bridge) Cleanup(ctx context.Context) (int, error) {
 	start := time.Now()
 	n, err := b.gateway.Sweep(ctx)
 	err = errors.Join(err, b.tickets.sweep(ctx))
-	if b.events.active() && (n > 0 || err == nil) {
-		b.events.emit(Cleanup{Cleared: n, Took: time.Since(start)})
+	if b.events.Active() && (n > 0 || err == nil) {
+		b.events.Emit(Cleanup{Cleared: n, Took: time.Since(start)})
 	}
 	return n, err
 }
@@ -23,7 +25,7 @@ func (b *Bridge) Cleanup(ctx context.Context) (int, error) {
 // autoCleanup is the cleanup that runs by itself.
 type autoCleanup struct {
 	mu     sync.Mutex
-	next   *deadline
+	next   *clock.Deadline
 	cancel context.CancelFunc
 }
 
@@ -31,16 +33,16 @@ type autoCleanup struct {
 // It leaves a cleanup the time to say so.
 func (b *Bridge) pruneEvery(every time.Duration) {
 	patience := max(2*every, limit(b.opts.IdleTimeout))
-	next := &deadline{index: -1}
-	next.do = func() {
-		b.work.background(func() {
-			defer func() { b.clock.move(next, time.Now().Add(every)) }()
-			for _, id := range b.clients.due(time.Now().Add(-patience)) {
+	next := &clock.Deadline{}
+	next.Do = func() {
+		b.pools.background.Go(func() {
+			defer func() { b.clock.Move(next, time.Now().Add(every)) }()
+			for _, id := range b.clients.Due(time.Now().Add(-patience)) {
 				b.lookExpired(id)
 			}
 		})
 	}
-	b.clock.move(next, time.Now().Add(every))
+	b.clock.Move(next, time.Now().Add(every))
 }
 
 // StartAutoCleanup runs Cleanup in the background, the first time after every, which is at least 1 ms. It returns false, and changes nothing, when it is
@@ -49,19 +51,19 @@ func (b *Bridge) StartAutoCleanup(every time.Duration) bool {
 	a := &b.cleanup
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.next != nil || every < time.Millisecond || !b.gateway.CanSweep() || b.work.stopping() {
+	if a.next != nil || every < time.Millisecond || !b.gateway.CanSweep() || b.work.Stopped() {
 		return false
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
-	var next *deadline
+	var next *clock.Deadline
 	again := func() {
-		b.work.background(func() {
+		b.pools.background.Go(func() {
 			defer func() { // also if the store panics
 				a.mu.Lock()
 				defer a.mu.Unlock()
 				if ctx.Err() == nil {
-					b.clock.move(next, time.Now().Add(every))
+					b.clock.Move(next, time.Now().Add(every))
 				}
 			}()
 			if _, err := b.Cleanup(ctx); err != nil && !errors.Is(err, context.Canceled) {
@@ -69,7 +71,7 @@ func (b *Bridge) StartAutoCleanup(every time.Duration) bool {
 			}
 		})
 	}
-	next = b.clock.add(time.Now().Add(every), again)
+	next = b.clock.Add(time.Now().Add(every), again)
 	a.next = next
 	return true
 }
@@ -83,7 +85,7 @@ func (b *Bridge) StopAutoCleanup() bool {
 		return false
 	}
 	a.cancel()
-	b.clock.remove(a.next)
+	b.clock.Remove(a.next)
 	a.next, a.cancel = nil, nil
 	return true
 }

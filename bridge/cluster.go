@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -22,7 +23,7 @@ type cluster struct {
 	answers answers
 	began   time.Time
 	ready   chan struct{} // closed when the Bridge is made
-	tick    *deadline
+	tick    *clock.Deadline
 	missed  atomic.Bool // a look at everything waits for its turn, or for a second one
 	looking sync.Mutex  // held by a look at everything
 	silent  bool        // the store has been silent for about as long as connections outlast it; the clock's
@@ -56,12 +57,12 @@ func (c *cluster) start() {
 	if c == nil {
 		return
 	}
-	c.tick = &deadline{index: -1}
-	c.tick.do = func() {
+	c.tick = &clock.Deadline{}
+	c.tick.Do = func() {
 		c.look(time.Now())
-		c.b.clock.move(c.tick, time.Now().Add(clusterTick))
+		c.b.clock.Move(c.tick, time.Now().Add(clusterTick))
 	}
-	c.b.clock.move(c.tick, time.Now().Add(clusterTick))
+	c.b.clock.Move(c.tick, time.Now().Add(clusterTick))
 	close(c.ready)
 }
 
@@ -90,14 +91,14 @@ func (c *cluster) told(ch store.Change) {
 		c.report(ch.ID)
 	case store.ChangeAccess:
 		if b.knows(ch.ID) {
-			b.work.background(func() { c.accessed(ch.ID) })
+			b.pools.background.Go(func() { c.accessed(ch.ID) })
 		}
 	case store.ChangeEnded:
 		if b.knows(ch.ID) {
-			b.work.telling(func() { c.ended(ch.ID, reasonOf(ch.Reason)) })
+			b.pools.remoteEnds.Go(func() { c.ended(ch.ID, reasonOf(ch.Reason)) })
 		}
 	case store.ChangeClient:
-		b.work.background(func() { c.newest(ch.ClientID, ch.ID) })
+		b.pools.background.Go(func() { c.newest(ch.ClientID, ch.ID) })
 	case store.ChangeMissed:
 		c.lookAtAll()
 	case store.ChangeMessage:
@@ -107,18 +108,18 @@ func (c *cluster) told(ch store.Change) {
 
 // report tells subscribers that another node has stored a session that is known here.
 func (c *cluster) report(id string) {
-	if !c.b.events.active() {
+	if !c.b.events.Active() {
 		return
 	}
-	c.b.clients.whileAttached(id, func(clientID, userID string) {
-		c.b.events.emit(SessionSet{ClientID: clientID, SessionID: id, UserID: userID, Via: ViaNode})
+	c.b.clients.WhileAttached(id, func(clientID, userID string) {
+		c.b.events.Emit(SessionSet{ClientID: clientID, SessionID: id, UserID: userID, Via: ViaNode})
 	})
 }
 
 // accessed looks at a session that another node has stored with another token or user, or an earlier end.
 func (c *cluster) accessed(id string) {
 	b := c.b
-	if b.events.active() {
+	if b.events.Active() {
 		_ = b.gateway.Report(context.Background(), id, func(now *store.Record) { // what fails here is looked into below
 			b.links.watch(b, now)
 			b.tellElsewhere(now, true)

@@ -37,7 +37,7 @@ func (c *cluster) received(from string, data []byte) {
 		}
 		c.answer(from, answer{ID: q.ID, N: n})
 	default:
-		c.b.work.background(func() { c.do(from, q) })
+		c.b.pools.background.Go(func() { c.do(from, q) })
 	}
 }
 
@@ -117,7 +117,7 @@ func (c *cluster) answer(to string, ans answer) {
 		return
 	}
 	c.answers.busy = true
-	c.b.work.task(c.sendAnswers)
+	c.b.work.Go(c.sendAnswers)
 }
 
 // sendAnswers sends what waits. When the store fails, what waits is dropped: those who have asked give up by themselves, and sooner than the store would have answered all.

@@ -66,7 +66,7 @@ func (c *cluster) look(now time.Time) {
 }
 
 // hopeless reports whether nobody needs what the store would have to be asked for: the Bridge is being shut down, and the store doesn't answer.
-func (b *Bridge) hopeless() bool { return b.work.stopping() && b.cluster.frozen() }
+func (b *Bridge) hopeless() bool { return b.work.Stopped() && b.cluster.frozen() }
 
 // suspectAll is suspect for all sessions with links.
 func (ls *links) suspectAll(since time.Time) {

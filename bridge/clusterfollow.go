@@ -28,7 +28,7 @@ func (c *cluster) newest(clientID, id string) {
 // follow has the map and the client's connections follow to the session, unless the client has a newer one by now.
 func (c *cluster) follow(rec *store.Record) error {
 	b := c.b
-	if known, ok := b.clients.sessionOf(rec.ClientID); ok && known != rec.ID {
+	if known, ok := b.clients.SessionOf(rec.ClientID); ok && known != rec.ID {
 		other, err := b.gateway.Load(context.Background(), known)
 		if err != nil && !errors.Is(err, ErrSessionMissing) {
 			return err
@@ -44,8 +44,8 @@ func (c *cluster) follow(rec *store.Record) error {
 		switch {
 		case !isInit:
 			b.tellElsewhere(now, false)
-		case b.events.active():
-			b.events.emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: ViaNode})
+		case b.events.Active():
+			b.events.Emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: ViaNode})
 		}
 	})
 }
@@ -55,7 +55,7 @@ func (c *cluster) announce(clientID, id string) {
 	if c == nil {
 		return
 	}
-	c.b.work.announcing(func() {
+	c.b.pools.announcements.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), c.b.opts.StoreTimeout)
 		defer cancel()
 		if err := c.node.Announce(ctx, clientID, id); err != nil {

@@ -15,11 +15,11 @@ func (c *cluster) lookAtAll() {
 	if c.missed.Swap(true) {
 		return
 	}
-	c.b.work.task(func() {
+	c.b.work.Go(func() {
 		c.looking.Lock()
 		defer c.looking.Unlock()
 		c.missed.Store(false)
-		sessions := c.b.clients.count()
+		sessions := c.b.clients.Len()
 		c.b.logAside(func() {
 			c.b.opts.Logger.Info("the store has lost sight of this node for a while: every session is looked at", slog.Int("sessions", sessions))
 		})
@@ -29,7 +29,7 @@ func (c *cluster) lookAtAll() {
 			free <- struct{}{}
 			running.Go(func() {
 				defer func() { <-free }()
-				c.b.work.protect(look)
+				c.b.work.Protect(look)
 			})
 		}
 		connected := c.b.links.sessions() // first: their connections are open meanwhile
@@ -40,8 +40,8 @@ func (c *cluster) lookAtAll() {
 			at(func() { c.lookForNewer(id) })
 		}
 		running.Wait()
-		for _, id := range c.b.clients.sessions() {
-			if c.missed.Load() || c.b.work.stopping() { // what follows begins with the connections again, or nobody needs it
+		for _, id := range c.b.clients.Sessions() {
+			if c.missed.Load() || c.b.work.Stopped() { // what follows begins with the connections again, or nobody needs it
 				break
 			}
 			if _, done := connected[id]; !done {
@@ -55,7 +55,7 @@ func (c *cluster) lookAtAll() {
 // lookAtClient looks whether what the map has of a client still is so: until the node held the client nobody told it.
 func (c *cluster) lookAtClient(clientID string) {
 	b := c.b
-	known, ok := b.clients.sessionOf(clientID)
+	known, ok := b.clients.SessionOf(clientID)
 	if !ok || b.hopeless() {
 		return
 	}
@@ -80,7 +80,7 @@ func (c *cluster) lookForNewer(clientID string) {
 	}
 	rec, err := b.gateway.NewestOfClient(context.Background(), clientID)
 	if err == nil {
-		if known, _ := b.clients.sessionOf(clientID); known != rec.ID {
+		if known, _ := b.clients.SessionOf(clientID); known != rec.ID {
 			err = c.follow(&rec)
 		}
 	}

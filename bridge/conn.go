@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 	"golang.org/x/time/rate"
 
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/inbox"
 	"github.com/sessionbridge/sessionbridge/internal/wire"
 )
@@ -25,20 +26,20 @@ type Conn struct {
 	ws    *websocket.Conn
 	net   *wire.Conn   // below ws
 	opts  *ConnOptions // shared by all of the handler
-	clock *deadlines
+	clock *clock.Clock
 
 	lost   atomic.Int64 // the close code by which reading ended, codeNone as long as it hasn't
 	gone   atomic.Bool  // a write has failed: nobody is there any more
 	writes writeLimit
 
 	inbox   inbox.Inbox
-	pulse   pulse
+	pulse   clock.Deadline
 	pinging atomic.Bool
 
 	pace *rate.Limiter // of the messages from the client; nil: no limit
 }
 
-func newConn(ws *websocket.Conn, below *wire.Conn, clock *deadlines, opts *ConnOptions) *Conn {
+func newConn(ws *websocket.Conn, below *wire.Conn, clock *clock.Clock, opts *ConnOptions) *Conn {
 	ws.SetReadLimit(opts.MaxMessageBytes)
 	c := &Conn{ws: ws, net: below, clock: clock, opts: opts, pace: opts.pace()}
 	c.inbox.Init((*inboxSource)(c))
@@ -226,8 +227,8 @@ func (c *Conn) plain(ctx context.Context) (plain context.Context, release func()
 // shut sends a close frame, waits for the peer's for a second, and cuts the connection. It may be called before the connection has
 // its link.
 func (c *Conn) shut(code int, reason string) {
-	cut := c.clock.add(time.Now().Add(closeGrace), c.cut)
-	defer c.clock.remove(cut)
+	cut := c.clock.Add(time.Now().Add(closeGrace), c.cut)
+	defer c.clock.Remove(cut)
 	_ = c.ws.Close(websocket.StatusCode(code), reason)
 }
 
@@ -240,7 +241,7 @@ type writeLimit struct {
 	mu       sync.Mutex
 	pending  int
 	until    time.Time
-	watching *deadline
+	watching *clock.Deadline
 	planned  bool
 	released bool
 }
@@ -273,10 +274,10 @@ func (w *writeLimit) plan(c *Conn) {
 	}
 	w.planned = true
 	if w.watching == nil {
-		w.watching = c.clock.add(w.until, func() { w.look(c) })
+		w.watching = c.clock.Add(w.until, func() { w.look(c) })
 		return
 	}
-	c.clock.move(w.watching, w.until)
+	c.clock.Move(w.watching, w.until)
 }
 
 func (w *writeLimit) look(c *Conn) {
@@ -293,9 +294,9 @@ func (w *writeLimit) look(c *Conn) {
 }
 
 // release forgets the deadline of a connection that is closed, or about to be: what is still written, a last message say, ends with the close.
-func (w *writeLimit) release(clock *deadlines) {
+func (w *writeLimit) release(clock *clock.Clock) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.released = true
-	clock.remove(w.watching)
+	clock.Remove(w.watching)
 }

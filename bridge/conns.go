@@ -164,7 +164,7 @@ func (f *ConnFilter) picks(c *ConnInfo, now time.Time) bool {
 // connInfo returns what is known of l; false when it is closed.
 func (b *Bridge) connInfo(l *Link) (ConnInfo, bool) {
 	info := ConnInfo{
-		ID: l.id, ClientID: l.clientID, Addr: l.addr, UserAgent: l.userAgent, ConnectedAt: l.ConnectedAt(), ActiveAt: l.b.wheel.epoch.Add(l.activeSince()),
+		ID: l.id, ClientID: l.clientID, Addr: l.addr, UserAgent: l.userAgent, ConnectedAt: l.ConnectedAt(), ActiveAt: l.b.clock.Time(l.activeSince()),
 		Received: l.received.read(), Sent: l.sent.read(), Data: l.Data(),
 	}
 	ls := b.links

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/internal/clock"
+	"github.com/sessionbridge/sessionbridge/internal/workers"
 )
 
 // A close that begins while Detach is already looking for one is waited for, too: what it writes to is gone when Detach has returned.
@@ -18,8 +21,8 @@ func TestDetachWaitsForACloseThatBeginsMeanwhile(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			returned = true
 		})
-		b := &Bridge{clock: newDeadlines()}
-		defer b.clock.close()
+		b := &Bridge{clock: clock.New(), work: workers.New(nil), events: newEvents(nil)}
+		defer b.clock.Close()
 		b.links = newLinks(b.clock, connLimits{}, nil)
 		l := &Link{b: b, id: "1", clientID: "c", closer: c, cancel: func(error) {}}
 		_, err := b.links.add(l)

@@ -42,7 +42,7 @@ func (ls *links) learn(b *Bridge, rec *store.Record) (stale []*Link) {
 		sl.revision = rec.Revision
 		ls.setUser(sl, rec.UserID)
 	}
-	if at := ls.nextLook(b, sl, rec); !at.IsZero() && (sl.expiry == nil || ls.clock.later(sl.expiry, at)) {
+	if at := ls.nextLook(b, sl, rec); !at.IsZero() && (sl.expiry == nil || ls.clock.Later(sl.expiry, at)) {
 		ls.schedule(b, rec.ID, sl, at)
 	}
 	return stale
@@ -51,10 +51,10 @@ func (ls *links) learn(b *Bridge, rec *store.Record) (stale []*Link) {
 // schedule needs the lock.
 func (ls *links) schedule(b *Bridge, id string, sl *sessionLinks, at time.Time) {
 	if sl.expiry == nil {
-		sl.expiry = ls.clock.add(at, func() { b.work.background(func() { b.lookExpired(id) }) })
+		sl.expiry = ls.clock.Add(at, func() { b.pools.background.Go(func() { b.lookExpired(id) }) })
 		return
 	}
-	ls.clock.move(sl.expiry, at)
+	ls.clock.Move(sl.expiry, at)
 }
 
 // lookExpired looks whether a session with links is over, or has shut some of them out. Loading it ends it if it has expired; activity since has moved
@@ -67,7 +67,7 @@ func (b *Bridge) lookExpired(id string) {
 	switch {
 	case err == nil:
 		b.links.watch(b, &rec)
-		b.clients.lookAt(id, rec.Expires)
+		b.clients.SetDue(id, rec.Expires)
 		b.noticeLogin(context.Background(), &rec)
 	case errors.Is(err, ErrSessionMissing):
 		b.doubt(id, b.forget(context.Background(), id, nil))

@@ -2,9 +2,7 @@ package bridge
 
 // Deadlines returns how many deadlines wait, for tests.
 func (b *Bridge) Deadlines() int {
-	b.clock.mu.Lock()
-	defer b.clock.mu.Unlock()
-	return len(b.clock.heap[0]) + len(b.clock.heap[1])
+	return b.clock.Len()
 }
 
 // TicketsInMemory returns how many tickets the Bridge remembers itself, redeemed ones too, for tests.

@@ -19,12 +19,12 @@ type Failure struct {
 func (Failure) event() {}
 
 // OnFailure calls fn after each failure that only the log tells of otherwise.
-func (b *Bridge) OnFailure(fn func(Failure)) (off func()) { return on(&b.events, fn) }
+func (b *Bridge) OnFailure(fn func(Failure)) (off func()) { return on(b.events, fn) }
 
 // failed is the one way to report what nobody is there to be told of: log and event can't say different things.
 func (b *Bridge) failed(ctx context.Context, level slog.Level, f Failure) {
 	b.logFailed(ctx, level, &f)
-	b.events.emit(f)
+	b.events.Emit(f)
 }
 
 func (b *Bridge) logFailed(ctx context.Context, level slog.Level, f *Failure) {
@@ -38,13 +38,13 @@ func (b *Bridge) logFailed(ctx context.Context, level slog.Level, f *Failure) {
 // failedAside is failed for goroutines that others wait for: the event comes at once, the line by itself.
 func (b *Bridge) failedAside(ctx context.Context, level slog.Level, f Failure) {
 	b.logAside(func() { b.logFailed(ctx, level, &f) })
-	b.events.emit(f)
+	b.events.Emit(f)
 }
 
 // failedInTime is failedAside, but the line is written before it returns, unless the Handler takes longer than closeGrace.
 func (b *Bridge) failedInTime(ctx context.Context, level slog.Level, f Failure) {
 	b.logInTime(func() { b.logFailed(ctx, level, &f) })
-	b.events.emit(f)
+	b.events.Emit(f)
 }
 
 // storeFailed is failed for what the Bridge carries on without. During an outage there are many of these, from everywhere: none waits for the log.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
 
@@ -24,7 +25,7 @@ type held struct {
 	soon  atomic.Bool   // a save waits for its worker
 
 	mu    sync.Mutex
-	timer *deadline
+	timer *clock.Deadline
 	over  bool
 }
 
@@ -58,7 +59,7 @@ func (b *Bridge) hold(ctx context.Context, c *Conn) (*held, error) {
 	if h.every != Off {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.timer = b.clock.add(time.Now().Add(h.every/2+rand.N(h.every/2)), h.tick) // connections that came at once don't store at once
+		h.timer = b.clock.Add(time.Now().Add(h.every/2+rand.N(h.every/2)), h.tick) // connections that came at once don't store at once
 	}
 	return h, nil
 }
@@ -133,7 +134,7 @@ func (h *held) saveSoon() { h.inBackground(false) }
 
 func (h *held) inBackground(fresh bool) {
 	if fresh || h.soon.CompareAndSwap(false, true) {
-		h.b.work.background(func() {
+		h.b.pools.background.Go(func() {
 			if !fresh {
 				h.soon.Store(false) // what is asked for from now on may need another one
 			}
@@ -171,7 +172,7 @@ func (h *held) plan() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.over && h.timer != nil && !h.s.over() {
-		h.b.clock.move(h.timer, time.Now().Add(h.every))
+		h.b.clock.Move(h.timer, time.Now().Add(h.every))
 	}
 }
 
@@ -257,7 +258,7 @@ const firstPause = 20 * time.Millisecond
 func (h *held) end(returned bool) error {
 	h.mu.Lock()
 	h.over = true
-	h.b.clock.remove(h.timer)
+	h.b.clock.Remove(h.timer)
 	h.mu.Unlock()
 	timeout := h.b.opts.StoreTimeout
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.link.ctx), timeout)

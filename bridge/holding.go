@@ -63,12 +63,12 @@ func (h *holding) drop(key holdKey) {
 // letGo needs the lock. Nobody is asking the store about the key.
 func (h *holding) letGo(key holdKey, s *holdState) {
 	delete(h.open, key)
-	if !s.held || h.c.b.work.stopping() { // the node is about to leave
+	if !s.held || h.c.b.work.Stopped() { // the node is about to leave
 		delete(h.by, key)
 		return
 	}
 	s.held, s.busy = false, make(chan struct{})
-	h.c.b.work.holding(func() {
+	h.c.b.pools.subscriptions.Go(func() {
 		ctx, cancel := h.limit(context.Background())
 		defer cancel()
 		session, client := key.ids()
@@ -192,15 +192,15 @@ func (h *holding) retry() {
 // soon is hold for what is looked at when it is held, as something may have happened to it before. It waits for nothing.
 func (h *holding) soon(key holdKey) {
 	b := h.c.b
-	b.work.holding(func() {
-		if b.work.stopping() || h.hold(context.Background(), key) != nil {
+	b.pools.subscriptions.Go(func() {
+		if b.work.Stopped() || h.hold(context.Background(), key) != nil {
 			return
 		}
 		switch session, client := key.ids(); {
 		case client != "":
-			b.work.background(func() { h.c.lookAtClient(client) })
+			b.pools.background.Go(func() { h.c.lookAtClient(client) })
 		case b.links.has(session):
-			b.work.background(func() { b.lookExpired(session) })
+			b.pools.background.Go(func() { b.lookExpired(session) })
 		}
 	})
 }

@@ -134,7 +134,7 @@ func (s *Session) refresh(ctx context.Context, later *gateway.Later) error {
 	case err != nil:
 		return err
 	}
-	s.b.clients.used(rec.ID)
+	s.b.clients.CountRead(rec.ID)
 	if s.draft.Base().Revision > rec.Revision { // another goroutine of the request has stored something since
 		return nil
 	}

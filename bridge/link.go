@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -21,7 +22,7 @@ type Link struct {
 	b        *Bridge
 	id       string
 	clientID string
-	openedAt time.Duration   // by the wheel's clock
+	openedAt time.Duration   // an offset on the clock
 	origin   origin          // of the changes that come through it
 	conn     *Conn           // that it is of; nil for one of Attach
 	closer   *closer         // that Attach was given; nil for a Conn's
@@ -48,7 +49,7 @@ type Link struct {
 
 	mu      sync.Mutex
 	pending *closing // to be done by endPending
-	timer   *deadline
+	timer   *clock.Deadline
 	ending  *closing      // begun
 	final   *outbox.Final // to be sent before the close; nil: none
 	heart   *linkBeat     // of Heartbeat; nil: none
@@ -82,7 +83,7 @@ func (l *Link) SessionID() string {
 func (l *Link) Context() context.Context { return l.ctx }
 
 // ConnectedAt returns when the link was attached.
-func (l *Link) ConnectedAt() time.Time { return l.b.wheel.epoch.Add(l.openedAt) }
+func (l *Link) ConnectedAt() time.Time { return l.b.clock.Time(l.openedAt) }
 
 // SetData gives the link a value of the application's, which Data and ConnInfo.Data return.
 func (l *Link) SetData(v any) { l.data.Store(&v) }
@@ -159,7 +160,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 		from.link.cutOff() // by a login on another node; one on this node has done it
 		return false, errCutOff
 	}
-	b.clients.used(id)
+	b.clients.CountRead(id)
 	if from.via == ViaSocket {
 		if err := b.gateway.Touch(ctx, k, &rec, now); err != nil {
 			return false, err
@@ -182,8 +183,8 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 
 // detach removes the link and reports its end, once. A close that was begun here says how it ended.
 func (l *Link) detach(code int, reason string) {
-	l.b.work.enter() // a shutdown that doesn't find the link any more waits for its report
-	defer l.b.work.leave()
+	l.b.work.Enter() // a shutdown that doesn't find the link any more waits for its report
+	defer l.b.work.Leave()
 	sessionID, userID, removed := l.b.links.remove(l)
 	if !removed {
 		return
@@ -194,11 +195,11 @@ func (l *Link) detach(code int, reason string) {
 		l.ending = &closing{code: code, reason: reason}
 	}
 	code, reason = l.ending.code, l.ending.reason
-	l.b.clock.remove(l.timer)
+	l.b.clock.Remove(l.timer)
 	l.mu.Unlock()
 	l.cancel(errConnClosed)
-	if l.b.events.active() {
-		l.b.events.emit(ConnClose{
+	if l.b.events.Active() {
+		l.b.events.Emit(ConnClose{
 			ConnID: l.id, ClientID: l.clientID, SessionID: sessionID, UserID: userID, Code: code, Reason: reason, Open: time.Since(l.ConnectedAt()),
 			Received: l.received.read(), Sent: l.sent.read(),
 		})
@@ -215,9 +216,9 @@ func (l *Link) end(code int, reason string) bool {
 	}
 	task := func() { l.close(code, reason) }
 	if l.closer != nil { // what an application wrote may hang
-		l.b.work.task(task)
+		l.b.work.Go(task)
 	} else {
-		l.b.work.closing(task)
+		l.b.pools.closes.Go(task)
 	}
 	return true
 }
@@ -240,7 +241,7 @@ func (l *Link) beginEnd(code int, reason string) bool {
 		return false
 	}
 	l.ending = &closing{code: code, reason: reason}
-	l.b.clock.remove(l.timer)
+	l.b.clock.Remove(l.timer)
 	l.cancel(endCause(code))
 	return true
 }
@@ -270,7 +271,7 @@ func (l *Link) endLater(c closing, grace time.Duration) {
 		return
 	}
 	l.pending = &c
-	l.timer = l.b.clock.add(time.Now().Add(grace), l.endPending)
+	l.timer = l.b.clock.Add(time.Now().Add(grace), l.endPending)
 }
 
 // reading closes the link if that was put off until its handler reads again: it has said what it had to say.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 )
 
 // defaultBeat is Link.Heartbeat's interval unless it is given another.
@@ -31,7 +33,7 @@ func (l *Link) Heartbeat(every time.Duration, beat func(ctx context.Context) err
 	var h *linkBeat
 	if beat != nil {
 		h = &linkBeat{link: l, every: every, fn: beat}
-		h.pulse.of = h
+		h.pulse.Do = h.beat
 	}
 	l.mu.Lock()
 	before := l.heart
@@ -41,7 +43,7 @@ func (l *Link) Heartbeat(every time.Duration, beat func(ctx context.Context) err
 		before.stop()
 	}
 	if h != nil {
-		h.plan(l.b.wheel.now())
+		h.plan(l.b.clock.Now())
 	}
 }
 
@@ -50,7 +52,7 @@ type linkBeat struct {
 	link  *Link
 	every time.Duration
 	fn    func(context.Context) error
-	pulse pulse
+	pulse clock.Deadline
 
 	mu      sync.Mutex
 	stopped bool
@@ -62,20 +64,20 @@ func (h *linkBeat) plan(now time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.stopped && h.link.ctx.Err() == nil {
-		h.link.b.wheel.plan(&h.pulse, now+h.every)
+		h.link.b.planBeat(&h.pulse, now+h.every)
 	}
 }
 
 // beat runs on the clock's goroutine. A call that still runs takes the place of the one that is due.
-func (h *linkBeat) beat(now time.Duration) {
-	h.plan(now)
+func (h *linkBeat) beat() {
+	h.plan(h.link.b.clock.Now())
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopped || h.done != nil || h.link.ctx.Err() != nil {
 		return
 	}
 	h.done = make(chan struct{})
-	h.link.b.work.task(h.run)
+	h.link.b.work.Go(h.run)
 }
 
 // run calls the application's function once.
@@ -83,13 +85,13 @@ func (h *linkBeat) run() {
 	l := h.link
 	ctx, cancel := context.WithCancel(l.ctx)
 	defer cancel()
-	limit := l.b.clock.add(time.Now().Add(pongWait), func() {
+	limit := l.b.clock.Add(time.Now().Add(pongWait), func() {
 		l.fail(errNoBeat)
 		cancel()
 	})
 	err := errCallFailed
 	defer func() {
-		l.b.clock.remove(limit)
+		l.b.clock.Remove(limit)
 		if err != nil {
 			l.fail(err)
 		}
@@ -107,7 +109,7 @@ func (h *linkBeat) stop() {
 	h.stopped = true
 	done := h.done
 	h.mu.Unlock()
-	h.link.b.wheel.remove(&h.pulse)
+	h.link.b.clock.Remove(&h.pulse)
 	if done != nil {
 		<-done
 	}
@@ -130,6 +132,6 @@ func (l *Link) fail(err error) {
 	}
 	l.cancel(fmt.Errorf("%w: %w", errConnClosed, err))
 	if l.beginEnd(codeClosedByPeer, "") {
-		l.b.work.task(func() { l.close(CodeFailed, "the client could not be reached") })
+		l.b.work.Go(func() { l.close(CodeFailed, "the client could not be reached") })
 	}
 }

@@ -107,7 +107,7 @@ func TestG11_NothingPerSocket_Links(t *testing.T) {
 			link.Heartbeat(0, func(context.Context) error { return nil })
 			defer link.Detach()
 		}
-		require.Equal(t, 50, a.Deadlines()-deadlines, "one for each session")
+		require.Equal(t, 100, a.Deadlines()-deadlines, "one for each session, and one for each heartbeat")
 		require.Equal(t, goroutines, connGoroutines())
 		first.Detach()
 	})

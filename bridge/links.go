@@ -8,13 +8,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // links is the registry of what is open: by ID, by client and by session. Nothing is waited for while its lock is held; the clock's and the one of what the node holds are its
 // inner ones.
 type links struct {
-	clock     *deadlines
+	clock     *clock.Clock
 	cluster   *cluster
 	limits    connLimits
 	cuts      cutLimits
@@ -29,18 +30,18 @@ type links struct {
 // sessionLinks are the links of one session.
 type sessionLinks struct {
 	links     []*Link
-	userID    string        // "" while nobody is logged in, as far as is known
-	revision  uint64        // of the record that says so
-	login     uint64        // the generation of the last login that is known: nobody here has proved an older token
-	expiry    *deadline     // when to look whether the session has expired; nil: never so far
-	idle      time.Duration // the session's idle timeout
-	expires   time.Time     // when it is over as far as is known; zero: never
-	seen      time.Time     // the last activity that is known to be recorded
-	recording bool          // a later one is being recorded
-	failing   time.Time     // since when the store doesn't answer to that; zero: it does
+	userID    string          // "" while nobody is logged in, as far as is known
+	revision  uint64          // of the record that says so
+	login     uint64          // the generation of the last login that is known: nobody here has proved an older token
+	expiry    *clock.Deadline // when to look whether the session has expired; nil: never so far
+	idle      time.Duration   // the session's idle timeout
+	expires   time.Time       // when it is over as far as is known; zero: never
+	seen      time.Time       // the last activity that is known to be recorded
+	recording bool            // a later one is being recorded
+	failing   time.Time       // since when the store doesn't answer to that; zero: it does
 }
 
-func newLinks(clock *deadlines, limits connLimits, c *cluster) *links {
+func newLinks(clock *clock.Clock, limits connLimits, c *cluster) *links {
 	ls := &links{
 		clock: clock, cluster: c, limits: limits, cuts: make(cutLimits),
 		byID: make(map[string]*Link), byClient: make(map[string][]*Link), bySession: make(map[string]*sessionLinks),
@@ -138,7 +139,7 @@ func (ls *links) remove(l *Link) (sessionID, userID string, removed bool) {
 
 // forget takes a session out that has no links any more. The lock is held.
 func (ls *links) forget(id string, sl *sessionLinks) {
-	ls.clock.remove(sl.expiry)
+	ls.clock.Remove(sl.expiry)
 	delete(ls.bySession, id)
 	ls.cluster.drop(holdKey{false, id})
 	ls.setUser(sl, "")
@@ -192,7 +193,7 @@ func (ls *links) cutOlder(rec *store.Record) []*Link {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	var older []*Link
-	for _, l := range ls.outsiders(rec.ClientID, rec.ID) {
+	for _, l := range ls.outsiders(rec) {
 		ls.leave(l)
 		over := reconnect()
 		l.over = &over

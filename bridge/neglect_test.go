@@ -413,7 +413,7 @@ func connGoroutines() (n int) {
 	buf := make([]byte, 16<<20)
 	buf = buf[:runtime.Stack(buf, true)]
 	for stack := range strings.SplitSeq(string(buf), "\n\n") {
-		if strings.Contains(stack, "created by github.com/sessionbridge/sessionbridge/bridge.(*work)") {
+		if strings.Contains(stack, "created by github.com/sessionbridge/sessionbridge/internal/workers.") {
 			n++
 		}
 	}

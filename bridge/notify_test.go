@@ -140,6 +140,7 @@ func TestNotifyKeepsTheOrderOfEachSender(t *testing.T) {
 // stalled is a connection whose client stops reading within a message: what is sent to it after that waits. drain reads the rest of the message.
 func stalled(t *testing.T, o bridge.ConnOptions) (a *app, site *site, s *socket, drain func()) {
 	a = makeApp(t, livestore.New(), nil)
+	o.Heartbeat = bridge.Off // it reads no ping
 	a.mux.Handle("/stalled", a.WebSocket(converse, &o))
 	site = a.serve(t)
 	s = newBrowser(t, site).dial("/stalled")
@@ -159,7 +160,6 @@ func stalled(t *testing.T, o bridge.ConnOptions) (a *app, site *site, s *socket,
 }
 
 func TestG12_SlowSocketDelaysNobody_Notify(t *testing.T) {
-	t.Parallel()
 	a, site, slow, drain := stalled(t, bridge.ConnOptions{WriteTimeout: bridge.Off})
 	fast := newBrowser(t, site).dial("/ws")
 	for i := range 10 {
@@ -175,7 +175,6 @@ func TestG12_SlowSocketDelaysNobody_Notify(t *testing.T) {
 }
 
 func TestNotifyToAFullQueue(t *testing.T) {
-	t.Parallel()
 	const queue = 4
 	for policy, want := range map[bridge.OverflowPolicy][]string{
 		bridge.DropOldest: {"6", "7", "8", "9"},
@@ -195,7 +194,6 @@ func TestNotifyToAFullQueue(t *testing.T) {
 }
 
 func TestNotifyClosesAConnThatIsTooSlow(t *testing.T) {
-	t.Parallel()
 	a, _, _, _ := stalled(t, bridge.ConnOptions{NotifyQueue: 4, WriteTimeout: bridge.Off})
 	ended := record[bridge.ConnClose](t, a.Bridge)
 	for range 6 {
@@ -269,9 +267,8 @@ func TestLastMessageToASocketThatLogsOutItself(t *testing.T) {
 }
 
 func TestLastMessageToAConnThatTakesNothingTakesASecondAtMost(t *testing.T) {
-	t.Parallel()
 	a := makeApp(t, livestore.New(), &bridge.Options{LastMessage: func(bridge.SessionDestroy) []byte { return []byte("bye") }})
-	a.mux.Handle("/stalled", a.WebSocket(converse, &bridge.ConnOptions{WriteTimeout: bridge.Off}))
+	a.mux.Handle("/stalled", a.WebSocket(converse, &bridge.ConnOptions{WriteTimeout: bridge.Off, Heartbeat: bridge.Off}))
 	br := newBrowser(t, a.serve(t))
 	br.ok("/inc")
 	s := br.dial("/stalled")

@@ -28,7 +28,7 @@ type Observer struct {
 //
 // In a cluster each node tells of what it does itself, and with ViaNode of what it hears of others: see docs/nodes.md.
 func (b *Bridge) Observe(o Observer) (off func()) {
-	return b.events.observe(o.wants, o.call)
+	return b.events.Observe(o.wants, eventQueue, o.call)
 }
 
 func (o *Observer) wants(ev Event) bool {

@@ -105,7 +105,11 @@ func (rq *request) openCandidate(ctx context.Context, cookies []credentials, own
 		if ownOnly && !rq.fits(rec) {
 			return errStranger
 		}
-		if proved, presented, err = rq.proveAny(rec, cookies); err == nil && !rq.bind(rec) {
+		proved, presented, err = rq.proveAny(rec, cookies)
+		switch {
+		case errors.Is(err, errRefused):
+			rq.noteOutrun(rec)
+		case err == nil && !rq.bind(rec):
 			err = errOtherClient
 		}
 		return err
@@ -159,21 +163,21 @@ func (rq *request) openCandidate(ctx context.Context, cookies []credentials, own
 
 // attach maps the session to its client, and says so if this process does it for the first time.
 func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
-	if b.clients.refresh(rec.ClientID, rec.ID) {
+	if b.clients.Refresh(rec.ClientID, rec.ID) {
 		b.noticeLogin(ctx, rec)
 		return nil
 	}
 	clientID, id := rec.ClientID, rec.ID
-	needed := func() bool { return !b.clients.refresh(clientID, id) } // another may have done it meanwhile
+	needed := func() bool { return !b.clients.Refresh(clientID, id) } // another may have done it meanwhile
 	return b.gateway.ReportIf(ctx, id, needed, func(now *store.Record) {
 		if !b.mapClient(now, false) {
 			return
 		}
-		if newest, _ := b.clients.sessionOf(now.ClientID); b.opts.Rebind == Follow && newest == now.ID {
+		if newest, _ := b.clients.SessionOf(now.ClientID); b.opts.Rebind == Follow && newest == now.ID {
 			b.links.follow(b, now)
 		}
-		if b.events.active() {
-			b.events.emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: via})
+		if b.events.Active() {
+			b.events.Emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: via})
 		}
 	})
 }

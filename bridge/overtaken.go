@@ -11,14 +11,37 @@ import (
 // A browser has one place for the session cookie, and the responses to its requests arrive in any
 // order. So a response that has been overtaken by a login doesn't take the login's place.
 
-// mayCreate returns ErrTokenRotated if the browser has logged in since the request began: the
-// cookie of the session without a user that the request is about to create would log it out again.
+// mayCreate returns ErrTokenRotated if the browser has logged in since the request began, or has
+// just got a newer token than it has sent: the cookie of the session without a user that the
+// request is about to create would take the place of the newer one.
 func (rq *request) mayCreate(ctx context.Context) error {
+	if rq.isOutrun() {
+		return ErrTokenRotated
+	}
 	loggedIn, err := rq.loggedInSince(ctx, rq.began, "")
 	if err == nil && loggedIn {
 		err = ErrTokenRotated
 	}
 	return err
+}
+
+// noteOutrun notes that the request presents a token that opens the session no more, if that has
+// been so for no longer than RotateGrace: another request of the browser may have outrun this one
+// on their way here, and the browser has a newer cookie by now.
+func (rq *request) noteOutrun(rec *store.Record) {
+	age := rq.began.Sub(rec.RotatedAt).Abs()
+	if age >= limit(rq.b.opts.RotateGrace) || rq.carrier != byToken && !rq.fits(rec) {
+		return
+	}
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	rq.outrun = true
+}
+
+func (rq *request) isOutrun() bool {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	return rq.outrun
 }
 
 // loggedInSince reports whether the request's client has got a session with a user since then,
@@ -34,7 +57,7 @@ func (rq *request) loggedInSince(ctx context.Context, since time.Time, other str
 	is := func(rec *store.Record) bool {
 		return rec.ID != other && rec.UserID != "" && !rec.Began().Before(since.Truncate(time.Millisecond))
 	}
-	if id, ok := b.clients.sessionOf(clientID); ok && id != other && id != before {
+	if id, ok := b.clients.SessionOf(clientID); ok && id != other && id != before {
 		rec, err := b.gateway.Load(ctx, id)
 		if err != nil && !errors.Is(err, ErrSessionMissing) {
 			return false, err

@@ -15,7 +15,7 @@ func (b *Bridge) panicked(ctx context.Context, message, doing, sessionID string,
 	}
 	stack := string(debug.Stack())
 	b.logInTime(func() { logPanic(ctx, b.opts.Logger, message, value, stack, attrs...) })
-	b.events.emit(Failure{doing, sessionID, ErrPanicked})
+	b.events.Emit(Failure{doing, sessionID, ErrPanicked})
 }
 
 // logPanic logs a panic with its stack. A panic is always reported: by slog's default logger where

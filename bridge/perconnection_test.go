@@ -348,7 +348,7 @@ func TestPerConnectionWithoutASession(t *testing.T) {
 	require.ErrorIs(t, receive(t, result), bridge.ErrSessionMissing)
 }
 
-// A connection that holds its session has one deadline, and no goroutine besides its function's.
+// A connection that holds its session has a deadline for its heartbeat and one for its saves, and no goroutine besides its function's.
 func TestG11_NothingPerSocket_PerConnection(t *testing.T) {
 	a := makeApp(t, livestore.New(), nil)
 	a.mux.Handle("/held", a.PerConnection(func(ctx context.Context, c *bridge.Conn, _ *bridge.Session) error {
@@ -365,6 +365,6 @@ func TestG11_NothingPerSocket_PerConnection(t *testing.T) {
 		br.dial("/messages")
 	}
 	require.Eventually(t, func() bool {
-		return bridgeGoroutines() == 2*conns+1 && a.Deadlines() == deadlines+conns+2 // one for the session, and one for all heartbeats
+		return bridgeGoroutines() == 2*conns+1 && a.Deadlines() == deadlines+3*conns+1 // one for each save, each heartbeat, and the session
 	}, patience, time.Millisecond, "goroutines: %d, deadlines: %d", bridgeGoroutines(), a.Deadlines()-deadlines)
 }

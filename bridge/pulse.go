@@ -4,25 +4,35 @@ import (
 	"context"
 	"net"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 )
 
 // pongWait is how long a ping may go unanswered before the connection is cut.
 const pongWait = 10 * time.Second
 
+// beatTick is how late a beat may be: the beats of one tick share a wake-up of the clock.
+const beatTick = 250 * time.Millisecond
+
+// planBeat plans the beat of a connection for the offset on the clock, rounded up to the next tick.
+func (b *Bridge) planBeat(beat *clock.Deadline, at time.Duration) {
+	b.clock.Move(beat, b.clock.Time(at.Truncate(beatTick)+beatTick))
+}
+
 // startPulse begins to look after the connection: heartbeat, idleness, age.
 func (c *Conn) startPulse() {
 	c.net.HeardFirst(c.link.openedAt)
-	c.pulse.of = c
+	c.pulse.Do = c.beat
 	c.link.b.watches.Add(&c.inbox)
 	if at, ok := c.nextBeat(c.link.openedAt); ok {
-		c.link.b.wheel.plan(&c.pulse, at)
+		c.link.b.planBeat(&c.pulse, at)
 	}
 }
 
 // stopPulse ends it, when the connection has been taken out of the registry.
-func (c *Conn) stopPulse() { c.link.b.wheel.remove(&c.pulse) }
+func (c *Conn) stopPulse() { c.link.b.clock.Remove(&c.pulse) }
 
-// heardAt returns when something last came from the peer, by the wheel's clock.
+// heardAt returns when something last came from the peer, as an offset on the clock.
 func (c *Conn) heardAt() time.Duration { return c.net.Heard() }
 
 // nextBeat returns when to look next; false when there is nothing to look for.
@@ -49,10 +59,11 @@ func (c *Conn) nextBeat(now time.Duration) (at time.Duration, ok bool) {
 }
 
 // beat looks after the connection, on the clock's goroutine.
-func (c *Conn) beat(now time.Duration) {
+func (c *Conn) beat() {
 	if c.link.ctx.Err() != nil {
 		return
 	}
+	now := c.link.b.clock.Now()
 	switch o := c.opts; {
 	case c.net.Over(): // nobody has said so
 		c.lose(net.ErrClosed)
@@ -64,11 +75,11 @@ func (c *Conn) beat(now time.Duration) {
 		c.link.end(CodeIdle, "idle")
 		return
 	case o.Heartbeat > 0 && now-c.heardAt() >= o.Heartbeat && c.pinging.CompareAndSwap(false, true):
-		c.link.b.work.pinging(c.ping)
+		c.link.b.pools.pings.Go(c.ping)
 	}
 	if at, ok := c.nextBeat(now); ok {
-		c.link.b.wheel.plan(&c.pulse, at)
-		if c.link.ctx.Err() != nil { // it was taken off the wheel meanwhile
+		c.link.b.planBeat(&c.pulse, at)
+		if c.link.ctx.Err() != nil { // its deadline was removed meanwhile
 			c.stopPulse()
 		}
 	}
@@ -82,13 +93,13 @@ func (c *Conn) ping() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	round, heard := c.net.Round(), c.heardAt()
-	limit := c.clock.add(time.Now().Add(pongWait), func() {
+	limit := c.clock.Add(time.Now().Add(pongWait), func() {
 		if c.net.WaitsSince(round) && c.heardAt() == heard {
 			c.cut()
 		}
 		cancel()
 	})
-	defer c.clock.remove(limit)
+	defer c.clock.Remove(limit)
 	if c.sendPing(ctx) == nil {
 		return
 	}

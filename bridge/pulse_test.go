@@ -117,7 +117,7 @@ func TestConnOfAgeIsClosed(t *testing.T) {
 	})
 }
 
-// Timeouts that are longer than a timer's 24.8 days elsewhere, or than a turn of the wheel here.
+// Timeouts that are longer than the 24.8 days of timers elsewhere.
 func TestLongAgesAreNotShort(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -76,7 +76,7 @@ func (c *Conn) readFailed(err error) error {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
 	if c.inbox.Unread() {
-		c.link.b.clock.add(time.Now().Add(unreadGrace), func() { c.link.cancel(errConnClosed) })
+		c.link.b.clock.Add(time.Now().Add(unreadGrace), func() { c.link.cancel(errConnClosed) })
 	} else {
 		c.link.cancel(errConnClosed)
 	}
@@ -125,7 +125,7 @@ func (s *inboxSource) Refuse()       { s.link.end(CodePolicy, "unexpected data m
 
 func (s *inboxSource) Open() bool { return s.link.ctx.Err() == nil }
 
-func (s *inboxSource) Go(read func()) { s.link.b.work.task(read) }
+func (s *inboxSource) Go(read func()) { s.link.b.work.Go(read) }
 
 // wireOwner is a Conn as the network connection below it uses it.
 type wireOwner Conn
@@ -137,6 +137,6 @@ func (o *wireOwner) TooManyFrames() { (*Conn)(o).closeTooFast("too many control 
 // report the end of the connection: the next beat does.
 func (o *wireOwner) Closed() {
 	if o.inbox.Foreign() && o.link.ctx != nil && o.link.ctx.Err() == nil {
-		o.link.b.wheel.plan(&o.pulse, o.link.b.wheel.now())
+		o.link.b.planBeat(&o.pulse, o.link.b.clock.Now())
 	}
 }

@@ -58,7 +58,7 @@ func (c *cluster) seen(clientID string) {
 	if c == nil {
 		return
 	}
-	gone, added := c.recent.add(clientID, c.b.clients.readsOf)
+	gone, added := c.recent.add(clientID, c.b.clients.ReadsOfClient)
 	if gone != "" {
 		c.holding.drop(holdKey{true, gone})
 	}

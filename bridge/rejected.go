@@ -45,7 +45,7 @@ const (
 
 // OnCredentialRejected calls fn after each credential that opened nothing.
 func (b *Bridge) OnCredentialRejected(fn func(CredentialRejected)) (off func()) {
-	return on(&b.events, fn)
+	return on(b.events, fn)
 }
 
 // rejection is of the credential for a session, with the owner that its record names, that was refused with err.
@@ -67,7 +67,7 @@ func rejection(by carrier, sessionID, owner string, err error) CredentialRejecte
 func (rq *request) refused(cr CredentialRejected) {
 	b := rq.b
 	b.stats.refused.Add(1)
-	if !b.events.active() {
+	if !b.events.Active() {
 		return
 	}
 	rq.mu.Lock()
@@ -76,7 +76,7 @@ func (rq *request) refused(cr CredentialRejected) {
 	}
 	rq.mu.Unlock()
 	cr.Addr, cr.UserAgent, cr.Via = rq.addr(), rq.userAgent(), ViaHTTP
-	b.events.emit(cr)
+	b.events.Emit(cr)
 }
 
 // noteRejected notes why a session that the request presents was not opened. The first to be tried

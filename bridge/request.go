@@ -57,6 +57,7 @@ type request struct {
 
 	fresh     bool // the request has made its session itself
 	passed    bool // it has passed over a session that has just got a newer token than it presents
+	outrun    bool // it presents a token that was replaced a moment ago, and opens nothing
 	spared    bool // the response has left the browser's cookies alone, which it may have and not have sent
 	overrules bool // the handler's Cache-Control has had to give way
 	status    int  // of the response; 0 until the handler says

@@ -11,7 +11,7 @@ import (
 // ended without a word. An earlier look that is planned does for the latter. The zero time is never. The lock is held.
 func (ls *links) nextLook(b *Bridge, sl *sessionLinks, rec *store.Record) time.Time {
 	at := rec.Expires
-	if every := b.opts.RevalidateEvery; every != Off && (sl.expiry == nil || !ls.clock.planned(sl.expiry)) {
+	if every := b.opts.RevalidateEvery; every != Off && (sl.expiry == nil || !ls.clock.Planned(sl.expiry)) {
 		// Sessions that came at once are not all looked at at once.
 		next := time.Now().Add(every/2 + rand.N(every-every/2))
 		if at.IsZero() || next.Before(at) {
@@ -40,13 +40,6 @@ func (ls *links) suspect(id string, now time.Time) {
 	if sl := ls.bySession[id]; sl != nil && sl.failing.IsZero() {
 		sl.failing = now
 	}
-}
-
-// planned reports whether e waits for its time.
-func (d *deadlines) planned(e *deadline) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return e.index >= 0
 }
 
 // stale returns the links that a login has shut out, on another node or past this Bridge: they proved a token from before it. The lock is held.

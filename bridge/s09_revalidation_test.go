@@ -102,16 +102,17 @@ func TestS09_LooksAreOnePerSessionAndSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newFaultyStore()
 		a := makeApp(t, st, lasting())
+		a.mux.Handle("/beating", a.WebSocket(converse, nil))
 		site := a.serveInMemory(t)
 		const sessions = 100
 		for range sessions {
 			br := newBrowser(t, site)
 			br.ok("/inc")
-			br.dial("/ws").whenClosed()
-			br.dial("/ws").whenClosed()
+			br.dial("/beating").whenClosed()
+			br.dial("/beating").whenClosed()
 		}
 		synctest.Wait()
-		require.Equal(t, sessions, a.Deadlines()-3, "one deadline for each session, one for all heartbeats, one to see who reads, and one of the Bridge's own")
+		require.Equal(t, 3*sessions, a.Deadlines()-2, "one deadline for each session and each heartbeat, one to see who reads, and one of the Bridge's own")
 		before, most := st.count("Get"), 0
 		for range 60 {
 			last := st.count("Get")

@@ -117,6 +117,9 @@ func (s *Session) destroy(ctx context.Context) error {
 	if s.locked() {
 		return ErrTokenRotated
 	}
+	if rq := s.from.request; rq != nil && s.draft.Base().Revision == 0 && rq.isOutrun() {
+		return ErrTokenRotated // the browser's session would go on
+	}
 	from := *s.from
 	from.reason = s.ending
 	did := false

@@ -36,7 +36,7 @@ func (b *Bridge) Stats() Stats {
 	g := b.gateway.Stats()
 	return Stats{
 		Conns:          b.links.count(),
-		Attached:       b.clients.count(),
+		Attached:       b.clients.Len(),
 		Healthy:        b.cluster.healthy(),
 		Writes:         g.Writes,
 		Touches:        g.Touches,
@@ -52,10 +52,10 @@ func (b *Bridge) Stats() Stats {
 		SaveFailures:   b.stats.failedSaves.Load(),
 		Overloaded:     b.admit.refused.Load(),
 		TooFast:        b.stats.tooFast.Load(),
-		EventsDropped:  b.events.dropped.Load(),
+		EventsDropped:  b.events.Dropped(),
 		NotifyDropped:  b.stats.notifyDropped.Load(),
 
-		RejectionsDropped: b.events.rejected.Load(),
+		RejectionsDropped: b.events.DroppedConfined(),
 	}
 }
 

@@ -27,13 +27,13 @@ func (t *tickets) tidyAfter(expires time.Time) {
 	}
 	if !t.tidying.planned {
 		t.tidying.planned = true
-		t.b.clock.add(expires, t.tidy)
+		t.b.clock.Add(expires, t.tidy)
 	}
 }
 
 // tidy runs on the clock.
 func (t *tickets) tidy() {
-	t.b.work.background(func() {
+	t.b.pools.background.Go(func() {
 		began := time.Now()
 		defer t.planTidy(began) // also if the store panics
 		if err := t.sweep(context.Background()); err != nil {
@@ -49,6 +49,6 @@ func (t *tickets) planTidy(began time.Time) {
 	t.tidying.mu.Lock()
 	defer t.tidying.mu.Unlock()
 	if t.tidying.planned = t.tidying.last.After(began); t.tidying.planned {
-		t.b.clock.add(t.tidying.last, t.tidy)
+		t.b.clock.Add(t.tidying.last, t.tidy)
 	}
 }

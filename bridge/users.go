@@ -87,7 +87,7 @@ func (b *Bridge) info(rec *store.Record) Info {
 	return Info{
 		ID: rec.ID, ClientID: rec.ClientID, UserID: rec.UserID, Addr: rec.Addr, UserAgent: rec.UserAgent,
 		Created: rec.Created, Seen: rec.Seen, Expires: rec.Expires, Idle: rec.Idle, Lifetime: rec.Lifetime,
-		Reads: b.clients.reads(rec.ID), Writes: rec.Writes, Bytes: len(rec.Data), Conns: b.links.countOf(rec.ID),
+		Reads: b.clients.Reads(rec.ID), Writes: rec.Writes, Bytes: len(rec.Data), Conns: b.links.countOf(rec.ID),
 	}
 }
 

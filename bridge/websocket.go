@@ -33,7 +33,7 @@ func (b *Bridge) socket(fn func(ctx context.Context, c *Conn) error, opts *ConnO
 		b.failed(context.Background(), slog.LevelError, Failure{Doing: "use a handler's ConnOptions", Err: err})
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.WriteError(w, r, err) })
 	}
-	h := &socketHandler{b: b, fn: fn, opts: o, wire: o.wire(b.wheel.epoch), protocols: append(slices.Clip(o.Subprotocols), Subprotocol)}
+	h := &socketHandler{b: b, fn: fn, opts: o, wire: o.wire(b.clock.Time(0)), protocols: append(slices.Clip(o.Subprotocols), Subprotocol)}
 	return b.Handler(http.HandlerFunc(h.handshake))
 }
 
@@ -49,12 +49,12 @@ type socketHandler struct {
 // handshake upgrades the request and returns: what net/http keeps for a request is freed while the connection lives on.
 func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	b := h.b
-	if !b.work.admit() {
+	if !b.work.TryEnter() {
 		b.admit.askLater(w.Header())
 		b.refuse(w, r, ErrShutdown)
 		return
 	}
-	defer b.work.leave()
+	defer b.work.Leave()
 	if !b.opts.originAllowed(r) {
 		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", b.opts.originAttrs(r)...)
 		b.refuse(w, r, ErrOrigin)
@@ -107,7 +107,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	}
 	c := newConn(ws, below, b.clock, &h.opts)
 	if err := h.start(r.Context(), rq, s, c); err != nil {
-		b.work.closing(func() { c.shut(CloseCode(err), b.closeReason(err)) })
+		b.pools.closes.Go(func() { c.shut(CloseCode(err), b.closeReason(err)) })
 	}
 }
 
@@ -130,12 +130,13 @@ func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *C
 		return err
 	}
 	if missing && h.opts.OnMissing == CloseMissing {
+		link.endPending() // if the browser is about to have a session, it is to come back
 		link.end(CodeNoSession, b.closeReason(ErrSessionMissing))
 		link.abandon()
 		return nil
 	}
 	c.startPulse()
-	if !b.work.handler(func() { c.serve(h.fn) }) {
+	if !b.work.TryGo(func() { c.serve(h.fn) }) {
 		c.stopPulse()
 		link.end(CodeShutdown, b.comeBack(1))
 		link.abandon()

@@ -72,18 +72,20 @@ const (
 	opAbandoned // by its caller
 )
 
-var ops = sync.Pool{New: func() any { return &op{done: make(chan struct{}, 1)} }}
+// ops are used again, but not their channels: one that was made in a bubble of testing/synctest
+// must not be used outside of it.
+var ops = sync.Pool{New: func() any { return new(op) }}
 
 func newOp(kind opKind, sp *space, id string) *op {
 	o := ops.Get().(*op) //nolint:forcetypeassert // nothing else is in there
-	o.kind, o.space = kind, sp
+	o.kind, o.space, o.done = kind, sp, make(chan struct{}, 1)
 	o.key = appendID(o.key[:0], id)
 	return o
 }
 
 // free gives the op back. Nobody else may have it.
 func (o *op) free() {
-	*o = op{done: o.done, key: o.key}
+	*o = op{key: o.key}
 	ops.Put(o)
 }
 

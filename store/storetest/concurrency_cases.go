@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 const writers = 8
 
 // patience ends what a broken store would let go on for ever.
-const patience = 5 * time.Second
+const patience = time.Minute
 
 func concurrencyCases() []testCase {
 	return []testCase{
@@ -153,15 +152,18 @@ func destroyDuringUpdates(e *env) {
 	for range 20 {
 		rec := e.create(func(rec *store.Record) { rec.UserID = "ada" })
 		failures := make([]error, writers)
+		begun := make(chan struct{}, writers) // one for each that has tried
 		inParallel(writers, func(i int) {
 			if i == 0 {
-				for range 20 {
-					runtime.Gosched() // the others have begun
+				for range writers - 1 {
+					<-begun
 				}
 				_, failures[i] = e.st.Destroy(e.ctx, rec.ID)
 				return
 			}
 			var attempts atomic.Int64
+			failures[i] = e.increment(rec.ID, &attempts)
+			begun <- struct{}{}
 			for stop := time.Now().Add(patience); failures[i] == nil && time.Now().Before(stop); {
 				failures[i] = e.increment(rec.ID, &attempts)
 			}

@@ -1,0 +1,166 @@
+package bridge_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/livestore"
+)
+
+// The server has sent a session's first cookies, and the network takes its time with them. A socket
+// that comes back meanwhile, as it was told to, comes without them: it is sent back again until the
+// browser has them, and doesn't stay without the session that its page has.
+func TestG6_SocketThatComesBackBeforeTheCookiesIsSentBackAgain(t *testing.T) {
+	for _, path := range []string{"/login?user=ada", "/inc"} {
+		for _, late := range []time.Duration{300 * time.Millisecond, 3 * time.Second} {
+			t.Run(path+" "+late.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					a := makeApp(t, livestore.New(), nil)
+					br := newBrowser(t, serveInMemory(t, slowLine(a.Handler(a.mux), late)))
+					ws := br.dial("/ws")
+					require.Equal(t, `""`, ws.ask("id"))
+					var wg sync.WaitGroup
+					wg.Go(func() { br.get(path, "Slow-Line", "yes") })
+					backs := 0
+					for ; br.cookie("sid") == "" || backs == 0; backs++ {
+						require.Equal(t, bridge.CodeReconnect, ws.closed())
+						ws = br.dial("/ws")
+					}
+					wg.Wait()
+					if ws.ask("id") == `""` {
+						require.Equal(t, bridge.CodeReconnect, ws.closed())
+						ws = br.dial("/ws")
+					}
+					require.Equal(t, `"`+br.ok("/id")+`"`, ws.ask("id"))
+					require.Less(t, backs, 8)
+					closed := ws.whenClosed()
+					time.Sleep(time.Minute)
+					synctest.Wait()
+					require.Empty(t, closed, "it stays")
+				})
+			})
+		}
+	}
+}
+
+// However many tabs there are, they are told.
+func TestG6_ManySocketsThatComeBackBeforeTheCookiesAreSentBackAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := makeApp(t, livestore.New(), nil)
+		br := newBrowser(t, serveInMemory(t, a.Handler(a.mux)))
+		br.dial("/ws")
+		bare := br.another()
+		br.ok("/inc")
+		var codes []<-chan int
+		for range 40 {
+			codes = append(codes, bare.dial("/ws").whenClosed())
+		}
+		for _, code := range codes {
+			require.Equal(t, bridge.CodeReconnect, <-code)
+		}
+	})
+}
+
+// Whoever has a copy of the client cookie and makes sessions with it, again and again, can't keep
+// its owner's sockets from staying.
+func TestG10_CopiedClientCookieDoesNotKeepSocketsFromStaying(t *testing.T) {
+	for _, path := range []string{"/inc", "/login?user=eve"} {
+		synctest.Test(t, func(t *testing.T) {
+			a := makeApp(t, livestore.New(), nil)
+			s := serveInMemory(t, a.Handler(a.mux))
+			br := newBrowser(t, s)
+			code := br.dial("/ws").whenClosed()
+			thief := br.another()
+			for range 30 {
+				if path == "/inc" {
+					thief.setCookie("sid", "")
+				}
+				thief.ok(path)
+				time.Sleep(150 * time.Millisecond)
+				synctest.Wait()
+				if len(code) > 0 {
+					code = br.dial("/ws").whenClosed()
+				}
+			}
+			for range 30 {
+				if path == "/inc" {
+					thief.setCookie("sid", "")
+				}
+				thief.ok(path)
+				time.Sleep(150 * time.Millisecond)
+				synctest.Wait()
+				require.Empty(t, code)
+			}
+		})
+	}
+}
+
+// A browser that keeps no session cookie, or has lost it, has its sockets sent back a few times at
+// most.
+func TestG6_SocketWithoutTheSessionOfItsClientStaysInTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := makeApp(t, livestore.New(), nil)
+		s := serveInMemory(t, a.Handler(a.mux))
+		br := newBrowser(t, s)
+		br.ok("/inc")
+		bare := newBrowser(t, s)
+		bare.setCookie("sid.cid", br.cookie("sid.cid"))
+		ws := bare.dial("/ws")
+		for range 10 {
+			code := ws.whenClosed()
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if len(code) == 0 {
+				return
+			}
+			require.Equal(t, bridge.CodeReconnect, <-code)
+			ws = bare.dial("/ws")
+		}
+		require.Fail(t, "it is sent back again and again")
+	})
+}
+
+// A handler that wants no socket without a session doesn't tell the page to stay away while its
+// cookies may be on their way.
+func TestG6_SocketThatComesBeforeTheCookiesIsToComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := makeApp(t, livestore.New(), nil)
+		a.mux.Handle("/members", a.WebSocket(converse, &bridge.ConnOptions{OnMissing: bridge.CloseMissing}))
+		s := serveInMemory(t, a.Handler(a.mux))
+		br := newBrowser(t, s)
+		require.Equal(t, bridge.CodeNoSession, br.dial("/members").closed(), "nobody has a session")
+		bare := br.another()
+		br.ok("/inc")
+		require.Equal(t, br.cookie("sid.cid"), bare.cookie("sid.cid"))
+		require.Equal(t, bridge.CodeReconnect, bare.dial("/members").closed())
+		time.Sleep(10 * time.Second)
+		require.Equal(t, bridge.CodeNoSession, bare.dial("/members").closed(), "they have been lost")
+		require.Equal(t, "2", br.dial("/members").ask("inc"))
+	})
+}
+
+// slowLine delivers the response to a request with the header Slow-Line that much later than it was
+// sent.
+func slowLine(server http.Handler, late time.Duration) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Slow-Line") == "" {
+			server.ServeHTTP(w, r)
+			return
+		}
+		response := httptest.NewRecorder()
+		server.ServeHTTP(response, r)
+		time.Sleep(late)
+		for name, values := range response.Header() {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(response.Code)
+		_, _ = response.Body.WriteTo(w)
+	})
+}

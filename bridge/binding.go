@@ -3,39 +3,30 @@ package bridge
 import (
 	"log/slog"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // likelyClient returns which of the request's client cookies counts until its session is opened:
 // that of a session that the request presents, as far as this process knows, or else the one that
 // was signed last.
-func (rq *request) likelyClient() clientCookie {
-	if len(rq.presented.clients) > 1 {
-		for _, p := range rq.presented.sessions {
-			clientID, _ := rq.b.clients.ClientOf(p.id)
-			if cookie, ok := rq.clientCookie(clientID); ok {
+func (rq *request) likelyClient() credentials.Client {
+	if len(rq.presented.Clients) > 1 {
+		for _, p := range rq.presented.Sessions {
+			clientID, _ := rq.b.clients.ClientOf(p.ID)
+			if cookie, ok := rq.presented.Client(clientID); ok {
 				return cookie
 			}
 		}
 	}
-	return rq.presented.clients[0]
-}
-
-// clientCookie returns the request's cookie of a client.
-func (rq *request) clientCookie(clientID string) (clientCookie, bool) {
-	for _, cookie := range rq.presented.clients {
-		if cookie.id == clientID {
-			return cookie, true
-		}
-	}
-	return clientCookie{}, false
+	return rq.presented.Clients[0]
 }
 
 // beClient makes the request one of the client whose cookie it has presented. The lock is held, or
 // not needed yet.
-func (rq *request) beClient(cookie clientCookie) {
-	rq.clientID, rq.newClient, rq.sendClient = cookie.id, false, rq.b.cookies.rollDue(cookie)
-	rq.newest, _ = rq.b.clients.SessionOf(cookie.id)
+func (rq *request) beClient(cookie credentials.Client) {
+	rq.answer.UseClient(cookie)
+	rq.newest, _ = rq.b.clients.SessionOf(cookie.ID)
 }
 
 // bind makes the session's client the request's: G10. The session fits any client cookie that the
@@ -54,7 +45,7 @@ func (rq *request) bind(rec *store.Record) bool {
 	}
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	rq.clientID, rq.newClient, rq.sendClient, rq.askClient = rec.ClientID, false, true, true
+	rq.answer.AdoptClient(rec.ClientID)
 	rq.newest, _ = b.clients.SessionOf(rec.ClientID)
 	return true
 }
@@ -64,18 +55,18 @@ func (rq *request) bind(rec *store.Record) bool {
 func (rq *request) fit(rec *store.Record) (was string, fits bool) {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	if rq.clientID == rec.ClientID {
+	if rq.answer.ClientID() == rec.ClientID {
 		return "", true
 	}
-	if rq.carrier != byCookies { // there is no client cookie to go by
-		rq.clientID, rq.newClient = rec.ClientID, false
+	if rq.presented.Carrier != credentials.ByCookies { // there is no client cookie to go by
+		rq.answer.AdoptClient(rec.ClientID)
 		rq.newest, _ = rq.b.clients.SessionOf(rec.ClientID)
 		return "", true
 	}
-	if cookie, ok := rq.clientCookie(rec.ClientID); ok {
+	if cookie, ok := rq.presented.Client(rec.ClientID); ok {
 		rq.beClient(cookie)
 		return "", true
 	}
 	rq.mismatched = true
-	return rq.clientID, false
+	return rq.answer.ClientID(), false
 }

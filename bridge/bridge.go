@@ -11,6 +11,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/internal/clientmap"
 	"github.com/sessionbridge/sessionbridge/internal/clock"
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/inbox"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
@@ -41,8 +42,9 @@ type Bridge struct {
 	opts       *settings
 	caps       capabilities
 	gateway    *gateway.Gateway
-	cookies    *cookies
-	successors successors
+	codec      *credentials.Codec
+	grace      credentials.Grace
+	successors credentials.Successors
 	ends       ends
 	overtakes  overtakes
 	clients    *clientmap.Map
@@ -98,8 +100,9 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	}
 	b := &Bridge{
 		opts:       s,
-		cookies:    newCookies(s),
-		successors: newSuccessors(s.Keys),
+		codec:      credentials.NewCodec(s.credentials()),
+		grace:      s.grace(),
+		successors: credentials.NewSuccessors(s.Keys),
 		logins:     newLoginGate(),
 		limit:      limit,
 		events:     newEvents(s.Logger),
@@ -222,7 +225,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 	}
 	if c.IsNew || c.Login {
 		b.rebind(from, rec)
-		if !c.IsNew || from.request == nil || !from.request.newClient { // otherwise no other node holds the client
+		if !c.IsNew || from.request == nil || !from.request.answer.ClientIsNew() { // otherwise no other node holds the client
 			b.cluster.announce(rec.ClientID, rec.ID)
 		}
 	}

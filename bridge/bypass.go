@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 )
 
 // responseBegun reports whether a response has begun that the Bridge has not let pass: it was
@@ -43,7 +45,7 @@ func (rq *request) bypassed(s *Session) error {
 	rq.mu.Unlock()
 	err := s.commit(rq)
 	rq.mu.Lock()
-	lost := rq.cookie != cookieStays
+	lost := rq.answer.Pending().Change != credentials.Keep
 	rq.mu.Unlock()
 	if err == nil && !lost {
 		return nil

@@ -39,7 +39,7 @@ func (s *Session) limitClient(ctx context.Context, commit func() error) func() e
 	if b.opts.MaxSessionsPerClient <= 0 || s.draft.Base().Revision != 0 || !b.gateway.FindsClients() {
 		return commit
 	}
-	if rq := s.from.request; rq != nil && rq.newClient { // this is its first
+	if rq := s.from.request; rq != nil && rq.answer.ClientIsNew() { // this is its first
 		return commit
 	}
 	return func() error {

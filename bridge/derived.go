@@ -3,8 +3,6 @@ package bridge
 import (
 	"fmt"
 	"net/http"
-	"reflect"
-	"slices"
 )
 
 // errOtherRequest: the context knows a request, but not this one.
@@ -18,7 +16,7 @@ func (b *Bridge) requestFor(r *http.Request) (*request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if outer := rq.current(); outer != nil && rq.differs(outer, r) {
+	if outer := rq.current(); outer != nil && rq.presented.Differs(outer, r) {
 		return nil, errOtherRequest
 	}
 	return rq, nil
@@ -28,7 +26,7 @@ func (b *Bridge) requestFor(r *http.Request) (*request, error) {
 // request of its own.
 func (rq *request) covers(r *http.Request) bool {
 	outer := rq.current()
-	return outer != nil && !rq.differs(outer, r)
+	return outer != nil && !rq.presented.Differs(outer, r)
 }
 
 // current returns the request as long as its handler runs, and then nil.
@@ -36,33 +34,4 @@ func (rq *request) current() *http.Request {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	return rq.r
-}
-
-// differs reports whether r presents a session, or a client, and not those of outer. One that
-// presents none goes on with outer's.
-func (rq *request) differs(outer, r *http.Request) bool {
-	if sameHeader(outer.Header, r.Header) { // as in all that WithContext makes
-		return false
-	}
-	if ticket, ok := offered(r, ticketPrefix); ok && (rq.carrier != byTicket || ticket != rq.text) {
-		return true
-	}
-	if rq.b.opts.TokenFrom != nil {
-		if token, ok := rq.b.opts.TokenFrom(r); ok && token != "" && (rq.carrier != byToken || token != rq.text) {
-			return true
-		}
-	}
-	presented, equal := false, true
-	for _, name := range []string{rq.b.opts.Name, rq.b.opts.ClientName} {
-		name = rq.b.cookies.name(name, rq.secure)
-		theirs := r.CookiesNamed(name)
-		presented = presented || len(theirs) > 0
-		equal = equal && slices.EqualFunc(theirs, outer.CookiesNamed(name), func(a, b *http.Cookie) bool { return a.Value == b.Value })
-	}
-	return presented && !equal
-}
-
-// sameHeader reports whether a and b are one map.
-func sameHeader(a, b http.Header) bool {
-	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer()
 }

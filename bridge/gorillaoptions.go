@@ -9,6 +9,7 @@ import (
 
 	"github.com/gorilla/sessions"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gorillacodec"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -39,9 +40,9 @@ func (g gorillaStore) options(rec *store.Record) sessions.Options {
 		Path: o.Path, Domain: o.Domain, HttpOnly: true, SameSite: o.SameSite, Secure: o.Secure == SecureAlways, Partitioned: o.Partitioned,
 	}
 	switch {
-	case lifetime == untilBrowserEnds:
-	case lifetime <= 0 || lifetime > maxCookieAge:
-		options.MaxAge = int(maxCookieAge / time.Second)
+	case lifetime == credentials.UntilBrowserCloses:
+	case lifetime <= 0 || lifetime > credentials.MaxAge:
+		options.MaxAge = int(credentials.MaxAge / time.Second)
 	default:
 		options.MaxAge = max(1, int(lifetime/time.Second))
 	}

@@ -1,9 +1,6 @@
 package bridge
 
-import (
-	"net/http"
-	"slices"
-)
+import "net/http"
 
 // HandshakeHeader returns the cookies of the response to an upgrade request, for upgraders that write the response
 // themselves (gorilla/websocket, gobwas/ws, lxzan/gws): they go into its header. What has changed in the session is stored before; if that fails the
@@ -18,21 +15,16 @@ func (b *Bridge) HandshakeHeader(r *http.Request) http.Header {
 		return h
 	}
 	rq.mu.Lock()
-	rq.askClient = true
+	rq.answer.AskClient()
 	over, w := rq.w == nil, rq.w
 	rq.mu.Unlock()
 	if over || rq.openOffered(w, r) != nil || rq.prepare() != nil {
 		return h
 	}
-	rq.answerProtocol(h, r)
+	rq.presented.HideOffers(r, h)
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	rq.handed = true
-	if rq.kept != nil {
-		h[SessionTokenHeader] = slices.Clone(rq.kept)
-	}
-	if len(rq.lines) > 0 {
-		h["Set-Cookie"] = slices.Clone(rq.lines)
-	}
+	rq.answer.CopyTo(h)
 	return h
 }

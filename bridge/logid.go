@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
 
@@ -36,15 +37,8 @@ func (b *Bridge) hashed(id string) string {
 }
 
 func logKey(key []byte) *[32]byte {
-	k := subkey(key, "sessionbridge log ids")
+	k := credentials.DeriveKey(key, "sessionbridge log ids")
 	return &k
-}
-
-// subkey derives a key for one purpose from one of Options.Keys.
-func subkey(key []byte, purpose string) [sha256.Size]byte {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(purpose))
-	return [sha256.Size]byte(mac.Sum(nil))
 }
 
 // logSession and logClient are the attributes by which log lines name a session and a client.

@@ -164,7 +164,7 @@ func (rq *request) prepare() error {
 func (rq *request) fail(w http.ResponseWriter, err error) {
 	rq.mu.Lock()
 	rq.failed, rq.sent = err, true
-	r, outer, lines, kept, handled := rq.r, rq.outer, rq.lines, rq.kept, rq.handled
+	r, outer, handled := rq.r, rq.outer, rq.handled
 	rq.mu.Unlock()
 	rq.tellCommit("store a session: the response is replaced by an error", err)
 	if r == nil { // the handler has returned meanwhile: its answer is complete
@@ -176,13 +176,10 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 	maps.Copy(h, outer) // how the answer is encoded, say, is not the handler's
 	maps.Copy(h, shared)
 	forbidCaches(h)
-	// A commit that failed has set no cookie; those of an earlier one are still true, and that of a session that has ended is removed.
-	for _, line := range lines {
-		h.Add("Set-Cookie", line)
-	}
-	if kept != nil {
-		h[SessionTokenHeader] = kept
-	}
+	// A failed commit has set no cookie. Those of an earlier one are still valid.
+	rq.mu.Lock()
+	rq.answer.CopyTo(h)
+	rq.mu.Unlock()
 	if e := rq.setCookies(h); e != nil {
 		rq.tell("set a cookie", e)
 	}
@@ -248,7 +245,8 @@ func (rq *request) close() {
 	rq.mu.Lock()
 	s, later := rq.session, rq.later
 	rq.r, rq.w, rq.session, rq.later, rq.hijacked = nil, nil, nil, nil, nil
-	rq.opening, rq.lines, rq.outer, rq.gorilla = nil, nil, nil, nil
+	rq.opening, rq.outer, rq.gorilla = nil, nil, nil
+	rq.answer.Forget()
 	rq.mu.Unlock()
 	if s != nil {
 		s.seal()

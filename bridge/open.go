@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -36,14 +37,14 @@ func (rq *request) openOrLogIn(ctx context.Context) (*Session, error) {
 		if s, err = rq.afterDestroy(ctx, s); s != nil || err != nil {
 			return s, err
 		}
-	} else if rq.carrier == byTicket {
+	} else if rq.presented.Carrier == credentials.ByTicket {
 		if s, err = rq.openTicket(ctx); err != nil {
 			return nil, err
 		}
 	} else if s, err = rq.openPresented(ctx); err != nil && !errors.Is(err, errRefused) {
 		return nil, err
 	}
-	if s == nil && rq.carrier == byTicket {
+	if s == nil && rq.presented.Carrier == credentials.ByTicket {
 		return nil, ErrSessionGone // nobody would have the token of a new one
 	}
 	if s == nil {
@@ -95,10 +96,10 @@ func (rq *request) afterDestroy(ctx context.Context, s *Session) (*Session, erro
 
 // openCandidate opens the session that the cookies are all of. With ErrTokenRotated it may return the Session of a replaced token. errRefused when it doesn't exist or none has its token; errStranger when it
 // isn't of a client whose cookie the request has, if ownOnly asks for that.
-func (rq *request) openCandidate(ctx context.Context, cookies []credentials, ownOnly bool) (*Session, error) {
-	b, id := rq.b, cookies[0].id
+func (rq *request) openCandidate(ctx context.Context, cookies credentials.Candidate, ownOnly bool) (*Session, error) {
+	b, id := rq.b, cookies.ID()
 	var proved uint64
-	var presented token
+	var presented credentials.Token
 	var owner string
 	check := func(rec *store.Record) (err error) {
 		owner = rec.UserID
@@ -129,11 +130,11 @@ func (rq *request) openCandidate(ctx context.Context, cookies []credentials, own
 			return nil, ErrSessionGone
 		}
 		b.doubt(id, b.forget(ctx, id, nil))
-		rq.noteRejected(rejection(rq.carrier, id, "", err))
+		rq.noteRejected(rejection(rq.presented.Carrier, id, "", err))
 		return nil, errRefused
 	}
 	if errors.Is(err, errRefused) {
-		rq.noteRejected(rejection(rq.carrier, id, owner, err))
+		rq.noteRejected(rejection(rq.presented.Carrier, id, owner, err))
 	}
 	if err != nil {
 		return nil, err
@@ -147,7 +148,7 @@ func (rq *request) openCandidate(ctx context.Context, cookies []credentials, own
 	stale := proved != rec.TokenGeneration
 	if !stale && !rec.PrevTokenHash.IsZero() && rec.LoginGeneration != rec.TokenGeneration &&
 		rec.Renewal != store.RenewalSeen && rec.Renewal != store.RotationSeen {
-		b.gateway.RetirePrevious(ctx, &rec, b.presented(&rec, rq.began))
+		b.gateway.RetirePrevious(ctx, &rec, b.grace.RetireAt(&rec, rq.began))
 	}
 	s, err := b.newSession(rec, &origin{via: ViaHTTP, request: rq})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -30,7 +31,7 @@ func (rq *request) mayCreate(ctx context.Context) error {
 // on their way here, and the browser has a newer cookie by now.
 func (rq *request) noteOutrun(rec *store.Record) {
 	age := rq.began.Sub(rec.RotatedAt).Abs()
-	if age >= limit(rq.b.opts.RotateGrace) || rq.carrier != byToken && !rq.fits(rec) {
+	if age >= limit(rq.b.opts.RotateGrace) || rq.presented.Carrier != credentials.ByToken && !rq.fits(rec) {
 		return
 	}
 	rq.mu.Lock()
@@ -49,7 +50,7 @@ func (rq *request) isOutrun() bool {
 func (rq *request) loggedInSince(ctx context.Context, since time.Time, other string) (bool, error) {
 	b := rq.b
 	rq.mu.Lock()
-	clientID, known, before := rq.clientID, !rq.newClient && rq.carrier == byCookies, rq.newest
+	clientID, known, before := rq.answer.ClientID(), !rq.answer.ClientIsNew() && rq.presented.Carrier == credentials.ByCookies, rq.newest
 	rq.mu.Unlock()
 	if !known { // no other request can have named this client yet
 		return false, nil
@@ -85,27 +86,25 @@ const promptly = 100 * time.Millisecond
 // tell, the cookie is set.
 func (rq *request) dropOvertaken() {
 	rq.mu.Lock()
-	change, cred, decided := rq.cookie, rq.cred, rq.decided
+	pending := rq.answer.Pending()
 	rq.mu.Unlock()
-	if change == cookieStays || rq.carrier != byCookies || time.Since(decided) < promptly {
+	if pending.Change == credentials.Keep || rq.presented.Carrier != credentials.ByCookies || time.Since(pending.Decided) < promptly {
 		return
 	}
 	ctx, overtaken := context.WithoutCancel(rq), false
-	if change == cookieSet {
-		rec, err := rq.b.gateway.Load(ctx, cred.id)
-		overtaken = errors.Is(err, ErrSessionMissing) || err == nil && rec.TokenHash != cred.token.hash()
-	} else {
-		cred.id = "" // whatever the client has now is another session
+	id := "" // after a removal each session of the client is another one
+	if pending.Change == credentials.Set {
+		id = pending.Session.ID
+		rec, err := rq.b.gateway.Load(ctx, id)
+		overtaken = errors.Is(err, ErrSessionMissing) || err == nil && rec.TokenHash != pending.Session.Token.Hash()
 	}
 	if !overtaken {
-		overtaken, _ = rq.loggedInSince(ctx, decided, cred.id)
+		overtaken, _ = rq.loggedInSince(ctx, pending.Decided, id)
 	}
 	if !overtaken {
 		return
 	}
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	if rq.cookie == change && rq.cred.token == cred.token {
-		rq.cookie, rq.clears = cookieStays, false
-	}
+	rq.answer.Withdraw(pending)
 }

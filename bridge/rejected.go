@@ -1,6 +1,12 @@
 package bridge
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
+)
 
 // CredentialRejected tells of a session cookie, a token or a ticket that opened nothing: the request went on as one without a session, or its handshake was refused. It holds
 // no token and no value. Stats.Refused counts them all.
@@ -49,9 +55,9 @@ func (b *Bridge) OnCredentialRejected(fn func(CredentialRejected)) (off func()) 
 }
 
 // rejection is of the credential for a session, with the owner that its record names, that was refused with err.
-func rejection(by carrier, sessionID, owner string, err error) CredentialRejected {
+func rejection(by credentials.Carrier, sessionID, owner string, err error) CredentialRejected {
 	cr := CredentialRejected{Credential: CredentialCookie, Reason: RejectedToken, SessionID: sessionID, UserID: owner}
-	if by == byToken {
+	if by == credentials.ByToken {
 		cr.Credential = CredentialToken
 	}
 	switch {
@@ -71,12 +77,22 @@ func (rq *request) refused(cr CredentialRejected) {
 		return
 	}
 	rq.mu.Lock()
-	if !rq.newClient {
-		cr.ClientID = rq.clientID
+	if !rq.answer.ClientIsNew() {
+		cr.ClientID = rq.answer.ClientID()
 	}
 	rq.mu.Unlock()
 	cr.Addr, cr.UserAgent, cr.Via = rq.addr(), rq.userAgent(), ViaHTTP
 	b.events.Emit(cr)
+}
+
+// refusedForged is refused for a session cookie or a token that no key has signed.
+func (rq *request) refusedForged(ctx context.Context) {
+	cr, line := CredentialRejected{Credential: CredentialCookie, Reason: RejectedSignature}, "session cookie refused: its signature doesn't hold"
+	if rq.presented.Carrier == credentials.ByToken {
+		cr.Credential, line = CredentialToken, "session token refused: its signature doesn't hold"
+	}
+	rq.refused(cr)
+	rq.b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, line)
 }
 
 // noteRejected notes why a session that the request presents was not opened. The first to be tried

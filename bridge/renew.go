@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -26,9 +27,9 @@ func (s *Session) renewToken(rq *request, h http.Header) {
 	s.lock()
 	defer s.unlock()
 	base := s.draft.Base()
-	next := s.b.successors.of(s.id, s.token, "", base.TokenHash)
-	if s.late && next.hash() == base.TokenHash { // the browser has put an older cookie in the place of this one
-		rq.setCookie(credentials{id: s.id, token: next}, cookieAge(base))
+	next := s.b.successors.Of(s.id, s.token, "", base.TokenHash)
+	if s.late && next.Hash() == base.TokenHash { // the browser has put an older cookie in the place of this one
+		rq.setCookie(credentials.Session{ID: s.id, Token: next}, cookieAge(base))
 		return
 	}
 	if !s.renewalDue(time.Now()) {
@@ -47,7 +48,7 @@ func (s *Session) renewToken(rq *request, h http.Header) {
 	}
 	s.proved, s.token, s.stale, s.unrenewed, s.lifetime = rec.TokenGeneration, next, false, false, cookieAge(&rec)
 	s.draft.Prove(s.proved)
-	rq.setCookie(credentials{id: rec.ID, token: next}, s.lifetime)
+	rq.setCookie(credentials.Session{ID: rec.ID, Token: next}, s.lifetime)
 }
 
 // renewalDue needs the lock.
@@ -77,7 +78,7 @@ var errNotRenewed = errors.New("bridge: not renewed")
 
 // storeRenewal stores the token in place of the one that s has proved, and nothing else, and returns what is stored then; exact says that nobody else has
 // changed the session since s saw it.
-func (s *Session) storeRenewal(ctx context.Context, next token) (now store.Record, exact bool, err error) {
+func (s *Session) storeRenewal(ctx context.Context, next credentials.Token) (now store.Record, exact bool, err error) {
 	b := s.b
 	k := b.gateway.Acquire(s.id)
 	defer k.Release()
@@ -91,7 +92,7 @@ func (s *Session) storeRenewal(ctx context.Context, next token) (now store.Recor
 		if err := d.Rebase(cur); err != nil {
 			return cur, false, err
 		}
-		d.RenewToken(next.hash(), s.proved)
+		d.RenewToken(next.Hash(), s.proved)
 		rec, err := b.gateway.CommitExact(ctx, k, &d, s.from)
 		switch {
 		case err == nil:

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -11,56 +10,40 @@ import (
 	"github.com/google/uuid"
 	"github.com/gorilla/sessions"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // request is what a Bridge knows of one HTTP request. It is the request's context, too.
 type request struct {
 	context.Context
-	b      *Bridge
-	secure bool
-	began  time.Time
+	b     *Bridge
+	began time.Time
 
 	mu         sync.Mutex
 	r          *http.Request       // nil when the handler has returned, so that a connection's context doesn't keep it
 	w          http.ResponseWriter // the one below ours; nil likewise
-	clientID   string
-	outer      http.Header // the headers that those outside of Handler had set; nil for none
-	sendClient bool        // the client cookie is missing, or old enough to be sent again
-	shares     bool        // it is a handshake, which shares its look at the session with others
-	askClient  bool        // the handler has asked for the client: its cookie is due, and the response depends on it
-	newClient  bool        // nobody has heard of the client before
-	newest     string      // session of the client when the request came
-	presented  presented
-	carrier    carrier       // of the session's credentials
-	text       string        // the ticket or the token, as the client presents it
-	reads      []string      // the headers that Options.TokenFrom has looked at
+	outer      http.Header         // the headers that those outside of Handler had set; nil for none
+	shares     bool                // it is a handshake, which shares its look at the session with others
+	newest     string              // session of the client when the request came
+	presented  credentials.Presented
+	answer     credentials.Answer
 	mismatched bool          // the session came with another client's cookie, or none
 	opening    chan struct{} // 1-slot lock: one goroutine opens the session
 	session    *Session
 
-	cookie   cookieChange // what becomes of the session cookie
-	cred     credentials
-	lifetime time.Duration
-	decided  time.Time // when that was
-	lines    []string  // the Set-Cookie lines that stand in the response
-	kept     []string  // the Session-Token that does; nil: none
-	private  bool      // the response holds a secret, whatever becomes of cookies
-	sent     bool      // the first byte has left
-	handed   bool      // HandshakeHeader has handed the cookies out
-	failed   error     // why the client gets an error instead of the handler's answer
-	torn     bool      // the client has a part of the handler's answer, which is not to be completed
-	handled  bool      // the handler has returned
-	hijacked net.Conn  // by an upgrade
-	clears   bool      // it has ended its session
-	connID   string    // of the connection that it becomes; "" is a UUID
+	sent     bool     // the first byte has left
+	handed   bool     // HandshakeHeader has handed the cookies out
+	failed   error    // why the client gets an error instead of the handler's answer
+	torn     bool     // the client has a part of the handler's answer, which is not to be completed
+	handled  bool     // the handler has returned
+	hijacked net.Conn // by an upgrade
+	connID   string   // of the connection that it becomes; "" is a UUID
 
-	fresh     bool // the request has made its session itself
-	passed    bool // it has passed over a session that has just got a newer token than it presents
-	outrun    bool // it presents a token that was replaced a moment ago, and opens nothing
-	spared    bool // the response has left the browser's cookies alone, which it may have and not have sent
-	overrules bool // the handler's Cache-Control has had to give way
-	status    int  // of the response; 0 until the handler says
+	fresh  bool // the request has made its session itself
+	passed bool // it has passed over a session that has just got a newer token than it presents
+	outrun bool // it presents a token that was replaced a moment ago, and opens nothing
+	status int  // of the response; 0 until the handler says
 
 	rejected CredentialRejected // why the session was not opened; without a Credential where it was, or nobody asked
 
@@ -68,37 +51,21 @@ type request struct {
 	gorilla map[*sessions.Session]*gorillaRead // what Gorilla() has read
 }
 
-type cookieChange int
-
-const (
-	cookieStays cookieChange = iota
-	cookieSet
-	cookieRemoved
-)
-
 func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
-	rq := &request{Context: r.Context(), b: b, r: r, w: w, secure: b.opts.secure(r), began: time.Now()}
+	rq := &request{Context: r.Context(), b: b, r: r, w: w, began: time.Now()}
 	b.opts.tellIgnored(r)
 	if h := w.Header(); len(h) > 0 {
 		rq.outer = h.Clone()
 	}
-	if rq.presentsNoCookies(r) {
-		rq.clientID, rq.newClient = uuid.NewString(), true // until a session says whose it is
-		return rq
-	}
-	forged := false
-	if len(r.Header["Cookie"]) > 0 {
-		rq.presented.read(b.cookies, r, rq.secure)
-		forged = len(rq.presented.sessions) == 0 && len(r.CookiesNamed(b.cookies.name(b.opts.Name, rq.secure))) > 0
-	}
-	if len(rq.presented.clients) == 0 {
-		rq.clientID, rq.sendClient, rq.newClient = uuid.NewString(), true, true
+	forged := b.codec.Read(&rq.presented, r, b.opts.secure(r))
+	rq.answer.Begin(&rq.presented)
+	if len(rq.presented.Clients) == 0 {
+		rq.answer.NewClient(uuid.NewString())
 	} else {
 		rq.beClient(rq.likelyClient())
 	}
-	if forged { // and the event says whose request it is
-		rq.refused(CredentialRejected{Credential: CredentialCookie, Reason: RejectedSignature})
-		b.opts.Logger.LogAttrs(r.Context(), slog.LevelDebug, "session cookie refused: its signature doesn't hold")
+	if forged { // the event names the client
+		rq.refusedForged(r.Context())
 	}
 	return rq
 }
@@ -160,8 +127,8 @@ func SessionIDFrom(ctx context.Context) (string, bool) {
 func (rq *request) whoClient() string {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	rq.askClient = true
-	return rq.clientID
+	rq.answer.AskClient()
+	return rq.answer.ClientID()
 }
 
 func (rq *request) whoSession() string {
@@ -210,23 +177,23 @@ func (rq *request) failure() error {
 	return rq.failed
 }
 
-func (rq *request) setCookie(cred credentials, lifetime time.Duration) {
+func (rq *request) setCookie(cred credentials.Session, lifetime time.Duration) {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	rq.cookie, rq.cred, rq.lifetime, rq.decided = cookieSet, cred, lifetime, time.Now()
+	rq.answer.SetSession(cred, lifetime)
 }
 
 // clearSite has the browser forget what Options.ClearSiteData says, if the headers haven't left.
 func (rq *request) clearSite() {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	rq.clears = true
+	rq.answer.ClearSite()
 }
 
 func (rq *request) removeCookie() {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	rq.cookie, rq.decided = cookieRemoved, time.Now()
+	rq.answer.RemoveSession()
 }
 
 func (rq *request) newestBefore() string {
@@ -273,14 +240,14 @@ func (rq *request) userAgent() string {
 // newSession makes a session that is not stored yet, with an ID and a token that nobody has seen.
 func (rq *request) newSession(now time.Time) (*Session, error) {
 	opts := rq.b.opts
-	next := newToken()
+	next := credentials.NewToken()
 	rq.mu.Lock()
-	clientID := rq.clientID
+	clientID := rq.answer.ClientID()
 	rq.fresh = true
 	rq.mu.Unlock()
 	s, err := rq.b.newSession(store.Record{
 		ID:              uuid.NewString(),
-		TokenHash:       next.hash(),
+		TokenHash:       next.Hash(),
 		TokenGeneration: 1,
 		ClientID:        clientID,
 		Addr:            rq.addr(),

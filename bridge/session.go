@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -52,15 +53,15 @@ type sessionState struct {
 
 // secret is what is known of the session's token.
 type secret struct {
-	token     token         // that the browser has, or gets
-	lifetime  time.Duration // that its cookie has: see cookieAge
-	nextToken token         // of a new session, or one that waits to replace the current one
-	proved    uint64        // the generation of the token that opened the session
-	stale     bool          // it is the one before the current one
-	late      bool          // and it was issued lately, in a response that has been overtaken
-	replaced  *store.Record // the session, if a login has replaced the token: see superseded
-	unrenewed bool          // and the browser has had the time to get that, but hasn't
-	shut      atomic.Bool   // locked, for those who can't take the lock
+	token     credentials.Token // that the browser has, or gets
+	lifetime  time.Duration     // that its cookie has: see cookieAge
+	nextToken credentials.Token // of a new session, or one that waits to replace the current one
+	proved    uint64            // the generation of the token that opened the session
+	stale     bool              // it is the one before the current one
+	late      bool              // and it was issued lately, in a response that has been overtaken
+	replaced  *store.Record     // the session, if a login has replaced the token: see superseded
+	unrenewed bool              // and the browser has had the time to get that, but hasn't
+	shut      atomic.Bool       // locked, for those who can't take the lock
 }
 
 // origin tells who makes a change. The gateway hands it back with the change's report.

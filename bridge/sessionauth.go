@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
 
@@ -62,11 +63,11 @@ func (s *Session) replaceToken(login *gateway.Login) error {
 		switch {
 		case base.Revision == 0: // it has a token that nobody has seen
 		case login != nil:
-			s.nextToken = s.b.successors.of(s.id, s.token, login.UserID, base.TokenHash)
+			s.nextToken = s.b.successors.Of(s.id, s.token, login.UserID, base.TokenHash)
 		case !s.draft.ReplacesToken():
-			s.nextToken = newToken()
+			s.nextToken = credentials.NewToken()
 		}
-		s.draft.ReplaceToken(s.nextToken.hash(), s.proved, login)
+		s.draft.ReplaceToken(s.nextToken.Hash(), s.proved, login)
 		return nil
 	})
 }
@@ -74,7 +75,7 @@ func (s *Session) replaceToken(login *gateway.Login) error {
 // canKeepToken says why whoever is at the other end can't be told of a new token.
 func (s *Session) canKeepToken() error {
 	switch rq := s.from.request; {
-	case rq == nil || rq.carrier == byTicket:
+	case rq == nil || rq.presented.Carrier == credentials.ByTicket:
 		return ErrNoCookies
 	case rq.headersSent():
 		return ErrHeadersSent

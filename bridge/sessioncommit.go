@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -93,7 +94,7 @@ func (s *Session) stored(cookie bool, err error) error {
 		if base := s.draft.Base(); rq != nil {
 			age := cookieAge(base)
 			if !cookie && !s.stale && base.TokenGeneration == s.proved && age != s.lifetime && !rq.headersSent() {
-				rq.setCookie(credentials{id: base.ID, token: s.token}, age) // the browser is to keep it as long as the session
+				rq.setCookie(credentials.Session{ID: base.ID, Token: s.token}, age) // the browser is to keep it as long as the session
 			}
 			s.lifetime = age
 		}
@@ -107,7 +108,7 @@ func (s *Session) stored(cookie bool, err error) error {
 		base := s.draft.Base()
 		s.proved, s.token, s.stale, s.replaced = base.TokenGeneration, s.nextToken, false, nil
 		s.draft.Prove(s.proved)
-		rq.setCookie(credentials{id: base.ID, token: s.nextToken}, s.lifetime)
+		rq.setCookie(credentials.Session{ID: base.ID, Token: s.nextToken}, s.lifetime)
 	}
 	return err
 }

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"cmp"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -11,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/forwarded"
 	"github.com/sessionbridge/sessionbridge/internal/pageorigin"
 )
@@ -49,13 +49,9 @@ func bad(field, format string, args ...any) error {
 	return fmt.Errorf("bridge: Options."+field+": "+format, args...)
 }
 
-const minKeyBytes = 32
-
 func (s *settings) settleKeys() error {
 	if s.Keys == nil {
-		key := make([]byte, 2*minKeyBytes)
-		_, _ = rand.Read(key)
-		s.Keys = [][]byte{key}
+		s.Keys = [][]byte{credentials.NewKey()}
 		s.Logger.Warn("no Options.Keys: a random key signs the cookies, and no cookie survives a restart (LoadOrCreateKeys keeps keys in a file)")
 		return nil
 	}
@@ -64,8 +60,8 @@ func (s *settings) settleKeys() error {
 	}
 	s.Keys = slices.Clone(s.Keys)
 	for i, key := range s.Keys {
-		if len(key) < minKeyBytes {
-			return bad(fmt.Sprintf("Keys[%d]", i), "%d bytes, at least %d are needed", len(key), minKeyBytes)
+		if len(key) < credentials.MinKeyBytes {
+			return bad(fmt.Sprintf("Keys[%d]", i), "%d bytes, at least %d are needed", len(key), credentials.MinKeyBytes)
 		}
 		s.Keys[i] = slices.Clone(key)
 	}
@@ -109,14 +105,40 @@ func (s *settings) settleCookies() error {
 		s.Logger.Warn("SameSite=None and Partitioned cookies need Secure: browsers drop those of requests without TLS (Options.Secure is SecureAuto)")
 	}
 	for _, name := range []string{s.Name, s.ClientName} {
-		if strings.HasPrefix(name, "__") && (s.Secure != SecureAlways || strings.HasPrefix(name, hostPrefix) && !s.mayHaveHostPrefix()) {
+		if strings.HasPrefix(name, "__") && (s.Secure != SecureAlways || strings.HasPrefix(name, credentials.HostPrefix) && !credentials.HostPrefixAllowed(s.Path, s.Domain)) {
 			return bad("Name", "%q has a prefix that these cookies may not always have; it is added where it may be had", name)
 		}
 	}
 	return nil
 }
 
-func (s *settings) mayHaveHostPrefix() bool { return s.Path == "/" && s.Domain == "" }
+// credentials returns the part of the settings that cookies and tokens depend on.
+func (s *settings) credentials() credentials.Config {
+	c := credentials.Config{
+		Keys:            s.Keys,
+		Name:            s.Name,
+		ClientName:      s.ClientName,
+		Path:            s.Path,
+		Domain:          s.Domain,
+		SameSite:        s.SameSite,
+		Partitioned:     s.Partitioned,
+		ClientMaxAge:    s.ClientMaxAge,
+		ClientRollEvery: limit(s.ClientRollEvery),
+		EagerClient:     s.EagerClient,
+		ClearSiteData:   s.ClearSiteData,
+		Caches:          credentials.Caches{Wanted: forCaches, Forbid: keepFromCaches, Vary: varyOn},
+		TokenFrom:       s.TokenFrom,
+	}
+	if len(s.OriginPatterns) > 0 {
+		c.OriginAllowed = s.originAllowed
+	}
+	return c
+}
+
+// grace returns how long previous tokens are accepted.
+func (s *settings) grace() credentials.Grace {
+	return credentials.Grace{Rotate: limit(s.RotateGrace), Renew: limit(s.RenewEvery)}
+}
 
 const maxTimeout = 100 * 365 * day // further away, sums of times overflow
 

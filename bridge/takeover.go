@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -19,8 +20,8 @@ import (
 // superseded returns the Session of a request whose token a login has replaced, nil where nobody
 // could log in with it: the request must come from the session's own browser and be able to set
 // a cookie. The check of the token has returned ErrTokenRotated for rec.
-func (rq *request) superseded(rec *store.Record, cookies []credentials) *Session {
-	i := slices.IndexFunc(cookies, func(c credentials) bool { return c.token.hash() == rec.PrevTokenHash })
+func (rq *request) superseded(rec *store.Record, cookies credentials.Candidate) *Session {
+	i := slices.IndexFunc(cookies, func(c credentials.Session) bool { return c.Token.Hash() == rec.PrevTokenHash })
 	if i < 0 || !rq.mayTakeOver(rec) {
 		return nil
 	}
@@ -29,7 +30,7 @@ func (rq *request) superseded(rec *store.Record, cookies []credentials) *Session
 	if err != nil {
 		return nil
 	}
-	s.token, s.replaced = cookies[i].token, rec
+	s.token, s.replaced = cookies[i].Token, rec
 	if s.hide() != nil {
 		return nil
 	}
@@ -38,13 +39,13 @@ func (rq *request) superseded(rec *store.Record, cookies []credentials) *Session
 
 // mayTakeOver reports whether the request comes from the session's own browser and can set a cookie.
 func (rq *request) mayTakeOver(rec *store.Record) bool {
-	return !rq.headersSent() && (rq.carrier == byToken || rq.fits(rec))
+	return !rq.headersSent() && (rq.presented.Carrier == credentials.ByToken || rq.fits(rec))
 }
 
 // supersede makes s, whose token a login has replaced since s was opened, what superseded returns
 // for such a token; ErrTokenRotated where that is nil. It needs the lock.
 func (s *Session) supersede(rec store.Record) error {
-	if s.secret == nil || rec.LoginGeneration != rec.TokenGeneration || s.token.hash() != rec.PrevTokenHash {
+	if s.secret == nil || rec.LoginGeneration != rec.TokenGeneration || s.token.Hash() != rec.PrevTokenHash {
 		return ErrTokenRotated
 	}
 	if _, logsIn := s.draft.LogsIn(); logsIn || !s.from.request.mayTakeOver(&rec) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -32,7 +33,7 @@ func (b *Bridge) Ticket(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if rq.carrier == byTicket {
+	if rq.presented.Carrier == credentials.ByTicket {
 		return "", fmt.Errorf("%w: a ticket makes no other", ErrTicket)
 	}
 	if err := s.commit(r.Context()); err != nil {
@@ -51,7 +52,7 @@ func (b *Bridge) Ticket(r *http.Request) (string, error) {
 		return "", fmt.Errorf("%w: there is nothing in it to be stored", ErrSessionMissing)
 	}
 	rq.mu.Lock()
-	rq.private = true
+	rq.answer.SetPrivate()
 	rq.mu.Unlock()
 	return b.tickets.issue(r.Context(), what)
 }
@@ -147,7 +148,7 @@ func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", b.opts.originAttrs(r)...)
 		return nil, ErrOrigin
 	}
-	what, err := b.tickets.redeem(ctx, rq.text, socketTicket, func(*ticket) bool { return true })
+	what, err := b.tickets.redeem(ctx, rq.presented.Text, socketTicket, func(*ticket) bool { return true })
 	if err != nil {
 		rq.refusedTicket(ctx, err, CredentialRejected{})
 		return nil, err
@@ -190,7 +191,7 @@ func (rq *request) refusedTicket(ctx context.Context, err error, cr CredentialRe
 
 // openOffered opens the session of a handshake that offers a ticket, before an upgrader of another library answers it; if it opens nothing, that is the answer.
 func (rq *request) openOffered(w http.ResponseWriter, r *http.Request) error {
-	if rq.carrier != byTicket || rq.opened() != nil {
+	if rq.presented.Carrier != credentials.ByTicket || rq.opened() != nil {
 		return nil
 	}
 	rq.shareLoads()

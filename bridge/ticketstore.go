@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -76,9 +77,9 @@ func (t *tickets) issue(ctx context.Context, what ticket) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("bridge: ticket: %w", err)
 	}
-	id, secret, now := uuid.New(), newToken(), gateway.Now()
+	id, secret, now := uuid.New(), credentials.NewToken(), gateway.Now()
 	rec := store.Record{
-		ID: id.String(), TokenHash: secret.hash(), TokenGeneration: 1, Data: data,
+		ID: id.String(), TokenHash: secret.Hash(), TokenGeneration: 1, Data: data,
 		Created: now, Seen: now, Expires: now.Add(t.b.opts.TicketLifetime), Lifetime: t.b.opts.TicketLifetime, Writes: 1,
 	}
 	_, _ = rand.Read(rec.WriteID[:])
@@ -110,7 +111,7 @@ func (t *tickets) redeem(ctx context.Context, text string, kind ticketKind, good
 		return nil, fmt.Errorf("%w: load a ticket: %w", ErrStoreUnavailable, err)
 	}
 	var what ticket
-	hash := secret.hash()
+	hash := secret.Hash()
 	if subtle.ConstantTimeCompare(hash[:], rec.TokenHash[:]) != 1 || rec.Expired(gateway.Now()) || json.Unmarshal(rec.Data, &what) != nil {
 		return nil, ErrTicket
 	}
@@ -127,7 +128,7 @@ func (t *tickets) redeem(ctx context.Context, text string, kind ticketKind, good
 	return &what, nil
 }
 
-func parseTicket(text string) (id string, secret token, ok bool) {
+func parseTicket(text string) (id string, secret credentials.Token, ok bool) {
 	var raw [ticketBytes]byte
 	if len(text) != ticketEncoding.EncodedLen(len(raw)) {
 		return "", secret, false
@@ -135,7 +136,7 @@ func parseTicket(text string) (id string, secret token, ok bool) {
 	if _, err := ticketEncoding.Decode(raw[:], []byte(text)); err != nil {
 		return "", secret, false
 	}
-	return uuid.UUID(raw[:16]).String(), token(raw[16:]), true
+	return uuid.UUID(raw[:16]).String(), credentials.Token(raw[16:]), true
 }
 
 const ticketSweep = 256 // that are removed in one go

@@ -64,7 +64,7 @@ func TestCheckOfATornTail(t *testing.T) {
 	require.True(t, report.OK(), report)
 	require.EqualValues(t, 10, report.LogChanges)
 	require.Positive(t, report.TornTail)
-	require.Contains(t, report.String(), "that were never finished")
+	require.Contains(t, report.String(), "of unfinished ones")
 }
 
 func TestCheckOfADamagedLog(t *testing.T) {
@@ -78,7 +78,7 @@ func TestCheckOfADamagedLog(t *testing.T) {
 	require.False(t, report.OK())
 	require.Equal(t, []filestore.Problem{{File: middle.file, Offset: middle.offset, What: report.Problems[0].What}}, report.Problems)
 	require.Contains(t, report.String(), fmt.Sprintf("%s, byte %d: ", middle.file, middle.offset))
-	require.Contains(t, report.String(), "filestore.Repair")
+	require.Contains(t, report.String(), "Restore a backup")
 
 	_, err = filestore.Open(path, nil)
 	require.ErrorIs(t, err, filestore.ErrDamaged, "Open and Check agree")
@@ -106,7 +106,7 @@ func TestCheckOfADamagedDatabase(t *testing.T) {
 	require.False(t, report.OK())
 	require.EqualValues(t, 329, report.Sessions)
 	require.Contains(t, report.String(), "is damaged")
-	require.Contains(t, report.String(), "the checksum of a session is wrong")
+	require.Contains(t, report.String(), "wrong checksum of a session")
 	require.NotContains(t, report.String(), sessionID(117))
 }
 
@@ -121,7 +121,7 @@ func TestCheckOfAFileThatIsNoStore(t *testing.T) {
 
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "lost.db.wal.0"), []byte("x"), 0o600))
 	_, err = filestore.Check(filepath.Join(dir, "lost.db"))
-	require.ErrorContains(t, err, "the database is missing, though its log is there")
+	require.ErrorContains(t, err, "the database is missing, though its log exists")
 
 	_, err = filestore.Check(dir)
 	require.ErrorContains(t, err, "not a regular file")

@@ -1,41 +1,49 @@
 package filestore
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/sessionbridge/sessionbridge/filestore/internal/wal"
 )
 
-// checkpointer brings what was changed into the database, one checkpoint at a time, while changes go on. It is a goroutine.
+// checkpointer writes the changes to the database, one checkpoint at a time, while new changes are
+// made. It is one goroutine.
 type checkpointer struct {
 	work chan *checkpoint
-	busy exclusive // while a checkpoint is under way, or somebody keeps one from being made
+	busy exclusive // locked during a checkpoint, or while none may be made
 	done chan struct{}
-	last *checkpoint // the committer's
-	log  position    // the database has everything that the log says before it
+	last *checkpoint  // the committer's
+	log  wal.Position // the database has all changes that the log has before it
 
 	full  fullness
-	stuck chan struct{} // gets a value when a checkpoint finds no room
+	stuck chan struct{} // receives a value when a checkpoint finds no space
 
-	started  time.Time     // the last one; the committer's
-	progress atomic.Uint64 // of it, in thousandths
+	started  time.Time     // of the last checkpoint; the committer's
+	progress atomic.Uint64 // of the last checkpoint, in thousandths
 }
 
-// checkpoint is what is to be brought into the database.
+// checkpoint is a set of changes that is written to the database.
 type checkpoint struct {
 	frozen   map[*space]*overlay
-	at       position // the log says nothing else before it
+	at       wal.Position // the changes are all that the log has before it
 	finished chan struct{}
-	stuck    chan struct{} // closed when it has found no room; it goes on when there is
+	stuck    chan struct{} // closed when there is no space; the checkpoint continues when there is
 }
 
-// begin starts a checkpoint. The caller has locked busy; it is unlocked when the checkpoint is finished.
+func (c *checkpointer) start(e *engine) {
+	c.work, c.done = make(chan *checkpoint, 1), make(chan struct{})
+	c.busy, c.stuck = newExclusive(), make(chan struct{}, 1)
+	c.full.doing, c.full.log, c.full.path = "write the database", e.opts.Logger, e.path
+}
+
+// begin starts a checkpoint. The caller has locked busy, which is unlocked at its end.
 func (c *checkpointer) begin(cp *checkpoint) {
 	cp.finished, cp.stuck = make(chan struct{}), make(chan struct{})
 	c.last, c.started = cp, time.Now()
@@ -43,9 +51,10 @@ func (c *checkpointer) begin(cp *checkpoint) {
 	c.work <- cp
 }
 
-// turn has the log go on in its other segment, and a checkpoint of all that is before. If there is a checkpoint under way it
-// waits: that is what keeps the log from growing. When that has no room, or the log, it returns ErrFull.
-func (e *engine) turn() error {
+// rotate continues the log in its other file, and starts a checkpoint of all earlier changes. It
+// waits for the checkpoint under way, which limits the size of the log. If that one, or the log,
+// has no space, it returns ErrFull.
+func (e *engine) rotate() error {
 	c := &e.checkpointer
 	for {
 		if err := c.full.failed(); err != nil {
@@ -53,23 +62,22 @@ func (e *engine) turn() error {
 		}
 		select {
 		case c.busy <- struct{}{}:
-			return e.turnNow()
+			return e.rotateLocked()
 		case <-c.stuck:
 		}
 	}
 }
 
-// turnNow is turn for whoever has locked busy.
-func (e *engine) turnNow() error {
+// rotateLocked is rotate for a caller that has locked busy.
+func (e *engine) rotateLocked() error {
 	c := &e.committer
 	err := e.failed()
 	if err == nil {
-		err = c.log.turn()
+		err = e.log.Rotate()
 		switch {
 		case isFull(err):
-			c.wanted = groupHeader
-			c.retryTimer.Reset(fullRetry)
-			err = e.full(&c.full, logFull, err)
+			c.wanted = 0
+			err = c.setFull(err)
 		case err != nil:
 			err = e.fail(err)
 		}
@@ -78,7 +86,7 @@ func (e *engine) turnNow() error {
 		e.checkpointer.busy.unlock()
 		return err
 	}
-	cp := &checkpoint{at: c.log.active.base, frozen: make(map[*space]*overlay, len(c.dirty))}
+	cp := &checkpoint{at: e.log.Base(), frozen: make(map[*space]*overlay, len(c.dirty))}
 	for sp := range c.dirty {
 		cp.frozen[sp] = sp.freeze()
 	}
@@ -89,27 +97,29 @@ func (e *engine) turnNow() error {
 	return nil
 }
 
-// checkpointSoon begins a checkpoint if none is under way; else it asks again later.
+// checkpointSoon starts a checkpoint, or tries again later if one is under way.
 func (e *engine) checkpointSoon() {
-	e.committer.checkpointDue = false
+	c := &e.committer
+	c.checkpointDue = false
 	if e.failed() != nil {
 		return
 	}
-	if e.checkpointer.busy.tryLock() && e.turnNow() == nil {
+	if e.checkpointer.busy.tryLock() && e.rotateLocked() == nil {
 		return
 	}
-	e.committer.checkpointDue = true
-	e.committer.checkpointTimer.Reset(e.opts.CheckpointEvery)
+	c.checkpointDue = true
+	c.checkpointTimer.Reset(e.opts.CheckpointEvery)
 }
 
-// applyCheckpoint begins a checkpoint of all that is stored now and answers with what says when it has finished.
+// applyCheckpoint starts a checkpoint of all changes until now. The answer has the channels that
+// tell how it ends.
 func (e *engine) applyCheckpoint(o *op) {
-	if !o.state.CompareAndSwap(opWaiting, opTaken) {
+	if !o.take() {
 		return
 	}
 	var out outcome
 	if len(e.committer.dirty) > 0 || o.always {
-		out.err = e.turn()
+		out.err = e.rotate()
 	}
 	out.err = cmp.Or(e.failed(), out.err)
 	if last := e.checkpointer.last; last != nil {
@@ -118,7 +128,7 @@ func (e *engine) applyCheckpoint(o *op) {
 	o.answer(out)
 }
 
-// flush waits until all that is stored now is in the database, unless that has no room: ErrFull.
+// flush waits until all changes are in the database. If the disk is full it returns ErrFull.
 func (e *engine) flush(ctx context.Context, always bool) error {
 	o := newOp(opCheckpoint, e.space(""), "")
 	o.always = always
@@ -138,12 +148,12 @@ func (e *engine) flush(ctx context.Context, always bool) error {
 	return e.failed()
 }
 
-// lastCheckpoint is made when the store is closed.
+// lastCheckpoint starts the checkpoint of a store that is being closed.
 func (e *engine) lastCheckpoint() {
 	if len(e.committer.dirty) == 0 {
 		return
 	}
-	if err := e.turn(); err != nil && e.failed() == nil { // the log keeps it for the next Open
+	if err := e.rotate(); err != nil && e.failed() == nil { // the next Open recovers it from the log
 		_ = e.fail(err)
 	}
 }
@@ -158,18 +168,19 @@ func (e *engine) runCheckpointer() {
 			}
 		}
 		c.progress.Store(thousandths)
-		cp.frozen = nil // the committer remembers the last one
+		cp.frozen = nil // the committer keeps the last checkpoint
 		close(cp.finished)
 		c.busy.unlock()
 	}
 }
 
-// checkpointUntilDone makes the checkpoint, again and again as long as it is for want of room that it can't. When the store is being closed it gives up.
+// checkpointUntilDone repeats the checkpoint as long as the disk is full, or until the store is
+// being closed.
 func (e *engine) checkpointUntilDone(cp *checkpoint) error {
 	c := &e.checkpointer
 	err := e.checkpoint(cp)
 	for stuck := false; isFull(err); {
-		_ = e.full(&c.full, databaseFull, err)
+		_ = c.full.set(err)
 		if !stuck {
 			stuck = true
 			close(cp.stuck)
@@ -185,74 +196,32 @@ func (e *engine) checkpointUntilDone(cp *checkpoint) error {
 			retry.Stop()
 			return err
 		}
-		// What a transaction has written may be read, though a sync has failed that was to make it durable.
-		if err = e.resettle(); err == nil {
+		// A transaction whose sync has failed may be visible without being durable.
+		if err = syncDatabase(e.disk, e.path); err == nil {
 			err = e.checkpoint(cp)
 		}
 	}
 	if err == nil {
-		e.room(&c.full, databaseFull)
+		c.full.clear()
 	}
 	return err
 }
 
-const databaseFull = "write the database"
-
-const thousandths = 1000
-
-// pace makes changes wait a little if the log would be full before the checkpoint is finished. Without, they would be fast
-// until then, and all wait until it is finished.
-func (e *engine) pace(size int) {
-	c, cp := &e.committer, &e.checkpointer
-	done := float64(cp.progress.Load()) / thousandths
-	if done == 1 || cp.last == nil || cp.full.failed() != nil {
-		return
-	}
-	limit := float64(e.segmentLimit())
-	used := max(float64(c.log.active.end-c.log.active.base), float64(c.changed)) / limit
-	if used < max(done, 0.1) {
-		return
-	}
-	left := time.Since(cp.started).Seconds() * (1 - done) / max(done, 0.01) // until it is finished
-	time.Sleep(min(maxPause, time.Duration(left*float64(size)/limit/(1-min(used, 0.99))*float64(time.Second))))
-}
-
-// maxPause is how long a change waits at most as long as the log has room for it.
-const maxPause = 20 * time.Millisecond
-
-// item is a session that a checkpoint brings into the database.
-type item struct {
-	space *space
-	key   []byte
-	*version
-	*base
-}
-
-// checkpoint brings it into the database.
+// checkpoint writes the changes to the database.
 func (e *engine) checkpoint(cp *checkpoint) error {
-	var items []item
-	for sp, frozen := range cp.frozen {
-		frozen.all(func(key string, s *slot, v *version) { items = append(items, item{sp, []byte(key), v, &s.base}) })
-	}
-	slices.SortFunc(items, func(a, b item) int {
-		if a.space != b.space {
-			return bytes.Compare(a.space.buckets.sessions, b.space.buckets.sessions)
-		}
-		return bytes.Compare(a.key, b.key)
-	})
-	w := homeWriter{items: items}
-	if err := w.findChanges(e.home); err != nil {
+	w := newCheckpointWriter(cp.frozen)
+	if err := w.findChanges(e.database); err != nil {
 		return err
 	}
-	hd := head{open: true, id: e.committer.log.id, log: e.checkpointer.log}
+	hd := head{open: true, id: e.log.ID(), log: e.checkpointer.log}
 	total, indexes := w.left(), len(w.changes) > 0
-	for first := true; first || !w.done(); first = false {
-		err := e.home.update(func(tx *bolt.Tx) error {
+	for first := true; first || w.left() > 0; first = false {
+		err := e.database.update(func(tx *bolt.Tx) error {
 			if err := w.write(tx); err != nil {
 				return err
 			}
 			switch {
-			case w.done():
+			case w.left() == 0:
 				hd.log, hd.midway = cp.at, false
 			case first && indexes:
 				hd.midway = true
@@ -264,12 +233,66 @@ func (e *engine) checkpoint(cp *checkpoint) error {
 		if err != nil {
 			return err
 		}
-		e.checkpointer.progress.Store(uint64(min(thousandths-1, thousandths*(total-w.left())/max(1, total)))) //nolint:gosec // not negative
+		done := thousandths * (total - w.left()) / max(1, total)
+		e.checkpointer.progress.Store(uint64(min(thousandths-1, done))) //nolint:gosec // not negative
 	}
 	e.checkpointer.log = cp.at
-	e.epoch.Add(1) // before the overlays go: see current
+	e.epoch.Add(1) // before the overlays are removed: see current
 	for sp := range cp.frozen {
 		sp.thaw()
+	}
+	return nil
+}
+
+const thousandths = 1000
+
+// maxPause is the longest time for which throttle delays changes.
+const maxPause = 20 * time.Millisecond
+
+// throttle delays changes a little if the log would be full before the checkpoint is finished.
+// Otherwise they would be fast until then, and all wait until the checkpoint is finished.
+func (e *engine) throttle(size int) {
+	cp := &e.checkpointer
+	done := float64(cp.progress.Load()) / thousandths
+	if done == 1 || cp.last == nil || cp.full.failed() != nil {
+		return
+	}
+	limit := float64(e.opts.segmentLimit())
+	used := max(float64(e.log.Used()), float64(e.committer.changed)) / limit
+	if used < max(done, 0.1) {
+		return
+	}
+	left := time.Since(cp.started).Seconds() * (1 - done) / max(done, 0.01) // until it is finished
+	pause := left * float64(size) / limit / (1 - min(used, 0.99))
+	time.Sleep(min(maxPause, time.Duration(pause*float64(time.Second))))
+}
+
+// withoutCheckpoint calls fn while no checkpoint is made: neither the database nor the log's unused
+// file changes.
+func (e *engine) withoutCheckpoint(ctx context.Context, fn func() error) error {
+	release, err := e.checkpointer.busy.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := e.failed(); err != nil {
+		return err
+	}
+	return fn()
+}
+
+// beginLog begins the log of a store that was closed. The log is durable before the database refers
+// to it.
+func (e *engine) beginLog(hd head) error {
+	err := e.log.Create(hd.log)
+	if err == nil {
+		err = e.disk.SyncDir(filepath.Dir(e.path))
+	}
+	if err == nil {
+		err = e.database.update(head{open: true, id: e.log.ID(), log: hd.log}.put)
+	}
+	if err != nil {
+		return fmt.Errorf("filestore: begin the log: %w", err)
 	}
 	return nil
 }

@@ -13,9 +13,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-var _ store.ClientOrder = (*Store)(nil)
-
-// NewestByClient implements store.ClientOrder. It costs some 2 µs for each session of the client.
+// NewestByClient implements store.ClientOrder. It costs about 2 µs for each session of the client.
 func (s *Store) NewestByClient(ctx context.Context, clientID string, n int) ([]store.Record, error) {
 	found, err := s.beginnings(ctx, clientID, false)
 	if err != nil {
@@ -23,14 +21,7 @@ func (s *Store) NewestByClient(ctx context.Context, clientID string, n int) ([]s
 	}
 	var recs []store.Record
 	for i := len(found) - 1; i >= 0 && len(recs) < n; i-- {
-		if err := s.ready(ctx); err != nil {
-			return nil, err
-		}
-		id, err := decodeID([]byte(found[i].key))
-		if err != nil {
-			return nil, err
-		}
-		rec, err := s.get([]byte(found[i].key), id)
+		rec, err := s.getKey(ctx, found[i].key)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 		case err != nil:
@@ -42,7 +33,7 @@ func (s *Store) NewestByClient(ctx context.Context, clientID string, n int) ([]s
 	return recs, nil
 }
 
-// SurplusByClient implements store.ClientOrder. It costs some 2 µs for each session of the client.
+// SurplusByClient implements store.ClientOrder. It costs about 2 µs for each session of the client.
 func (s *Store) SurplusByClient(ctx context.Context, clientID string, keep, n int) ([]string, error) {
 	found, err := s.beginnings(ctx, clientID, true)
 	if err != nil {
@@ -58,29 +49,30 @@ func (s *Store) SurplusByClient(ctx context.Context, clientID string, keep, n in
 	return ids, nil
 }
 
-// beginning is a session with the time at which it began.
+// beginning is when a session began.
 type beginning struct {
 	at  int64
 	key string
 }
 
-// beginnings returns the client's sessions, the oldest first; anonymous: those without a user.
+// beginnings returns the client's sessions, the oldest first; with anonymous, only those without a
+// user.
 func (s *Store) beginnings(ctx context.Context, clientID string, anonymous bool) ([]beginning, error) {
 	if err := s.ready(ctx); err != nil || clientID == "" {
 		return nil, err
 	}
-	prefix, owner := clientPrefix(clientID)
-	keys, err := s.ownedKeys(s.space.buckets.clients, prefix, func(o *overlay) []string { return o.clients[string(owner)] })
+	keys, err := s.clientKeys(clientID)
 	if err != nil {
 		return nil, err
 	}
+	_, owner := clientPrefix(clientID)
 	_, isUUID := uuidtext.Parse(clientID)
 	found := make([]beginning, 0, len(keys))
 	for some := range slices.Chunk(keys, listPiece) {
 		if err := s.ready(ctx); err != nil {
 			return nil, err
 		}
-		err := s.look(some, func(key string, v value) error {
+		err := s.lookAll(some, func(key string, v value) error {
 			user, client := v.owner()
 			if !bytes.Equal(client, owner) || v.uuidClient() != isUUID || anonymous && len(user) > 0 {
 				return nil
@@ -93,15 +85,16 @@ func (s *Store) beginnings(ctx context.Context, clientID string, anonymous bool)
 			return nil, err
 		}
 	}
-	slices.SortFunc(found, func(a, b beginning) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.key, b.key)) })
+	slices.SortFunc(found, func(a, b beginning) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.key, b.key))
+	})
 	return found, nil
 }
 
-// look calls fn with the current value of each session that exists, which is valid as long as the
-// call.
-func (s *Store) look(keys []string, fn func(key string, v value) error) error {
+// lookAll is look for many sessions, with one transaction. It skips sessions that are gone.
+func (s *Store) lookAll(keys []string, fn func(key string, v value) error) error {
 	var rest []string
-	for _, key := range keys { // before the database: what leaves the overlays is there by then
+	for _, key := range keys { // first: sessions that leave the overlays are in the database then
 		switch v := s.space.newer([]byte(key)); {
 		case v == nil:
 			rest = append(rest, key)
@@ -111,7 +104,7 @@ func (s *Store) look(keys []string, fn func(key string, v value) error) error {
 			}
 		}
 	}
-	return s.engine.home.view(func(tx *bolt.Tx) error {
+	return s.engine.database.view(func(tx *bolt.Tx) error {
 		for _, key := range rest {
 			stored, err := s.space.stored(tx, []byte(key))
 			if err == nil && stored != nil {
@@ -123,32 +116,4 @@ func (s *Store) look(keys []string, fn func(key string, v value) error) error {
 		}
 		return nil
 	})
-}
-
-// began returns what Record.Began does, in microseconds.
-func (v value) began() (int64, error) {
-	if v[atFlags]&hasLoggedIn == 0 {
-		return v.created(), nil
-	}
-	r, err := v.variable()
-	if err != nil {
-		return 0, err
-	}
-	if v[atFlags]&hasPrevious != 0 {
-		r.bytes(len(store.TokenHash{}))
-	}
-	for range 2 {
-		r.varint() // idle, lifetime
-	}
-	for range 3 {
-		r.uvarint() // writes and generations
-	}
-	if v[atFlags]&hasRotated != 0 {
-		r.varint()
-	}
-	loggedIn := r.varint()
-	if r.failed {
-		return 0, errValue
-	}
-	return max(v.created(), loggedIn), nil
 }

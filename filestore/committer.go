@@ -6,62 +6,50 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/sessionbridge/sessionbridge/store"
+	"github.com/sessionbridge/sessionbridge/filestore/internal/wal"
 )
 
-// committer makes changes durable: all that wait at a time with one write and one sync. It is one goroutine, so that
-// compare-and-set needs no locks; what takes long is done before, by those who want a change, or after, by the checkpointer.
+// committer makes changes durable: all those that wait at a time, with one write and one sync. It
+// is one goroutine, so that compare-and-set needs no locks. Whatever takes long is done by the
+// callers before, or by the checkpointer after.
 type committer struct {
-	log  changeLog
-	stop chan struct{} // closed to end it, once the queue is closed
-	done chan struct{}
+	stop chan struct{} // closed to stop it, after the queue was closed
+	done chan struct{} // closed when it has stopped
 
-	group   []*op    // of the group that is being made: to be answered when it is durable
+	group   []*op    // to be answered when the group is durable
 	staged  []staged // to be published then
-	durable bool     // whether somebody waits for the group to be synced
+	durable bool     // a caller waits for the sync of the group
 
-	dirty   map[*space]struct{} // spaces with something in their active overlay
-	changed int64               // about how many bytes of memory those overlays take
+	dirty   map[*space]struct{} // the spaces with changes in their active overlay
+	changed int64               // about the number of bytes of those overlays
 
 	syncTimer, checkpointTimer *time.Timer
-	syncDue, checkpointDue     bool // whether they run
+	syncDue, checkpointDue     bool // the timers run
 
 	full       fullness
-	refused    bool        // changes, since the log couldn't turn
-	wanted     int64       // how much the log had no room for
-	retryTimer *time.Timer // runs while it is full
+	refused    bool        // changes are, because the log can't be rotated
+	wanted     int64       // bytes that the log had no space for
+	retryTimer *time.Timer // runs while the disk is full
 }
 
-// staged is a version that isn't durable yet.
-type staged struct {
-	overlay *overlay
-	slot    *slot
-	key     []byte
-	old, v  *version
-
-	sameUser, sameClient bool
+func (c *committer) start(e *engine) {
+	c.stop, c.done = make(chan struct{}), make(chan struct{})
+	c.dirty = make(map[*space]struct{})
+	c.full.doing, c.full.log, c.full.path = "write the log", e.opts.Logger, e.path
+	c.syncTimer, c.checkpointTimer, c.retryTimer = newStoppedTimer(), newStoppedTimer(), newStoppedTimer()
 }
 
-// overlayCost is about what a session takes in an overlay beside its value.
-const overlayCost = 300
-
-// segmentLimit is how large each of the log's files may be.
-func (e *engine) segmentLimit() int64 { return e.opts.LogSize / 2 }
-
-// entryLimit is how much of the log one change may take. Two of them fit into a segment, whatever else is in there.
-func (e *engine) entryLimit() int { return int(e.segmentLimit() / 4) }
-
-// groupLimit is how many bytes of changes go into one group, but for the last of them, which may go beyond.
-func (e *engine) groupLimit() int { return min(1<<20, e.entryLimit()) }
+func newStoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
 
 func (e *engine) runCommitter() {
 	c := &e.committer
 	defer close(c.done)
-	c.dirty = make(map[*space]struct{})
-	c.syncTimer, c.checkpointTimer = newStoppedTimer(), newStoppedTimer()
 	defer c.syncTimer.Stop()
 	defer c.checkpointTimer.Stop()
-	c.retryTimer = newStoppedTimer()
 	defer c.retryTimer.Stop()
 	var batch, rest []*op
 	for stopping := false; ; {
@@ -74,12 +62,13 @@ func (e *engine) runCommitter() {
 		case <-c.checkpointTimer.C:
 			e.checkpointSoon()
 		case <-c.retryTimer.C:
-			e.lookForRoom()
+			e.retryFull()
 		}
 		for {
-			// Those who were answered just now, or are about to ask, get the time to: the group will be the larger.
+			// Callers that were just answered get time to send their next op: the group becomes
+			// larger.
 			runtime.Gosched()
-			batch = e.queue.take(batch)
+			batch = e.queue.drain(batch)
 			if len(batch) == 0 {
 				break
 			}
@@ -94,17 +83,11 @@ func (e *engine) runCommitter() {
 	}
 }
 
-func newStoppedTimer() *time.Timer {
-	t := time.NewTimer(time.Hour)
-	t.Stop()
-	return t
-}
-
 // commit makes a group of the first ops and returns the others.
 func (e *engine) commit(waiting []*op) (rest []*op) {
 	c := &e.committer
 	n, size := 0, 0
-	for n < len(waiting) && waiting[n].kind != opCheckpoint && size < e.groupLimit() {
+	for n < len(waiting) && waiting[n].kind != opCheckpoint && size < e.opts.groupLimit() {
 		size += waiting[n].size()
 		n++
 	}
@@ -112,56 +95,59 @@ func (e *engine) commit(waiting []*op) (rest []*op) {
 		e.applyCheckpoint(waiting[0])
 		return waiting[1:]
 	}
-	var noRoom error
-	if !c.log.room(size) || c.changed > e.segmentLimit() {
-		if noRoom = e.turn(); noRoom != nil && e.failed() == nil {
+	var noSpace error
+	if !e.log.Fits(size) || c.changed > e.opts.segmentLimit() {
+		if noSpace = e.rotate(); noSpace != nil && e.failed() == nil {
 			c.refused = true
-			noRoom = e.full(&c.full, logFull, noRoom)
-			c.retryTimer.Reset(fullRetry)
+			noSpace = c.setFull(noSpace)
 		}
 	}
-	e.pace(size)
-	began, changed := c.log.mark(), c.changed
-	c.log.begin()
+	e.throttle(size)
+	before, changed := e.log.Savepoint(), c.changed
+	e.log.Begin()
 	c.group, c.staged, c.durable = c.group[:0], c.staged[:0], false
 	for _, o := range waiting[:n] {
-		if !o.state.CompareAndSwap(opWaiting, opTaken) {
+		if !o.take() {
 			continue
 		}
-		if err := cmp.Or(e.failed(), noRoom); err != nil {
+		if err := cmp.Or(e.failed(), noSpace); err != nil {
 			o.answer(outcome{err: err})
 			continue
 		}
 		e.apply(o)
 	}
-	err := c.harden(e)
+	err := e.writeGroup()
 	switch {
-	case err == nil && c.log.entries > 0:
+	case err == nil && e.log.Entries() > 0:
 		c.refused = false
-		e.room(&c.full, logFull)
+		c.full.clear()
 	case isFull(err):
-		c.wanted = int64(len(c.log.buf))
-		c.log.back(began)
+		c.wanted = e.log.GroupSize()
+		e.log.Rollback(before)
 		c.changed = changed
-		c.retryTimer.Reset(fullRetry)
-		err = e.full(&c.full, logFull, err)
+		err = c.setFull(err)
 	}
 	e.finish(err)
 	return waiting[n:]
 }
 
-const logFull = "write the log"
+// setFull records that the log has no space, and has retryFull called.
+func (c *committer) setFull(cause error) error {
+	c.retryTimer.Reset(fullRetry)
+	return c.full.set(cause)
+}
 
-// harden writes the group, and syncs it unless nobody waits for that.
-func (c *committer) harden(e *engine) error {
-	if c.log.entries == 0 {
+// writeGroup writes the group, and syncs it if a caller waits for that.
+func (e *engine) writeGroup() error {
+	c := &e.committer
+	if e.log.Entries() == 0 {
 		return nil
 	}
-	if err := c.log.write(); err != nil {
+	if err := e.log.Write(); err != nil {
 		return err
 	}
-	if len(c.log.unsynced) > unsyncedLimit {
-		return c.log.sync()
+	if e.log.Unsynced() > wal.UnsyncedLimit {
+		return e.log.Sync()
 	}
 	if !c.durable {
 		return nil
@@ -173,10 +159,11 @@ func (c *committer) harden(e *engine) error {
 		}
 		return nil
 	}
-	return c.log.sync()
+	return e.log.Sync()
 }
 
-// finish shows the group to everybody and answers its callers; if it has failed, nobody sees it.
+// finish publishes the versions of the group and answers its callers. If the group has failed, its
+// versions are dropped.
 func (e *engine) finish(err error) {
 	c := &e.committer
 	if err != nil {
@@ -191,7 +178,7 @@ func (e *engine) finish(err error) {
 		}
 		return
 	}
-	for i := range c.staged { // whoever sees a session finds it by its names
+	for i := range c.staged { // first: a session that is visible must be found by its user and client
 		if s := &c.staged[i]; s.v.value != nil {
 			s.overlay.indexNames(s.key, s.old, s.v, s.sameUser, s.sameClient)
 		}
@@ -199,7 +186,7 @@ func (e *engine) finish(err error) {
 	for i := range c.staged {
 		c.staged[i].slot.publish()
 	}
-	for i := range c.staged { // an entry that leads to nothing yet would be taken for an old one
+	for i := range c.staged { // last: dueBy removes an entry without a visible version
 		if s := &c.staged[i]; s.v.value != nil {
 			s.overlay.indexDue(s.key, s.old, s.v)
 		}
@@ -213,171 +200,43 @@ func (e *engine) finish(err error) {
 	}
 }
 
-// apply finds out what the op makes of its session, and puts that into the group.
-func (e *engine) apply(o *op) {
-	var (
-		out  outcome
-		logs bool
-	)
-	switch o.kind {
-	case opSet:
-		out, logs = e.applySet(o)
-	case opDestroy:
-		out, logs = e.applyDestroy(o)
-	case opTouch:
-		out, logs = e.applyTouch(o)
-	case opSweep:
-		out, logs = e.applySweep(o)
-	}
-	if !logs {
-		o.answer(out)
-		return
-	}
-	o.outcome = out
-	e.committer.group = append(e.committer.group, o)
-}
-
-func (e *engine) applySet(o *op) (outcome, bool) {
-	cur, err := e.current(o.space, o.key, o.known)
-	switch {
-	case err != nil:
-		return outcome{err: err}, false
-	case cur == nil && o.revision != 0:
-		return outcome{err: store.ErrNotFound}, false
-	case cur != nil && cur.value.revision() != o.revision:
-		return outcome{err: store.ErrConflict}, false
-	}
-	v := &version{value: o.value}
-	o.value.setRevision(o.revision + 1)
-	if cur == nil {
-		v.due = o.value.expiry()
-	} else {
-		if err := o.value.keepSeen(cur.value.seen()); err != nil {
-			return outcome{err: err}, false
-		}
-		v.due = min(cur.due, o.value.expiry())
-	}
-	e.stage(o.space, o.key, cur, v)
-	e.committer.log.put(o.space.name, o.key, v.value)
-	e.committer.durable = true
-	return outcome{revision: o.revision + 1}, true
-}
-
-func (e *engine) applyDestroy(o *op) (outcome, bool) {
-	cur, err := e.current(o.space, o.key, o.known)
-	if err != nil || cur == nil {
-		return outcome{err: err}, false
-	}
-	e.stage(o.space, o.key, cur, &version{due: never})
-	e.committer.log.destroy(o.space.name, o.key)
-	e.committer.durable = true
-	return outcome{existed: true}, true
-}
-
-func (e *engine) applyTouch(o *op) (outcome, bool) {
-	cur, err := e.current(o.space, o.key, o.known)
-	switch {
-	case err != nil:
-		return outcome{err: err}, false
-	case cur == nil:
-		return outcome{err: store.ErrNotFound}, false
-	case cur.value.seen() >= o.seen:
-		return outcome{}, false
-	}
-	touched := append(value(nil), cur.value...)
-	if err := touched.keepSeen(o.seen); err != nil {
-		return outcome{err: err}, false
-	}
-	e.stage(o.space, o.key, cur, &version{value: touched, due: min(cur.due, touched.expiry())})
-	e.committer.log.touch(o.space.name, o.key, touched)
-	return outcome{}, true
-}
-
-// current returns the session's version, with what is pending. It is nil if there is no such session.
-func (e *engine) current(sp *space, key []byte, known lookup) (*version, error) {
-	l := sp.layers.Load()
-	v := l.active.latest(key)
-	if v == nil {
-		v = l.frozen.find(key)
-	}
-	if v != nil {
-		if v.value == nil {
-			return nil, nil
-		}
-		return v, nil
-	}
-	if known.epoch == e.epoch.Load() { // looked at after the overlays: it changes before the database's newest leaves them
-		return known.version, nil
-	}
-	return e.home.load(sp, key)
-}
-
-// stage puts the session's new version where the next to look for it finds it, and all others once it is durable. The key must stay as it
-// is until the group is finished.
-func (e *engine) stage(sp *space, key []byte, old, v *version) {
-	c := &e.committer
-	active := sp.layers.Load().active
-	s, isNew := active.stage(key, v)
-	if isNew {
-		s.base = baseOf(old)
-	}
-	st := staged{overlay: active, slot: s, key: key, old: old, v: v}
-	if old != nil && v.value != nil {
-		st.sameUser, st.sameClient = old.value.sameOwner(v.value)
-	}
-	if s.base.exists && s.base.owner == nil && old != nil && (!st.sameUser || !st.sameClient) {
-		s.base.owner = old.value
-	}
-	c.staged = append(c.staged, st)
-	c.dirty[sp] = struct{}{}
-	c.changed += int64(len(v.value))
-	if isNew {
-		c.changed += overlayCost
-	} else if old != nil {
-		c.changed -= int64(len(old.value)) // it is the one that was here
-	}
-}
-
-// syncNow makes durable what was acknowledged without.
+// syncNow syncs the changes that were acknowledged before their sync.
 func (e *engine) syncNow() {
-	e.committer.syncDue = false
+	c := &e.committer
+	c.syncDue = false
 	if e.failed() != nil {
 		return
 	}
-	c := &e.committer
-	err := c.log.sync()
-	switch {
-	case isFull(err): // what was acknowledged is in memory, and is written anew when there is room
-		_ = e.full(&c.full, logFull, err)
+	switch err := e.log.Sync(); {
+	case isFull(err): // the log has a copy, and writes it again when there is space
 		c.wanted = 0
-		c.retryTimer.Reset(fullRetry)
+		_ = c.setFull(err)
 	case err != nil:
 		_ = e.fail(err)
 	default:
-		e.room(&c.full, logFull)
+		c.full.clear()
 	}
 }
 
-// lookForRoom tries whether the log has room again for what it had none.
-func (e *engine) lookForRoom() {
+// retryFull tries whether the disk has space again.
+func (e *engine) retryFull() {
 	c := &e.committer
 	if e.failed() != nil || c.full.failed() == nil {
 		return
 	}
 	var err error
-	switch {
-	case c.refused:
-		err = e.turn()
-	case c.log.torn || e.opts.SyncEvery > 0:
-		err = c.log.sync()
+	if c.refused {
+		err = e.rotate()
+	} else {
+		err = e.log.Sync()
 	}
 	if err == nil {
-		err = c.log.active.extend(int64(c.log.active.end-c.log.active.base) + c.wanted)
+		err = e.log.Reserve(c.wanted)
 	}
 	switch {
 	case err == nil:
 		c.refused = false
-		e.room(&c.full, logFull)
+		c.full.clear()
 	case isFull(err):
 		c.retryTimer.Reset(fullRetry)
 	default:

@@ -11,9 +11,9 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Optimize implements store.Optimizer: it writes the database anew, without the space that it doesn't need, puts that in its
-// place, and gives the log's space back. It needs as much disk space again as the sessions take. The store stays usable; changes wait
-// if they fill the log meanwhile.
+// Optimize implements store.Optimizer. It writes a copy of the database without unused space,
+// replaces the database by it, and truncates the log files. It needs as much free disk space as the
+// sessions take. The store stays usable; changes wait if they fill the log meanwhile.
 func (s *Store) Optimize(ctx context.Context) error {
 	if err := s.ready(ctx); err != nil {
 		return err
@@ -34,45 +34,33 @@ func (e *engine) compact(ctx context.Context) error {
 	if err := e.flush(ctx, false); err != nil {
 		return err
 	}
-	err := e.quietly(ctx, func() error {
+	err := e.withoutCheckpoint(ctx, func() error {
 		name := newName(e.path)
-		hd, err := e.home.head()
+		hd, err := e.database.head()
 		if err == nil {
 			err = e.copyTo(ctx, name, hd, "compacting")
 		}
 		if err != nil {
 			return errors.Join(err, e.disk.Remove(name))
 		}
-		if err := e.home.swap(name); err != nil {
-			return e.fail(err) // nobody knows which of the two a crash would leave
+		if err := e.database.swap(name); err != nil {
+			return e.fail(err) // a crash might leave either file
 		}
-		return e.committer.log.other().shrink()
+		return e.log.Shrink()
 	})
 	if err != nil {
 		return err
 	}
-	if err := e.flush(ctx, true); err != nil { // the log goes on in the segment that is small now
+	if err := e.flush(ctx, true); err != nil { // the log continues in the file that was truncated
 		return err
 	}
-	return e.quietly(ctx, func() error { return e.committer.log.other().shrink() })
+	return e.withoutCheckpoint(ctx, e.log.Shrink)
 }
 
-// quietly calls fn while no checkpoint is being made: the database doesn't change, nor which segment the log is in.
-func (e *engine) quietly(ctx context.Context, fn func() error) error {
-	release, err := e.checkpointer.busy.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
-	if err := e.failed(); err != nil {
-		return err
-	}
-	return fn()
-}
-
-// Backup writes a database to w that has every session that was stored before the call, and can be opened as it is. It needs as
-// much disk space, beside the database, as the sessions take, because w may be slow and the database can't wait for it. The
-// store stays usable. It returns how many bytes it has written.
+// Backup writes a database to w that contains every session that was stored before the call, and
+// can be opened as it is. It returns the number of bytes written. The store stays usable. Backup
+// needs as much free disk space as the sessions take: w may be slow, and the database can't wait
+// for it.
 func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
 	if err := s.ready(ctx); err != nil {
 		return 0, err
@@ -85,7 +73,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
 	defer leave()
 	name := backupName(e.path)
 	defer func() { err = errors.Join(err, e.disk.Remove(name)) }()
-	if err := e.copyFor(ctx, name); err != nil {
+	if err := e.copyNow(ctx, name); err != nil {
 		return 0, fmt.Errorf("filestore: backup: %w", err)
 	}
 	if n, err = e.send(ctx, w, name); err != nil {
@@ -94,8 +82,14 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
 	return n, nil
 }
 
-// copyFor makes a database of that name with all that is stored now.
-func (e *engine) copyFor(ctx context.Context, name string) error {
+// newName returns the name of a database that is to replace the store's.
+func newName(path string) string { return path + ".new" }
+
+// backupName returns the name of the copy that Backup sends.
+func backupName(path string) string { return path + ".backup" }
+
+// copyNow makes a database of that name with all sessions.
+func (e *engine) copyNow(ctx context.Context, name string) error {
 	leave, err := e.compaction.enter(ctx)
 	if err != nil {
 		return err
@@ -104,7 +98,7 @@ func (e *engine) copyFor(ctx context.Context, name string) error {
 	if err := e.flush(ctx, false); err != nil {
 		return err
 	}
-	return e.quietly(ctx, func() error { return e.copyTo(ctx, name, head{}, "copying") })
+	return e.withoutCheckpoint(ctx, func() error { return e.copyTo(ctx, name, head{}, "copying") })
 }
 
 // send writes the file to w.
@@ -113,19 +107,19 @@ func (e *engine) send(ctx context.Context, w io.Writer, name string) (n int64, e
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close() //nolint:errcheck // it was only read
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err
 	}
-	p := e.progress("writing", info.Size())
+	p := newProgress(e.opts.Progress, "writing", info.Size())
 	for {
 		if ctx.Err() != nil {
 			return n, context.Cause(ctx)
 		}
 		piece, err := io.CopyN(w, f, 1<<20)
 		n += piece
-		p.at(n)
+		p.add(piece)
 		if errors.Is(err, io.EOF) {
 			return n, nil
 		}
@@ -135,13 +129,13 @@ func (e *engine) send(ctx context.Context, w io.Writer, name string) (n int64, e
 	}
 }
 
-// copyTo makes a database of that name with what the store's has and a head of its own. When it returns nil it is durable, but
-// for its name.
+// copyTo makes a database of that name with the content of the store's and another head. When it
+// returns nil the content is durable, and the name isn't.
 func (e *engine) copyTo(ctx context.Context, name string, hd head, doing string) error {
 	if err := e.disk.Remove(name); err != nil {
 		return err
 	}
-	db, err := openDatabase(e.disk, name)
+	db, err := openBolt(e.disk, name)
 	if err != nil {
 		return err
 	}
@@ -149,92 +143,61 @@ func (e *engine) copyTo(ctx context.Context, name string, hd head, doing string)
 	return errors.Join(c.run(ctx, hd, doing), db.Close())
 }
 
+// copier copies the database. No checkpoint is made meanwhile, so that one read transaction doesn't
+// prevent the reuse of pages.
 type copier struct {
 	engine *engine
-	db     *bolt.DB
+	db     *bolt.DB // the copy
 }
 
-// pair is an entry of a bucket.
-type pair struct{ key, value []byte }
-
 const (
-	copyPiece = 4 << 20 // bytes that are read, and written, at a time
+	copyPiece = 4 << 20 // bytes that are written with one transaction
 	copyFill  = 1       // of a page
 )
 
 func (c *copier) run(ctx context.Context, hd head, doing string) error {
-	var names [][]byte
-	var total int64
-	err := c.engine.home.view(func(tx *bolt.Tx) error {
-		total = tx.Size()
-		return tx.ForEach(func(name []byte, _ *bolt.Bucket) error {
-			if !bytes.Equal(name, metaBucket) {
-				names = append(names, bytes.Clone(name))
+	c.db.NoSync = true // until the last transaction, whose sync includes all of them
+	err := c.engine.database.view(func(tx *bolt.Tx) error {
+		p := newProgress(c.engine.opts.Progress, doing, tx.Size())
+		return tx.ForEach(func(name []byte, b *bolt.Bucket) error {
+			if bytes.Equal(name, metaBucket) {
+				return nil
 			}
-			return nil
+			return c.bucket(ctx, name, b.Cursor(), p)
 		})
 	})
 	if err != nil {
 		return err
 	}
-	p := c.engine.progress(doing, total)
-	c.db.NoSync = true // until the last transaction, whose sync is for all of them
-	for _, name := range names {
-		for key := []byte(nil); ; {
-			if err := c.engine.ready(ctx); err != nil { // Close doesn't wait for more than a piece
-				return err
-			}
-			pairs, next, size, err := c.read(name, key)
-			if err == nil {
-				err = c.write(name, pairs)
-			}
-			if err != nil {
-				return err
-			}
-			p.add(size)
-			if key = next; key == nil {
-				break
-			}
-		}
-	}
 	c.db.NoSync = false
 	return c.update(hd.put)
 }
 
-// read returns the entries of a bucket from the key on, as many as a piece has room for, and where to go on.
-func (c *copier) read(name, from []byte) (pairs []pair, next []byte, size int64, err error) {
-	var arena []byte
-	err = c.engine.home.view(func(tx *bolt.Tx) error {
-		cursor := tx.Bucket(name).Cursor()
-		for k, v := cursor.Seek(from); k != nil; k, v = cursor.Next() {
-			if size > copyPiece {
-				next = bytes.Clone(k)
-				return nil
-			}
-			at := len(arena)
-			arena = append(append(arena, k...), v...)
-			pairs = append(pairs, pair{arena[at : at+len(k) : at+len(k)], arena[at+len(k):]})
-			size += int64(len(k) + len(v))
+// bucket copies a bucket.
+func (c *copier) bucket(ctx context.Context, name []byte, cursor *bolt.Cursor, p *progress) error {
+	for k, v := cursor.First(); k != nil; {
+		if err := c.engine.ready(ctx); err != nil { // Close waits for one piece at most
+			return err
 		}
-		return nil
-	})
-	return pairs, next, size, err
-}
-
-func (c *copier) write(name []byte, pairs []pair) error {
-	return c.update(func(tx *bolt.Tx) error {
-		bucket, err := tx.CreateBucketIfNotExists(name)
+		size := 0
+		err := c.update(func(tx *bolt.Tx) error {
+			to, err := tx.CreateBucketIfNotExists(name)
+			if err != nil {
+				return err
+			}
+			to.FillPercent = copyFill
+			for ; k != nil && size < copyPiece && err == nil; k, v = cursor.Next() {
+				err = to.Put(k, v)
+				size += len(k) + len(v)
+			}
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		bucket.FillPercent = copyFill
-		for _, p := range pairs {
-			if err := bucket.Put(p.key, p.value); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+		p.add(int64(size))
+	}
+	return nil
 }
 
 func (c *copier) update(fn func(*bolt.Tx) error) error {
@@ -242,8 +205,8 @@ func (c *copier) update(fn func(*bolt.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	c.db.AllocSize = growthOf(tx.Size() / 8) // it isn't synced, and is to be small
-	defer tx.Rollback()                      //nolint:errcheck // an error if it has been committed, and no other
+	c.db.AllocSize = growthOf(tx.Size() / 8) // the file should stay small, and isn't synced when it grows
+	defer tx.Rollback()                      //nolint:errcheck // fails if it was committed, and only then
 	if err := fn(tx); err != nil {
 		return err
 	}

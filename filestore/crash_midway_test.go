@@ -52,9 +52,9 @@ func (w *midway) moveEntries(t *testing.T, n int) {
 	w.m.swept(begun, swept, err, now)
 }
 
-// TestCrashMidwayThroughACheckpoint: the power is cut after any of the transactions of a large checkpoint, which also brings in what
+// TestG8_CrashMidwayThroughACheckpoint: the power is cut after any of the transactions of a large checkpoint, which also brings in what
 // only the sweep has changed, while sessions that it brings into the database have changed again.
-func TestCrashMidwayThroughACheckpoint(t *testing.T) {
+func TestG8_CrashMidwayThroughACheckpoint(t *testing.T) {
 	t.Parallel()          // on files of its own, which it waits for
 	const sessions = 2100 // more than one transaction takes
 	for cutAt := 1; cutAt <= 3; cutAt++ {

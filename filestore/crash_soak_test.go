@@ -41,10 +41,10 @@ func crashUntil(t *testing.T, crashes int, opts Options, lies, goOn bool) (total
 	return total
 }
 
-// TestSoakCrash: whatever is done to a store by several goroutines at once, and wherever the power is cut, in operation,
+// TestSoakG8_Crash: whatever is done to a store by several goroutines at once, and wherever the power is cut, in operation,
 // while it is being opened, closed or compacted: what was acknowledged is there, what was destroyed isn't, nothing is there by half, and
 // every index agrees. 200 crashes; with SOAK set 10,000.
-func TestSoakCrash(t *testing.T) {
+func TestSoakG8_Crash(t *testing.T) {
 	t.Parallel() // on files of its own, which it waits for
 	crashes := 200
 	if soaking() {
@@ -54,8 +54,8 @@ func TestSoakCrash(t *testing.T) {
 	t.Logf("%v", &total)
 }
 
-// TestSoakCrashSyncEvery: with SyncEvery a kill loses nothing, and a power cut what came last and nothing else.
-func TestSoakCrashSyncEvery(t *testing.T) {
+// TestSoakG8_CrashSyncEvery: with SyncEvery a kill loses nothing, and a power cut what came last and nothing else.
+func TestSoakG8_CrashSyncEvery(t *testing.T) {
 	t.Parallel() // on files of its own, which it waits for
 	crashes := 60
 	if soaking() {
@@ -67,8 +67,8 @@ func TestSoakCrashSyncEvery(t *testing.T) {
 	t.Logf("%v", &total)
 }
 
-// TestCrashHasTeeth: on a disk that syncs nothing, the same crashes are found to lose what was acknowledged.
-func TestCrashHasTeeth(t *testing.T) {
+// TestG8_CrashWithoutSyncingLosesChanges: on a disk that syncs nothing, the same crashes are found to lose what was acknowledged.
+func TestG8_CrashWithoutSyncingLosesChanges(t *testing.T) {
 	total := crashUntil(t, 40, smallOptions(), true, true)
 	t.Logf("on a disk that syncs nothing: %v", &total)
 	require.Greater(t, total.lost, 10)

@@ -17,8 +17,8 @@ func (d *crashDisk) unsynced() (n int) {
 	return n
 }
 
-// TestSyncEverySyncsWhenNothingElseHappens: what was acknowledged is durable after SyncEvery, although nobody asks for anything more.
-func TestSyncEverySyncsWhenNothingElseHappens(t *testing.T) {
+// TestG8_SyncEverySyncsWhenNothingElseHappens: what was acknowledged is durable after SyncEvery, although nobody asks for anything more.
+func TestG8_SyncEverySyncsWhenNothingElseHappens(t *testing.T) {
 	opts := smallOptions()
 	opts.CheckpointEvery = time.Hour
 	key := sessionKey{"", "own-0"}

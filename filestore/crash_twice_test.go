@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSoakKillThenPowerCut: a process is killed anywhere, so that its files are as it wrote them, synced or not; the next one opens
+// TestSoakG8_KillThenPowerCut: a process is killed anywhere, so that its files are as it wrote them, synced or not; the next one opens
 // them and goes on; and then the power is cut anywhere. What either of them acknowledged is there, and so is what the second one has
 // shown, although it may have read it from what was never synced.
-func TestSoakKillThenPowerCut(t *testing.T) {
+func TestSoakG8_KillThenPowerCut(t *testing.T) {
 	t.Parallel() // on files of its own, which it waits for
 	pairs := 0
 	random := rand.New(rand.NewPCG(soakSeed(t), 0))

@@ -1,41 +1,33 @@
 package filestore
 
 import (
-	"io"
 	"os"
 	"path/filepath"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/sessionbridge/sessionbridge/filestore/internal/wal"
 )
 
-// disk is the file system as this package uses it. Tests put one in its place whose nth operation fails, or that loses what
+// disk is the file system. Tests replace it by one whose nth operation fails, or that loses what
 // wasn't synced.
 type disk interface {
-	// Open opens the file for reading and writing, and makes it, for its owner only, if it isn't there. It doesn't follow a
-	// symbolic link.
+	// Open opens the file for reading and writing. If it doesn't exist it is created for its owner
+	// only. Symbolic links are not followed.
 	Open(name string) (file, error)
-	// Rename puts a file in the place of another.
+	// Rename replaces the file "to" by the file "from".
 	Rename(from, to string) error
-	// Remove removes a file; one that isn't there is no error.
+	// Remove removes a file. It is no error if the file doesn't exist.
 	Remove(name string) error
 	// SyncDir makes the names in the folder durable.
 	SyncDir(dir string) error
-	// Database opens the database.
+	// Database opens a database.
 	Database(name string, opts *bolt.Options) (*bolt.DB, error)
 	// Commit commits a transaction of a database that Database has opened.
 	Commit(tx *bolt.Tx) error
 }
 
-// file is an open file.
-type file interface {
-	io.ReaderAt
-	io.WriterAt
-	io.Closer
-	// Sync makes what was written durable, and the size.
-	Sync() error
-	Truncate(size int64) error
-	Size() (int64, error)
-}
+type file = wal.File
 
 // osDisk is the disk of the operating system.
 type osDisk struct{}
@@ -82,7 +74,16 @@ func (f osFile) Size() (int64, error) {
 	return info.Size(), nil
 }
 
-// makeDir makes the folder that the file is to be in, and those above it, and makes their names durable.
+// openReadOnly opens a file of the log for Check.
+func openReadOnly(name string) (file, error) {
+	f, err := openFile(name, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+// makeDir creates the folder of the file, with its parents, and makes their names durable.
 func makeDir(d disk, name string) error {
 	dir := filepath.Dir(name)
 	if _, err := os.Stat(dir); err == nil {

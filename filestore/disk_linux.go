@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// syncData is fdatasync: the size is synced too, if it has changed, but not the times.
+// syncData calls fdatasync, which syncs the size if it has changed, but not the times.
 func syncData(f *os.File) error {
 	for {
 		err := syscall.Fdatasync(int(f.Fd())) //nolint:gosec // a descriptor is a small number

@@ -4,5 +4,5 @@ package filestore
 
 import "os"
 
-// syncData is File.Sync: on macOS a real one, F_FULLFSYNC.
+// syncData calls File.Sync, which on macOS is F_FULLFSYNC.
 func syncData(f *os.File) error { return f.Sync() }

@@ -8,16 +8,19 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sessionbridge/sessionbridge/filestore/internal/wal"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// engine is what all apps of a store share: the database, the log, and the two goroutines that write them.
+// engine is shared by all apps of a store: the database, the log, and the two goroutines that write
+// them.
 type engine struct {
-	opts Options
-	path string
-	disk disk
-	lock *processLock
-	home *home
+	opts     Options
+	path     string
+	disk     disk
+	lock     *processLock
+	database *database
+	log      *wal.Log // used by the committer
 
 	queue  queue
 	spaces sync.Map // by name: *space
@@ -29,23 +32,21 @@ type engine struct {
 
 	committer    committer
 	checkpointer checkpointer
-	compaction   exclusive // while the database is being replaced or copied
-	backup       exclusive // while a copy of it is being sent
+	compaction   exclusive // locked while the database is replaced or copied
+	backup       exclusive // locked during Backup
 }
 
-// failure is why nothing can be changed any more.
-type failure struct{ cause error }
-
-// fail makes every later change fail with the cause.
+// fail makes all later changes fail with the cause.
 func (e *engine) fail(cause error) error {
 	if e.failure.CompareAndSwap(nil, &failure{cause}) {
-		e.opts.Logger.LogAttrs(context.Background(), slog.LevelError, "the session store can't be written and refuses changes until it is opened anew",
+		e.opts.Logger.LogAttrs(context.Background(), slog.LevelError,
+			"the session store can't be written and refuses changes until it is opened again",
 			slog.String("path", e.path), slog.Any("err", cause))
 	}
 	return e.failed()
 }
 
-// failed returns nil as long as changes can be made.
+// failed returns nil as long as changes are accepted.
 func (e *engine) failed() error {
 	if f := e.failure.Load(); f != nil {
 		return fmt.Errorf("%w: %w", ErrFailed, f.cause)
@@ -55,31 +56,59 @@ func (e *engine) failed() error {
 
 func (e *engine) space(name string) *space {
 	if sp, ok := e.spaces.Load(name); ok {
-		return sp.(*space) //nolint:forcetypeassert // nothing else is in there
+		return sp.(*space) //nolint:forcetypeassert // the map has nothing else
 	}
 	sp, _ := e.spaces.LoadOrStore(name, newSpace(name))
 	return sp.(*space) //nolint:forcetypeassert // likewise
 }
 
-// lookUp returns what is known of the session, before the committer is asked to change it.
+// lookUp looks the session up in the database, before the committer is asked to change it.
 func (e *engine) lookUp(sp *space, key []byte) (lookup, error) {
 	known := lookup{epoch: e.epoch.Load()}
 	if sp.newer(key) != nil {
-		return lookup{}, nil // the committer knows better; if it no longer does, this is of no epoch
+		return lookup{}, nil // the committer finds it there, or looks it up if it is no longer there
 	}
-	v, err := e.home.load(sp, key)
+	v, err := sp.load(e.database, key)
 	known.version = v
 	return known, err
 }
 
-// start starts the goroutines. The first checkpoint is of what recovery has found.
+// do has the committer execute the op. If ctx ends first the change isn't made, unless the
+// committer has begun: then its outcome is unknown. Sweeps are waited for once they have begun,
+// because the sessions that they remove must be returned.
+func (e *engine) do(ctx context.Context, o *op) outcome {
+	if !e.queue.enqueue(o) {
+		o.free()
+		return outcome{err: store.ErrClosed}
+	}
+	select {
+	case <-o.done:
+	case <-ctx.Done():
+		if o.state.CompareAndSwap(opWaiting, opAbandoned) {
+			return outcome{err: context.Cause(ctx)} // the op is still queued: it can't be reused
+		}
+		if o.kind == opSweep {
+			<-o.done
+			break
+		}
+		select { // the outcome may be there
+		case <-o.done:
+		default:
+			return outcome{err: context.Cause(ctx)}
+		}
+	}
+	out := o.outcome
+	o.free()
+	return out
+}
+
+// start starts the goroutines. The first checkpoint is of the changes that were recovered.
 func (e *engine) start(recovered *checkpoint) {
 	e.closed = make(chan struct{})
-	e.epoch.Store(1) // the zero lookup is of no epoch
+	e.epoch.Store(1) // a zero lookup has no epoch
 	e.queue.wake = make(chan struct{}, 1)
-	e.committer.stop, e.committer.done = make(chan struct{}), make(chan struct{})
-	e.checkpointer.work, e.checkpointer.done = make(chan *checkpoint, 1), make(chan struct{})
-	e.checkpointer.busy, e.checkpointer.stuck = newExclusive(), make(chan struct{}, 1)
+	e.committer.start(e)
+	e.checkpointer.start(e)
 	if recovered != nil {
 		e.checkpointer.busy.lock()
 		e.checkpointer.begin(recovered)
@@ -88,15 +117,15 @@ func (e *engine) start(recovered *checkpoint) {
 	go e.runCheckpointer()
 }
 
-// close ends the store: what was acknowledged is brought into the database, the log isn't needed then. If changes couldn't be
-// written it returns why; the log has them.
+// close writes all changes to the database, so that the log is no longer needed. If they can't be
+// written it returns the reason, and the log keeps them.
 func (e *engine) close() error {
 	if !e.closing.CompareAndSwap(false, true) {
 		<-e.closed
 		return nil
 	}
 	defer close(e.closed)
-	e.compaction.lock() // whoever is at it gives up first
+	e.compaction.lock() // Optimize and Backup give up first
 	defer e.compaction.unlock()
 	e.queue.close()
 	close(e.committer.stop)
@@ -105,11 +134,12 @@ func (e *engine) close() error {
 	<-e.checkpointer.done
 	err := e.failed()
 	if err == nil {
-		if err = e.markClosed(); err != nil {
+		err = e.database.update(head{id: e.log.ID(), log: e.log.Position()}.put)
+		if err != nil {
 			err = fmt.Errorf("filestore: close: %w", err)
 		}
 	}
-	return errors.Join(err, e.home.close(), e.committer.log.close(), e.lock.release())
+	return errors.Join(err, e.database.close(), e.log.Close(), e.lock.release())
 }
 
 // ready returns an error if the store is closed, or the context has ended.
@@ -121,30 +151,4 @@ func (e *engine) ready(ctx context.Context) error {
 		return store.ErrClosed
 	}
 	return nil
-}
-
-// exclusive is a lock that can be waited for with a context, and given up by another goroutine: a channel with room for one.
-type exclusive chan struct{}
-
-func newExclusive() exclusive { return make(exclusive, 1) }
-
-func (x exclusive) lock()   { x <- struct{}{} }
-func (x exclusive) unlock() { <-x }
-
-func (x exclusive) tryLock() bool {
-	select {
-	case x <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (x exclusive) enter(ctx context.Context) (leave func(), err error) {
-	select {
-	case x <- struct{}{}:
-		return x.unlock, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }

@@ -3,27 +3,30 @@ package filestore
 import (
 	"errors"
 	"fmt"
+
+	"github.com/sessionbridge/sessionbridge/filestore/internal/wal"
 )
 
 var (
 	// ErrLocked: another process has the store open. The error is a *LockedError.
 	ErrLocked = errors.New("filestore: in use")
-	// ErrDamaged: what the files hold isn't what was written to them. Open has changed nothing. The error is a *DamagedError.
+	// ErrDamaged: the content of a file isn't what was written to it. Open has changed nothing. The
+	// error is a *DamagedError.
 	ErrDamaged = errors.New("filestore: damaged")
-	// ErrFailed: writing has failed, so nothing more can be changed until the store is opened anew; reading goes on. The
-	// error matches the cause, too.
-	ErrFailed = errors.New("filestore: changes are refused since a write failed, until the store is opened anew")
-	// ErrFull: the disk is full, or the part of it that the owner may use. Nothing of the change is stored; reading goes on, and changes do by themselves when there is room again. The error
-	// matches the cause, too.
-	ErrFull = errors.New("filestore: the disk is full: changes are refused until it has room")
-	// ErrTooLarge: a field of the record is larger than can be stored. The error names it, and the limit.
+	// ErrFailed: a write has failed, so that all changes are refused until the store is opened
+	// again; reads go on. The error also matches the cause.
+	ErrFailed = errors.New("filestore: changes are refused since a write failed, until the store is opened again")
+	// ErrFull: the disk is full, or the owner's quota is used up. No part of the change is stored.
+	// Reads go on, and changes succeed again once there is space. The error also matches the cause.
+	ErrFull = errors.New("filestore: the disk is full: changes are refused until it has space")
+	// ErrTooLarge: a field of the record is too large. The error names it, and the limit.
 	ErrTooLarge = errors.New("filestore: too large")
 )
 
-// LockedError says who has the store open. It matches ErrLocked.
+// LockedError names the process that has the store open. It matches ErrLocked.
 type LockedError struct {
 	Path string // of the database
-	PID  int    // of the process; 0: it couldn't be found out
+	PID  int    // of the process; 0: unknown
 }
 
 func (e *LockedError) Error() string {
@@ -35,13 +38,13 @@ func (e *LockedError) Error() string {
 }
 
 // Is reports whether target is ErrLocked.
-func (e *LockedError) Is(target error) bool { return target == ErrLocked } //nolint:errorlint // it is what errors.Is asks
+func (e *LockedError) Is(target error) bool { return target == ErrLocked } //nolint:errorlint // called by errors.Is
 
 // DamagedError says where damage was found. It matches ErrDamaged.
 type DamagedError struct {
 	Path   string // of the file
-	Offset int64  // in the file, in bytes; -1: not at any one place
-	What   string // was found
+	Offset int64  // in the file, in bytes; -1: not known
+	What   string // the damage
 }
 
 func (e *DamagedError) Error() string {
@@ -49,9 +52,18 @@ func (e *DamagedError) Error() string {
 	if e.Offset >= 0 {
 		at = fmt.Sprintf(" at byte %d", e.Offset)
 	}
-	return fmt.Sprintf("filestore: %s is damaged%s: %s. Nothing was changed. "+
-		"Put a backup in its place, or call filestore.Repair, which saves into a new file what can be read", e.Path, at, e.What)
+	return fmt.Sprintf("filestore: %s is damaged%s: %s. Nothing was changed. Restore a backup, or set Options.Wipe "+
+		"to start without sessions; docs/filestore.md describes how to rescue a database", e.Path, at, e.What)
 }
 
 // Is reports whether target is ErrDamaged.
-func (e *DamagedError) Is(target error) bool { return target == ErrDamaged } //nolint:errorlint // it is what errors.Is asks
+func (e *DamagedError) Is(target error) bool { return target == ErrDamaged } //nolint:errorlint // called by errors.Is
+
+// ofLog returns an error of the log as one of the store.
+func ofLog(doing string, err error) error {
+	var damaged *wal.DamagedError
+	if errors.As(err, &damaged) {
+		return &DamagedError{Path: damaged.Path, Offset: damaged.Offset, What: damaged.Reason}
+	}
+	return fmt.Errorf("filestore: %s: %w", doing, err)
+}

@@ -22,10 +22,10 @@ type faultRun struct {
 	failedOpens, failedChanges, failedCloses int
 }
 
-// TestSoakFaults: whichever operation of the disk fails, in Open, in use or in Close: changes are refused from then on
+// TestSoakG8_Faults: whichever operation of the disk fails, in Open, in use or in Close: changes are refused from then on
 // with the reason, what was acknowledged can still be read, Close returns, and the next Open has all that was acknowledged,
 // after a restart of the process as well as of the machine.
-func TestSoakFaults(t *testing.T) {
+func TestSoakG8_Faults(t *testing.T) {
 	newFaultRun(t, &fault{}, 0).run() // nothing fails: the runtime opens what it needs for itself
 	before := openFiles(t)
 	for _, op := range []operation{opOpen, opRead, opWrite, opSync, opTruncate, opRename, opRemove, opSyncDir, opCommit} {
@@ -131,8 +131,8 @@ func (r *faultRun) use(st *Store, n uint64) bool {
 
 // requireRefuses: the store has failed, or what has failed isn't needed to go on.
 func (r *faultRun) requireRefuses(st *Store) {
-	if st.engine.home.lost != nil {
-		require.ErrorIs(r.t, st.engine.home.lost, r.fault.err, "only without its file can the database not be read")
+	if st.engine.database.lost != nil {
+		require.ErrorIs(r.t, st.engine.database.lost, r.fault.err, "only without its file can the database not be read")
 		return
 	}
 	_, problems := r.chain.m.look(r.t.Context(), st, acknowledged, nil)
@@ -189,8 +189,8 @@ func (r *faultRun) recover() {
 	}
 }
 
-// TestFaultInOpenLeavesNothingBehind: whatever fails while a store is being made, there is none or an empty one.
-func TestFaultInOpenLeavesNothingBehind(t *testing.T) {
+// TestG8_FaultInOpenLeavesNothingBehind: whatever fails while a store is being made, there is none or an empty one.
+func TestG8_FaultInOpenLeavesNothingBehind(t *testing.T) {
 	for cut := 1; ; cut++ {
 		d := newCrashDisk(t, fastDir(t), nil)
 		d.cutAt(cut, 0.5)

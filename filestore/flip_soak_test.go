@@ -107,9 +107,9 @@ func equalContents(a, b contents) bool {
 	return true
 }
 
-// TestSoakFlippedDatabase: with any bit of a database changed, the store holds exactly what it did, or is refused. 100 flips of each of two stores; with SOAK
+// TestSoakG8_FlippedDatabase: with any bit of a database changed, the store holds exactly what it did, or is refused. 100 flips of each of two stores; with SOAK
 // set some 20,000.
-func TestSoakFlippedDatabase(t *testing.T) {
+func TestSoakG8_FlippedDatabase(t *testing.T) {
 	t.Parallel() // on files of its own, which it waits for
 	for name, img := range map[string]image{"closed": closedImage(t), "killed": killedImage(t)} {
 		t.Run(name, func(t *testing.T) {
@@ -130,8 +130,8 @@ func TestSoakFlippedDatabase(t *testing.T) {
 	}
 }
 
-// TestSoakCutDatabase: a database that was cut off holds exactly what it did, or is refused.
-func TestSoakCutDatabase(t *testing.T) {
+// TestSoakG8_CutDatabase: a database that was cut off holds exactly what it did, or is refused.
+func TestSoakG8_CutDatabase(t *testing.T) {
 	for name, img := range map[string]image{"closed": closedImage(t), "killed": killedImage(t)} {
 		t.Run(name, func(t *testing.T) {
 			d := &damage{t: t, img: img, random: rand.New(rand.NewPCG(soakSeed(t), 0))}

@@ -9,45 +9,57 @@ import (
 	"time"
 )
 
-// A disk that is full is no reason to give up: it has room again when somebody has removed something. What has failed for it alone is undone and tried again. What can't be undone is done anew:
+// A full disk doesn't make the store fail. What has failed for lack of space alone is undone and
+// tried again; what can't be undone is repeated:
 //
-//   - A group that couldn't be written, or synced, is taken out of the log and of the overlays; its callers get ErrFull. The next one is written over it.
-//   - What was written before it and isn't synced yet may be lost by a sync that has failed, although it is read: it is kept in memory until then, and written anew.
-//   - A checkpoint that couldn't be written is made again from its beginning: the log and the overlays have all of it.
+//   - A group that couldn't be written or synced is removed from the log and from the overlays, and
+//     its callers get ErrFull. The next group overwrites it.
+//   - Groups that were written before it but not synced may be lost by a failed sync, although they
+//     can be read. They are kept in memory until they are synced, and are written again.
+//   - A checkpoint that couldn't be written is made again from its beginning: the log and the
+//     overlays have all of it.
 //
-// Any other failure is one of the disk, after which nobody knows what is on it: see engine.fail.
+// After any other failure the content of the disk is unknown: see engine.fail.
 
-// fullRetry is how often it is looked whether there is room again, besides at each change.
+// fullRetry is the interval at which the store looks for space, beside the attempt of each change.
 const fullRetry = time.Second
 
-// fullness is what has failed last because the disk is full; nil: nothing.
+// fullness is the state of a writer: whether the disk was full at its last attempt.
 type fullness struct {
-	err atomic.Pointer[failure]
+	doing string // what the writer does
+	log   *slog.Logger
+	path  string
+	last  atomic.Pointer[failure]
 }
 
-// failed returns nil if the last attempt has found room.
+// failed returns nil if there was space at the last attempt.
 func (f *fullness) failed() error {
-	if why := f.err.Load(); why != nil {
+	if why := f.last.Load(); why != nil {
 		return why.cause
 	}
 	return nil
 }
 
-// full notes that there is no room for something, and returns what callers get.
-func (e *engine) full(f *fullness, doing string, cause error) error {
+// set records that there is no space, and returns the error for callers.
+func (f *fullness) set(cause error) error {
 	if !errors.Is(cause, ErrFull) {
-		cause = fmt.Errorf("%w: %s: %w", ErrFull, doing, cause)
+		cause = fmt.Errorf("%w: %s: %w", ErrFull, f.doing, cause)
 	}
-	if f.err.Swap(&failure{cause}) == nil {
-		e.opts.Logger.LogAttrs(context.Background(), slog.LevelError, "the disk of the session store is full: it goes on when there is room again",
-			slog.String("path", e.path), slog.String("doing", doing), slog.Any("err", cause))
+	if f.last.Swap(&failure{cause}) == nil {
+		f.log.LogAttrs(context.Background(), slog.LevelError,
+			"the disk of the session store is full; changes are refused until it has space",
+			slog.String("path", f.path), slog.String("doing", f.doing), slog.Any("err", cause))
 	}
 	return cause
 }
 
-// room notes that there is room again, if there was none.
-func (e *engine) room(f *fullness, doing string) {
-	if f.err.Swap(nil) != nil {
-		e.opts.Logger.LogAttrs(context.Background(), slog.LevelInfo, "the disk of the session store has room again", slog.String("path", e.path), slog.String("doing", doing))
+// clear records that there is space.
+func (f *fullness) clear() {
+	if f.last.Swap(nil) != nil {
+		f.log.LogAttrs(context.Background(), slog.LevelInfo, "the disk of the session store has space again",
+			slog.String("path", f.path), slog.String("doing", f.doing))
 	}
 }
+
+// failure is the reason why changes are refused.
+type failure struct{ cause error }

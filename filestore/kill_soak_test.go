@@ -18,10 +18,10 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testclock"
 )
 
-// TestSoakKill: a process that changes a store with several goroutines is killed, with no warning, at any moment; whoever
+// TestSoakG8_Kill: a process that changes a store with several goroutines is killed, with no warning, at any moment; whoever
 // opens the store next finds all that it has acknowledged, and no lock in the way. While it lives nobody else can open the
 // store. 10 kills; with SOAK set 50.
-func TestSoakKill(t *testing.T) {
+func TestSoakG8_Kill(t *testing.T) {
 	t.Parallel() // on files of its own, which it waits for
 	rounds := 10
 	if soaking() {

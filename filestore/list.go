@@ -8,56 +8,104 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-type (
-	records = iter.Seq2[store.Record, error]
-	yield   = func(store.Record, error) bool
-)
-
-// listPiece is how many entries are read with one transaction: while it lasts, pages that are freed can't be used again.
+// listPiece is the number of entries that are read with one transaction.
 const listPiece = 500
 
 // List implements store.Lister.
-func (s *Store) List(ctx context.Context) records {
-	return func(yield yield) {
-		// A session that only an overlay has may go into the database behind the place where we are reading it then.
-		rest := s.space.created()
-		for key := []byte(nil); ; {
-			keys, next, err := s.keys(ctx, key)
-			if err != nil {
+func (s *Store) List(ctx context.Context) iter.Seq2[store.Record, error] {
+	return s.records(ctx, s.allKeys(ctx), func(*store.Record) bool { return true })
+}
+
+// ByUser implements store.UserIndex. The order is that at the beginning of the loop.
+func (s *Store) ByUser(ctx context.Context, userID string) iter.Seq2[store.Record, error] {
+	prefix, owner := userPrefix(userID)
+	more := func(o *overlay) []string { return o.users[string(owner)] }
+	keys := s.newestFirst(ctx, func() ([]string, error) { return s.ownedKeys(s.space.buckets.users, prefix, more) })
+	return s.records(ctx, keys, func(rec *store.Record) bool { return rec.UserID == userID })
+}
+
+// ByClient implements store.ClientIndex. The order is that at the beginning of the loop.
+func (s *Store) ByClient(ctx context.Context, clientID string) iter.Seq2[store.Record, error] {
+	keys := s.newestFirst(ctx, func() ([]string, error) { return s.clientKeys(clientID) })
+	return s.records(ctx, keys, func(rec *store.Record) bool { return rec.ClientID == clientID })
+}
+
+// records yields the sessions with these keys, unless they are gone or don't match.
+func (s *Store) records(
+	ctx context.Context, keys iter.Seq2[string, error], matches func(*store.Record) bool,
+) iter.Seq2[store.Record, error] {
+	return func(yield func(store.Record, error) bool) {
+		for key, err := range keys {
+			var rec store.Record
+			if err == nil {
+				rec, err = s.getKey(ctx, key)
+			}
+			switch {
+			case errors.Is(err, store.ErrNotFound):
+			case err != nil:
 				yield(store.Record{}, err)
 				return
-			}
-			for _, key := range keys {
-				delete(rest, key)
-				if !s.yield(ctx, key, anyRecord, yield) {
-					return
-				}
-			}
-			if key = next; key == nil {
-				break
-			}
-		}
-		for key := range rest {
-			if !s.yield(ctx, key, anyRecord, yield) {
+			case matches(&rec) && !yield(rec, nil):
 				return
 			}
 		}
 	}
 }
 
-// keys returns the keys of some sessions in the database, from that one on, and where to go on; nil: these are the last.
-func (s *Store) keys(ctx context.Context, from []byte) (keys []string, next []byte, err error) {
-	if err := s.ready(ctx); err != nil {
-		return nil, nil, err
+func (s *Store) getKey(ctx context.Context, key string) (rec store.Record, err error) {
+	if err = s.ready(ctx); err != nil {
+		return rec, err
 	}
-	err = s.engine.home.view(func(tx *bolt.Tx) error {
+	id, err := decodeID([]byte(key))
+	if err != nil {
+		return rec, err
+	}
+	return s.get([]byte(key), id)
+}
+
+// allKeys yields the keys of all sessions.
+func (s *Store) allKeys(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		// A session that only an overlay has may move into the database behind the current key.
+		rest := s.space.collect(func(o *overlay) []string { return o.created })
+		for next := []byte(nil); ; {
+			var keys []string
+			err := s.ready(ctx)
+			if err == nil {
+				keys, next, err = s.storedKeys(next)
+			}
+			if err != nil {
+				yield("", err)
+				return
+			}
+			for _, key := range keys {
+				delete(rest, key)
+				if !yield(key, nil) {
+					return
+				}
+			}
+			if next == nil {
+				break
+			}
+		}
+		for key := range rest {
+			if !yield(key, nil) {
+				return
+			}
+		}
+	}
+}
+
+// storedKeys returns the keys of some sessions in the database, beginning with from, and the next
+// key; nil: there are no more.
+func (s *Store) storedKeys(from []byte) (keys []string, next []byte, err error) {
+	err = s.engine.database.view(func(tx *bolt.Tx) error {
 		bucket := tx.Bucket(s.space.buckets.sessions)
 		if bucket == nil {
 			return nil
@@ -75,13 +123,13 @@ func (s *Store) keys(ctx context.Context, from []byte) (keys []string, next []by
 	return keys, next, err
 }
 
-// created returns the keys of the sessions that the database may not have.
-func (sp *space) created() map[string]struct{} {
+// collect returns keys of the overlays, each once.
+func (sp *space) collect(of func(o *overlay) []string) map[string]struct{} {
 	keys := make(map[string]struct{})
 	l := sp.layers.Load()
 	for _, o := range l.all() {
 		o.mu.Lock()
-		for _, key := range o.created {
+		for _, key := range of(o) {
 			keys[key] = struct{}{}
 		}
 		o.mu.Unlock()
@@ -89,50 +137,10 @@ func (sp *space) created() map[string]struct{} {
 	return keys
 }
 
-func anyRecord(*store.Record) bool { return true }
-
-// ByUser implements store.UserIndex. The order is that of the moment at which the loop begins.
-func (s *Store) ByUser(ctx context.Context, userID string) records {
-	prefix, owner := userPrefix(userID)
-	is := func(rec *store.Record) bool { return rec.UserID == userID }
-	return s.owned(ctx, s.space.buckets.users, prefix, is, func(o *overlay) []string { return o.users[string(owner)] })
-}
-
-// ByClient implements store.ClientIndex. The order is that of the moment at which the loop begins.
-func (s *Store) ByClient(ctx context.Context, clientID string) records {
-	prefix, owner := clientPrefix(clientID)
-	is := func(rec *store.Record) bool { return rec.ClientID == clientID }
-	return s.owned(ctx, s.space.buckets.clients, prefix, is, func(o *overlay) []string { return o.clients[string(owner)] })
-}
-
-// owned yields the sessions that an index leads to, the database's or an overlay's, as far as they are what is asked for.
-func (s *Store) owned(ctx context.Context, index, prefix []byte, is func(*store.Record) bool, more func(*overlay) []string) records {
-	return func(yield yield) {
-		if err := s.ready(ctx); err != nil {
-			yield(store.Record{}, err)
-			return
-		}
-		keys, err := s.ownedKeys(index, prefix, more)
-		if err != nil {
-			yield(store.Record{}, err)
-			return
-		}
-		s.newestFirst(ctx, keys, is, yield)
-	}
-}
-
 // ownedKeys returns the keys of the sessions that an index leads to, each once.
 func (s *Store) ownedKeys(index, prefix []byte, more func(*overlay) []string) ([]string, error) {
-	keys := make(map[string]struct{})
-	l := s.space.layers.Load() // before the database: what leaves them is there by then
-	for _, o := range l.all() {
-		o.mu.Lock()
-		for _, key := range more(o) {
-			keys[key] = struct{}{}
-		}
-		o.mu.Unlock()
-	}
-	err := s.engine.home.view(func(tx *bolt.Tx) error {
+	keys := s.space.collect(more) // first: sessions that leave the overlays are in the database then
+	err := s.engine.database.view(func(tx *bolt.Tx) error {
 		bucket := tx.Bucket(index)
 		if bucket == nil {
 			return nil
@@ -146,27 +154,34 @@ func (s *Store) ownedKeys(index, prefix []byte, more func(*overlay) []string) ([
 	return slices.Collect(maps.Keys(keys)), err
 }
 
-// newestFirst yields those of the sessions that are what is asked for.
-func (s *Store) newestFirst(ctx context.Context, keys []string, is func(*store.Record) bool, yield yield) {
-	moments := make([]moment, 0, len(keys))
-	for _, key := range keys {
-		seen, err := s.seen([]byte(key))
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
+// clientKeys returns the keys of sessions that may be the client's.
+func (s *Store) clientKeys(clientID string) ([]string, error) {
+	prefix, owner := clientPrefix(clientID)
+	more := func(o *overlay) []string { return o.clients[string(owner)] }
+	return s.ownedKeys(s.space.buckets.clients, prefix, more)
+}
+
+// newestFirst yields the keys, that of the session that was seen last first.
+func (s *Store) newestFirst(ctx context.Context, find func() ([]string, error)) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		var keys []string
+		err := s.ready(ctx)
 		if err == nil {
-			err = s.ready(ctx)
+			keys, err = find()
+		}
+		moments := make([]moment, 0, len(keys))
+		for i := 0; i < len(keys) && err == nil; i++ {
+			moments, err = s.appendMoment(ctx, moments, keys[i])
 		}
 		if err != nil {
-			yield(store.Record{}, err)
+			yield("", err)
 			return
 		}
-		moments = append(moments, moment{seen, key})
-	}
-	sortNewestFirst(moments)
-	for _, m := range moments {
-		if !s.yield(ctx, m.key, is, yield) {
-			return
+		sortNewestFirst(moments)
+		for _, m := range moments {
+			if !yield(m.key, nil) {
+				return
+			}
 		}
 	}
 }
@@ -181,74 +196,17 @@ func sortNewestFirst(moments []moment) {
 	slices.SortFunc(moments, func(a, b moment) int { return cmp.Compare(b.seen, a.seen) })
 }
 
-// seen returns when the session was seen.
-func (s *Store) seen(key []byte) (seen int64, err error) {
-	v := s.space.newer(key)
-	if v == nil {
-		err = s.engine.home.view(func(tx *bolt.Tx) error {
-			stored, err := s.space.stored(tx, key)
-			if stored == nil {
-				return cmp.Or(err, store.ErrNotFound)
-			}
-			seen = stored.value().seen()
-			return nil
-		})
-		return seen, err
+// appendMoment appends when the session was seen, unless it is gone.
+func (s *Store) appendMoment(ctx context.Context, moments []moment, key string) ([]moment, error) {
+	if err := s.ready(ctx); err != nil {
+		return moments, err
 	}
-	if v.value == nil {
-		return 0, store.ErrNotFound
+	err := s.look([]byte(key), func(v value) error {
+		moments = append(moments, moment{v.seen(), key})
+		return nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		err = nil
 	}
-	return v.value.seen(), nil
-}
-
-// yield gives the caller the session as it is now, unless it is gone or isn't what was asked for any more. It returns false when the loop
-// is over.
-func (s *Store) yield(ctx context.Context, key string, is func(*store.Record) bool, yield yield) bool {
-	rec, err := store.Record{}, s.ready(ctx)
-	if err == nil {
-		var id string
-		if id, err = decodeID([]byte(key)); err == nil {
-			rec, err = s.get([]byte(key), id)
-		}
-	}
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return true
-	case err != nil:
-		yield(store.Record{}, err)
-		return false
-	}
-	return !is(&rec) || yield(rec, nil)
-}
-
-// ActiveSince implements store.ActivityIndex. The order is that of the moment at which the loop begins. It takes some 50 bytes
-// of memory for each session that it finds.
-func (s *Store) ActiveSince(ctx context.Context, since time.Time) records {
-	return func(yield yield) {
-		if err := s.ready(ctx); err != nil {
-			yield(store.Record{}, err)
-			return
-		}
-		a := activity{store: s, since: since.UnixMicro()}
-		if err := a.collect(); err != nil {
-			yield(store.Record{}, err)
-			return
-		}
-		is := func(rec *store.Record) bool { return !rec.Seen.Before(since) }
-		for {
-			moments, err := a.next(ctx)
-			if err != nil {
-				yield(store.Record{}, err)
-				return
-			}
-			if moments == nil {
-				return
-			}
-			for _, m := range moments {
-				if !s.yield(ctx, m.key, is, yield) {
-					return
-				}
-			}
-		}
-	}
+	return moments, err
 }

@@ -10,17 +10,18 @@ import (
 	"time"
 )
 
-// processLock keeps every other process from opening the store. It is a file of its own, because the database is replaced by
-// another file when it is compacted. The operating system gives it up when the process ends, however it ends; the file stays.
+// processLock prevents other processes from opening the store. It has a file of its own, because
+// Optimize replaces the database by another file. The operating system releases the lock when the
+// process ends, however it ends; the file stays.
 type processLock struct{ file *os.File }
 
-// errHeld is what tryLock returns when somebody else has the lock.
+// errHeld is the error of tryLock if another process has the lock.
 var errHeld = errors.New("held by another process")
 
-// lockRetry is how often acquireWithin tries.
+// lockRetry is the interval at which acquireWithin tries.
 const lockRetry = 20 * time.Millisecond
 
-// acquireWithin is acquire, which it tries again for that long.
+// acquireWithin is acquire with retries until the duration has passed.
 func acquireWithin(path string, patience time.Duration) (*processLock, error) {
 	until := time.Now().Add(patience)
 	for {
@@ -54,7 +55,7 @@ func acquire(path string) (*processLock, error) {
 	return l, nil
 }
 
-// sign says in the file who has the lock.
+// sign writes the process ID into the file.
 func (l *processLock) sign() error {
 	if err := l.file.Truncate(0); err != nil {
 		return err
@@ -63,7 +64,7 @@ func (l *processLock) sign() error {
 	return err
 }
 
-// holder returns what sign has written, 0 if it can't be read.
+// holder returns the process ID in the file, or 0 if there is none.
 func holder(f *os.File) int {
 	text, err := io.ReadAll(io.NewSectionReader(f, 0, 32))
 	if err != nil {
@@ -76,6 +77,6 @@ func holder(f *os.File) int {
 	return pid
 }
 
-// release gives the lock up before it closes the file: a child process that another goroutine is just starting has a copy of the
-// descriptor until its program begins, and the lock would last as long.
+// release unlocks the file before it closes it. A child process that another goroutine is starting
+// has a copy of the descriptor until it executes its program, and would prolong the lock.
 func (l *processLock) release() error { return errors.Join(unlock(l.file), l.file.Close()) }

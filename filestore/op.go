@@ -1,11 +1,8 @@
 package filestore
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
-
-	"github.com/sessionbridge/sessionbridge/store"
 )
 
 type opKind byte
@@ -18,36 +15,37 @@ const (
 	opCheckpoint
 )
 
-// op is a change on its way through the committer.
+// op is a request to the committer.
 type op struct {
 	kind  opKind
 	space *space
-	key   []byte // the ID, as appendID stores it
+	key   []byte // of the session
 	known lookup
 
-	value    value      // set: what to store
-	revision uint64     // set: that must be stored now
+	value    value      // set: the new record
+	revision uint64     // set: the expected revision
 	seen     int64      // touch
 	now      int64      // sweep
 	due      []*overdue // sweep
 	always   bool       // checkpoint: also if nothing has changed
 
 	state   atomic.Int32
-	done    chan struct{} // gets one value when the committer has done with it
+	done    chan struct{} // receives one value when the outcome is there
 	outcome outcome
 }
 
-// outcome is what the committer answers.
+// outcome is the answer of the committer.
 type outcome struct {
 	err      error
 	revision uint64          // set
-	existed  bool            // destroy; sweep: it was done, if not wholly
-	finished <-chan struct{} // checkpoint: closed when everything that was stored before is in the database
-	stuck    <-chan struct{} // checkpoint: closed when there is no room for that
+	existed  bool            // destroy; sweep: it was made, at least in part
+	finished <-chan struct{} // checkpoint: closed when all earlier changes are in the database
+	stuck    <-chan struct{} // checkpoint: closed when there is no space for that
 }
 
-// lookup is what the database had for the session when the caller looked, which saves the committer from looking: it has little
-// time. It is out of date when the epoch has changed since, or an overlay has the session.
+// lookup is the database's version of a session, as the caller of the committer has found it: the
+// committer's time is scarce. It is out of date if the epoch has changed, or if an overlay has the
+// session.
 type lookup struct {
 	epoch   uint64
 	version *version
@@ -56,16 +54,16 @@ type lookup struct {
 // overdue is a session whose entry in the index by expiry is due.
 type overdue struct {
 	key     []byte
-	at      int64 // the entry
+	at      int64 // of the entry
 	known   lookup
 	expires int64
-	sorted  bool  // by its expiry, not by its entry
-	keep    bool  // though it has expired
-	again   bool  // set by the committer, if it expires at another time
-	removed value // set by the committer, if it has removed it
+	sorted  bool  // by its expiry instead of its entry
+	keep    bool  // although it has expired
+	retry   bool  // set by the committer: it expires at another time
+	removed value // set by the committer: it was removed
 }
 
-// States of an op. Whoever changes it from waiting has it.
+// The states of an op. The goroutine that changes the state from waiting owns the op.
 const (
 	opWaiting   = iota
 	opTaken     // by the committer
@@ -77,19 +75,19 @@ const (
 var ops = sync.Pool{New: func() any { return new(op) }}
 
 func newOp(kind opKind, sp *space, id string) *op {
-	o := ops.Get().(*op) //nolint:forcetypeassert // nothing else is in there
+	o := ops.Get().(*op) //nolint:forcetypeassert // the pool has nothing else
 	o.kind, o.space, o.done = kind, sp, make(chan struct{}, 1)
 	o.key = appendID(o.key[:0], id)
 	return o
 }
 
-// free gives the op back. Nobody else may have it.
+// free returns the op to the pool.
 func (o *op) free() {
 	*o = op{key: o.key}
 	ops.Put(o)
 }
 
-// size is the most that the op adds to the log.
+// size is the most bytes that the op adds to the log.
 func (o *op) size() int {
 	if o.kind != opSweep {
 		return o.space.entrySize(o.key) + len(o.value)
@@ -101,52 +99,24 @@ func (o *op) size() int {
 	return n
 }
 
-// entrySize is the most that an entry of the log takes, but for a value.
-func (sp *space) entrySize(key []byte) int { return maxEntryHead + len(sp.name) + len(key) }
+// take reports whether the committer gets the op; otherwise its caller has abandoned it.
+func (o *op) take() bool { return o.state.CompareAndSwap(opWaiting, opTaken) }
 
 func (o *op) answer(out outcome) {
 	o.outcome = out
 	o.done <- struct{}{}
 }
 
-// do has the committer do the op and returns what came of it. If ctx ends first the change isn't made, unless it is being made
-// already: then nobody knows. Of a sweep one must know, what it removes is to be returned: it is waited for.
-func (e *engine) do(ctx context.Context, o *op) outcome {
-	if !e.queue.add(o) {
-		o.free()
-		return outcome{err: store.ErrClosed}
-	}
-	select {
-	case <-o.done:
-	case <-ctx.Done():
-		if o.state.CompareAndSwap(opWaiting, opAbandoned) {
-			return outcome{err: context.Cause(ctx)} // the committer will find it; it isn't used again
-		}
-		if o.kind == opSweep {
-			<-o.done
-			break
-		}
-		select { // it may be done already, and then we do know
-		case <-o.done:
-		default:
-			return outcome{err: context.Cause(ctx)}
-		}
-	}
-	out := o.outcome
-	o.free()
-	return out
-}
-
-// queue is where ops wait for the committer.
+// queue holds the ops that wait for the committer.
 type queue struct {
 	mu     sync.Mutex
 	ops    []*op
 	closed bool
-	wake   chan struct{} // gets a value when there is something to do
+	wake   chan struct{} // receives a value when the queue is no longer empty
 }
 
-// add puts the op at the end. It is false if the queue is closed.
-func (q *queue) add(o *op) bool {
+// enqueue appends the op. It reports false if the queue is closed.
+func (q *queue) enqueue(o *op) bool {
 	q.mu.Lock()
 	if q.closed {
 		q.mu.Unlock()
@@ -164,17 +134,17 @@ func (q *queue) add(o *op) bool {
 	return true
 }
 
-// take returns what waits, in order. The slice that it is given is used for what comes next.
-func (q *queue) take(empty []*op) []*op {
+// drain returns all ops, in order. It reuses the slice for the ops that follow.
+func (q *queue) drain(reuse []*op) []*op {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	waiting := q.ops
-	clear(empty[:cap(empty)])
-	q.ops = empty[:0]
+	clear(reuse[:cap(reuse)])
+	q.ops = reuse[:0]
 	return waiting
 }
 
-// close refuses every later op.
+// close makes enqueue refuse ops.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

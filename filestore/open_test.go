@@ -137,7 +137,7 @@ func TestDatabaseThatIsMissing(t *testing.T) {
 	copied := leftBehind(t, path)
 	require.NoError(t, os.Remove(copied))
 	_, err := filestore.Open(copied, nil)
-	require.ErrorContains(t, err, "sessions.db isn't there, but its log "+copied+".wal.0 is")
+	require.ErrorContains(t, err, "sessions.db is missing, but its log "+copied+".wal.0 exists")
 	requireSame(t, open(t, copied, &filestore.Options{Wipe: true}))
 }
 
@@ -181,7 +181,7 @@ func TestRecoveryIsLoggedOnce(t *testing.T) {
 	var said strings.Builder
 	opts := &filestore.Options{Logger: slog.New(slog.NewTextHandler(&said, nil))}
 	requireSame(t, open(t, copied, opts), recs[0])
-	require.Equal(t, 1, strings.Count(said.String(), "is recovered"), said.String())
+	require.Equal(t, 1, strings.Count(said.String(), "are recovered"), said.String())
 	require.NotContains(t, said.String(), recs[0].ID)
 
 	said.Reset()

@@ -6,42 +6,46 @@ import (
 	"time"
 )
 
-// Options are what Open may be told. A zero field, or nil Options, means the default.
+// Options configure Open. A zero field, or nil Options, stands for the default.
 type Options struct {
-	// Wipe removes the sessions that a former run has left: the store starts empty. Default: they are kept.
+	// Wipe removes the sessions of earlier runs: the store starts empty. Default: they are kept.
 	Wipe bool
 
-	// LockWait is how long Open waits for another process to let go of the store, as one does that is being replaced by this one. Default 0: it fails at once.
+	// LockWait is how long Open waits for another process to close the store, such as the one that
+	// this process replaces. Default 0: Open fails at once.
 	LockWait time.Duration
 
-	// SyncEvery is how long a change that was acknowledged may wait until it is synced to the disk. 0: no change is
-	// acknowledged before it is synced, so that none is lost, whatever happens. A duration makes changes faster where syncing
-	// is slow, and loses up to that much of them when the machine crashes or loses power; when only the process dies,
-	// nothing is lost either way.
+	// SyncEvery is the longest time between the acknowledgment of a change and its sync to the
+	// disk. With 0, the default, every change is synced before it is acknowledged, so that none is
+	// ever lost. A duration makes changes faster on disks with slow syncs; a crash of the machine
+	// or a power cut loses up to that much of them. A crash of the process loses nothing in either
+	// case.
 	SyncEvery time.Duration
 
-	// LogSize is the most that the log may take on disk, in bytes: both of its files together. When that much has been
-	// changed and isn't in the database yet, changes wait. A large log makes a busy store faster, and a crash longer to recover
-	// from; the changes in it are in memory, too. Default 128 MiB, at least 1 MiB, at most 8 GiB.
+	// LogSize limits the size of both log files together, in bytes. When the log is full, changes
+	// wait until a checkpoint has written it to the database. A large log makes a busy store
+	// faster, takes as much memory, and makes recovery after a crash longer. Default 128 MiB, at
+	// least 1 MiB, at most 8 GiB.
 	LogSize int64
 
-	// CheckpointEvery is how long a change may be in the log only, before it is brought into the database. It changes
-	// nothing of what survives a crash. Default 10 s, at least 100 ms.
+	// CheckpointEvery is the longest time that a change stays in the log before it is written to
+	// the database. It doesn't affect durability. Default 10 s, at least 100 ms.
 	CheckpointEvery time.Duration
 
-	// Logger is told what an operator should know: that a crash was recovered from, that the store has failed. Never an ID or
-	// anything personal. Default: nobody is.
+	// Logger receives events for the operator: a recovery, a failure. They contain no IDs and no
+	// personal data. Default: none.
 	Logger *slog.Logger
 
-	// Progress is called during what takes long (recovery, Optimize, Backup), from the goroutine that does it, every 100 ms or less often.
+	// Progress is called during long operations (recovery, Optimize, Backup), on the goroutine
+	// that performs them, at most every 100 ms.
 	Progress func(Progress)
 }
 
-// Progress says how far long work has come.
+// Progress is the progress of a long operation.
 type Progress struct {
-	Doing string // "recovering", "compacting", "checking", …
-	Done  int64  // of Total, in sessions or bytes
-	Total int64  // 0: not known
+	Doing string // "checking the database", "compacting", …
+	Done  int64  // of Total, in bytes
+	Total int64
 }
 
 const (
@@ -52,7 +56,7 @@ const (
 	minCheckpointEvery     = 100 * time.Millisecond
 )
 
-// withDefaults returns the options with every default in its place.
+// withDefaults returns a copy of the options with defaults in place of zeros.
 func (o *Options) withDefaults() (Options, error) {
 	var out Options
 	if o != nil {
@@ -67,18 +71,26 @@ func (o *Options) withDefaults() (Options, error) {
 	if out.Logger == nil {
 		out.Logger = slog.New(slog.DiscardHandler)
 	}
-	if out.Progress == nil {
-		out.Progress = func(Progress) {}
-	}
 	switch {
 	case out.LockWait < 0:
-		return out, fmt.Errorf("filestore: Options.LockWait is %v; it can't be negative", out.LockWait)
+		return out, fmt.Errorf("filestore: Options.LockWait is %v; it must not be negative", out.LockWait)
 	case out.SyncEvery < 0:
-		return out, fmt.Errorf("filestore: Options.SyncEvery is %v; it can't be negative", out.SyncEvery)
+		return out, fmt.Errorf("filestore: Options.SyncEvery is %v; it must not be negative", out.SyncEvery)
 	case out.LogSize < minLogSize || out.LogSize > maxLogSize:
-		return out, fmt.Errorf("filestore: Options.LogSize is %d; it must be from %d to %d bytes", out.LogSize, minLogSize, int64(maxLogSize))
+		return out, fmt.Errorf("filestore: Options.LogSize is %d; it must be from %d to %d bytes",
+			out.LogSize, minLogSize, int64(maxLogSize))
 	case out.CheckpointEvery < minCheckpointEvery:
-		return out, fmt.Errorf("filestore: Options.CheckpointEvery is %v; it must be at least %v", out.CheckpointEvery, minCheckpointEvery)
+		return out, fmt.Errorf("filestore: Options.CheckpointEvery is %v; it must be at least %v",
+			out.CheckpointEvery, minCheckpointEvery)
 	}
 	return out, nil
 }
+
+// segmentLimit is the largest size of each log file.
+func (o *Options) segmentLimit() int64 { return o.LogSize / 2 }
+
+// entryLimit is the largest size of one change in the log. Two of them always fit into a file.
+func (o *Options) entryLimit() int { return int(o.segmentLimit() / 4) }
+
+// groupLimit is the size of a group of changes from which on no further change is added.
+func (o *Options) groupLimit() int { return min(1<<20, o.entryLimit()) }

@@ -2,67 +2,65 @@ package filestore
 
 import (
 	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
 
-// version is what a session is now, as far as that is newer than the database.
+// version is the state of a session that is newer than the database's.
 type version struct {
-	value value // nil: it was destroyed
-	due   int64 // where the index by expiry has an entry for it, at or before its expiry; never: it has none
+	value value // nil: the session was destroyed
+	due   int64 // of its entry in the index by expiry, at its expiry or before; never: it has none
 }
 
-// slot is a session in an overlay. The committer alone writes it, as long as it does.
+// slot is a session in an overlay. Only the committer writes it.
 type slot struct {
-	current atomic.Pointer[version] // what everybody sees; nil: nothing yet
-	pending *version                // what is about to be durable; the committer's
+	current atomic.Pointer[version] // nil: none is visible yet
+	pending *version                // becomes current when its group is durable; the committer's
 	base    base
 }
 
-// base is what the database will have for a session when the overlay is brought into it, as far as its indexes have to know.
+// place returns where the indexes have the session.
+func (v *version) place() place { return place{v.due, granuleOf(v.value.seen()), v.value} }
+
+// base is where the indexes of the database have a session before the overlay is written there.
 type base struct {
-	known   bool // otherwise it must be looked up
-	exists  bool
-	granule uint32
-	due     int64
-	owner   value // whose user and client it has; nil: those that the session has in the overlay
+	place       // a nil owner stands for that of the session in the overlay
+	known  bool // false: it must be looked up
+	exists bool
 
-	former []former // after a crash midway through a checkpoint: which entries of the indexes there may be as well
-}
-
-// former is a version that a checkpoint may have brought into the indexes before it was interrupted. The sessions are written
-// last: the database can't tell, but every version that there was is in the log.
-type former struct {
-	due, expiry int64 // the sweep may have moved the entry from one to the other
-	granule     uint32
-	owner       value // nil: no other than the version before it
+	// former has the places of versions that an interrupted checkpoint may have written to the
+	// indexes. Checkpoints write the sessions last, so that the database doesn't have these
+	// versions, but the log does. A nil owner stands for that of the version before.
+	former []place
 }
 
 func baseOf(v *version) base {
 	if v == nil {
 		return base{known: true}
 	}
-	return base{known: true, exists: true, granule: granuleOf(v.value.seen()), due: v.due}
+	return base{known: true, exists: true, place: place{due: v.due, granule: granuleOf(v.value.seen())}}
 }
 
-// overlay holds the sessions of a space that were changed since a moment: what the log says and the database doesn't yet.
-// The committer writes, everybody reads. Sessions go by their keys, as appendID makes them.
+// overlay holds the sessions of a space that were changed since a moment. They are in the log, and
+// not in the database yet. The committer writes it, any goroutine may read it.
 type overlay struct {
 	shards [overlayShards]overlayShard
 
-	// Sessions that an index of the database doesn't lead to: they may have left again, so what is found here must be looked at.
+	// The keys of sessions that the database's indexes don't lead to. Sessions may have changed
+	// since they were added, so readers must check what they find.
 	mu      sync.Mutex
-	users   map[string][]string // keys by user
-	clients map[string][]string // keys by client
-	created []string            // those that were not there before
-	due     []dueEntry          // whose entry in the index by expiry is here
-	minDue  int64               // the earliest of them
+	users   map[string][]string // by user
+	clients map[string][]string // by client
+	created []string
+	due     []dueEntry // with another entry in the index by expiry
+	minDue  int64      // the earliest of due
 }
 
 type overlayShard struct {
 	mu    sync.RWMutex
 	slots map[string]*slot
-	_     [4]uint64 // two locks on one cache line would wait for one another
+	_     [4]uint64 // keeps the locks of two shards on different cache lines
 }
 
 type dueEntry struct {
@@ -80,7 +78,7 @@ func (o *overlay) shard(key []byte) *overlayShard {
 	return &o.shards[maphash.Bytes(hashSeed, key)%overlayShards]
 }
 
-// find returns the session's current version here; nil if there is none. A nil overlay is empty.
+// find returns the current version of the session; nil: there is none. A nil overlay is empty.
 func (o *overlay) find(key []byte) *version {
 	if o == nil {
 		return nil
@@ -95,7 +93,8 @@ func (o *overlay) find(key []byte) *version {
 	return s.current.Load()
 }
 
-// latest is find for the committer, who knows what is pending. It needs no lock: nobody else writes.
+// latest is find for the committer, and includes pending versions. It needs no lock, because only
+// the committer writes.
 func (o *overlay) latest(key []byte) *version {
 	if o == nil {
 		return nil
@@ -110,7 +109,7 @@ func (o *overlay) latest(key []byte) *version {
 	return s.current.Load()
 }
 
-// stage makes v the pending version of the session, which is new here or not.
+// stage makes v the pending version of the session.
 func (o *overlay) stage(key []byte, v *version) (s *slot, isNew bool) {
 	sh := o.shard(key)
 	s = sh.slots[string(key)]
@@ -128,7 +127,7 @@ func (o *overlay) stage(key []byte, v *version) (s *slot, isNew bool) {
 	return s, isNew
 }
 
-// publish shows the pending version to everybody.
+// publish makes the pending version visible.
 func (s *slot) publish() {
 	if s.pending != nil {
 		s.current.Store(s.pending)
@@ -136,7 +135,8 @@ func (s *slot) publish() {
 	}
 }
 
-// indexNames notes which indexes by name don't lead to the new version; old is nil for a session that is new.
+// indexNames adds the session to users, clients and created, as far as the database's indexes don't
+// lead to the new version. old is nil for a new session.
 func (o *overlay) indexNames(key []byte, old, v *version, sameUser, sameClient bool) {
 	if old != nil && sameUser && sameClient {
 		return
@@ -156,7 +156,7 @@ func (o *overlay) indexNames(key []byte, old, v *version, sameUser, sameClient b
 	}
 }
 
-// indexDue is indexNames for the index by expiry.
+// indexDue is indexNames for due.
 func (o *overlay) indexDue(key []byte, old, v *version) {
 	if v.due == never || (old != nil && old.due == v.due) {
 		return
@@ -178,7 +178,7 @@ func addName(names map[string][]string, name []byte, key string) map[string][]st
 	return names
 }
 
-// all calls fn for each session with its current version.
+// all calls fn with each session that has a current version.
 func (o *overlay) all(fn func(key string, s *slot, v *version)) {
 	for i := range o.shards {
 		sh := &o.shards[i]
@@ -190,4 +190,26 @@ func (o *overlay) all(fn func(key string, s *slot, v *version)) {
 		}
 		sh.mu.RUnlock()
 	}
+}
+
+// dueBy returns the entries of due at or before now, and removes those that are out of date.
+func (o *overlay) dueBy(now int64) (due []dueEntry) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.minDue > now {
+		return nil
+	}
+	o.minDue = never
+	o.due = slices.DeleteFunc(o.due, func(e dueEntry) bool {
+		v := o.find([]byte(e.key))
+		if v != nil && (v.value == nil || v.due != e.at) {
+			return true
+		}
+		o.minDue = min(o.minDue, e.at)
+		if e.at <= now {
+			due = append(due, e)
+		}
+		return false
+	})
+	return due
 }

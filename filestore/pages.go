@@ -2,203 +2,104 @@ package filestore
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
+
+	bolt "go.etcd.io/bbolt"
 )
 
-// The database's pages are read here without bbolt's code: its pages have no checksums, and it panics, faults or goes round in
-// circles on a damaged one. This reader believes nothing that it reads, maps nothing into memory, and says where the damage is.
-//
-// A file begins with two metas, pages 0 and 1, which commits write in turn: the valid one with the higher transaction counts. It
-// names the page of the freelist and the root of a tree of branch and leaf pages, whose entries are the buckets: each a tree of
-// its own, or, if it is small, a leaf inside the entry. An element's data follow the table of elements, in its order and without
-// gaps. Numbers are in the byte order of the machine.
+// pageWalk follows the references between the pages of a database before bbolt does. On a damaged
+// page bbolt may read memory that isn't mapped, which kills the process in the goroutine of
+// Tx.Check, or follow a cycle for ever. After a walk without an error it does neither. Everything
+// else is left to Tx.Check.
+type pageWalk struct {
+	tx       *bolt.Tx
+	file     io.ReaderAt
+	pageSize uint64
+	end      uint64 // the first page that isn't used
+	seen     []bool
+}
+
+func newPageWalk(tx *bolt.Tx, file io.ReaderAt, pageSize int64) *pageWalk {
+	end := tx.Size() / pageSize
+	return &pageWalk{tx, file, uint64(pageSize), uint64(end), make([]bool, end)} //nolint:gosec // positive
+}
 
 const (
-	pageHeader   = 16 // id u64 | flags u16 | count u16 | overflow u32: how many pages more it takes
-	elementSize  = 16 // of a leaf: flags u32 | position u32 | key size u32 | value size u32; of a branch: position u32 | key size u32 | page u64
-	bucketHeader = 16 // root u64, 0: the leaf is inside the entry | sequence u64
-
-	branchFlag   = 0x01
-	leafFlag     = 0x02
-	freelistFlag = 0x10
-	bucketFlag   = 0x01 // of a leaf's element
-
-	minPageSize = 1 << 10
-	maxPageSize = 16 << 20
-	maxDepth    = 64 // of a tree: more than any that fits a disk
-	maxKeySize  = 32768
-
-	noFreelist = ^uint64(0)
+	pageHeader  = 16 // ID u64, flags u16, count u16, overflow u32
+	elementSize = 16 // leaf: flags, position, key size, value size u32; branch: position, key size u32, page u64
+	branchFlag  = 1
+	leafFlag    = 2
+	bucketFlag  = 1 // of an element
 )
 
 var native = binary.NativeEndian
 
-// pageMeta is what a meta says.
-type pageMeta struct {
-	pageSize int64
-	root     uint64
-	freelist uint64
-	end      uint64 // the first page that was never used
-	tx       uint64
-}
-
-const (
-	metaSize    = 64
-	metaSumAt   = 56
-	metaMagic   = 0xED0CDAED
-	metaVersion = 2
-)
-
-var errMeta = errors.New("its checksum is wrong")
-
-// parseMeta reads a meta, which begins behind the header of its page.
-func parseMeta(b []byte) (pageMeta, error) {
-	m := pageMeta{
-		pageSize: int64(native.Uint32(b[8:])),
-		root:     native.Uint64(b[16:]),
-		freelist: native.Uint64(b[32:]),
-		end:      native.Uint64(b[40:]),
-		tx:       native.Uint64(b[48:]),
+// page visits a page and those below it.
+func (w *pageWalk) page(id uint64) error {
+	if id < 2 || id >= w.end || w.seen[id] {
+		return fmt.Errorf("a reference to page %d, which is in use elsewhere or outside of the database", id)
 	}
-	switch {
-	case native.Uint32(b) != metaMagic:
-		return m, errors.New("it isn't that of a database")
-	case metaSum(b) != native.Uint64(b[metaSumAt:]):
-		return m, errMeta
-	case native.Uint32(b[4:]) != metaVersion:
-		return m, fmt.Errorf("it is of version %d, which this program doesn't know", native.Uint32(b[4:]))
-	case m.pageSize < minPageSize || m.pageSize > maxPageSize || m.pageSize&(m.pageSize-1) != 0,
-		m.end < 3 || m.end > 1<<62/maxPageSize,
-		m.root < 2 || m.root >= m.end,
-		m.freelist != noFreelist && (m.freelist < 2 || m.freelist >= m.end):
-		return m, errors.New("what it says can't be")
+	info, err := w.tx.Page(int(id)) //nolint:gosec // smaller than the end
+	if err != nil {
+		return err
 	}
-	return m, nil
-}
-
-// metaSum is the checksum that a meta should have.
-func metaSum(b []byte) uint64 {
-	sum := fnv.New64a()
-	_, _ = sum.Write(b[:metaSumAt])
-	return sum.Sum64()
-}
-
-// pageProblem is told of damage: where it is in the file, and what it is.
-type pageProblem func(offset int64, what string)
-
-// pageFile is a database file, as far as its metas and its freelist can be believed.
-type pageFile struct {
-	pageMeta
-	r     io.ReaderAt
-	pages uint64 // that are used and in the file
-	meta  int    // the one that counts
-	spare error  // what is wrong with the other; nil: nothing
-
-	free       pageSet
-	freePages  uint64
-	freeBroken bool   // the freelist is damaged, or may be: a free page needn't be in it
-	listSpan   uint64 // how many pages the freelist takes
-}
-
-// openPages reads the metas and the freelist. It fails only if no meta is valid; other damage is reported.
-func openPages(r io.ReaderAt, size int64, report pageProblem) (*pageFile, error) {
-	f := &pageFile{r: r}
-	if err := f.chooseMeta(); err != nil {
-		return nil, err
+	n := 1 + uint64(info.OverflowCount) //nolint:gosec // a u32
+	if id+n > w.end || info.Type == "free" {
+		return fmt.Errorf("page %d is free, or extends beyond the end of the database", id)
 	}
-	f.pages = min(f.end, uint64(size/f.pageSize))
-	if f.pages < f.end {
-		report(size, fmt.Sprintf("the file ends here, but the database goes on to byte %d", int64(f.end)*f.pageSize))
-	}
-	f.free = newPageSet(f.pages)
-	f.readFreelist(report)
-	return f, nil
-}
-
-// chooseMeta finds the meta that counts.
-func (f *pageFile) chooseMeta() error {
-	first, firstErr := f.readMeta(0)
-	var second pageMeta
-	secondErr := errMeta
-	if firstErr == nil {
-		second, secondErr = f.readMeta(first.pageSize)
-	} else {
-		// The size of a page isn't known: the second meta says it itself.
-		for size := int64(minPageSize); size <= maxPageSize; size *= 2 {
-			m, err := f.readMeta(size)
-			if err == nil && m.pageSize == size {
-				second, secondErr = m, nil
-				break
-			}
+	for other := id; other < id+n; other++ {
+		if w.seen[other] {
+			return fmt.Errorf("page %d overlaps another one", id)
 		}
+		w.seen[other] = true
 	}
-	if firstErr == nil && secondErr == nil && first.pageSize != second.pageSize {
-		secondErr = errors.New("it is of another size of page")
+	b := make([]byte, n*w.pageSize)
+	if _, err := w.file.ReadAt(b, int64(id*w.pageSize)); err != nil { //nolint:gosec // within the file
+		return fmt.Errorf("page %d: %w", id, err)
 	}
-	switch {
-	case firstErr != nil && secondErr != nil:
-		return fmt.Errorf("neither meta page can be used: of the first one, %w", firstErr)
-	case firstErr != nil || secondErr == nil && second.tx > first.tx:
-		f.pageMeta, f.meta, f.spare = second, 1, firstErr
-	default:
-		f.pageMeta, f.meta, f.spare = first, 0, secondErr
+	return w.elements(b, id)
+}
+
+// elements visits the elements of a page, or of a bucket that is stored inside an element (page 0).
+func (w *pageWalk) elements(b []byte, id uint64) error {
+	flags, count := native.Uint16(b[8:]), int(native.Uint16(b[10:]))
+	leaf := flags == leafFlag
+	if native.Uint64(b) != id || !leaf && (flags != branchFlag || id == 0) || pageHeader+count*elementSize > len(b) {
+		return fmt.Errorf("the header of page %d is invalid", id)
+	}
+	for at := pageHeader; at < pageHeader+count*elementSize; at += elementSize {
+		e := b[at : at+elementSize]
+		position, key, size := uint64(native.Uint32(e)), uint64(native.Uint32(e[4:])), uint64(0)
+		if leaf {
+			position, key, size = key, uint64(native.Uint32(e[8:])), uint64(native.Uint32(e[12:]))
+		}
+		end := uint64(at) + position + key + size //nolint:gosec // not negative
+		if position < elementSize || end > uint64(len(b)) {
+			return fmt.Errorf("an element of page %d is outside of the page", id)
+		}
+		var err error
+		switch {
+		case !leaf:
+			err = w.page(native.Uint64(e[8:]))
+		case native.Uint32(e)&bucketFlag != 0:
+			err = w.bucket(b[end-size:end], id)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (f *pageFile) readMeta(at int64) (pageMeta, error) {
-	var b [metaSize]byte
-	if err := readAll(f.r, b[:], at+pageHeader); err != nil {
-		return pageMeta{}, fmt.Errorf("it can't be read: %w", err)
-	}
-	return parseMeta(b[:])
-}
-
-// spareOffset is where the meta is that doesn't count.
-func (f *pageFile) spareOffset() int64 { return int64(1-f.meta)*f.pageSize + pageHeader }
-
-func (f *pageFile) offset(page uint64) int64 { return int64(page) * f.pageSize }
-
-// header is the beginning of a page.
-type header struct {
-	id       uint64
-	flags    uint16
-	count    int
-	overflow uint64
-}
-
-func parseHeader(b []byte) header {
-	return header{
-		id:       native.Uint64(b),
-		flags:    native.Uint16(b[8:]),
-		count:    int(native.Uint16(b[10:])),
-		overflow: uint64(native.Uint32(b[12:])),
-	}
-}
-
-// span returns how many pages a page takes, with those that overflow it, or what is wrong with that.
-func (f *pageFile) span(page uint64, h header) (n uint64, wrong string) {
-	n = 1 + h.overflow
+// bucket visits the pages of a bucket: root page u64, sequence u64, and, without a root page, its
+// only page.
+func (w *pageWalk) bucket(b []byte, id uint64) error {
 	switch {
-	case page+n > f.end:
-		return 0, fmt.Sprintf("page %d is said to take %d pages, past the end of the database", page, n)
-	case page+n > f.pages:
-		return 0, fmt.Sprintf("page %d is cut off by the end of the file", page)
+	case len(b) < pageHeader, native.Uint64(b) == 0 && len(b) < 2*pageHeader:
+		return fmt.Errorf("a bucket in page %d is too short", id)
+	case native.Uint64(b) == 0:
+		return w.elements(b[pageHeader:], 0)
 	}
-	return n, ""
-}
-
-// readAll fills b from a place in the file.
-func readAll(r io.ReaderAt, b []byte, at int64) error {
-	n, err := r.ReadAt(b, at)
-	switch {
-	case n == len(b):
-		return nil
-	case err == io.EOF: //nolint:errorlint // that is how ReadAt says it
-		return io.ErrUnexpectedEOF
-	}
-	return err
+	return w.page(native.Uint64(b))
 }

@@ -11,7 +11,7 @@ import (
 
 // A sync of the log fails, the process is restarted ("open the store anew"), goes on, and the power is cut: what was acknowledged after the
 // restart can't be opened, because recovery has taken a group for durable that only the page cache has.
-func TestRegressSyncFailedThenRestartThenPowerCut(t *testing.T) {
+func TestG8_SyncFailedThenRestartThenPowerCut(t *testing.T) {
 	dir := fastDir(t)
 	d := newCrashDisk(t, dir, nil)
 	opts := Options{CheckpointEvery: time.Hour}

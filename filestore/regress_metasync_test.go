@@ -11,7 +11,7 @@ import (
 
 // The last sync of a checkpoint's commit fails, the process is restarted, the log is recycled, and the power is cut: the durable
 // database is the one before that commit, and what it needs of the log is gone.
-func TestRegressMetaSyncFailedThenRestartThenPowerCut(t *testing.T) {
+func TestG8_MetaSyncFailedThenRestartThenPowerCut(t *testing.T) {
 	broken := 0
 	for nth := 1; nth <= 4; nth++ {
 		d := newCrashDisk(t, fastDir(t), nil)

@@ -58,7 +58,7 @@ func putAll(t *testing.T, st store.Store, n int, revision uint64, expires time.T
 
 // A process that is killed while a checkpoint is between its first transaction, which has room for all changes of the indexes, and
 // its last one, leaves a store that refuses to open.
-func TestRegressKilledMidwayThroughTheSessions(t *testing.T) {
+func TestG8_KilledMidwayThroughTheSessions(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
 	st, d := openKillable(t, path)
 	putAll(t, st, 2500, 0, time.Unix(2e9, 0)) // 5000 changes of indexes: the first transaction takes them all, and 750 sessions
@@ -74,7 +74,7 @@ func TestRegressKilledMidwayThroughTheSessions(t *testing.T) {
 }
 
 // A process that is killed in a checkpoint leaves entries in the indexes that the recovery doesn't find again: later it refuses to open.
-func TestRegressKilledMidwayThroughTheIndexes(t *testing.T) {
+func TestG8_KilledMidwayThroughTheIndexes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
 	st, d := openKillable(t, path)
 	putAll(t, st, 5000, 0, time.Unix(2e9, 0))
@@ -92,7 +92,7 @@ func TestRegressKilledMidwayThroughTheIndexes(t *testing.T) {
 }
 
 // The same when a session is destroyed while the checkpoint is under way that is to bring it into the database.
-func TestRegressDestroyedWhileMidway(t *testing.T) {
+func TestG8_DestroyedWhileMidway(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
 	st, d := openKillable(t, path)
 	putAll(t, st, 5000, 0, time.Unix(2e9, 0))
@@ -113,7 +113,7 @@ func TestRegressDestroyedWhileMidway(t *testing.T) {
 }
 
 // Killed in Optimize, and once more later: the log is recycled while the database refers to what was in it.
-func TestRegressEmptySegmentIsRecycledTooSoon(t *testing.T) {
+func TestG8_EmptySegmentIsRecycledTooSoon(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
 	st, d := openKillable(t, path)
 	d.left.Store(0)

@@ -1,208 +1,221 @@
 package filestore
 
 import (
+	"errors"
 	"fmt"
 	"hash/maphash"
-	"io"
+	"os"
+	"runtime/debug"
 	"slices"
+	"strings"
+	"time"
+	"unsafe"
 
-	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// databaseReport is what verifyDatabase has found.
-type databaseReport struct {
-	head     *head // nil: there is none
-	meta     int   // the meta page that counts
-	spare    error // what is wrong with the other one: it does no harm, but may have been the newer; nil: nothing
-	apps     int64 // that have sessions
-	sessions int64
-	pages    int64 // of the database; the file may have more
-	free     int64
-	wasted   int64 // neither free nor in use
-	bytes    int64 // of the file
-	problems problems
-}
-
-// verifyDatabase reads the whole database and looks at everything in it: that each page is what it should be, that each session
-// can be read and is what was written, and that the indexes have all sessions, where they should, and nothing else. It changes
-// nothing. The error is a *DamagedError, of the first problem; the report has all of them.
-func verifyDatabase(r io.ReaderAt, size int64, path string, progress func(Progress)) (*databaseReport, error) {
-	v := verifier{
-		report: databaseReport{bytes: size, problems: problems{file: path}},
-		spaces: make(map[string]*spaceRoots),
-		seed:   maphash.MakeSeed(),
-		tell:   progress,
-	}
-	v.run(r, size)
-	return &v.report, v.report.problems.err()
-}
-
+// verifier checks a database.
 type verifier struct {
-	report      databaseReport
-	file        *pageFile
-	walk        *treeWalk
-	spaces      map[string]*spaceRoots
-	seed        maphash.Seed
-	differences [indexes]difference
-	tell        func(Progress)
-	key         []byte // that is being made
+	report   *Report
+	tx       *bolt.Tx
+	memory   uintptr // of the file
+	seed     maphash.Seed
+	progress *progress
 }
 
-// spaceRoots are the buckets of a space.
-type spaceRoots struct {
-	sessions *bucketRoot
-	indexes  [indexes]*bucketRoot
-}
-
-const indexes = byClient + 1
-
-func (v *verifier) run(r io.ReaderAt, size int64) {
-	var err error
-	if v.file, err = openPages(r, size, v.report.problems.add); err != nil {
-		v.report.problems.add(0, err.Error())
-		return
+// verifyDatabase reads the whole database: the pages, with bbolt's own check; whether each session
+// is what was written; and whether the indexes have exactly the entries of these sessions. It
+// changes nothing. Damage is in the report; the error says why the database can't be read.
+func verifyDatabase(path string, progress func(Progress)) (*Report, error) {
+	v := &verifier{report: &Report{Path: path}, seed: maphash.MakeSeed()}
+	err := v.run(progress)
+	var damaged *DamagedError
+	if errors.As(err, &damaged) {
+		v.problem(damaged.Offset, damaged.What)
+		v.report.note("the sessions weren't checked")
+		err = nil
 	}
-	v.report.meta, v.report.spare = v.file.meta, v.file.spare
-	v.report.pages, v.report.free = int64(v.file.end), int64(v.file.freePages)
-	p := newProgress(v.tell, "checking the database", int64(v.file.pages))
-	p.at(int64(v.file.freePages))
-	v.walk = v.file.walk(v.report.problems.add, func() { p.add(1) })
-	v.readRoot()
-	for _, name := range inOrder(v.spaces) {
-		v.verifySpace(name, v.spaces[name])
-	}
-	v.report.wasted = v.walk.wasted()
-	p.tell(Progress{p.now.Doing, p.now.Total, p.now.Total})
+	return v.report, err
 }
 
-// readRoot reads which buckets there are.
-func (v *verifier) readRoot() {
-	var meta *bucketRoot
-	v.walk.bucket(bucketRoot{page: v.file.root}, func(e element) {
-		root, ok := rootOf(e)
+func (v *verifier) run(progress func(Progress)) (err error) {
+	path := v.report.Path
+	defer recoverDamage(path, &err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	var f *os.File
+	var db *bolt.DB
+	defer func() {
+		if db == nil && f != nil { // bbolt has panicked
+			_ = f.Close()
+		}
+	}()
+	db, err = bolt.Open(path, 0, &bolt.Options{
+		ReadOnly: true, PreLoadFreelist: true, Timeout: time.Second,
+		OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+			f, err = openFile(name, flag, mode)
+			return f, err
+		},
+	})
+	switch {
+	case f == nil || errors.Is(err, bolterrors.ErrTimeout):
+		return err
+	case err != nil:
+		return &DamagedError{Path: path, Offset: 0, What: err.Error()}
+	}
+	defer db.Close() //nolint:errcheck // nothing was written
+	if v.tx, err = db.Begin(false); err != nil {
+		return err
+	}
+	defer v.tx.Rollback() //nolint:errcheck // likewise
+	v.memory = db.Info().Data
+	v.progress = newProgress(progress, "checking the database", v.tx.Size())
+	if err := v.pages(f, int64(db.Info().PageSize)); err != nil {
+		return err
+	}
+	for _, app := range v.apps() {
+		v.app(app)
+	}
+	v.progress.complete()
+	return nil
+}
+
+// pages checks the structure of the database. After an error it can't be read further.
+func (v *verifier) pages(f *os.File, pageSize int64) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	r, size := v.report, v.tx.Size()
+	r.Bytes, r.Pages, r.FreePages = info.Size(), size/pageSize, int64(v.tx.DB().Stats().FreePageN)
+	if info.Size() < size {
+		what := fmt.Sprintf("the file ends here, but the database extends to byte %d", size)
+		return &DamagedError{Path: r.Path, Offset: info.Size(), What: what}
+	}
+	w := newPageWalk(v.tx, f, pageSize)
+	if err := w.page(uint64(v.tx.Cursor().Bucket().Root())); err != nil {
+		return &DamagedError{Path: r.Path, Offset: -1, What: err.Error()}
+	}
+	wasted := 0
+	for err := range v.tx.Check(bolt.WithKVStringer(hidden{})) {
+		if strings.HasSuffix(err.Error(), "unreachable unfreed") {
+			wasted++
+			continue
+		}
+		v.problem(-1, err.Error())
+	}
+	if wasted > 0 {
+		r.note("%s of the database are neither in use nor free; Optimize removes them", count(int64(wasted), "page"))
+	}
+	return nil
+}
+
+// hidden replaces keys, which contain IDs, in the messages of Tx.Check.
+type hidden struct{}
+
+func (hidden) KeyToString([]byte) string   { return "…" }
+func (hidden) ValueToString([]byte) string { return "…" }
+
+// apps checks the list of buckets and the head, and returns the names of the apps.
+func (v *verifier) apps() (names []string) {
+	_ = v.tx.ForEach(func(name []byte, b *bolt.Bucket) error {
 		switch {
-		case !e.bucket || !ok:
-			v.report.problems.add(e.offset, "this should be a bucket")
-		case string(e.key) == string(metaBucket):
-			meta = &root
-		default:
-			if slot := v.slot(e.key); slot != nil {
-				*slot = &root
-			} else {
-				v.report.problems.add(e.offset, "this is a bucket that a session store doesn't have")
-			}
+		case b == nil || len(name) == 0:
+			v.problem(v.offset(name), "an entry that should be a bucket")
+		case string(name) == string(metaBucket):
+			return b.ForEach(func(k, _ []byte) error {
+				if string(k) != string(headKey) {
+					v.problem(v.offset(k), "an entry that isn't of a session store")
+				}
+				return nil
+			})
+		case !strings.Contains("sxauc", string(name[:1])):
+			v.problem(v.offset(name), "a bucket that isn't of a session store")
+		case !slices.Contains(names, string(name[1:])):
+			names = append(names, string(name[1:]))
 		}
-	})
-	if meta == nil {
-		v.report.problems.add(-1, errHead.Error())
-		return
-	}
-	found := false
-	v.walk.bucket(*meta, func(e element) {
-		if string(e.key) != string(headKey) || e.bucket {
-			v.report.problems.add(e.offset, "this is something that a session store doesn't have")
-			return
-		}
-		hd, err := decodeHead(e.value)
-		if found = true; err != nil {
-			v.report.problems.add(e.offset, err.Error())
-			return
-		}
-		v.report.head = &hd
-	})
-	if !found {
-		v.report.problems.add(meta.at, errHead.Error())
-	}
-}
-
-// slot is where the bucket of that name belongs; nil: nowhere.
-func (v *verifier) slot(name []byte) **bucketRoot {
-	letter, app := name[0], string(name[1:])
-	index := slices.Index([]byte{byDue: dueBucket, bySeen: seenBucket, byUser: usersBucket, byClient: clientsBucket}, letter)
-	if index < 0 && letter != sessionsBucket {
 		return nil
+	})
+	hd, err := readHead(v.tx)
+	if err != nil {
+		v.problem(-1, err.Error())
+	} else {
+		v.report.head = &hd
 	}
-	roots := v.spaces[app]
-	if roots == nil {
-		roots = new(spaceRoots)
-		v.spaces[app] = roots
+	if hd.midway {
+		v.report.note("a checkpoint was interrupted: the indexes weren't compared; the next Open completes them")
 	}
-	if index < 0 {
-		return &roots.sessions
-	}
-	return &roots.indexes[index]
+	return names
 }
 
-func (v *verifier) verifySpace(name string, roots *spaceRoots) {
-	before := v.report.sessions
-	if roots.sessions != nil {
-		v.walk.bucket(*roots.sessions, func(e element) {
-			s, wrong := openSession(name, e)
-			if wrong != "" {
-				v.report.problems.add(e.offset, wrong)
-				return
+// app checks the sessions of an app, and compares the indexes with them: the hashes of the entries
+// that the sessions should have, and of those that there are, must have the same sum.
+func (v *verifier) app(app string) {
+	names := namesOf(app)
+	var sums [indexes]uint64
+	var entry []byte
+	before := v.report.Sessions
+	v.each(names.sessions, func(key, value []byte) {
+		s := stored(value)
+		if what := invalid(app, key, s); what != "" {
+			v.problem(v.offset(key), what)
+			return
+		}
+		v.report.Sessions++
+		at := s.place()
+		for i := range sums {
+			if entry = at.appendKey(entry[:0], i, key); len(entry) > 0 {
+				sums[i] += maphash.Bytes(v.seed, entry)
 			}
-			v.report.sessions++
-			v.expect(e.key, s)
+		}
+	})
+	if v.report.Sessions > before {
+		v.report.Apps++
+	}
+	for i, name := range names.indexes() {
+		v.each(name, func(k, value []byte) {
+			if value == nil || len(value) > 0 {
+				v.problem(v.offset(k), fmt.Sprintf("an invalid entry of the index by %s", indexNames[i]))
+			}
+			sums[i] -= maphash.Bytes(v.seed, k)
+		})
+		if midway := v.report.head != nil && v.report.head.midway; sums[i] != 0 && !midway {
+			v.problem(-1, fmt.Sprintf("the index by %s of the app %q doesn't match its sessions", indexNames[i], app))
+		}
+	}
+}
+
+var indexNames = [indexes]string{"expiry", "activity", "user", "client"}
+
+// invalid returns why an entry isn't a valid session; "": it is one.
+func invalid(app string, key []byte, s stored) string {
+	switch {
+	case s == nil || !isKey(key):
+		return "an entry that isn't a session"
+	case !s.valid(app, key):
+		return errChecksum.Error()
+	case !s.value().valid():
+		return "a session whose record is invalid, or newer than this version"
+	case s.due() > s.value().expiry():
+		return "a session that the index by expiry has after its expiry"
+	}
+	return ""
+}
+
+// each calls fn with the entries of a bucket.
+func (v *verifier) each(name []byte, fn func(k, value []byte)) {
+	if b := v.tx.Bucket(name); b != nil {
+		_ = b.ForEach(func(k, value []byte) error {
+			v.progress.add(int64(len(k) + len(value)))
+			fn(k, value)
+			return nil
 		})
 	}
-	if v.report.sessions > before {
-		v.report.apps++
-	}
-	for i, root := range roots.indexes {
-		if root != nil {
-			v.walk.bucket(*root, func(e element) {
-				if e.bucket || len(e.value) > 0 {
-					v.report.problems.add(e.offset, fmt.Sprintf("this isn't an entry of the index by %s", indexNames[i]))
-				}
-				v.differences[i].remove(v.hash(e.key))
-			})
-		}
-		// While a checkpoint is under way the indexes are ahead of the sessions; replaying the log brings them together.
-		midway := v.report.head != nil && v.report.head.midway
-		if !v.differences[i].zero() && !midway {
-			v.explain(name, roots, i)
-		}
-		v.differences[i] = difference{}
-	}
 }
 
-// openSession returns what is stored in an entry of the sessions, or what is wrong with it.
-func openSession(app string, e element) (s stored, wrong string) {
-	s = stored(e.value)
-	switch {
-	case e.bucket:
-		return nil, "this is a bucket where a session should be"
-	case !isKey(e.key):
-		return nil, "this isn't the ID of a session"
-	case !s.valid(app, e.key):
-		return nil, errChecksum.Error()
-	case !s.value().whole():
-		return nil, "a session isn't a record that this version can read"
-	case s.due() > s.value().expiry():
-		return nil, "a session is to be looked for by its expiry when it has already expired"
-	}
-	return s, ""
+// offset returns the offset in the file of memory that bbolt has returned.
+func (v *verifier) offset(b []byte) int64 {
+	return int64(uintptr(unsafe.Pointer(unsafe.SliceData(b))) - v.memory) //nolint:gosec // within the file
 }
 
-// whole reports whether record could decode the value.
-func (v value) whole() bool {
-	r, err := v.variable()
-	if err != nil {
-		return false
-	}
-	r.owner(v[atFlags])
-	r.text() // address
-	r.text() // user agent
-	return !r.failed
-}
-
-// isKey reports whether key is what appendID makes of an ID: there is one key for each.
-func isKey(key []byte) bool {
-	if len(key) == 17 && key[0] == uuidID {
-		return true
-	}
-	id, err := decodeID(key)
-	_, isUUID := uuidtext.Parse(id)
-	return err == nil && !isUUID
-}
+func (v *verifier) problem(offset int64, what string) { v.report.add(v.report.Path, offset, what) }

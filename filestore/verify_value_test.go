@@ -24,7 +24,7 @@ func FuzzValue(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v := value(b)
 		rec, err := v.record("id")
-		require.Equal(t, err == nil, v.whole())
+		require.Equal(t, err == nil, v.valid())
 		if err != nil {
 			return
 		}
@@ -56,7 +56,7 @@ func FuzzRecord(f *testing.F) {
 			rec.PrevTokenHash[0], rec.RotatedAt, rec.LoggedIn = 1, time.UnixMicro(seen/3).UTC(), timeOf(created/2)
 		}
 		v := makeValue(&rec)
-		require.True(t, v.whole())
+		require.True(t, v.valid())
 		got, err := v.record("id")
 		require.NoError(t, err)
 		require.Equal(t, rec, got)

@@ -1,0 +1,231 @@
+package filestore
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// checkpointWriter writes sessions to the database and updates the indexes, in transactions of
+// limited size and in the order of the keys, so that each page is written once. A large transaction
+// would make the database grow, because it can't reuse the pages that it frees.
+//
+// It writes the indexes first. After a crash in between, the log is replayed: the sessions are
+// found as they were, and the changes of the indexes are computed again. But a session may have
+// been changed again after that checkpoint: so all versions in the log but the last are removed
+// from the indexes (see base.former).
+type checkpointWriter struct {
+	items   []item        // sorted
+	changes []indexChange // sorted
+	arena   []byte        // memory of the changes, or of the current transaction
+	key     []byte        // of the last change
+}
+
+// item is a session to be written.
+type item struct {
+	space *space
+	key   []byte
+	*version
+	*base
+}
+
+// indexChange is an entry that is added to an index, or removed.
+type indexChange struct {
+	bucket []byte
+	key    []byte
+	remove bool
+}
+
+const (
+	writeBatch = 2000 // sessions written with one transaction
+	indexCost  = 2    // changes of indexes that cost as much as a session
+	findBatch  = 1000 // sessions looked up with one transaction
+)
+
+func newCheckpointWriter(frozen map[*space]*overlay) *checkpointWriter {
+	w := new(checkpointWriter)
+	for sp, o := range frozen {
+		o.all(func(key string, s *slot, v *version) { w.items = append(w.items, item{sp, []byte(key), v, &s.base}) })
+	}
+	slices.SortFunc(w.items, func(a, b item) int {
+		if a.space != b.space {
+			return bytes.Compare(a.space.buckets.sessions, b.space.buckets.sessions)
+		}
+		return bytes.Compare(a.key, b.key)
+	})
+	return w
+}
+
+// left returns the amount of work that is left, in sessions.
+func (w *checkpointWriter) left() int {
+	return len(w.items) + (len(w.changes)+indexCost-1)/indexCost
+}
+
+// findChanges computes the changes of the indexes.
+func (w *checkpointWriter) findChanges(d *database) error {
+	for piece := range slices.Chunk(w.items, findBatch) {
+		err := d.view(func(tx *bolt.Tx) error {
+			for _, it := range piece {
+				if err := it.find(tx); err != nil {
+					return err
+				}
+				w.index(it)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(w.changes, func(a, b indexChange) int {
+		return cmp.Or(bytes.Compare(a.bucket, b.bucket), bytes.Compare(a.key, b.key), removalsFirst(a, b))
+	})
+	w.arena = nil // the changes keep it
+	return nil
+}
+
+func removalsFirst(a, b indexChange) int {
+	switch {
+	case a.remove == b.remove:
+		return 0
+	case a.remove:
+		return -1
+	}
+	return 1
+}
+
+// write writes a batch.
+func (w *checkpointWriter) write(tx *bolt.Tx) error {
+	changes := w.changes[:min(len(w.changes), writeBatch*indexCost)]
+	w.changes = w.changes[len(changes):]
+	if err := writeIndexes(tx, changes); err != nil {
+		return err
+	}
+	items := w.items[:min(len(w.items), writeBatch-len(changes)/indexCost)]
+	w.items = w.items[len(items):]
+	return w.writeSessions(tx, items)
+}
+
+func (w *checkpointWriter) writeSessions(tx *bolt.Tx, items []item) error {
+	w.arena = w.arena[:0]
+	var (
+		sp       *space
+		sessions *bolt.Bucket
+	)
+	for _, it := range items {
+		var err error
+		if it.space != sp {
+			sp = it.space
+			if sessions, err = tx.CreateBucketIfNotExists(sp.buckets.sessions); err != nil {
+				return err
+			}
+		}
+		if it.value == nil {
+			err = sessions.Delete(it.key)
+		} else {
+			room := w.alloc(storedHead + len(it.value))
+			err = sessions.Put(it.key, makeStored(room, sp.name, it.key, it.version.due, it.value))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeIndexes(tx *bolt.Tx, changes []indexChange) error {
+	var (
+		name  []byte
+		index *bolt.Bucket
+	)
+	for _, c := range changes {
+		var err error
+		if !bytes.Equal(c.bucket, name) {
+			name = c.bucket
+			if index, err = tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+			if name[0] == dueBucket || name[0] == seenBucket {
+				index.FillPercent = 0.9 // most new entries are the last: pages stay full
+			}
+		}
+		if c.remove {
+			err = index.Delete(c.key)
+		} else {
+			err = index.Put(c.key, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// find looks up the base, if it isn't known.
+func (it *item) find(tx *bolt.Tx) error {
+	if it.known {
+		return nil
+	}
+	old, err := it.space.stored(tx, it.key)
+	if err != nil {
+		return err
+	}
+	it.known = true
+	if old != nil {
+		it.exists, it.base.place = true, old.place()
+		it.owner = append(value(nil), it.owner...)
+	}
+	return nil
+}
+
+// index adds the changes of the indexes for a session. Most entries of a session that stays do,
+// too.
+func (w *checkpointWriter) index(it item) {
+	old, now := &it.base.place, place{}
+	var same [indexes]bool
+	if it.value != nil {
+		now = it.version.place()
+		if it.exists && len(it.former) == 0 {
+			same = [indexes]bool{old.due == now.due, old.granule == now.granule, true, true}
+			if old.owner != nil {
+				same[byUser], same[byClient] = old.owner.sameOwner(now.owner)
+			}
+		}
+	}
+	for i, bucket := range it.space.buckets.indexes() {
+		if same[i] {
+			continue
+		}
+		if it.exists {
+			w.change(bucket, i, old, it.key, true)
+		}
+		for f := range it.former {
+			w.change(bucket, i, &it.former[f], it.key, true)
+		}
+		if it.value != nil {
+			w.change(bucket, i, &now, it.key, false)
+		}
+	}
+}
+
+// change adds or removes the entry of an index, if it has the session.
+func (w *checkpointWriter) change(bucket []byte, index int, at *place, key []byte, remove bool) {
+	w.key = at.appendKey(w.key[:0], index, key)
+	if n := len(w.key); n > 0 {
+		w.changes = append(w.changes, indexChange{bucket, append(w.alloc(n), w.key...), remove})
+	}
+}
+
+const arenaChunk = 1 << 20
+
+// alloc returns an empty slice with room for n bytes. It stays unchanged until the next write.
+func (w *checkpointWriter) alloc(n int) []byte {
+	if cap(w.arena)-len(w.arena) < n {
+		w.arena = make([]byte, 0, max(arenaChunk, n)) // the slices in the former one keep it alive
+	}
+	at := len(w.arena)
+	w.arena = w.arena[:at+n]
+	return w.arena[at : at : at+n]
+}

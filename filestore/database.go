@@ -1,0 +1,196 @@
+package filestore
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// database is the bbolt database, which has the sessions that no recent change is in the log of.
+type database struct {
+	disk disk
+	path string
+
+	mu   sync.RWMutex // held during a transaction; exclusively, to replace the file
+	db   *bolt.DB     // nil: there is none
+	lost error        // why there is none; nil: it was closed
+
+	stuck atomic.Bool // a transaction has panicked and may hold a lock for ever
+}
+
+func openDatabase(d disk, path string) (*database, error) {
+	db, err := openBolt(d, path)
+	if err != nil {
+		return nil, fmt.Errorf("filestore: open %s: %w", path, err)
+	}
+	return &database{disk: d, path: path, db: db}, nil
+}
+
+// openBolt maps the database into much address space or, if the process may not have that, into as
+// much as it needs.
+func openBolt(d disk, path string) (db *bolt.DB, err error) {
+	defer recoverDamage(path, &err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	opts := &bolt.Options{
+		Timeout:         time.Second, // the process lock is held: nothing else should lock the file
+		FreelistType:    bolt.FreelistMapType,
+		InitialMmapSize: virtualSize,
+		OpenFile:        openFile,
+		NoStatistics:    true,
+	}
+	db, err = d.Database(path, opts)
+	if errors.Is(err, syscall.ENOMEM) {
+		opts.InitialMmapSize = 0
+		return d.Database(path, opts)
+	}
+	return db, err
+}
+
+// recoverDamage turns a panic into a *DamagedError: bbolt trusts its file, and panics or reads
+// memory that isn't mapped when the file is damaged. It must be deferred before SetPanicOnFault is.
+func recoverDamage(path string, err *error) {
+	if p := recover(); p != nil {
+		*err = &DamagedError{Path: path, Offset: -1, What: fmt.Sprintf("the database is unreadable: %v", p)}
+	}
+}
+
+func (d *database) close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.db == nil {
+		return nil
+	}
+	db := d.db
+	d.db = nil
+	if d.stuck.Load() {
+		return fmt.Errorf("filestore: %s was damaged while it was open; it stays open until the process ends", d.path)
+	}
+	return db.Close()
+}
+
+// swap replaces the database by the file of that name.
+func (d *database) swap(name string) (err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	defer recoverDamage(d.path, &err)
+	if d.db == nil {
+		return d.missing()
+	}
+	err = d.db.Close() // first: Windows can't rename a file that is in use
+	d.db = nil
+	if err == nil {
+		err = d.disk.Rename(name, d.path)
+	}
+	if err == nil {
+		err = d.disk.SyncDir(filepath.Dir(d.path))
+	}
+	db, opened := openBolt(d.disk, d.path) // the new file, or the old one if something has failed
+	if opened != nil {
+		d.lost = fmt.Errorf("%w: open %s again: %w", ErrFailed, d.path, opened)
+		return errors.Join(err, d.lost)
+	}
+	d.db = db
+	return err
+}
+
+// view calls fn with a read transaction. It must be short: until it ends, pages that are freed
+// can't be reused.
+func (d *database) view(fn func(tx *bolt.Tx) error) error {
+	return d.use(func(db *bolt.DB) error { return db.View(fn) })
+}
+
+// update calls fn with a write transaction and commits it.
+func (d *database) update(fn func(tx *bolt.Tx) error) error {
+	return d.use(func(db *bolt.DB) error {
+		tx, err := db.Begin(true)
+		if err != nil {
+			return err
+		}
+		db.AllocSize = growthOf(tx.Size())
+		defer tx.Rollback() //nolint:errcheck // fails if it was committed, and only then
+		if err := fn(tx); err != nil {
+			return err
+		}
+		if err := d.disk.Commit(tx); err != nil {
+			return fmt.Errorf("write %s: %w", d.path, err)
+		}
+		return nil
+	})
+}
+
+// use calls fn with the database, which isn't replaced meanwhile.
+func (d *database) use(fn func(db *bolt.DB) error) (err error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.db == nil {
+		return d.missing()
+	}
+	defer recoverDamage(d.path, &err)
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	panicked := true
+	defer func() {
+		if panicked {
+			d.stuck.Store(true)
+		}
+	}()
+	err = fn(d.db)
+	panicked = false
+	if errors.Is(err, errChecksum) {
+		return &DamagedError{Path: d.path, Offset: -1, What: err.Error()}
+	}
+	return err
+}
+
+// missing says why there is no database.
+func (d *database) missing() error {
+	if d.lost != nil {
+		return d.lost
+	}
+	return store.ErrClosed
+}
+
+// growthOf is the number of bytes by which a database of that size grows: each time costs a sync.
+func growthOf(size int64) int { return int(min(max(size/8, 128<<10), 16<<20)) }
+
+// metaArea contains both meta pages, whatever the page size is.
+const metaArea = 128 << 10
+
+// syncDatabase makes the database durable as it is read now. A process that was killed may have
+// left changes in the page cache only, and the log must not be reused before they are durable.
+// After a failed sync, the next one leaves out the pages of the first, although they can be read:
+// so the meta pages are written again. Other pages that were lost do no harm, because no durable
+// meta page refers to them. No write transaction may be open.
+func syncDatabase(d disk, path string) error {
+	f, err := d.Open(path)
+	if err != nil {
+		return err
+	}
+	if err = rewriteMeta(f); err == nil {
+		err = f.Sync()
+	}
+	return cmp.Or(err, f.Close())
+}
+
+func rewriteMeta(f file) error {
+	size, err := f.Size()
+	if err != nil {
+		return err
+	}
+	b := make([]byte, min(metaArea, size))
+	if _, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	_, err = f.WriteAt(b, 0)
+	return err
+}

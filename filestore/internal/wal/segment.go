@@ -1,0 +1,101 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+)
+
+// File is an open file of the log.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	// Sync makes the content and the size durable.
+	Sync() error
+	Truncate(size int64) error
+	Size() (int64, error)
+}
+
+// segment is one of the two files. It is written from its beginning whenever the log rotates into
+// it and keeps its size, because overwriting is faster than making a file longer.
+type segment struct {
+	name  string
+	file  File     // nil: a log that is only read has no such file
+	size  int64    // of the file
+	limit int64    // of the size
+	base  Position // of the start group
+	end   Position // behind the last group
+}
+
+// growth is the number of bytes by which a large segment grows; a smaller one doubles. Growing
+// costs a write, and makes the next sync slower.
+const growth = 4 << 20
+
+func openSegment(c *Config, name string) (*segment, error) {
+	f, err := c.Open(name)
+	if c.ReadOnly && errors.Is(err, fs.ErrNotExist) {
+		return &segment{name: name}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.Size()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &segment{name: name, file: f, size: size, limit: c.Limit}, nil
+}
+
+// write appends a sealed group.
+func (s *segment) write(b []byte) error {
+	if err := s.extend(s.offset(s.end) + int64(len(b))); err != nil {
+		return err
+	}
+	if err := s.writeAt(b, s.offset(s.end)); err != nil {
+		return err
+	}
+	s.end += Position(len(b))
+	return nil
+}
+
+func (s *segment) writeAt(b []byte, offset int64) error {
+	if _, err := s.file.WriteAt(b, offset); err != nil {
+		return fmt.Errorf("write %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// offset returns the offset in the file of a position.
+func (s *segment) offset(at Position) int64 { return int64(at - s.base) }
+
+// extend grows the file to at least that size. It writes the new part instead of truncating the
+// file to a larger size: otherwise every later sync would have to store which blocks were written.
+func (s *segment) extend(least int64) error {
+	if least <= s.size {
+		return nil
+	}
+	to := max(least, min(s.size+min(max(s.size, 64<<10), growth), s.limit))
+	if _, err := s.file.WriteAt(make([]byte, to-s.size), s.size); err != nil {
+		return fmt.Errorf("extend %s: %w", s.name, err)
+	}
+	s.size = to
+	return nil
+}
+
+func (s *segment) sync() error {
+	if err := s.file.Sync(); err != nil {
+		return fmt.Errorf("sync %s: %w", s.name, err)
+	}
+	return nil
+}
+
+// shrink truncates a segment that isn't in use.
+func (s *segment) shrink() error {
+	if err := s.file.Truncate(0); err != nil {
+		return fmt.Errorf("truncate %s: %w", s.name, err)
+	}
+	s.size = 0
+	return nil
+}

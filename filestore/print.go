@@ -1,6 +1,0 @@
-package filestore
-
-import "fmt"
-
-// Format implements fmt.Formatter: a store prints as its type, whatever the verb, and not as what it holds.
-func (s *Store) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "filestore.Store") }

@@ -1,0 +1,126 @@
+package credentials
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// maxTried is how many sessions are looked up for the cookies of one request. Cookies of the same
+// session count once.
+const maxTried = 16
+
+// Candidate are the cookies that a request presents for one session, at least one.
+type Candidate []Session
+
+// ID returns the session's ID.
+func (c Candidate) ID() string { return c[0].ID }
+
+// lastSigned returns when the newest of the cookies was signed, in Unix seconds.
+func (c Candidate) lastSigned() (last int64) {
+	for _, cookie := range c {
+		last = max(last, cookie.Issued.Unix())
+	}
+	return last
+}
+
+// ClientOf returns the client of a session, false if it isn't known.
+type ClientOf func(sessionID string) (clientID string, known bool)
+
+// Candidates returns the sessions whose cookies p has, in the order in which they are to be tried:
+// first those of a client whose cookie p has as well, or might have; of these the one whose cookie
+// was signed last, as logins set cookies. The order depends on what this process happens to know of
+// the sessions' clients; it decides nothing about what a cookie opens.
+func (p *Presented) Candidates(clientOf ClientOf) []Candidate {
+	var list []Candidate
+	place := make(map[string]int, len(p.Sessions))
+	for _, cookie := range p.Sessions {
+		i, ok := place[cookie.ID]
+		if !ok {
+			i = len(list)
+			place[cookie.ID], list = i, append(list, nil)
+		}
+		list[i] = append(list[i], cookie)
+	}
+	if len(list) > maxTried {
+		p.sort(list, clientOf, own)
+		list = list[:maxTried]
+	}
+	p.sort(list, clientOf, unknown)
+	return list
+}
+
+// CandidatesInOrder is Candidates with the ties resolved. It calls load for sessions whose cookies
+// were signed in the same second: the one whose token is newest comes first, of equals one with a
+// user. load returns an empty record for a session that doesn't exist.
+func (p *Presented) CandidatesInOrder(clientOf ClientOf, load func(id string) (*store.Record, error)) ([]Candidate, error) {
+	list := p.Candidates(clientOf)
+	for start := 0; start < len(list); {
+		end := start + 1
+		for end < len(list) && list[end].lastSigned() == list[start].lastSigned() {
+			end++
+		}
+		if end-start > 1 {
+			if err := sortTied(list[start:end], load); err != nil {
+				return nil, err
+			}
+		}
+		start = end
+	}
+	return list, nil
+}
+
+// fitness is what this process knows of the relation between a session and the request's clients.
+type fitness int
+
+const (
+	own     fitness = iota // the request has a cookie of the session's client
+	unknown                // this process doesn't know the session
+	foreign                // the session is another client's
+)
+
+// sort orders the list by fitness, and then by the time of the newest signature. Levels up to best
+// count as equal.
+func (p *Presented) sort(list []Candidate, clientOf ClientOf, best fitness) {
+	rank := make(map[string]fitness, len(list))
+	for _, candidate := range list {
+		id := candidate.ID()
+		clientID, known := clientOf(id)
+		switch _, fits := p.Client(clientID); {
+		case !known:
+			rank[id] = max(best, unknown)
+		case fits:
+			rank[id] = max(best, own)
+		default:
+			rank[id] = foreign
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Candidate) int {
+		return cmp.Or(cmp.Compare(rank[a.ID()], rank[b.ID()]), cmp.Compare(b.lastSigned(), a.lastSigned()))
+	})
+}
+
+func sortTied(tied []Candidate, load func(id string) (*store.Record, error)) error {
+	recs := make(map[string]*store.Record, len(tied))
+	for _, candidate := range tied {
+		rec, err := load(candidate.ID())
+		if err != nil {
+			return err
+		}
+		recs[candidate.ID()] = rec
+	}
+	slices.SortStableFunc(tied, func(x, y Candidate) int {
+		a, b := recs[x.ID()], recs[y.ID()]
+		return cmp.Or(tokenIssued(b).Compare(tokenIssued(a)), cmp.Compare(b.UserID, a.UserID))
+	})
+	return nil
+}
+
+func tokenIssued(rec *store.Record) time.Time {
+	if rec.RotatedAt.After(rec.Created) {
+		return rec.RotatedAt
+	}
+	return rec.Created
+}

@@ -1,0 +1,139 @@
+package credentials
+
+import (
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// Carrier is how a request's session credential reaches the server.
+type Carrier uint8
+
+// The carriers.
+const (
+	ByCookies Carrier = iota
+	ByToken           // a client without cookies: Config.TokenFrom
+	ByTicket          // a handshake that offers a ticket
+)
+
+// Presented is what a request presents. Codec.Read fills it in; it must not be changed or copied
+// after that.
+type Presented struct {
+	Carrier  Carrier
+	Text     string    // the ticket or the token, as the client presents it
+	Sessions []Session // the session cookies, in the order of the Cookie header, or the one token
+	Clients  []Client  // the client cookies, the one that was signed last first
+
+	codec  *Codec
+	secure bool     // the response's cookies are Secure, and have the names that go with it
+	reads  []string // the headers that TokenFrom has read
+
+	// Room for what most requests have.
+	oneSession [1]Session
+	oneClient  [1]Client
+}
+
+// Read reads what r presents into p. secure says whether cookies in the response to r carry the
+// Secure attribute. Read reports whether r presents a session cookie or a token, but none whose
+// signature holds.
+//
+// A ticket takes precedence over a token, and a token over cookies. A client that presents one of
+// these does without cookies, also if it opens nothing.
+func (c *Codec) Read(p *Presented, r *http.Request, secure bool) (forged bool) {
+	p.codec, p.secure = c, secure
+	if len(r.Header[protocolHeader]) > 0 {
+		if ticket, ok := offered(r, TicketPrefix); ok {
+			p.Carrier, p.Text = ByTicket, ticket
+			return false
+		}
+	}
+	if c.cfg.TokenFrom != nil {
+		reads := &headerReads{Context: r.Context()}
+		text, ok := c.cfg.TokenFrom(r.WithContext(reads))
+		p.reads = reads.names
+		if ok {
+			return p.readToken(text)
+		}
+	}
+	if len(r.Header["Cookie"]) == 0 {
+		return false
+	}
+	p.Clients = c.readClients(p.oneClient[:0], r, secure)
+	p.Sessions = c.readSessions(p.oneSession[:0], r, secure)
+	return len(p.Sessions) == 0 && len(r.CookiesNamed(c.sessionName(secure))) > 0
+}
+
+func (p *Presented) readToken(text string) (forged bool) {
+	p.Carrier, p.Text = ByToken, text
+	cred, ok := p.codec.readToken(text, p.secure)
+	if !ok {
+		return text != ""
+	}
+	p.Sessions = append(p.oneSession[:0], cred)
+	return false
+}
+
+// Client returns the request's cookie of the client.
+func (p *Presented) Client(id string) (Client, bool) {
+	for _, cookie := range p.Clients {
+		if cookie.ID == id {
+			return cookie, true
+		}
+	}
+	return Client{}, false
+}
+
+// Differs reports whether r presents a session or a client, and not those of outer, the request
+// that p was read from. A request that presents neither continues with those of outer.
+func (p *Presented) Differs(outer, r *http.Request) bool {
+	if sameHeader(outer.Header, r.Header) { // true for each request that WithContext makes
+		return false
+	}
+	if ticket, ok := offered(r, TicketPrefix); ok && (p.Carrier != ByTicket || ticket != p.Text) {
+		return true
+	}
+	c := p.codec
+	if c.cfg.TokenFrom != nil {
+		if token, ok := c.cfg.TokenFrom(r); ok && token != "" && (p.Carrier != ByToken || token != p.Text) {
+			return true
+		}
+	}
+	presented, equal := false, true
+	for _, name := range []string{c.sessionName(p.secure), c.clientName(p.secure)} {
+		theirs := r.CookiesNamed(name)
+		presented = presented || len(theirs) > 0
+		equal = equal && slices.EqualFunc(theirs, outer.CookiesNamed(name), func(a, b *http.Cookie) bool { return a.Value == b.Value })
+	}
+	return presented && !equal
+}
+
+// sameHeader reports whether a and b are one map.
+func sameHeader(a, b http.Header) bool {
+	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer()
+}
+
+// HideOffers removes the tickets and tokens from the subprotocols that r offers, so that no
+// upgrader sees them or answers with one. If Subprotocol is all that is left, HideOffers adds it to
+// the answer.
+func (p *Presented) HideOffers(r *http.Request, answer http.Header) {
+	names := offeredProtocols(r.Header)
+	public := slices.DeleteFunc(slices.Clone(names), p.isSecret)
+	if len(public) == len(names) {
+		return
+	}
+	if len(public) == 0 {
+		r.Header.Del(protocolHeader)
+		return
+	}
+	r.Header[protocolHeader] = []string{strings.Join(public, ", ")}
+	if len(public) == 1 && public[0] == Subprotocol {
+		answer[protocolHeader] = []string{Subprotocol}
+	}
+}
+
+// isSecret reports whether the name of an offered subprotocol contains the credential.
+func (p *Presented) isSecret(name string) bool {
+	return strings.HasPrefix(name, TicketPrefix) ||
+		p.Carrier == ByToken && p.Text != "" && strings.HasSuffix(name, p.Text)
+}

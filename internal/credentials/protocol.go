@@ -1,0 +1,41 @@
+package credentials
+
+import (
+	"net/http"
+	"strings"
+)
+
+const (
+	// Subprotocol is the WebSocket subprotocol that a client offers together with a token or a
+	// ticket. The server answers with it if it speaks no other, because browsers fail a handshake
+	// if none of their offers is accepted.
+	Subprotocol = "sessionbridge"
+	// TicketPrefix precedes a ticket that is offered as a subprotocol.
+	TicketPrefix = Subprotocol + ".ticket."
+	// TokenPrefix precedes a token that is offered as a subprotocol, by default.
+	TokenPrefix = Subprotocol + ".token."
+
+	protocolHeader = "Sec-Websocket-Protocol"
+)
+
+// offeredProtocols returns the subprotocols that the client offers, in the order of the header.
+func offeredProtocols(h http.Header) (names []string) {
+	for _, line := range h[protocolHeader] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = strings.TrimSpace(name); name != "" {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// offered returns the rest of the first offer that has the prefix.
+func offered(r *http.Request, prefix string) (rest string, ok bool) {
+	for _, name := range offeredProtocols(r.Header) {
+		if rest, ok = strings.CutPrefix(name, prefix); ok {
+			return rest, true
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,36 @@
+package credentials
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Token is the secret of a session credential (ASVS 7.2.3: 128 bits). It has no method that
+// prints it.
+type Token [16]byte
+
+// NewToken returns a random token.
+func NewToken() (t Token) {
+	_, _ = rand.Read(t[:])
+	return t
+}
+
+// Hash returns what a record stores of the token.
+func (t Token) Hash() store.TokenHash { return sha256.Sum256(t[:]) }
+
+// Session is a session credential whose signature holds. It proves nothing until its token has been
+// checked against the stored hash: see Grace.
+type Session struct {
+	ID     string // of the session
+	Token  Token
+	Issued time.Time // when it was signed, to the second
+}
+
+// Client is a client cookie whose signature holds.
+type Client struct {
+	ID     string
+	Signed int64 // Unix seconds
+}

@@ -1,0 +1,112 @@
+package credentials
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"hash"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// verifier verifies values that securecookie has signed with one key and no serializer. It accepts
+// exactly what securecookie accepts, at a fraction of the cost, which each request pays twice. It
+// also returns the time of the signature, which securecookie doesn't expose.
+//
+// The form is base64url("date|base64url(value)|MAC"), where MAC is the HMAC-SHA256 of
+// "name|date|base64url(value)".
+type verifier struct {
+	maxAge  int64     // seconds; 0: no limit
+	workers sync.Pool // of *verification
+}
+
+// verification is one check in progress, with the buffers that it works in.
+type verification struct {
+	mac    hash.Hash
+	cookie []byte
+	text   []byte // the name and the decoded cookie behind it: the input of the MAC in one piece
+	sum    [sha256.Size]byte
+}
+
+const (
+	maxSigned      = 512 // bytes of a signed value; the package's own are shorter
+	maxSignedValue = 48  // bytes of the value in it; likewise
+)
+
+// signedValue is a value whose signature holds.
+type signedValue struct {
+	buffer [maxSignedValue]byte
+	size   int
+	signed time.Time
+}
+
+func newVerifier(key []byte, maxAge time.Duration) *verifier {
+	return &verifier{
+		maxAge: int64(maxAge / time.Second),
+		workers: sync.Pool{New: func() any {
+			return &verification{mac: hmac.New(sha256.New, key)}
+		}},
+	}
+}
+
+// verify reports whether the cookie's signature holds and its age is within the limit. If so it
+// stores what was signed in v.
+func (f *verifier) verify(name, cookie string, v *signedValue) bool {
+	if len(cookie) > maxSigned {
+		return false
+	}
+	w := f.workers.Get().(*verification)
+	defer f.workers.Put(w)
+	w.cookie = append(w.cookie[:0], cookie...)
+	w.text = append(append(w.text[:0], name...), '|')
+	start := len(w.text)
+	var err error
+	if w.text, err = base64.URLEncoding.AppendDecode(w.text, w.cookie); err != nil {
+		return false
+	}
+	date, rest, _ := bytes.Cut(w.text[start:], []byte{'|'})
+	value, mac, ok := bytes.Cut(rest, []byte{'|'})
+	if !ok {
+		return false
+	}
+	w.mac.Reset()
+	w.mac.Write(w.text[:start+len(date)+1+len(value)])
+	if !hmac.Equal(mac, w.mac.Sum(w.sum[:0])) {
+		return false
+	}
+	seconds, err := strconv.ParseInt(string(date), 10, 64)
+	if err != nil || f.maxAge != 0 && seconds < time.Now().Unix()-f.maxAge {
+		return false
+	}
+	if base64.URLEncoding.DecodedLen(len(value)) > len(v.buffer) {
+		return false
+	}
+	v.size, err = base64.URLEncoding.Decode(v.buffer[:], value)
+	v.signed = time.Unix(seconds, 0)
+	return err == nil
+}
+
+func (v *signedValue) bytes() []byte { return v.buffer[:v.size] }
+
+// keyring verifies with several keys.
+type keyring []*verifier
+
+func newKeyring(keys [][]byte, maxAge time.Duration) keyring {
+	ring := make(keyring, len(keys))
+	for i, key := range keys {
+		ring[i] = newVerifier(key, maxAge)
+	}
+	return ring
+}
+
+// verify reports whether the cookie's signature holds with one of the keys.
+func (k keyring) verify(name, cookie string, v *signedValue) bool {
+	for _, key := range k {
+		if key.verify(name, cookie, v) {
+			return true
+		}
+	}
+	return false
+}

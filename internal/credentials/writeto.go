@@ -1,0 +1,159 @@
+package credentials
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+)
+
+// Response is what WriteTo needs to know about a response and its request.
+type Response struct {
+	Request *http.Request // nil once its handler has returned
+	Status  int           // 0 until the handler sets it
+	Asked   bool          // the handler has asked for the session: the response may depend on it
+	Opened  bool          // the session has been opened, or created
+	Created bool          // the request has created its session
+	Guest   bool          // likewise, and the session has no user
+}
+
+// Effects is what WriteTo has done that the application may not expect.
+type Effects struct {
+	Overruled bool // the handler wanted the response stored by caches, which is no longer allowed
+	Withheld  bool // the change was not written: see WriteTo
+}
+
+// WriteTo adds what is due to the header of a response that is about to leave. It may be called
+// again: each change is written once, a later one in addition to an earlier one.
+//
+// A request that another site has caused comes without SameSite cookies, although the browser may
+// have them. So its response doesn't replace the session cookie by that of a guest, and it doesn't
+// remove it: then Effects.Withheld is true.
+func (a *Answer) WriteTo(h http.Header, to Response) (effects Effects, err error) {
+	c, change := a.presented.codec, a.change
+	if a.private {
+		effects.Overruled = c.cfg.Caches.Forbid(h)
+	}
+	withheld := to.Created && (change != Keep || a.clears) && c.cookiesWithheld(to.Request)
+	if a.clears && !withheld && len(c.cfg.ClearSiteData) > 0 && h.Get("Clear-Site-Data") == "" {
+		h.Set("Clear-Site-Data", `"`+strings.Join(c.cfg.ClearSiteData, `", "`)+`"`)
+	}
+	a.change = Keep
+	depends := to.Asked || a.clientAsked
+	if a.presented.Carrier != ByCookies {
+		overruled, err := a.writeToken(h, change, depends)
+		effects.Overruled = effects.Overruled || overruled
+		return effects, err
+	}
+	if effects.Withheld = withheld && (to.Guest || change == Remove); effects.Withheld {
+		change = Keep
+	}
+	client := change == Set || a.sendsClient(h, &to) // a session cookie never goes without its client cookie
+	if depends {
+		c.cfg.Caches.Vary(h, "Cookie")
+	}
+	if depends || client || change != Keep {
+		c.cfg.Caches.Vary(h, a.presented.reads...) // the response to a request with a token is another one
+	}
+	if !client && change == Keep {
+		return effects, nil
+	}
+	if c.cfg.Caches.Forbid(h) {
+		effects.Overruled = true
+	}
+	c.cfg.Caches.Vary(h, "Cookie")
+	return effects, a.addCookies(h, change, client)
+}
+
+// addCookies adds the Set-Cookie lines to h.
+func (a *Answer) addCookies(h http.Header, change Change, client bool) (err error) {
+	c, secure := a.presented.codec, a.presented.secure
+	before := len(h["Set-Cookie"])
+	switch change {
+	case Set:
+		err = c.setSession(h, secure, a.session, a.lifetime)
+	case Remove:
+		c.removeSession(h, secure)
+	case Keep:
+	}
+	if client {
+		a.clientDue = false
+		err = errors.Join(err, c.setClient(h, secure, a.clientID))
+	}
+	a.cookies = append(a.cookies, h["Set-Cookie"][before:]...)
+	return err
+}
+
+// writeToken tells a client without cookies its new token, or to forget the one that it has. A
+// client with a ticket has no token to keep.
+func (a *Answer) writeToken(h http.Header, change Change, depends bool) (overruled bool, err error) {
+	c, reads := a.presented.codec, a.presented.reads
+	if depends || change != Keep {
+		c.cfg.Caches.Vary(h, reads...)
+		if len(reads) == 0 { // the headers that the response depends on are unknown
+			if h.Get("Cache-Control") == "" {
+				h.Set("Cache-Control", "no-store")
+			}
+			c.cfg.Caches.Vary(h, "*") // also if the handler lets caches store it
+		}
+	}
+	if change == Keep || a.presented.Carrier != ByToken {
+		return false, nil
+	}
+	overruled = c.cfg.Caches.Forbid(h)
+	text := ""
+	if change == Set {
+		if _, text, err = c.sealSession(a.presented.secure, a.session); err != nil {
+			return overruled, err
+		}
+		text = strings.TrimRight(text, "=") // not allowed in the name of a subprotocol
+	}
+	a.token = []string{text}
+	h[TokenHeader] = a.token
+	return overruled, nil
+}
+
+// sendsClient reports whether the response sets the client cookie although it sets no session
+// cookie.
+func (a *Answer) sendsClient(h http.Header, to *Response) bool {
+	c := a.presented.codec
+	switch {
+	case !a.clientDue:
+		return false
+	case a.clientAsked, c.cfg.EagerClient && loadsPage(to.Request), !a.clientIsNew && to.Opened, isStream(h):
+	default:
+		return false
+	}
+	if to.Status == http.StatusNotModified || c.cfg.Caches.Wanted(h) { // a 304 changes what a cache has stored
+		return false
+	}
+	if a.clientIsNew || c.cfg.SameSite != http.SameSiteNoneMode {
+		return to.Request == nil || !c.crossSite(to.Request)
+	}
+	return true
+}
+
+// isStream reports whether the response is a stream of events. Such a response may become a
+// connection once its headers have left.
+func isStream(h http.Header) bool {
+	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
+}
+
+// loadsPage reports whether the request loads a page, as far as its headers say. The scripts and
+// images of the page are loaded at the same time: their responses would set a client cookie each.
+func loadsPage(r *http.Request) bool {
+	if r == nil {
+		return false
+	}
+	switch r.Header.Get("Sec-Fetch-Dest") {
+	case "", "document", "frame", "iframe":
+		return true
+	}
+	return false
+}
+
+// cookiesWithheld reports whether the browser may have cookies that it hasn't sent with the
+// request, because another site has caused it.
+func (c *Codec) cookiesWithheld(r *http.Request) bool {
+	return c.cfg.SameSite != http.SameSiteNoneMode && r != nil && c.crossSite(r)
+}

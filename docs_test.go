@@ -14,8 +14,10 @@ import (
 
 // packageFolders are the packages whose tests the documents name.
 var packageFolders = map[string]string{
-	"root": ".", "bridge": "bridge", "gateway": "internal/gateway", "forwarded": "internal/forwarded", "pageorigin": "internal/pageorigin", "store": "store", "storetest": "store/storetest",
-	"livestore": "livestore", "filestore": "filestore", "redisstore": "redisstore", "compat": "compat", "example": "example",
+	"root": ".", "bridge": "bridge", "store": "store", "storetest": "store/storetest", "livestore": "livestore", "filestore": "filestore",
+	"wal": "filestore/internal/wal", "redisstore": "redisstore", "compat": "compat", "example": "example", "gateway": "internal/gateway",
+	"clientmap": "internal/clientmap", "clock": "internal/clock", "credentials": "internal/credentials", "forwarded": "internal/forwarded",
+	"pageorigin": "internal/pageorigin", "pubsub": "internal/pubsub", "workers": "internal/workers",
 }
 
 var (

@@ -150,7 +150,7 @@ func (g gorillaStore) Save(r *http.Request, _ http.ResponseWriter, gs *sessions.
 		}
 		return g.remember(r, gs, &gorillaRead{options: read.options}) // what comes now is for another session
 	}
-	if err := g.settle(r, s, space, &read); err != nil {
+	if err := g.undoFailed(r, s, space, &read); err != nil {
 		return err
 	}
 	failure := &gorillaFailure{s, gorillacodec.NewAttempt()}
@@ -176,9 +176,9 @@ func (g gorillaStore) Save(r *http.Request, _ http.ResponseWriter, gs *sessions.
 	return g.remember(r, gs, &read)
 }
 
-// settle takes back what a Save before this one, which failed, has changed in the session, and
+// undoFailed takes back what a Save before this one, which failed, has changed in the session, and
 // notes what of it has been stored all the same.
-func (g gorillaStore) settle(r *http.Request, s *Session, space gorillacodec.Space, read *gorillaRead) error {
+func (g gorillaStore) undoFailed(r *http.Request, s *Session, space gorillacodec.Space, read *gorillaRead) error {
 	failed := read.failed
 	if failed == nil || failed.of != s {
 		return nil // that one's changes have gone with it
@@ -200,7 +200,7 @@ func (g gorillaStore) settle(r *http.Request, s *Session, space gorillacodec.Spa
 	if err != nil {
 		return err
 	}
-	read.values, read.failed = failed.Settle(read.values, stored), nil
+	read.values, read.failed = failed.Confirmed(read.values, stored), nil
 	return nil
 }
 

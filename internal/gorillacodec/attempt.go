@@ -50,9 +50,9 @@ func (a *Attempt) Undo(d *gateway.Draft) {
 	}
 }
 
-// Settle returns read with those changes of the attempt that have been stored all the same, as the
+// Confirmed returns read with those changes of the attempt that have been stored all the same, as the
 // space now is.
-func (a *Attempt) Settle(read, now map[string]Stored) map[string]Stored {
+func (a *Attempt) Confirmed(read, now map[string]Stored) map[string]Stored {
 	values := make(map[string]Stored, len(read))
 	maps.Copy(values, read)
 	for key, tried := range a.tried {

@@ -203,7 +203,7 @@ func TestAttemptIsUndone(t *testing.T) {
 }
 
 // A Save that failed may have been stored all the same, as a whole or in part.
-func TestSettleTakesOverWhatHasBeenStored(t *testing.T) {
+func TestConfirmedTakesOverWhatHasBeenStored(t *testing.T) {
 	d := newDraft(t, `{"a":1,"gone":1,"kept":1}`)
 	read := gorillacodec.Main().Read(d)
 	a := save(t, d, gorillacodec.Main(), map[any]any{"a": 2, "new": 3})
@@ -212,7 +212,7 @@ func TestSettleTakesOverWhatHasBeenStored(t *testing.T) {
 		`{"a":2,"new":3}`:           {"a": 2, "new": 3},
 		`{"a":5,"gone":1,"new":3}`:  {"a": 1, "gone": 1, "new": 3},
 	} {
-		settled := a.Settle(read, gorillacodec.Main().Read(newDraft(t, data)))
+		settled := a.Confirmed(read, gorillacodec.Main().Read(newDraft(t, data)))
 		values := make(map[any]any)
 		for key, is := range settled {
 			v, err := is.Decode()

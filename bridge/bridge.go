@@ -16,6 +16,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/inbox"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/pubsub"
+	"github.com/sessionbridge/sessionbridge/internal/redact"
 	"github.com/sessionbridge/sessionbridge/internal/workers"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -57,7 +58,7 @@ type Bridge struct {
 	events     *pubsub.Hub[Event]
 	lines      aside
 	cleanup    autoCleanup
-	logKey     *[32]byte
+	logKey     *redact.Key
 	stats      counters
 	reads      sync.Pool // of *bytes.Buffer, for messages on their way in
 	shutOnce   sync.Once

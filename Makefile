@@ -1,14 +1,15 @@
-# Everything that CI does is here: .ci/run is `make test` and `make lint`.
+# CI runs `make test` and `make lint` (see .ci/run), and nothing else.
 #
-# The tools are pinned and built from source by the go command, which caches them; nothing gets installed. They need Go 1.26,
-# which the go command fetches by itself unless GOTOOLCHAIN forbids it; the tests need only the go.mod's version.
+# The go command builds the pinned tools from source and caches them; nothing is installed. They
+# need Go 1.26, which the go command downloads unless GOTOOLCHAIN forbids it; the tests need only
+# the version in go.mod.
 
 export STATICCHECK   := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 export GOFUMPT       := mvdan.cc/gofumpt@v0.12.0
 export DEADCODE      := golang.org/x/tools/cmd/deadcode@v0.52.0
 
-# Passed on to the scripts when set: on the command line or in the environment.
+# Passed to the scripts if set on the command line or in the environment.
 ARGS  ?=
 STEPS ?=
 export SOAK_RUN SOAK_TIMEOUT FUZZTIME

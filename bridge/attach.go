@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/sessionbridge/sessionbridge/internal/registry"
 )
 
 // Attach ties a long-lived response or hijacked connection to the request's session: it is listed, and it is closed with the session. close is
@@ -34,8 +36,8 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 		return nil, ErrOverloaded
 	}
 	defer leave()
-	rq.shareLoads()
-	rq.whoClient()
+	rq.coalesceLoads()
+	rq.askClient()
 	s, err := rq.open(rq.untilAnswered(r.Context()))
 	if err != nil {
 		return nil, err
@@ -71,9 +73,9 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 	if id == "" {
 		id = uuid.NewString()
 	}
-	l.b, l.id, l.clientID, l.addr, l.userAgent = b, id, rec.ClientID, rq.addr(), rq.userAgent()
-	l.openedAt = b.clock.Now()
-	l.active.Store(int64(l.openedAt))
+	l.b, l.userAgent = b, rq.userAgent()
+	l.entry = registry.Entry{ID: id, ClientID: rec.ClientID, Addr: rq.addr(), OpenedAt: b.clock.Now()}
+	l.active.Store(int64(l.entry.OpenedAt))
 	l.origin = origin{via: ViaSocket, link: l}
 	if ctx == context.Context(rq) { // nothing between the two has values, and the link needn't keep the request
 		ctx = rq.Context
@@ -81,25 +83,27 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 	l.base = context.WithoutCancel(ctx)
 	l.ctx, l.cancel = context.WithCancelCause((*linkContext)(l))
 	attached := rec.Revision != 0 && !s.over()
+	var had, user string
+	var proved uint64
 	if attached {
-		l.sessionID, l.user = rec.ID, rec.UserID
+		had, user = rec.ID, rec.UserID
 		if b.opts.Rebind == Reconnect {
-			l.proved = s.proved
+			proved = s.proved
 		}
+		l.entry.Attach(had, user, proved)
 	}
 	op := rq.untilAnswered(rq)
-	had, user := l.sessionID, l.user
-	b.cluster.want(holdKey{true, l.clientID})
-	evicted, err := b.addOrProbe(rq, l) // from here on others may cut it
+	b.cluster.want(holdKey{true, l.entry.ClientID})
+	evicted, err := b.addOrProbe(rq, l, had) // from here on others may cut it
 	if err != nil {
-		b.cluster.drop(holdKey{true, l.clientID})
+		b.cluster.drop(holdKey{true, l.entry.ClientID})
 		return nil, err
 	}
 	if b.events.Active() { // its end is reported by whoever gets the link, so later
-		b.events.Emit(ConnOpen{ConnID: l.id, ClientID: l.clientID, SessionID: had, UserID: user, Addr: l.addr, UserAgent: l.userAgent})
+		b.events.Emit(ConnOpen{ConnID: id, ClientID: rec.ClientID, SessionID: had, UserID: user, Addr: l.entry.Addr, UserAgent: l.userAgent})
 	}
 	for _, e := range evicted {
-		e.end(CodePolicy, tookItsPlace)
+		e.end(CodePolicy, reasonReplaced)
 	}
 	safe := false
 	defer func() {
@@ -110,24 +114,24 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 			l.abandon()
 		}
 	}()
-	if err := b.cluster.hold(op, had, l.clientID); err != nil { // from there on other nodes may cut it, too
+	if err := b.cluster.hold(op, had, l.entry.ClientID); err != nil { // from there on other nodes may cut it, too
 		return nil, err
 	}
 	if attached {
 		now, err := b.gateway.LoadShared(op, rec.ID) // which begins now, not before
 		switch {
 		case errors.Is(err, ErrSessionMissing):
-			b.links.cut(l)
+			b.links.Part(l)
 			if b.opts.OnSessionEnd == CloseConns {
 				l.end(CodeDestroyed, "session ended during the handshake")
 			}
 		case err != nil:
 			return nil, err
-		case l.proved != 0 && now.LoginGeneration > l.proved:
-			b.links.cut(l)
+		case proved != 0 && now.LoginGeneration > proved:
+			b.links.Part(l)
 			l.end(CodeReconnect, "session changed during the handshake")
 		default:
-			b.links.watch(b, &now)
+			b.learn(&now)
 		}
 	}
 	if err := b.meetNewest(op, rq, l, rec.ID); err != nil {
@@ -147,13 +151,13 @@ func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID
 		if b.opts.Rebind == Follow { // it may be any session of the client's
 			since = time.Time{}
 		}
-		if err := b.cluster.findNewer(l.clientID, since); err != nil {
+		if err := b.cluster.findNewer(l.entry.ClientID, since); err != nil {
 			return err
 		}
 	}
-	newest, ok := b.clients.SessionOf(l.clientID)
+	newest, ok := b.clients.SessionOf(l.entry.ClientID)
 	if !ok && b.opts.Rebind == Follow && b.cluster == nil && l.SessionID() == "" { // this process may have forgotten it
-		rec, err := b.gateway.NewestOfClient(rq, l.clientID)
+		rec, err := b.gateway.NewestOfClient(rq, l.entry.ClientID)
 		if err != nil && !errors.Is(err, ErrSessionMissing) {
 			return err
 		}
@@ -167,10 +171,10 @@ func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID
 			return err
 		}
 		if err == nil {
-			b.links.follow(b, &rec)
+			b.follow(&rec)
 		}
 	case newest != rq.newestBefore():
-		if b.links.cutOutsider(l) {
+		if b.links.PartOutsider(l) {
 			l.end(CodeReconnect, "session changed during the handshake")
 		}
 	case l.SessionID() == "":
@@ -191,8 +195,8 @@ func (b *Bridge) awaitCookies(ctx context.Context, l *Link, newest string) error
 	if err != nil {
 		return err
 	}
-	if age := time.Since(rec.Began()); age < rebindGrace && b.links.mayAwait(&rec) {
-		l.endLater(reconnect(), max(age, rebindDelay))
+	if age := time.Since(rec.Began()); age < rebindGrace && b.links.MayAwait(&rec) {
+		l.endLater(closing{Close: reconnect}, max(age, rebindDelay))
 	}
 	return nil
 }

@@ -17,6 +17,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/pubsub"
 	"github.com/sessionbridge/sessionbridge/internal/redact"
+	"github.com/sessionbridge/sessionbridge/internal/registry"
+	"github.com/sessionbridge/sessionbridge/internal/tickets"
 	"github.com/sessionbridge/sessionbridge/internal/workers"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -47,9 +49,9 @@ type Bridge struct {
 	grace      credentials.Grace
 	successors credentials.Successors
 	ends       ends
-	overtakes  overtakes
+	overtakes  *overtakes
 	clients    *clientmap.Map
-	links      *links
+	links      *registry.Registry[*Link]
 	clock      *clock.Clock
 	watches    *inbox.Watchlist
 	work       *workers.Group
@@ -67,7 +69,7 @@ type Bridge struct {
 	overrule   atomic.Bool // tellOverruled has logged
 	logins     *loginGate
 	limit      *sessionLimit // nil: there is none
-	tickets    *tickets
+	tickets    *tickets.Tickets
 	admit      *admission
 	cluster    *cluster // nil: the store knows of no other processes
 	gorilla    gorillaSaid
@@ -105,12 +107,13 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		grace:      s.grace(),
 		successors: credentials.NewSuccessors(s.Keys),
 		logins:     newLoginGate(),
+		overtakes:  newOvertakes(),
 		limit:      limit,
 		events:     newEvents(s.Logger),
 		logKey:     logKey(s.Keys[0]),
 		shutDone:   make(chan struct{}),
 	}
-	b.clients = clientmap.New(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.has(id) })
+	b.clients = clientmap.New(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.HasSession(id) })
 	b.work = workers.New(b.taskPanicked)
 	b.pools = newPools(b.work)
 	apps := st
@@ -125,12 +128,15 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Ended:         b.ended,
 		Reason:        toldReason,
 		Watched:       b.events.Active,
-		Doubted:       func(id string) { b.links.suspect(id, time.Now()); b.pools.background.Go(func() { b.lookExpired(id) }) },
-		Failed:        b.storeFailed,
-		Gate:          b.logins,
+		Doubted: func(id string) {
+			b.links.Suspect(id, time.Now())
+			b.pools.background.Go(func() { b.recheckSession(id) })
+		},
+		Failed: b.storeFailed,
+		Gate:   b.logins,
 	})
 	b.clock = clock.New()
-	b.links = newLinks(b.clock, newConnLimits(s), b.cluster)
+	b.links = b.newRegistry()
 	review := &clock.Deadline{}
 	b.watches = inbox.NewWatchlist(func(after time.Duration) { b.clock.Move(review, time.Now().Add(after)) })
 	review.Do = b.watches.Review
@@ -139,7 +145,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		After:    func(d time.Duration, check func()) { b.clock.Add(time.Now().Add(d), check) },
 		Panicked: b.taskPanicked,
 	})
-	b.tickets = newTickets(apps, b)
+	b.tickets = newTickets(b, apps)
 	b.admit = newAdmission(s)
 	switch {
 	case s.AutoCleanup == Off:
@@ -197,7 +203,7 @@ func (b *Bridge) shutdown(ctx context.Context) error {
 		}()
 	}
 	err = errors.Join(err, b.work.Wait(ctx)) // for what the clock has started meanwhile
-	for _, l := range b.links.everything() { // whose handlers haven't come to Detach yet, or never will
+	for _, l := range b.links.All() {        // whose handlers haven't come to Detach yet, or never will
 		l.detach(codeClosedByPeer, "")
 	}
 	err = errors.Join(err, b.work.Wait(ctx)) // for those that are at it
@@ -230,7 +236,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 			b.cluster.announce(rec.ClientID, rec.ID)
 		}
 	}
-	b.links.watch(b, rec)
+	b.learn(rec)
 	c.Later.Add(b.logCommit(&c, from))
 	if c.Watched {
 		b.events.Emit(SessionSet{
@@ -261,11 +267,11 @@ const rebindDelay = 100 * time.Millisecond
 // new cookies has gone. Those that follow are moved to the new session instead.
 func (b *Bridge) rebind(from *origin, rec *store.Record) {
 	if b.opts.Rebind == Follow {
-		b.links.follow(b, rec)
+		b.follow(rec)
 		return
 	}
-	for _, l := range b.links.cutOlder(rec) {
-		l.endLater(reconnect(), rebindGrace)
+	for _, l := range b.links.PartOlder(rec) {
+		l.endLater(closing{Close: reconnect}, rebindGrace)
 		if from.request != nil {
 			from.request.afterResponse(func() { b.clock.Add(time.Now().Add(rebindDelay), l.endPending) })
 		}
@@ -291,7 +297,7 @@ func (b *Bridge) ended(e gateway.End) {
 }
 
 // knows reports whether the session has connections here, or is in the map.
-func (b *Bridge) knows(id string) bool { return b.links.has(id) || b.clients.Attached(id) }
+func (b *Bridge) knows(id string) bool { return b.links.HasSession(id) || b.clients.Attached(id) }
 
 // forget is for a session that was not found in the store, although nobody has reported its end here. It hurts no session that is
 // alive.
@@ -306,16 +312,16 @@ func (b *Bridge) forget(ctx context.Context, id string, l *Link) error {
 // sessionOver ends what this process has of a session that is over, and tells of it; the line in the
 // log comes later. userID is who was logged in, if whoever calls knows.
 func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *gateway.Later) {
-	userID = cmp.Or(userID, b.clients.UserOf(id), from.userID, b.links.userOf(id))
+	userID = cmp.Or(userID, b.clients.UserOf(id), from.userID, b.links.UserOf(id))
 	if mapped := b.clients.Detach(id); mapped != "" {
 		clientID = mapped
 	}
-	c := closing{code: from.reason.closeCode(), reason: string(from.reason), atRead: true}
+	c := registry.Close{Code: from.reason.closeCode(), Reason: string(from.reason)}
 	over, kept := c, b.opts.OnSessionEnd == KeepConns
 	if kept {
-		over = closing{}
+		over = registry.Close{}
 	}
-	links := b.links.cutSession(id, over)
+	links := b.links.PartSession(id, over)
 	later.Add(func() { b.logEnd(id, clientID, from) })
 	end := SessionDestroy{ClientID: clientID, SessionID: id, UserID: userID, Reason: from.reason, Via: from.via}
 	if b.events.Active() { // before the closes that it is the cause of
@@ -328,9 +334,9 @@ func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *g
 	for _, l := range links {
 		l.setFinalMessage(final)
 		if l == from.link { // it has the answer to its own wish to come
-			l.endLater(c, closeGrace)
+			l.endLater(closing{c, true}, closeGrace)
 		} else {
-			l.end(c.code, c.reason)
+			l.end(c.Code, c.Reason)
 		}
 	}
 }

@@ -87,7 +87,7 @@ func encodeAll(values map[string]any) map[string]gateway.Encoded {
 func (b *Bridge) TouchByID(ctx context.Context, id string) error {
 	rec, err := b.gateway.TouchNow(ctx, id)
 	if err == nil {
-		b.links.watch(b, &rec)
+		b.learn(&rec)
 	}
 	return err
 }
@@ -168,7 +168,7 @@ func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 	err := b.gateway.Report(context.Background(), id, func(rec *store.Record) {
 		isInit := b.mapClient(rec, isNew)
 		prev, login := b.clients.SetLogin(rec.ID, rec.UserID, rec.LoginGeneration)
-		b.links.watch(b, rec)
+		b.learn(rec)
 		if b.events.Active() {
 			b.events.Emit(SessionSet{
 				ClientID: rec.ClientID, SessionID: id, UserID: rec.UserID, PrevUserID: prev, IsNew: isNew, IsInit: isInit, Login: login, Via: ViaStore,

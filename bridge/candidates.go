@@ -14,20 +14,20 @@ import (
 // cookie.
 var errStranger = errors.New("bridge: the session of another client")
 
-// openPresented opens the session that the request's cookies name. errRefused when they open
-// nothing, or there are none.
+// openPresented opens the session that the request's cookies name. errRefused if they open nothing,
+// or there are none.
 //
-// A browser may have several cookies of the name, as Path, Domain and sibling hosts give it, and
-// doesn't say which is which. Each is tried until one opens a session: first those of a client
-// whose cookie the request has, too, and of these the one that was set last, as logins set cookies.
-// That another session has just got a new token (ErrTokenRotated) counts only if none opens.
+// A browser may have several cookies of one name, set for different paths and domains or by sibling
+// hosts, and doesn't tell them apart. Each is tried until one opens a session, in the order of
+// Presented.CandidatesInOrder. A session whose token has just been replaced (ErrTokenRotated) is
+// the result only if no other one opens.
 func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	if len(rq.presented.Sessions) == 0 {
 		return nil, errRefused
 	}
 	if len(rq.presented.Sessions) == 1 {
 		s, err := rq.openCandidate(ctx, rq.presented.Sessions, false)
-		if s != nil { // perhaps that of a replaced token
+		if s != nil { // it may be that of a replaced token
 			return s, nil
 		}
 		return nil, rq.tellRefused(ctx, err)
@@ -50,7 +50,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 			return nil, err
 		}
 	}
-	if out.err != nil && len(rq.presented.Clients) > 0 { // the session is the client's own, whose newer cookie is on its way
+	if out.err != nil && len(rq.presented.Clients) > 0 { // it is the client's own, and its newer cookie is on its way
 		return out.answer()
 	}
 	for _, cookies := range strangers {
@@ -65,15 +65,15 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	return nil, rq.tellRefused(ctx, errRefused)
 }
 
-// overtaken is what is known of the presented sessions that have logged in, or ended, since the
-// request began.
+// overtaken collects the presented sessions in which a user has logged in, or which have ended,
+// since the request began.
 type overtaken struct {
 	err      error
 	replaced *Session // of a token that a login has replaced: see superseded
 }
 
-// is reports whether the session that was tried is one of those, and notes it. A login counts more
-// than an end.
+// is reports whether the session that was tried is one of those, and records it. A login takes
+// precedence over an end.
 func (o *overtaken) is(s *Session, err error) bool {
 	switch {
 	case errors.Is(err, ErrTokenRotated):
@@ -98,26 +98,28 @@ func (o *overtaken) answer() (*Session, error) {
 	return nil, o.err
 }
 
-// passOver notes that the request has passed over sessions whose newer token is on its way to the browser.
+// passOver records whether sessions were skipped because their newer token is on its way to the
+// browser.
 func (rq *request) passOver(some bool) {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	rq.passed = some
 }
 
-// tellRefused counts and logs that the request's session cookies open nothing, if that is what err
-// says. It returns err.
+// tellRefused counts and logs that the request's session cookies open nothing if err is errRefused.
+// It returns err.
 func (rq *request) tellRefused(ctx context.Context, err error) error {
 	if errors.Is(err, errRefused) {
 		b := rq.b
 		rq.refused(rq.rejected)
-		b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "session cookie opens nothing: unknown session or stale token", b.logSession(rq.presented.Sessions[0].ID))
+		b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "session cookie opens nothing: unknown session or stale token",
+			b.logSession(rq.presented.Sessions[0].ID))
 	}
 	return err
 }
 
-// endOthers ends the other sessions that the request presents if they are of its client: after a logout an older cookie beside that of the
-// session must not open another one.
+// endOthers ends the other sessions that the request presents and that are its client's: after a
+// logout an older cookie must not open another session.
 func (rq *request) endOthers(ctx context.Context, later *gateway.Later, ending string, from *origin) error {
 	if len(rq.presented.Sessions) < 2 {
 		return nil
@@ -150,7 +152,9 @@ func (rq *request) candidates(ctx context.Context) ([]credentials.Candidate, err
 }
 
 // proveAny checks the cookies of one session against its record: errRefused, ErrTokenRotated.
-func (rq *request) proveAny(rec *store.Record, cookies credentials.Candidate) (proved uint64, t credentials.Token, err error) {
+func (rq *request) proveAny(rec *store.Record, cookies credentials.Candidate) (
+	proved uint64, t credentials.Token, err error,
+) {
 	proved, t, verdict := rq.b.grace.ProveAny(rec, cookies, rq.began)
 	switch verdict {
 	case credentials.Refused:

@@ -15,7 +15,7 @@ import (
 func (b *Bridge) Cleanup(ctx context.Context) (int, error) {
 	start := time.Now()
 	n, err := b.gateway.Sweep(ctx)
-	err = errors.Join(err, b.tickets.sweep(ctx))
+	err = errors.Join(err, b.tickets.Sweep(ctx))
 	if b.events.Active() && (n > 0 || err == nil) {
 		b.events.Emit(Cleanup{Cleared: n, Took: time.Since(start)})
 	}
@@ -38,7 +38,7 @@ func (b *Bridge) pruneEvery(every time.Duration) {
 		b.pools.background.Go(func() {
 			defer func() { b.clock.Move(next, time.Now().Add(every)) }()
 			for _, id := range b.clients.Due(time.Now().Add(-patience)) {
-				b.lookExpired(id)
+				b.recheckSession(id)
 			}
 		})
 	}

@@ -84,10 +84,10 @@ func (b *Bridge) endSurplus(ctx context.Context, s *Session) {
 func (b *Bridge) surplus(ctx context.Context, clientID string, keep int) ([]string, error) {
 	const n = endedAtOnce + 1 // the new one may be among them
 	found, err := b.gateway.SurplusOfClient(ctx, clientID, keep, n)
-	ids := slices.DeleteFunc(slices.Clone(found), b.links.has)
+	ids := slices.DeleteFunc(slices.Clone(found), b.links.HasSession)
 	if err == nil && len(ids) == 0 && len(found) == n {
-		ids, err = b.gateway.SurplusOfClient(ctx, clientID, keep, n+b.links.countOfClient(clientID))
-		ids = slices.DeleteFunc(ids, b.links.has)
+		ids, err = b.gateway.SurplusOfClient(ctx, clientID, keep, n+b.links.CountOfClient(clientID))
+		ids = slices.DeleteFunc(ids, b.links.HasSession)
 	}
 	return ids, err
 }

@@ -121,11 +121,11 @@ func (c *cluster) accessed(id string) {
 	b := c.b
 	if b.events.Active() {
 		_ = b.gateway.Report(context.Background(), id, func(now *store.Record) { // what fails here is looked into below
-			b.links.watch(b, now)
+			b.learn(now)
 			b.tellElsewhere(now, true)
 		})
 	}
-	b.lookExpired(id)
+	b.recheckSession(id)
 }
 
 // ended ends a session here that another node has ended, after what is being stored here.

@@ -56,7 +56,7 @@ func (c *cluster) do(from string, q *question) {
 		c.answer(from, answer{ID: q.ID, N: n})
 	case q.Close != nil:
 		ans := answer{ID: q.ID}
-		if l := c.b.links.get(q.Close.ConnID); l != nil && l.end(q.Close.Code, q.Close.Reason) {
+		if l := c.b.links.Get(q.Close.ConnID); l != nil && l.end(q.Close.Code, q.Close.Reason) {
 			ans.N = 1
 		}
 		c.answer(from, ans)
@@ -84,7 +84,7 @@ func (c *cluster) tellConns(ctx context.Context, from string, q *question) {
 }
 
 func (c *cluster) tellCounts(from string, q *question) {
-	counts, before := c.b.links.counts(), 0
+	counts, before := c.b.links.Sessions(), 0
 	for some := range slices.Chunk(slices.Collect(maps.Keys(counts)), pieceOf) {
 		piece := make(map[string]int, len(some))
 		for _, id := range some {
@@ -142,15 +142,4 @@ func (c *cluster) sendAnswers() {
 			}
 		}
 	}
-}
-
-// counts returns how many links each session has.
-func (ls *links) counts() map[string]int {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	counts := make(map[string]int, len(ls.bySession))
-	for id, sl := range ls.bySession {
-		counts[id] = len(sl.links)
-	}
-	return counts
 }

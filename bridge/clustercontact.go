@@ -53,50 +53,17 @@ func (c *cluster) look(now time.Time) {
 			since = now // another part may have gone silent meanwhile
 		}
 		c.lost = now
-		b.links.suspectAll(since)
+		b.links.SuspectAll(since)
 		c.lookAtAll() // those in the parts that answer are found to be well
 		return
 	}
 	if now.Sub(reached) < giveUpAfter || !wasSilent { // it was this process that stood still, and the store may answer any moment
 		return
 	}
-	for _, l := range b.links.everything() {
+	for _, l := range b.links.All() {
 		l.end(CodeUnavailable, "session store unavailable")
 	}
 }
 
 // hopeless reports whether nobody needs what the store would have to be asked for: the Bridge is being shut down, and the store doesn't answer.
 func (b *Bridge) hopeless() bool { return b.work.Stopped() && b.cluster.frozen() }
-
-// suspectAll is suspect for all sessions with links.
-func (ls *links) suspectAll(since time.Time) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	for _, sl := range ls.bySession {
-		if sl.failing.IsZero() {
-			sl.failing = since
-		}
-	}
-}
-
-// sessions returns those that have links.
-func (ls *links) sessions() map[string]struct{} {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	ids := make(map[string]struct{}, len(ls.bySession))
-	for id := range ls.bySession {
-		ids[id] = struct{}{}
-	}
-	return ids
-}
-
-// clients returns those that have links.
-func (ls *links) clients() []string {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	ids := make([]string, 0, len(ls.byClient))
-	for id := range ls.byClient {
-		ids = append(ids, id)
-	}
-	return ids
-}

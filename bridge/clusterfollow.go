@@ -14,7 +14,7 @@ func (c *cluster) newest(clientID, id string) {
 	rec, err := b.gateway.Load(context.Background(), id)
 	switch {
 	case errors.Is(err, ErrSessionMissing):
-		if !b.links.has(id) { // otherwise the store tells of the end, and why
+		if !b.links.HasSession(id) { // otherwise the store tells of the end, and why
 			c.ended(id, ReasonDestroyed)
 		}
 	case err == nil && rec.ClientID == clientID:
@@ -40,7 +40,7 @@ func (c *cluster) follow(rec *store.Record) error {
 	return b.gateway.Report(context.Background(), rec.ID, func(now *store.Record) {
 		isInit := b.mapClient(now, true)
 		b.rebind(&origin{via: ViaNode}, now)
-		b.links.watch(b, now)
+		b.learn(now)
 		switch {
 		case !isInit:
 			b.tellElsewhere(now, false)

@@ -32,11 +32,11 @@ func (c *cluster) lookAtAll() {
 				c.b.work.Protect(look)
 			})
 		}
-		connected := c.b.links.sessions() // first: their connections are open meanwhile
+		connected := c.b.links.Sessions() // first: their connections are open meanwhile
 		for id := range connected {
-			at(func() { c.b.lookExpired(id) })
+			at(func() { c.b.recheckSession(id) })
 		}
-		for _, id := range c.b.links.clients() {
+		for _, id := range c.b.links.Clients() {
 			at(func() { c.lookForNewer(id) })
 		}
 		running.Wait()
@@ -45,7 +45,7 @@ func (c *cluster) lookAtAll() {
 				break
 			}
 			if _, done := connected[id]; !done {
-				at(func() { c.b.lookExpired(id) })
+				at(func() { c.b.recheckSession(id) })
 			}
 		}
 		running.Wait()
@@ -63,7 +63,7 @@ func (c *cluster) lookAtClient(clientID string) {
 	if err == nil && rec.ID == known {
 		return
 	}
-	b.lookExpired(known)
+	b.recheckSession(known)
 	if err == nil {
 		err = c.follow(&rec)
 	}

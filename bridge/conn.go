@@ -48,10 +48,10 @@ func newConn(ws *websocket.Conn, below *wire.Conn, clock *clock.Clock, opts *Con
 }
 
 // ID returns the connection's own ID.
-func (c *Conn) ID() string { return c.link.id }
+func (c *Conn) ID() string { return c.link.entry.ID }
 
 // ClientID returns the client, which is fixed for the connection's life.
-func (c *Conn) ClientID() string { return c.link.clientID }
+func (c *Conn) ClientID() string { return c.link.entry.ClientID }
 
 // SessionID returns the session's ID, "" while there is none.
 func (c *Conn) SessionID() string { return c.link.SessionID() }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
-	"slices"
 	"time"
 	"unicode/utf8"
 )
@@ -63,7 +61,7 @@ func (b *Bridge) CloseConn(ctx context.Context, connID string, code int, reason 
 	if ctx.Err() != nil {
 		return false, context.Cause(ctx)
 	}
-	if l := b.links.get(connID); l != nil {
+	if l := b.links.Get(connID); l != nil {
 		return l.end(code, reason), nil
 	}
 	n, err := b.cluster.closeConns(ctx, To{All: true}, askClose{ConnID: connID, Code: code, Reason: reason})
@@ -72,7 +70,7 @@ func (b *Bridge) CloseConn(ctx context.Context, connID string, code int, reason 
 
 // SetConnData is SetData of the connection by its name, from anywhere in the program. It returns false, and does nothing, when there is no such connection in this process.
 func (b *Bridge) SetConnData(connID string, v any) bool {
-	l := b.links.get(connID)
+	l := b.links.Get(connID)
 	if l == nil {
 		return false
 	}
@@ -136,10 +134,12 @@ func (b *Bridge) pick(ctx context.Context, f ConnFilter) ([]*Link, error) {
 		return nil, fmt.Errorf("bridge: ConnFilter.QuietFor: %v is negative", f.QuietFor)
 	}
 	to := f.to()
-	if to.All && f.Addr != "" && b.links.byAddr != nil {
-		return b.links.at(f.Addr), nil
+	if to.All && f.Addr != "" {
+		if from, known := b.links.FromAddr(f.Addr); known {
+			return from, nil
+		}
 	}
-	return b.links.of(to), nil
+	return b.linksOf(to), nil
 }
 
 // to returns whose connections may be meant.
@@ -164,28 +164,10 @@ func (f *ConnFilter) picks(c *ConnInfo, now time.Time) bool {
 // connInfo returns what is known of l; false when it is closed.
 func (b *Bridge) connInfo(l *Link) (ConnInfo, bool) {
 	info := ConnInfo{
-		ID: l.id, ClientID: l.clientID, Addr: l.addr, UserAgent: l.userAgent, ConnectedAt: l.ConnectedAt(), ActiveAt: l.b.clock.Time(l.activeSince()),
+		ID: l.entry.ID, ClientID: l.entry.ClientID, Addr: l.entry.Addr, UserAgent: l.userAgent, ConnectedAt: l.ConnectedAt(), ActiveAt: l.b.clock.Time(l.activeSince()),
 		Received: l.received.read(), Sent: l.sent.read(), Data: l.Data(),
 	}
-	ls := b.links
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	if sl := ls.bySession[l.sessionID]; sl != nil {
-		info.SessionID, info.UserID = l.sessionID, sl.userID
-	}
-	return info, ls.byID[l.id] == l
-}
-
-func (ls *links) get(id string) *Link {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	return ls.byID[id]
-}
-
-// at returns the links from an address, and perhaps others of its network.
-func (ls *links) at(addr string) []*Link {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	from := ls.byAddr[network(addr)]
-	return slices.AppendSeq(make([]*Link, 0, len(from)), maps.Keys(from))
+	var open bool
+	info.SessionID, info.UserID, open = b.links.State(l)
+	return info, open
 }

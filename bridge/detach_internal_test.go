@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/internal/clock"
+	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/internal/workers"
 )
 
@@ -23,9 +24,10 @@ func TestDetachWaitsForACloseThatBeginsMeanwhile(t *testing.T) {
 		})
 		b := &Bridge{clock: clock.New(), work: workers.New(nil), events: newEvents(nil)}
 		defer b.clock.Close()
-		b.links = newLinks(b.clock, connLimits{}, nil)
-		l := &Link{b: b, id: "1", clientID: "c", closer: c, cancel: func(error) {}}
-		_, err := b.links.add(l)
+		b.opts = &settings{}
+		b.links = b.newRegistry()
+		l := &Link{b: b, entry: registry.Entry{ID: "1", ClientID: "c"}, closer: c, cancel: func(error) {}}
+		_, err := b.links.Add(l)
 		require.NoError(t, err)
 		go c.call(CodeDestroyed, "destroyed")
 		<-begun // and the link's closing was not to be seen a moment ago

@@ -22,7 +22,7 @@ const drainReserve = 2 * closeGrace
 
 // drain closes every connection, in batches over Options.DrainOver. When ctx is about to end it closes all that are left.
 func (b *Bridge) drain(ctx context.Context) {
-	links := b.links.everything() // in the order of a map, which is none: no session's tabs are all in one batch
+	links := b.links.All() // in the order of a map, which is none: no session's tabs are all in one batch
 	over := limit(b.opts.DrainOver)
 	if end, ok := ctx.Deadline(); ok {
 		over = min(over, time.Until(end)-drainReserve)

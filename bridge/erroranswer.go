@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/sessionbridge/sessionbridge/internal/cachecontrol"
 	"github.com/sessionbridge/sessionbridge/internal/erroranswer"
 )
 
@@ -53,7 +54,7 @@ func (b *Bridge) refuse(w http.ResponseWriter, r *http.Request, err error) {
 // presetErrorHeader sets what holds of every error answer, before an Options.ErrorHandler looks at
 // it.
 func presetErrorHeader(h http.Header, status int) {
-	forbidCaches(h)
+	cachecontrol.Forbid(h)
 	erroranswer.RetryLater(h, status)
 }
 
@@ -68,7 +69,7 @@ func (b *Bridge) composeError(header http.Header, r *http.Request, err error) *e
 		asked := r.WithContext(context.WithValue(r.Context(), answeringKey{b}, true))
 		if b.runErrorHandler(handler, a, asked, err) && a.Written() {
 			a.Restrict(errorStatus(err), header, SessionTokenHeader)
-			forbidCaches(a.Header())
+			cachecontrol.Forbid(a.Header())
 			return a
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/tickets"
 )
 
 // What can be wrong with a session. Test with errors.Is.
@@ -52,7 +53,7 @@ var (
 	// ErrConnID: ConnOptions.ID has returned what is no name of a connection, or the name of one that is open.
 	ErrConnID = errors.New("bridge: not an ID for this connection")
 	// ErrTicket: the ticket has been redeemed, has expired, belongs to another session or client, or never was one.
-	ErrTicket = errors.New("bridge: the ticket opens nothing")
+	ErrTicket = tickets.ErrInvalid
 	// ErrAuthAge: the user's last login is too long ago for what is asked for: log in again.
 	ErrAuthAge = errors.New("bridge: a more recent login is needed")
 	// ErrBypassed: the response was begun on another ResponseWriter than the one that

@@ -2,12 +2,15 @@ package bridge
 
 import "net/http"
 
-// HandshakeHeader returns the cookies of the response to an upgrade request, for upgraders that write the response
-// themselves (gorilla/websocket, gobwas/ws, lxzan/gws): they go into its header. What has changed in the session is stored before; if that fails the
-// client is answered with the error, and the upgrader's Hijack fails with it; so it is, with 401, for a ticket that opens nothing. Browsers may ignore cookies on a 101.
+// HandshakeHeader returns the cookies of the response to an upgrade request, for upgraders that
+// write the response themselves (gorilla/websocket, gobwas/ws, lxzan/gws): pass it to them as the
+// response's header. It stores the session's changes first. If that fails the client gets the
+// error, and the upgrader's Hijack fails with it. A ticket that opens nothing is answered with 401
+// in the same way. Browsers may ignore cookies on a 101.
 //
-// A token or a ticket among the subprotocols that the client offers is taken out of r's header, so that the upgrader can't answer with it. If nothing but
-// Subprotocol is left, that is the answer.
+// HandshakeHeader removes a token or a ticket among the offered subprotocols from r's header, so
+// that the upgrader can't answer with it. If only Subprotocol is left, the returned header accepts
+// it.
 func (b *Bridge) HandshakeHeader(r *http.Request) http.Header {
 	h := make(http.Header)
 	rq, err := b.requestFor(r)
@@ -24,7 +27,7 @@ func (b *Bridge) HandshakeHeader(r *http.Request) http.Header {
 	rq.presented.HideOffers(r, h)
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	rq.handed = true
+	rq.cookiesTaken = true
 	rq.answer.CopyTo(h)
 	return h
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/clock"
-	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 )
 
 // held is the session that a connection of PerConnection holds while its function runs. It has one deadline of the Bridge's clock, and no goroutine but while it
@@ -20,7 +20,7 @@ type held struct {
 	link  *Link
 	s     *Session
 	every time.Duration // between two saves; Off: none
-	turn  chan struct{} // 1-slot lock: a function of WithSession runs on s, or s is being stored
+	turn  ctxlock.Lock  // a function of WithSession runs on s, or s is being stored
 	due   atomic.Bool   // somebody who found the turn taken wants a save
 	soon  atomic.Bool   // a save waits for its worker
 
@@ -32,18 +32,18 @@ type held struct {
 // hold loads the connection's session, and plans its first save.
 func (b *Bridge) hold(ctx context.Context, c *Conn) (*held, error) {
 	l := c.link
-	id, proved := b.links.sessionOf(l)
+	id, proved := b.links.SessionOf(&l.entry)
 	if id == "" {
 		return nil, ErrSessionMissing
 	}
 	rec, err := b.gateway.LoadShared(ctx, id)
 	if errors.Is(err, ErrSessionMissing) {
-		b.doubt(id, b.forget(ctx, id, nil))
+		b.scheduleRecheck(id, b.forget(ctx, id, nil))
 	}
 	if err != nil {
 		return nil, err
 	}
-	h := &held{b: b, link: l, every: c.opts.SaveEvery, turn: make(chan struct{}, 1)}
+	h := &held{b: b, link: l, every: c.opts.SaveEvery, turn: ctxlock.New()}
 	if h.s, err = b.newSession(rec, &l.origin); err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (b *Bridge) hold(ctx context.Context, c *Conn) (*held, error) {
 		return nil, h.drop(ErrTokenRotated)
 	}
 	l.held.Store(h)
-	if now, _ := b.links.sessionOf(l); now == "" { // who ended it may not have seen yet that it is held
+	if now, _ := b.links.SessionOf(&l.entry); now == "" { // who ended it may not have seen yet that it is held
 		l.held.Store(nil)
 		return nil, ErrSessionMissing
 	}
@@ -78,20 +78,13 @@ func (h *held) run(ctx context.Context, c *Conn, fn func(context.Context, *Conn,
 }
 
 // take waits for the turn.
-func (h *held) take(ctx context.Context) error { return gateway.Take(ctx, h.turn) }
+func (h *held) take(ctx context.Context) error { return h.turn.Lock(ctx) }
 
-func (h *held) tryTake() bool {
-	select {
-	case h.turn <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
+func (h *held) tryTake() bool { return h.turn.TryLock() }
 
 // release gives the turn back. A save that wanted it meanwhile follows.
 func (h *held) release() {
-	<-h.turn
+	h.turn.Unlock()
 	if h.due.Swap(false) {
 		h.saveSoon()
 	}
@@ -161,9 +154,8 @@ func (h *held) save(fresh bool) {
 		return
 	}
 	h.report(h.store(h.link.ctx, fresh))
-	if id, _ := h.b.links.sessionOf(h.link); id != "" && id != h.s.id { // the connection has followed its client to another session
-		c := reconnect()
-		h.link.end(c.code, c.reason)
+	if id, _ := h.b.links.SessionOf(&h.link.entry); id != "" && id != h.s.id { // the connection has followed its client to another session
+		h.link.end(reconnect.Code, reconnect.Reason)
 	}
 }
 
@@ -229,10 +221,10 @@ func (h *held) refresh(ctx context.Context) error {
 func (h *held) drop(err error) error {
 	switch {
 	case errors.Is(err, ErrSessionGone):
-		h.b.doubt(h.s.id, h.b.forget(context.WithoutCancel(h.link.ctx), h.s.id, nil))
+		h.b.scheduleRecheck(h.s.id, h.b.forget(context.WithoutCancel(h.link.ctx), h.s.id, nil))
 		h.link.end(CodeDestroyed, string(ReasonDestroyed)) // also where others are kept: there is nothing left to work on
 	case errors.Is(err, ErrTokenRotated):
-		h.link.cutOff()
+		h.link.unlink()
 	}
 	return err
 }

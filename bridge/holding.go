@@ -199,8 +199,8 @@ func (h *holding) soon(key holdKey) {
 		switch session, client := key.ids(); {
 		case client != "":
 			b.pools.background.Go(func() { h.c.lookAtClient(client) })
-		case b.links.has(session):
-			b.pools.background.Go(func() { b.lookExpired(session) })
+		case b.links.HasSession(session):
+			b.pools.background.Go(func() { b.recheckSession(session) })
 		}
 	})
 }

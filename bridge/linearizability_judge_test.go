@@ -130,6 +130,8 @@ func (a *linActor) judgeSocket(session int, call linCall, v linView, code int) {
 	case v.Word == "closed" && code == bridge.CodeDestroyed:
 		unknown(math.MaxInt64)
 		tell(call.from, call.to, linEvent{kind: linGone})
+	case v.Word == "closed" && code == cutOff:
+		unknown(math.MaxInt64)
 	case v.Word == "closed":
 		a.unexpected(call.what, fmt.Sprint("closed with ", code))
 	default:

@@ -82,7 +82,7 @@ func (a *linActor) dial(ctx context.Context, session int) bool {
 	case open || s.code == bridge.CodeReconnect || s.code == bridge.CodeDestroyed:
 		a.record(session, a.number, call.from, call.to, linEvent{kind: linUnusable, label: cookie.label})
 		a.retire(session, call, true)
-	case s.code == bridge.CodeUnavailable && a.troubled:
+	case s.code == bridge.CodeUnavailable && a.troubled, s.code == cutOff:
 		a.retire(session, call, true)
 	default:
 		a.unexpected("dial", fmt.Sprint("closed with ", s.code))
@@ -90,6 +90,10 @@ func (a *linActor) dial(ctx context.Context, session int) bool {
 	_ = ws.CloseNow()
 	return false
 }
+
+// cutOff is the code of a connection that ended without a close frame: the Bridge cuts one whose close takes more than a second, as it may on a
+// busy machine. Whether what was asked has been done is unknown then.
+const cutOff = -1
 
 // linSocket is a socket's end in the browser. Somebody is always reading, as in a browser.
 type linSocket struct {

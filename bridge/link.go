@@ -10,6 +10,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
+	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -19,63 +20,49 @@ const closeGrace = time.Second
 // Link ties something long-lived to a session: a connection of any WebSocket library, a response that streams. It lives from Attach
 // until Detach, or until the session's end closes it. It is safe for concurrent use.
 type Link struct {
-	b        *Bridge
-	id       string
-	clientID string
-	openedAt time.Duration   // an offset on the clock
-	origin   origin          // of the changes that come through it
-	conn     *Conn           // that it is of; nil for one of Attach
-	closer   *closer         // that Attach was given; nil for a Conn's
-	base     context.Context // has the values of ctx
-	ctx      context.Context
-	cancel   context.CancelCauseFunc
+	b      *Bridge
+	entry  registry.Entry  // its place in b.links
+	origin origin          // of the changes that come through it
+	conn   *Conn           // that it is of; nil for one of Attach
+	closer *closer         // that Attach was given; nil for a Conn's
+	base   context.Context // has the values of ctx
+	ctx    context.Context
+	cancel context.CancelCauseFunc
 
-	addr, userAgent string
-	active          atomic.Int64 // see activeSince
-	received, sent  traffic
-	data            atomic.Pointer[any]
-	queue           outbox.Queue // messages of Notify
-
-	// Guarded by b.links.mu.
-	sessionID string   // "" while there is none
-	proved    uint64   // the token generation that opened it; 0: it needn't know any
-	had       string   // the session that it had last
-	user      string   // who was logged in to that, as far as was known when it was there
-	inClient  int32    // where it is in its client's list
-	inSession int32    // and in its session's
-	over      *closing // how it is to be closed since it has lost its session
+	userAgent      string
+	active         atomic.Int64 // see activeSince
+	received, sent traffic
+	data           atomic.Pointer[any]
+	queue          outbox.Queue // messages of Notify
 
 	held atomic.Pointer[held] // the session of a PerConnection connection; nil: it has none
 
 	mu      sync.Mutex
 	pending *closing // to be done by endPending
 	timer   *clock.Deadline
-	ending  *closing      // begun
-	final   *outbox.Final // to be sent before the close; nil: none
-	heart   *linkBeat     // of Heartbeat; nil: none
+	ending  *registry.Close // begun
+	final   *outbox.Final   // to be sent before the close; nil: none
+	heart   *linkBeat       // of Heartbeat; nil: none
 }
 
 // closing is a close code and its reason; the zero value is none.
 type closing struct {
-	code   int
-	reason string
+	registry.Close
 	atRead bool // it waits for the handler's next read only
 }
 
-// reconnect is for links that a login, or another session of their client, has shut out.
-func reconnect() closing {
-	return closing{code: CodeReconnect, reason: "session changed: reconnect"}
-}
+// reconnect closes links that a login, or another session of their client, has shut out.
+var reconnect = registry.Close{Code: CodeReconnect, Reason: "session changed: reconnect"}
 
 // ID returns the connection's own ID.
-func (l *Link) ID() string { return l.id }
+func (l *Link) ID() string { return l.entry.ID }
 
 // ClientID returns the client, which is fixed for the connection's life.
-func (l *Link) ClientID() string { return l.clientID }
+func (l *Link) ClientID() string { return l.entry.ClientID }
 
 // SessionID returns the session's ID, "" while there is none.
 func (l *Link) SessionID() string {
-	id, _ := l.b.links.sessionOf(l)
+	id, _ := l.b.links.SessionOf(&l.entry)
 	return id
 }
 
@@ -83,7 +70,7 @@ func (l *Link) SessionID() string {
 func (l *Link) Context() context.Context { return l.ctx }
 
 // ConnectedAt returns when the link was attached.
-func (l *Link) ConnectedAt() time.Time { return l.b.clock.Time(l.openedAt) }
+func (l *Link) ConnectedAt() time.Time { return l.b.clock.Time(l.entry.OpenedAt) }
 
 // SetData gives the link a value of the application's, which Data and ConnInfo.Data return.
 func (l *Link) SetData(v any) { l.data.Store(&v) }
@@ -115,7 +102,7 @@ func (l *Link) WithSession(ctx context.Context, fn func(ctx context.Context, s *
 // withSession returns false when fn has not been run.
 func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Session) error) (ran bool, err error) {
 	b := l.b
-	id, proved := b.links.sessionOf(l)
+	id, proved := b.links.SessionOf(&l.entry)
 	s, err := b.inside(ctx, id)
 	switch {
 	case err != nil:
@@ -130,7 +117,7 @@ func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Sessio
 	}
 	ran, err = b.withSessionID(ctx, id, proved, &l.origin, fn)
 	if !ran && errors.Is(err, ErrSessionMissing) && !errors.Is(err, errCutOff) {
-		b.doubt(id, b.forget(ctx, id, l))
+		b.scheduleRecheck(id, b.forget(ctx, id, l))
 	}
 	return ran, err
 }
@@ -149,7 +136,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 	var rec store.Record
 	var now time.Time
 	if b.opts.CachedReads && from.link != nil && !b.cluster.frozen() { // what is in memory says nothing about a store that is silent
-		rec, now, err = b.gateway.LoadCachedAt(ctx, id, b.links.revisionOf(id), k.Later())
+		rec, now, err = b.gateway.LoadCachedAt(ctx, id, b.links.RevisionOf(id), k.Later())
 	} else {
 		rec, now, err = b.gateway.LoadAt(ctx, id, k.Later())
 	}
@@ -157,7 +144,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 		return false, err
 	}
 	if proved != 0 && rec.LoginGeneration > proved {
-		from.link.cutOff() // by a login on another node; one on this node has done it
+		from.link.unlink() // by a login on another node; one on this node has done it
 		return false, errCutOff
 	}
 	b.clients.CountRead(id)
@@ -185,22 +172,22 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 func (l *Link) detach(code int, reason string) {
 	l.b.work.Enter() // a shutdown that doesn't find the link any more waits for its report
 	defer l.b.work.Leave()
-	sessionID, userID, removed := l.b.links.remove(l)
+	sessionID, userID, removed := l.b.links.Remove(l)
 	if !removed {
 		return
 	}
-	l.b.cluster.drop(holdKey{true, l.clientID})
+	l.b.cluster.drop(holdKey{true, l.entry.ClientID})
 	l.mu.Lock()
 	if l.ending == nil {
-		l.ending = &closing{code: code, reason: reason}
+		l.ending = &registry.Close{Code: code, Reason: reason}
 	}
-	code, reason = l.ending.code, l.ending.reason
+	code, reason = l.ending.Code, l.ending.Reason
 	l.b.clock.Remove(l.timer)
 	l.mu.Unlock()
 	l.cancel(errConnClosed)
 	if l.b.events.Active() {
 		l.b.events.Emit(ConnClose{
-			ConnID: l.id, ClientID: l.clientID, SessionID: sessionID, UserID: userID, Code: code, Reason: reason, Open: time.Since(l.ConnectedAt()),
+			ConnID: l.entry.ID, ClientID: l.entry.ClientID, SessionID: sessionID, UserID: userID, Code: code, Reason: reason, Open: time.Since(l.ConnectedAt()),
 			Received: l.received.read(), Sent: l.sent.read(),
 		})
 	}
@@ -240,7 +227,7 @@ func (l *Link) beginEnd(code int, reason string) bool {
 	if l.ending != nil {
 		return false
 	}
-	l.ending = &closing{code: code, reason: reason}
+	l.ending = &registry.Close{Code: code, Reason: reason}
 	l.b.clock.Remove(l.timer)
 	l.cancel(endCause(code))
 	return true
@@ -290,6 +277,6 @@ func (l *Link) endPending() {
 	p := l.pending
 	l.mu.Unlock()
 	if p != nil {
-		l.end(p.code, p.reason)
+		l.end(p.Code, p.Reason)
 	}
 }

@@ -16,11 +16,11 @@ func (*linkContext) Err() error { return nil }
 
 // Value implements context.Context.
 func (c *linkContext) Value(key any) any {
-	if _, ok := key.(whoKey); ok {
-		return who((*Link)(c))
+	if _, ok := key.(identityKey); ok {
+		return identity((*Link)(c))
 	}
 	return c.base.Value(key)
 }
 
-func (l *Link) whoClient() string  { return l.clientID }
-func (l *Link) whoSession() string { return l.SessionID() }
+func (l *Link) askClient() string     { return l.entry.ClientID }
+func (l *Link) openedSession() string { return l.SessionID() }

@@ -1,31 +1,32 @@
 package bridge
 
 import (
-	"bufio"
 	"errors"
-	"io"
 	"maps"
 	"net"
 	"net/http"
 
-	"github.com/felixge/httpsnoop"
+	"github.com/sessionbridge/sessionbridge/internal/cachecontrol"
+	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 )
 
-// Handler returns next with sessions. Both cookies are verified on the way in; a cookie that fails
-// is as good as none. What a request changes in its session is stored before the first byte of its
-// response leaves. If that fails the client gets an error instead of the handler's answer, at once,
-// and everything that the handler writes returns the cause: HTTPStatus is the status,
-// Options.ErrorHandler composes the answer. What is changed after the first byte is stored when the
-// handler returns; if that fails the connection is aborted. A handler that panics stores nothing
-// more.
+// Handler returns next with sessions. The cookies of a request are verified first; an invalid
+// cookie is treated as absent.
 //
-// The handler has to write through the ResponseWriter that it is given. One that writes past it, as
-// a middleware of another framework may, sends its answer before the session is stored and without
-// its cookies: where the framework's writer tells that, a change that needs a cookie fails with
+// Session changes are stored before the first byte of the response leaves. If that fails the client
+// gets an error in place of the handler's answer, at once, and all writes of the handler return the
+// cause: HTTPStatus gives the status, and Options.ErrorHandler composes the answer. Later changes
+// are stored when the handler returns; if that fails the connection is aborted. If the handler
+// panics nothing more is stored.
+//
+// The handler has to write to the ResponseWriter that it is given. A write that bypasses it, as a
+// middleware of another framework may do, sends an answer before the session is stored and without
+// its cookies. If the framework's writer reports that, a change that needs a cookie fails with
 // ErrHeadersSent, ErrBypassed is reported, and the connection is aborted. docs/routers.md has the
 // right middleware for each framework.
 //
-// A request that never asks for its session costs no store access. The ResponseWriter keeps the optional interfaces of the one below it.
+// A request that never asks for its session doesn't access the store. The ResponseWriter keeps the
+// optional interfaces of the one below it.
 func (b *Bridge) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.serve(w, r, next)
@@ -37,7 +38,7 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 		next.ServeHTTP(w, r)
 		return
 	}
-	w = reach(w)
+	w = responsewriter.Expose(w)
 	rq := b.newRequest(w, r)
 	returned := false
 	defer func() {
@@ -49,77 +50,32 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 		}
 		rq.close()
 	}()
-	next.ServeHTTP(httpsnoop.Wrap(w, rq.hooks(w)), r.WithContext(rq))
+	next.ServeHTTP(responsewriter.Wrap(w, (*responseGate)(rq)), r.WithContext(rq))
 	returned = true
 	rq.finish()
 }
 
-// hooks commit the session before the first byte, whichever way it is about to leave. Informational
-// responses (1xx) pass. When that has failed the client has got the error instead, and whoever
-// writes gets it, too.
-func (rq *request) hooks(w http.ResponseWriter) httpsnoop.Hooks {
-	return httpsnoop.Hooks{
-		WriteHeader: func(next httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
-			return func(code int) {
-				informational := code < 200 && code != http.StatusSwitchingProtocols
-				if !informational {
-					rq.answering(code)
-				}
-				if informational && rq.failure() == nil || !informational && rq.begin() == nil {
-					next(code)
-					if code == http.StatusSwitchingProtocols {
-						sendHeader(w)
-					}
-				}
-			}
-		},
-		Write: func(next httpsnoop.WriteFunc) httpsnoop.WriteFunc {
-			return func(p []byte) (int, error) {
-				if err := rq.begin(); err != nil {
-					return 0, err
-				}
-				return next(p)
-			}
-		},
-		ReadFrom: func(next httpsnoop.ReadFromFunc) httpsnoop.ReadFromFunc {
-			return func(src io.Reader) (int64, error) {
-				if err := rq.begin(); err != nil {
-					return 0, err
-				}
-				return next(src)
-			}
-		},
-		Flush: func(next httpsnoop.FlushFunc) httpsnoop.FlushFunc {
-			return func() {
-				_ = rq.begin() // the error is in what leaves, and in what the next Write returns
-				next()
-			}
-		},
-		FlushError: func(next httpsnoop.FlushErrorFunc) httpsnoop.FlushErrorFunc {
-			return func() error {
-				if err := rq.begin(); err != nil {
-					_ = next() // sends the error
-					return err
-				}
-				return next()
-			}
-		},
-		Hijack: func(next httpsnoop.HijackFunc) httpsnoop.HijackFunc {
-			return func() (net.Conn, *bufio.ReadWriter, error) {
-				if err := rq.begin(); err != nil {
-					return nil, nil, err
-				}
-				conn, buf, err := next()
-				rq.mu.Lock()
-				defer rq.mu.Unlock()
-				rq.hijacked = conn
-				return conn, buf, err
-			}
-		},
-	}
+// responseGate is the request as its response's gate: it commits the session before the first byte.
+// If that fails the client gets the error, and so does the handler when it writes.
+type responseGate request
+
+// Answering implements responsewriter.Gate.
+func (g *responseGate) Answering(status int) { (*request)(g).answering(status) }
+
+// Begin implements responsewriter.Gate.
+func (g *responseGate) Begin() error { return (*request)(g).begin() }
+
+// Err implements responsewriter.Gate.
+func (g *responseGate) Err() error { return (*request)(g).failure() }
+
+// Hijacked implements responsewriter.Gate.
+func (g *responseGate) Hijacked(conn net.Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.hijacked = conn
 }
 
-// begin is called before the first byte leaves, and later.
+// begin is called before anything leaves: it prepares the response if nothing has left yet.
 func (rq *request) begin() error {
 	err := rq.prepare()
 	if err == nil {
@@ -130,8 +86,8 @@ func (rq *request) begin() error {
 	return err
 }
 
-// prepare stores what has changed and sets the cookies, as long as nothing has left. An error means that the client has been answered with
-// it, and that the handler's answer is not to be sent.
+// prepare stores the session's changes and sets the cookies, if nothing has left yet. An error
+// means that the client has been answered with it; the handler's answer must not be sent.
 func (rq *request) prepare() error {
 	rq.mu.Lock()
 	sent, failed, s, w := rq.sent, rq.failed, rq.session, rq.w
@@ -140,7 +96,7 @@ func (rq *request) prepare() error {
 	if sent || failed != nil || w == nil {
 		return failed
 	}
-	if s != nil && responseBegun(w) {
+	if s != nil && responsewriter.Begun(w) {
 		return rq.bypassed(s)
 	}
 	var err error
@@ -160,7 +116,7 @@ func (rq *request) prepare() error {
 	return err
 }
 
-// fail answers the client with err, once, in place of whatever the handler has to say.
+// fail answers the client with err, in place of the handler. It is called once.
 func (rq *request) fail(w http.ResponseWriter, err error) {
 	rq.mu.Lock()
 	rq.failed, rq.sent = err, true
@@ -173,9 +129,9 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 	h := w.Header()
 	shared := headersOfErrors(h)
 	clear(h)
-	maps.Copy(h, outer) // how the answer is encoded, say, is not the handler's
+	maps.Copy(h, outer) // set by outer middleware, such as the encoding of the answer
 	maps.Copy(h, shared)
-	forbidCaches(h)
+	cachecontrol.Forbid(h)
 	// A failed commit has set no cookie. Those of an earlier one are still valid.
 	rq.mu.Lock()
 	rq.answer.CopyTo(h)
@@ -184,15 +140,16 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 		rq.tell("set a cookie", e)
 	}
 	if !handled && r.ProtoMajor == 1 {
-		h.Set("Connection", "close") // the handler may go on for as long as it likes: no other request is to wait for it
+		h.Set("Connection", "close") // the handler may still run for long: no other request must wait for it
 	}
 	rq.b.refuse(w, r.WithContext(rq), err)
 	if !handled {
-		flushError(w)
+		responsewriter.Flush(w)
 	}
 }
 
-// finish is called when the handler has returned: with an answer, or with none, which is an empty 200.
+// finish is called when the handler has returned. If it has written nothing the answer is an empty
+// 200.
 func (rq *request) finish() {
 	rq.mu.Lock()
 	rq.handled = true
@@ -211,12 +168,12 @@ func (rq *request) finish() {
 	abort := rq.torn && rq.hijacked == nil
 	rq.mu.Unlock()
 	if abort {
-		panic(http.ErrAbortHandler) // the client must not take the response for a whole one
+		panic(http.ErrAbortHandler) // the client must not take the response for complete
 	}
 }
 
-// abandon is called when the handler has panicked. A Destroy counts all the same, and the cookies of what was stored before are set, for
-// a middleware outside that answers the panic.
+// abandon is called when the handler has panicked. A Destroy still takes effect, and the cookies of
+// changes that were stored before are set, for an outer middleware that answers the panic.
 func (rq *request) abandon(w http.ResponseWriter) {
 	err := rq.endAbandoned()
 	if !rq.wroteHeaders() {
@@ -240,7 +197,7 @@ func (rq *request) endAbandoned() error {
 	return s.destroy(rq)
 }
 
-// close ends the request: nothing of it is kept alive by contexts that outlive it.
+// close ends the request. Contexts that outlive it keep nothing of it in memory.
 func (rq *request) close() {
 	rq.mu.Lock()
 	s, later := rq.session, rq.later

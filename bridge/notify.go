@@ -53,7 +53,7 @@ func (b *Bridge) notify(ctx context.Context, to To, m *outbox.Message) (int, err
 // notifyHere is notify for the connections of this process.
 func (b *Bridge) notifyHere(to To, m *outbox.Message) (taken int) {
 	var wake outbox.Batch
-	for _, l := range b.links.of(to) {
+	for _, l := range b.linksOf(to) {
 		switch l.queue.Offer(m, &wake) {
 		case outbox.Queued:
 			taken++
@@ -85,24 +85,15 @@ func (to To) check() error {
 	return nil
 }
 
-// of returns the links that are meant.
-func (ls *links) of(to To) []*Link {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
+// linksOf returns the links that are meant.
+func (b *Bridge) linksOf(to To) []*Link {
 	switch {
 	case to.All:
-		return ls.all()
+		return b.links.All()
 	case to.SessionID != "":
-		if sl := ls.bySession[to.SessionID]; sl != nil {
-			return slices.Clone(sl.links)
-		}
-		return nil
+		return b.links.OfSession(to.SessionID)
 	case to.ClientID != "":
-		return slices.Clone(ls.byClient[to.ClientID])
+		return b.links.OfClient(to.ClientID)
 	}
-	var of []*Link
-	for sl := range ls.byUser[to.UserID] {
-		of = append(of, sl.links...)
-	}
-	return of
+	return b.links.OfUser(to.UserID)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -66,17 +67,17 @@ func (rq *request) lockOpening(ctx context.Context) (release func(), err error) 
 	rq.mu.Lock()
 	over := rq.r == nil
 	if rq.opening == nil {
-		rq.opening = make(chan struct{}, 1)
+		rq.opening = ctxlock.New()
 	}
-	slot := rq.opening
+	opening := rq.opening
 	rq.mu.Unlock()
 	if over {
 		return nil, ErrSessionClosed
 	}
-	if err := gateway.TakeFirst(ctx, slot); err != nil {
+	if err := opening.LockOrWait(ctx); err != nil {
 		return nil, err
 	}
-	return func() { <-slot }, nil
+	return opening.Unlock, nil
 }
 
 // afterDestroy returns s, or nil if the request itself has destroyed it: what it does then is for a new session.
@@ -117,7 +118,7 @@ func (rq *request) openCandidate(ctx context.Context, cookies credentials.Candid
 	}
 	var rec store.Record
 	var err error
-	if rq.sharesLoads() {
+	if rq.coalescesLoads() {
 		rec, err = b.gateway.LoadActiveShared(ctx, id, check)
 	} else {
 		rec, err = b.gateway.LoadActive(ctx, id, check)
@@ -126,10 +127,10 @@ func (rq *request) openCandidate(ctx context.Context, cookies credentials.Candid
 		return rq.superseded(&rec, cookies), err
 	}
 	if errors.Is(err, ErrSessionMissing) {
-		if !rq.sharesLoads() && rq.endedMeanwhile(id, &rec) { // a handshake makes no session
+		if !rq.coalescesLoads() && rq.endedMeanwhile(id, &rec) { // a handshake makes no session
 			return nil, ErrSessionGone
 		}
-		b.doubt(id, b.forget(ctx, id, nil))
+		b.scheduleRecheck(id, b.forget(ctx, id, nil))
 		rq.noteRejected(rejection(rq.presented.Carrier, id, "", err))
 		return nil, errRefused
 	}
@@ -175,7 +176,7 @@ func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 			return
 		}
 		if newest, _ := b.clients.SessionOf(now.ClientID); b.opts.Rebind == Follow && newest == now.ID {
-			b.links.follow(b, now)
+			b.follow(now)
 		}
 		if b.events.Active() {
 			b.events.Emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: via})

@@ -21,10 +21,10 @@ func (b *Bridge) planBeat(beat *clock.Deadline, at time.Duration) {
 
 // startPulse begins to look after the connection: heartbeat, idleness, age.
 func (c *Conn) startPulse() {
-	c.net.HeardFirst(c.link.openedAt)
+	c.net.HeardFirst(c.link.entry.OpenedAt)
 	c.pulse.Do = c.beat
 	c.link.b.watches.Add(&c.inbox)
-	if at, ok := c.nextBeat(c.link.openedAt); ok {
+	if at, ok := c.nextBeat(c.link.entry.OpenedAt); ok {
 		c.link.b.planBeat(&c.pulse, at)
 	}
 }
@@ -53,7 +53,7 @@ func (c *Conn) nextBeat(now time.Duration) (at time.Duration, ok bool) {
 		sooner(c.link.activeSince() + d)
 	}
 	if d := c.opts.MaxAge; d > 0 {
-		sooner(c.link.openedAt + d)
+		sooner(c.link.entry.OpenedAt + d)
 	}
 	return at, ok
 }
@@ -68,7 +68,7 @@ func (c *Conn) beat() {
 	case c.net.Over(): // nobody has said so
 		c.lose(net.ErrClosed)
 		return
-	case o.MaxAge > 0 && now >= c.link.openedAt+o.MaxAge:
+	case o.MaxAge > 0 && now >= c.link.entry.OpenedAt+o.MaxAge:
 		c.link.end(CodeIdle, "connection has reached its age")
 		return
 	case o.IdleTimeout > 0 && now >= c.link.activeSince()+o.IdleTimeout:

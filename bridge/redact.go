@@ -36,7 +36,7 @@ func (l *Link) client() string {
 	if l == nil {
 		return ""
 	}
-	return l.b.hashed(l.clientID)
+	return l.b.hashed(l.entry.ClientID)
 }
 
 // Format implements fmt.Formatter: of a connection only the client is printed, as a keyed hash.

@@ -8,18 +8,22 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 )
 
-// CredentialRejected tells of a session cookie, a token or a ticket that opened nothing: the request went on as one without a session, or its handshake was refused. It holds
-// no token and no value. Stats.Refused counts them all.
+// CredentialRejected reports a session cookie, a token or a ticket that opened nothing: the request
+// continued without a session, or its handshake was refused. It contains no token and no value.
+// Stats.Refused counts them all.
 //
-// Anybody can cause these, as often as they like. They take a quarter of a subscriber's queue at most: those beyond are dropped, which Stats.RejectionsDropped counts
-// and nothing else does. So a flood of them costs no other event its place.
+// Any client can cause these events at any rate. They take at most a quarter of a subscriber's
+// queue: further ones are dropped and counted in Stats.RejectionsDropped only. So a flood of them
+// displaces no other event.
 type CredentialRejected struct {
 	Credential Credential
 	Reason     RejectReason
-	// ClientID is what a valid client cookie of the request says, "" without one: a claim, as the request has proved nothing.
+	// ClientID is that of a valid client cookie of the request, "" without one. The request has
+	// proved nothing about it.
 	ClientID string
-	// SessionID is the session that the credential names, "" where its signature doesn't hold; with a ticket of LoginTicket it is the request's own. UserID is who is logged
-	// in to it, "" for nobody, and where there is no such session.
+	// SessionID is the session that the credential names, "" if its signature is invalid; with a
+	// ticket of LoginTicket it is the request's own session. UserID is the user who is logged in to
+	// that session, "" if there is none or no such session.
 	SessionID, UserID string
 	Addr, UserAgent   string // of the request
 	Via               Via
@@ -42,11 +46,11 @@ type RejectReason string
 
 // The reasons.
 const (
-	RejectedSignature RejectReason = "signature" // it isn't signed with any of Options.Keys: made up, damaged, or of other keys
-	RejectedSession   RejectReason = "session"   // there is no such session any more
-	RejectedToken     RejectReason = "token"     // the session has another token by now: the cookie is an old one, or a copy of one
-	RejectedClient    RejectReason = "client"    // it came with another client's cookie, or none, and Options.StrictBinding is set
-	RejectedTicket    RejectReason = "ticket"    // it is unknown, used, too old, of before the last login, or of another client
+	RejectedSignature RejectReason = "signature" // signed with none of Options.Keys: forged, damaged, or of other keys
+	RejectedSession   RejectReason = "session"   // the session no longer exists
+	RejectedToken     RejectReason = "token"     // the session has another token: the cookie, or its copy, is outdated
+	RejectedClient    RejectReason = "client"    // Options.StrictBinding: not with its client's cookie
+	RejectedTicket    RejectReason = "ticket"    // unknown, used, expired, outdated by a login, or not its own
 )
 
 // OnCredentialRejected calls fn after each credential that opened nothing.
@@ -54,7 +58,8 @@ func (b *Bridge) OnCredentialRejected(fn func(CredentialRejected)) (off func()) 
 	return on(b.events, fn)
 }
 
-// rejection is of the credential for a session, with the owner that its record names, that was refused with err.
+// rejection returns the event for a session credential that was refused with err. owner is the
+// user in the session's record.
 func rejection(by credentials.Carrier, sessionID, owner string, err error) CredentialRejected {
 	cr := CredentialRejected{Credential: CredentialCookie, Reason: RejectedToken, SessionID: sessionID, UserID: owner}
 	if by == credentials.ByToken {
@@ -69,7 +74,7 @@ func rejection(by credentials.Carrier, sessionID, owner string, err error) Crede
 	return cr
 }
 
-// refused counts a credential that opens nothing, and tells of it.
+// refused counts and reports a credential that opens nothing.
 func (rq *request) refused(cr CredentialRejected) {
 	b := rq.b
 	b.stats.refused.Add(1)
@@ -87,7 +92,8 @@ func (rq *request) refused(cr CredentialRejected) {
 
 // refusedForged is refused for a session cookie or a token that no key has signed.
 func (rq *request) refusedForged(ctx context.Context) {
-	cr, line := CredentialRejected{Credential: CredentialCookie, Reason: RejectedSignature}, "session cookie refused: its signature doesn't hold"
+	cr := CredentialRejected{Credential: CredentialCookie, Reason: RejectedSignature}
+	line := "session cookie refused: its signature doesn't hold"
 	if rq.presented.Carrier == credentials.ByToken {
 		cr.Credential, line = CredentialToken, "session token refused: its signature doesn't hold"
 	}
@@ -95,8 +101,8 @@ func (rq *request) refusedForged(ctx context.Context) {
 	rq.b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, line)
 }
 
-// noteRejected notes why a session that the request presents was not opened. The first to be tried
-// is the one that is told of, if none opens. The request is opening its session.
+// noteRejected records why a session that the request presents was not opened. If none opens, the
+// first one that was tried is reported. The request holds its opening lock.
 func (rq *request) noteRejected(cr CredentialRejected) {
 	if rq.rejected.Credential == "" {
 		rq.rejected = cr

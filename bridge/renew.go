@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/cachecontrol"
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -21,7 +22,7 @@ import (
 //
 // The new token follows from the one that it replaces: responses that renew it twice, because the first seemed lost, bring the browser the same.
 func (s *Session) renewToken(rq *request, h http.Header) {
-	if s.b.opts.RenewEvery <= 0 || rq.Err() != nil || forCaches(h) {
+	if s.b.opts.RenewEvery <= 0 || rq.Err() != nil || cachecontrol.Shared(h) {
 		return
 	}
 	s.lock()

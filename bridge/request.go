@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -11,43 +12,45 @@ import (
 	"github.com/gorilla/sessions"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
+	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// request is what a Bridge knows of one HTTP request. It is the request's context, too.
+// request is the state of one HTTP request. It is the request's context, too.
 type request struct {
 	context.Context
 	b     *Bridge
 	began time.Time
 
-	mu         sync.Mutex
-	r          *http.Request       // nil when the handler has returned, so that a connection's context doesn't keep it
-	w          http.ResponseWriter // the one below ours; nil likewise
-	outer      http.Header         // the headers that those outside of Handler had set; nil for none
-	shares     bool                // it is a handshake, which shares its look at the session with others
-	newest     string              // session of the client when the request came
-	presented  credentials.Presented
-	answer     credentials.Answer
-	mismatched bool          // the session came with another client's cookie, or none
-	opening    chan struct{} // 1-slot lock: one goroutine opens the session
-	session    *Session
+	mu           sync.Mutex
+	r            *http.Request       // nil once the handler has returned: a connection's context outlives it
+	w            http.ResponseWriter // the one below the Bridge's; nil likewise
+	outer        http.Header         // set by handlers outside of Bridge.Handler; nil for none
+	coalesceLoad bool                // it is a handshake: concurrent ones share one load of the session
+	newest       string              // the client's session when the request came
+	presented    credentials.Presented
+	answer       credentials.Answer
+	mismatched   bool         // the session came with another client's cookie, or with none
+	opening      ctxlock.Lock // one goroutine opens the session; nil until it is needed
+	session      *Session
 
-	sent     bool     // the first byte has left
-	handed   bool     // HandshakeHeader has handed the cookies out
-	failed   error    // why the client gets an error instead of the handler's answer
-	torn     bool     // the client has a part of the handler's answer, which is not to be completed
-	handled  bool     // the handler has returned
-	hijacked net.Conn // by an upgrade
-	connID   string   // of the connection that it becomes; "" is a UUID
+	sent         bool     // the first byte has left
+	cookiesTaken bool     // by the caller of HandshakeHeader
+	failed       error    // the client gets this error instead of the handler's response
+	torn         bool     // the client has a part of the handler's response, which must not be completed
+	handled      bool     // the handler has returned
+	hijacked     net.Conn // by an upgrade
+	connID       string   // of the connection that it becomes; "": a UUID
 
-	fresh  bool // the request has made its session itself
-	passed bool // it has passed over a session that has just got a newer token than it presents
+	fresh  bool // the request has created its session
+	passed bool // a session was skipped because its newer token is on its way to the browser
 	outrun bool // it presents a token that was replaced a moment ago, and opens nothing
-	status int  // of the response; 0 until the handler says
+	status int  // of the response; 0 until the handler sets it
 
-	rejected CredentialRejected // why the session was not opened; without a Credential where it was, or nobody asked
+	rejected CredentialRejected // why the session was not opened; no Credential: it was, or was not asked for
 
-	later   []func()                           // to do when the response has gone
+	later   []func()                           // called when the response has been sent
 	gorilla map[*sessions.Session]*gorillaRead // what Gorilla() has read
 }
 
@@ -59,10 +62,10 @@ func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	}
 	forged := b.codec.Read(&rq.presented, r, b.opts.secure(r))
 	rq.answer.Begin(&rq.presented)
-	if len(rq.presented.Clients) == 0 {
-		rq.answer.NewClient(uuid.NewString())
+	if cookie, ok := rq.presented.LikelyClient(b.clients.ClientOf); ok {
+		rq.useClient(cookie)
 	} else {
-		rq.beClient(rq.likelyClient())
+		rq.answer.NewClient(uuid.NewString())
 	}
 	if forged { // the event names the client
 		rq.refusedForged(r.Context())
@@ -72,14 +75,14 @@ func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 
 // Keys of values in contexts.
 type (
-	requestKey struct{ b *Bridge } // → *request, of that Bridge
-	whoKey     struct{}            // → who, of the innermost Bridge
+	requestKey  struct{ b *Bridge } // → *request, of that Bridge
+	identityKey struct{}            // → identity, of the innermost Bridge
 )
 
-// who is what ClientIDFrom and SessionIDFrom ask.
-type who interface {
-	whoClient() string
-	whoSession() string
+// identity answers ClientIDFrom and SessionIDFrom.
+type identity interface {
+	askClient() string
+	openedSession() string
 }
 
 // Value implements context.Context.
@@ -89,13 +92,13 @@ func (rq *request) Value(key any) any {
 		if k.b == rq.b {
 			return rq
 		}
-	case whoKey:
-		return who(rq)
+	case identityKey:
+		return identity(rq)
 	}
 	return rq.Context.Value(key)
 }
 
-// requestOf returns what b knows of the request with the context.
+// requestOf returns b's request that has the context.
 func (b *Bridge) requestOf(ctx context.Context) (*request, error) {
 	rq, ok := ctx.Value(requestKey{b}).(*request)
 	if !ok {
@@ -104,36 +107,69 @@ func (b *Bridge) requestOf(ctx context.Context) (*request, error) {
 	return rq, nil
 }
 
-// ClientIDFrom returns the ID of the client in the context of a request or a connection. A response whose handler asks for it sets the client cookie
-// if there is none yet and caches may not keep the response, and carries Vary: Cookie.
-func ClientIDFrom(ctx context.Context) (string, bool) {
-	w, ok := ctx.Value(whoKey{}).(who)
-	if !ok {
-		return "", false
+// errOtherRequest: the context belongs to another request.
+var errOtherRequest = fmt.Errorf("%w: it has the context of another request, and other cookies", ErrNoMiddleware)
+
+// requestFor returns b's request for r. Sub-requests and proxies make requests with the context of
+// another one: such a request is treated as that one, unless it presents other credentials, which
+// is errOtherRequest.
+func (b *Bridge) requestFor(r *http.Request) (*request, error) {
+	rq, err := b.requestOf(r.Context())
+	if err != nil {
+		return nil, err
 	}
-	return w.whoClient(), true
+	if outer := rq.current(); outer != nil && rq.presented.Differs(outer, r) {
+		return nil, errOtherRequest
+	}
+	return rq, nil
 }
 
-// SessionIDFrom returns the ID of the session in the context of a request or a connection, once it has been opened. A token that a login has replaced has opened none.
-func SessionIDFrom(ctx context.Context) (string, bool) {
-	w, ok := ctx.Value(whoKey{}).(who)
+// covers reports whether r is the request itself, or continues with its session, and needs no
+// request of its own.
+func (rq *request) covers(r *http.Request) bool {
+	outer := rq.current()
+	return outer != nil && !rq.presented.Differs(outer, r)
+}
+
+// current returns the request while its handler runs, and nil afterwards.
+func (rq *request) current() *http.Request {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	return rq.r
+}
+
+// ClientIDFrom returns the ID of the client in the context of a request or a connection. The
+// response to a request whose handler calls it carries Vary: Cookie, and sets the client cookie if
+// there is none yet and caches may not store the response.
+func ClientIDFrom(ctx context.Context) (string, bool) {
+	w, ok := ctx.Value(identityKey{}).(identity)
 	if !ok {
 		return "", false
 	}
-	id := w.whoSession()
+	return w.askClient(), true
+}
+
+// SessionIDFrom returns the ID of the session in the context of a request or a connection, once it
+// has been opened. A token that a login has replaced opens no session.
+func SessionIDFrom(ctx context.Context) (string, bool) {
+	w, ok := ctx.Value(identityKey{}).(identity)
+	if !ok {
+		return "", false
+	}
+	id := w.openedSession()
 	return id, id != ""
 }
 
-func (rq *request) whoClient() string {
+func (rq *request) askClient() string {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	rq.answer.AskClient()
 	return rq.answer.ClientID()
 }
 
-func (rq *request) whoSession() string {
+func (rq *request) openedSession() string {
 	s := rq.opened()
-	if s == nil || s.secret != nil && s.shut.Load() { // a replaced token has opened nothing
+	if s == nil || s.tokenState != nil && s.shut.Load() { // a replaced token has opened nothing
 		return ""
 	}
 	return s.ID()
@@ -145,24 +181,25 @@ func (rq *request) opened() *Session {
 	return rq.session
 }
 
-// shareLoads makes the request one that shares its look at the session with others, as handshakes do.
-func (rq *request) shareLoads() {
+// coalesceLoads makes the request share its load of the session with concurrent ones, as
+// handshakes do.
+func (rq *request) coalesceLoads() {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	rq.shares = true
+	rq.coalesceLoad = true
 }
 
-func (rq *request) sharesLoads() bool {
+func (rq *request) coalescesLoads() bool {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	return rq.shares
+	return rq.coalesceLoad
 }
 
 func (rq *request) headersSent() bool {
 	rq.mu.Lock()
-	sent, w := rq.sent || rq.handed, rq.w
+	sent, w := rq.sent || rq.cookiesTaken, rq.w
 	rq.mu.Unlock()
-	return sent || responseBegun(w)
+	return sent || responsewriter.Begun(w)
 }
 
 func (rq *request) wroteHeaders() bool {
@@ -183,7 +220,8 @@ func (rq *request) setCookie(cred credentials.Session, lifetime time.Duration) {
 	rq.answer.SetSession(cred, lifetime)
 }
 
-// clearSite has the browser forget what Options.ClearSiteData says, if the headers haven't left.
+// clearSite tells the browser to forget what Options.ClearSiteData names, if the headers haven't
+// been sent.
 func (rq *request) clearSite() {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
@@ -202,7 +240,7 @@ func (rq *request) newestBefore() string {
 	return rq.newest
 }
 
-// afterResponse has do called when the response has gone; now, if it has.
+// afterResponse calls do when the response has been sent, at once if it has been.
 func (rq *request) afterResponse(do func()) {
 	rq.mu.Lock()
 	over := rq.r == nil
@@ -215,7 +253,7 @@ func (rq *request) afterResponse(do func()) {
 	}
 }
 
-// addr and userAgent are what a record says of where its user is.
+// addr and userAgent return what a record stores about its user's client.
 func (rq *request) addr() string {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
@@ -237,7 +275,7 @@ func (rq *request) userAgent() string {
 	return agent[:min(len(agent), maxUserAgent)]
 }
 
-// newSession makes a session that is not stored yet, with an ID and a token that nobody has seen.
+// newSession returns a session that is not stored yet, with a new ID and a new token.
 func (rq *request) newSession(now time.Time) (*Session, error) {
 	opts := rq.b.opts
 	next := credentials.NewToken()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -35,8 +36,8 @@ type sessionState struct {
 	b            *Bridge // this and the IDs never change
 	id, clientID string
 
-	slot slot    // lock of all below; held during a commit
-	from *origin // who changes it; others may share it
+	slot ctxlock.Mutex // lock of all below; held during a commit
+	from *origin       // who changes it; others may share it
 
 	draft   gateway.Draft
 	running *mark  // a function of WithSession, while it runs
@@ -48,11 +49,11 @@ type sessionState struct {
 	gone    bool          // ended by somebody else
 	later   gateway.Later // to be done when the lock is free
 
-	*secret // nil but over HTTP
+	*tokenState // nil but over HTTP
 }
 
-// secret is what is known of the session's token.
-type secret struct {
+// tokenState is what is known of the session's token.
+type tokenState struct {
 	token     credentials.Token // that the browser has, or gets
 	lifetime  time.Duration     // that its cookie has: see cookieAge
 	nextToken credentials.Token // of a new session, or one that waits to replace the current one
@@ -90,7 +91,7 @@ func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
 	s.b, s.id, s.clientID, s.from = b, rec.ID, rec.ClientID, from
 	s.draft.Defer(&s.later)
 	if from.request != nil {
-		s.secret = &secret{lifetime: cookieAge(&rec)}
+		s.tokenState = &tokenState{lifetime: cookieAge(&rec)}
 	}
 	if err := s.draft.Rebase(rec); err != nil {
 		b.failed(context.Background(), slog.LevelError, Failure{"read a stored session", rec.ID, err})
@@ -99,7 +100,7 @@ func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
 	return nil
 }
 
-func (s *Session) lock() { s.slot.lock() }
+func (s *Session) lock() { s.slot.Lock() }
 
 // unlock gives the lock back, and does then what was left for that.
 func (s *Session) unlock() {
@@ -111,7 +112,7 @@ func (s *Session) unlock() {
 // unlockInto is unlock for a caller that holds another lock: it does that later.
 func (s *Session) unlockInto(later *gateway.Later) {
 	later.Move(&s.later)
-	s.slot.unlock()
+	s.slot.Unlock()
 }
 
 // ID returns the session's public handle. It may be shown to its user and to administrators; it opens nothing.
@@ -120,7 +121,7 @@ func (s *Session) ID() string { return s.id }
 // ClientID returns the client that the session belongs to. Over HTTP it asks for the client cookie, as ClientIDFrom does.
 func (s *Session) ClientID() string {
 	if rq := s.from.request; rq != nil {
-		rq.whoClient()
+		rq.askClient()
 	}
 	return s.clientID
 }

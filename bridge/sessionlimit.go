@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -20,9 +21,9 @@ type sessionLimit struct {
 	byUser map[string]*turns // of the users who are being logged in
 }
 
-// turns is a 1-slot lock, and how many have it or want it.
+// turns is a user's lock, and how many have it or want it.
 type turns struct {
-	slot chan struct{}
+	lock ctxlock.Lock
 	refs int
 }
 
@@ -74,7 +75,7 @@ func (l *sessionLimit) take(ctx context.Context, user string) (release func(), e
 	l.mu.Lock()
 	t := l.byUser[user]
 	if t == nil {
-		t = &turns{slot: make(chan struct{}, 1)}
+		t = &turns{lock: ctxlock.New()}
 		l.byUser[user] = t
 	}
 	t.refs++
@@ -86,11 +87,11 @@ func (l *sessionLimit) take(ctx context.Context, user string) (release func(), e
 			delete(l.byUser, user)
 		}
 	}
-	if err := gateway.TakeFirst(ctx, t.slot); err != nil {
+	if err := t.lock.LockOrWait(ctx); err != nil {
 		leave()
 		return nil, fmt.Errorf("bridge: wait for another login of the user: %w", err)
 	}
-	return func() { <-t.slot; leave() }, nil
+	return func() { t.lock.Unlock(); leave() }, nil
 }
 
 // others returns the user's sessions but for one, the last active first; has says whether that one is the user's, too.

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -18,7 +19,7 @@ func cookieAge(rec *store.Record) time.Duration {
 	return rec.Lifetime
 }
 
-// answering notes the status with which the handler answers.
+// answering records the status of the handler's response.
 func (rq *request) answering(code int) {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
@@ -42,7 +43,8 @@ func (rq *request) setCookies(h http.Header) error {
 	rq.mu.Unlock()
 	if effects.Withheld {
 		rq.b.opts.Logger.LogAttrs(rq, slog.LevelInfo,
-			"session cookie not set: the request comes from another site, without the cookies that the browser may have")
+			"session cookie not set: the request comes from another site, "+
+				"without the cookies that the browser may have")
 	}
 	if effects.Overruled {
 		rq.b.tellOverruled(rq)
@@ -50,7 +52,17 @@ func (rq *request) setCookies(h http.Header) error {
 	return err
 }
 
-// madeGuest reports whether the request has made its session itself, without a login.
+// tellOverruled logs that a handler's Cache-Control was overruled because of a credential, once in
+// the life of the Bridge.
+func (b *Bridge) tellOverruled(ctx context.Context) {
+	if !b.overrule.Swap(true) {
+		b.opts.Logger.LogAttrs(ctx, slog.LevelWarn,
+			"a response that its handler lets caches store had to set the session cookie or another credential: "+
+				"it is sent with Cache-Control: private, no-store; don't change the session in such a handler (logged once)")
+	}
+}
+
+// madeGuest reports whether the request has created its session, without a login.
 func (rq *request) madeGuest() bool {
 	rq.mu.Lock()
 	s, fresh := rq.session, rq.fresh

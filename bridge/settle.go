@@ -126,7 +126,6 @@ func (s *settings) credentials() credentials.Config {
 		ClientRollEvery: limit(s.ClientRollEvery),
 		EagerClient:     s.EagerClient,
 		ClearSiteData:   s.ClearSiteData,
-		Caches:          credentials.Caches{Wanted: forCaches, Forbid: keepFromCaches, Vary: varyOn},
 		TokenFrom:       s.TokenFrom,
 	}
 	if len(s.OriginPatterns) > 0 {

@@ -35,7 +35,7 @@ type Stats struct {
 func (b *Bridge) Stats() Stats {
 	g := b.gateway.Stats()
 	return Stats{
-		Conns:          b.links.count(),
+		Conns:          b.links.Count(),
 		Attached:       b.clients.Len(),
 		Healthy:        b.cluster.healthy(),
 		Writes:         g.Writes,

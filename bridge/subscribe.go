@@ -9,11 +9,11 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/pubsub"
 )
 
-// eventQueue is how many events a callback may be behind before it misses some.
+// eventQueue is the number of events that wait for a callback before it misses some.
 const eventQueue = 1024
 
-// newEvents returns the hub of a Bridge's events. A panic of a callback is logged and is no Failure:
-// the callback may be one of these.
+// newEvents returns the hub of a Bridge's events. A panic of a callback is logged and is no
+// Failure: the callback may be one of these.
 func newEvents(logger *slog.Logger) *pubsub.Hub[Event] {
 	return pubsub.New(pubsub.Config[Event]{
 		Missed:   func(events int) Event { return Missed{events} },
@@ -35,12 +35,14 @@ func on[E Event](h *pubsub.Hub[Event], fn func(E)) (off func()) {
 	)
 }
 
-// OnSessionSet calls fn after each session that was stored or attached, until off is called. The events of one session come
-// in the order of its commits; fn runs in a goroutine of its own, perhaps after the response has gone, and hurts nobody by
-// blocking or panicking: when it is 1024 events behind it misses some, which Stats counts. So for every On….
+// OnSessionSet calls fn after each session that was stored or attached, until off is called. The
+// events of one session come in the order of its commits. fn runs in a goroutine of its own,
+// perhaps after the response has been sent. If it blocks or panics, nothing else is affected: when
+// it is 1024 events behind it misses some, which Stats counts. The same holds for every On… method.
 //
-// Two callbacks have two queues: nothing is promised about the order between them, and the end of a session may arrive before its beginning. To
-// follow a session, a user or a connection through events of several kinds use Observe.
+// Each callback has its own queue: the order between two callbacks is not defined, and the end of a
+// session may arrive at one before its beginning arrives at the other. Use Observe to follow a
+// session, a user or a connection through events of several kinds.
 func (b *Bridge) OnSessionSet(fn func(SessionSet)) (off func()) { return on(b.events, fn) }
 
 // OnSessionDestroy calls fn after each session that ended.
@@ -55,8 +57,10 @@ func (b *Bridge) OnConnOpen(fn func(ConnOpen)) (off func()) { return on(b.events
 // OnConnClose calls fn after each connection that was closed.
 func (b *Bridge) OnConnClose(fn func(ConnClose)) (off func()) { return on(b.events, fn) }
 
-// Subscribe returns a channel of all events from now on, in the order that Observe has them. It is closed when ctx ends or the Bridge is shut down. Events that
-// don't fit into the buffer are dropped and counted in Stats, and the next one that does comes behind a Missed; a buffer under 1 is 1.
+// Subscribe returns a channel of all events from now on, in the same order as for Observe. The
+// channel is closed when ctx ends or the Bridge is shut down. Events that don't fit into the buffer
+// are dropped and counted in Stats; the next one that fits comes behind a Missed. A buffer below 1
+// is 1.
 func (b *Bridge) Subscribe(ctx context.Context, buffer int) <-chan Event {
 	events, off := b.events.Subscribe(func(Event) bool { return true }, max(1, buffer))
 	context.AfterFunc(ctx, off)

@@ -45,7 +45,7 @@ func (rq *request) mayTakeOver(rec *store.Record) bool {
 // supersede makes s, whose token a login has replaced since s was opened, what superseded returns
 // for such a token; ErrTokenRotated where that is nil. It needs the lock.
 func (s *Session) supersede(rec store.Record) error {
-	if s.secret == nil || rec.LoginGeneration != rec.TokenGeneration || s.token.Hash() != rec.PrevTokenHash {
+	if s.tokenState == nil || rec.LoginGeneration != rec.TokenGeneration || s.token.Hash() != rec.PrevTokenHash {
 		return ErrTokenRotated
 	}
 	if _, logsIn := s.draft.LogsIn(); logsIn || !s.from.request.mayTakeOver(&rec) {
@@ -69,7 +69,7 @@ func (s *Session) hide() error {
 // locked reports whether s is the Session of a replaced token, and nobody has logged in with it.
 // It needs the lock.
 func (s *Session) locked() bool {
-	if s.secret == nil || s.replaced == nil {
+	if s.tokenState == nil || s.replaced == nil {
 		return false
 	}
 	_, logsIn := s.draft.LogsIn()

@@ -8,22 +8,47 @@ import (
 	"net/http"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/tickets"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Ticket returns a ticket for one handshake on the request's session, where the session cookie can't go: on another host, or in a client that has none. It is
-// good once, for Options.TicketLifetime, and until the next login. A script offers it as a subprotocol, together with Subprotocol:
+// newTickets returns the tickets in the store, whose expired ones are removed in the background.
+func newTickets(b *Bridge, st store.Store) *tickets.Tickets {
+	return tickets.New(st, tickets.Config{
+		Issuer:       b.opts.Name,
+		Lifetime:     b.opts.TicketLifetime,
+		StoreTimeout: b.opts.StoreTimeout,
+		Clock:        b.clock,
+		Go:           b.pools.background.Go,
+		Failed: func(err error) {
+			b.logAside(func() {
+				b.opts.Logger.LogAttrs(context.Background(), slog.LevelWarn, "expired tickets could not be removed",
+					slog.Any("error", err))
+			})
+		},
+	})
+}
+
+// Ticket returns a ticket for one handshake on the request's session, for clients to which the
+// session cookie can't go: on another host, or without cookies. The ticket is valid once, for
+// Options.TicketLifetime, and until the next login. A script offers it as a subprotocol, together
+// with Subprotocol:
 //
 //	new WebSocket(url, ["sessionbridge", "sessionbridge.ticket." + ticket])
 //
-// It opens nothing but a connection: that of WebSocket, Attach, or an upgrader behind HandshakeHeader. A page that opens its session gets ErrTicket, whatever headers its request has.
+// A ticket opens only a connection: that of WebSocket, Attach, or an upgrader behind
+// HandshakeHeader. A request for a page that opens its session with a ticket gets ErrTicket,
+// whatever its headers are.
 //
-// The handshake then takes no cookies, and opens the session or is answered with 401; the page's origin is checked as always. In the session it has proved the token that this
-// request came with: a login cuts it off. It can change and destroy the session; it can't log in or rotate (ErrNoCookies).
+// A handshake with a ticket ignores cookies. It opens the session or is answered with 401; the
+// page's origin is checked as always. The connection counts as one that proved the token of the
+// request that asked for the ticket: a login cuts it off. It can change and destroy the session; it
+// can't log in or rotate (ErrNoCookies).
 //
-// What has changed in the session is stored, so that there is one: ErrSessionMissing when there is nothing to store. Also the errors of Session, ErrSessionGone,
-// ErrHeadersSent, ErrSessionTooLarge, a *ValueError; ErrTicket when the request has itself come with a ticket. The response is not to be cached, and
-// says so, whatever its handler says.
+// Ticket stores the session's changes first: ErrSessionMissing if there is nothing to store. It
+// also returns the errors of Session, ErrSessionGone, ErrHeadersSent, ErrSessionTooLarge, a
+// *ValueError, and ErrTicket if the request itself came with a ticket. The response carries headers
+// that forbid caches to store it, whatever its handler sets.
 func (b *Bridge) Ticket(r *http.Request) (string, error) {
 	rq, err := b.requestFor(r)
 	if err != nil {
@@ -39,7 +64,7 @@ func (b *Bridge) Ticket(r *http.Request) (string, error) {
 	if err := s.commit(r.Context()); err != nil {
 		return "", err
 	}
-	what := ticket{Kind: socketTicket}
+	what := tickets.Ticket{Kind: tickets.Handshake}
 	s.lock()
 	base := s.draft.Base()
 	what.SessionID, what.ClientID, what.Generation = base.ID, base.ClientID, s.proved
@@ -54,11 +79,13 @@ func (b *Bridge) Ticket(r *http.Request) (string, error) {
 	rq.mu.Lock()
 	rq.answer.SetPrivate()
 	rq.mu.Unlock()
-	return b.tickets.issue(r.Context(), what)
+	return b.tickets.Issue(r.Context(), what)
 }
 
-// LoginTicket returns a ticket with which the connection's browser logs in over HTTP: see Bridge.RedeemTicket. With an empty userID it rotates the token instead. It is for
-// handlers that have checked who the user is over the connection, where no cookie can be set. It is good once, for Options.TicketLifetime, and until the next login.
+// LoginTicket returns a ticket with which the connection's browser logs in over HTTP: see
+// Bridge.RedeemTicket. With an empty userID the ticket rotates the token instead. It is for
+// handlers that authenticate the user over the connection, where no cookie can be set. The ticket
+// is valid once, for Options.TicketLifetime, and until the next login.
 //
 // ErrSessionMissing without a session, ErrUserID, ErrStoreUnavailable.
 func (c *Conn) LoginTicket(ctx context.Context, userID string) (string, error) {
@@ -72,7 +99,7 @@ func (l *Link) LoginTicket(ctx context.Context, userID string) (string, error) {
 			return "", err
 		}
 	}
-	id, proved := l.b.links.sessionOf(l)
+	id, proved := l.b.links.SessionOf(&l.entry)
 	if id == "" {
 		return "", ErrSessionMissing
 	}
@@ -83,19 +110,23 @@ func (l *Link) LoginTicket(ctx context.Context, userID string) (string, error) {
 	if proved != 0 && rec.LoginGeneration > proved {
 		return "", errCutOff
 	}
-	return l.b.tickets.issue(ctx, ticket{
-		Kind: loginTicket, SessionID: rec.ID, ClientID: rec.ClientID, Generation: rec.TokenGeneration, UserID: userID,
+	return l.b.tickets.Issue(ctx, tickets.Ticket{
+		Kind: tickets.Login, SessionID: rec.ID, ClientID: rec.ClientID, Generation: rec.TokenGeneration, UserID: userID,
 	})
 }
 
-// RedeemTicket does in the request's session what the ticket of a LoginTicket says: a Login, whose new cookie goes with the response, or a Rotate. It returns the session.
+// RedeemTicket performs the Login or Rotate of a LoginTicket in the request's session, and returns
+// the session. The new cookie goes with the response.
 //
-// The request must be of the browser whose connection asked for the ticket: with the session cookie of the same session, and the client cookie of the same client. So a ticket that was
-// stolen opens nothing, and one that is forced upon somebody logs nobody in (login CSRF). ErrTicket otherwise, and for a ticket that has been redeemed, has expired, is
-// older than the last login, or never was one. A ticket that was refused to somebody is still good for its owner.
+// The request must come from the browser whose connection asked for the ticket: with the session
+// cookie of the same session, and the client cookie of the same client. So a stolen ticket opens
+// nothing, and a ticket that an attacker passes to a victim logs nobody in (login CSRF). ErrTicket
+// otherwise, and for a ticket that has been redeemed, has expired, is older than the last login, or
+// never was one. A ticket that was refused stays valid for its owner.
 //
-// Also the errors of Session and of Login; after these, too, the ticket is still good, but not when storing the login fails in the end. A function of WithSession
-// may run again, when the ticket has been redeemed: call it outside of one.
+// It also returns the errors of Session and of Login. The ticket stays valid after these, but not
+// if storing the login fails at the commit. Call RedeemTicket outside of WithSession: its function
+// may run again after the ticket has been redeemed.
 func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
 	rq, err := b.requestFor(r)
 	if err != nil {
@@ -115,8 +146,9 @@ func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
 	rq.mu.Lock()
 	mismatched := rq.mismatched
 	rq.mu.Unlock()
-	what, err := b.tickets.redeem(r.Context(), text, loginTicket, func(t *ticket) bool {
-		return rec.Revision != 0 && !mismatched && t.SessionID == rec.ID && t.ClientID == rec.ClientID && t.Generation >= rec.LoginGeneration
+	what, err := b.tickets.Redeem(r.Context(), text, tickets.Login, func(t *tickets.Ticket) bool {
+		return rec.Revision != 0 && !mismatched &&
+			t.SessionID == rec.ID && t.ClientID == rec.ClientID && t.Generation >= rec.LoginGeneration
 	})
 	if err != nil {
 		rq.refusedTicket(r.Context(), err, CredentialRejected{SessionID: rec.ID, UserID: rec.UserID})
@@ -137,18 +169,19 @@ func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
 func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 	b := rq.b
 	rq.mu.Lock()
-	r, handshake := rq.r, rq.shares
+	r, handshake := rq.r, rq.coalesceLoad
 	rq.mu.Unlock()
 	switch {
 	case r == nil:
 		return nil, ErrSessionClosed
-	case !handshake || !upgrades(r): // it is for connections: a page has cookies, and anybody can send an Upgrade header
+	case !handshake || !upgrades(r): // any request can have an Upgrade header, so that alone doesn't count
 		return nil, ErrTicket
 	case !b.opts.originAllowed(r):
-		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", b.opts.originAttrs(r)...)
+		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused",
+			b.opts.originAttrs(r)...)
 		return nil, ErrOrigin
 	}
-	what, err := b.tickets.redeem(ctx, rq.presented.Text, socketTicket, func(*ticket) bool { return true })
+	what, err := b.tickets.Redeem(ctx, rq.presented.Text, tickets.Handshake, func(*tickets.Ticket) bool { return true })
 	if err != nil {
 		rq.refusedTicket(ctx, err, CredentialRejected{})
 		return nil, err
@@ -175,12 +208,12 @@ func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.proved, s.stale = what.Generation, true // whoever has the ticket hasn't the token
+	s.proved, s.stale = what.Generation, true // the client has the ticket, not the token
 	s.draft.Prove(s.proved)
 	return s, nil
 }
 
-// refusedTicket counts and tells of a ticket that opens nothing, but never which.
+// refusedTicket counts and reports a ticket that opens nothing if err is ErrTicket.
 func (rq *request) refusedTicket(ctx context.Context, err error, cr CredentialRejected) {
 	if errors.Is(err, ErrTicket) {
 		cr.Credential, cr.Reason = CredentialTicket, RejectedTicket
@@ -189,12 +222,13 @@ func (rq *request) refusedTicket(ctx context.Context, err error, cr CredentialRe
 	}
 }
 
-// openOffered opens the session of a handshake that offers a ticket, before an upgrader of another library answers it; if it opens nothing, that is the answer.
+// openOffered opens the session of a handshake that offers a ticket, before an upgrader of another
+// library answers the handshake. If the ticket opens nothing, the client gets the error.
 func (rq *request) openOffered(w http.ResponseWriter, r *http.Request) error {
 	if rq.presented.Carrier != credentials.ByTicket || rq.opened() != nil {
 		return nil
 	}
-	rq.shareLoads()
+	rq.coalesceLoads()
 	_, err := rq.open(r.Context())
 	if err == nil {
 		return nil
@@ -206,8 +240,8 @@ func (rq *request) openOffered(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-// handshakeError is err, but for a ticket that opens nothing: a handshake's is its only credential,
-// so there is no session (401).
+// handshakeError returns err, and for ErrTicket an error that is also ErrSessionMissing (401): the
+// ticket is the only credential of its handshake, so there is no session.
 func handshakeError(err error) error {
 	if errors.Is(err, ErrTicket) {
 		return fmt.Errorf("%w: %w", ErrSessionMissing, err)

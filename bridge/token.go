@@ -17,12 +17,12 @@ const Subprotocol = credentials.Subprotocol
 
 // TokenFromHeader returns an Options.TokenFrom for clients that send their token in the named
 // header, with or without "Bearer " before it. A client that sends the header does without cookies;
-// before it has a token the header is empty, or just "Bearer". A value of another scheme ("Basic …")
-// is ignored.
+// before it has a token the header is empty, or just "Bearer". A value of another scheme
+// ("Basic …") is ignored.
 //
 // Browsers send such a header only for scripts of an origin that the application's CORS rules
-// allow, so cross-site requests can't use it. But a script has to keep the token where other scripts
-// can read it, unlike the session cookie: this is for programs that aren't web pages.
+// allow, so cross-site requests can't use it. But a script has to keep the token where other
+// scripts can read it, unlike the session cookie: this is for programs that aren't web pages.
 func TokenFromHeader(name string) func(r *http.Request) (token string, ok bool) {
 	return credentials.TokenFromHeader(name)
 }

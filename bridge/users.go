@@ -87,7 +87,7 @@ func (b *Bridge) info(rec *store.Record) Info {
 	return Info{
 		ID: rec.ID, ClientID: rec.ClientID, UserID: rec.UserID, Addr: rec.Addr, UserAgent: rec.UserAgent,
 		Created: rec.Created, Seen: rec.Seen, Expires: rec.Expires, Idle: rec.Idle, Lifetime: rec.Lifetime,
-		Reads: b.clients.Reads(rec.ID), Writes: rec.Writes, Bytes: len(rec.Data), Conns: b.links.countOf(rec.ID),
+		Reads: b.clients.Reads(rec.ID), Writes: rec.Writes, Bytes: len(rec.Data), Conns: b.links.CountOfSession(rec.ID),
 	}
 }
 
@@ -123,7 +123,7 @@ func (b *Bridge) Activity(ctx context.Context, within time.Duration) (Activity, 
 			return Activity{}, storeFailure(ctx, "list the active sessions", err)
 		}
 		a.Sessions++
-		a.Conns += b.links.countOf(active.ID) + elsewhere[active.ID]
+		a.Conns += b.links.CountOfSession(active.ID) + elsewhere[active.ID]
 		if active.UserID != "" {
 			users = append(users, active.UserID)
 		}
@@ -134,16 +134,6 @@ func (b *Bridge) Activity(ctx context.Context, within time.Duration) (Activity, 
 	}
 	a.Users = len(different)
 	return a, silent
-}
-
-// countOf returns how many links a session has.
-func (ls *links) countOf(sessionID string) int {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	if sl := ls.bySession[sessionID]; sl != nil {
-		return len(sl.links)
-	}
-	return 0
 }
 
 // storeFailure is what a listing's error means. The caller's own cancellation is no failure of the store, and comes back as itself.

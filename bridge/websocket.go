@@ -10,6 +10,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
+	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 	"github.com/sessionbridge/sessionbridge/internal/wire"
 )
 
@@ -78,12 +79,12 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if b.links.addrFull(rq.addr()) && !b.probe(rq, b.links.rivals("", rq.addr())) {
+	if b.addrFull(rq, rq.addr()) {
 		b.refuse(w, r, ErrTooManyAddrConns)
 		return
 	}
-	rq.shareLoads()
-	rq.whoClient() // a connection is somebody's: the client cookie is due
+	rq.coalesceLoads()
+	rq.askClient() // a connection is somebody's: the client cookie is due
 	s, err := rq.open(r.Context())
 	if err != nil {
 		b.refuse(w, r, handshakeError(err))
@@ -93,15 +94,15 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		b.refuse(w, r, ErrSessionMissing)
 		return
 	}
-	below, accepting := wire.New(h.wire), &acceptWriter{ResponseWriter: w}
-	ws, err := websocket.Accept(below.Wrap(accepting), r, &websocket.AcceptOptions{
+	below, upgrade := wire.New(h.wire), &responsewriter.Upgrade{ResponseWriter: w}
+	ws, err := websocket.Accept(below.Wrap(upgrade), r, &websocket.AcceptOptions{
 		Subprotocols:       h.protocols,
 		InsecureSkipVerify: true, // the origin has been checked
 		CompressionMode:    h.opts.Compression,
 	})
 	if err != nil {
 		if !rq.wroteHeaders() { // otherwise the client has been answered
-			b.refuse(w, r, accepting.refusal(err))
+			b.refuse(w, r, handshakeRefused(upgrade.Withheld(), err))
 		}
 		return
 	}
@@ -173,8 +174,8 @@ func (c *Conn) endedWith(err error) (code int, reason string) {
 	if c.gone.Load() { // whatever the handler makes of that
 		return codeClosedByPeer, ""
 	}
-	if over := c.link.b.links.overOf(c.link); over.code != codeNone && errors.Is(err, ErrSessionMissing) {
-		return over.code, over.reason // the handler was faster than the close that is on its way
+	if over := c.link.b.links.CloseOf(&c.link.entry); over.Code != codeNone && errors.Is(err, ErrSessionMissing) {
+		return over.Code, over.Reason // the handler was faster than the close that is on its way
 	}
 	return CloseCode(err), c.link.b.closeReason(err)
 }
@@ -186,13 +187,13 @@ func (b *Bridge) closeReason(err error) string {
 	case errors.As(err, &ce): // CloseCode takes its code
 		return ""
 	case errors.Is(err, ErrTokenRotated):
-		return reconnect().reason
+		return reconnect.Reason
 	case errors.Is(err, ErrSessionMissing):
 		return "no session: ask for one over HTTP"
 	case errors.Is(err, ErrTooManyAddrConns):
-		return tooManyFrom
+		return reasonTooManyAddr
 	case errors.Is(err, ErrTooManyConns):
-		return tooManyThere
+		return reasonTooMany
 	case errors.Is(err, ErrConnID):
 		return "the connection's name is taken"
 	case errors.Is(err, ErrShutdown):

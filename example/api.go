@@ -9,13 +9,13 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// answer is what a client gets when all went well: failure otherwise.
+// answer is the answer to a successful request; failure is the other one.
 type answer struct {
 	OK bool `json:"ok"`
 	snapshot
 }
 
-// getSession begins the session if there is none.
+// getSession creates the session if there is none.
 func (a *app) getSession(r *http.Request) (any, error) {
 	return a.change(r, begin)
 }
@@ -28,7 +28,7 @@ func (a *app) postIncrement(r *http.Request) (any, error) {
 	return a.change(r, increment(httpCount, *in.By))
 }
 
-// postLogin believes whoever asks: a real application checks a password here.
+// postLogin accepts any user: a real application checks a password here.
 func (a *app) postLogin(r *http.Request) (any, error) {
 	var in loginRequest
 	if err := readJSON(r, &in); err != nil {
@@ -37,7 +37,7 @@ func (a *app) postLogin(r *http.Request) (any, error) {
 	return a.change(r, login(in.User))
 }
 
-// postLogout is content without a session: then nobody is logged in either.
+// postLogout also succeeds without a session, because then no user is logged in either.
 func (a *app) postLogout(r *http.Request) (any, error) {
 	err := logout(r.Context(), a.bridge.For(r))
 	clientID, _ := bridge.ClientIDFrom(r.Context())
@@ -45,8 +45,8 @@ func (a *app) postLogout(r *http.Request) (any, error) {
 }
 
 func noSuchRoute(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusNotFound, failure{Error: "there are GET /api/session and /api/devices, and POST /api/increment, " +
-		"/api/login, /api/logout, /api/signout, /api/signout/others, /api/signout/everywhere, /api/close and /api/notify"})
+	writeJSON(w, http.StatusNotFound, failure{Error: "use GET /api/session or /api/devices, or POST /api/increment, " +
+		"/api/login, /api/logout, /api/signout, /api/signout/others, /api/signout/everywhere, /api/close or /api/notify"})
 }
 
 // change changes the request's session, which is created if there is none.
@@ -55,7 +55,7 @@ func (a *app) change(r *http.Request, do change) (any, error) {
 	return answer{true, now}, err
 }
 
-// readJSON reads the request's body into dst, and checks what is in it.
+// readJSON reads the request's body into dst, and validates it.
 func readJSON(r *http.Request, dst interface{ check() error }) error {
 	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxMessage))
 	var tooLarge *http.MaxBytesError
@@ -71,7 +71,8 @@ func readJSON(r *http.Request, dst interface{ check() error }) error {
 	return dst.check()
 }
 
-// jsonHandler answers with what the function returns. Nothing is written before the session is stored.
+// jsonHandler answers with the result of the function. Nothing is written before the session is
+// stored.
 type jsonHandler func(r *http.Request) (any, error)
 
 func (h jsonHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -88,5 +89,5 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // an error means that the client has gone
+	_ = json.NewEncoder(w).Encode(v) // an error means that the client has disconnected
 }

@@ -61,7 +61,7 @@ func TestLogoutEndsTheSession(t *testing.T) {
 	require.Empty(t, out.SessionID)
 	require.Empty(t, out.User)
 	require.Empty(t, out.Session)
-	v.post(t, "/api/logout", "") // once more hurts nobody
+	v.post(t, "/api/logout", "") // no effect
 
 	next := v.get(t, "/api/session")
 	require.Equal(t, ada.ClientID, next.ClientID, "the browser is the same")
@@ -73,10 +73,10 @@ func TestBadRequestsAreExplainedAndChangeNothing(t *testing.T) {
 	v := newVisitor(t, serve(t))
 	before := v.post(t, "/api/increment", `{"by":5}`)
 	for name, c := range map[string]struct{ path, body, says string }{
-		"nothing":              {"/api/increment", ``, "nothing was sent"},
-		"blanks":               {"/api/increment", " \n", "nothing was sent"},
+		"nothing":              {"/api/increment", ``, "the request is empty"},
+		"blanks":               {"/api/increment", " \n", "the request is empty"},
 		"half of it":           {"/api/increment", `{"by":`, "ends too early"},
-		"not JSON":             {"/api/increment", `by=1`, "not the JSON"},
+		"not JSON":             {"/api/increment", `by=1`, "invalid JSON"},
 		"an array":             {"/api/increment", `[1]`, "not an array"},
 		"a number":             {"/api/increment", `1`, "not a number"},
 		"null":                 {"/api/increment", `null`, `"by" is missing`},

@@ -9,13 +9,14 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// device is one of a user's sessions, as the user may see it. Nothing of it opens the session.
+// device is one of a user's sessions, as the user may see it. It contains nothing that opens the
+// session.
 type device struct {
-	ID      string       `json:"id"`   // the session's
-	Name    string       `json:"name"` // the user agent, in words
+	ID      string       `json:"id"`   // of the session
+	Name    string       `json:"name"` // from the user agent
 	Addr    string       `json:"addr"`
 	Created time.Time    `json:"created"`
-	Seen    time.Time    `json:"seen"` // when it was last active, to within a minute
+	Seen    time.Time    `json:"seen"` // last activity, to within a minute
 	Reads   uint64       `json:"reads"`
 	Writes  uint64       `json:"writes"`
 	Sockets []socketInfo `json:"sockets"` // the oldest first
@@ -27,7 +28,7 @@ type socketInfo struct {
 	Opened time.Time `json:"opened"`
 }
 
-// owner is whose devices are meant: a user's, or those of somebody who isn't logged in, who has only the one session.
+// owner is the owner of devices: a user, or a single session without a user.
 type owner struct{ user, client, session string }
 
 func (s *snapshot) owner() owner {
@@ -47,7 +48,8 @@ func (a *app) devices(ctx context.Context, of owner) ([]device, error) {
 		if err != nil {
 			return nil, err
 		}
-		if of.user == "" && info.ID != of.session { // the client cookie proves nothing: its other sessions are not to be seen
+		// The client cookie proves nothing, so that other sessions of the client are not shown.
+		if of.user == "" && info.ID != of.session {
 			continue
 		}
 		sockets, err := a.sockets(ctx, info.ID)
@@ -59,7 +61,9 @@ func (a *app) devices(ctx context.Context, of owner) ([]device, error) {
 			Created: info.Created, Seen: info.Seen, Reads: info.Reads, Writes: info.Writes, Sockets: sockets,
 		})
 	}
-	slices.SortFunc(devices, func(a, b device) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(devices, func(a, b device) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	})
 	return devices, nil
 }
 
@@ -72,6 +76,8 @@ func (a *app) sockets(ctx context.Context, sessionID string) ([]socketInfo, erro
 		}
 		sockets = append(sockets, socketInfo{c.ID, c.ConnectedAt})
 	}
-	slices.SortFunc(sockets, func(a, b socketInfo) int { return cmp.Or(a.Opened.Compare(b.Opened), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(sockets, func(a, b socketInfo) int {
+		return cmp.Or(a.Opened.Compare(b.Opened), cmp.Compare(a.ID, b.ID))
+	})
 	return sockets, nil
 }

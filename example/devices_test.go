@@ -16,7 +16,7 @@ import (
 
 const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
-// loginAs returns a browser in which the user is logged in, and its session's ID.
+// loginAs returns a browser in which the user is logged in, and its session ID.
 func loginAs(t *testing.T, url, user string) (*visitor, string) {
 	t.Helper()
 	v := newVisitor(t, url)
@@ -25,7 +25,8 @@ func loginAs(t *testing.T, url, user string) (*visitor, string) {
 	return v, r.SessionID
 }
 
-// idsOf returns the devices' IDs, sorted: two that began in the same millisecond come in any order.
+// idsOf returns the devices' IDs, sorted, because devices that began in the same millisecond are in
+// any order.
 func idsOf(devices []device) (ids []string) {
 	for _, d := range devices {
 		ids = append(ids, d.ID)
@@ -38,7 +39,7 @@ func sorted(ids ...string) []string {
 	return ids
 }
 
-// deviceOf returns the one with the ID, or a zero one.
+// deviceOf returns the device with the ID, or the zero device.
 func deviceOf(devices []device, id string) device {
 	for _, d := range devices {
 		if d.ID == id {
@@ -58,7 +59,7 @@ func socketsOf(devices []device) (ids []string) {
 	return ids
 }
 
-// shows is for until: those are the devices.
+// shows is an argument for until: a push with these devices.
 func shows(ids ...string) func(reply) bool {
 	return func(r reply) bool { return r.Event == "devices" && slices.Equal(idsOf(r.Devices), sorted(ids...)) }
 }
@@ -72,7 +73,7 @@ func TestUserSeesAllOwnDevicesAndNoOthers(t *testing.T) {
 	bob.watch(t)
 
 	listed := one.get(t, "/api/devices")
-	require.Equal(t, first, listed.SessionID, "which of them this one is")
+	require.Equal(t, first, listed.SessionID, "the current device")
 	require.Equal(t, sorted(first, second), idsOf(listed.Devices))
 	d := deviceOf(listed.Devices, first)
 	require.Equal(t, "Firefox on Linux", d.Name)
@@ -115,7 +116,7 @@ func TestSignOutEndsAnotherDeviceAndTellsItFirst(t *testing.T) {
 	here.until(t, shows(first))
 	status, _ := two.send(t, http.MethodGet, "/api/devices", "")
 	require.Equal(t, http.StatusUnauthorized, status)
-	require.True(t, *here.do(t, `{"do":"get"}`).OK, "this one goes on")
+	require.True(t, *here.do(t, `{"do":"get"}`).OK, "this device stays signed in")
 }
 
 func TestSignOutOfThisDeviceIsALogout(t *testing.T) {
@@ -128,12 +129,13 @@ func TestSignOutOfThisDeviceIsALogout(t *testing.T) {
 			require.EqualValues(t, bridge.CodeDestroyed, websocket.CloseStatus(err))
 			break
 		}
-		require.NotEqual(t, "over", parse(t, data).Event, "it was not another device")
+		require.NotEqual(t, "over", parse(t, data).Event, "the user has signed out on this device")
 	}
 	require.Empty(t, one.get(t, "/api/session").User)
 }
 
-// TestForeignDevicesLookLikeNone: what another user has is answered as what there never was, byte for byte.
+// TestForeignDevicesLookLikeNone: the answer for another user's device is the same as for one that
+// never existed, byte for byte.
 func TestForeignDevicesLookLikeNone(t *testing.T) {
 	url := serve(t)
 	ada, _ := loginAs(t, url, "ada")
@@ -158,7 +160,7 @@ func TestForeignDevicesLookLikeNone(t *testing.T) {
 			require.Equal(t, c.err.Error(), r.Error, id)
 		}
 	}
-	require.Equal(t, "bob", ws.do(t, `{"do":"get"}`).User, "nothing has happened to it")
+	require.Equal(t, "bob", ws.do(t, `{"do":"get"}`).User, "the socket is unaffected")
 }
 
 func TestSignOutOfOtherDevicesKeepsThisOne(t *testing.T) {
@@ -206,8 +208,8 @@ func TestSignOutEverywhereWantsARecentLogin(t *testing.T) {
 
 	status, r := here.send(t, http.MethodPost, "/api/signout/everywhere", "")
 	require.Equal(t, http.StatusUnauthorized, status)
-	require.Contains(t, r.Error, "a login of the last 5 minutes")
-	require.Equal(t, sorted(id, second), idsOf(other.get(t, "/api/devices").Devices), "nobody is signed out")
+	require.Contains(t, r.Error, "a login within the last 5 minutes")
+	require.Equal(t, sorted(id, second), idsOf(other.get(t, "/api/devices").Devices), "no device is signed out")
 	here.post(t, "/api/login", `{"user":"ada"}`)
 	require.Equal(t, 2, here.post(t, "/api/signout/everywhere", "").Count)
 }
@@ -217,7 +219,7 @@ func TestCloseEndsOneSocketAndNotTheSession(t *testing.T) {
 	one, _ := loginAs(t, url, "ada")
 	two, _ := loginAs(t, url, "ada")
 	mine, kept, theirs := one.watch(t), one.watch(t), two.watch(t)
-	for _, ws := range []*wire{mine, theirs} { // of whichever of the user's devices
+	for _, ws := range []*wire{mine, theirs} { // of any of the user's devices
 		id := ws.do(t, `{"do":"get"}`).ConnID
 		one.post(t, "/api/close", `{"socket":"`+id+`"}`)
 		require.Equal(t, codeClosedByUser, ws.closed(t))
@@ -242,12 +244,12 @@ func TestNotificationReachesAllOwnSockets(t *testing.T) {
 		require.Equal(t, "Firefox on Linux", got.From)
 	}
 	bob.post(t, "/api/notify", `{"text":"for bob"}`)
-	require.Equal(t, "for bob", stranger.until(t, func(r reply) bool { return r.Event == "notify" }).Text, "it is the first one there")
+	require.Equal(t, "for bob", stranger.until(t, func(r reply) bool { return r.Event == "notify" }).Text, "the first notification")
 }
 
 func TestDevicesAreForUsersOnly(t *testing.T) {
 	v := newVisitor(t, serve(t))
-	for range 2 { // without a session, then with one that is nobody's
+	for range 2 { // without a session, then with one without a user
 		for _, c := range [][3]string{
 			{http.MethodGet, "/api/devices", ""},
 			{http.MethodPost, "/api/signout", `{"device":"x"}`},
@@ -276,7 +278,7 @@ func TestBadRequestsAboutDevicesAreExplained(t *testing.T) {
 		"/api/notify":  {"text", maxText, "at most 200 bytes"},
 	} {
 		for body, says := range map[string]string{
-			``:                              "nothing was sent",
+			``:                              "the request is empty",
 			`[]`:                            "not an array",
 			`{}`:                            `"` + c.field + `" is missing: `,
 			`{"` + c.field + `":null}`:      `"` + c.field + `" is missing: `,

@@ -9,30 +9,31 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// feed tells sockets what happens: those of a session what happens to it, and those of its user which devices there are. Bridge.Notify finds
-// the sockets, and waits for none of them. A feed is one goroutine's: it needs no lock.
+// feed reports changes to sockets: changes of a session to the session's sockets, and the list of
+// devices to the sockets of its user. Bridge.Notify finds the sockets, and doesn't wait for them. A
+// feed is used by one goroutine and needs no lock.
 type feed struct {
 	app    *app
-	owners map[string]owner   // whose each session is that was told of, by its ID: an ended session can't be asked any more
-	stale  map[owner]struct{} // whose list of devices has changed
+	owners map[string]owner   // by session ID: a session that has ended can't be looked up
+	stale  map[owner]struct{} // owners whose list of devices has changed
 }
 
-// push is a message that nobody has asked for.
+// push is a message that isn't an answer.
 type push struct {
 	Event     string     `json:"event"`             // set, open, close, devices, notify or over
-	Via       bridge.Via `json:"via,omitempty"`     // set: the way that the change came
-	Keys      []string   `json:"keys,omitempty"`    // set: what has changed
+	Via       bridge.Via `json:"via,omitempty"`     // set: how the change was made
+	Keys      []string   `json:"keys,omitempty"`    // set: the changed keys
 	Socket    string     `json:"socket,omitempty"`  // open, close: its ID
 	Code      int        `json:"code,omitempty"`    // close: the close code, -1 for none
-	Devices   []device   `json:"devices,omitempty"` // devices: all of the user's
-	Text      string     `json:"text,omitempty"`    // notify: what is to be shown; over: why the session ended
-	From      string     `json:"from,omitempty"`    // notify: the device that it was sent from
-	*snapshot            // set: the session now
+	Devices   []device   `json:"devices,omitempty"` // devices: all of them
+	Text      string     `json:"text,omitempty"`    // notify: the text; over: why the session has ended
+	From      string     `json:"from,omitempty"`    // notify: the sender's device
+	*snapshot            // set: the current session
 }
 
 // bytes returns the message as it is sent.
 func (p push) bytes() []byte {
-	data, _ := json.Marshal(p) // it holds nothing that could fail
+	data, _ := json.Marshal(p) // can't fail for this type
 	return data
 }
 
@@ -40,7 +41,7 @@ func newFeed(a *app) *feed {
 	return &feed{app: a, owners: make(map[string]owner), stale: make(map[owner]struct{})}
 }
 
-// run hands on events until there are no more. Devices are listed once for all the events that are waiting.
+// run processes events until the channel is closed. It lists devices once for all pending events.
 func (f *feed) run(events <-chan bridge.Event) {
 	for ev := range events {
 		f.handle(ev)
@@ -54,7 +55,7 @@ func (f *feed) handle(ev bridge.Event) {
 	switch ev := ev.(type) {
 	case bridge.SessionSet:
 		if ev.Via == bridge.ViaNode {
-			break // the process that has stored it tells all sockets, those of this one, too
+			break // the process that has stored it notifies all sockets, including those of this process
 		}
 		if now, ok := f.look(ev.SessionID); ok {
 			f.tell(bridge.To{SessionID: ev.SessionID}, push{Event: "set", Via: ev.Via, Keys: ev.Keys, snapshot: &now})
@@ -67,7 +68,7 @@ func (f *feed) handle(ev bridge.Event) {
 		if _, ok := f.look(ev.SessionID); ok {
 			f.tell(bridge.To{SessionID: ev.SessionID}, push{Event: "close", Socket: ev.ConnID, Code: ev.Code})
 		}
-	case bridge.SessionDestroy: // its own sockets have had a last message
+	case bridge.SessionDestroy: // its own sockets have received a final message
 		if was, ok := f.owners[ev.SessionID]; ok {
 			f.stale[was] = struct{}{}
 			delete(f.owners, ev.SessionID)
@@ -75,9 +76,9 @@ func (f *feed) handle(ev bridge.Event) {
 	}
 }
 
-// look returns the session as it is now; false when there is none.
+// look returns the current session, false if there is none.
 func (f *feed) look(sessionID string) (now snapshot, ok bool) {
-	if sessionID == "" { // of a socket without a session
+	if sessionID == "" { // a socket without a session
 		return now, false
 	}
 	s, err := f.app.bridge.GetByID(context.Background(), sessionID)
@@ -91,14 +92,14 @@ func (f *feed) look(sessionID string) (now snapshot, ok bool) {
 		return now, false
 	}
 	if was, ok := f.owners[sessionID]; ok {
-		f.stale[was] = struct{}{} // it may have become another user's
+		f.stale[was] = struct{}{} // the session may belong to another user now
 	}
 	f.owners[sessionID] = now.owner()
 	f.stale[now.owner()] = struct{}{}
 	return now, true
 }
 
-// listDevices sends everybody whose devices have changed the new list.
+// listDevices sends the new list to the owners whose devices have changed.
 func (f *feed) listDevices() {
 	for who := range f.stale {
 		devices, err := f.app.devices(context.Background(), who)
@@ -116,20 +117,23 @@ func (f *feed) listDevices() {
 
 func (f *feed) tell(to bridge.To, p push) {
 	if _, err := f.app.bridge.Notify(context.Background(), to, p.bytes()); err != nil {
-		slog.Warn("some sockets were not told", "event", p.Event, "error", err)
+		slog.Warn("sockets not notified", "event", p.Event, "error", err)
 	}
 }
 
-// callBack closes sockets that can't be told what has happened: what their clients have is out of date, and they shall come back for the rest.
+// callBack closes sockets that can't be notified: their clients have outdated data, and reconnect
+// to read it.
 func (a *app) callBack(which bridge.ConnFilter) {
-	if _, err := a.bridge.CloseConns(context.Background(), which, bridge.CodeUnavailable, "session store unavailable"); err != nil {
-		slog.Warn("some sockets were not called back", "error", err)
+	const reason = "session store unavailable"
+	if _, err := a.bridge.CloseConns(context.Background(), which, bridge.CodeUnavailable, reason); err != nil {
+		slog.Warn("sockets not closed", "error", err)
 	}
 }
 
-// lastMessage is what the sockets of a session are told when it has ended, before they are closed. The close code says the rest.
+// lastMessage is the final message to the sockets of a session that has ended. The close code has
+// further details.
 func lastMessage(end bridge.SessionDestroy) []byte {
-	if end.Reason != bridge.ReasonDestroyed || end.Via != bridge.ViaAPI && end.Via != bridge.ViaNode { // it has logged out by itself, or expired
+	if end.Reason != bridge.ReasonDestroyed || end.Via != bridge.ViaAPI && end.Via != bridge.ViaNode { // logout or expiry
 		return nil
 	}
 	return push{Event: "over", Text: "You were signed out on another device."}.bytes()

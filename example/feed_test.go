@@ -30,7 +30,7 @@ func TestTwoSocketsFollowOneAnother(t *testing.T) {
 		require.Equal(t, []string{"httpCount", "total"}, set.Keys)
 		require.Equal(t, begun.SessionID, set.SessionID)
 	}
-	// The one that changes something gets its answer and, like the other, the event.
+	// The socket that makes the change gets the answer and, like the other one, the event.
 	require.True(t, *one.do(t, `{"do":"increment","by":2}`).OK)
 	for _, ws := range []*wire{one, two} {
 		set := ws.until(t, totals(3))
@@ -44,7 +44,7 @@ func TestOpenSocketsAreListedAsTheyComeAndGo(t *testing.T) {
 	v.get(t, "/api/session")
 	one := v.dial(t)
 	self := one.do(t, `{"do":"get"}`)
-	require.Equal(t, []string{self.ConnID}, socketsOf(self.Devices), "the session's, although nobody is logged in")
+	require.Equal(t, []string{self.ConnID}, socketsOf(self.Devices), "the session's sockets, without a user")
 
 	two := v.dial(t)
 	id := two.do(t, `{"do":"get"}`).ConnID
@@ -75,7 +75,8 @@ func TestStrangersSeeNothing(t *testing.T) {
 	v.post(t, "/api/logout", "")
 	stranger.post(t, "/api/increment", `{"by":1}`)
 	self := ws.do(t, `{"do":"get"}`).ConnID
-	// Events come in order: had there been one of the other's, it would be in front of the stranger's own increment.
+	// Events are in order: an event of the other session would precede the stranger's own
+	// increment.
 	ws.until(t, func(r reply) bool {
 		switch r.Event {
 		case "set":
@@ -114,7 +115,7 @@ func TestClientCookieAloneSeesNothing(t *testing.T) {
 	require.Equal(t, begun.SessionID, v.get(t, "/api/session").SessionID)
 }
 
-// brokenStore fails when it is told to.
+// brokenStore fails on demand.
 type brokenStore struct {
 	*livestore.Store
 	broken atomic.Bool
@@ -134,6 +135,6 @@ func TestSocketsThatCannotBeToldAreCalledBack(t *testing.T) {
 	one, two := v.watch(t), v.watch(t)
 	one.until(t, func(r reply) bool { return r.Event == "devices" && len(socketsOf(r.Devices)) == 2 })
 	sessions.broken.Store(true)
-	require.NoError(t, two.Close(1000, "")) // something happens
-	require.Equal(t, bridge.CodeUnavailable, one.closed(t), "what the page shows would be out of date: it shall come back")
+	require.NoError(t, two.Close(1000, "")) // causes an event
+	require.Equal(t, bridge.CodeUnavailable, one.closed(t), "the page is outdated and must reconnect")
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 )
 
-// health asks as a balancer does.
+// health sends the request of a load balancer.
 func health(t *testing.T, url string) (status int, body string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/healthz", http.NoBody)
@@ -19,7 +19,7 @@ func health(t *testing.T, url string) (status int, body string) {
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	defer res.Body.Close()
-	require.Empty(t, res.Cookies(), "a balancer is no client")
+	require.Empty(t, res.Cookies(), "a load balancer gets no cookies")
 	text, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
 	return res.StatusCode, string(text)
@@ -33,7 +33,7 @@ func TestHealth(t *testing.T) {
 	require.JSONEq(t, `{"ok":true,"healthy":true,"conns":1}`, body)
 }
 
-// TestHealthWithoutRedis: the process says that it can't be used, and lives.
+// TestHealthWithoutRedis: the process reports that it can't serve, and keeps running.
 func TestHealthWithoutRedis(t *testing.T) {
 	t.Chdir(t.TempDir())
 	redis := redistest.Start(t)
@@ -43,7 +43,7 @@ func TestHealthWithoutRedis(t *testing.T) {
 	redis.Kill()
 	status, body := health(t, url)
 	require.Equal(t, http.StatusServiceUnavailable, status)
-	require.JSONEq(t, `{"ok":false,"error":"the session store doesn't answer"}`, body)
+	require.JSONEq(t, `{"ok":false,"error":"the session store doesn't respond"}`, body)
 	redis.Restart()
 	require.Eventually(t, func() bool {
 		status, _ := health(t, url)
@@ -52,7 +52,7 @@ func TestHealthWithoutRedis(t *testing.T) {
 	require.NoError(t, stop())
 }
 
-// TestBehindAProxy: whose headers count is a matter of who it is.
+// TestBehindAProxy: only the headers of trusted proxies are used.
 func TestBehindAProxy(t *testing.T) {
 	for _, c := range []struct {
 		args []string

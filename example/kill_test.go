@@ -14,23 +14,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// command is the example as a program.
+// command returns the example as a command.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), self, args...) // killed with the test, whatever happens
+	cmd := exec.CommandContext(t.Context(), self, args...) // killed at the end of the test
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	return cmd
 }
 
-// process is the example as a process of its own.
+// process is the example in a process of its own.
 type process struct {
 	*exec.Cmd
 	url string
 }
 
-// startProcess starts it, in the working directory, and waits until it listens.
+// startProcess starts the process in the working directory, and waits until it listens.
 func startProcess(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{Cmd: command(t, args...)}
@@ -49,15 +49,16 @@ func startProcess(t *testing.T, args ...string) *process {
 	return nil
 }
 
-// kill ends it as kill -9 does.
+// kill kills the process as kill -9 does.
 func (p *process) kill(t *testing.T) {
 	t.Helper()
 	require.NoError(t, p.Process.Kill())
 	require.Error(t, p.Wait())
 }
 
-// TestKillLosesNothingThatWasAnswered: visitors increment as fast as they can, over HTTP, and the process is killed in the midst of it,
-// again and again. What a visitor was told is there afterwards; of what it wasn't told, the one increment that was under way may be.
+// TestKillLosesNothingThatWasAnswered: visitors increment concurrently over HTTP while the process
+// is killed repeatedly. Every answered increment is stored; the one that was pending for each
+// visitor may be.
 func TestKillLosesNothingThatWasAnswered(t *testing.T) {
 	t.Chdir(t.TempDir())
 	p := startProcess(t, "-addr", "127.0.0.1:0")
@@ -93,7 +94,7 @@ func TestKillLosesNothingThatWasAnswered(t *testing.T) {
 		select {
 		case <-enough:
 		case <-ended:
-			require.FailNow(t, "nobody gets an answer")
+			require.FailNow(t, "no visitor gets an answer")
 		}
 		p.kill(t)
 		<-ended
@@ -109,7 +110,7 @@ func TestKillLosesNothingThatWasAnswered(t *testing.T) {
 	p.kill(t)
 }
 
-// tryIncrement returns the new total; false if the server is gone before it has answered.
+// tryIncrement returns the new total, or false if the server has ended before its answer.
 func (v *visitor) tryIncrement() (float64, bool) {
 	res, err := v.client.Post(v.url+"/api/increment", "application/json", strings.NewReader(`{"by":1}`))
 	if err != nil {

@@ -1,33 +1,38 @@
-// Example is the smallest complete application on sessionbridge: one session, seen live from HTTP and from WebSocket.
+// Example is a small complete application on sessionbridge: one session, shown live over HTTP and
+// WebSocket.
 //
 //	go run ./example
 //
-// It is a page for browsers, and JSON for programs:
+// It serves a page for browsers, and JSON for programs:
 //
 //	curl -b jar -c jar http://127.0.0.1:3000/api/session
 //	curl -b jar -c jar http://127.0.0.1:3000/api/increment -d '{"by":1}'
 //	curl -b jar -c jar http://127.0.0.1:3000/api/login -d '{"user":"ada"}'
 //	curl -b jar -c jar http://127.0.0.1:3000/api/logout -X POST
 //
-// and over a WebSocket to /ws, with the same cookies: {"do":"get"}, {"do":"increment","by":1}, {"do":"set","key":"k","value":1}
-// and {"do":"logout"}. Each is answered with an "ok"; messages with an "event" tell what happens meanwhile.
+// and over a WebSocket at /ws, with the same cookies: {"do":"get"}, {"do":"increment","by":1},
+// {"do":"set","key":"k","value":1} and {"do":"logout"}. Each is answered with a message that has an
+// "ok"; messages with an "event" report other changes.
 //
-// Who is logged in has devices, one for each session: GET /api/devices lists them, POST /api/signout {"device":ID}, /api/signout/others and
-// /api/signout/everywhere end them, POST /api/close {"socket":ID} closes a socket and POST /api/notify {"text":"hello"} tells all of them something.
+// A logged-in user has devices, one for each session: GET /api/devices lists them, POST
+// /api/signout {"device":ID}, /api/signout/others and /api/signout/everywhere end them, POST
+// /api/close {"socket":ID} closes a socket, and POST /api/notify {"text":"hello"} sends a message
+// to all of them.
 //
-// Sessions are kept in the file example.db, and what signs the cookies in example.db.keys: both survive a restart, a kill -9 too. With
-// -store live nothing is left behind.
+// Sessions are kept in the file example.db, and the keys that sign the cookies in example.db.keys:
+// both survive a restart and a kill -9. With -store live nothing is kept.
 //
-// Several processes on one Redis are one application to its users:
+// Several processes with one Redis are one application for their users:
 //
 //	go run ./example -store redis://127.0.0.1:6379 -addr 127.0.0.1:3000
 //	go run ./example -store redis://127.0.0.1:6379 -addr 127.0.0.1:3001
 //
-// Behind a proxy, -proxy names it; GET /healthz says whether the process can be used (docs/deploy.md).
+// Behind a proxy, use -proxy. GET /healthz reports whether the process can serve (docs/deploy.md).
 //
-// main.go starts and stops it, storage.go says where sessions are kept, server.go what is served, api.go answers HTTP and socket.go
-// WebSocket. Both change the session through the functions in session.go. devices.go lists a user's devices and signout.go ends them. feed.go
-// tells sockets what happens; page.html is the browser's side.
+// main.go starts and stops the program, storage.go opens the store, server.go has the routes,
+// api.go answers HTTP requests and socket.go WebSocket messages. Both change the session with the
+// functions in session.go. devices.go lists a user's devices and signout.go ends them. feed.go
+// reports changes to the sockets. page.html is the client in the browser.
 package main
 
 import (
@@ -62,9 +67,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags := flag.NewFlagSet("example", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:3000", "the `address` to listen on")
-	storeName := flags.String("store", "file:example.db", "where sessions are kept: file:PATH, live (in memory), or redis://HOST:6379 (several processes share them)")
-	keyFile := flags.String("keys", "", "the `file` of the keys that sign the cookies, made if it isn't there (default: PATH.keys; in memory a random key; with Redis example.keys)")
-	proxy := flags.String("proxy", "", "the `address` or network of a proxy in front, whose X-Forwarded-For and X-Forwarded-Proto are believed (default: none)")
+	storeName := flags.String("store", "file:example.db", "the `store`: file:PATH, live (in memory), "+
+		"or redis://HOST:6379 (shared by several processes)")
+	keyFile := flags.String("keys", "", "the `file` with the keys that sign the cookies, created if it doesn't exist "+
+		"(default: PATH.keys; in memory a random key; with Redis example.keys)")
+	proxy := flags.String("proxy", "", "the `address` or network of a trusted proxy, whose "+
+		"X-Forwarded-For and X-Forwarded-Proto are used (default: none)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -65,8 +65,8 @@ func TestWrongArgumentsAreExplained(t *testing.T) {
 		args []string
 		says string
 	}{
-		"unknown store":      {[]string{"-store", "redis"}, `-store "redis": it can be "file:PATH"`},
-		"file without one":   {[]string{"-store", "file:"}, `-store "file:": it can be "file:PATH"`},
+		"unknown store":      {[]string{"-store", "redis"}, `-store "redis": use "file:PATH"`},
+		"file without one":   {[]string{"-store", "file:"}, `-store "file:": use "file:PATH"`},
 		"damaged store":      {[]string{"-store", "file:garbage"}, "garbage is damaged"},
 		"store in a file":    {[]string{"-store", "file:garbage/example.db"}, "choose another file with -store file:PATH"},
 		"unknown flag":       {[]string{"-nonsense"}, "not defined: -nonsense"},

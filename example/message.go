@@ -9,10 +9,10 @@ import (
 	"unicode"
 )
 
-// What clients may send. Fields that have to be there are pointers where a zero is a value too.
+// Messages of clients. Required fields whose zero value is valid are pointers.
 type (
 	verb struct {
-		Do string `json:"do"` // over a socket: what is wanted
+		Do string `json:"do"` // the action of a socket's message
 	}
 	incrementRequest struct {
 		By *int64 `json:"by"`
@@ -35,7 +35,7 @@ type (
 	}
 )
 
-// Limits of what clients may send.
+// Limits of messages.
 const (
 	maxMessage = 16 << 10 // bytes, of a request's body or a socket's message
 	maxBy      = 1000
@@ -47,7 +47,7 @@ const (
 
 const errTooLarge = badRequest("this is too much: at most 16 KiB")
 
-// decode reads one JSON object into dst, which has a field for everything that may be in it.
+// decode decodes one JSON object into dst. Unknown fields are errors.
 func decode(data []byte, dst any) error {
 	if len(data) > maxMessage {
 		return errTooLarge
@@ -58,31 +58,31 @@ func decode(data []byte, dst any) error {
 		return explain(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return badRequestf("there is something after the JSON object")
+		return badRequestf("there is data after the JSON object")
 	}
 	return nil
 }
 
-// explain says what is wrong with what a client has sent, in its terms.
+// explain returns an error for invalid JSON in the client's terms.
 func explain(err error) error {
 	var wrongType *json.UnmarshalTypeError
 	switch {
 	case errors.Is(err, io.EOF):
-		return badRequestf("nothing was sent: a JSON object is wanted")
+		return badRequestf("the request is empty: a JSON object is expected")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return badRequestf("the JSON ends too early")
 	case errors.As(err, &wrongType) && wrongType.Field == "":
-		return badRequestf("a JSON object is wanted, not %s", withArticle(wrongType.Value))
+		return badRequestf("a JSON object is expected, not %s", withArticle(wrongType.Value))
 	case errors.As(err, &wrongType):
-		field := wrongType.Field[strings.LastIndexByte(wrongType.Field, '.')+1:] // without the struct that it is embedded from
+		field := wrongType.Field[strings.LastIndexByte(wrongType.Field, '.')+1:] // without the embedded struct
 		return badRequestf("%q can't be %s", field, withArticle(wrongType.Value))
 	}
-	return badRequestf("this is not the JSON that is wanted: %s", strings.TrimPrefix(err.Error(), "json: "))
+	return badRequestf("invalid JSON: %s", strings.TrimPrefix(err.Error(), "json: "))
 }
 
 func withArticle(kind string) string {
 	switch {
-	case strings.HasPrefix(kind, "number "): // followed by it
+	case strings.HasPrefix(kind, "number "): // followed by the number
 		return "the " + kind
 	case kind == "array" || kind == "object":
 		return "an " + kind
@@ -90,7 +90,7 @@ func withArticle(kind string) string {
 	return "a " + kind
 }
 
-// parseMessage returns what a socket's message asks for: the verb, and the change that it is.
+// parseMessage returns the action of a socket's message, and its change.
 func parseMessage(data []byte) (do string, what change, err error) {
 	var v verb
 	if len(data) > maxMessage {
@@ -126,7 +126,7 @@ func parseMessage(data []byte) (do string, what change, err error) {
 	case "":
 		return "", nil, badRequestf(`"do" is missing: get, increment, set or logout`)
 	}
-	return "", nil, badRequestf(`"do" is none of get, increment, set and logout`)
+	return "", nil, badRequestf(`"do" must be get, increment, set or logout`)
 }
 
 func (r *incrementRequest) check() error {

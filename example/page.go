@@ -12,7 +12,8 @@ import (
 //go:embed page.html
 var page string
 
-// pagePolicy lets the page use its own script and style, known by their hashes, and talk to this server; nothing else.
+// pagePolicy lets the page use only its own script and style, identified by their hashes, and
+// connect to this server.
 var pagePolicy = strings.Join([]string{
 	"default-src 'none'",
 	"script-src " + hashOf("script"),
@@ -24,7 +25,7 @@ var pagePolicy = strings.Join([]string{
 	"frame-ancestors 'none'",
 }, "; ")
 
-// hashOf returns the hash of what stands in the page's one element of that name.
+// hashOf returns the hash of the content of the page's only element with that name.
 func hashOf(element string) string {
 	_, rest, _ := strings.Cut(page, "<"+element+">")
 	content, _, _ := strings.Cut(rest, "</"+element+">")

@@ -11,7 +11,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 )
 
-// TestTwoProcessesAreOneApplication: what a visitor does at one is seen on a page of the other, and signing out there ends it.
+// TestTwoProcessesAreOneApplication: a visitor's changes at one process are shown on a page of the
+// other, and signing out there ends the session.
 func TestTwoProcessesAreOneApplication(t *testing.T) {
 	t.Chdir(t.TempDir())
 	redis := redistest.Start(t)
@@ -26,7 +27,7 @@ func TestTwoProcessesAreOneApplication(t *testing.T) {
 	v.post(t, "/api/increment", `{"by":2}`)
 	set := tab.until(t, totals(2))
 	require.Equal(t, counts(2, 0, 2), set.counts())
-	require.Equal(t, string(bridge.ViaHTTP), set.Via, "told once, by the process that has stored it")
+	require.Equal(t, string(bridge.ViaHTTP), set.Via, "reported once, by the process that has stored it")
 	require.Equal(t, counts(2, 3, 5), tab.do(t, `{"do":"increment","by":3}`).counts())
 	require.Equal(t, counts(2, 3, 5), v.get(t, "/api/session").counts())
 
@@ -41,7 +42,7 @@ func TestTwoProcessesAreOneApplication(t *testing.T) {
 	require.NoError(t, stopHere())
 }
 
-// TestRedisThatIsNotThere: the program says so and ends, without the password.
+// TestRedisThatIsNotThere: the program reports the error without the password, and ends.
 func TestRedisThatIsNotThere(t *testing.T) {
 	t.Chdir(t.TempDir())
 	u := url.URL{Scheme: "redis", User: url.UserPassword("ada", "secret"), Host: "127.0.0.1:1"}

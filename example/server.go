@@ -12,7 +12,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// app is the application: a Bridge, and the goroutine that tells the sockets what happens.
+// app is the application: a Bridge, and the goroutine that reports changes to the sockets.
 type app struct {
 	bridge *bridge.Bridge
 	work   sync.WaitGroup
@@ -30,11 +30,12 @@ func newApp(sessions store.Store, opts bridge.Options) (*app, error) {
 	return a, nil
 }
 
-// maxWaiting is how many messages of the feed may wait for a socket: a burst of changes is no reason to close it. One that is further behind is closed,
-// and its page comes back for all that it has missed.
+// maxWaiting is the number of messages that may be queued for a socket: enough for a burst of
+// changes. A slower socket is closed, and its page reconnects to read everything that it has
+// missed.
 const maxWaiting = 256
 
-// shutdownGrace is how long requests and sockets that are open may take to end.
+// shutdownGrace limits the time for open requests and sockets to end.
 const shutdownGrace = 10 * time.Second
 
 // serve serves until ctx ends.
@@ -42,7 +43,7 @@ func (a *app) serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler:           a.handler(),
 		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second, // these two are for requests, not for sockets
+		ReadTimeout:       10 * time.Second, // these two apply to requests, not to sockets
 		WriteTimeout:      10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}
@@ -55,20 +56,21 @@ func (a *app) serve(ctx context.Context, listener net.Listener) error {
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
-	// First the requests, which need the Bridge; then the sockets, of which the server knows nothing.
+	// First the requests, which need the Bridge; then the sockets, which the server doesn't track.
 	return errors.Join(err, server.Shutdown(grace), a.shutdown(grace))
 }
 
 // shutdown closes the sockets and stops every goroutine of the application.
 func (a *app) shutdown(ctx context.Context) error {
 	if err := a.bridge.Shutdown(ctx); err != nil {
-		return err // and something is still running
+		return err // some goroutines are still running
 	}
 	a.work.Wait()
 	return nil
 }
 
-// handler serves everything. From the outside in: headers for all answers, no changes from other sites, sessions.
+// handler has all routes. From the outside in: headers of all answers, protection against
+// cross-site requests, sessions.
 func (a *app) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", servePage)
@@ -90,26 +92,27 @@ func (a *app) handler() http.Handler {
 		writeJSON(w, http.StatusForbidden, failure{Error: "requests from other sites are refused"})
 	}))
 	outer := http.NewServeMux()
-	outer.HandleFunc("GET /healthz", a.health) // outside: whoever asks is no client
+	outer.HandleFunc("GET /healthz", a.health) // outside of the Bridge: a load balancer has no session
 	outer.Handle("/", sameOrigin.Handler(a.bridge.Handler(mux)))
 	return secureHeaders(outer)
 }
 
-// health is for balancers and alarms: 503 while no session can be reached, and whether this process hears of what the others do.
+// health is for load balancers and alarms: 503 while the session store is unreachable, and whether
+// this process receives the changes of others.
 func (a *app) health(w http.ResponseWriter, r *http.Request) {
 	if err := a.bridge.Ping(r.Context()); err != nil {
-		writeJSON(w, http.StatusServiceUnavailable, failure{Error: "the session store doesn't answer"})
+		writeJSON(w, http.StatusServiceUnavailable, failure{Error: "the session store doesn't respond"})
 		return
 	}
 	stats := a.bridge.Stats()
 	writeJSON(w, http.StatusOK, struct {
 		OK      bool `json:"ok"`
-		Healthy bool `json:"healthy"` // false is worth an alarm; this process can serve all the same
+		Healthy bool `json:"healthy"` // false should raise an alarm, but this process can serve
 		Conns   int  `json:"conns"`
 	}{true, stats.Healthy, stats.Conns})
 }
 
-// secureHeaders tells browsers to be careful with every answer.
+// secureHeaders sets security headers on every answer.
 func secureHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

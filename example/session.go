@@ -7,34 +7,36 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// What the session holds. Besides these, a socket may set keys of its own.
+// Keys of the session. A socket may set other keys.
 var (
-	httpCount = bridge.NewKey[int64]("httpCount") // increments that came over HTTP
-	wsCount   = bridge.NewKey[int64]("wsCount")   // and over a WebSocket
-	total     = bridge.NewKey[int64]("total")     // both
+	httpCount = bridge.NewKey[int64]("httpCount") // increments over HTTP
+	wsCount   = bridge.NewKey[int64]("wsCount")   // increments over WebSocket
+	total     = bridge.NewKey[int64]("total")     // the sum of both
 )
 
-// counters are the keys that only increments change.
+// counters are the keys that only increments may change.
 func counters() []bridge.Key[int64] { return []bridge.Key[int64]{httpCount, wsCount, total} }
 
 // snapshot is a session as clients see it.
 type snapshot struct {
 	ClientID  string                     `json:"clientId"`
-	SessionID string                     `json:"sessionId"` // "" when there is none
-	User      string                     `json:"user"`      // "" when nobody is logged in
+	SessionID string                     `json:"sessionId"` // "" without a session
+	User      string                     `json:"user"`      // "" without a user
 	Session   map[string]json.RawMessage `json:"session"`   // its values
 }
 
-// noSession is what a client sees when there is none.
+// noSession is the snapshot of a client without a session.
 func noSession(clientID string) snapshot {
 	return snapshot{ClientID: clientID, Session: map[string]json.RawMessage{}}
 }
 
-// change changes a session. It doesn't know which way the wish has come, so one function serves HTTP and sockets.
+// change is a function that changes a session. It doesn't depend on the transport, so that it
+// serves HTTP and sockets.
 type change func(s *bridge.Session) error
 
-// apply makes the change and returns what the session is then. WithSession lets nobody else in between: that is why no
-// increment gets lost, however many requests and sockets make them at once. What it changes is stored when it returns.
+// apply makes the change and returns the resulting session. WithSession runs calls on one session
+// one at a time, so that no increment is lost among concurrent requests and sockets. The change is
+// stored when it returns.
 func apply(ctx context.Context, on bridge.Sessioner, do change) (snapshot, error) {
 	return bridge.WithSession(ctx, on, func(_ context.Context, s *bridge.Session) (snapshot, error) {
 		if err := do(s); err != nil {
@@ -44,7 +46,7 @@ func apply(ctx context.Context, on bridge.Sessioner, do change) (snapshot, error
 	}, nil)
 }
 
-// snapshotOf returns what the session is now.
+// snapshotOf returns the current session.
 func snapshotOf(s *bridge.Session) (snapshot, error) {
 	now := snapshot{ClientID: s.ClientID(), SessionID: s.ID(), User: s.UserID()}
 	return now, s.Decode(&now.Session)
@@ -53,7 +55,7 @@ func snapshotOf(s *bridge.Session) (snapshot, error) {
 // look changes nothing, so that nothing is stored.
 func look(*bridge.Session) error { return nil }
 
-// begin gives a session that has nothing yet something to store: one that is empty is not kept.
+// begin makes a session non-empty, because an empty new session is not stored.
 func begin(s *bridge.Session) error {
 	for _, key := range counters() {
 		if _, ok := key.Get(s); !ok {
@@ -69,7 +71,7 @@ func increment(counter bridge.Key[int64], by int64) change {
 			n, _ := key.Get(s)
 			key.Set(s, n+by)
 		}
-		return begin(s) // the other one, if the session is new
+		return begin(s) // and the other counter, if the session is new
 	}
 }
 
@@ -80,7 +82,8 @@ func set(key string, value json.RawMessage) change {
 	}
 }
 
-// login makes the session the user's. What an anonymous visitor has collected stays; Login clears another user's things.
+// login makes the session the user's. It keeps the data of an anonymous visitor; Login removes
+// another user's data.
 func login(user string) change {
 	return func(s *bridge.Session) error {
 		if err := s.Login(user); err != nil {
@@ -90,7 +93,8 @@ func login(user string) change {
 	}
 }
 
-// logout ends the session. Every socket of it is being closed when it returns; one that has asked for it gets its answer first.
+// logout ends the session. All its sockets are being closed when it returns; one that has requested
+// it gets its answer first.
 func logout(ctx context.Context, on bridge.Sessioner) error {
 	return on.WithSession(ctx, func(_ context.Context, s *bridge.Session) error {
 		s.Logout()

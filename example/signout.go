@@ -8,19 +8,21 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// recentLogin is how old the login may be that signs out everywhere: who has only found an open browser can't lock its user out.
+// recentLogin is the maximum age of a login for signing out everywhere, so that finding an open
+// browser isn't enough to lock out its user.
 const recentLogin = 5 * time.Minute
 
-// codeClosedByUser closes a socket from the list of devices. It is over 4500: the page is not to come back by itself.
+// codeClosedByUser closes a socket from the list of devices. It is above 4500, so that the page
+// doesn't reconnect by itself.
 const codeClosedByUser = 4600
 
-// counted is an answer that says how many it has reached.
+// counted is an answer with the number of sessions or sockets that were reached.
 type counted struct {
 	OK    bool `json:"ok"`
 	Count int  `json:"count"`
 }
 
-// loggedIn returns the request's session, which must be a user's.
+// loggedIn returns the request's session, which must have a user.
 func (a *app) loggedIn(r *http.Request) (*bridge.Session, error) {
 	s, err := a.bridge.Session(r)
 	if err == nil && s.UserID() == "" {
@@ -29,7 +31,7 @@ func (a *app) loggedIn(r *http.Request) (*bridge.Session, error) {
 	return s, err
 }
 
-// getDevices lists the user's devices, and says which of them asks.
+// getDevices lists the user's devices, and which of them sent the request.
 func (a *app) getDevices(r *http.Request) (any, error) {
 	s, err := a.loggedIn(r)
 	if err != nil {
@@ -43,7 +45,8 @@ func (a *app) getDevices(r *http.Request) (any, error) {
 	}{true, s.ID(), devices}, err
 }
 
-// postSignOut ends one of the user's sessions. Somebody else's is answered like one that there never was: nobody learns which IDs there are.
+// postSignOut ends one of the user's sessions. The answer for another user's session is the same as
+// for one that doesn't exist, so that it reveals no IDs.
 func (a *app) postSignOut(r *http.Request) (any, error) {
 	s, err := a.loggedIn(r)
 	if err != nil {
@@ -65,13 +68,13 @@ func (a *app) postSignOut(r *http.Request) (any, error) {
 		return nil, err
 	}
 	ended, err := a.bridge.DestroyByID(r.Context(), in.Device)
-	if err == nil && !ended { // it has just ended otherwise
+	if err == nil && !ended { // the session has just ended for another reason
 		err = errNoDevice
 	}
 	return counted{true, 1}, err
 }
 
-// postSignOutOthers ends the user's sessions but this one.
+// postSignOutOthers ends all sessions of the user except this one.
 func (a *app) postSignOutOthers(r *http.Request) (any, error) {
 	s, err := a.loggedIn(r)
 	if err != nil {
@@ -81,7 +84,8 @@ func (a *app) postSignOutOthers(r *http.Request) (any, error) {
 	return counted{true, n}, err
 }
 
-// postSignOutEverywhere ends them all, this one last: if another can't be ended, the user is still there to try again.
+// postSignOutEverywhere ends all sessions of the user, this one last: if another one can't be
+// ended, the user can try again.
 func (a *app) postSignOutEverywhere(r *http.Request) (any, error) {
 	s, err := a.loggedIn(r)
 	if err != nil {
@@ -98,7 +102,7 @@ func (a *app) postSignOutEverywhere(r *http.Request) (any, error) {
 	return counted{true, n + 1}, nil
 }
 
-// postClose closes one of the user's sockets. The session goes on.
+// postClose closes one of the user's sockets. The session continues.
 func (a *app) postClose(r *http.Request) (any, error) {
 	s, err := a.loggedIn(r)
 	if err != nil {
@@ -133,6 +137,7 @@ func (a *app) postNotify(r *http.Request) (any, error) {
 	if err := readJSON(r, &in); err != nil {
 		return nil, err
 	}
-	n, err := a.bridge.Notify(r.Context(), bridge.To{UserID: s.UserID()}, push{Event: "notify", Text: in.Text, From: inWords(r.UserAgent())}.bytes())
+	message := push{Event: "notify", Text: in.Text, From: inWords(r.UserAgent())}
+	n, err := a.bridge.Notify(r.Context(), bridge.To{UserID: s.UserID()}, message.bytes())
 	return counted{true, n}, err
 }

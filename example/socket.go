@@ -6,14 +6,15 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// socketAnswer is an answer with what only sockets want to know.
+// socketAnswer is an answer with additional fields for sockets.
 type socketAnswer struct {
 	answer
 	ConnID  string   `json:"connId"`
-	Devices []device `json:"devices,omitempty"` // in the answer to get; when they change, the feed tells
+	Devices []device `json:"devices,omitempty"` // in the answer to get; later changes are events
 }
 
-// serveSocket answers messages until the connection ends: one answer for each message, with an "ok". What the feed sends in between has an "event" instead.
+// serveSocket answers messages until the connection ends: one answer, with an "ok", for each
+// message. Messages of the feed in between have an "event" instead.
 func (a *app) serveSocket(ctx context.Context, c *bridge.Conn) error {
 	for {
 		_, data, err := c.Read(ctx)
@@ -30,7 +31,7 @@ func (a *app) serveSocket(ctx context.Context, c *bridge.Conn) error {
 	}
 }
 
-// answer does what a message asks for.
+// answer executes a message.
 func (a *app) answer(ctx context.Context, c *bridge.Conn, data []byte) (any, error) {
 	do, what, err := parseMessage(data)
 	if err != nil {

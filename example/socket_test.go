@@ -66,14 +66,14 @@ func TestBadMessagesAreExplainedAndLeaveTheSocketOpen(t *testing.T) {
 	before := v.get(t, "/api/session")
 	ws := v.dial(t)
 	for name, c := range map[string]struct{ message, says string }{
-		"nothing":            {``, "nothing was sent"},
-		"not JSON":           {`hello`, "not the JSON"},
+		"nothing":            {``, "the request is empty"},
+		"not JSON":           {`hello`, "invalid JSON"},
 		"half of it":         {`{"do":"get"`, "ends too early"},
 		"an array":           {`["get"]`, "not an array"},
 		"no verb":            {`{}`, `"do" is missing`},
 		"null":               {`null`, `"do" is missing`},
 		"a number for verb":  {`{"do":1}`, `"do" can't be a number`},
-		"an unknown verb":    {`{"do":"destroy"}`, "none of get"},
+		"an unknown verb":    {`{"do":"destroy"}`, "must be get"},
 		"an unknown field":   {`{"do":"get","key":"k"}`, `unknown field "key"`},
 		"more than one":      {`{"do":"get"}{"do":"logout"}`, "after the JSON object"},
 		"no amount":          {`{"do":"increment"}`, `"by" is missing`},
@@ -105,7 +105,7 @@ func TestFullSessionIsNoCrash(t *testing.T) {
 	ws := v.dial(t)
 	value := strings.Repeat("x", maxMessage-100)
 	var last reply
-	for i := range 5 { // 5 × 16 KiB don't fit into 64 KiB
+	for i := range 5 { // 5 × 16 KiB exceed 64 KiB
 		last = ws.do(t, fmt.Sprintf(`{"do":"set","key":"k%d","value":"%s"}`, i, value))
 	}
 	require.False(t, *last.OK)

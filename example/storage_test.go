@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRestartKeepsCountersAndLogin: without any flag about it, a visitor's session is there again when the program is.
+// TestRestartKeepsCountersAndLogin: with default flags a visitor's session survives a restart.
 func TestRestartKeepsCountersAndLogin(t *testing.T) {
 	t.Chdir(t.TempDir())
 	url, stop := start(t, "-addr", "127.0.0.1:0")
@@ -38,11 +38,12 @@ func TestRestartKeepsCountersAndLogin(t *testing.T) {
 	require.NoError(t, stop())
 
 	_, stop = start(t, "-addr", strings.TrimPrefix(url, "http://"))
-	require.Empty(t, v.get(t, "/api/session").User, "logged out is logged out, after a restart too")
+	require.Empty(t, v.get(t, "/api/session").User, "a logout survives a restart")
 	require.NoError(t, stop())
 }
 
-// TestInMemoryOnlyTheBrowserIsKnownAgain: with keys that stay, the client cookie is good after a restart, but there is no session.
+// TestInMemoryOnlyTheBrowserIsKnownAgain: with a key file the client cookie is valid after a
+// restart, but the session is gone.
 func TestInMemoryOnlyTheBrowserIsKnownAgain(t *testing.T) {
 	t.Chdir(t.TempDir())
 	args := []string{"-store", "live", "-keys", "example.keys", "-addr"}
@@ -59,7 +60,8 @@ func TestInMemoryOnlyTheBrowserIsKnownAgain(t *testing.T) {
 	require.Equal(t, []string{"example.keys"}, files(t))
 }
 
-// TestItSaysWhereSessionsAreKept: and there they are, for their owner only.
+// TestItSaysWhereSessionsAreKept: the files that it names exist, and only their owner can read
+// them.
 func TestItSaysWhereSessionsAreKept(t *testing.T) {
 	for name, c := range map[string]struct {
 		args  []string
@@ -76,7 +78,7 @@ func TestItSaysWhereSessionsAreKept(t *testing.T) {
 			[]string{"other", "other.lock", "other.wal.0", "other.wal.1", "secret"},
 		},
 		"in memory":              {[]string{"-store", "live"}, "kept in memory, and their cookies are signed with a random key: a restart ends them", nil},
-		"in memory, with a file": {[]string{"-store", "live", "-keys", "k"}, "Browsers are known again by the keys in k", []string{"k"}},
+		"in memory, with a file": {[]string{"-store", "live", "-keys", "k"}, "Client cookies stay valid with the keys in k", []string{"k"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
@@ -90,7 +92,8 @@ func TestItSaysWhereSessionsAreKept(t *testing.T) {
 	}
 }
 
-// files returns the names of the files in the working directory, none of which anybody but the owner may read.
+// files returns the names of the files in the working directory, which must be readable only by
+// their owner.
 func files(t *testing.T) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(".")
@@ -98,7 +101,7 @@ func files(t *testing.T) (names []string) {
 	for _, e := range entries {
 		info, err := e.Info()
 		require.NoError(t, err)
-		if runtime.GOOS != "windows" { // which has no such modes
+		if runtime.GOOS != "windows" { // it has no such modes
 			require.Equal(t, fs.FileMode(0o600), info.Mode(), e.Name())
 		}
 		names = append(names, e.Name())
@@ -106,7 +109,8 @@ func files(t *testing.T) (names []string) {
 	return names
 }
 
-// TestSecondProcessIsRefused: it says who has the store, changes nothing, and the first one works on.
+// TestSecondProcessIsRefused: it reports which process has the store, changes nothing, and the
+// first process continues.
 func TestSecondProcessIsRefused(t *testing.T) {
 	t.Chdir(t.TempDir())
 	url, stop := start(t, "-addr", "127.0.0.1:0")

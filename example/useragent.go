@@ -2,7 +2,8 @@ package main
 
 import "strings"
 
-// named are parts of user agents and what they mean to a person. The first that is found counts: nearly every browser claims to be others too.
+// named are parts of user agents and their names. The first match counts, because nearly every
+// browser claims to be others as well.
 type named []struct{ part, name string }
 
 func (list named) in(userAgent string) string {
@@ -14,7 +15,8 @@ func (list named) in(userAgent string) string {
 	return ""
 }
 
-// inWords says what sends that user agent, for somebody who is to recognise a device by it. It is what a client says of itself: no proof.
+// inWords returns a name for a user agent by which a user can recognise a device. Clients choose
+// their user agent: it is no proof.
 func inWords(userAgent string) string {
 	browser := named{
 		{"Edg", "Edge"},
@@ -29,7 +31,8 @@ func inWords(userAgent string) string {
 		{"Go-http-client/", "A Go program"},
 	}.in(userAgent)
 	system := named{
-		{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"},
+		{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"},
+		{"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"},
 	}.in(userAgent)
 	switch {
 	case browser == "" && system == "":

@@ -20,7 +20,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestMain checks that no test leaves a goroutine behind; a process that a test has started with asProgram is the example itself.
+// TestMain checks that no test leaves a goroutine behind. A process that a test has started with
+// asProgram runs the example itself.
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
@@ -38,7 +39,7 @@ func serve(t *testing.T) (url string) {
 	return serveOn(t, livestore.New())
 }
 
-// serveOn is serve over a store that the test has a hand on.
+// serveOn is serve with a store of the test.
 func serveOn(t *testing.T, sessions store.Store) (url string) {
 	t.Helper()
 	a, err := newApp(sessions, bridge.Options{})
@@ -51,7 +52,7 @@ func serveOn(t *testing.T, sessions store.Store) (url string) {
 	return srv.URL
 }
 
-// visitor is one browser.
+// visitor is a browser.
 type visitor struct {
 	url    string
 	client *http.Client
@@ -66,7 +67,7 @@ func newVisitor(t *testing.T, url string) *visitor {
 	return v
 }
 
-// reply is an answer, a failure or a push: whatever a client may get.
+// reply is anything that a client may receive: an answer, a failure or a push.
 type reply struct {
 	OK        *bool
 	Error     string
@@ -91,10 +92,10 @@ func (r reply) counts() [3]any {
 	return [3]any{r.Session["httpCount"], r.Session["wsCount"], r.Session["total"]}
 }
 
-// counts is what counts returns: JSON's numbers are floats.
+// counts returns the expected result of reply.counts: JSON numbers are floats.
 func counts(http, ws, total float64) [3]any { return [3]any{http, ws, total} }
 
-// send makes a request and returns its status and what came back.
+// send sends a request and returns the status and the reply.
 func (v *visitor) send(t *testing.T, method, path, body string, header ...string) (int, reply) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, v.url+path, strings.NewReader(body))
@@ -111,7 +112,7 @@ func (v *visitor) send(t *testing.T, method, path, body string, header ...string
 	return res.StatusCode, parse(t, data)
 }
 
-// get and post are send for what works.
+// get and post are send for requests that must succeed.
 func (v *visitor) get(t *testing.T, path string) reply {
 	t.Helper()
 	return v.works(t, http.MethodGet, path, "")
@@ -140,7 +141,7 @@ func parse(t *testing.T, data []byte) (r reply) {
 // wire is a visitor's socket.
 type wire struct {
 	*websocket.Conn
-	pushed []reply // what came while an answer was waited for
+	pushed []reply // received while waiting for an answer
 }
 
 func (v *visitor) dial(t *testing.T) *wire {
@@ -152,7 +153,7 @@ func (v *visitor) dial(t *testing.T) *wire {
 	return &wire{Conn: ws}
 }
 
-// watch dials a socket that gets what happens from now on.
+// watch opens a socket that receives later events.
 func (v *visitor) watch(t *testing.T) *wire {
 	t.Helper()
 	w := v.dial(t)
@@ -180,7 +181,7 @@ func (w *wire) read(t *testing.T) reply {
 	return parse(t, data)
 }
 
-// until returns the first push that hasn't been looked at and is what is waited for.
+// until returns the first unread push for which the function returns true.
 func (w *wire) until(t *testing.T, is func(reply) bool) reply {
 	t.Helper()
 	for {
@@ -196,7 +197,7 @@ func (w *wire) until(t *testing.T, is func(reply) bool) reply {
 	}
 }
 
-// totals is for until: the session as pushed has that total.
+// totals is an argument for until: a session with that total.
 func totals(n float64) func(reply) bool {
 	return func(r reply) bool { return r.Event == "set" && r.Session["total"] == n }
 }

@@ -25,10 +25,10 @@ type checkpointWriter struct {
 
 // item is a session to be written.
 type item struct {
-	space *space
-	key   []byte
-	*version
-	*base
+	space   *space
+	key     []byte
+	version *version
+	base    *base
 }
 
 // indexChange is an entry that is added to an index, or removed.
@@ -122,11 +122,11 @@ func (w *checkpointWriter) writeSessions(tx *bolt.Tx, items []item) error {
 				return err
 			}
 		}
-		if it.value == nil {
+		if it.version.value == nil {
 			err = sessions.Delete(it.key)
 		} else {
-			room := w.alloc(storedHead + len(it.value))
-			err = sessions.Put(it.key, makeStored(room, sp.name, it.key, it.version.due, it.value))
+			room := w.alloc(storedHead + len(it.version.value))
+			err = sessions.Put(it.key, makeStored(room, sp.name, it.key, it.version.due, it.version.value))
 		}
 		if err != nil {
 			return err
@@ -165,17 +165,17 @@ func writeIndexes(tx *bolt.Tx, changes []indexChange) error {
 
 // find looks up the base, if it isn't known.
 func (it *item) find(tx *bolt.Tx) error {
-	if it.known {
+	if it.base.known {
 		return nil
 	}
 	old, err := it.space.stored(tx, it.key)
 	if err != nil {
 		return err
 	}
-	it.known = true
+	it.base.known = true
 	if old != nil {
-		it.exists, it.base.place = true, old.place()
-		it.owner = append(value(nil), it.owner...)
+		it.base.exists, it.base.place = true, old.place()
+		it.base.owner = append(value(nil), it.base.owner...) // the transaction ends
 	}
 	return nil
 }
@@ -185,9 +185,9 @@ func (it *item) find(tx *bolt.Tx) error {
 func (w *checkpointWriter) index(it item) {
 	old, now := &it.base.place, place{}
 	var same [indexes]bool
-	if it.value != nil {
+	if it.version.value != nil {
 		now = it.version.place()
-		if it.exists && len(it.former) == 0 {
+		if it.base.exists && len(it.base.former) == 0 {
 			same = [indexes]bool{old.due == now.due, old.granule == now.granule, true, true}
 			if old.owner != nil {
 				same[byUser], same[byClient] = old.owner.sameOwner(now.owner)
@@ -198,13 +198,13 @@ func (w *checkpointWriter) index(it item) {
 		if same[i] {
 			continue
 		}
-		if it.exists {
+		if it.base.exists {
 			w.change(bucket, i, old, it.key, true)
 		}
-		for f := range it.former {
-			w.change(bucket, i, &it.former[f], it.key, true)
+		for f := range it.base.former {
+			w.change(bucket, i, &it.base.former[f], it.key, true)
 		}
-		if it.value != nil {
+		if it.version.value != nil {
 			w.change(bucket, i, &now, it.key, false)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // Open opens the store whose database is the file at the path. If there is none it creates one. The
@@ -134,15 +136,27 @@ func (e *engine) create(logs [2]string) error {
 // createDatabase creates it under another name first, so that a crash leaves a whole one or none.
 func (e *engine) createDatabase() error {
 	name := newName(e.path)
-	db, err := openDatabase(e.disk, name)
+	db, err := openBolt(e.disk, name)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(db.update(head{}.put), db.close()); err != nil {
+	if err := errors.Join(e.initialize(db), db.Close()); err != nil {
 		return errors.Join(err, e.disk.Remove(name))
 	}
 	if err := e.disk.Rename(name, e.path); err != nil {
 		return err
 	}
 	return e.disk.SyncDir(filepath.Dir(e.path))
+}
+
+func (e *engine) initialize(db *bolt.DB) error {
+	tx, err := db.Begin(true)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // fails if it was committed, and only then
+	if err := (head{}).put(tx); err != nil {
+		return err
+	}
+	return e.disk.Commit(tx)
 }

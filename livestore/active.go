@@ -8,7 +8,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// activeBatch is how many entries are looked at under one hold of a lock.
+// activeBatch is the number of entries that are read under one acquisition of a lock.
 const activeBatch = 64
 
 // ListActive implements store.ActiveLister.
@@ -40,8 +40,9 @@ func (s *Store) ListActive(ctx context.Context, since, now time.Time) iter.Seq2[
 	}
 }
 
-// lookActive appends those of the cursor's next entries that were seen since and haven't expired; false when there are no more. Strings are shared with the
-// entry, whose names never change in place.
+// lookActive appends those of the cursor's next entries that were seen since and haven't expired.
+// It returns false at the end. Strings are shared with the entry, whose names never change in
+// place.
 func (sh *shard) lookActive(c *cursor, since, now int64, active []store.Active) (_ []store.Active, more bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

@@ -80,7 +80,7 @@ func BenchmarkGetParallel(b *testing.B) {
 	})
 }
 
-// BenchmarkSet updates sessions that are active at random: each Set moves Seen and Expires.
+// BenchmarkSet updates sessions in random order: each Set moves Seen and Expires.
 func BenchmarkSet(b *testing.B) {
 	sizes(b, func(b *testing.B, st *livestore.Store, recs []store.Record) {
 		i := 0
@@ -125,7 +125,7 @@ func BenchmarkCreateDestroy(b *testing.B) {
 	})
 }
 
-// BenchmarkSweep removes 50,000 of 500,000 sessions, in pieces of 1,000.
+// BenchmarkSweep removes 50,000 of 500,000 sessions, 1,000 at a time.
 func BenchmarkSweep(b *testing.B) {
 	const total, due, piece = 500_000, 50_000, 1000
 	st, recs := fill(b, total)
@@ -148,7 +148,7 @@ func BenchmarkSweep(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/due, "ns/session")
 }
 
-// BenchmarkActiveSince asks for the first 100 of those that were active, among 500,000.
+// BenchmarkActiveSince reads the first 100 of 500,000 active sessions.
 func BenchmarkActiveSince(b *testing.B) {
 	st, _ := fill(b, 500_000)
 	for b.Loop() {
@@ -164,7 +164,7 @@ func BenchmarkActiveSince(b *testing.B) {
 	}
 }
 
-// BenchmarkMemory reports the heap that a session takes, its 300 bytes of data included.
+// BenchmarkMemory reports the heap memory of a session, including its 300 bytes of data.
 func BenchmarkMemory(b *testing.B) {
 	const n = 200_000
 	for b.Loop() {
@@ -187,7 +187,8 @@ func heap() uint64 {
 	return stats.HeapAlloc
 }
 
-// BenchmarkStall updates single sessions while sweeps and listings of half a million run, and reports the longest wait.
+// BenchmarkStall updates single sessions during sweeps and listings of half a million sessions, and
+// reports the longest delay.
 func BenchmarkStall(b *testing.B) {
 	st, recs := fill(b, 500_000)
 	runtime.GC()

@@ -2,7 +2,7 @@ package livestore
 
 func (b *block) place(j int) place { return place{b.keys[j], b.hashes[j]} }
 
-// after returns the first slot whose place is after that one; n if there is none.
+// after returns the first slot whose place is after that place, n if there is none.
 func (b *block) after(at place) int {
 	low, high := 0, int(b.n)
 	if !at.before(b.place(high - 1)) {
@@ -19,7 +19,8 @@ func (b *block) after(at place) int {
 	return low
 }
 
-// put inserts before slot j: into a gap beside it, or by moving what follows. The block must not be full.
+// put inserts before slot j: into an adjacent gap, or by moving the following entries. The block
+// must not be full.
 func (b *block) put(j int, at place, e *entry) {
 	n := int(b.n)
 	switch {
@@ -42,7 +43,7 @@ func (b *block) put(j int, at place, e *entry) {
 	b.live++
 }
 
-// take appends the entries of another block, from a slot on.
+// take appends the entries of another block from a slot on.
 func (b *block) take(from *block, slot int) {
 	for j := slot; j < int(from.n); j++ {
 		if e := from.entries[j]; e != nil {

@@ -11,7 +11,8 @@ import (
 
 var _ store.ClientOrder = (*Store)(nil)
 
-// NewestByClient implements store.ClientOrder. It costs some 100 ns for each session of the client.
+// NewestByClient implements store.ClientOrder. It costs about 100 ns for each session of the
+// client.
 func (s *Store) NewestByClient(ctx context.Context, clientID string, n int) ([]store.Record, error) {
 	found, err := s.beginnings(ctx, clientID, false)
 	if err != nil {
@@ -26,7 +27,7 @@ func (s *Store) NewestByClient(ctx context.Context, clientID string, n int) ([]s
 	return recs, nil
 }
 
-// SurplusByClient implements store.ClientOrder. It costs some 100 ns for each session of the
+// SurplusByClient implements store.ClientOrder. It costs about 100 ns for each session of the
 // client.
 func (s *Store) SurplusByClient(ctx context.Context, clientID string, keep, n int) ([]string, error) {
 	found, err := s.beginnings(ctx, clientID, true)
@@ -48,7 +49,7 @@ type beginning struct {
 	entry *entry
 }
 
-// beginnings returns the client's sessions, the oldest first; anonymous: those without a user.
+// beginnings returns the client's sessions, the oldest first. anonymous: only those without a user.
 func (s *Store) beginnings(ctx context.Context, clientID string, anonymous bool) ([]beginning, error) {
 	if err := s.ready(ctx); err != nil || clientID == "" {
 		return nil, err
@@ -75,7 +76,7 @@ func (sh *shard) beginning(e *entry, anonymous bool) (b beginning, ok bool) {
 	return beginning{rec.Began().UnixMicro(), e.names.id(), e}, true
 }
 
-// recordOf returns the record of e as it is now; false when it is gone.
+// recordOf returns the current record of e, or false if it is gone.
 func (s *Store) recordOf(e *entry) (rec store.Record, ok bool) {
 	sh := s.shard(e.hash[byID])
 	sh.mu.Lock()

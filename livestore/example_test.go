@@ -10,7 +10,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// A session from its creation to its end, as the layers above a store see it.
+// The life of a session, as the layers above a store see it.
 func Example() {
 	ctx := context.Background()
 	sessions := livestore.New()

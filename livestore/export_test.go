@@ -6,13 +6,13 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// SweepVisited is Sweep, and returns how many records were removed and how many entries were looked at for it.
+// SweepVisited is Sweep, but returns the number of removed records and of visited entries.
 func (s *Store) SweepVisited(now time.Time, n int) (removed, visited int) {
 	recs, visited := s.sweep(now.UnixMicro(), n)
 	return len(recs), visited
 }
 
-// Order is an order for tests, with the entries made from IDs.
+// Order is an order whose entries are made from IDs.
 type Order struct {
 	order   order
 	entries map[string]*entry
@@ -34,10 +34,10 @@ func (o *Order) Remove(key int64, id string) {
 // FirstKey returns the lowest key.
 func (o *Order) FirstKey() int64 { return o.order.firstKey() }
 
-// FirstKeys returns the n lowest keys, as far as they are at or below limit.
+// FirstKeys returns the n lowest keys at or below limit, fewer if there are no more.
 func (o *Order) FirstKeys(limit int64, n int) []int64 { return o.order.firstKeys(nil, limit, n) }
 
-// PopFirst takes out an entry with the lowest key.
+// PopFirst removes an entry with the lowest key.
 func (o *Order) PopFirst() (id string) {
 	id = o.order.popFirst().names.id()
 	delete(o.entries, id)
@@ -66,13 +66,14 @@ func (o *Order) Snapshot(from int64) func() []OrderItem {
 // Nth is nth.
 var Nth = nth
 
-// Table is a table of users for tests, one entry for each ID.
+// Table is a table of users, with one entry for each ID.
 type Table struct {
 	table   table
 	entries map[string]*entry
 }
 
-// Insert puts in an entry of the user, with any hash that is the same for one user.
+// Insert inserts an entry of the user, with a hash that must be the same for all entries of the
+// user.
 func (t *Table) Insert(id, user string, hash uint32) {
 	if t.entries == nil {
 		t.table.kind, t.entries = byUser, map[string]*entry{}
@@ -95,7 +96,7 @@ func (t *Table) Find(user string, hash uint32) (ids []string) {
 	return ids
 }
 
-// Size returns the number of buckets, and of the entries that can be reached through them.
+// Size returns the number of buckets, and of the entries that are reachable from them.
 func (t *Table) Size() (buckets, entries int) {
 	for _, e := range t.table.buckets {
 		for ; e != nil; e = e.next[byUser] {

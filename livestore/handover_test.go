@@ -12,7 +12,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestSweptDataIsTheCallers: a sweep gives away the data that it removed, but not while a reader is still copying it.
+// TestSweptDataIsTheCallers: a sweep returns the removed data without a copy, unless a reader is
+// still copying it.
 func TestSweptDataIsTheCallers(t *testing.T) {
 	const total = 4000
 	st, recs := fill(t, total)
@@ -22,7 +23,7 @@ func TestSweptDataIsTheCallers(t *testing.T) {
 		if bytes.Equal(rec.Data, want) {
 			return nil
 		}
-		return fmt.Errorf("somebody else's changes: %.20s", rec.Data)
+		return fmt.Errorf("changed by another caller: %.20s", rec.Data)
 	}
 	done := make(chan struct{})
 	failures := make(chan error, 3)
@@ -69,7 +70,7 @@ func TestSweptDataIsTheCallers(t *testing.T) {
 		for _, rec := range gone {
 			require.NoError(t, damaged(rec))
 			clear(rec.Data)
-			require.Equal(t, len(rec.Data), cap(rec.Data), "an append must not reach into anything else")
+			require.Equal(t, len(rec.Data), cap(rec.Data), "an append must not write into other data")
 		}
 		swept += len(gone)
 	}
@@ -79,7 +80,8 @@ func TestSweptDataIsTheCallers(t *testing.T) {
 	require.NoError(t, <-failures)
 }
 
-// TestManySessionsOfOneUser: from few to thousands and back, by any of them, a user's sessions are found, newest first.
+// TestManySessionsOfOneUser: a user's sessions are found in order while their number grows from a
+// few to thousands and shrinks again.
 func TestManySessionsOfOneUser(t *testing.T) {
 	st, recs := fill(t, 1)
 	ctx := t.Context()
@@ -111,7 +113,7 @@ func TestManySessionsOfOneUser(t *testing.T) {
 		}
 	}
 	for len(here) > 0 {
-		at := len(here) * 2 / 3 // the first, which stands for the others, comes among the last
+		at := len(here) * 2 / 3 // removes the first entry, which represents the group, among the last
 		if len(here)%2 == 0 {
 			at = 0
 		}

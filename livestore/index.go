@@ -5,20 +5,21 @@ import (
 	"sync"
 )
 
-// index finds the entries that share a name: a user's, or a client's. It has locks of its own, because the sessions of a
-// user are in many shards. The empty name isn't indexed: it may stand for half of all sessions.
+// index finds the entries with the same name: that of a user or of a client. It has locks of its
+// own, because the sessions of a user are in several shards. The empty name isn't indexed, because
+// half of all sessions may have it.
 type index struct {
 	parts [shardCount]indexPart
 }
 
-// smallGroup is how many entries of one name stand in the table. When there are more, all but one of them move to a slice,
-// for they would make their bucket too long.
+// smallGroup is the maximum number of entries of one name in the table. If there are more, all but
+// one move to a slice, because they would make their bucket too long.
 const smallGroup = 8
 
 type indexPart struct {
 	mu     sync.Mutex
 	table  table
-	groups map[*entry][]*entry // of the names with many entries, by the one in the table, which is among them
+	groups map[*entry][]*entry // of names with many entries, by the one in the table, which is included
 }
 
 func (x *index) init(kind int) {
@@ -29,7 +30,7 @@ func (x *index) init(kind int) {
 
 func (x *index) part(hash uint32) *indexPart { return &x.parts[shardOf(hash)] }
 
-// hold takes the lock for a change of e's names that is not one of the name that the index goes by.
+// hold acquires the lock for a change of e's names that doesn't change the indexed name.
 func (p *indexPart) hold(e *entry) (release func()) {
 	if e.names.of(p.table.kind) == "" {
 		return func() {}
@@ -59,7 +60,8 @@ func (p *indexPart) add(e *entry) {
 	p.groups[first] = append(group, e)
 }
 
-// gather makes a group of the entries in the table that have the name of first, which stays there.
+// gather makes a group of the entries in the table with the name of first, which stays in the
+// table.
 func (p *indexPart) gather(first *entry) {
 	kind := p.table.kind
 	group := p.table.all(first.hash[kind], first.names.of(kind))
@@ -95,7 +97,7 @@ func (p *indexPart) removeHeld(e *entry) {
 		group = p.groups[first]
 	}
 	if group == nil {
-		if link != nil { // not if Close was faster
+		if link != nil { // nil after Close
 			p.table.unlink(link)
 		}
 		return
@@ -121,7 +123,7 @@ func (p *indexPart) removeHeld(e *entry) {
 	}
 }
 
-// snapshot returns the entries that have the name now.
+// snapshot returns the entries that currently have the name.
 func (p *indexPart) snapshot(hash uint32, name string) []*entry {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -131,7 +133,8 @@ func (p *indexPart) snapshot(hash uint32, name string) []*entry {
 	return p.table.all(hash, name)
 }
 
-// removeAll takes out many entries, each part's in turn: in proportion to their number, under a short hold of each lock.
+// removeAll removes many entries, partition by partition: its cost is proportional to their number,
+// and it holds each lock briefly.
 func (x *index) removeAll(entries []*entry) {
 	kind := x.parts[0].table.kind
 	var ends [shardCount]int
@@ -168,7 +171,7 @@ func (p *indexPart) removePiece(entries []*entry) {
 	}
 }
 
-// tidy makes the map anew, which Go never shrinks, if nothing is left in it.
+// tidy replaces the map when it is empty, because Go never shrinks a map.
 func (p *indexPart) tidy() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

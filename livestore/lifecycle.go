@@ -6,7 +6,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// App implements store.Namespacer. The empty name, and the App of an App's store, lead back to the store that New made.
+// App implements store.Namespacer. The empty name returns the store that New made, also on an App's
+// store.
 func (s *Store) App(name string) store.Store {
 	root := s.root
 	if name == "" {
@@ -21,8 +22,8 @@ func (s *Store) App(name string) store.Store {
 	return kept.(*Store) //nolint:forcetypeassert // nothing else is in there
 }
 
-// Close ends the store and those of its Apps, and forgets the sessions: whatever is called afterwards gets store.ErrClosed.
-// On an App's store it does nothing. It always returns nil.
+// Close closes the store and its Apps, and discards the sessions. Later calls return
+// store.ErrClosed. On an App's store it does nothing. It always returns nil.
 func (s *Store) Close() error {
 	if s.root != s || !s.closed.CompareAndSwap(false, true) {
 		return nil
@@ -38,8 +39,8 @@ func (s *Store) Close() error {
 // Ping implements store.Pinger.
 func (s *Store) Ping(ctx context.Context) error { return s.ready(ctx) }
 
-// Optimize implements store.Optimizer. Little is left to do for it: the store gives memory back by itself, but for what it
-// holds in reserve.
+// Optimize implements store.Optimizer. It releases the memory that is held in reserve; the store
+// releases other memory by itself.
 func (s *Store) Optimize(ctx context.Context) error {
 	for i := range s.shards {
 		if err := s.ready(ctx); err != nil {

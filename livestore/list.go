@@ -17,7 +17,7 @@ type (
 	yield   = func(store.Record, error) bool
 )
 
-// List implements store.Lister. A snapshot of one shard at a time costs some bytes per session.
+// List implements store.Lister. Its snapshot of one shard at a time takes a few bytes per session.
 func (s *Store) List(ctx context.Context) records {
 	return func(yield yield) {
 		if err := s.ready(ctx); err != nil {
@@ -34,24 +34,26 @@ func (s *Store) List(ctx context.Context) records {
 	}
 }
 
-// ActiveSince implements store.ActivityIndex. The order is that of the moment at which the loop begins.
+// ActiveSince implements store.ActivityIndex. The order is that at the beginning of the loop.
 func (s *Store) ActiveSince(ctx context.Context, since time.Time) records {
 	return s.newestFirst(ctx, since.UnixMicro(), anyRecord)
 }
 
-// ByUser implements store.UserIndex. The order is that of the moment at which the loop begins.
+// ByUser implements store.UserIndex. The order is that at the beginning of the loop.
 func (s *Store) ByUser(ctx context.Context, userID string) records {
 	return s.group(ctx, &s.users, userID, func(rec *store.Record) bool { return userID != "" && rec.UserID == userID })
 }
 
-// ByClient implements store.ClientIndex. The order is that of the moment at which the loop begins.
+// ByClient implements store.ClientIndex. The order is that at the beginning of the loop.
 func (s *Store) ByClient(ctx context.Context, clientID string) records {
-	return s.group(ctx, &s.clients, clientID, func(rec *store.Record) bool { return clientID != "" && rec.ClientID == clientID })
+	return s.group(ctx, &s.clients, clientID, func(rec *store.Record) bool {
+		return clientID != "" && rec.ClientID == clientID
+	})
 }
 
 func anyRecord(*store.Record) bool { return true }
 
-// newestFirst merges snapshots of the shards' orders by activity, from the end down to from.
+// newestFirst merges snapshots of the shards' orders by activity, from the end back to from.
 func (s *Store) newestFirst(ctx context.Context, from int64, is func(*store.Record) bool) records {
 	return func(yield yield) {
 		if err := s.ready(ctx); err != nil {
@@ -79,10 +81,10 @@ func (s *Store) newestFirst(ctx context.Context, from int64, is func(*store.Reco
 	}
 }
 
-// cursor goes through a snapshot from its end.
+// cursor iterates over a snapshot from its end.
 type cursor struct {
-	blocks []*block // what is left, the last being the one it is in
-	slot   int      // in that block, one above the next to look at; 0: it has ended
+	blocks []*block // the remaining blocks, the last of which is the current one
+	slot   int      // in that block, one above the next entry; 0: at the end
 
 	key   int64
 	entry *entry
@@ -110,14 +112,14 @@ func (c *cursor) next() bool {
 	return false
 }
 
-// moment is an entry with a time that it had.
+// moment is an entry with the time at which it was seen when the loop began.
 type moment struct {
 	at    int64
 	entry *entry
 }
 
-// group yields the members of an index's group. They are few, or those of somebody with very many sessions: they are
-// sorted when asked for, because keeping them sorted would cost something at every change of every session.
+// group yields the members of an index's group. They are sorted when they are read, because keeping
+// them sorted would slow down every change of every session, and most groups are small.
 func (s *Store) group(ctx context.Context, x *index, value string, is func(*store.Record) bool) records {
 	return func(yield yield) {
 		if err := s.ready(ctx); err != nil {
@@ -139,8 +141,8 @@ func (s *Store) group(ctx context.Context, x *index, value string, is func(*stor
 	}
 }
 
-// yield gives the caller the record of e as it is now, unless it is gone or isn't what was asked for any more. It returns
-// false when the loop is over.
+// yield passes the current record of e to the caller, unless it is gone or no longer matches. It
+// returns false when the loop has ended.
 func (s *Store) yield(ctx context.Context, e *entry, is func(*store.Record) bool, yield yield) bool {
 	if err := s.ready(ctx); err != nil {
 		yield(store.Record{}, err)

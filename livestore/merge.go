@@ -1,7 +1,7 @@
 package livestore
 
-// merge gives several sorted sequences in one order. It holds the sequences themselves, as a heap; what the head of a
-// sequence is, only before knows.
+// merge merges sorted sequences. It holds the sequences as a heap; only the function before knows
+// their heads.
 type merge[T any] struct {
 	items  []T
 	before func(a, b *T) bool
@@ -15,7 +15,8 @@ func newMerge[T any](items []T, before func(a, b *T) bool) *merge[T] {
 	return m
 }
 
-// top returns the sequence that comes first, nil when there is none left. After a change to it, call fix or drop.
+// top returns the sequence that comes first, nil if there is none. After changing it, call fix or
+// drop.
 func (m *merge[T]) top() *T {
 	if len(m.items) == 0 {
 		return nil

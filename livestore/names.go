@@ -6,11 +6,12 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// names are the strings of a record as one: a header for each, and the memory lost to rounding each up, would be larger
-// than what they say. They never share memory with a string of the caller's, which may be a small part of something large.
+// names are the strings of a record, concatenated: separate headers, and rounding each string up to
+// an allocation size, would take more memory than the strings. They never share memory with a
+// caller's string, which may be a small part of a large one.
 type names struct {
 	text string
-	ends [4]uint32 // of the ID, the client ID, the user ID and the address; the user agent goes to the end of text
+	ends [4]uint32 // of the ID, the client ID, the user ID and the address; the user agent is the rest of text
 }
 
 func makeNames(rec *store.Record) names {
@@ -19,7 +20,7 @@ func makeNames(rec *store.Record) names {
 	var n names
 	for i, s := range [...]string{rec.ID, rec.ClientID, rec.UserID, rec.Addr} {
 		text.WriteString(s)
-		n.ends[i] = uint32(text.Len()) //nolint:gosec // four gigabytes of names never get here
+		n.ends[i] = uint32(text.Len()) //nolint:gosec // names never have four gigabytes
 	}
 	text.WriteString(rec.UserAgent)
 	n.text = text.String()
@@ -32,7 +33,7 @@ func (n *names) userID() string    { return n.text[n.ends[1]:n.ends[2]] }
 func (n *names) addr() string      { return n.text[n.ends[2]:n.ends[3]] }
 func (n *names) userAgent() string { return n.text[n.ends[3]:] }
 
-// of returns the name that the table goes by.
+// of returns the name that the table uses.
 func (n *names) of(table int) string {
 	switch table {
 	case byUser:
@@ -43,9 +44,10 @@ func (n *names) of(table int) string {
 	return n.id()
 }
 
-// are reports whether they are those of rec, which has the same ID.
+// are reports whether they equal those of rec, which has the same ID.
 func (n *names) are(rec *store.Record) bool {
-	return n.clientID() == rec.ClientID && n.userID() == rec.UserID && n.addr() == rec.Addr && n.userAgent() == rec.UserAgent
+	return n.clientID() == rec.ClientID && n.userID() == rec.UserID &&
+		n.addr() == rec.Addr && n.userAgent() == rec.UserAgent
 }
 
 func (n *names) fill(rec *store.Record) {

@@ -5,21 +5,24 @@ import (
 	"slices"
 )
 
-// blockSize bounds what one insertion moves in memory, and lets a block fill the 1,280 bytes that are allocated for it.
+// blockSize limits how much an insertion moves in memory. A block fills an allocation of 1,280
+// bytes.
 const blockSize = 63
 
-// order keeps entries sorted by a key, and by the hash of their ID among equal keys: a day's sessions may all have the same.
-// It is a sorted slice of sorted blocks: an insertion at the end, which is the usual one, is an append; any other costs two
-// binary searches and a move within a block. A removal leaves a gap, for the next insertion there.
+// order keeps entries sorted by a key, and those with equal keys by the hash of their ID, because a
+// day's sessions may all have the same key. It is a sorted slice of sorted blocks. An insertion at
+// the end, which is the common case, is an append; any other costs two binary searches and a move
+// within a block. A removal leaves a gap for a later insertion.
 //
-// A snapshot copies the list of blocks and shares the blocks themselves; whoever changes a shared block clones it first.
+// A snapshot copies the list of blocks and shares the blocks themselves. A shared block is cloned
+// before it is changed.
 type order struct {
 	blocks []span
 	epoch  uint64 // number of snapshots taken
-	spare  *block // the last one that became empty, all gaps, for newSpan; no snapshot shares it
+	spare  *block // the last block that became empty, for newSpan; no snapshot shares it
 }
 
-// span is a block with a place at or before its first.
+// span is a block with a place at or before its first entry.
 type span struct {
 	low place
 	*block
@@ -34,8 +37,8 @@ func placeOf(key int64, e *entry) place { return place{key, e.hash[byID]} }
 
 func (p place) before(q place) bool { return p.key < q.key || p.key == q.key && p.hash < q.hash }
 
-// block has n slots in use, those of gaps included, whose places stay. It always holds an entry. It is shared with a snapshot,
-// and so read only, if epoch isn't the order's.
+// block has n slots in use, including gaps, which keep their places. It always has an entry. If
+// epoch isn't the order's, a snapshot shares the block, which is then read-only.
 type block struct {
 	epoch   uint64
 	n, live uint8
@@ -45,7 +48,7 @@ type block struct {
 	entries [blockSize]*entry // nil: a gap
 }
 
-// firstKey returns the lowest key, never for an empty order.
+// firstKey returns the lowest key, or never for an empty order.
 func (o *order) firstKey() int64 {
 	if len(o.blocks) == 0 {
 		return never
@@ -54,7 +57,7 @@ func (o *order) firstKey() int64 {
 	return b.keys[b.first]
 }
 
-// popFirst takes out the entry with the lowest key.
+// popFirst removes the entry with the lowest key.
 func (o *order) popFirst() *entry {
 	b := o.own(0)
 	e := b.entries[b.first]
@@ -62,7 +65,7 @@ func (o *order) popFirst() *entry {
 	return e
 }
 
-// firstKeys appends to keys those at or below limit, in order and n at most.
+// firstKeys appends up to n keys at or below limit to keys, in order.
 func (o *order) firstKeys(keys []int64, limit int64, n int) []int64 {
 	for _, s := range o.blocks {
 		for j := int(s.first); j < int(s.n); j++ {
@@ -114,7 +117,7 @@ func (o *order) insert(key int64, e *entry) {
 	}
 }
 
-// remove takes out e, which must have been inserted with the key.
+// remove removes e, which must have been inserted with the key.
 func (o *order) remove(key int64, e *entry) {
 	at := placeOf(key, e)
 	for i := o.spanOf(at); i >= 0; i-- {
@@ -129,7 +132,8 @@ func (o *order) remove(key int64, e *entry) {
 	}
 }
 
-// snapshot returns the blocks that hold keys at or above from, and may hold some below it. They never change.
+// snapshot returns the blocks with keys at or above from, which may include lower keys. They never
+// change.
 func (o *order) snapshot(from int64) []*block {
 	o.epoch++
 	i, _ := slices.BinarySearchFunc(o.blocks, from, func(s span, from int64) int { return cmp.Compare(s.low.key, from) })
@@ -141,7 +145,7 @@ func (o *order) snapshot(from int64) []*block {
 	return blocks
 }
 
-// spanOf returns the last block that doesn't begin after the place, -1 if all do.
+// spanOf returns the last block that doesn't begin after the place, -1 if there is none.
 func (o *order) spanOf(at place) int {
 	low, high := 0, len(o.blocks)
 	if high > 0 && !at.before(o.blocks[high-1].low) {
@@ -180,7 +184,8 @@ func (o *order) newSpan(at place, e *entry) span {
 	return span{at, b}
 }
 
-// clear makes a gap of a slot in a block that is owned, and a block that has few entries left one with its neighbour.
+// clear makes a gap of a slot in an owned block, and joins a block that has few entries left with
+// its neighbour.
 func (o *order) clear(i, j int) {
 	b := o.blocks[i].block
 	b.entries[j] = nil
@@ -198,7 +203,7 @@ func (o *order) clear(i, j int) {
 	}
 }
 
-// split moves the second half of a full block to one of its own.
+// split moves the second half of a full block to a new block.
 func (o *order) split(i int) {
 	const half = blockSize / 2
 	left, right := o.blocks[i].block, &block{epoch: o.epoch}
@@ -208,7 +213,8 @@ func (o *order) split(i int) {
 	o.blocks = slices.Insert(o.blocks, i+1, span{right.place(0), right})
 }
 
-// join merges block i with the next one if both together leave enough room that they won't be split again at once.
+// join merges block i with the next one if the result has enough room not to be split again at
+// once.
 func (o *order) join(i int) {
 	if i < 0 || i+1 >= len(o.blocks) || int(o.blocks[i].live)+int(o.blocks[i+1].live) > blockSize*3/4 {
 		return

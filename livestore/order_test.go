@@ -17,8 +17,8 @@ func compareItems(a, b livestore.OrderItem) int {
 	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID))
 }
 
-// TestOrderMatchesModel compares an order with a sorted slice, through phases of growth and shrinking, with few keys, many
-// equal, and with keys in all places or at the end.
+// TestOrderMatchesModel compares an order with a sorted slice while it grows and shrinks, with few
+// keys, with many equal ones, and with keys at random places or at the end.
 func TestOrderMatchesModel(t *testing.T) {
 	for _, keys := range []int64{1, 5, 1 << 40} {
 		t.Run(fmt.Sprintf("keys=%d", keys), func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestOrderMatchesModel(t *testing.T) {
 			for _, it := range model {
 				o.Remove(it.Key, it.ID)
 			}
-			require.Zero(t, o.Blocks(), "nothing remains of an empty order")
+			require.Zero(t, o.Blocks(), "an empty order has no blocks")
 			require.Equal(t, int64(math.MaxInt64), o.FirstKey())
 		})
 	}
@@ -70,7 +70,7 @@ func requireModel(t *testing.T, model []livestore.OrderItem, o *livestore.Order)
 	items := o.Snapshot(math.MinInt64)()
 	slices.Reverse(items)
 	require.True(t, slices.IsSortedFunc(items, func(a, b livestore.OrderItem) int { return cmp.Compare(a.Key, b.Key) }))
-	slices.SortFunc(items, compareItems) // the order among equal keys is its own affair
+	slices.SortFunc(items, compareItems) // the order among equal keys is unspecified
 	require.True(t, slices.Equal(model, items))
 
 	if len(model) == 0 {
@@ -103,7 +103,7 @@ func TestSnapshotNeverChanges(t *testing.T) {
 	require.Equal(t, want, snapshot())
 }
 
-// TestOrderStaysDense: sessions that leave old places for new ones must not leave blocks behind that are nearly empty.
+// TestOrderStaysDense: sessions that move must not leave blocks behind that are nearly empty.
 func TestOrderStaysDense(t *testing.T) {
 	var o livestore.Order
 	const n = 10_000

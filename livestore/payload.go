@@ -7,19 +7,20 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// payload is what a Set replaces as a whole and no index looks at: the data, and before it the token hashes, the times and
-// the counters, in as few bytes as they need. Nothing changes its bytes while somebody may read them.
+// payload is what a Set replaces as a whole and no index reads: the token hashes, times and
+// counters in a compact encoding, followed by the data. Its bytes never change while it may be
+// read.
 type payload []byte
 
 // The flags of a payload.
 const (
-	rotated  = 1 << iota // it has the hash of a previous token, and when that was replaced
-	loggedIn             // it has the time of the last login
+	rotated  = 1 << iota // has the hash of a previous token, and the time of the rotation
+	loggedIn             // has the time of the last login
 
-	renewal = 2 // where the bits of store.Renewal begin
+	renewal = 2 // position of the bits of store.Renewal
 )
 
-// largestHeader is the size of the flags, three hashes' worth of bytes, three varints and five times, rounded up.
+// largestHeader is the size of the flags, three hashes, three varints and five times, rounded up.
 const largestHeader = 192
 
 func makePayload(rec *store.Record) payload {
@@ -47,7 +48,7 @@ func makePayload(rec *store.Record) payload {
 	return p
 }
 
-// fill sets what the payload holds of rec, but the data, which it returns.
+// fill sets the fields of rec that the payload has, except for the data, which it returns.
 func (p payload) fill(rec *store.Record) (data []byte) {
 	flags, rest := p[0], p[1:]
 	rec.Renewal = store.Renewal(flags >> renewal)

@@ -7,12 +7,12 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// shard holds the sessions whose IDs hash to it. Its methods want mu to be held, init aside. Order of locks: a shard's, then
-// one of the index by user, then one of the index by client.
+// shard holds the sessions whose IDs hash to it. Its methods, except init, require that mu is held.
+// Lock order: a shard's, then one of the index by user, then one of the index by client.
 type shard struct {
 	mu       sync.Mutex
-	looks    uint64        // how many readers took a payload; see quiet
-	looked   atomic.Uint64 // how many of them are done with it
+	looks    uint64        // number of readers that have taken a payload; see quiet
+	looked   atomic.Uint64 // number of those that have copied it
 	sessions table
 	expiry   order // by entry.due
 	activity order // by entry.seen; every entry is in it
@@ -24,14 +24,15 @@ func (sh *shard) init(users, clients *index) {
 	sh.users, sh.clients = users, clients
 }
 
-// look takes what a record is made of. The caller adds one to looked when it has copied it, outside the lock.
+// look returns what a record is made of. When the caller has copied it, outside the lock, it adds
+// one to looked.
 func (sh *shard) look(e *entry) look {
 	sh.looks++
 	return e.look()
 }
 
-// quiet reports whether nobody is still copying a payload of this shard. Then what is being removed belongs to the remover
-// alone, for nobody can find it any more, and may be given away without a copy.
+// quiet reports whether no reader is copying a payload of this shard. A payload that is removed
+// then can be handed over without a copy, because no other goroutine can find it.
 func (sh *shard) quiet() bool { return sh.looked.Load() == sh.looks }
 
 // hashes are those of a record's names.
@@ -67,8 +68,8 @@ func (sh *shard) update(e *entry, rec *store.Record, p payload) uint64 {
 	return e.revision
 }
 
-// rename gives e the names of rec, which has the same ID, and moves it in the indexes. Where it doesn't move it stays: a
-// listing by a user that doesn't change must not miss it.
+// rename gives e the names of rec, which has the same ID, and moves it in the indexes whose name
+// changes. It stays in the others, so that a concurrent listing doesn't miss it.
 func (sh *shard) rename(e *entry, rec *store.Record, h hashes) {
 	moveUser, moveClient := e.names.userID() != rec.UserID, e.names.clientID() != rec.ClientID
 	users, clients := sh.users.part(e.hash[byUser]), sh.clients.part(e.hash[byClient])
@@ -100,7 +101,7 @@ func (sh *shard) rename(e *entry, rec *store.Record, h hashes) {
 	}
 }
 
-// remove takes e out of the shard, and leaves the indexes to the caller.
+// remove removes e from the shard, but not from the indexes.
 func (sh *shard) remove(e *entry) {
 	e.dead = true
 	sh.sessions.unlink(sh.sessions.link(e))
@@ -117,8 +118,8 @@ func (sh *shard) moveSeen(e *entry, seen int64) {
 	sh.activity.insert(seen, e)
 }
 
-// moveExpires moves the entry in the order only if it must expire before the time at which it stands. Otherwise the sweep
-// that finds it there moves it: once per idle timeout, instead of at every Set.
+// moveExpires moves the entry in the order only if it expires before its key. Otherwise the sweep
+// that reaches the key moves it: once per idle timeout, instead of with every Set.
 func (sh *shard) moveExpires(e *entry, expires int64) {
 	e.expires = expires
 	if at := e.expiry(); at < e.due {
@@ -127,14 +128,14 @@ func (sh *shard) moveExpires(e *entry, expires int64) {
 	}
 }
 
-// stand puts e at a place in the order by expiry, in which it isn't; never leaves it out.
+// stand inserts e into the order by expiry, in which it isn't, unless the key is never.
 func (sh *shard) stand(e *entry, at int64) {
 	if e.due = at; at != never {
 		sh.expiry.insert(at, e)
 	}
 }
 
-// stopExpiring takes e out of the order by expiry.
+// stopExpiring removes e from the order by expiry.
 func (sh *shard) stopExpiring(e *entry) {
 	if e.due != never {
 		sh.expiry.remove(e.due, e)

@@ -12,21 +12,22 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// shardCount keeps a shard at some 8,000 entries when the store holds a million: few enough that whatever is done to a whole
-// shard under its lock stays far below a millisecond.
+// shardCount makes a shard of about 8,000 entries in a store of a million: few enough that an
+// operation on a whole shard under its lock takes much less than a millisecond.
 const shardCount = 128
 
-// Store is a store.Store in memory. Make one with New; it is safe for concurrent use. Times are kept to the microsecond.
+// Store is a store.Store in memory. New makes one. It is safe for concurrent use. Times are kept to
+// the microsecond.
 //
-// Get and Set cost well under a microsecond, whatever the number of sessions; Destroy and Touch are alike. A Store never
-// removes a session by itself: it has to be swept.
+// Get, Set, Destroy and Touch take less than a microsecond, regardless of the number of sessions. A
+// Store never removes expired sessions by itself: call Sweep.
 type Store struct {
 	seed    maphash.Seed
 	shards  [shardCount]shard
 	users   index
 	clients index
 
-	root   *Store      // the store that New made; for it, itself
+	root   *Store      // the store that New made; its own is itself
 	closed atomic.Bool // of the root
 	apps   sync.Map    // of the root: name to *Store
 }
@@ -96,7 +97,7 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	switch {
 	case e == nil && rec.Revision != 0:
 		return 0, store.ErrNotFound
-	case e == nil && s.root.closed.Load(): // since ready: nothing may be put where Close has tidied up
+	case e == nil && s.root.closed.Load(): // after Close nothing may be added
 		return 0, store.ErrClosed
 	case e == nil:
 		return sh.create(&rec, s.hashes(hash, &rec), p), nil
@@ -155,13 +156,13 @@ func (s *Store) Touch(ctx context.Context, id string, seen time.Time) error {
 	return nil
 }
 
-// ready says why an operation must not start: the store is closed, or the context has ended.
+// ready returns an error if no operation may begin: the store is closed, or the context has ended.
 func (s *Store) ready(ctx context.Context) error {
 	if s.root.closed.Load() {
 		return store.ErrClosed
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("livestore: not done: %w", context.Cause(ctx))
+		return fmt.Errorf("livestore: %w", context.Cause(ctx))
 	}
 	return nil
 }
@@ -176,5 +177,5 @@ func (s *Store) hashes(id uint32, rec *store.Record) hashes {
 
 func (s *Store) shard(hash uint32) *shard { return &s.shards[shardOf(hash)] }
 
-// shardOf goes by the highest bits of a hash; a table goes by the lowest.
+// shardOf uses the highest bits of a hash; a table uses the lowest.
 func shardOf(hash uint32) uint32 { return hash / (1 << 32 / shardCount) }

@@ -10,11 +10,12 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// sweepBatch is how many entries are taken out under one hold of a lock: well under 0.1 ms of work.
+// sweepBatch is the number of entries that are removed under one acquisition of a lock: much less
+// than 0.1 ms of work.
 const sweepBatch = 32
 
-// Sweep implements store.Sweeper. Once it has removed the first record it finishes, even if ctx ends: what it removed must
-// be returned.
+// Sweep implements store.Sweeper. After removing the first record it completes even if ctx ends,
+// because removed records must be returned.
 func (s *Store) Sweep(ctx context.Context, now time.Time, n int) ([]store.Record, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, err
@@ -27,11 +28,12 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, n int) ([]store.Record
 type taken struct {
 	at    int64 // when it expired
 	entry *entry
-	owned bool // nobody else can still be reading its payload
+	owned bool // no other goroutine can be reading its payload
 }
 
-// sweep removes entries in rounds: it finds the time up to which about as much is due as is wanted, and takes that out of
-// each shard. What a round takes expired before what the next one takes. It also returns how many entries it looked at.
+// sweep removes entries in rounds: it finds the time before which about as many entries are due as
+// are wanted, and removes these from each shard. The entries of a round expired before those of the
+// next. It also returns the number of visited entries.
 func (s *Store) sweep(now int64, n int) (recs []store.Record, visited int) {
 	var gone []taken
 	for len(gone) < n {
@@ -63,7 +65,7 @@ func (s *Store) sweep(now int64, n int) (recs []store.Record, visited int) {
 	return recs, visited
 }
 
-// fill makes the record, and hands over the data if that may be.
+// fill completes the record, without a copy of the data if that is possible.
 func (t *taken) fill(rec *store.Record) {
 	l := t.entry.look()
 	data := l.fill(rec)
@@ -73,10 +75,10 @@ func (t *taken) fill(rec *store.Record) {
 	rec.Data = slices.Clip(data)
 }
 
-// dueUntil returns a time, at most now, before which fewer than n entries stand in the orders by expiry; false if none do
-// up to now.
+// dueUntil returns a time, at most now, before which fewer than n entries are due; false if none is
+// due at now.
 func (s *Store) dueUntil(now int64, n int) (limit int64, due bool) {
-	each := 2 * sweepBatch // of a shard; its part of n is smaller, unless hashes are very uneven
+	each := 2 * sweepBatch // per shard; its part of n is smaller, unless hashes are very uneven
 	if n < each*shardCount/2 {
 		each = n/(shardCount/2) + 8
 	}
@@ -86,7 +88,7 @@ func (s *Store) dueUntil(now int64, n int) (limit int64, due bool) {
 		before := len(keys)
 		keys = s.shards[i].firstDue(keys, now, each)
 		if found := len(keys) - before; found == each {
-			limit = min(limit, keys[len(keys)-1]) // what follows is unknown
+			limit = min(limit, keys[len(keys)-1]) // later keys are unknown
 		}
 	}
 	if len(keys) > n {
@@ -95,7 +97,8 @@ func (s *Store) dueUntil(now int64, n int) (limit int64, due bool) {
 	return limit, len(keys) > 0
 }
 
-// nth returns the key that would be at index n if the keys were sorted, in linear time on average. It moves the keys about.
+// nth returns the key that would be at index n if the keys were sorted, in linear time on average.
+// It reorders the keys.
 func nth(keys []int64, n int) int64 {
 	for len(keys) > 32 {
 		last := len(keys) - 1
@@ -133,8 +136,8 @@ func (sh *shard) firstDue(keys []int64, now int64, n int) []int64 {
 	return sh.expiry.firstKeys(keys, now, n)
 }
 
-// takeExpired removes entries that expired at or before limit and appends them to gone, until that has n. It lets go of the
-// lock after every sweepBatch steps, and returns the number of steps.
+// takeExpired removes entries that expired at or before limit and appends them to gone, until gone
+// has n. It releases the lock after every sweepBatch steps, and returns the number of steps.
 func (sh *shard) takeExpired(limit int64, n int, gone []taken) (_ []taken, visited int) {
 	for more := true; more && len(gone) < n; {
 		var looked int
@@ -144,9 +147,9 @@ func (sh *shard) takeExpired(limit int64, n int, gone []taken) (_ []taken, visit
 	return gone, visited
 }
 
-// takeBatch goes over the entries several times, and does one thing each time: what is done to one doesn't depend on the
-// others, so the processor fetches the memory of several at once. An entry that turns out to expire later than it stands
-// moves to where it belongs.
+// takeBatch iterates over the entries several times, with one independent step for each entry, so
+// that the processor loads the memory of several entries at once. An entry that expires after its
+// key moves to its expiry.
 func (sh *shard) takeBatch(limit int64, n int, gone []taken) (_ []taken, visited int, more bool) {
 	var buf [sweepBatch]*entry
 	standing := buf[:0]

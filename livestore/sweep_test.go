@@ -9,7 +9,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// TestSweepCostsWhatExpired: a sweep looks at what is due, however many sessions there are.
+// TestSweepCostsWhatExpired: a sweep visits entries that are due, regardless of the number of
+// sessions.
 func TestSweepCostsWhatExpired(t *testing.T) {
 	const due = 100
 	now := start.Add(24*time.Hour + (due-1)*time.Millisecond)
@@ -24,7 +25,7 @@ func TestSweepCostsWhatExpired(t *testing.T) {
 	}
 }
 
-// TestSweepStopsAtN: what is due but not asked for isn't looked at either.
+// TestSweepStopsAtN: due entries beyond n aren't visited.
 func TestSweepStopsAtN(t *testing.T) {
 	st, _ := fill(t, 10_000)
 	removed, visited := st.SweepVisited(start.Add(48*time.Hour), 10)
@@ -32,8 +33,8 @@ func TestSweepStopsAtN(t *testing.T) {
 	require.Equal(t, 10, visited)
 }
 
-// TestExtendedSessionsAreVisitedOnce: a session that stays active is looked at once when its first expiry comes, and then
-// not before its next, however often it was extended.
+// TestExtendedSessionsAreVisitedOnce: an active session is visited once at its first expiry, and
+// then not before its next one, however often it was extended.
 func TestExtendedSessionsAreVisitedOnce(t *testing.T) {
 	const total = 1000
 	st, recs := fill(t, total)
@@ -56,7 +57,8 @@ func TestExtendedSessionsAreVisitedOnce(t *testing.T) {
 	require.Equal(t, total, visited)
 }
 
-// TestDestroyedSessionsLeaveNothing: what was destroyed long before its expiry isn't kept until then.
+// TestDestroyedSessionsLeaveNothing: a session that is destroyed long before its expiry is removed
+// from all orders.
 func TestDestroyedSessionsLeaveNothing(t *testing.T) {
 	st, recs := fill(t, 1000)
 	for _, rec := range recs {
@@ -71,8 +73,8 @@ func TestCloseEndsEveryApp(t *testing.T) {
 	st := livestore.New()
 	shop, ok := st.App("shop").(*livestore.Store)
 	require.True(t, ok)
-	require.NoError(t, shop.Close(), "an App's store needs no closing")
-	require.NoError(t, st.Ping(t.Context()), "and doesn't close the others")
+	require.NoError(t, shop.Close(), "closing an App's store has no effect")
+	require.NoError(t, st.Ping(t.Context()), "the others stay open")
 	require.Same(t, st, shop.App(""))
 	require.Same(t, shop, shop.App("shop"))
 	require.NoError(t, st.Close())

@@ -10,7 +10,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// TestFakeTime: in a bubble of testing/synctest a day of sessions passes at once, and no goroutine is left behind.
+// TestFakeTime: in a testing/synctest bubble a day passes at once, and no goroutine is left behind.
 func TestFakeTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()

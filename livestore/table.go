@@ -2,17 +2,18 @@ package livestore
 
 import "slices"
 
-// fewestBuckets is what a table keeps when it shrinks.
+// fewestBuckets is the minimum number of buckets of a table that shrinks.
 const fewestBuckets = 8
 
-// table finds entries by one of their hashes. The entries of a bucket are linked through themselves, so that a table costs 8
-// bytes per entry, and taking one out compares no string.
+// table finds entries by one of their hashes. The entries of a bucket are linked through their own
+// fields, so that a table takes 8 bytes per entry, and a removal compares no strings.
 //
-// It has as many buckets as entries, give or take a half, and gets there by linear hashing: an insertion splits at most one
-// bucket, a removal joins at most two pairs. No operation ever pays for the whole table.
+// The number of buckets is within a factor of two of the number of entries. The table uses linear
+// hashing: an insertion splits at most one bucket, a removal joins at most two pairs. No operation
+// rehashes the whole table.
 type table struct {
-	kind    int      // which of the hashes
-	n       int      // entries
+	kind    int      // index of the hash
+	n       int      // number of entries
 	mask    uint32   // the least 2^k - 1 that gives the index of each bucket
 	buckets []*entry // of len(buckets) = mask+1 - x, the last x are still part of the bucket with the highest bit off
 }
@@ -38,7 +39,7 @@ func (t *table) find(hash uint32, name string) *entry {
 	return nil
 }
 
-// count returns how many entries have the name, and one of them.
+// count returns the number of entries with the name, and one of them.
 func (t *table) count(hash uint32, name string) (one *entry, n int) {
 	for e := t.find(hash, name); e != nil; e = e.next[t.kind] {
 		if t.has(e, hash, name) {
@@ -49,7 +50,7 @@ func (t *table) count(hash uint32, name string) (one *entry, n int) {
 	return one, n
 }
 
-// all returns the entries that have the name.
+// all returns the entries with the name.
 func (t *table) all(hash uint32, name string) (same []*entry) {
 	for e := t.find(hash, name); e != nil; e = e.next[t.kind] {
 		if t.has(e, hash, name) {
@@ -71,7 +72,7 @@ func (t *table) insert(e *entry) {
 	e.next[t.kind], *head = *head, e
 }
 
-// link returns the pointer that leads to e, nil if e isn't in the table.
+// link returns the pointer to e, nil if e isn't in the table.
 func (t *table) link(e *entry) **entry {
 	if t.n == 0 {
 		return nil
@@ -86,8 +87,9 @@ func (t *table) link(e *entry) **entry {
 	return link
 }
 
-// warm reads what link will look at, of many entries that are about to be taken out. Nothing here waits for the outcome of a
-// read, as link does at each step, so the processor can fetch the memory of all of them at once.
+// warm reads the memory that link will read, for many entries that are about to be removed. No step
+// here depends on the result of an earlier one, as in link, so that the processor loads the memory
+// of all entries at once.
 //
 //go:noinline
 func (t *table) warm(entries []*entry) (sum uint32) {
@@ -102,7 +104,7 @@ func (t *table) warm(entries []*entry) (sum uint32) {
 	return sum
 }
 
-// unlink takes out the entry that the link leads to.
+// unlink removes the entry that the link points to.
 func (t *table) unlink(link **entry) {
 	e := *link
 	*link, e.next[t.kind] = e.next[t.kind], nil
@@ -115,13 +117,13 @@ func (t *table) unlink(link **entry) {
 	}
 }
 
-// replace puts e where the link leads to another entry with the same hash.
+// replace makes the link point to e instead of another entry with the same hash.
 func (t *table) replace(link **entry, e *entry) {
 	old := *link
 	e.next[t.kind], *link, old.next[t.kind] = old.next[t.kind], e, nil
 }
 
-// split adds a bucket and moves into it what belongs there, all of it from one bucket.
+// split adds a bucket and moves the entries that belong there from one other bucket.
 func (t *table) split() {
 	last := len(t.buckets)
 	t.buckets = append(t.buckets, nil)
@@ -142,7 +144,7 @@ func (t *table) split() {
 	}
 }
 
-// join undoes the last split.
+// join reverses the last split.
 func (t *table) join() {
 	last := len(t.buckets) - 1
 	link := &t.buckets[last&int(t.mask>>1)]
@@ -159,5 +161,5 @@ func (t *table) join() {
 	}
 }
 
-// clip gives back the memory of buckets that were joined.
+// clip releases the memory of buckets that were joined.
 func (t *table) clip() { t.buckets = slices.Clone(t.buckets) }

@@ -11,7 +11,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// TestTableMatchesModel compares a table with a map, through growth and shrinking; of two users each, hashes are the same.
+// TestTableMatchesModel compares a table with a map while it grows and shrinks. Pairs of users have
+// the same hash.
 func TestTableMatchesModel(t *testing.T) {
 	var table livestore.Table
 	model := map[string][]string{}
@@ -43,7 +44,7 @@ func TestTableMatchesModel(t *testing.T) {
 			buckets, entries := table.Size()
 			require.Equal(t, total, entries)
 			require.GreaterOrEqual(t, buckets, total, "no bucket is long")
-			require.LessOrEqual(t, buckets, 2*total+8, "no memory is kept for what is gone")
+			require.LessOrEqual(t, buckets, 2*total+8, "the memory of removed entries is released")
 		}
 	}
 }

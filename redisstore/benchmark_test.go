@@ -11,7 +11,7 @@ import (
 
 const inFlight = 64
 
-// each calls do for 0 … n-1, with 64 calls under way at a time.
+// each calls do for 0 … n-1, with 64 concurrent calls.
 func each(b *testing.B, n int, do func(i int) error) {
 	b.Helper()
 	var next atomic.Int64
@@ -53,7 +53,7 @@ func BenchmarkGet(b *testing.B) {
 	})
 }
 
-// BenchmarkSet updates sessions, each of them once in 20,000 times.
+// BenchmarkSet updates sessions, each once in 20,000 iterations.
 func BenchmarkSet(b *testing.B) {
 	_, st := openForBenchmark(b)
 	recs := fill(b, st, 20_000)
@@ -65,7 +65,7 @@ func BenchmarkSet(b *testing.B) {
 	})
 }
 
-// BenchmarkTouch moves sessions by a minute, so within the index by activity.
+// BenchmarkTouch moves sessions by a minute, so that they move in the index by activity.
 func BenchmarkTouch(b *testing.B) {
 	_, st := openForBenchmark(b)
 	recs := fill(b, st, 20_000)
@@ -84,11 +84,11 @@ func BenchmarkDestroy(b *testing.B) {
 	})
 }
 
-// BenchmarkSweep removes b.N expired sessions, among as many that are not, in pieces of 1000.
+// BenchmarkSweep removes b.N expired sessions among 2*b.N, 1000 at a time.
 func BenchmarkSweep(b *testing.B) {
 	_, st := openForBenchmark(b)
 	fill(b, st, 2*b.N)
-	now := time.Now().Add(12 * time.Hour) // half of them were seen before that of yesterday
+	now := time.Now().Add(12 * time.Hour) // half of the sessions have expired by then
 	b.ResetTimer()
 	removed := 0
 	for {

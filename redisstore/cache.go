@@ -9,75 +9,76 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/conn"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
 const (
-	// defaultCacheBytes is about 40,000 sessions.
-	defaultCacheBytes = 32 << 20
+	// cacheTTL is how long the client keeps a session if Redis never invalidates it.
+	cacheTTL = time.Minute
 
-	// cachedFor is how long the client keeps what it has read, should Redis never tell it of a change.
-	cachedFor = time.Minute
-
-	// attempts is how often in a row a call waits for the answer to another's question.
+	// attempts is how often in a row a call waits for the reply to another call's command.
 	attempts = 8
 )
 
-var _ store.CachedGetter = (*Store)(nil)
-
-// GetCached implements store.CachedGetter. Redis remembers what each connection has read, and tells it once of the next change, whoever makes it, this store
-// included; the client forgets the session then, and all sessions when the connection is lost. So what it returns was the session when it was last told, and
-// calls one after the other on a connection never go back to an older revision; compared with Get, or with what the caller has just stored, it may be behind
-// for a moment. A server that is silent is noticed after Options.Timeout and a second; nothing is kept longer than a minute.
+// GetCached implements store.CachedGetter. Redis remembers what each connection has read, and
+// invalidates it once with the next change, including those by this store; the client then drops
+// the session, and all sessions when the connection ends. So the result is the session at the time
+// of the last invalidation, and consecutive calls on a connection never return an older revision
+// than before. Compared with Get, or with what the caller has just stored, it may be behind for a
+// moment. An unresponsive server is noticed after Options.Timeout and a second; no session is kept
+// longer than a minute.
 //
 // Without a cache (Options.CacheBytes) it is Get.
 func (s *Store) GetCached(ctx context.Context, id string) (store.Record, error) {
 	const doing = "get cached"
-	if !s.engine.cached {
+	if !s.backend.cached {
 		return s.Get(ctx, id)
 	}
-	if err := s.engine.ready(ctx, doing); err != nil {
+	if err := s.backend.Ready(ctx, doing); err != nil {
 		return store.Record{}, err
 	}
-	limited := &onDemand{Context: ctx, timeout: s.engine.timeout}
-	defer limited.end()
-	client, key := s.engine.client, s.key(id)
+	limited := &lazyLimit{Context: ctx, timeout: s.backend.Timeout}
+	defer limited.stop()
+	client, key := s.backend.Client, s.key(id)
 	for range attempts {
-		// Without the static TTL the client would ask for the key's, in a transaction. That of a session says nothing about its age.
-		result := client.DoCache(limited, client.B().Get().Key(key).Cache().ToStaticTTL(), cachedFor)
+		// Without a static TTL the client would also ask for that of the key, in a transaction.
+		result := client.DoCache(limited, client.B().Get().Key(key).Cache().ToStaticTTL(), cacheTTL)
 		value, err := result.ToString()
 		switch {
 		case err == nil:
-			rec, err := recordOf(id, value)
+			rec, err := codec.Decode(id, value)
 			if err != nil {
-				return store.Record{}, damaged(doing, err)
+				return store.Record{}, conn.Damaged(doing, err)
 			}
 			return rec, nil
 		case rueidis.IsRedisNil(err) && result.IsCacheHit():
-			return s.Get(ctx, id) // it may have been created since
+			return s.Get(ctx, id) // the session may have been created since
 		case rueidis.IsRedisNil(err):
 			return store.Record{}, store.ErrNotFound
 		case errors.Is(err, rueidis.ErrDoCacheAborted):
-			return s.Get(ctx, id) // the connection was lost, or a cluster has sent the client elsewhere
+			return s.Get(ctx, id) // the connection was lost, or a cluster has redirected the client
 		case limited.Err() != nil || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
-			return store.Record{}, s.engine.explain(ctx, doing, err)
+			return store.Record{}, s.backend.Explain(ctx, doing, err)
 		}
-		// The context of another call has ended, which was asking for the same session, and whose answer this one has waited for.
+		// This call has waited for the reply to another call, whose context has ended.
 	}
 	return s.Get(ctx, id)
 }
 
-// key is place(id).key, in one piece of memory if the ID is a UUID.
+// key returns place(id).key, with a single allocation if the ID is a UUID.
 func (s *Store) key(id string) string {
 	raw, ok := uuidtext.Parse(id)
 	if !ok {
 		return s.place(id).key
 	}
-	return s.prefixes[shardOf(string(raw[:]), len(s.prefixes))] + "s" + string(raw[:])
+	return codec.RecordKey(s.prefixes[codec.Shard(string(raw[:]), len(s.prefixes))], string(raw[:]))
 }
 
-// onDemand is what engine.limit returns, made when somebody waits for it: what is answered from memory needs no timer.
-type onDemand struct {
+// lazyLimit is the context that Conn.Limit returns, made when it is first waited for: a cache hit
+// needs no timer.
+type lazyLimit struct {
 	context.Context // the caller's
 	timeout         time.Duration
 
@@ -86,23 +87,23 @@ type onDemand struct {
 	cancel  context.CancelFunc
 }
 
-func (o *onDemand) begin() context.Context {
-	o.once.Do(func() { o.limited, o.cancel = context.WithTimeout(o.Context, o.timeout) })
-	return o.limited
+func (l *lazyLimit) start() context.Context {
+	l.once.Do(func() { l.limited, l.cancel = context.WithTimeout(l.Context, l.timeout) })
+	return l.limited
 }
 
-// end frees the timer. It comes after everything else.
-func (o *onDemand) end() {
-	if o.cancel != nil {
-		o.cancel()
+// stop releases the timer. No other method may be called afterwards.
+func (l *lazyLimit) stop() {
+	if l.cancel != nil {
+		l.cancel()
 	}
 }
 
-// Deadline hides when it ends, as limited does.
-func (*onDemand) Deadline() (time.Time, bool) { return time.Time{}, false }
+// Deadline reports none, as that of Conn.Limit.
+func (*lazyLimit) Deadline() (time.Time, bool) { return time.Time{}, false }
 
 // Done implements context.Context.
-func (o *onDemand) Done() <-chan struct{} { return o.begin().Done() }
+func (l *lazyLimit) Done() <-chan struct{} { return l.start().Done() }
 
 // Err implements context.Context.
-func (o *onDemand) Err() error { return o.begin().Err() }
+func (l *lazyLimit) Err() error { return l.start().Err() }

@@ -16,14 +16,15 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// cached are the ways to a store that caches.
+// cached are the constructors of a store with a cache.
 var cached = map[string]func(t testing.TB, addr string) *redisstore.Store{
 	"Open": func(t testing.TB, addr string) *redisstore.Store {
 		return open(t, "redis://"+addr, &redisstore.Options{CacheBytes: 8 << 20})
 	},
 	"New": func(t testing.TB, addr string) *redisstore.Store {
-		// A client that sends again what was lost uses the memory of the command once more while the lost connection may still be reading it: a race in
-		// rueidis 1.0.79. Open never has anything sent again.
+		// When a client repeats a command after a lost connection, it reuses the command's memory,
+		// which the lost connection may still be reading: a race in rueidis 1.0.79. Open disables
+		// retries.
 		return withClient(t, rueidis.ClientOption{InitAddress: []string{addr}, DisableRetry: true})
 	},
 }
@@ -39,7 +40,7 @@ func withClient(t testing.TB, option rueidis.ClientOption) *redisstore.Store {
 	return st
 }
 
-// changed stores the session once more, and returns it.
+// changed updates the session and returns it.
 func changed(t testing.TB, st store.Store, rec store.Record) store.Record {
 	t.Helper()
 	rec.Data = fmt.Appendf(nil, `{"n":%d}`, rec.Revision)
@@ -49,7 +50,7 @@ func changed(t testing.TB, st store.Store, rec store.Record) store.Record {
 	return rec
 }
 
-// sees waits until the store has heard that the session is as it was stored.
+// sees waits until GetCached returns the session as it is stored.
 func sees(t testing.TB, st store.CachedGetter, rec store.Record) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -58,8 +59,10 @@ func sees(t testing.TB, st store.CachedGetter, rec store.Record) {
 	}, patience, tick)
 }
 
-// TestCachedSessionIsAskedForOnce: with one round trip, and again after each change, whoever makes it.
+// TestCachedSessionIsAskedForOnce: a session is read with one round trip, and with another one
+// after each change by any process.
 func TestCachedSessionIsAskedForOnce(t *testing.T) {
+	t.Parallel()
 	for name, make := range cached {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -78,7 +81,7 @@ func TestCachedSessionIsAskedForOnce(t *testing.T) {
 
 			rec = changed(t, other, rec)
 			sees(t, st, rec)
-			require.Equal(t, []string{"GET"}, l.sent(), "what another has changed is asked for once more")
+			require.Equal(t, []string{"GET"}, l.sent(), "a change by another process invalidates it")
 			require.NoError(t, other.Touch(t.Context(), rec.ID, rec.Seen.Add(time.Minute)))
 			require.Eventually(t, func() bool {
 				got, err := st.GetCached(t.Context(), rec.ID)
@@ -96,8 +99,10 @@ func TestCachedSessionIsAskedForOnce(t *testing.T) {
 	}
 }
 
-// TestNoSessionIsNeverFromTheCache: one that is created after somebody was told that there is none is found at once.
-func TestNoSessionIsNeverFromTheCache(t *testing.T) {
+// TestAbsenceIsNotCached: a session that is created after GetCached has returned ErrNotFound is
+// found at once.
+func TestAbsenceIsNotCached(t *testing.T) {
+	t.Parallel()
 	for name, make := range cached {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -120,8 +125,9 @@ func TestNoSessionIsNeverFromTheCache(t *testing.T) {
 	}
 }
 
-// TestLostConnectionEmptiesTheCache: nobody tells of what changes meanwhile.
+// TestLostConnectionEmptiesTheCache: the client receives no invalidations without a connection.
 func TestLostConnectionEmptiesTheCache(t *testing.T) {
+	t.Parallel()
 	for name, make := range cached {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -142,8 +148,9 @@ func TestLostConnectionEmptiesTheCache(t *testing.T) {
 	}
 }
 
-// TestCachedSessionIsTheCallers: changing it changes nobody else's.
+// TestCachedSessionIsTheCallers: changing the result does not change the cache.
 func TestCachedSessionIsTheCallers(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	rec := create(t, st)
@@ -159,9 +166,9 @@ func TestCachedSessionIsTheCallers(t *testing.T) {
 	}
 }
 
-// TestCacheIsBounded: what hasn't been used lately is asked for again.
+// TestCacheIsBounded: sessions that have not been used lately are evicted.
 func TestCacheIsBounded(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	const sessions, limit = 2000, 512 << 10
 	s := redistest.Start(t)
 	l := newLine(t, s.Addr())
@@ -181,20 +188,21 @@ func TestCacheIsBounded(t *testing.T) {
 			asked += get(rec.ID)
 		}
 		t.Logf("round %d: %d of %d were asked for", round, asked, sessions)
-		require.LessOrEqual(t, sessions-asked, limit/500, "no more is kept than that")
+		require.LessOrEqual(t, sessions-asked, limit/500, "the limit")
 	}
-	require.Less(t, asked, sessions, "something is kept")
+	require.Less(t, asked, sessions, "some are cached")
 	favourites := 0
 	for _, rec := range recs {
 		get(rec.ID)
 		favourites += get(favourite)
 	}
-	require.Less(t, favourites, sessions/10, "what is used stays")
+	require.Less(t, favourites, sessions/10, "a session in use stays cached")
 }
 
-// TestCacheOfASilentServer: what is known is served until the client has noticed, Options.Timeout and a second later.
-func TestCacheOfASilentServer(t *testing.T) {
-	t.Parallel() // it mostly waits
+// TestCacheOfAnUnresponsiveServer: cached sessions are served until the client notices, after
+// Options.Timeout and a second.
+func TestCacheOfAnUnresponsiveServer(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	writer, st := open(t, s.URL(), nil), open(t, s.URL(), &redisstore.Options{Timeout: 500 * time.Millisecond})
 	known, other := create(t, writer), create(t, writer)
@@ -214,14 +222,15 @@ func TestCacheOfASilentServer(t *testing.T) {
 	sees(t, st, other)
 }
 
-// TestCallThatIsCancelledTakesNobodyWithIt: others wait for the answer to its question.
-func TestCallThatIsCancelledTakesNobodyWithIt(t *testing.T) {
+// TestCancelledCallDoesNotFailOthers: they wait for the reply to its command.
+func TestCancelledCallDoesNotFailOthers(t *testing.T) {
+	t.Parallel()
 	for name, make := range cached {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
 			st := make(t, s.Addr())
 			rec := create(t, st)
-			_, err := st.GetCached(t.Context(), newRecord().ID) // there is a connection
+			_, err := st.GetCached(t.Context(), newRecord().ID) // opens the connection
 			require.NoError(t, notFound(err))
 			s.Pause()
 			ctx, cancel := context.WithCancel(t.Context())
@@ -238,7 +247,7 @@ func TestCallThatIsCancelledTakesNobodyWithIt(t *testing.T) {
 	}
 }
 
-// notFound returns nil for what says that there is no session.
+// notFound returns nil for ErrNotFound.
 func notFound(err error) error {
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -255,8 +264,9 @@ func goGet(ctx context.Context, st store.CachedGetter, id string) <-chan error {
 	return done
 }
 
-// TestCacheAfterClose has nothing to say.
+// TestCacheAfterClose: GetCached returns ErrClosed.
 func TestCacheAfterClose(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	rec := create(t, st)
@@ -266,8 +276,9 @@ func TestCacheAfterClose(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrClosed)
 }
 
-// TestCacheOfDamagedSession: what something else has written isn't a session, cached or not.
+// TestCacheOfDamagedSession: a value that this package has not written is an error, cached or not.
 func TestCacheOfDamagedSession(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	s.Do("SET", "sb:{0}:s\x01thing", strconv.Itoa(1))

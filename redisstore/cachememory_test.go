@@ -10,15 +10,16 @@ import (
 	"github.com/sessionbridge/sessionbridge/redisstore"
 )
 
-// TestCacheTakesWhatItMay: Options.CacheBytes is what the process has less of, not only a number of sessions.
-func TestCacheTakesWhatItMay(t *testing.T) {
+// TestCacheMemoryIsBounded: Options.CacheBytes limits the memory of the process, not just a number
+// of sessions.
+func TestCacheMemoryIsBounded(t *testing.T) {
 	const sessions, limit = 12_000, 4 << 20
 	s := redistest.Start(t)
 	st := open(t, s.URL(), &redisstore.Options{CacheBytes: limit, Timeout: patience})
 	recs := fill(t, st, sessions)
 	heap := func() int {
 		var stats runtime.MemStats
-		for range 2 { // the second frees what pools held on to
+		for range 2 { // the second collection frees the contents of pools
 			runtime.GC()
 		}
 		runtime.ReadMemStats(&stats)

@@ -18,19 +18,20 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// cacheModel is some sessions that are changed all the time, and what may be read of them.
+// cacheModel is a set of sessions that change continuously, with the revisions that may be read.
 type cacheModel struct {
 	*testing.T
 	ids   []string
-	recs  []store.Record  // as they were last stored; each has a writer
-	begun []atomic.Uint64 // revisions: what has been stored is no newer
+	recs  []store.Record  // as last stored; each has one writer
+	begun []atomic.Uint64 // the highest revision that may be stored
 	ended atomic.Bool
-	lossy bool // connections are lost, calls are cancelled
+	lossy bool // connections are lost and calls are cancelled
 }
 
-// TestCacheAmongWriters: whatever GetCached returns was stored, as a whole; one reader's calls never go back to an older revision, and at the end all readers
-// see the last one.
+// TestCacheAmongWriters: GetCached returns only complete records that were stored. The results of
+// one reader never go back to an older revision, and at the end all readers see the last one.
 func TestCacheAmongWriters(t *testing.T) {
+	t.Parallel()
 	for name, make := range cached {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -42,7 +43,7 @@ func TestCacheAmongWriters(t *testing.T) {
 
 // TestCacheAmongLosses is the same while connections are lost and calls are cancelled.
 func TestCacheAmongLosses(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	for name, make := range cached {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
@@ -54,7 +55,7 @@ func TestCacheAmongLosses(t *testing.T) {
 
 // TestCacheInACluster is the same while the slot moves from server to server.
 func TestCacheInACluster(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	opts := &redisstore.Options{Shards: 1}
 	m := newCacheModel(t, open(t, c.URL(), opts), false)
@@ -73,7 +74,7 @@ func newCacheModel(t *testing.T, st store.Store, lossy bool) *cacheModel {
 	return m
 }
 
-// play has the first two read, and all of them change sessions, while disturb is called now and then.
+// play lets the first two stores read and all of them write, while disturb is called repeatedly.
 func (m *cacheModel) play(a, b, c *redisstore.Store, disturb func()) {
 	var writers, readers sync.WaitGroup
 	for i := range m.recs {
@@ -97,7 +98,7 @@ func (m *cacheModel) play(a, b, c *redisstore.Store, disturb func()) {
 	}
 }
 
-// write changes a session again and again: its data says its revision.
+// write updates a session continuously. Its data contains its revision.
 func (m *cacheModel) write(st *redisstore.Store, i int) {
 	for !m.ended.Load() || m.recs[i].Revision < 2 {
 		rec := m.recs[i]
@@ -113,7 +114,7 @@ func (m *cacheModel) write(st *redisstore.Store, i int) {
 			m.Errorf("set: %v", err)
 			return
 		}
-		for { // whether it was stored isn't known
+		for { // whether the record was stored is unknown
 			got, err := st.Get(m.Context(), rec.ID)
 			if err == nil {
 				m.recs[i] = got

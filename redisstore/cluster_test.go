@@ -17,11 +17,11 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestClusterSpreadsSessions over all masters, by default over 16 shards.
+// TestClusterSpreadsSessions over all masters, with 16 shards by default.
 func TestClusterSpreadsSessions(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
-	st := open(t, c.Servers[1].URL(), nil) // any of them will do
+	st := open(t, c.Servers[1].URL(), nil) // any node of the cluster
 	for range 300 {
 		create(t, st)
 	}
@@ -40,9 +40,10 @@ func TestClusterSpreadsSessions(t *testing.T) {
 	require.Len(t, collect(t, st.ByUser(t.Context(), "ada")), 300)
 }
 
-// TestClusterThatMissesAMaster: what can't be known is an error, not half an answer; it is well again by itself.
+// TestClusterThatMissesAMaster: an incomplete answer is an error. Service resumes without
+// intervention.
 func TestClusterThatMissesAMaster(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	st := open(t, c.URL(), &redisstore.Options{Timeout: 2 * time.Second})
 	rec := create(t, st)
@@ -57,11 +58,11 @@ func TestClusterThatMissesAMaster(t *testing.T) {
 	}, patience, tick)
 	_, err = st.Get(t.Context(), rec.ID)
 	if err != nil {
-		require.ErrorIs(t, err, store.ErrNotFound, "it was on the server that keeps nothing")
+		require.ErrorIs(t, err, store.ErrNotFound, "it was on the server that was killed, which has no persistence")
 	}
 }
 
-// firstError looks for the sessions of ada, until that fails.
+// firstError lists the sessions of ada until an error.
 func firstError(st *redisstore.Store, ctx context.Context) (n int, err error) {
 	for _, err := range st.ByUser(ctx, "ada") {
 		if err != nil {
@@ -72,15 +73,16 @@ func firstError(st *redisstore.Store, ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-// TestSlotsAreMovedWhileInUse: sessions are created, changed and ended while their slots move from one server to another and back. An operation may
-// fail then; none may be lost, nothing may be found that has ended, and the indexes miss nothing.
+// TestSlotsAreMovedWhileInUse: sessions are created, changed and ended while their slots move
+// between servers. An operation may fail then, but no session is lost or found after its end, and
+// the indexes are complete.
 func TestSlotsAreMovedWhileInUse(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	c := redistest.StartCluster(t, 2)
 	st := open(t, c.URL(), &redisstore.Options{Shards: 2})
 	const writers, others = 8, 1000
 	fill(t, st, others)                       // so that moving takes a while
-	alive := make([]map[string]bool, writers) // to be there, of each writer; false: perhaps
+	alive := make([]map[string]bool, writers) // by writer: the sessions that exist, false if that is unknown
 	done := make(chan struct{})
 	moved := make(chan error, 1)
 	go func() {
@@ -118,11 +120,11 @@ func TestSlotsAreMovedWhileInUse(t *testing.T) {
 			if sure {
 				require.NoError(t, err)
 			} else if errors.Is(err, store.ErrNotFound) {
-				require.Zero(t, found[id], "what has ended isn't found")
+				require.Zero(t, found[id], "a session that has ended is not found")
 				continue
 			}
 			require.NoError(t, err)
-			require.Equal(t, 1, found[id], "what is there is found, once")
+			require.Equal(t, 1, found[id], "an existing session is found once")
 			total++
 		}
 		require.Len(t, found, countAlive(t, st, sessions))
@@ -145,10 +147,10 @@ func countAlive(t *testing.T, st *redisstore.Store, sessions map[string]bool) (n
 	return n
 }
 
-// churn creates a session, changes it, sees it, and ends every third.
+// churn creates a session, updates and touches it, and destroys about every third.
 func churn(ctx context.Context, st *redisstore.Store, user string, alive map[string]bool) error {
 	rec := newRecord(func(rec *store.Record) { rec.UserID = user })
-	alive[rec.ID] = false // until that is known
+	alive[rec.ID] = false // until the reply
 	revision, err := st.Set(ctx, rec)
 	if err != nil {
 		return err
@@ -171,7 +173,7 @@ func churn(ctx context.Context, st *redisstore.Store, user string, alive map[str
 	return nil
 }
 
-// moveSlots moves the slots of both shards from one server to the other, and back, so many times.
+// moveSlots moves the slots of both shards between the servers, that many times.
 func moveSlots(c *redistest.Cluster, times int) error {
 	for range times {
 		for _, shard := range []string{"{0}", "{1}"} {

@@ -16,9 +16,10 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestOneCommandPerOperation: whatever the store does with a session is one command, so one round trip; what asks all shards is one for each, sent
-// at once.
+// TestOneCommandPerOperation: each operation on a session is one command, so one round trip. A
+// query of all shards is one command for each, sent at once.
 func TestOneCommandPerOperation(t *testing.T) {
+	t.Parallel()
 	for _, shards := range []int{1, 4} {
 		t.Run(fmt.Sprint("shards=", shards), func(t *testing.T) {
 			s := redistest.Start(t)
@@ -83,7 +84,7 @@ func repeated(command string, n int) []string {
 	return strings.Fields(strings.Repeat(command+" ", n))
 }
 
-// loadAll has the server know every script, and leaves nothing.
+// loadAll makes the server load every script, and leaves no session.
 func loadAll(t *testing.T, st *redisstore.Store) {
 	t.Helper()
 	rec := create(t, st, func(rec *store.Record) { rec.UserID = "nobody" })
@@ -98,6 +99,7 @@ func loadAll(t *testing.T, st *redisstore.Store) {
 }
 
 func TestScriptsAreSentAgainWhenTheServerHasForgottenThem(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), &redisstore.Options{Shards: 3})
 	rec := create(t, st)
@@ -127,6 +129,7 @@ func TestScriptsAreSentAgainWhenTheServerHasForgottenThem(t *testing.T) {
 
 // TestWritersLoseNothing: 64 writers in two processes, on one session.
 func TestWritersLoseNothing(t *testing.T) {
+	t.Parallel()
 	const writers, each = 64, 5
 	s := redistest.Start(t)
 	stores := []*redisstore.Store{open(t, s.URL(), nil), open(t, s.URL(), nil)}
@@ -145,7 +148,7 @@ func TestWritersLoseNothing(t *testing.T) {
 	require.Equal(t, strconv.Itoa(writers*each), string(got.Data))
 }
 
-// increment adds one to the number that the data is, by compare-and-set.
+// increment increments the number in the data, by compare-and-set.
 func increment(ctx context.Context, st store.Store, id string) error {
 	for {
 		rec, err := st.Get(ctx, id)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOnlyThisPackageNeedsTheClient: an application with another store has no Redis client in it.
+// TestOnlyThisPackageNeedsTheClient: an application with another store doesn't link a Redis client.
 func TestOnlyThisPackageNeedsTheClient(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps",
 		"../bridge", "../livestore", "../filestore", "../store/...", "../internal/gateway").Output()

@@ -8,11 +8,11 @@ import (
 	"github.com/sessionbridge/sessionbridge/redisstore"
 )
 
-// What is read far more often than it changes comes from memory, once it has been read.
+// Sessions that are read far more often than they change are served from memory.
 func ExampleStore_GetCached() {
 	sessions, err := redisstore.Open(context.Background(), "redis://redis.internal:6379", &redisstore.Options{CacheBytes: 64 << 20})
 	if err != nil {
-		log.Fatal(err) // among others: the server's ACL doesn't allow client-side caching
+		log.Fatal(err) // for example, the server's ACL doesn't allow client-side caching
 	}
 	defer func() { _ = sessions.Close() }()
 	http.HandleFunc("/cart", func(w http.ResponseWriter, r *http.Request) {
@@ -21,6 +21,6 @@ func ExampleStore_GetCached() {
 			http.Error(w, "no session", http.StatusNotFound)
 			return
 		}
-		_, _ = w.Write(rec.Data) // a moment old, perhaps: nobody's right to see it was judged by it
+		_, _ = w.Write(rec.Data) // the session may be a moment old; this handler makes no access decision with it
 	})
 }

@@ -12,12 +12,13 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Sessions in a Redis that other programs use, too: the namespace keeps them apart, Ping tells the load balancer.
+// A namespace separates the sessions from the keys of other programs. Ping is the health check for
+// a load balancer.
 func Example() {
 	ctx := context.Background()
 	sessions, err := redisstore.Open(ctx, "rediss://sessions:password@redis.internal:6379", &redisstore.Options{Namespace: "shop"})
 	if err != nil {
-		log.Fatal(err) // a wrong password, a replica, too old: the text says what to do
+		log.Fatal(err) // the error says how to fix it: a wrong password, a replica, an old version
 	}
 	defer func() { _ = sessions.Close() }()
 	http.HandleFunc("/healthy", func(w http.ResponseWriter, r *http.Request) {
@@ -27,7 +28,7 @@ func Example() {
 	})
 }
 
-// The sessions of several applications in one store: none sees another's.
+// Each application has sessions of its own in one store.
 func ExampleStore_App() {
 	sessions, err := redisstore.Open(context.Background(), "redis://a:6379,b:6379,c:6379", nil) // a cluster
 	if err != nil {
@@ -43,7 +44,8 @@ func ExampleStore_App() {
 	fmt.Println(errors.Is(err, store.ErrNotFound))
 }
 
-// A process that is told when sessions end which it has something of: here, a cache of what it has made of them.
+// A node is notified when sessions that it holds change or end. Here it keeps a cache of pages that
+// were rendered from them.
 func ExampleStore_Watch() {
 	ctx := context.Background()
 	sessions, err := redisstore.Open(ctx, "redis://redis.internal:6379", nil)
@@ -51,7 +53,7 @@ func ExampleStore_Watch() {
 		log.Fatal(err)
 	}
 	defer func() { _ = sessions.Close() }()
-	var pages sync.Map // by session
+	var pages sync.Map // by session ID
 	node := sessions.Watch(func(change store.Change) {
 		switch change.Kind {
 		case store.ChangeEnded, store.ChangeAccess, store.ChangeStored:
@@ -68,7 +70,7 @@ func ExampleStore_Watch() {
 	pages.Store(id, "made of the session, after it is held")
 }
 
-// Ending all sessions of a user, so that none begins meanwhile.
+// A lock on the user prevents new logins while all sessions of the user are ended.
 func ExampleStore_LockUser() {
 	ctx := context.Background()
 	sessions, err := redisstore.Open(ctx, "redis://redis.internal:6379", nil)
@@ -89,6 +91,6 @@ func ExampleStore_LockUser() {
 		}
 	}
 	if err := unlock(ctx); err != nil {
-		log.Print(err) // perhaps ErrLockLost: do it once more
+		log.Print(err) // after ErrLockLost, repeat the whole operation
 	}
 }

@@ -15,8 +15,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestAcknowledgedChangesSurviveAKill: with an append-only file that is synced at each change.
+// TestAcknowledgedChangesSurviveAKill with an append-only file that is synced with each write.
 func TestAcknowledgedChangesSurviveAKill(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t, "appendonly yes", "appendfsync always")
 	st := open(t, s.URL(), nil)
 	kept, gone, changed := create(t, st), create(t, st), create(t, st)
@@ -28,7 +29,7 @@ func TestAcknowledgedChangesSurviveAKill(t *testing.T) {
 	s.Kill()
 	_, err = st.Get(t.Context(), kept.ID)
 	require.Error(t, err)
-	require.NotErrorIs(t, err, store.ErrNotFound, "an outage says nothing about a session")
+	require.NotErrorIs(t, err, store.ErrNotFound, "an outage doesn't mean that the session is gone")
 	_, err = st.Set(t.Context(), kept)
 	require.Error(t, err)
 	require.NotErrorIs(t, err, store.ErrConflict)
@@ -44,12 +45,13 @@ func TestAcknowledgedChangesSurviveAKill(t *testing.T) {
 	require.Equal(t, []string{kept.ID}, collect(t, st.ByUser(t.Context(), "ada")))
 	require.Equal(t, []string{changed.ID}, collect(t, st.ByUser(t.Context(), "bob")))
 	_, err = st.Set(t.Context(), kept)
-	require.NoError(t, err, "its revision is still good")
+	require.NoError(t, err, "its revision is unchanged")
 }
 
-// TestServerThatHangs: an operation takes no longer than its context or Options.Timeout, and all is well when the server goes on.
-func TestServerThatHangs(t *testing.T) {
-	t.Parallel() // it mostly waits
+// TestUnresponsiveServer: an operation takes no longer than its context or Options.Timeout, and
+// service resumes when the server does.
+func TestUnresponsiveServer(t *testing.T) {
+	t.Parallel()
 	const timeout = 500 * time.Millisecond
 	s := redistest.Start(t)
 	st := open(t, s.URL(), &redisstore.Options{Timeout: timeout})
@@ -95,7 +97,7 @@ func TestServerThatHangs(t *testing.T) {
 		require.Error(t, err, name)
 		require.NotErrorIs(t, err, store.ErrNotFound, name)
 		require.NotErrorIs(t, err, store.ErrConflict, name)
-		require.Less(t, clock.Elapsed()-began, 6*timeout, name) // of which some for a new connection, if the old one was given up meanwhile
+		require.Less(t, clock.Elapsed()-began, 6*timeout, name) // includes the time for a new connection, if the old one was closed
 	}
 	cause := errors.New("the client went away")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -114,12 +116,14 @@ func TestServerThatHangs(t *testing.T) {
 	}, patience, tick)
 }
 
-// TestCancelledInFlight: a context that ends while Redis is silent gives its cause, at once, and breaks nobody else's connection.
+// TestCancelledInFlight: while Redis is unresponsive, a cancelled operation returns the cause at
+// once. Its connection stays open for others.
 func TestCancelledInFlight(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), &redisstore.Options{Timeout: 10 * time.Second})
 	rec := create(t, st)
-	for range 40 { // the client uses any of its connections, and makes each when it needs it first, which can't be cancelled
+	for range 40 { // opens all connections of the client; opening one can't be cancelled
 		_, err := st.Get(t.Context(), rec.ID)
 		require.NoError(t, err)
 	}
@@ -144,9 +148,10 @@ func TestCancelledInFlight(t *testing.T) {
 	require.NoError(t, <-other)
 }
 
-// TestFullMemory: changes are refused, with an error that says why; reading and ending sessions works.
+// TestFullMemory: updates return an error that names the reason. Reads and the end of sessions
+// still work.
 func TestFullMemory(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	s := redistest.Start(t, "maxmemory 8mb", "maxmemory-policy noeviction")
 	st := open(t, s.URL(), nil)
 	var recs []store.Record
@@ -175,6 +180,7 @@ func TestFullMemory(t *testing.T) {
 }
 
 func TestReplica(t *testing.T) {
+	t.Parallel()
 	master := redistest.Start(t)
 	st := open(t, master.URL(), nil)
 	rec := create(t, st)
@@ -185,7 +191,7 @@ func TestReplica(t *testing.T) {
 	require.ErrorContains(t, err, "replica")
 	require.ErrorContains(t, err, master.Addr())
 
-	other := redistest.Start(t) // the master becomes one, after a failover that the client hasn't heard of
+	other := redistest.Start(t) // a failover makes the master a replica, and the client doesn't know
 	host, port, _ = strings.Cut(other.Addr(), ":")
 	master.Do("REPLICAOF", host, port)
 	_, err = st.Set(t.Context(), rec)
@@ -195,24 +201,27 @@ func TestReplica(t *testing.T) {
 }
 
 func TestPassword(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t, "requirepass correct-horse")
 	for url, says := range map[string]string{
-		s.URL(): "asks for a password",
-		strings.Replace(s.URL(), "//", "//:battery-staple@", 1): "refuses the user name or the password",
+		s.URL(): "requires a password",
+		strings.Replace(s.URL(), "//", "//:battery-staple@", 1): "rejects the user name or the password",
 		"redis://user:battery-staple/x@" + s.Addr():             "percent-encoded",
 		"redis://:battery-staple@" + s.Addr() + "/x":            "percent-encoded",
 		"battery-staple": "percent-encoded",
 	} {
 		_, err := redisstore.Open(t.Context(), url, nil)
 		require.ErrorContains(t, err, says)
-		require.NotContains(t, err.Error(), "battery-staple", "nothing that is logged has the password")
+		require.NotContains(t, err.Error(), "battery-staple", "errors may be logged")
 	}
 	st := open(t, strings.Replace(s.URL(), "//", "//:correct-horse@", 1), nil)
 	create(t, st)
 }
 
-// TestLostReplyIsNotSentAgain: the writer gets an error, not a second attempt behind its back, and finds its WriteID.
+// TestLostReplyIsNotSentAgain: the writer gets an error, the command is not repeated, and the
+// stored record has the writer's WriteID.
 func TestLostReplyIsNotSentAgain(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	l := newLine(t, s.Addr())
 	st := open(t, l.url(), &redisstore.Options{Timeout: time.Second})
@@ -229,11 +238,12 @@ func TestLostReplyIsNotSentAgain(t *testing.T) {
 	require.Eventually(t, func() bool { return st.Ping(t.Context()) == nil }, patience, tick)
 	got, err := st.Get(t.Context(), rec.ID)
 	require.NoError(t, err)
-	require.Equal(t, rec.WriteID, got.WriteID, "it had arrived")
+	require.Equal(t, rec.WriteID, got.WriteID, "the record was stored")
 	require.Equal(t, rec.Revision+1, got.Revision, "once")
 }
 
-func TestNobodyThere(t *testing.T) {
+func TestUnreachableServer(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	s.Stop()
 	_, err := redisstore.Open(t.Context(), s.URL(), &redisstore.Options{Timeout: time.Second})

@@ -22,11 +22,11 @@ import (
 )
 
 const (
-	patience = time.Minute // until a test is given up that hangs
+	patience = time.Minute // limit for operations that must succeed eventually
 	tick     = 20 * time.Millisecond
 )
 
-// newRecord returns a record that isn't stored yet, of ada, seen now.
+// newRecord returns a new record of the user ada, seen now.
 func newRecord(changes ...func(*store.Record)) store.Record {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	rec := store.Record{
@@ -58,10 +58,16 @@ func collect(t testing.TB, all iter.Seq2[store.Record, error]) (ids []string) {
 	return ids
 }
 
-// keys returns the names of all keys of the server.
+// keys returns all keys of the server.
 func keys(t testing.TB, s *redistest.Server) []string {
 	t.Helper()
-	answer := s.Do("KEYS", "*")
+	return matching(t, s, "*")
+}
+
+// matching returns the keys of the server that match a pattern.
+func matching(t testing.TB, s *redistest.Server, pattern string) []string {
+	t.Helper()
+	answer := s.Do("KEYS", pattern)
 	names, err := answer.AsStrSlice()
 	require.NoError(t, err)
 	return names
@@ -74,14 +80,14 @@ func number(t testing.TB, answer rueidis.RedisMessage) int64 {
 	return n
 }
 
-// line is a proxy in front of a server. It notes the commands that are sent, and can lose what the server answers.
+// line is a proxy in front of a server. It records the commands, and can drop replies.
 type line struct {
 	listener net.Listener
-	cut      atomic.Bool // the answers to scripts are lost from now on, and the connection with them
+	cut      atomic.Bool // drop the replies to scripts and close their connections
 	all      sync.WaitGroup
 	mu       sync.Mutex
 	open     []net.Conn
-	commands []string // but for those about the connection
+	commands []string // without those that concern the connection
 }
 
 func newLine(t testing.TB, to string) *line {
@@ -123,7 +129,7 @@ func newLine(t testing.TB, to string) *line {
 	return l
 }
 
-// ask passes on what a client sends: arrays of texts, each with its length before it.
+// ask forwards the commands of a client: arrays of strings, each preceded by its length.
 func (l *line) ask(from *bufio.Reader, server net.Conn, lose *atomic.Bool) {
 	for {
 		command, err := from.ReadString('\n')
@@ -163,7 +169,7 @@ func (l *line) note(command string) {
 	l.commands = append(l.commands, command)
 }
 
-// sent returns the commands since the last time.
+// sent returns the commands since the last call.
 func (l *line) sent() (commands []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

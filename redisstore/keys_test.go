@@ -14,7 +14,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// day is how exact the time to live of an index is.
+// day is the precision of the time to live of an index.
 const day = 24 * time.Hour
 
 func ttl(t testing.TB, s *redistest.Server, key string) time.Duration {
@@ -22,9 +22,10 @@ func ttl(t testing.TB, s *redistest.Server, key string) time.Duration {
 	return time.Duration(number(t, s.Do("PTTL", key))) * time.Millisecond
 }
 
-// TestNothingIsImmortal: every key but the one that says how the store was made ends by itself, after its sessions.
+// TestNothingIsImmortal: every key but the one with the format and number of shards expires, after
+// its sessions.
 func TestNothingIsImmortal(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	const n = 1000
 	s := redistest.Start(t)
 	st := open(t, s.URL(), &redisstore.Options{Shards: 2})
@@ -46,7 +47,7 @@ func TestNothingIsImmortal(t *testing.T) {
 		require.LessOrEqual(t, left, 5*day, key)
 		if strings.Contains(key, ":s") {
 			records++
-			require.Greater(t, left, 2*day, "it is kept for two days after it has expired")
+			require.Greater(t, left, 2*day, "it is kept for two days after its expiry")
 			require.LessOrEqual(t, left, 3*day)
 		}
 	}
@@ -54,6 +55,7 @@ func TestNothingIsImmortal(t *testing.T) {
 }
 
 func TestTimeToLiveFollowsTheExpiry(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	rec := create(t, st)
@@ -79,12 +81,12 @@ func TestTimeToLiveFollowsTheExpiry(t *testing.T) {
 	require.NoError(t, st.Touch(t.Context(), rec.ID, rec.Seen.Add(time.Minute)))
 	about(32 * day)
 
-	rec.Expires = time.Time{} // the application has switched all timeouts off: it is told that nothing ends by itself
+	rec.Expires = time.Time{} // the application has disabled all timeouts, so that no key expires
 	set()
 	require.Equal(t, -time.Millisecond, ttl(t, s, key))
 	require.Equal(t, -time.Millisecond, ttl(t, s, "sb:{0}:a"))
 
-	rec.Expires = rec.Seen.Add(-100 * day) // an expired one is kept until it is swept
+	rec.Expires = rec.Seen.Add(-100 * day) // an expired session is kept until it is swept
 	set()
 	about(2 * day)
 	swept, err := st.Sweep(t.Context(), rec.Seen, 10)
@@ -92,8 +94,9 @@ func TestTimeToLiveFollowsTheExpiry(t *testing.T) {
 	require.Len(t, swept, 1)
 }
 
-// TestIndexesLastAsLongAsTheirSessions: one that is kept alive by touches alone is found for as long.
+// TestIndexesLastAsLongAsTheirSessions also if a session is extended only by touches.
 func TestIndexesLastAsLongAsTheirSessions(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	rec := create(t, st, func(rec *store.Record) { rec.Expires = rec.Seen.Add(10 * day) })
@@ -127,8 +130,9 @@ func recordKeys(t testing.TB, s *redistest.Server) (names []string) {
 	return names
 }
 
-// TestS22_KeysCarryNoSecret: no name of a key has anything of a token, a user or a client.
+// TestS22_KeysCarryNoSecret: no key contains any part of a token, a user ID or a client ID.
 func TestS22_KeysCarryNoSecret(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	var recs []store.Record
@@ -150,10 +154,10 @@ func TestS22_KeysCarryNoSecret(t *testing.T) {
 	}
 }
 
-// TestWhatRedisHasDroppedIsForgotten: a session whose key is gone (nobody has swept for days) is found by nothing, and Optimize removes
-// what the indexes still have of it.
-func TestWhatRedisHasDroppedIsForgotten(t *testing.T) {
-	t.Parallel() // on a server of its own
+// TestDroppedSessionsAreRemovedFromIndexes: a session that Redis has dropped, because it was not
+// swept for days, is not found by any query. Optimize removes its index entries.
+func TestDroppedSessionsAreRemovedFromIndexes(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	for range 300 {
@@ -176,9 +180,10 @@ func TestWhatRedisHasDroppedIsForgotten(t *testing.T) {
 	require.Equal(t, []string{"sb:meta"}, keys(t, s))
 }
 
-// TestIndexesStayCompact: Redis keeps small sorted sets in a quarter of the memory; pages stay that small, whatever comes and goes.
+// TestIndexesStayCompact: Redis stores small sorted sets in a quarter of the memory. The pages of
+// an index stay that small while sessions come and go.
 func TestIndexesStayCompact(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	const n = 3000
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)

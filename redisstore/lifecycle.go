@@ -5,52 +5,56 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/conn"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/scripts"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// App implements store.Namespacer. All Apps are in the same namespace.
-func (s *Store) App(name string) store.Store { return s.engine.store(name) }
+// App implements store.Namespacer. All Apps share the namespace of the store.
+func (s *Store) App(name string) store.Store { return s.backend.store(name) }
 
-// Close ends the store and those of its Apps: whatever is called afterwards gets store.ErrClosed, and so may what is under way. The connections of Open
-// are closed, within about a second; a client that was passed to New is left alone. Nodes that haven't left and locks on users end, too. On an App's store it does nothing.
+// Close closes the store and its Apps. Later calls return store.ErrClosed, and pending calls may.
+// The connections of Open are closed within about a second; a client that was passed to New stays
+// open. Nodes that haven't left and locks on users end, too. On an App's store Close does nothing.
 func (s *Store) Close() error {
-	if s.app != "" {
+	if s.app != "" || !s.backend.Close() {
 		return nil
 	}
-	if s.engine.closed.Swap(true) {
-		return nil
-	}
-	s.engine.background.close()
-	if s.engine.ours {
-		s.engine.client.Close()
+	s.backend.background.Close()
+	if s.backend.ownsClient {
+		s.backend.Client.Close()
 	}
 	return nil
 }
 
-// Ping implements store.Pinger: it fails unless every shard answers.
+// Ping implements store.Pinger. It fails unless every shard replies.
 func (s *Store) Ping(ctx context.Context) error {
-	client := s.engine.client
+	client := s.backend.Client
 	commands := make([]rueidis.Completed, len(s.prefixes))
 	for i, prefix := range s.prefixes {
-		commands[i] = client.B().Exists().Key(prefix + byActivity).Build()
+		commands[i] = client.B().Exists().Key(prefix + scripts.ByActivity).Build()
 	}
-	_, err := s.engine.doAll(ctx, "ping", commands)
+	_, err := s.backend.DoAll(ctx, "ping", commands)
 	return err
 }
 
-// Optimize implements store.Optimizer. It removes what indexes have of sessions that Redis has dropped by itself, which costs a look at each
-// session; Redis does other work in between. It is of use after a time in which nobody has swept.
+// Optimize implements store.Optimizer. It removes index entries of sessions that Redis has dropped,
+// which requires a look at each session; Redis executes other commands in between. It is useful
+// after a time without sweeps.
 func (s *Store) Optimize(ctx context.Context) error {
 	const doing = "optimize"
+	fields := map[string]string{ // of the head, by index
+		scripts.ByExpiry: "5", scripts.ByActivity: "6", scripts.ByUser: "7", scripts.ByClient: "8",
+	}
 	for _, prefix := range s.prefixes {
-		for index, field := range map[string]string{byExpiry: "5", byActivity: "6", byUser: "7", byClient: "8"} {
+		for index, field := range fields {
 			for page := "0"; page != ""; {
-				answer, err := s.engine.run(ctx, doing, call{&s.engine.scripts.tidy, prefix, []string{index, field, page}})
+				reply, err := s.backend.Run(ctx, doing, s.backend.scripts.Tidy.On(prefix, index, field, page))
 				if err != nil {
 					return err
 				}
-				if page, err = answer.ToString(); err != nil {
-					return damaged(doing, err)
+				if page, err = reply.ToString(); err != nil {
+					return conn.Damaged(doing, err)
 				}
 			}
 		}

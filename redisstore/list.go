@@ -8,14 +8,14 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// List implements store.Lister. It remembers the IDs of the shard that it is in.
+// List implements store.Lister. Its memory is proportional to the number of sessions in a shard.
 func (s *Store) List(ctx context.Context) iter.Seq2[store.Record, error] {
 	const doing = "list"
 	return func(yield func(store.Record, error) bool) {
 		for i := range s.prefixes {
 			w := s.walk(s.prefixes[i:i+1], 0)
 			for {
-				entries, err := w.more(ctx, doing)
+				entries, err := w.next(ctx, doing)
 				if err == nil && len(entries) == 0 {
 					break
 				}
@@ -23,8 +23,8 @@ func (s *Store) List(ctx context.Context) iter.Seq2[store.Record, error] {
 					yield(store.Record{}, err)
 					return
 				}
-				for some := range slices.Chunk(entries, piece) {
-					recs, err := s.read(ctx, doing, some)
+				for part := range slices.Chunk(entries, chunk) {
+					recs, err := s.read(ctx, doing, part)
 					if err != nil {
 						yield(store.Record{}, err)
 						return

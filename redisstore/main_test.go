@@ -10,10 +10,10 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
-		_ = flag.Set("test.parallel", "8") // not one for each core: they mostly wait for servers
+		_ = flag.Set("test.parallel", "8") // more than the number of cores, because the tests mostly wait for servers
 	}
-	// What the client waits for, five seconds at most: before it closes connections to servers that a cluster doesn't have any more, and
-	// before it asks for the servers again.
+	// Goroutines of the client that wait for at most five seconds: before it closes connections to
+	// servers that have left the cluster, and before it refreshes the topology.
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient).redirectOrNew.func1"),
 		goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),

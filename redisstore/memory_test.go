@@ -16,7 +16,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// sample returns the nth of so many records: 300 bytes of data, logged in, two sessions to a user, seen at random within a day.
+// sample returns the nth record of a data set: 300 bytes of data, logged in, two sessions for each
+// user, seen at a random time within a day.
 func sample(n int, now time.Time) store.Record {
 	raw := uuid.NewSHA1(uuid.Nil, fmt.Append(nil, n))
 	id := raw.String()
@@ -74,10 +75,10 @@ func usedMemory(t testing.TB, s *redistest.Server) int {
 	return n
 }
 
-// TestMemoryPerSession: with its indexes and everything else that Redis has of it, at most 900 bytes, 300 of them data. It stays so while
-// sessions are seen, end, and others begin.
+// TestMemoryPerSession: a session with 300 bytes of data takes at most 900 bytes of memory in
+// Redis, including its index entries. That holds while sessions are touched, end, and begin.
 func TestMemoryPerSession(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	const n = 20_000
 	s := redistest.Start(t)
 	st := open(t, s.URL(), &redisstore.Options{Timeout: patience})

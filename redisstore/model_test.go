@@ -18,12 +18,13 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestModel does the same random things to this store and to the one in memory, which have to agree about everything. There are enough sessions
-// for pages of the indexes to be split and to be merged.
+// TestModel does the same random operations on this store and on the one in memory, and compares
+// all results. There are enough sessions for pages of the indexes to be split and merged.
 func TestModel(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	for _, shards := range []int{1, 3} {
 		t.Run(fmt.Sprint("shards=", shards), func(t *testing.T) {
+			t.Parallel()
 			s := redistest.Start(t)
 			m := &model{
 				T: t, rnd: rand.New(rand.NewPCG(1, uint64(shards))), base: time.Now().UTC().Truncate(time.Minute), //nolint:gosec // no secret
@@ -76,7 +77,8 @@ func (m *model) step() {
 	}
 }
 
-// random changes what the indexes are about. One in eight sessions is of a user who has very many, or never expires.
+// random changes the fields that are indexed. One in eight sessions belongs to a user with very
+// many, or never expires.
 func (m *model) random(rec *store.Record) {
 	rec.UserID = fmt.Sprint("user", m.rnd.IntN(300))
 	if m.rnd.IntN(8) == 0 {
@@ -192,7 +194,8 @@ func (m *model) active(st store.ActiveLister) map[string]string {
 	return users
 }
 
-// compareAll compares two listings: the records, and the times at which they were seen in their order.
+// compareAll compares two listings: the records, and the times at which they were seen in their
+// order.
 func (m *model) compareAll(want, got iter.Seq2[store.Record, error], ordered bool) {
 	m.Helper()
 	all := map[string]store.Record{}

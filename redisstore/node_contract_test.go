@@ -15,10 +15,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 	"github.com/sessionbridge/sessionbridge/redisstore"
 	"github.com/sessionbridge/sessionbridge/store"
-	"github.com/sessionbridge/sessionbridge/store/storetest"
 )
 
-// everything is what a store has.
+// everything is all capabilities of a store.
 type everything interface {
 	store.Node
 	store.Lister
@@ -33,7 +32,7 @@ type everything interface {
 	store.Namespacer
 }
 
-// nodeStore is a node as if it had been opened as a store.
+// nodeStore is a node that closes the store that it belongs to.
 type nodeStore struct {
 	everything
 	root *redisstore.Store
@@ -48,19 +47,19 @@ func (s nodeStore) App(name string) store.Store {
 	return s.everything.App(name)
 }
 
-// TestContractOfANode: a node is a store like any other.
+// TestContractOfANode: a node is a complete store.
 func TestContractOfANode(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	s := redistest.Start(t)
-	storetest.Run(t, func(t *testing.T) store.Store {
-		flushed(s)
-		st := open(t, s.URL(), &redisstore.Options{Shards: 2})
+	contract(t, func(t *testing.T, namespace string) store.Store {
+		st := open(t, s.URL(), &redisstore.Options{Namespace: namespace, Shards: 2})
 		return nodeStore{watch(t, st).Node.(everything), st}
 	})
 }
 
-// TestS22_KeysOfNodesEndAndCarryNoSecret: every key ends by itself.
+// TestS22_KeysOfNodesEndAndCarryNoSecret: every key expires.
 func TestS22_KeysOfNodesEndAndCarryNoSecret(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 2}
 	a, b := s.node(), s.node()
@@ -94,63 +93,17 @@ func TestS22_KeysOfNodesEndAndCarryNoSecret(t *testing.T) {
 	require.NoError(t, unlock(t.Context()))
 }
 
-// TestHeldForAsLongAsTheNodeLives: Redis forgets what is held after two days; the node says it again long before, a part at a time.
-func TestHeldForAsLongAsTheNodeLives(t *testing.T) {
-	t.Parallel() // on a server of its own
-	server := redistest.Start(t)
-	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 2}
-	a, b := s.node(), s.node()
-	for i := range 300 {
-		a.hold(fmt.Sprint("session", i), fmt.Sprint("client", i))
-		b.hold(fmt.Sprint("session", i), "")
-	}
-	all := s.keysOf("hk")
-	require.Len(t, all, 600)
-	for _, key := range append(all, s.keysOf("o")...) {
-		server.Do("PEXPIRE", key, "60000")
-	}
-	server.Do("DEL", all[0])
-	require.NoError(t, redisstore.HoldAgain(a.Node))
-	for _, key := range append(all, s.keysOf("o")...) {
-		if !strings.Contains(key, b.name()) {
-			require.Greater(t, ttl(t, server, key), 2*day-time.Minute, key)
-		}
-	}
-
-	const items = 100_000
-	var names []string
-	for i := range items {
-		names = append(names, fmt.Sprint(i))
-	}
-	said := redisstore.Refresh(names, 4)
-	require.Len(t, said, items)
-	atOnce := map[int]int{}
-	for _, minutes := range said {
-		last := 0
-		for _, minute := range append(minutes, 4*24*60) {
-			require.LessOrEqual(t, minute-last, 20*60, "more than twice in two days")
-			last = minute
-			atOnce[minute]++
-		}
-	}
-	delete(atOnce, 4*24*60)
-	for _, n := range atOnce {
-		require.LessOrEqual(t, n, 300)
-	}
-}
-
-// TestS22_NodesOfAUserWithFewRights: the rule is enough for all that nodes do.
+// TestS22_NodesOfAUserWithFewRights: the documented rule suffices for nodes.
 func TestS22_NodesOfAUserWithFewRights(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	server := redistest.Start(t)
 	server.Do(append([]string{"ACL", "SETUSER", "sessions", "on", ">password"}, strings.Fields(rights)...)...)
 	server.Do("CONFIG", "RESETSTAT")
 	s := &site{T: t, servers: []*redistest.Server{server}, url: "redis://sessions:password@" + server.Addr(), shards: 2}
-	for i, do := range []func(*site){toldOnce, toldOfTheEnd, toldToHolders, toldOfClients, messages, whoHolds, loginWaits, died, leaving} {
+	for i, do := range []func(*site){toldOnce, toldOfTheEnd, toldToHolders, toldOfClients, messages, whoHolds, loginWaits, expires, leaving} {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			flushed(server)
 			s := *s
-			s.T = t
+			s.T, s.namespace = t, fmt.Sprint("sb:", i)
 			do(&s)
 		})
 	}
@@ -162,13 +115,14 @@ func TestS22_NodesOfAUserWithFewRights(t *testing.T) {
 	log := server.Do("ACL", "LOG")
 	entries, err := log.ToArray()
 	require.NoError(t, err)
-	require.Empty(t, entries, "nothing was refused")
+	require.Empty(t, entries, "no command was rejected")
 }
 
-// TestNodesUnderStress: nodes change, end and hold sessions at random, while leases are lost and connections are closed. A node that holds a session all the
-// time either is told of its end, or that it may have missed it.
+// TestNodesUnderStress: nodes update, end and hold sessions at random, while leases are lost and
+// connections are closed. A node that holds a session all the time is notified of its end, or that
+// it may have missed it.
 func TestNodesUnderStress(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 3}
 	const sessions, watchers = 400, 3
@@ -215,7 +169,7 @@ func TestNodesUnderStress(t *testing.T) {
 				switch c.Kind {
 				case store.ChangeMissed:
 					misses++
-					for _, rec := range recs { // it looks at all
+					for _, rec := range recs { // the node checks all sessions
 						if _, err := writer.Get(context.WithoutCancel(t.Context()), rec.ID); errors.Is(err, store.ErrNotFound) {
 							ended[rec.ID] += 0
 						}

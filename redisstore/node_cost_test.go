@@ -15,7 +15,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// commandsOf returns which commands Redis executes in do, and how often; what nodes do by themselves is in it.
+// commandsOf returns the commands that Redis executes during do, with their counts, including those
+// of the nodes' heartbeats.
 func commandsOf(t testing.TB, s *redistest.Server, do func()) map[string]int {
 	t.Helper()
 	s.Do("CONFIG", "RESETSTAT")
@@ -44,8 +45,10 @@ func total(calls map[string]int) (n int) {
 	return n
 }
 
-// TestCommandsWithoutHolders: that others could hold a session costs a Set and a Destroy one command, and a Touch none.
+// TestCommandsWithoutHolders: the lookup of holders costs a Set and a Destroy one command, and a
+// Touch none.
 func TestCommandsWithoutHolders(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	st := open(t, s.URL(), nil)
 	rec := newRecord()
@@ -82,12 +85,14 @@ func TestCommandsWithoutHolders(t *testing.T) {
 		maps.Copy(asks, calls)
 	}
 	for _, command := range []string{"xadd", "spublish", "exists", "sadd"} {
-		require.Zero(t, asks[command], "nobody is told anything")
+		require.Zero(t, asks[command], "no node is notified")
 	}
 }
 
-// TestMemoryPerHold: what a node holds costs Redis at most 300 bytes for each session, and for each client.
+// TestMemoryPerHold: a held session, or client, takes at most 300 bytes of memory in Redis for each
+// node.
 func TestMemoryPerHold(t *testing.T) {
+	t.Parallel()
 	const n = 10_000
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 1}
@@ -114,9 +119,10 @@ func TestMemoryPerHold(t *testing.T) {
 	hold("client", func(id string) error { return a.Hold(t.Context(), "", id) })
 }
 
-// TestCostOfANode: what it asks for each second, and that many holds at once are few commands.
+// TestCostOfANode: the commands of a node each second are bounded, and concurrent holds are
+// batched.
 func TestCostOfANode(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	server := redistest.Start(t)
 	l := newLine(t, server.Addr())
 	st := open(t, l.url(), &redisstore.Options{Shards: 2})
@@ -134,12 +140,12 @@ func TestCostOfANode(t *testing.T) {
 	calls := commandsOf(t, server, func() {
 		require.Eventually(t, func() bool { return a.Contact().Answered.Sub(began) > 3*time.Second }, patience, tick)
 	})
-	seconds := int(a.Contact().Answered.Sub(began)/time.Second) + 2 // before and after, a part of one each
+	seconds := int(a.Contact().Answered.Sub(began)/time.Second) + 2 // with the fractions before and after
 	t.Logf("in at most %d seconds, of 2 shards: %v", seconds, calls)
 	require.LessOrEqual(t, total(calls), seconds*2*12)
 }
 
-// BenchmarkDestroyHeld destroys what another node holds, which is told of it.
+// BenchmarkDestroyHeld destroys sessions that another node holds, which is notified.
 func BenchmarkDestroyHeld(b *testing.B) {
 	_, st := openForBenchmark(b)
 	node := st.Watch(func(store.Change) {})
@@ -157,7 +163,7 @@ func BenchmarkDestroyHeld(b *testing.B) {
 	})
 }
 
-// BenchmarkHold has a node hold sessions.
+// BenchmarkHold holds sessions.
 func BenchmarkHold(b *testing.B) {
 	_, st := openForBenchmark(b)
 	node := st.Watch(func(store.Change) {})

@@ -16,30 +16,28 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-func TestNodesThatTheStoreHasLost(t *testing.T) {
-	t.Parallel() // on a server of its own
+func TestNodesThatMustJoinAgain(t *testing.T) {
+	t.Parallel()
 	onEverySite(t, map[string]func(*site){
-		"a node whose lease has ended in one shard holds everything again":         joinsAgain,
-		"a store that has been emptied":                                            emptied,
-		"a node that has died is gone, and what it held":                           died,
-		"an inbox that is full: the node knows that something is missing":          missed,
-		"holds and releases from many goroutines, and what remains is as they say": manyHolds,
+		"a node whose lease has expired in one shard joins again": joinsAgain,
+		"the store is emptied":                                     emptied,
+		"a node whose process has ended is removed":                expires,
+		"an inbox is full: the node is notified of missed changes": missed,
+		"concurrent holds and releases":                            manyHolds,
 	})
 }
 
 var changeMissed = store.Change{Kind: store.ChangeMissed}
 
-// serverOf returns the server that has the keys of a shard.
+// serverOf returns the server that stores a shard.
 func (s *site) serverOf(shard int) *redistest.Server {
 	s.Helper()
 	for _, server := range s.servers {
-		if number(s, server.Do("DBSIZE")) > 0 && slices.ContainsFunc(keys(s, server), func(key string) bool {
-			return strings.HasPrefix(key, s.prefix(shard)+"n")
-		}) {
+		if len(matching(s, server, s.prefix(shard)+"n")) == 1 {
 			return server
 		}
 	}
-	require.FailNow(s, "nobody has the shard", "%d", shard)
+	require.FailNow(s, "no server has the shard", "%d", shard)
 	return nil
 }
 
@@ -64,7 +62,7 @@ func joinsAgain(s *site) {
 		require.NoError(s, a.Announce(s.Context(), rec.ClientID, rec.ID))
 		b.expect(store.Change{Kind: store.ChangeClient, ID: rec.ID, ClientID: rec.ClientID})
 	}
-	require.Eventually(s, func() bool { // the old name is buried
+	require.Eventually(s, func() bool { // the old name is deregistered
 		return !slices.ContainsFunc(s.keysOf("hkoi"), func(key string) bool { return strings.Contains(key, name) })
 	}, patience, tick)
 	nodes, err := a.Nodes(s.Context())
@@ -76,7 +74,7 @@ func emptied(s *site) {
 	a, b := s.node(), s.node()
 	rec := a.set(newRecord())
 	b.hold(rec.ID, "c")
-	flushed(s.servers...)
+	s.empty()
 	b.expect(changeMissed)
 	a.expect(changeMissed)
 	rec.Revision = 0
@@ -89,7 +87,7 @@ func emptied(s *site) {
 	require.Equal(s, names(b), holders(s, a, []string{"another"}, nil))
 }
 
-func died(s *site) {
+func expires(s *site) {
 	a, b := s.node(), s.node()
 	rec := a.set(newRecord())
 	a.hold(rec.ID, "")
@@ -98,9 +96,9 @@ func died(s *site) {
 		b.hold(fmt.Sprint("session", i), "")
 	}
 	name := b.name()
-	redisstore.Die(b.Node)
+	require.NoError(s, redisstore.Stop(s.Context(), b.Node))
 	require.NoError(s, a.Send(s.Context(), []string{name}, []byte("unread")))
-	for shard := range s.shards { // as if 15 seconds had passed
+	for shard := range s.shards { // simulates the 15 seconds of a lease
 		server := s.serverOf(shard)
 		server.Do("PEXPIRE", s.prefix(shard)+"i"+name, "1")
 		server.Do("ZADD", s.prefix(shard)+"n", "XX", "1", name)
@@ -148,7 +146,7 @@ func missed(s *site) {
 	for i, c := range got[2:] {
 		require.Equal(s, store.ChangeMessage, c.Kind, "once")
 		if i > 0 {
-			require.GreaterOrEqual(s, c.Data[0], got[i+1].Data[0], "what comes after it is complete, and in order")
+			require.GreaterOrEqual(s, c.Data[0], got[i+1].Data[0], "the later messages are complete and in order")
 		}
 	}
 }
@@ -177,9 +175,10 @@ func manyHolds(s *site) {
 	}
 }
 
-// TestNodeWhileRedisIsAway: calls wait or fail, Contact says since when, and all is well by itself when Redis is back.
-func TestNodeWhileRedisIsAway(t *testing.T) {
-	t.Parallel() // it mostly waits
+// TestNodeDuringAnOutage: calls wait or fail, Contact reports when the server was last reached, and
+// the node recovers when Redis is back.
+func TestNodeDuringAnOutage(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 4}
 	a, b := s.node(), s.node()
@@ -188,49 +187,49 @@ func TestNodeWhileRedisIsAway(t *testing.T) {
 	b.hold(rec.ID, "")
 	server.Kill()
 	away := time.Now()
-	unborn := begin(t, open2(t, a))
-	require.Zero(t, unborn.Contact(), "it returns at once, without one")
+	early := begin(t, storeOf(t, a))
+	require.Zero(t, early.Contact(), "Watch doesn't wait for Redis")
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	err := unborn.Hold(ctx, rec.ID, "")
+	err := early.Hold(ctx, rec.ID, "")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "hasn't joined")
-	require.Error(t, unborn.Send(ctx, []string{"x"}, nil))
+	require.Error(t, early.Send(ctx, []string{"x"}, nil))
 	require.Error(t, b.Hold(t.Context(), "other", ""))
 	_, err = b.Nodes(t.Context())
 	require.Error(t, err)
 	_, err = b.Holders(t.Context(), []string{rec.ID}, nil)
 	require.Error(t, err)
 	require.Error(t, b.Announce(t.Context(), "c", "s"))
-	require.Error(t, late.Leave(t.Context()), "the others will find out")
+	require.Error(t, late.Leave(t.Context()), "the others notice when its lease expires")
 	require.False(t, b.Contact().Answered.After(away))
 	require.False(t, b.Contact().Heard.After(away))
 
-	server.Restart() // with nothing of what there was
+	server.Restart() // without any data
 	b.expect(changeMissed)
 	require.Eventually(t, func() bool { return b.Contact().Answered.After(away) && b.Contact().Heard.After(away) }, patience, tick)
-	unborn.hold(rec.ID, "")
+	early.hold(rec.ID, "")
 	require.Eventually(t, func() bool {
-		nodes, err := unborn.Nodes(t.Context())
+		nodes, err := early.Nodes(t.Context())
 		return err == nil && len(nodes) == 2
 	}, patience, tick)
 	rec.Revision = 0
 	rec = a.set(rec)
-	for _, p := range []*peer{b, unborn} {
+	for _, p := range []*peer{b, early} {
 		p.expect(store.Change{Kind: store.ChangeAccess, ID: rec.ID})
 	}
-	require.NoError(t, unborn.Leave(t.Context()))
+	require.NoError(t, early.Leave(t.Context()))
 }
 
-// open2 returns the store that a node is of.
-func open2(t *testing.T, p *peer) store.Watcher {
+// storeOf returns the store of a node.
+func storeOf(t *testing.T, p *peer) store.Watcher {
 	t.Helper()
 	return p.Node.(store.Watcher)
 }
 
-// TestCloseWhileRedisIsAway: nothing hangs, and no goroutine remains.
+// TestCloseWhileRedisIsAway: no call blocks, and no goroutine remains.
 func TestCloseWhileRedisIsAway(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	for name, away := range map[string]func(*redistest.Server){"gone": (*redistest.Server).Kill, "silent": (*redistest.Server).Pause} {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t)
@@ -259,9 +258,10 @@ func TestCloseWhileRedisIsAway(t *testing.T) {
 	}
 }
 
-// TestServerThatHangsAndANode: Contact says since when, and what is done meanwhile is told afterwards.
-func TestServerThatHangsAndANode(t *testing.T) {
-	t.Parallel() // it mostly waits
+// TestNodeOfAnUnresponsiveServer: Contact reports when the server was last reached. Changes made
+// after the server resumes are reported.
+func TestNodeOfAnUnresponsiveServer(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 2}
 	a, b := s.node(), s.node()
@@ -280,17 +280,18 @@ func TestServerThatHangsAndANode(t *testing.T) {
 	require.Eventually(t, func() bool { return b.Contact().Answered.After(at) && b.Contact().Heard.After(at) }, patience, tick)
 }
 
-// TestDeadNodeIsGoneWithin15Seconds, with all that it held, though nothing has been changed but that its process has ended.
-func TestDeadNodeIsGoneWithin15Seconds(t *testing.T) {
-	t.Parallel() // it mostly waits
+// TestExpiredNodeIsRemovedWithin15Seconds: the others notice that its process has ended, and what
+// it held is removed.
+func TestExpiredNodeIsRemovedWithin15Seconds(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 3}
 	a, b := s.node(), s.node()
 	b.hold("s", "c")
 	name := b.name()
 	require.Equal(t, []string{name}, holders(s, a, []string{"s"}, nil))
-	require.Eventually(t, func() bool { return shortestLease(s, name) > 14*time.Second }, patience, tick, "with each beat")
-	redisstore.Die(b.Node)
+	require.Eventually(t, func() bool { return shortestLease(s, name) > 14*time.Second }, patience, tick, "renewed with each heartbeat")
+	require.NoError(t, redisstore.Stop(t.Context(), b.Node))
 	began, clock := time.Now(), server.Clock()
 	last := shortestLease(s, name)
 	require.Eventually(t, func() bool {
@@ -298,12 +299,12 @@ func TestDeadNodeIsGoneWithin15Seconds(t *testing.T) {
 		require.NoError(t, err)
 		return len(nodes) == 0 && len(holders(s, a, []string{"s"}, []string{"c"})) == 0
 	}, patience, 50*time.Millisecond)
-	require.Greater(t, time.Since(began), last-time.Second, "not before its lease has ended")
+	require.Greater(t, time.Since(began), last-time.Second, "not before its lease has expired")
 	require.Less(t, clock.Elapsed(), 15500*time.Millisecond)
 	require.Eventually(t, func() bool { return len(s.keysOf("hko")) == 0 && len(s.keysOf("i")) == s.shards }, patience, tick)
 }
 
-// shortestLease returns for how long the node is known at least if nothing is heard of it any more.
+// shortestLease returns the shortest remaining lease of a node over all shards.
 func shortestLease(s *site, name string) time.Duration {
 	s.Helper()
 	shortest := time.Duration(math.MaxInt64)

@@ -8,11 +8,12 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 )
 
-// TestMessagesToANodeThatHangsDontFillRedis: a process that hangs must not keep the others from storing sessions.
-func TestMessagesToANodeThatHangsDontFillRedis(t *testing.T) {
-	t.Parallel() // on a server of its own
+// TestMessagesToABlockedNodeAreBounded: unread messages to a process that hangs must not fill the
+// memory of Redis.
+func TestMessagesToABlockedNodeAreBounded(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, "maxmemory 64mb")
-	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 1, timeout: patience} // 220 MiB go through it
+	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 1, timeout: patience} // for 220 MiB
 	a, b := s.node(), s.node()
 	b.stall()
 	message := make([]byte, 1<<20)
@@ -31,11 +32,11 @@ func TestMessagesToANodeThatHangsDontFillRedis(t *testing.T) {
 		}
 		return string(changes[len(changes)-1].Data)
 	}
-	require.Eventually(t, func() bool { // it has read them, and gets what comes next
+	require.Eventually(t, func() bool { // once the node has read them, it receives new messages
 		require.NoError(t, a.Send(t.Context(), names(b), []byte("next")))
 		return last() == "next"
 	}, patience, tick)
-	for range 20 { // 20 MiB, which it reads
+	for range 20 { // more than the limit, but read
 		require.NoError(t, a.Send(t.Context(), names(b), message))
 		require.Eventually(t, func() bool { return last() == string(message) }, patience, tick)
 	}

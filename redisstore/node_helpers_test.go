@@ -1,10 +1,12 @@
 package redisstore_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,20 +17,23 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// site is servers on which nodes meet.
+// site is a store on one or more servers.
 type site struct {
 	*testing.T
-	servers []*redistest.Server
-	url     string
-	shards  int
-	app     string
-	timeout time.Duration // of each operation, zero: redisstore's default
+	servers   []*redistest.Server
+	url       string
+	namespace string // "" means the default, "sb"
+	shards    int
+	app       string
+	timeout   time.Duration // Options.Timeout
 }
 
-// onEverySite runs a test on a server of its own, as an App, with 16 shards and in a cluster.
+// onEverySite runs the cases on a standalone server, as an App, with 16 shards and in a cluster, in
+// parallel: each has a namespace of its own.
 func onEverySite(t *testing.T, cases map[string]func(*site)) {
 	t.Helper()
 	single, cluster := redistest.Start(t), redistest.StartCluster(t, 3)
+	var namespaces atomic.Int32
 	for name, s := range map[string]site{
 		"standalone": {servers: []*redistest.Server{single}, url: single.URL(), shards: 1},
 		"app":        {servers: []*redistest.Server{single}, url: single.URL(), shards: 1, app: "shop"},
@@ -36,11 +41,13 @@ func onEverySite(t *testing.T, cases map[string]func(*site)) {
 		"cluster":    {servers: cluster.Servers, url: cluster.URL(), shards: 16},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			for says, do := range cases {
 				t.Run(says, func(t *testing.T) {
+					t.Parallel()
 					s := s
 					s.T = t
-					flushed(s.servers...)
+					s.namespace = fmt.Sprint("sb:", namespaces.Add(1))
 					do(&s)
 				})
 			}
@@ -48,20 +55,24 @@ func onEverySite(t *testing.T, cases map[string]func(*site)) {
 	}
 }
 
-// prefix of the keys of a shard.
+// prefix returns the key prefix of a shard.
 func (s *site) prefix(shard int) string {
 	if s.app != "" {
-		return fmt.Sprintf("sb:{%d}/%s:", shard, s.app)
+		return fmt.Sprintf("%s:{%d}/%s:", s.space(), shard, s.app)
 	}
-	return fmt.Sprintf("sb:{%d}:", shard)
+	return fmt.Sprintf("%s:{%d}:", s.space(), shard)
 }
 
-// keysOf returns the names of all keys that have one of these letters after the prefix.
+// space returns the namespace.
+func (s *site) space() string { return cmp.Or(s.namespace, "sb") }
+
+// keysOf returns all keys that have one of these letters after the prefix of a shard.
 func (s *site) keysOf(letters string) (names []string) {
 	s.Helper()
 	for _, server := range s.servers {
-		for _, key := range keys(s, server) {
-			if at := strings.LastIndex(key[:min(len(key), len(s.prefix(10)))], ":") + 1; strings.ContainsAny(key[at:at+1], letters) && key != "sb:meta" {
+		for _, key := range matching(s, server, s.space()+":{*") {
+			at := strings.LastIndex(key[:min(len(key), len(s.prefix(10)))], ":") + 1
+			if strings.ContainsAny(key[at:at+1], letters) {
 				names = append(names, key)
 			}
 		}
@@ -69,7 +80,16 @@ func (s *site) keysOf(letters string) (names []string) {
 	return names
 }
 
-// peer is a node, and what it is told.
+// empty deletes all keys of the namespace, on each server atomically.
+func (s *site) empty() {
+	s.Helper()
+	const script = "for _, key in ipairs(redis.call('KEYS', ARGV[1])) do redis.call('DEL', key) end return 1"
+	for _, server := range s.servers {
+		server.Do("EVAL", script, "0", s.space()+":*")
+	}
+}
+
+// peer is a node that records the changes that it is notified of.
 type peer struct {
 	store.Node
 	t  *testing.T
@@ -77,14 +97,17 @@ type peer struct {
 
 	changes []store.Change
 	arrived chan struct{}
-	hanging chan struct{} // what is told returns when this is closed
+	hanging chan struct{} // the callback returns when it is closed
 	stalled chan struct{}
 }
 
-// node returns a node of a process of its own, which leaves at the end of the test.
+// node returns a node with a store of its own, as of another process. It leaves at the end of the
+// test.
 func (s *site) node() *peer {
 	s.Helper()
-	st := store.Store(open(s, s.url, &redisstore.Options{Shards: s.shards, Timeout: s.timeout}))
+	st := store.Store(open(s, s.url, &redisstore.Options{
+		Namespace: s.namespace, Shards: s.shards, Timeout: s.timeout,
+	}))
 	if s.app != "" {
 		st = st.(store.Namespacer).App(s.app)
 	}
@@ -93,7 +116,7 @@ func (s *site) node() *peer {
 	return p
 }
 
-// watch returns a node that hears itself.
+// watch returns a node that has received its own message.
 func watch(t *testing.T, st store.Watcher) *peer {
 	t.Helper()
 	p := begin(t, st)
@@ -127,7 +150,7 @@ func begin(t *testing.T, st store.Watcher) *peer {
 
 func (p *peer) name() string { return redisstore.NameOf(p.Node) }
 
-// stall has the next change take until resume.
+// stall blocks the callback with the next change until resume.
 func (p *peer) stall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,7 +164,7 @@ func (p *peer) resume() {
 	p.hanging = nil
 }
 
-// told returns what has been told since the last time.
+// told returns the changes since the last call.
 func (p *peer) told() (changes []store.Change) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -149,7 +172,7 @@ func (p *peer) told() (changes []store.Change) {
 	return changes
 }
 
-// expect waits for exactly these changes, the next ones.
+// expect waits for the next changes, which must be exactly these.
 func (p *peer) expect(want ...store.Change) {
 	p.t.Helper()
 	var got []store.Change
@@ -165,7 +188,7 @@ func (p *peer) expect(want ...store.Change) {
 	require.Equal(p.t, want, got)
 }
 
-// expectNothing has something be told that comes after whatever might have been, in every shard.
+// expectNothing fails if a change is reported before one that it causes itself, in every shard.
 func (p *peer) expectNothing(other *peer, shards int) {
 	p.t.Helper()
 	for _, marker := range markers(p.t, shards) {
@@ -180,12 +203,12 @@ func (p *peer) expectNothing(other *peer, shards int) {
 	}
 }
 
-// markers returns IDs of sessions, one in each shard at least.
+// markers returns session IDs, at least one in each shard.
 func markers(t *testing.T, shards int) (ids []string) {
 	t.Helper()
 	n := 1
 	if shards > 1 {
-		n = 6 * shards // one of each is as good as certain
+		n = 6 * shards // enough to have one of each almost certainly
 	}
 	for i := range n {
 		ids = append(ids, sample(1_000_000+i, time.Now()).ID)
@@ -193,7 +216,7 @@ func markers(t *testing.T, shards int) (ids []string) {
 	return ids
 }
 
-// set stores the record through the node, and returns it with its new revision.
+// set stores the record through the node, and returns it with the new revision.
 func (p *peer) set(rec store.Record) store.Record {
 	p.t.Helper()
 	revision, err := p.Set(p.t.Context(), rec)

@@ -20,12 +20,12 @@ func withTimeout(t *testing.T, d time.Duration) (context.Context, context.Cancel
 }
 
 func TestLockUser(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	onEverySite(t, map[string]func(*site){
-		"a login has to wait until the lock is gone, in every process":       loginWaits,
-		"what isn't a login, or another user's, doesn't wait":                othersDontWait,
-		"several may hold a lock, and the last who unlocks ends it":          severalOwners,
-		"sessions stored before the lock are found, and none comes after it": noneSlipsThrough,
+		"a login is rejected while the lock is held, by every process":    loginWaits,
+		"other changes and logins of other users are not rejected":        othersDontWait,
+		"several owners can hold a lock, until the last one unlocks it":   severalOwners,
+		"sessions from before the lock are found, none is created during": noneSlipsThrough,
 	})
 }
 
@@ -40,7 +40,7 @@ func (p *peer) lock() (unlock func()) {
 	}
 }
 
-// refused reports whether a Set is one that has to wait.
+// refused reports whether Set returns ErrBusy.
 func (p *peer) refused(rec store.Record) bool {
 	p.t.Helper()
 	_, err := p.Set(p.t.Context(), rec)
@@ -59,7 +59,7 @@ func loginWaits(s *site) {
 	fresh := newRecord()
 	for _, rec := range []store.Record{mine, guest, fresh} {
 		require.True(s, b.refused(rec))
-		require.True(s, a.refused(rec), "also where the lock is from")
+		require.True(s, a.refused(rec), "also by the owner of the lock")
 	}
 	_, err := b.Get(s.Context(), fresh.ID)
 	require.ErrorIs(s, err, store.ErrNotFound)
@@ -81,7 +81,7 @@ func othersDontWait(s *site) {
 	require.NoError(s, err)
 	stale.Revision += 5
 	_, err = a.Set(s.Context(), stale)
-	require.ErrorIs(s, err, store.ErrConflict, "one that fails anyway needn't wait")
+	require.ErrorIs(s, err, store.ErrConflict, "a conflict is reported first")
 	mine.UserID = "" // logged out
 	a.set(mine)
 	a.end(gone.ID, "x")
@@ -96,14 +96,15 @@ func severalOwners(s *site) {
 	rec := newRecord()
 	first()
 	require.True(s, a.refused(rec))
-	first() // again: nothing
+	first() // no effect
 	third()
 	require.True(s, a.refused(rec))
 	second()
 	require.False(s, a.refused(rec))
 }
 
-// noneSlipsThrough: everybody logs in while everybody is logged out, and after each time nobody is there until the lock is gone.
+// noneSlipsThrough logs ada in continuously while all sessions of ada are ended under a lock. After
+// that there is no session until the lock is released.
 func noneSlipsThrough(s *site) {
 	a, b := s.node(), s.node()
 	stop := make(chan struct{})
@@ -140,9 +141,9 @@ func noneSlipsThrough(s *site) {
 	}
 }
 
-// TestLockOfTheDead ends by itself after 10 seconds; a living one is prolonged.
-func TestLockOfTheDead(t *testing.T) {
-	t.Parallel() // it mostly waits
+// TestLockExpires after 10 seconds, unless it is renewed.
+func TestLockExpires(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	clock := server.Clock()
 	living, dead := open(t, server.URL(), &redisstore.Options{Shards: 3}), open(t, server.URL(), nil)
@@ -151,11 +152,11 @@ func TestLockOfTheDead(t *testing.T) {
 	locked := time.Now()
 	_, err = dead.LockUser(t.Context(), "ada")
 	require.NoError(t, err)
-	require.NoError(t, dead.Close()) // without an unlock
+	require.NoError(t, dead.Close()) // without unlocking
 	closed := clock.Elapsed()
 	_, err = living.Set(t.Context(), newRecord())
 	require.ErrorIs(t, err, store.ErrBusy)
-	for i := range 6 { // in each shard
+	for i := range 6 { // enough for each shard
 		require.Eventually(t, func() bool { _, err := living.Set(t.Context(), newRecord()); return err == nil }, patience, tick)
 		if i == 0 {
 			require.Greater(t, time.Since(locked), 9*time.Second)
@@ -169,9 +170,9 @@ func TestLockOfTheDead(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestLockThatWasLost: whoever relied on it hears of it.
+// TestLockThatWasLost: unlock returns ErrLockLost.
 func TestLockThatWasLost(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	server := redistest.Start(t)
 	st := open(t, server.URL(), nil)
 	unlock, err := st.LockUser(t.Context(), "ada")
@@ -183,7 +184,7 @@ func TestLockThatWasLost(t *testing.T) {
 	unlock, err = st.LockUser(t.Context(), "ada")
 	require.NoError(t, err)
 	flushed(server)
-	require.Eventually(t, func() bool { return len(keys(t, server)) == 1 }, patience, tick, "it is taken again")
+	require.Eventually(t, func() bool { return len(keys(t, server)) == 1 }, patience, tick, "it is locked again")
 	require.ErrorIs(t, unlock(t.Context()), redisstore.ErrLockLost)
 
 	_, err = st.LockUser(canceled(t), "ada")

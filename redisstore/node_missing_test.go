@@ -9,13 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
-	"github.com/sessionbridge/sessionbridge/redisstore"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestANodeJoinsAgainWhileAMasterIsMissing: what is in the other parts is told, and can be held.
-func TestANodeJoinsAgainWhileAMasterIsMissing(t *testing.T) {
-	t.Parallel() // on servers of its own
+// TestNodeJoinsAgainWithoutAMaster: in the other shards changes are reported and sessions can be
+// held.
+func TestNodeJoinsAgainWithoutAMaster(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	for _, server := range c.Servers {
 		server.Do("CONFIG", "SET", "cluster-require-full-coverage", "no")
@@ -28,7 +29,7 @@ func TestANodeJoinsAgainWhileAMasterIsMissing(t *testing.T) {
 	shard := 0
 	for there.ID == "" {
 		rec := a.set(newRecord())
-		shard = redisstore.ShardOf(rec.ID, 16)
+		shard = codec.Shard(codec.Member(rec.ID), 16)
 		if other = s.serverOf(shard); other != lost {
 			there = rec
 		}
@@ -36,7 +37,7 @@ func TestANodeJoinsAgainWhileAMasterIsMissing(t *testing.T) {
 	b.hold(there.ID, "")
 	lost.Kill()
 	was := b.name()
-	other.Do("DEL", s.prefix(shard)+"i"+was) // as after 15 seconds without a beat, or on a server that has taken its place
+	other.Do("DEL", s.prefix(shard)+"i"+was) // simulates an expired lease, or a failover to a server that has lost it
 	require.Eventually(t, func() bool { return b.name() != was }, patience, tick)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -10,11 +10,11 @@ import (
 )
 
 func TestReserve(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	onEverySite(t, map[string]func(*site){
-		"others wait until it is released":    othersWait,
-		"one that isn't released ends itself": reservationEnds,
-		"a session is ended only as it was":   endedAsItWas,
+		"others are rejected until the release": othersWait,
+		"a reservation expires":                 reservationEnds,
+		"End compares the revision":             endedAsItWas,
 	})
 }
 
@@ -42,16 +42,16 @@ func othersWait(s *site) {
 	require.True(s, b.refused(rec))
 	release()
 	rec = b.set(rec)
-	release() // again: nothing
+	release() // no effect
 	mine := b.reserve(rec.ID)
-	release() // that isn't a's any more
+	release() // no longer a's: no effect
 	require.True(s, a.refused(rec))
 	mine()
 	a.end(rec.ID, "x")
 
 	gone := a.set(newRecord())
 	a.reserve(gone.ID)
-	b.end(gone.ID, "nobody is kept from that")
+	b.end(gone.ID, "a reservation doesn't prevent the end")
 }
 
 func reservationEnds(s *site) {
@@ -80,11 +80,12 @@ func endedAsItWas(s *site) {
 	b.expect(store.Change{Kind: store.ChangeEnded, ID: rec.ID, Reason: "x"})
 	was, err = a.End(s.Context(), rec.ID, "x", now.Revision)
 	require.NoError(s, err)
-	require.False(s, was, "it isn't there any more")
+	require.False(s, was, "it is gone")
 }
 
-// TestReserveWithoutRedis: whoever wants a session to himself is told that it can't be had.
+// TestReserveWithoutRedis: Reserve returns an error.
 func TestReserveWithoutRedis(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 1}
 	a := s.node()

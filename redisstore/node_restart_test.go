@@ -11,13 +11,14 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 	"github.com/sessionbridge/sessionbridge/redisstore"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestWhatRedisHasForgottenIsDestroyedAgain: a server that comes back as it was before a session ended hears of the end once more, from the node that ended
-// it; one that was created since under the same ID stays.
-func TestWhatRedisHasForgottenIsDestroyedAgain(t *testing.T) {
-	t.Parallel() // on a server of its own
+// TestLostDestroysAreRepeated: when a server restarts with data from before a session was ended,
+// the node that ended it ends it again. A session that was created since under the same ID is kept.
+func TestLostDestroysAreRepeated(t *testing.T) {
+	t.Parallel()
 	for _, shards := range []int{1, 16} {
 		server := redistest.Start(t)
 		s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: shards}
@@ -47,7 +48,7 @@ func TestWhatRedisHasForgottenIsDestroyedAgain(t *testing.T) {
 		b.expect(changeMissed)
 		for _, rec := range ended {
 			_, err := a.Get(t.Context(), rec.ID)
-			require.ErrorIs(t, err, store.ErrNotFound, "when everybody has been told to look")
+			require.ErrorIs(t, err, store.ErrNotFound, "before the nodes are notified of missed changes")
 		}
 		for _, rec := range []store.Record{kept, again} {
 			_, err := a.Get(t.Context(), rec.ID)
@@ -56,9 +57,9 @@ func TestWhatRedisHasForgottenIsDestroyedAgain(t *testing.T) {
 	}
 }
 
-// TestNodesWhileSlotsAreMoved: whatever becomes of their shards, nodes hear of what is done afterwards.
+// TestNodesWhileSlotsAreMoved: nodes are notified of later changes.
 func TestNodesWhileSlotsAreMoved(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	c := redistest.StartCluster(t, 2)
 	s := &site{T: t, servers: c.Servers, url: c.URL(), shards: 2}
 	a, b := s.node(), s.node()
@@ -74,9 +75,10 @@ func TestNodesWhileSlotsAreMoved(t *testing.T) {
 		got = append(got, b.told()...)
 		return len(got) > 0 && got[len(got)-1].Kind == store.ChangeMissed
 	}, patience, tick, "another server may not know everything")
-	// The node may notice the second move only now. Ends before that may be among what it has missed, and it says so then.
+	// The node may notice the second move only now. Sessions that end before that may be among the
+	// missed changes that it then reports.
 	got = b.told()
-	since := map[string]int{} // by session: what had been told when it had ended
+	since := map[string]int{} // by session: the number of changes reported before its end
 	for _, rec := range recs {
 		require.Eventually(t, func() bool {
 			_, err := a.End(t.Context(), rec.ID, "x", 0)
@@ -97,9 +99,10 @@ func TestNodesWhileSlotsAreMoved(t *testing.T) {
 	require.Eventually(t, func() bool { return b.Contact().Answered.After(at) && b.Contact().Heard.After(at) }, patience, tick)
 }
 
-// TestNodeInAClusterThatMissesAMaster goes on with the others, and says how long it hasn't heard of all.
+// TestNodeInAClusterThatMissesAMaster: the node works with the other masters, and Contact reports
+// when all were last reached.
 func TestNodeInAClusterThatMissesAMaster(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
 	for _, server := range c.Servers {
 		server.Do("CONFIG", "SET", "cluster-require-full-coverage", "no")
@@ -111,7 +114,7 @@ func TestNodeInAClusterThatMissesAMaster(t *testing.T) {
 	var other *redistest.Server
 	for there.ID == "" {
 		rec := a.set(newRecord())
-		if other = s.serverOf(redisstore.ShardOf(rec.ID, 16)); other != lost {
+		if other = s.serverOf(codec.Shard(codec.Member(rec.ID), 16)); other != lost {
 			there = rec
 		}
 	}
@@ -128,9 +131,10 @@ func TestNodeInAClusterThatMissesAMaster(t *testing.T) {
 	require.Eventually(t, func() bool { return b.Contact().Answered.After(at) && b.Contact().Heard.After(at) }, patience, tick)
 }
 
-// TestChangesArriveWithoutMessages: what sharded pub/sub would say at once is found within about a second.
+// TestChangesArriveWithoutMessages: without sharded pub/sub, changes are reported within about a
+// second.
 func TestChangesArriveWithoutMessages(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	server := redistest.Start(t)
 	server.Do(append([]string{"ACL", "SETUSER", "sessions", "on", ">password"}, without(rights, "+ssubscribe")...)...)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: "redis://sessions:password@" + server.Addr(), shards: 4}
@@ -143,7 +147,7 @@ func TestChangesArriveWithoutMessages(t *testing.T) {
 		a.set(rec)
 		began := clock.Elapsed()
 		a.end(rec.ID, "x")
-		b.expect(store.Change{Kind: store.ChangeEnded, ID: rec.ID, Reason: "x"}) // the hint is lost
+		b.expect(store.Change{Kind: store.ChangeEnded, ID: rec.ID, Reason: "x"}) // ChangeStored needs a message
 		require.Less(t, clock.Elapsed()-began, 2*time.Second)
 	}
 	at := time.Now()
@@ -151,13 +155,14 @@ func TestChangesArriveWithoutMessages(t *testing.T) {
 	require.Zero(t, b.Contact().Heard)
 }
 
-// TestSubscriptionsThatBreak: nothing is lost or told twice while somebody closes the connections that listen, again and again.
+// TestSubscriptionsThatBreak: no change is lost or reported twice while the connections of
+// subscribers are closed repeatedly.
 func TestSubscriptionsThatBreak(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 4}
 	b := s.node()
-	writer := open(t, s.url, nil) // which listens to nothing
+	writer := open(t, s.url, nil) // without a subscription
 	const n = 40
 	var want []store.Change
 	rec := create(t, writer)
@@ -177,9 +182,10 @@ func TestSubscriptionsThatBreak(t *testing.T) {
 	require.Eventually(t, func() bool { return b.Contact().Heard.After(at) && b.Contact().Answered.After(at) }, patience, tick)
 }
 
-// TestNodeWithoutRights: what is missing is said by whatever waits for the node to join, and the store works as before.
+// TestNodeWithoutRights: a call that waits for the node to join names the missing right, and the
+// store works.
 func TestNodeWithoutRights(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	server := redistest.Start(t)
 	server.Do(append([]string{"ACL", "SETUSER", "sessions", "on", ">password"}, without(rights, "+xadd")...)...)
 	st := open(t, "redis://sessions:password@"+server.Addr(), nil)
@@ -194,13 +200,14 @@ func TestNodeWithoutRights(t *testing.T) {
 	require.NoError(t, b.Leave(t.Context()))
 }
 
-// TestANodeForgetsItsOldName: what it held under the name is gone as soon as it has joined under another, although nobody else is there.
-func TestANodeForgetsItsOldName(t *testing.T) {
-	t.Parallel() // on a server of its own
+// TestNodeRemovesItsOldName: what it held under the old name is removed soon after it has joined
+// under a new one, even if there is no other node.
+func TestNodeRemovesItsOldName(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 1}
 	a := s.node()
-	for i := range 1200 { // more than is forgotten at a time
+	for i := range 1200 { // more than are removed at once
 		a.hold(fmt.Sprint("session", i), "")
 	}
 	was := a.name()
@@ -211,5 +218,5 @@ func TestANodeForgetsItsOldName(t *testing.T) {
 	require.Less(t, clock.Elapsed(), 10*time.Second)
 	require.Len(t, s.keysOf("h"), 1200)
 	require.NoError(t, a.Leave(t.Context()))
-	require.Empty(t, s.keysOf("hkoin"), "not a trace")
+	require.Empty(t, s.keysOf("hkoin"), "no key remains")
 }

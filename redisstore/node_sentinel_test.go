@@ -12,9 +12,10 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestNodesAfterAFailover: the server that takes over may have missed something, which nodes are told; what is done there reaches them.
+// TestNodesAfterAFailover: nodes are notified that the new master may have missed changes, and of
+// later changes.
 func TestNodesAfterAFailover(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	master := redistest.Start(t)
 	host, port, err := net.SplitHostPort(master.Addr())
 	require.NoError(t, err)
@@ -40,7 +41,7 @@ func TestNodesAfterAFailover(t *testing.T) {
 		got = append(got, b.told()...)
 		return len(got) > 0 && got[len(got)-1].Kind == store.ChangeMissed
 	}, patience, tick)
-	for _, c := range got[:len(got)-1] { // if it looked into its inbox before it found that this is another server
+	for _, c := range got[:len(got)-1] { // if the node has read its inbox before it noticed the failover
 		require.Equal(t, store.Change{Kind: store.ChangeEnded, ID: rec.ID, Reason: "logout"}, c)
 	}
 	require.Eventually(t, func() bool { return b.Contact().Answered.After(at) && b.Contact().Heard.After(at) }, patience, tick)

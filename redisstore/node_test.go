@@ -16,19 +16,19 @@ import (
 )
 
 func TestNodes(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	onEverySite(t, map[string]func(*site){
-		"what is done through a node is told to the others that hold it, once": toldOnce,
-		"a session that is stored with another token or user, or ends earlier": toldOfAccess,
-		"why a session has ended":                                                 toldOfTheEnd,
-		"nothing is told of what isn't held, and a release ends it":               toldToHolders,
-		"the changes of a session are told in their order":                        toldInOrder,
-		"clients are told of their sessions":                                      toldOfClients,
-		"messages reach the nodes that they are sent to":                          messages,
-		"holders and nodes are the others, each once":                             whoHolds,
-		"a node that leaves is told nothing more, and leaves nothing":             leaving,
-		"what is done without a node is told to all":                              withoutANode,
-		"the node is the store: it has all of its capabilities, and its sessions": isTheStore,
+		"changes through a node are reported to the other holders, once": toldOnce,
+		"ChangeAccess: another token or user, or an earlier expiry":      toldOfAccess,
+		"ChangeEnded has the reason":                                     toldOfTheEnd,
+		"only changes of held sessions and clients are reported":         toldToHolders,
+		"the changes of a session are reported in order":                 toldInOrder,
+		"ChangeClient is reported to the holders of the client":          toldOfClients,
+		"messages reach their recipients":                                messages,
+		"Holders and Nodes return the others, each once":                 whoHolds,
+		"after Leave no change is reported, and no key remains":          leaving,
+		"changes without a node are reported to all holders":             withoutANode,
+		"a node has all capabilities and sessions of the store":          isTheStore,
 	})
 }
 
@@ -37,7 +37,7 @@ func toldOnce(s *site) {
 	rec := a.set(newRecord())
 	for _, p := range []*peer{a, b, c} {
 		p.hold(rec.ID, "")
-		p.hold(rec.ID, "") // stays so
+		p.hold(rec.ID, "") // no effect
 	}
 	rec.TokenHash[0]++
 	rec = b.set(rec)
@@ -150,12 +150,12 @@ func toldToHolders(s *site) {
 	b.hold(rec.ID, "")
 	a.end(rec.ID, "y")
 	b.expect(store.Change{Kind: store.ChangeEnded, ID: rec.ID, Reason: "y"})
-	require.NoError(s, b.Release(s.Context(), rec.ID, rec.ClientID), "what isn't held")
+	require.NoError(s, b.Release(s.Context(), rec.ID, rec.ClientID), "items that are not held")
 }
 
 func toldInOrder(s *site) {
 	a, b := s.node(), s.node()
-	const n = 1500 // more than is read at a time
+	const n = 1500 // more than are read at once
 	rec := a.set(newRecord())
 	b.hold(rec.ID, "")
 	var want []store.Change
@@ -191,7 +191,7 @@ func messages(s *site) {
 	}
 	require.NoError(s, b.Send(s.Context(), []string{a.name()}, []byte("back")))
 	a.expect(store.Change{Kind: store.ChangeMessage, From: b.name(), Data: []byte("back")})
-	require.NoError(s, a.Send(s.Context(), []string{"nobodyyy"}, []byte("?")), "one that has died")
+	require.NoError(s, a.Send(s.Context(), []string{"nobodyyy"}, []byte("?")), "a node that doesn't exist")
 	require.NoError(s, a.Send(s.Context(), nil, []byte("?")))
 	c.expectNothing(b, s.shards)
 }
@@ -228,7 +228,7 @@ func holders(s *site, p *peer, sessions, clients []string) []string {
 func leaving(s *site) {
 	a, b := s.node(), s.node()
 	rec := a.set(newRecord())
-	for i := range 1200 { // more than is forgotten at a time
+	for i := range 1200 { // more than are removed at once
 		b.hold(fmt.Sprint("session", i), "")
 	}
 	b.hold(rec.ID, rec.ClientID)
@@ -243,12 +243,12 @@ func leaving(s *site) {
 	require.ErrorIs(s, b.Hold(s.Context(), "x", ""), store.ErrClosed)
 	require.NoError(s, a.Leave(s.Context()))
 	require.Empty(s, b.told())
-	require.Empty(s, s.keysOf("hkoin"), "not a trace")
+	require.Empty(s, s.keysOf("hkoin"), "no key remains")
 }
 
 func withoutANode(s *site) {
 	a := s.node()
-	st := store.Store(open(s, s.url, nil))
+	st := store.Store(open(s, s.url, &redisstore.Options{Namespace: s.namespace}))
 	if s.app != "" {
 		st = st.(store.Namespacer).App(s.app)
 	}
@@ -275,8 +275,10 @@ func isTheStore(s *site) {
 	require.Eventually(s, func() bool { return a.Contact().Answered.After(at) && a.Contact().Heard.After(at) }, patience, tick)
 }
 
-// TestNodeOfAClientOfTheCaller: it works with a client as rueidis makes it, too, and leaves that alone.
+// TestNodeOfAClientOfTheCaller: a node works with a client with default options, and doesn't close
+// it.
 func TestNodeOfAClientOfTheCaller(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Addr()}})
 	require.NoError(t, err)
@@ -295,7 +297,7 @@ func TestNodeOfAClientOfTheCaller(t *testing.T) {
 		require.NoError(t, err)
 		return len(names)
 	}
-	require.Equal(t, 1, channels(), "a listens no longer")
+	require.Equal(t, 1, channels(), "a has unsubscribed")
 	require.NoError(t, st.Close())
 	require.Zero(t, channels())
 	require.NoError(t, client.Do(t.Context(), client.B().Ping().Build()).Error())

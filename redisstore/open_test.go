@@ -16,8 +16,10 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestSeveralProcesses: they share the sessions, and agree on the number of shards, which the first has chosen.
+// TestSeveralProcesses: they share the sessions, and the number of shards that the first one has
+// chosen.
 func TestSeveralProcesses(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	first := open(t, s.URL(), &redisstore.Options{Shards: 5})
 	rec := create(t, first)
@@ -38,7 +40,7 @@ func TestSeveralProcesses(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrNotFound)
 }
 
-func TestOptionsThatCantBe(t *testing.T) {
+func TestInvalidOptions(t *testing.T) {
 	for want, opts := range map[string]redisstore.Options{
 		"Namespace": {Namespace: "a{b}"},
 		"Shards":    {Shards: 1025},
@@ -49,8 +51,9 @@ func TestOptionsThatCantBe(t *testing.T) {
 	}
 }
 
-// TestClientOfTheCaller: New takes a client that the caller goes on using, and closes.
+// TestClientOfTheCaller: New doesn't close the client.
 func TestClientOfTheCaller(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Addr()}})
 	require.NoError(t, err)
@@ -58,7 +61,7 @@ func TestClientOfTheCaller(t *testing.T) {
 	st, err := redisstore.New(t.Context(), client, nil)
 	require.NoError(t, err)
 	rec := create(t, st)
-	require.NoError(t, st.App("shop").(*redisstore.Store).Close(), "an App's store needs no closing")
+	require.NoError(t, st.App("shop").(*redisstore.Store).Close(), "closing an App's store has no effect")
 	_, err = st.Get(t.Context(), rec.ID)
 	require.NoError(t, err)
 	require.NoError(t, st.Close())
@@ -68,6 +71,7 @@ func TestClientOfTheCaller(t *testing.T) {
 }
 
 func TestOverAUnixSocket(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "s")
 	redistest.Start(t, "unixsocket "+path)
 	st := open(t, "unix://"+path, nil)
@@ -76,8 +80,9 @@ func TestOverAUnixSocket(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestServerThatDropsKeys is refused, unless that is wanted.
-func TestServerThatDropsKeys(t *testing.T) {
+// TestEvictingServerIsRejected unless Options.AllowEviction is set.
+func TestEvictingServerIsRejected(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t, "maxmemory 50mb", "maxmemory-policy volatile-lru")
 	_, err := redisstore.Open(t.Context(), s.URL(), nil)
 	require.ErrorIs(t, err, redisstore.ErrServer)
@@ -94,9 +99,9 @@ func TestOpenWithAContextThatEnds(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// TestOpenIsBounded: a server that takes the connection and says nothing.
+// TestOpenIsBounded: Open returns although the server accepts connections but never replies.
 func TestOpenIsBounded(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()

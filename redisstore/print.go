@@ -2,5 +2,6 @@ package redisstore
 
 import "fmt"
 
-// Format implements fmt.Formatter: a store prints as its type, whatever the verb, and not as what it holds.
+// Format implements fmt.Formatter. A store prints as its type for every verb, so that its contents
+// are never logged.
 func (s *Store) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "redisstore.Store") }

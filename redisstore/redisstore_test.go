@@ -2,6 +2,8 @@ package redisstore_test
 
 import (
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,19 +15,32 @@ import (
 	"github.com/sessionbridge/sessionbridge/store/storetest"
 )
 
-// open opens a store for the test, which is closed at its end.
+// open opens a store that is closed at the end of the test. A short Options.Timeout of a test
+// doesn't apply to opening.
 func open(t testing.TB, url string, opts *redisstore.Options) *redisstore.Store {
 	t.Helper()
 	st, err := redisstore.Open(t.Context(), url, opts)
 	for late := time.Now().Add(patience); errors.Is(err, redisstore.ErrTimeout) && time.Now().Before(late); {
-		st, err = redisstore.Open(t.Context(), url, opts) // a test's short Options.Timeout isn't about this
+		st, err = redisstore.Open(t.Context(), url, opts)
 	}
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
 	return st
 }
 
-// flushed empties the servers first.
+// contract runs the contract tests in parallel. make opens a store in a namespace of its own.
+func contract(t *testing.T, make func(t *testing.T, namespace string) store.Store) {
+	t.Helper()
+	var namespaces atomic.Int32
+	storetest.Run(t, func(each *testing.T) store.Store {
+		if each != t {
+			each.Parallel()
+		}
+		return make(each, fmt.Sprint("sb:", namespaces.Add(1)))
+	})
+}
+
+// flushed empties the servers.
 func flushed(servers ...*redistest.Server) {
 	for _, s := range servers {
 		s.Do("FLUSHALL")
@@ -33,26 +48,24 @@ func flushed(servers ...*redistest.Server) {
 }
 
 func TestContract(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	s := redistest.Start(t)
-	storetest.Run(t, func(t *testing.T) store.Store {
-		flushed(s)
-		return open(t, s.URL(), nil)
+	contract(t, func(t *testing.T, namespace string) store.Store {
+		return open(t, s.URL(), &redisstore.Options{Namespace: namespace})
 	})
 }
 
-// TestContractOfAnApp: an App's store is one like any other, beside the others in the namespace.
+// TestContractOfAnApp: an App's store is a complete store, beside others in the namespace.
 func TestContractOfAnApp(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	s := redistest.Start(t)
-	storetest.Run(t, func(t *testing.T) store.Store {
-		flushed(s)
-		st := open(t, s.URL(), &redisstore.Options{Namespace: "my:app"})
+	contract(t, func(t *testing.T, namespace string) store.Store {
+		st := open(t, s.URL(), &redisstore.Options{Namespace: namespace})
 		return appStore{st.App("shop").(*redisstore.Store), st}
 	})
 }
 
-// appStore is an App's store as if it had been opened as such.
+// appStore is an App's store that closes the store that it belongs to.
 type appStore struct {
 	*redisstore.Store
 	root *redisstore.Store
@@ -68,19 +81,17 @@ func (s appStore) App(name string) store.Store {
 }
 
 func TestContractWithShards(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	s := redistest.Start(t)
-	storetest.Run(t, func(t *testing.T) store.Store {
-		flushed(s)
-		return open(t, s.URL(), &redisstore.Options{Shards: 16})
+	contract(t, func(t *testing.T, namespace string) store.Store {
+		return open(t, s.URL(), &redisstore.Options{Namespace: namespace, Shards: 16})
 	})
 }
 
 func TestContractInACluster(t *testing.T) {
-	t.Parallel() // on a server of its own
+	t.Parallel()
 	c := redistest.StartCluster(t, 3)
-	storetest.Run(t, func(t *testing.T) store.Store {
-		flushed(c.Servers...)
-		return open(t, c.URL(), nil)
+	contract(t, func(t *testing.T, namespace string) store.Store {
+		return open(t, c.URL(), &redisstore.Options{Namespace: namespace})
 	})
 }

@@ -25,18 +25,20 @@ import (
 	"github.com/sessionbridge/sessionbridge/redisstore"
 )
 
-// rights is the rule of docs/redis.md: all that the store needs.
+// rights is the ACL rule of docs/redis.md.
 const rights = "~sb:* &sb:* -@all +@connection +info +cluster|slots +cluster|shards +hsetnx +hmget +get +mget +set +getrange +setrange +del +exists +time " +
 	"+persist +pttl +pexpire +pexpireat +pexpiretime +zadd +zcard +zrange +zrangebyscore +zrangestore +zrevrangebyscore +zrem +zremrangebyscore +eval +evalsha " +
 	"+zscore +sadd +srem +spop +xadd +xlen +xrange +xtrim +spublish +ssubscribe +sunsubscribe"
 
-// without returns the words of the rule but one.
+// without returns the words of the rule except one.
 func without(rule, word string) []string {
 	return slices.DeleteFunc(strings.Fields(rule), func(each string) bool { return each == word })
 }
 
-// TestS22_UserWithFewRights: an ACL user who may do nothing else, and see no other keys.
+// TestS22_UserWithFewRights: the store works for an ACL user that has no other rights and no access
+// to other keys.
 func TestS22_UserWithFewRights(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	s.Do(append([]string{"ACL", "SETUSER", "sessions", "on", ">password"}, strings.Fields(rights)...)...)
 	url := strings.Replace(s.URL(), "//", "//sessions:password@", 1)
@@ -63,8 +65,8 @@ func TestS22_UserWithFewRights(t *testing.T) {
 	require.ErrorContains(t, err, "ACL doesn't allow it")
 }
 
-// TestS22_TheRuleInTheDocs is the one that the tests are run with.
-func TestS22_TheRuleInTheDocs(t *testing.T) {
+// TestS22_DocumentedRule: docs/redis.md has the rule that the tests use.
+func TestS22_DocumentedRule(t *testing.T) {
 	text, err := os.ReadFile("../docs/redis.md")
 	require.NoError(t, err)
 	_, rule, ok := strings.Cut(string(text), "ACL SETUSER sessions on >password ")
@@ -73,8 +75,9 @@ func TestS22_TheRuleInTheDocs(t *testing.T) {
 	require.ElementsMatch(t, strings.Fields(rights), strings.Fields(rule))
 }
 
-// TestS22_TLS: the connection is encrypted, and the server has to prove who it is.
+// TestS22_TLS: the connection is encrypted, and the server's certificate is verified.
 func TestS22_TLS(t *testing.T) {
+	t.Parallel()
 	cert, key, roots := certificate(t)
 	_, port, err := net.SplitHostPort(freeAddr(t))
 	require.NoError(t, err)
@@ -82,7 +85,7 @@ func TestS22_TLS(t *testing.T) {
 	addr := "127.0.0.1:" + port
 
 	_, err = redisstore.Open(t.Context(), "rediss://"+addr, nil)
-	require.ErrorContains(t, err, "certificate", "one that nobody vouches for")
+	require.ErrorContains(t, err, "certificate", "the certificate is self-signed")
 	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{addr}, TLSConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}})
 	require.NoError(t, err)
 	defer client.Close()
@@ -101,7 +104,7 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// certificate makes a certificate for the loopback address that vouches for itself.
+// certificate creates a self-signed certificate for the loopback address.
 func certificate(t *testing.T) (certFile, keyFile string, roots *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

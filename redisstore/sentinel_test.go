@@ -12,9 +12,10 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestSentinelFailover: the store is at whatever the Sentinel calls the master. When that dies, the replica that takes over has what had reached it.
+// TestSentinelFailover: the store uses the current master. When the master fails, the replica that
+// replaces it has the data that was replicated.
 func TestSentinelFailover(t *testing.T) {
-	t.Parallel() // it mostly waits
+	t.Parallel()
 	master := redistest.Start(t)
 	host, port, err := net.SplitHostPort(master.Addr())
 	require.NoError(t, err)

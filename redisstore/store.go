@@ -7,17 +7,37 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/background"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/conn"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/membership"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/scripts"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Store is a store in Redis, or one of its Apps. It has every optional capability of package store, and is safe for concurrent use, by
-// several processes too.
+// Store is a store in Redis, or one of its Apps. It has every optional capability of package store,
+// and is safe for concurrent use, by several processes too.
 type Store struct {
-	engine   *engine
+	backend  *backend
 	app      string
-	prefixes []string // of the keys of each shard
+	prefixes []string // the key prefix of each shard
 
-	member *membership // of the node that this is a view of; nil: of none
+	member *membership.Member // of the node that this is the view of, nil without one
+}
+
+// backend is what a store and its Apps share.
+type backend struct {
+	*conn.Conn
+	scripts    *scripts.Scripts
+	background *background.Group
+	namespace  string
+	shards     int
+	ownsClient bool // Close closes the client
+	cached     bool // the client caches reads and is notified of changes
+}
+
+func (b *backend) store(app string) *Store {
+	return &Store{backend: b, app: app, prefixes: codec.Prefixes(b.namespace, app, b.shards)}
 }
 
 var (
@@ -27,72 +47,94 @@ var (
 	_ store.Sweeper       = (*Store)(nil)
 	_ store.UserIndex     = (*Store)(nil)
 	_ store.ClientIndex   = (*Store)(nil)
+	_ store.ClientOrder   = (*Store)(nil)
 	_ store.ActivityIndex = (*Store)(nil)
 	_ store.ActiveLister  = (*Store)(nil)
 	_ store.Optimizer     = (*Store)(nil)
 	_ store.Pinger        = (*Store)(nil)
 	_ store.Namespacer    = (*Store)(nil)
+	_ store.Watcher       = (*Store)(nil)
+	_ store.Ender         = (*Store)(nil)
+	_ store.UserLocker    = (*Store)(nil)
+	_ store.CachedGetter  = (*Store)(nil)
 )
 
-// place is where a session is.
+// place is where a session is stored.
 type place struct {
 	shard               int
 	prefix, member, key string
 }
 
 func (s *Store) place(id string) place {
-	member := memberOf(id)
-	shard := shardOf(member, len(s.prefixes))
+	member := codec.Member(id)
+	shard := codec.Shard(member, len(s.prefixes))
 	prefix := s.prefixes[shard]
-	return place{shard, prefix, member, recordKey(prefix, member)}
+	return place{shard, prefix, member, codec.RecordKey(prefix, member)}
 }
 
-func recordKey(prefix, member string) string { return prefix + "s" + member }
+// actor returns the name of the node that this is the view of, or "".
+func (s *Store) actor() string {
+	if s.member == nil {
+		return ""
+	}
+	return s.member.Name()
+}
 
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, id string) (store.Record, error) {
 	const doing = "get"
-	if err := s.engine.ready(ctx, doing); err != nil {
+	if err := s.backend.Ready(ctx, doing); err != nil {
 		return store.Record{}, err
 	}
-	limited, cancel := s.engine.limit(ctx)
+	limited, cancel := s.backend.Limit(ctx)
 	defer cancel()
-	client := s.engine.client
+	client := s.backend.Client
 	value, err := client.Do(limited, client.B().Get().Key(s.place(id).key).Build()).ToString()
 	if rueidis.IsRedisNil(err) {
 		return store.Record{}, store.ErrNotFound
 	}
 	if err != nil {
-		return store.Record{}, s.engine.explain(ctx, doing, err)
+		return store.Record{}, s.backend.Explain(ctx, doing, err)
 	}
-	rec, err := recordOf(id, value)
+	rec, err := codec.Decode(id, value)
 	if err != nil {
-		return store.Record{}, damaged(doing, err)
+		return store.Record{}, conn.Damaged(doing, err)
 	}
 	return rec, nil
 }
 
-// Set implements store.Store. When the memory of Redis is full it is refused, with an error that says so.
+// What the script set returns instead of a revision.
+const (
+	setNotFound = -1
+	setConflict = -2
+	setBusy     = -3
+
+	// setAccess minus the revision is returned if the change affects who may use the session: a
+	// login, a new token, another user.
+	setAccess = -10
+)
+
+// Set implements store.Store. When the memory of Redis is full it returns an error that says so.
 func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
+	const doing = "set"
 	p := s.place(rec.ID)
 	if rec.Revision == 0 && s.member != nil {
-		s.member.again[p.shard].forget(p.member)
+		s.member.SessionCreated(p.shard, p.member)
 	}
-	n, err := s.change(ctx, "set", call{
-		&s.engine.scripts.set, p.prefix, []string{p.member, revisionText(rec.Revision), string(makeValue(&rec)), s.actor()},
-	})
+	n, err := s.backend.RunInt(ctx, doing, s.backend.scripts.Set.On(
+		p.prefix, p.member, codec.NumberText(rec.Revision), string(codec.Encode(&rec)), s.actor()))
 	switch {
 	case err != nil:
 		return 0, err
-	case n == -1:
+	case n == setNotFound:
 		return 0, store.ErrNotFound
-	case n == -2:
+	case n == setConflict:
 		return 0, store.ErrConflict
-	case n == -3:
+	case n == setBusy:
 		return 0, store.ErrBusy
-	case n <= accessChanged: // a login, a rotation, another user
-		n = accessChanged - n
-		err = s.engine.waitForReplicas(ctx, "set", p.prefix)
+	case n <= setAccess:
+		n = setAccess - n
+		err = s.backend.WaitForReplicas(ctx, doing, p.prefix)
 	}
 	if err != nil {
 		return 0, err
@@ -100,42 +142,46 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	return uint64(n), nil //nolint:gosec // not negative
 }
 
-// accessChanged is what the script answers with instead of revision 0, if it has changed who may use the session.
-const accessChanged = -10
-
-// revisionText returns a revision as scripts are told it.
-func revisionText(revision uint64) string {
-	var six [6]byte
-	putSix(six[:], min(revision, maxNumber)) // which no revision reaches
-	return string(six[:])
-}
-
-// Destroy implements store.Store. It works when the memory of Redis is full, too.
-func (s *Store) Destroy(ctx context.Context, id string) (bool, error) {
-	return s.end(ctx, "destroy", id, "", 0)
-}
-
 // Touch implements store.Toucher.
 func (s *Store) Touch(ctx context.Context, id string, seen time.Time) error {
 	p := s.place(id)
-	n, err := s.change(ctx, "touch", call{
-		&s.engine.scripts.touch, p.prefix, []string{p.member, strconv.FormatUint(millisOf(seen), 10)},
-	})
-	if err == nil && n == -1 {
+	n, err := s.backend.RunInt(ctx, "touch", s.backend.scripts.Touch.On(
+		p.prefix, p.member, strconv.FormatUint(codec.Millis(seen), 10)))
+	if err == nil && n == setNotFound {
 		err = store.ErrNotFound
 	}
 	return err
 }
 
-// change runs a script that changes one session and answers with a number.
-func (s *Store) change(ctx context.Context, doing string, c call) (int64, error) {
-	answer, err := s.engine.run(ctx, doing, c)
-	if err != nil {
-		return 0, err
+// Destroy implements store.Store. It works when the memory of Redis is full, too.
+func (s *Store) Destroy(ctx context.Context, id string) (bool, error) {
+	return s.destroy(ctx, "destroy", id, "", 0)
+}
+
+// maxReason is the maximum length of a reason in bytes.
+const maxReason = 64
+
+// End implements store.Ender. A longer reason than 64 bytes is truncated.
+func (s *Store) End(ctx context.Context, id, reason string, revision uint64) (bool, error) {
+	return s.destroy(ctx, "end", id, reason[:min(len(reason), maxReason)], revision)
+}
+
+func (s *Store) destroy(ctx context.Context, doing, id, reason string, revision uint64) (bool, error) {
+	p := s.place(id)
+	expected := ""
+	if revision > 0 {
+		expected = codec.NumberText(revision)
 	}
-	n, err := answer.AsInt64()
-	if err != nil {
-		return 0, damaged(doing, err)
+	n, err := s.backend.RunInt(ctx, doing, s.backend.scripts.Destroy.On(
+		p.prefix, p.member, s.actor(), reason, expected))
+	if n == 1 && s.member != nil {
+		s.member.SessionDestroyed(p.shard, p.member, reason)
 	}
-	return n, nil
+	switch n {
+	case setConflict:
+		err = store.ErrConflict
+	case 1:
+		err = s.backend.WaitForReplicas(ctx, doing, p.prefix)
+	}
+	return n == 1 && err == nil, err
 }

@@ -8,26 +8,31 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/conn"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/scripts"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// sweepPiece is how many sessions a script removes: Redis does nothing else meanwhile, for about 5 ms.
-const sweepPiece = 100
+// sweepChunk is the number of sessions that a script removes, which blocks Redis for about 5 ms.
+const sweepChunk = 100
 
-// Sweep implements store.Sweeper. A piece that Redis has begun is waited for, whatever becomes of the context, so that what it removes
-// is returned; if its answer is lost, with the connection or after Options.Timeout, so are the records in it.
+// Sweep implements store.Sweeper. It waits for the reply to a chunk regardless of the context, so
+// that the removed sessions are returned. If the reply is lost, with the connection or after
+// Options.Timeout, so are the records in it.
 func (s *Store) Sweep(ctx context.Context, now time.Time, n int) (removed []store.Record, err error) {
 	const doing = "sweep"
-	if err := s.engine.ready(ctx, doing); err != nil {
+	if err := s.backend.Ready(ctx, doing); err != nil {
 		return nil, err
 	}
 	for more := true; more && len(removed) < n; {
-		if err := s.engine.ready(ctx, doing); err != nil {
+		if err := s.backend.Ready(ctx, doing); err != nil {
 			return removed, err
 		}
-		var some []store.Record
-		some, more, err = s.sweep(context.WithoutCancel(ctx), doing, millisOf(now), min(n-len(removed), sweepPiece))
-		removed = append(removed, some...)
+		var recs []store.Record
+		atMost := min(n-len(removed), sweepChunk)
+		recs, more, err = s.sweepOnce(context.WithoutCancel(ctx), doing, codec.Millis(now), atMost)
+		removed = append(removed, recs...)
 		if err != nil {
 			return removed, err
 		}
@@ -35,16 +40,19 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, n int) (removed []stor
 	return removed, nil
 }
 
-// sweep removes up to n, in order.
-func (s *Store) sweep(ctx context.Context, doing string, now uint64, n int) (removed []store.Record, more bool, err error) {
+// sweepOnce removes up to n sessions, in the order of their expiry. more reports that another call
+// may find some.
+func (s *Store) sweepOnce(
+	ctx context.Context, doing string, now uint64, n int,
+) (removed []store.Record, more bool, err error) {
 	shares := []int{n}
 	if len(s.prefixes) > 1 {
 		if shares, more, err = s.shares(ctx, doing, now, n); err != nil {
 			return nil, false, err
 		}
 	}
-	answers, failed := s.sweepShards(ctx, doing, now, shares, false)
-	for _, fields := range answers { // also with an error: they are removed
+	replies, failed := s.sweepShards(ctx, doing, now, shares, false)
+	for _, fields := range replies { // with an error, too, because these sessions are removed
 		if len(s.prefixes) == 1 {
 			more = fields[0] == "1"
 		}
@@ -55,21 +63,24 @@ func (s *Store) sweep(ctx context.Context, doing string, now uint64, n int) (rem
 				continue
 			}
 			removed = append(removed, rec)
-			s.forget(rec.ID)
+			if s.member != nil {
+				s.member.SessionSwept(rec.ID)
+			}
 		}
 	}
 	slices.SortStableFunc(removed, func(a, b store.Record) int { return a.Expires.Compare(b.Expires) })
 	return removed, more, failed
 }
 
-// shares returns how many of the n that expired first are in which shard. Others may sweep at the same time, so that there are fewer when they
-// are to be removed: more says that it is worth looking again.
+// shares returns how many of the n sessions that expired first are in each shard. Other processes
+// may sweep at the same time, so that there are fewer when they are removed; more reports that it
+// is worth looking again.
 func (s *Store) shares(ctx context.Context, doing string, now uint64, n int) (shares []int, more bool, err error) {
 	all := make([]int, len(s.prefixes))
 	for i := range all {
 		all[i] = n
 	}
-	answers, err := s.sweepShards(ctx, doing, now, all, true)
+	replies, err := s.sweepShards(ctx, doing, now, all, true)
 	if err != nil {
 		return nil, false, err
 	}
@@ -78,13 +89,13 @@ func (s *Store) shares(ctx context.Context, doing string, now uint64, n int) (sh
 		shard int
 	}
 	var first []due
-	known := uint64(maxNumber) // up to when all shards have said what they have
-	for shard, fields := range answers {
+	known := uint64(codec.MaxNumber) // the time up to which all shards have returned everything
+	for shard, fields := range replies {
 		last := uint64(0)
 		for _, field := range fields[1:] {
-			at, err := placeFrom(field)
+			at, err := parseScore(field)
 			if err != nil {
-				return nil, false, damaged(doing, err)
+				return nil, false, conn.Damaged(doing, err)
 			}
 			last = at
 			first = append(first, due{last, shard})
@@ -105,29 +116,31 @@ func (s *Store) shares(ctx context.Context, doing string, now uint64, n int) (sh
 	return shares, more || len(first) > 0, nil
 }
 
-// sweepShards runs the script on the shards that have a share, and returns what it has answered.
-func (s *Store) sweepShards(ctx context.Context, doing string, now uint64, shares []int, look bool) ([][]string, error) {
+// sweepShards runs the script on the shards that have a share, and returns their replies. With
+// dryRun it removes nothing.
+func (s *Store) sweepShards(
+	ctx context.Context, doing string, now uint64, shares []int, dryRun bool,
+) ([][]string, error) {
 	flag := "0"
-	if look {
+	if dryRun {
 		flag = "1"
 	}
-	var calls []call
+	var calls []scripts.Call
 	for i, share := range shares {
 		if share > 0 {
-			calls = append(calls, call{&s.engine.scripts.sweep, s.prefixes[i], []string{
-				strconv.FormatUint(now, 10), strconv.Itoa(share), flag, s.actor(),
-			}})
+			calls = append(calls, s.backend.scripts.Sweep.On(
+				s.prefixes[i], strconv.FormatUint(now, 10), strconv.Itoa(share), flag, s.actor()))
 		}
 	}
 	if len(calls) == 0 {
 		return nil, nil
 	}
-	answers, failed := s.engine.runAll(ctx, doing, calls)
+	replies, failed := s.backend.RunAll(ctx, doing, calls)
 	var all [][]string
-	for _, answer := range answers {
-		fields, err := texts(doing, answer)
+	for _, reply := range replies {
+		fields, err := conn.Texts(doing, reply)
 		if err == nil && len(fields) == 0 {
-			err = damaged(doing, errAnswer)
+			err = conn.Damaged(doing, conn.ErrReply)
 		}
 		if err != nil {
 			failed = errors.Join(failed, err)

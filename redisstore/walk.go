@@ -2,33 +2,28 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 	"strconv"
 
 	"github.com/redis/rueidis"
 
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/conn"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/scripts"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// The names of the indexes in keys.
-const (
-	byExpiry   = "e"
-	byActivity = "a"
-	byUser     = "u"
-	byClient   = "c"
-)
+// chunk is the number of sessions that are read at once.
+const chunk = 128
 
-// piece is how many sessions are read at a time.
-const piece = 128
-
-// entry is what an index has of a session.
+// entry is an index entry.
 type entry struct {
 	prefix, member string
-	at             uint64
+	score          uint64
 }
 
-// walk goes through the index by activity, of some shards at once, from a time on, and yields each member once, in pieces. A session moves in the
-// index only forward: a walk in that direction may meet one twice, which known prevents, and misses none that exists all the time.
+// walk iterates over the index by activity of several shards at once, from a time on, and returns
+// each member once. A session moves in the index only forward: a walk in that direction may meet it
+// twice, which known detects, and doesn't miss one that exists all the time.
 type walk struct {
 	store  *Store
 	shards []position
@@ -45,101 +40,100 @@ func (s *Store) walk(prefixes []string, from uint64) *walk {
 	return w
 }
 
-// more returns the next entries; none: that were all.
-func (w *walk) more(ctx context.Context, doing string) (entries []entry, err error) {
+// next returns the next entries, none at the end.
+func (w *walk) next(ctx context.Context, doing string) (entries []entry, err error) {
+	backend := w.store.backend
 	for len(entries) == 0 && len(w.shards) > 0 {
-		calls := make([]call, len(w.shards))
+		calls := make([]scripts.Call, len(w.shards))
 		for i, p := range w.shards {
-			calls[i] = call{&w.store.engine.scripts.walk, p.prefix, []string{byActivity, p.next, strconv.Itoa(piece)}}
+			calls[i] = backend.scripts.Walk.On(p.prefix, scripts.ByActivity, p.next, strconv.Itoa(chunk))
 		}
-		answers, err := w.store.engine.runAll(ctx, doing, calls)
+		replies, err := backend.RunAll(ctx, doing, calls)
 		if err != nil {
 			return nil, err
 		}
-		var left []position
-		for i, answer := range answers {
+		var unfinished []position
+		for i, reply := range replies {
 			prefix := w.shards[i].prefix
-			fields, err := texts(doing, answer)
+			fields, err := conn.Texts(doing, reply)
 			if err != nil {
 				return nil, err
 			}
 			if len(fields)%2 != 1 {
-				return nil, damaged(doing, errAnswer)
+				return nil, conn.Damaged(doing, conn.ErrReply)
 			}
-			if entries, err = w.take(entries, prefix, fields[1:]); err != nil {
-				return nil, damaged(doing, err)
+			if entries, err = w.add(entries, prefix, fields[1:]); err != nil {
+				return nil, conn.Damaged(doing, err)
 			}
 			if fields[0] != "" {
-				left = append(left, position{prefix, fields[0]})
+				unfinished = append(unfinished, position{prefix, fields[0]})
 			}
 		}
-		w.shards = left
+		w.shards = unfinished
 	}
 	return entries, nil
 }
 
-// take appends what a shard has answered: members and places.
-func (w *walk) take(entries []entry, prefix string, fields []string) ([]entry, error) {
+// add appends the entries of a shard that aren't known yet. fields are members and scores.
+func (w *walk) add(entries []entry, prefix string, fields []string) ([]entry, error) {
 	for i := 0; i < len(fields); i += 2 {
-		at, err := placeFrom(fields[i+1])
+		score, err := parseScore(fields[i+1])
 		if err != nil {
 			return nil, err
 		}
 		if _, ok := w.known[fields[i]]; !ok {
 			w.known[fields[i]] = struct{}{}
-			entries = append(entries, entry{prefix, fields[i], at})
+			entries = append(entries, entry{prefix, fields[i], score})
 		}
 	}
 	return entries, nil
 }
 
-// placeFrom reads a place as Redis writes numbers: some versions have exponents.
-func placeFrom(score string) (uint64, error) {
-	at, err := strconv.ParseFloat(score, 64)
-	return uint64(at), err
+// parseScore parses a score as Redis formats it, in some versions with an exponent.
+func parseScore(text string) (uint64, error) {
+	score, err := strconv.ParseFloat(text, 64)
+	return uint64(score), err
 }
 
-var errAnswer = errors.New("an answer that no script gives")
-
-// values returns the values of the entries, at once; "" of those that are gone.
+// values returns the values of the entries, "" for sessions that are gone.
 func (s *Store) values(ctx context.Context, doing string, entries []entry) ([]string, error) {
-	places := map[string][]int{} // in entries, by shard
+	indices := map[string][]int{} // into entries, by shard
 	for i, e := range entries {
-		places[e.prefix] = append(places[e.prefix], i)
+		indices[e.prefix] = append(indices[e.prefix], i)
 	}
-	client := s.engine.client
+	client := s.backend.Client
 	var commands []rueidis.Completed
 	var order []int
-	for prefix, some := range places {
-		keys := make([]string, len(some))
-		for i, at := range some {
-			keys[i] = recordKey(prefix, entries[at].member)
+	for prefix, of := range indices {
+		keys := make([]string, len(of))
+		for i, at := range of {
+			keys[i] = codec.RecordKey(prefix, entries[at].member)
 		}
 		commands = append(commands, client.B().Mget().Key(keys...).Build())
-		order = append(order, some...)
+		order = append(order, of...)
 	}
-	answers, err := s.engine.doAll(ctx, doing, commands)
+	replies, err := s.backend.DoAll(ctx, doing, commands)
 	if err != nil {
 		return nil, err
 	}
 	values := make([]string, len(entries))
-	for _, answer := range answers {
-		some, err := texts(doing, answer)
+	for _, reply := range replies {
+		texts, err := conn.Texts(doing, reply)
 		if err != nil {
 			return nil, err
 		}
-		if len(some) > len(order) {
-			return nil, damaged(doing, errAnswer)
+		if len(texts) > len(order) {
+			return nil, conn.Damaged(doing, conn.ErrReply)
 		}
-		for i, value := range some {
+		for i, value := range texts {
 			values[order[i]] = value
 		}
-		order = order[len(some):]
+		order = order[len(texts):]
 	}
 	return values, nil
 }
 
-// read returns the records of the entries, as far as they exist, in their order.
+// read returns the records of the entries that exist, in their order.
 func (s *Store) read(ctx context.Context, doing string, entries []entry) ([]store.Record, error) {
 	values, err := s.values(ctx, doing, entries)
 	if err != nil {
@@ -160,13 +154,13 @@ func (s *Store) read(ctx context.Context, doing string, entries []entry) ([]stor
 }
 
 func decode(doing, member, value string) (store.Record, error) {
-	id, err := idOf(member)
+	id, err := codec.ID(member)
 	if err != nil {
-		return store.Record{}, damaged(doing, err)
+		return store.Record{}, conn.Damaged(doing, err)
 	}
-	rec, err := recordOf(id, value)
+	rec, err := codec.Decode(id, value)
 	if err != nil {
-		return store.Record{}, damaged(doing, err)
+		return store.Record{}, conn.Damaged(doing, err)
 	}
 	return rec, nil
 }

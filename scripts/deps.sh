@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Looks for what the tests in the tree need besides Go, installs what is missing where it may (as root, with apt-get), and says
-# exactly what is still missing. That is an error with CI set; otherwise the tests concerned are skipped.
+# Checks for what the tests need besides Go, installs what is missing if possible (as root, with
+# apt-get), and reports what is still missing. That is an error with CI set; otherwise the tests
+# concerned are skipped.
 #
-# To add something: one `need` line at the end.
+# To add a dependency, add a `need` line at the end.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +11,8 @@ case "${CI:-}" in 1 | t | T | true | TRUE | True) ci=1 ;; *) ci= ;; esac
 missing=()
 updated=
 
-# install PACKAGE...: true when they are installed afterwards. The package lists are fetched once, and only if needed.
+# install PACKAGE...: succeeds if they are installed afterwards. Fetches the package lists once, if
+# needed.
 install() {
 	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
 	if [ -z "$updated" ]; then
@@ -22,7 +24,8 @@ install() {
 	DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@" </dev/null >/dev/null
 }
 
-# need CHECK WHY PACKAGE...: if CHECK fails, the packages are installed; if it fails still, they are called missing.
+# need CHECK WHY PACKAGE...: if CHECK fails, installs the packages; if it still fails, reports them
+# as missing.
 need() {
 	local check=$1 why=$2
 	shift 2
@@ -35,14 +38,14 @@ need() {
 	fi
 }
 
-# uses MODULE: true if a module in the tree requires it.
+# uses MODULE: succeeds if a module in the tree requires it.
 uses() {
 	local modules
 	modules=($(scripts/modules.sh)) # names of folders here have no spaces
 	grep -qF "$1 " "${modules[@]/%//go.mod}"
 }
 
-# The first that runs: Ubuntu's chromium-browser is only a pointer to a snap.
+# The first browser that runs: Ubuntu's chromium-browser only refers to a snap.
 browser() {
 	local name
 	for name in chromium chromium-browser google-chrome google-chrome-stable chrome headless-shell headless_shell; do
@@ -51,7 +54,7 @@ browser() {
 	return 1
 }
 
-# Debian's bundle of root certificates, or whatever another system has.
+# Debian's bundle of root certificates, or that of another system.
 certificates() {
 	! command -v apt-get || [ -n "${SSL_CERT_FILE:-}${SSL_CERT_DIR:-}" ] || [ -s /etc/ssl/certs/ca-certificates.crt ]
 }
@@ -74,7 +77,7 @@ fi
 if [ ${#missing[@]} -gt 0 ]; then
 	printf 'deps: missing: %s\n' "${missing[@]}" >&2
 	[ -z "$ci" ] || exit 1
-	echo "deps: going on without; with CI=true this is an error" >&2
+	echo "deps: continuing without them; with CI=true this is an error" >&2
 else
-	echo "deps: all there"
+	echo "deps: complete"
 fi

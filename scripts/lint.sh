@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Lints every module. Arguments name the steps to run; without any, all of them. Every step runs, also after one has failed.
-# The tools' versions are pinned in the Makefile, which passes them in.
+# Lints every module. Arguments select steps; the default is all. Every step runs, even after one
+# has failed. The Makefile passes the pinned versions of the tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -8,7 +8,7 @@ root=$PWD
 modules=($(scripts/modules.sh)) # names of folders here have no spaces
 failed=()
 
-# check STEP COMMAND...: runs it and remembers whether it failed.
+# check STEP COMMAND...: runs the command and records whether it failed.
 check() {
 	local step=$1 began=$SECONDS
 	shift
@@ -27,7 +27,7 @@ within() (
 	"$@"
 )
 
-# each STEP COMMAND...: the same, in every module.
+# each STEP COMMAND...: runs check in every module.
 each() {
 	local step=$1 dir
 	shift

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Prints the directories of all modules in the tree, the root's first. A module is where a go.mod is; testdata, vendored code
-# and hidden folders don't count. It's the only list of modules there is: a new module needs no entry anywhere.
+# Prints the directories of all modules in the tree, the root first: those with a go.mod, except in
+# testdata, vendor and hidden directories. There is no other list of modules, so a new one needs no
+# entry anywhere.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Succeeds if programs can be built with the race detector here, and says why not if they can't. On most systems it takes a C
-# compiler and the C library's headers.
+# Succeeds if programs can be built with the race detector, and prints the reason if not. On most
+# systems it needs a C compiler and the C library's headers.
 set -euo pipefail
 
 dir=$(mktemp -d)

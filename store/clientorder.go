@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// ClientOrder is implemented by stores that find a client's newest sessions, and those that are too
-// many, without reading the data of all that the client has: a client is a browser, and its
-// requests decide how many there are.
+// ClientOrder is implemented by stores that find a client's newest sessions, and its surplus
+// sessions, without reading the data of all its sessions. A client is a browser, whose requests
+// determine how many sessions it has.
 type ClientOrder interface {
 	// NewestByClient returns up to n records with the ClientID, those that began last
-	// (Record.Began), the newest first; for "" it returns none. It reads the data of no other
+	// (Record.Began), the newest first. For "" it returns none. It reads the data of no other
 	// record.
 	NewestByClient(ctx context.Context, clientID string, n int) ([]Record, error)
 
-	// SurplusByClient returns the IDs of the records with the ClientID and without a UserID, but
-	// for the keep of them that began last: up to n, the oldest first; for "" it returns none. It
+	// SurplusByClient returns the IDs of the records with the ClientID and without a UserID, except
+	// for the keep records that began last: up to n, the oldest first. For "" it returns none. It
 	// reads the data of no record. A record that changes meanwhile may be among them: the caller
-	// looks again before it ends one.
+	// checks it again before ending it.
 	SurplusByClient(ctx context.Context, clientID string, keep, n int) ([]string, error)
 }
 

@@ -2,14 +2,15 @@ package store
 
 import "errors"
 
-// The outcomes that a caller acts upon. Test with errors.Is.
+// Sentinels. Test with errors.Is.
 var (
-	// ErrNotFound: the store has no such record, or no longer.
+	// ErrNotFound: the record doesn't exist, or no longer.
 	ErrNotFound = errors.New("store: no such record")
-	// ErrConflict: the record was changed since it was read, or exists already.
+	// ErrConflict: the record has been changed since it was read, or exists already.
 	ErrConflict = errors.New("store: revision conflict")
-	// ErrBusy: another process has the session to itself for a moment, or all sessions of the user are being ended. Nothing has been changed; it can be tried again shortly.
-	ErrBusy = errors.New("store: held by another writer for a moment")
+	// ErrBusy: another process has reserved the session, or all sessions of the user are being
+	// ended. Nothing has been changed; the operation can be retried shortly.
+	ErrBusy = errors.New("store: temporarily reserved by another writer")
 	// ErrClosed: the store has been closed.
 	ErrClosed = errors.New("store: closed")
 )

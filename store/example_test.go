@@ -10,7 +10,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store/storetest"
 )
 
-// mapStore is a whole backend. Its test is one line: storetest.Run(t, func(*testing.T) store.Store { return &mapStore{} }).
+// mapStore is a complete backend. Its test is one line: storetest.Run(t, func(*testing.T)
+// store.Store { return &mapStore{} }).
 type mapStore struct {
 	mu      sync.Mutex
 	records map[string]store.Record
@@ -38,7 +39,7 @@ func (m *mapStore) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	stored, ok := m.records[rec.ID]
 	switch {
 	case !ok && rec.Revision != 0:
-		return 0, store.ErrNotFound // gone: a late writer must not bring it back
+		return 0, store.ErrNotFound // the session has ended: a late writer must not bring it back
 	case rec.Revision != stored.Revision:
 		return 0, store.ErrConflict
 	case ok:
@@ -63,7 +64,7 @@ func (m *mapStore) Destroy(ctx context.Context, id string) (bool, error) {
 	return ok, nil
 }
 
-// A backend of one's own needs three methods; the suite of package storetest says whether they keep the contract.
+// A custom backend needs three methods. Package storetest checks that they keep the contract.
 func ExampleStore() {
 	ctx := context.Background()
 	var sessions store.Store = &mapStore{}

@@ -16,37 +16,37 @@ func TestKeepSeen(t *testing.T) {
 		wantSeen    time.Time
 		wantExpires time.Time
 	}{
-		"a later Seen stays as it is": {
+		"a later Seen is unchanged": {
 			stored:   noon,
 			next:     store.Record{Seen: noon.Add(time.Minute), Expires: noon.Add(time.Hour)},
 			wantSeen: noon.Add(time.Minute), wantExpires: noon.Add(time.Hour),
 		},
-		"the same Seen stays as it is": {
+		"the same Seen is unchanged": {
 			stored:   noon,
 			next:     store.Record{Seen: noon, Expires: noon.Add(time.Hour)},
 			wantSeen: noon, wantExpires: noon.Add(time.Hour),
 		},
-		"an earlier Seen moves up, and Expires by as much": {
+		"an earlier Seen moves up, and Expires by the same amount": {
 			stored:   noon.Add(time.Minute),
 			next:     store.Record{Seen: noon, Expires: noon.Add(time.Hour)},
 			wantSeen: noon.Add(time.Minute), wantExpires: noon.Add(61 * time.Minute),
 		},
-		"what never expires still doesn't": {
+		"a record that never expires still doesn't": {
 			stored:   noon.Add(time.Minute),
 			next:     store.Record{Seen: noon},
 			wantSeen: noon.Add(time.Minute), wantExpires: time.Time{},
 		},
-		"Expires ends with the lifetime": {
+		"Expires is limited by the lifetime": {
 			stored:   noon.Add(10 * time.Minute),
 			next:     store.Record{Seen: noon, Created: noon.Add(-time.Hour), Expires: noon.Add(55 * time.Minute), Lifetime: 2 * time.Hour},
 			wantSeen: noon.Add(10 * time.Minute), wantExpires: noon.Add(time.Hour),
 		},
-		"within the lifetime it moves freely": {
+		"within the lifetime Expires is not limited": {
 			stored:   noon.Add(10 * time.Minute),
 			next:     store.Record{Seen: noon, Created: noon.Add(-time.Hour), Expires: noon.Add(30 * time.Minute), Lifetime: 2 * time.Hour},
 			wantSeen: noon.Add(10 * time.Minute), wantExpires: noon.Add(40 * time.Minute),
 		},
-		"nothing was seen before": {
+		"the stored Seen is zero": {
 			next:     store.Record{Seen: noon, Expires: noon.Add(time.Hour)},
 			wantSeen: noon, wantExpires: noon.Add(time.Hour),
 		},

@@ -29,9 +29,9 @@ type session struct {
 	reads    atomic.Uint64 // how often it has been loaded for use
 }
 
-// New returns a Map that drops a session that has not been used for long when it has more than limit
-// sessions; 0 is no limit. It drops no session for which busy returns true. busy is called under
-// the map's lock: it must not block and not call the Map.
+// New returns a Map that drops a session that has not been used for long when it has more than
+// limit sessions; 0 is no limit. It drops no session for which busy returns true. busy is called
+// under the map's lock: it must not block and not call the Map.
 func New(limit int, busy func(sessionID string) bool) *Map {
 	return &Map{
 		byClient:  make(map[string]string),

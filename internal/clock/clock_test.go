@@ -14,8 +14,12 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 )
 
-// run calls fn in a bubble, with a Clock and a function that notes names and the times at which they were noted.
-func run(t *testing.T, fn func(t *testing.T, c *clock.Clock, note func(name string) func(), noted func() map[string]time.Duration)) {
+// run calls fn in a bubble, with a Clock and a function that notes names and the times at which
+// they were noted.
+func run(
+	t *testing.T,
+	fn func(t *testing.T, c *clock.Clock, note func(name string) func(), noted func() times),
+) {
 	synctest.Test(t, func(t *testing.T) {
 		c := clock.New()
 		defer c.Close()

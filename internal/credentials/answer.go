@@ -21,8 +21,8 @@ const (
 )
 
 // Answer is what the response to one request sets: the session credential, the client cookie, and
-// the headers that protect them. The request's changes collect in it, and WriteTo writes them to the
-// response. Begin comes first. An Answer is not safe for concurrent use.
+// the headers that protect them. The request's changes collect in it, and WriteTo writes them to
+// the response. Begin comes first. An Answer is not safe for concurrent use.
 type Answer struct {
 	presented *Presented
 

@@ -52,10 +52,13 @@ func (p *Presented) Candidates(clientOf ClientOf) []Candidate {
 	return list
 }
 
+// Load returns the record of a session, an empty one if the session doesn't exist.
+type Load func(sessionID string) (*store.Record, error)
+
 // CandidatesInOrder is Candidates with the ties resolved. It calls load for sessions whose cookies
 // were signed in the same second: the one whose token is newest comes first, of equals one with a
-// user. load returns an empty record for a session that doesn't exist.
-func (p *Presented) CandidatesInOrder(clientOf ClientOf, load func(id string) (*store.Record, error)) ([]Candidate, error) {
+// user.
+func (p *Presented) CandidatesInOrder(clientOf ClientOf, load Load) ([]Candidate, error) {
 	list := p.Candidates(clientOf)
 	for start := 0; start < len(list); {
 		end := start + 1
@@ -102,7 +105,7 @@ func (p *Presented) sort(list []Candidate, clientOf ClientOf, best fitness) {
 	})
 }
 
-func sortTied(tied []Candidate, load func(id string) (*store.Record, error)) error {
+func sortTied(tied []Candidate, load Load) error {
 	recs := make(map[string]*store.Record, len(tied))
 	for _, candidate := range tied {
 		rec, err := load(candidate.ID())

@@ -31,25 +31,12 @@ type Config struct {
 	EagerClient   bool     // the first page sets the client cookie
 	ClearSiteData []string // what the response to an end of the session tells the browser to forget
 
-	// Caches keeps responses with a credential from caches.
-	Caches Caches
-
 	// TokenFrom finds the token of a client without cookies. Nil: there are no such clients.
 	TokenFrom TokenFrom
 
 	// OriginAllowed reports whether the Origin header of a request is one of this site. Nil: only
 	// that of the request's own host is.
 	OriginAllowed func(*http.Request) bool
-}
-
-// Caches are the functions that read and write the headers for caches.
-type Caches struct {
-	// Wanted reports whether the handler wants the response stored by shared caches.
-	Wanted func(h http.Header) bool
-	// Forbid keeps the response from caches. It reports whether that overrules the handler.
-	Forbid func(h http.Header) (overruled bool)
-	// Vary adds header names to the Vary header.
-	Vary func(h http.Header, names ...string)
 }
 
 // Codec signs and verifies the session credential and the client cookie. It is safe for concurrent

@@ -8,14 +8,14 @@ import (
 )
 
 // crossSite reports whether the request comes from another site in a way in which browsers don't
-// send cookies of this SameSite mode (RFC 6265bis §4.1.2.7 and §5.2): with Strict every request that
-// another site has caused, with Lax all of these but a navigation of the whole tab with a safe
+// send cookies of this SameSite mode (RFC 6265bis §4.1.2.7 and §5.2): with Strict every request
+// that another site has caused, with Lax all of these but a navigation of the whole tab with a safe
 // method. The absence of cookies then doesn't mean that the browser has none.
 //
 // Sec-Fetch-Site says which site caused a request (W3C Fetch Metadata): "cross-site" is another
-// site. With "same-origin", "same-site" (another host of the same registrable domain and scheme) and
-// "none" (the address bar, a bookmark) a browser sends SameSite cookies. If that header is missing,
-// as over plain HTTP and in browsers before 2023, crossOrigin decides.
+// site. With "same-origin", "same-site" (another host of the same registrable domain and scheme)
+// and "none" (the address bar, a bookmark) a browser sends SameSite cookies. If that header is
+// missing, as over plain HTTP and in browsers before 2023, crossOrigin decides.
 func (c *Codec) crossSite(r *http.Request) bool {
 	strict := c.cfg.SameSite == http.SameSiteStrictMode
 	switch r.Header.Get("Sec-Fetch-Site") {

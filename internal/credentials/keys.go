@@ -22,10 +22,10 @@ func NewKey() []byte {
 	return key
 }
 
-// ParseKeys returns the keys in text. Each is in base64 (standard alphabet, with padding) and has at
-// least MinKeyBytes. They are separated by line breaks, spaces or commas; # begins a comment, which
-// ends with its line. No key is an error, and so is a malformed one. The error names the line, never
-// the key.
+// ParseKeys returns the keys in text. Each is in base64 (standard alphabet, with padding) and has
+// at least MinKeyBytes. They are separated by line breaks, spaces or commas; # begins a comment,
+// which ends with its line. No key is an error, and so is a malformed one. The error names the
+// line, never the key.
 func ParseKeys(text string) ([][]byte, error) {
 	keys, err := parseKeys([]byte(text))
 	if err != nil {
@@ -48,7 +48,8 @@ func parseKeys(data []byte) (keys [][]byte, err error) {
 				return nil, fmt.Errorf("line %d is not the base64 of at least %d bytes", n, MinKeyBytes)
 			}
 			if len(key) < MinKeyBytes {
-				return nil, fmt.Errorf("line %d is the base64 of %d bytes; a key has at least %d", n, len(key), MinKeyBytes)
+				return nil, fmt.Errorf("line %d is the base64 of %d bytes; a key has at least %d",
+					n, len(key), MinKeyBytes)
 			}
 			keys = append(keys, key)
 		}

@@ -84,6 +84,24 @@ func (p *Presented) Client(id string) (Client, bool) {
 	return Client{}, false
 }
 
+// LikelyClient returns the client cookie that counts until the request's session is opened: that of
+// a session that the request presents, as far as its client is known, or else the one that was
+// signed last. It returns false if the request has no valid client cookie.
+func (p *Presented) LikelyClient(clientOf ClientOf) (Client, bool) {
+	if len(p.Clients) == 0 {
+		return Client{}, false
+	}
+	if len(p.Clients) > 1 {
+		for i := range p.Sessions {
+			clientID, _ := clientOf(p.Sessions[i].ID)
+			if cookie, ok := p.Client(clientID); ok {
+				return cookie, true
+			}
+		}
+	}
+	return p.Clients[0], true
+}
+
 // Differs reports whether r presents a session or a client, and not those of outer, the request
 // that p was read from. A request that presents neither continues with those of outer.
 func (p *Presented) Differs(outer, r *http.Request) bool {
@@ -103,10 +121,12 @@ func (p *Presented) Differs(outer, r *http.Request) bool {
 	for _, name := range []string{c.sessionName(p.secure), c.clientName(p.secure)} {
 		theirs := r.CookiesNamed(name)
 		presented = presented || len(theirs) > 0
-		equal = equal && slices.EqualFunc(theirs, outer.CookiesNamed(name), func(a, b *http.Cookie) bool { return a.Value == b.Value })
+		equal = equal && slices.EqualFunc(theirs, outer.CookiesNamed(name), sameValue)
 	}
 	return presented && !equal
 }
+
+func sameValue(a, b *http.Cookie) bool { return a.Value == b.Value }
 
 // sameHeader reports whether a and b are one map.
 func sameHeader(a, b http.Header) bool {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+
+	"github.com/sessionbridge/sessionbridge/internal/cachecontrol"
 )
 
 // Response is what WriteTo needs to know about a response and its request.
@@ -31,7 +33,7 @@ type Effects struct {
 func (a *Answer) WriteTo(h http.Header, to Response) (effects Effects, err error) {
 	c, change := a.presented.codec, a.change
 	if a.private {
-		effects.Overruled = c.cfg.Caches.Forbid(h)
+		effects.Overruled = cachecontrol.Restrict(h)
 	}
 	withheld := to.Created && (change != Keep || a.clears) && c.cookiesWithheld(to.Request)
 	if a.clears && !withheld && len(c.cfg.ClearSiteData) > 0 && h.Get("Clear-Site-Data") == "" {
@@ -49,18 +51,18 @@ func (a *Answer) WriteTo(h http.Header, to Response) (effects Effects, err error
 	}
 	client := change == Set || a.sendsClient(h, &to) // a session cookie never goes without its client cookie
 	if depends {
-		c.cfg.Caches.Vary(h, "Cookie")
+		cachecontrol.VaryOn(h, "Cookie")
 	}
 	if depends || client || change != Keep {
-		c.cfg.Caches.Vary(h, a.presented.reads...) // the response to a request with a token is another one
+		cachecontrol.VaryOn(h, a.presented.reads...) // the response to a request with a token is another one
 	}
 	if !client && change == Keep {
 		return effects, nil
 	}
-	if c.cfg.Caches.Forbid(h) {
+	if cachecontrol.Restrict(h) {
 		effects.Overruled = true
 	}
-	c.cfg.Caches.Vary(h, "Cookie")
+	cachecontrol.VaryOn(h, "Cookie")
 	return effects, a.addCookies(h, change, client)
 }
 
@@ -88,18 +90,18 @@ func (a *Answer) addCookies(h http.Header, change Change, client bool) (err erro
 func (a *Answer) writeToken(h http.Header, change Change, depends bool) (overruled bool, err error) {
 	c, reads := a.presented.codec, a.presented.reads
 	if depends || change != Keep {
-		c.cfg.Caches.Vary(h, reads...)
+		cachecontrol.VaryOn(h, reads...)
 		if len(reads) == 0 { // the headers that the response depends on are unknown
 			if h.Get("Cache-Control") == "" {
 				h.Set("Cache-Control", "no-store")
 			}
-			c.cfg.Caches.Vary(h, "*") // also if the handler lets caches store it
+			cachecontrol.VaryOn(h, "*") // also if the handler lets caches store it
 		}
 	}
 	if change == Keep || a.presented.Carrier != ByToken {
 		return false, nil
 	}
-	overruled = c.cfg.Caches.Forbid(h)
+	overruled = cachecontrol.Restrict(h)
 	text := ""
 	if change == Set {
 		if _, text, err = c.sealSession(a.presented.secure, a.session); err != nil {
@@ -123,7 +125,7 @@ func (a *Answer) sendsClient(h http.Header, to *Response) bool {
 	default:
 		return false
 	}
-	if to.Status == http.StatusNotModified || c.cfg.Caches.Wanted(h) { // a 304 changes what a cache has stored
+	if to.Status == http.StatusNotModified || cachecontrol.Shared(h) { // a 304 changes what a cache has stored
 		return false
 	}
 	if a.clientIsNew || c.cfg.SameSite != http.SameSiteNoneMode {

@@ -2,15 +2,15 @@ package forwarded
 
 import "strings"
 
-// element is what one proxy says in Forwarded about one connection.
+// element is the description of one connection in Forwarded.
 type element struct {
 	from, proto       string
 	hasFrom, hasProto bool
 }
 
-// parseElement reads a forwarded-element (RFC 7239 §4). Values that need quotes, such as IPv6
-// addresses, may come without, as some proxies send them. It is not well-formed with a parameter
-// that comes twice, or with quotes out of place.
+// parseElement parses a forwarded-element (RFC 7239 §4). It accepts values without the required
+// quotes, such as IPv6 addresses, because some proxies send them. It rejects duplicate parameters
+// and misplaced quotes.
 func parseElement(text string) (e element, ok bool) {
 	for text != "" {
 		name, rest, found := strings.Cut(text, "=")
@@ -62,7 +62,7 @@ func cutValue(text string) (value, rest string, ok bool) {
 	return value, rest, ok
 }
 
-// unescape resolves the quoted pairs of a quoted string (RFC 9110 §5.6.4).
+// unescape decodes the quoted pairs of a quoted string (RFC 9110 §5.6.4).
 func unescape(s string) string {
 	if strings.IndexByte(s, '\\') < 0 {
 		return s

@@ -154,12 +154,12 @@ func TestUnixPeersAreTrustedByName(t *testing.T) {
 		require.Equal(t, "unix", others.Addr(request(remote, "X-Forwarded-For: 203.0.113.7")))
 		require.False(t, others.HTTPS(request(remote, "X-Forwarded-Proto: https")))
 	}
-	// Some systems tell nothing of the peer: the listener does.
+	// On some systems RemoteAddr is empty; the listener's address identifies a Unix socket.
 	r := request("", "X-Forwarded-For: 203.0.113.7")
 	require.Empty(t, named.Addr(r))
 	r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, &net.UnixAddr{Name: "/run/app.sock", Net: "unix"}))
 	require.Equal(t, "203.0.113.7", named.Addr(r))
-	r.RemoteAddr = "198.51.100.1:9" // a middleware has set it
+	r.RemoteAddr = "198.51.100.1:9" // set by a middleware
 	require.Equal(t, "198.51.100.1", named.Addr(r))
 	require.Equal(t, "198.51.100.1", named.Addr(request("198.51.100.1:9", "X-Forwarded-For: 203.0.113.7")))
 }
@@ -249,8 +249,8 @@ func TestEntryThatIsNoProxyIsRefused(t *testing.T) {
 	}
 }
 
-// Whatever a client sends, and in whatever header, its address is its own, or the peer's if it has
-// two families of headers contradict each other. Its scheme is never a better one.
+// For all headers that a client sends, its address is its own, or the peer's if it has made two
+// families of headers contradict each other. Its scheme never becomes https.
 func FuzzForwarded(f *testing.F) {
 	for _, s := range []struct{ x, proto, std string }{
 		{"8.8.8.8", "https", "for=8.8.8.8;proto=https"},
@@ -268,7 +268,7 @@ func FuzzForwarded(f *testing.F) {
 	onlyX, onlyStd := proxies(f, forwarded.OnlyXForwarded, "10.0.0.0/8"), proxies(f, forwarded.OnlyForwarded, "10.0.0.0/8")
 	const client, peer = "203.0.113.7", "10.0.0.1"
 	f.Fuzz(func(t *testing.T, x, proto, std string) {
-		// The proxy appends to X-Forwarded-For, sets X-Forwarded-Proto, and passes on Forwarded.
+		// The proxy appends to X-Forwarded-For, sets X-Forwarded-Proto, and forwards Forwarded.
 		nginx := request(peer+":9", "Forwarded:"+std)
 		nginx.Header["X-Forwarded-For"] = []string{x + ", " + client}
 		nginx.Header["X-Forwarded-Proto"] = []string{"http"}
@@ -276,14 +276,14 @@ func FuzzForwarded(f *testing.F) {
 		require.Equal(t, client, onlyX.Addr(nginx))
 		require.False(t, p.HTTPS(nginx) || onlyX.HTTPS(nginx))
 
-		// It appends to Forwarded, and passes on the others.
+		// The proxy appends to Forwarded, and forwards the others.
 		haproxy := request(peer+":9", "X-Forwarded-For:"+x, "X-Forwarded-Proto:"+proto)
 		haproxy.Header["Forwarded"] = []string{std + `, proto=http;for="` + client + `:99"`}
 		require.Contains(t, []string{client, peer}, p.Addr(haproxy))
 		require.Equal(t, client, onlyStd.Addr(haproxy))
 		require.False(t, p.HTTPS(haproxy) || onlyStd.HTTPS(haproxy))
 
-		// Nobody appends anything: it is something readable all the same.
+		// No proxy appends anything: the result is valid nevertheless.
 		raw := request(peer+":9", "X-Forwarded-For:"+x, "Forwarded:"+std)
 		if addr := p.Addr(raw); addr != "unix" {
 			ip, err := netip.ParseAddr(addr)

@@ -2,19 +2,19 @@ package forwarded
 
 import "strings"
 
-// maxHops bounds the elements that are looked at. No request passes as many proxies; a client's
-// invention may be long.
+// maxHops limits the number of elements that are read. No request passes as many proxies, but a
+// client may send a longer list.
 const maxHops = 64
 
-// list is a header that is a list, over all its lines, read from its right end. Empty elements
-// don't count (RFC 9110 §5.6.1.2).
+// list is a header that is a list, over all its lines, read from the right end. Empty elements are
+// ignored (RFC 9110 §5.6.1.2).
 type list struct {
 	lines  []string
-	rest   string // what hasn't been read of the line before lines
+	rest   string // unread part of the line before lines
 	quoted bool   // a comma within a quoted string is no separator
 }
 
-// next returns the element to the left of the last one; false when there is none.
+// next returns the element to the left of the last one, false at the end.
 func (l *list) next() (element string, ok bool) {
 	for {
 		for l.rest == "" {
@@ -36,8 +36,8 @@ func (l *list) next() (element string, ok bool) {
 }
 
 // lastComma returns the index of the last comma that is not within a quoted string, or -1. It reads
-// from the right, where quotes are balanced because the nearest proxy wrote them: a quote that the
-// client left open can't swallow what the proxy appended.
+// from the right, where quotes are balanced because the nearest proxy wrote them: an unbalanced
+// quote of the client can't hide what the proxy appended.
 func lastComma(s string) int {
 	inside := false
 	for i := len(s) - 1; i >= 0; i-- {
@@ -56,7 +56,7 @@ func lastComma(s string) int {
 	return -1
 }
 
-// escaped reports whether an odd number of backslashes stands before s[i].
+// escaped reports whether an odd number of backslashes precedes s[i].
 func escaped(s string, i int) bool {
 	n := 0
 	for n < i && s[i-1-n] == '\\' {

@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// unix names the peers of a listener on a unix socket, which have no address.
+// unix is the name of peers on a Unix socket, which have no address.
 const unix = "unix"
 
-// node is one end of a connection: an IP address, or the other end of a unix socket. The zero node
-// is unknown.
+// node is one end of a connection: an IP address, or the peer on a Unix socket. The zero node is
+// unknown.
 type node struct {
 	ip   netip.Addr // without a zone, and IPv4 as IPv4
 	unix bool
@@ -27,14 +27,14 @@ func (n node) String() string {
 
 func ipNode(ip netip.Addr) node { return node{ip: ip.Unmap().WithZone("")} }
 
-// peerOf returns the peer of the request's connection, and its zone. On a unix socket RemoteAddr is
-// "@" or "" for a peer that has no name of its own, as is usual.
+// peerOf returns the peer of the request's connection, and its zone. On a Unix socket RemoteAddr is
+// "@" or "" for a peer without a name, which is the common case.
 func peerOf(r *http.Request) (n node, zone string) {
 	remote := r.RemoteAddr
 	if ap, err := netip.ParseAddrPort(remote); err == nil {
 		return ipNode(ap.Addr()), ap.Addr().Zone()
 	}
-	if ip, err := netip.ParseAddr(remote); err == nil { // a middleware has set it
+	if ip, err := netip.ParseAddr(remote); err == nil { // set by a middleware
 		return ipNode(ip), ip.Zone()
 	}
 	if remote != "" && (remote[0] == '@' || remote[0] == '/') {
@@ -46,9 +46,9 @@ func peerOf(r *http.Request) (n node, zone string) {
 	return node{}, ""
 }
 
-// parseNode reads an element of X-Forwarded-For, or a node of Forwarded (RFC 7239 §6), with or
-// without a port. IPv6 needs its brackets only with a port. A unix socket is "unix:", as nginx
-// writes it. Anything else names no address: "unknown", "_hidden".
+// parseNode parses an element of X-Forwarded-For, or a node of Forwarded (RFC 7239 §6), with or
+// without a port. IPv6 addresses require brackets only with a port. A Unix socket is "unix:", as
+// nginx writes it. Everything else is unknown: "unknown", "_hidden".
 func parseNode(text string) (node, bool) {
 	if text == unix || strings.HasPrefix(text, unix+":") {
 		return node{unix: true}, true

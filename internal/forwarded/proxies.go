@@ -7,28 +7,28 @@ import (
 	"strings"
 )
 
-// Headers says which family of headers counts.
+// Headers selects the families of headers that are used.
 type Headers int
 
-// The families.
+// The families of headers.
 const (
 	Any            Headers = iota // both; neither where they contradict each other
 	OnlyXForwarded                // X-Forwarded-For and X-Forwarded-Proto
 	OnlyForwarded                 // Forwarded (RFC 7239)
 )
 
-// Proxies are the peers whose word about a client counts. The zero Proxies trusts nobody. It is
-// safe for concurrent use.
+// Proxies is the set of trusted peers. The zero Proxies trusts no peer. It is safe for concurrent
+// use.
 type Proxies struct {
 	prefixes []netip.Prefix
-	zoned    []netip.Addr // trusted in their zone only
+	zoned    []netip.Addr // trusted only in their zone
 	unix     bool
 	use      Headers
 }
 
-// New returns the Proxies that are trusted: addresses, networks (CIDR), and "unix" for the peers of
-// a unix socket. An IPv6 address with a zone is trusted in that zone only. The error says what is
-// wrong with the first entry that is none of these, whose index it is returned with.
+// New returns the Proxies that trust these addresses and networks (CIDR), and "unix" for the peers
+// on a Unix socket. An IPv6 address with a zone is trusted only in that zone. An error is about the
+// first invalid entry, whose index is returned with it.
 func New(trusted []string, use Headers) (p Proxies, index int, err error) {
 	p.use = use
 	for i, text := range trusted {
@@ -85,9 +85,9 @@ func (p *Proxies) trustsPeer(n node, zone string) bool {
 	return false
 }
 
-// Addr returns the address of the client, without port and zone, IPv4 as IPv4: "unix" for a peer on
-// a unix socket that says nothing of where the request comes from. A RemoteAddr that is no address
-// is returned as it is.
+// Addr returns the address of the client, without port and zone, IPv4 as IPv4. It is "unix" for a
+// peer on a Unix socket that doesn't forward an address. A RemoteAddr that is no address is
+// returned unchanged.
 func (p *Proxies) Addr(r *http.Request) string {
 	peer, zone := peerOf(r)
 	if peer == (node{}) {
@@ -106,8 +106,8 @@ func (p *Proxies) Addr(r *http.Request) string {
 	return x.client.String()
 }
 
-// HTTPS reports whether the client came over TLS: as a trusted proxy says, or else as this process
-// sees it.
+// HTTPS reports whether the client connected over TLS: according to a trusted proxy, or else
+// according to this process's own connection.
 func (p *Proxies) HTTPS(r *http.Request) bool {
 	if p.none() {
 		return r.TLS != nil
@@ -124,18 +124,19 @@ func (p *Proxies) HTTPS(r *http.Request) bool {
 	return r.TLS != nil
 }
 
-// simpleScheme returns the scheme without a walk where a trusted peer says one and nothing else, as
-// is usual.
+// simpleScheme is the fast path of scheme for a trusted peer that sends a single scheme and nothing
+// else, which is the common case.
 func (p *Proxies) simpleScheme(r *http.Request) (said scheme, ok bool) {
 	protos := r.Header["X-Forwarded-Proto"]
-	if p.use == OnlyForwarded || len(protos) != 1 || strings.Contains(protos[0], ",") || p.use == Any && len(r.Header["Forwarded"]) > 0 {
+	if p.use == OnlyForwarded || p.use == Any && len(r.Header["Forwarded"]) > 0 ||
+		len(protos) != 1 || strings.Contains(protos[0], ",") {
 		return unsaid, false
 	}
 	return parseScheme(strings.Trim(protos[0], " \t")), true
 }
 
-// Ignored returns the name of a header that says something of the client and doesn't count, as the
-// peer is not trusted; "" for none.
+// Ignored returns the name of a forwarding header that is ignored because the peer is not trusted,
+// "" if there is none.
 func (p *Proxies) Ignored(r *http.Request) (header string) {
 	for _, name := range [...]string{"X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"} {
 		if _, ok := r.Header[name]; ok {
@@ -148,8 +149,7 @@ func (p *Proxies) Ignored(r *http.Request) (header string) {
 	return ""
 }
 
-// Peer returns the peer of the request's connection as it is named in the list of those that are
-// trusted.
+// Peer returns the peer of the request's connection, as it is named in the list of trusted proxies.
 func Peer(r *http.Request) string {
 	if peer, _ := peerOf(r); peer != (node{}) {
 		return peer.String()
@@ -157,7 +157,7 @@ func Peer(r *http.Request) string {
 	return r.RemoteAddr
 }
 
-// scheme is by which one the client came.
+// scheme returns the scheme of the client's connection.
 type scheme uint8
 
 const (
@@ -166,9 +166,9 @@ const (
 	secure
 )
 
-// agreed returns the scheme by which the client came. A family that knows no further than to a
-// trusted proxy says something of the connection between two proxies, unless it alone says
-// anything.
+// agreed returns the scheme of the client's connection. A family whose last known address is a
+// trusted proxy describes the connection between two proxies, and is used only if the other family
+// is absent.
 func agreed(x, f word) scheme {
 	switch {
 	case x.scheme == unsaid:
@@ -183,7 +183,7 @@ func agreed(x, f word) scheme {
 	return unsaid
 }
 
-// parseScheme reads an X-Forwarded-Proto, or a proto of Forwarded. Traefik says ws and wss of a
+// parseScheme parses an X-Forwarded-Proto, or a proto of Forwarded. Traefik sends ws and wss for a
 // WebSocket handshake.
 func parseScheme(text string) scheme {
 	switch {

@@ -2,15 +2,15 @@ package forwarded
 
 import "net/http"
 
-// word is what one family of headers says.
+// word is the information in one family of headers.
 type word struct {
-	client  node // the last address that is known
-	said    bool // there was something to read
-	certain bool // the walk ended at somebody who isn't trusted, or at an element that names no address
+	client  node // the last known address
+	said    bool // a header of the family is present
+	certain bool // the walk ended at an untrusted address, or at an element without an address
 	scheme  scheme
 }
 
-// read returns what both families say. The peer is trusted.
+// read returns the information in both families. The peer is trusted.
 func (p *Proxies) read(r *http.Request, peer node) (x, f word) {
 	x, f = word{client: peer}, word{client: peer}
 	if p.use != OnlyForwarded {
@@ -22,8 +22,8 @@ func (p *Proxies) read(r *http.Request, peer node) (x, f word) {
 	return x, f
 }
 
-// follow takes the next step of a walk: text is what the last address, a trusted one, says of the
-// one before. It reports whether the walk goes on.
+// follow takes the next step of a walk: text is the element by which the last address, a trusted
+// one, identifies the previous one. It reports whether the walk continues.
 func (p *Proxies) follow(w *word, text string) bool {
 	n, ok := parseNode(text)
 	if ok {
@@ -52,7 +52,7 @@ func (p *Proxies) readXForwarded(h http.Header, peer node) word {
 	return w
 }
 
-// unquote removes the quotes that some proxies put around IPv6 addresses.
+// unquote removes the quotes that some proxies add to IPv6 addresses.
 func unquote(text string) string {
 	if n := len(text); n >= 2 && text[0] == '"' && text[n-1] == '"' {
 		return text[1 : n-1]
@@ -60,9 +60,9 @@ func unquote(text string) string {
 	return text
 }
 
-// schemeAt returns the scheme of X-Forwarded-Proto that stands where in X-Forwarded-For the client
-// does, hop elements from the right end, if the two lists are of one length. Otherwise it is the
-// last one: the nearest proxy wrote it.
+// schemeAt returns the scheme in X-Forwarded-Proto at the position that the client has in
+// X-Forwarded-For, hop elements from the right end, if both lists have the same length. Otherwise
+// it returns the last scheme, which the nearest proxy wrote.
 func schemeAt(h http.Header, hop int) scheme {
 	protos := list{lines: h["X-Forwarded-Proto"]}
 	text, ok := protos.next()
@@ -104,7 +104,7 @@ func (p *Proxies) readForwarded(lines []string, peer node) word {
 			break
 		}
 		e, ok := parseElement(text)
-		if !ok { // the nearest proxy writes well-formed ones: it is the client's invention
+		if !ok { // the nearest proxy writes valid elements: this one is the client's
 			w.certain = w.said
 			break
 		}

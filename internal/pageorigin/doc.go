@@ -1,12 +1,12 @@
-// Package pageorigin decides whether the page that opens a connection may, by the Origin header
-// that its browser sends (RFC 6454 §7).
+// Package pageorigin decides by the Origin header (RFC 6454 §7) whether a page may open a
+// connection.
 //
-// A browser lets any page open a WebSocket to any host, with that host's cookies. So the server has
-// to look where the page is from: from the server's own host, or from one that [Patterns] name.
-// Both sides are compared in one spelling: hosts in lower case and without a trailing dot, IPv6
-// addresses in their canonical form, the default port of the scheme left out.
+// A browser lets any page open a WebSocket to any host, with that host's cookies. So the server
+// must check the page's origin: its own host, or one that [Patterns] allow. Both are compared in a
+// canonical form: hosts in lower case and without a trailing dot, IPv6 addresses in their canonical
+// form, without the default port of the scheme.
 //
-// A page that came over plain HTTP may have been written by anybody on the network. It is no page
-// of a site that is on HTTPS, even if the host is the same; only a pattern that names its scheme
-// lets it in.
+// A page that was loaded over plain HTTP may have been modified by anyone on the network. It is not
+// a page of a site on HTTPS, even if the host is the same; only a pattern with the scheme http
+// allows it.
 package pageorigin

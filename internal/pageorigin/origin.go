@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// origin is an Origin header taken apart.
+// origin is a parsed Origin header.
 type origin struct {
 	scheme string
-	host   string // canonical; of a scheme other than http and https all that follows "://"
-	port   string // "" is the scheme's default
+	host   string // canonical; for schemes other than http and https everything after "://"
+	port   string // "" for the default of the scheme
 }
 
 func (o *origin) web() bool { return isWeb(o.scheme) }
 
 func isWeb(scheme string) bool { return scheme == "http" || scheme == "https" }
 
-// parse takes an Origin header apart. One with a path, a query or user information is none.
+// parse parses an Origin header. It rejects one with a path, a query or user information.
 func parse(text string) (o origin, ok bool) {
 	scheme, rest, found := strings.Cut(strings.ToLower(text), "://")
 	if !found || scheme == "" || rest == "" || strings.Trim(scheme, letters+digits+"+.-") != "" {
@@ -50,7 +50,7 @@ func defaultPort(scheme string) string {
 	return ""
 }
 
-// split returns the canonical host and the port of text, "" for none.
+// split returns the canonical host and the port of text, "" without a port.
 func split(text string) (host, port string, ok bool) {
 	text = strings.ToLower(text)
 	if inner, bracket := strings.CutPrefix(text, "["); bracket {
@@ -85,7 +85,7 @@ func number(port string) (string, bool) {
 	return strconv.FormatUint(n, 10), true
 }
 
-// same reports whether o is a page of the host that a request names in its Host header.
+// same reports whether o is the origin of the host in a request's Host header.
 func (o *origin) same(host string, https bool) bool {
 	if !o.web() || https && o.scheme == "http" {
 		return false
@@ -97,8 +97,8 @@ func (o *origin) same(host string, https bool) bool {
 	return ok && name == o.host && port == o.port
 }
 
-// IsLoopback reports whether the host, which may have a port, is this machine, where browsers take
-// plain HTTP to be as good as TLS.
+// IsLoopback reports whether the host, which may have a port, is this machine, for which browsers
+// treat plain HTTP like TLS.
 func IsLoopback(host string) bool {
 	name, _, ok := split(host)
 	if !ok {

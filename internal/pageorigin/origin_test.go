@@ -22,10 +22,10 @@ func compile(t testing.TB, patterns ...string) *pageorigin.Patterns {
 func TestPagesOfTheSameHost(t *testing.T) {
 	for _, c := range []struct {
 		origin, host string
-		plain, https bool // where the site is on HTTP, or may be; and where it is on HTTPS
+		plain, https bool // allowed if the site is on HTTP, or may be; allowed if it is on HTTPS
 	}{
 		{"http://app.test", "app.test", true, false},
-		{"https://app.test", "app.test", true, true}, // TLS may end at a proxy that nobody has named
+		{"https://app.test", "app.test", true, true}, // TLS may end at a proxy that isn't configured as trusted
 		{"https://app.test", "app.test:443", true, true},
 		{"https://app.test:443", "app.test", true, true},
 		{"https://app.test:0443", "app.test:443", true, true},
@@ -129,7 +129,7 @@ func TestPagesThatPatternsName(t *testing.T) {
 		require.True(t, p.Allows("https://first.test", "host.test", true))
 		require.True(t, p.Allows("https://host.test", "host.test", true), "the same host needs no pattern")
 	}
-	require.True(t, compile(t, "app.test").Allows("http://app.test", "host.test", false), "a site that is not on HTTPS takes either")
+	require.True(t, compile(t, "app.test").Allows("http://app.test", "host.test", false), "a site that is not on HTTPS allows both schemes")
 }
 
 func TestPatternThatIsNotUnderstoodIsRefused(t *testing.T) {
@@ -141,7 +141,7 @@ func TestPatternThatIsNotUnderstoodIsRefused(t *testing.T) {
 	} {
 		_, i, err := pageorigin.Compile([]string{"app.test", text, "b.test"})
 		require.Error(t, err, "%q", text)
-		require.Contains(t, err.Error(), `"`, "it is named")
+		require.Contains(t, err.Error(), `"`, "the pattern is quoted")
 		require.Equal(t, 1, i, "%q", text)
 	}
 }
@@ -155,8 +155,8 @@ func TestLoopback(t *testing.T) {
 	}
 }
 
-// Whatever is presented, what is allowed comes from the host itself or from below the domain that a
-// pattern names, and not over plain HTTP on HTTPS.
+// Every allowed origin is the host itself or below the domain of a pattern, and isn't plain HTTP if
+// the site is on HTTPS.
 func FuzzOrigin(f *testing.F) {
 	for _, s := range []string{
 		"https://app.test", "http://app.test:80", "https://a.friend.test", "https://friend.test", "https://a.friend.test@evil.test", "https://[::1]:443",
@@ -169,10 +169,10 @@ func FuzzOrigin(f *testing.F) {
 		if !p.Allows(text, "app.test:443", true) {
 			return
 		}
-		require.True(t, p.Allows(text, "APP.test.", true), "one host is one host, however it is written")
+		require.True(t, p.Allows(text, "APP.test.", true), "the spelling of the host doesn't matter")
 		rest, ok := strings.CutPrefix(strings.ToLower(text), "https://")
 		if !ok {
-			require.True(t, strings.HasSuffix(strings.TrimSuffix(strings.ToLower(text), "."), ".friend.test"), text) // of another scheme that isn't the web's
+			require.True(t, strings.HasSuffix(strings.TrimSuffix(strings.ToLower(text), "."), ".friend.test"), text) // of a scheme other than http and https
 			require.False(t, strings.HasPrefix(strings.ToLower(text), "http:"))
 			return
 		}

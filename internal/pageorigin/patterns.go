@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Patterns name the origins that may open connections besides the server's own. The zero Patterns
-// names none. It is safe for concurrent use.
+// Patterns are the origins that may open connections in addition to the server's own. The zero
+// Patterns has none. It is safe for concurrent use.
 type Patterns struct {
 	exact []string // origins without a host: null, file://
 	hosts []pattern
@@ -18,15 +18,15 @@ type Patterns struct {
 
 // pattern is for path.Match.
 type pattern struct {
-	scheme string // "": any, but not http where the site is on https
-	host   string // with the port, if it has one
+	scheme string // "" for any, except for http if the site is on HTTPS
+	host   string // with the port, if there is one
 }
 
-// Compile reads the patterns. Each is a host, or scheme://host, and either may have the wildcards
-// of path.Match; a port that it doesn't name is the scheme's default. IPv6 addresses may be in
-// brackets, and a trailing slash is ignored. An origin without a host, null or file://, is named as
-// it is: no wildcard stands for it. The error says what is wrong with the first pattern that could
-// never match, or would not match what it seems to, whose index it is returned with.
+// Compile parses patterns. Each is a host, or scheme://host, and both may have the wildcards of
+// path.Match. Without a port it matches the default port of the scheme. IPv6 addresses may be in
+// brackets, and a trailing slash is ignored. An origin without a host, null or file://, is matched
+// literally and by no wildcard. An error is about the first pattern that could never match, or
+// would not match what it seems to, whose index is returned with it.
 func Compile(texts []string) (p Patterns, index int, err error) {
 	for i, text := range texts {
 		if err := p.add(text); err != nil {
@@ -39,7 +39,7 @@ func Compile(texts []string) (p Patterns, index int, err error) {
 const wildcards = "*?[]^"
 
 func (p *Patterns) add(text string) error {
-	text = strings.NewReplacer(`\[`, "[", `\]`, "]").Replace(strings.ToLower(text)) // as IPv6 needs it for path.Match
+	text = strings.NewReplacer(`\[`, "[", `\]`, "]").Replace(strings.ToLower(text)) // path.Match needs brackets escaped
 	for _, c := range text {
 		if c > '~' {
 			return errors.New(`is not ASCII: write the host as browsers send it, in Punycode ("xn--…")`)
@@ -89,7 +89,7 @@ func (p *Patterns) add(text string) error {
 
 var errNoHost = errors.New("names no host")
 
-// compileHost returns a pattern for the host, and the port if there is one, of an http or https
+// compileHost returns a pattern for the host and the port, if there is one, of an http or https
 // origin.
 func compileHost(text string) (string, error) {
 	if ip, err := netip.ParseAddr(text); err == nil && ip.Is6() {
@@ -106,7 +106,8 @@ func compileHost(text string) (string, error) {
 	} else {
 		host, port, hasPort = strings.Cut(text, ":")
 		host = strings.TrimSuffix(host, ".")
-		if host == "" || host[0] == '.' || strings.Contains(host, "..") || strings.Trim(host, letters+digits+"-._"+wildcards) != "" {
+		if host == "" || host[0] == '.' || strings.Contains(host, "..") ||
+			strings.Trim(host, letters+digits+"-._"+wildcards) != "" {
 			return "", errNoHost
 		}
 	}
@@ -124,8 +125,8 @@ func compileHost(text string) (string, error) {
 	return host + ":" + port, nil
 }
 
-// Allows reports whether a page of the origin may open a connection to the host, which is the
-// request's. https says that the site is on HTTPS.
+// Allows reports whether a page of the origin may open a connection to the host of the request.
+// https reports whether the site is on HTTPS.
 func (p *Patterns) Allows(text, host string, https bool) bool {
 	o, ok := parse(text)
 	if !ok {

@@ -16,7 +16,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/pubsub"
 )
 
-// newHub returns a hub of strings. Those that begin with "?" are confined; a Missed is "missed N". It notes panics of callbacks and goroutines that they ended.
+// newHub returns a hub of strings. Those that begin with "?" are confined; a Missed is "missed N".
+// It notes panics of callbacks and goroutines that they ended.
 func newHub(t *testing.T) (h *pubsub.Hub[string], notes func() []string) {
 	var mu sync.Mutex
 	var noted []string
@@ -203,7 +204,8 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// Subscribers come and go while events are emitted: nothing is sent to a closed queue, and each gets a part of the events without a gap that isn't counted.
+// Subscribers come and go while events are emitted: nothing is sent to a closed queue, and each
+// gets a part of the events without a gap that isn't counted.
 func TestConcurrentUse(t *testing.T) {
 	h, _ := newHub(t)
 	var emitted atomic.Bool

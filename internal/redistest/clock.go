@@ -9,8 +9,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testclock"
 )
 
-// Clock starts a Clock that has a PING of the server as its control: on a busy machine it runs as slowly as the server
-// and this process do. It stops for good when the server ends, and stands still while the server is paused.
+// Clock starts a Clock that is controlled by PINGs to the server: on a busy machine it runs as
+// slowly as the server and this process do. It stops for good when the server ends, and pauses
+// while the server is paused.
 func (s *Server) Clock() *testclock.Clock {
 	s.t.Helper()
 	conn, err := net.DialTimeout("tcp", s.Addr(), patience)
@@ -20,6 +21,6 @@ func (s *Server) Clock() *testclock.Clock {
 		_, err := ask(conn, from, "PING")
 		return err
 	})
-	s.t.Cleanup(func() { _ = conn.Close() }) // before the clock's: it ends a PING that hangs
+	s.t.Cleanup(func() { _ = conn.Close() }) // before the cleanup of the clock, because it ends a blocked PING
 	return clock
 }

@@ -17,12 +17,14 @@ type Cluster struct {
 
 const slots = 16384
 
-// StartCluster starts a cluster of so many masters, each with as many slots, and waits until all of them know it.
+// StartCluster starts a cluster of masters with equal shares of the slots, and waits until all of
+// them know it.
 func StartCluster(t testing.TB, masters int) *Cluster {
 	t.Helper()
 	c := &Cluster{}
 	for range masters {
-		c.Servers = append(c.Servers, Start(t, "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 10000"))
+		s := Start(t, "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 10000")
+		c.Servers = append(c.Servers, s)
 	}
 	for i, s := range c.Servers {
 		s.Do("CLUSTER", "ADDSLOTSRANGE", fmt.Sprint(slots*i/masters), fmt.Sprint(slots*(i+1)/masters-1))
@@ -35,7 +37,8 @@ func StartCluster(t testing.TB, masters int) *Cluster {
 		for _, s := range c.Servers {
 			answer := s.Do("CLUSTER", "INFO")
 			info, err := answer.ToString()
-			if err != nil || !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, fmt.Sprint("cluster_known_nodes:", masters)) {
+			if err != nil || !strings.Contains(info, "cluster_state:ok") ||
+				!strings.Contains(info, fmt.Sprint("cluster_known_nodes:", masters)) {
 				return false
 			}
 		}
@@ -44,7 +47,7 @@ func StartCluster(t testing.TB, masters int) *Cluster {
 	return c
 }
 
-// URL returns the URL for redisstore.Open, of all masters.
+// URL returns the URL of all masters for redisstore.Open.
 func (c *Cluster) URL() string {
 	addrs := make([]string, len(c.Servers))
 	for i, s := range c.Servers {
@@ -53,8 +56,8 @@ func (c *Cluster) URL() string {
 	return "redis://" + strings.Join(addrs, ",")
 }
 
-// MoveSlot moves a slot with its keys to another server of the cluster, a few keys at a time, as redis-cli does it. It may be called from another goroutine
-// than the test's.
+// MoveSlot moves a slot with its keys to another server of the cluster, a few keys at a time, as
+// redis-cli does. It may be called from another goroutine than the test's.
 func (c *Cluster) MoveSlot(slot string) error {
 	ids := make([]string, len(c.Servers))
 	from := -1
@@ -72,7 +75,7 @@ func (c *Cluster) MoveSlot(slot string) error {
 		}
 	}
 	if from < 0 {
-		return fmt.Errorf("redistest: nobody has slot %s", slot)
+		return fmt.Errorf("redistest: no server has slot %s", slot)
 	}
 	to := (from + 1) % len(c.Servers)
 	source, target := c.Servers[from], c.Servers[to]
@@ -107,7 +110,7 @@ func (c *Cluster) MoveSlot(slot string) error {
 	return nil
 }
 
-// owns reports whether a server, by what it knows of the cluster, has the slot itself.
+// owns reports whether the server that has returned nodes owns the slot.
 func owns(nodes, slot string) bool {
 	n, _ := strconv.Atoi(slot)
 	for line := range strings.Lines(nodes) {

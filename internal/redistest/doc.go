@@ -1,3 +1,3 @@
-// Package redistest starts Redis servers for tests: each private to its test, on a free port of the loopback interface, with a folder of its own,
-// and gone with it.
+// Package redistest starts Redis servers for tests. Each is private to its test, has a free port of
+// the loopback interface and a directory of its own, and ends with the test.
 package redistest

@@ -1,9 +1,10 @@
 package redistest
 
-// ErrFrame is what cannot be followed.
+// ErrFrame is the error for an invalid stream.
 var ErrFrame = errFrame
 
-// PassFrames returns what the proxy passes on of these pieces, which may be cut anywhere, and how many pushes it leaves out.
+// PassFrames returns what the proxy forwards of these pieces, which may be split anywhere, and the
+// number of pushes that it drops.
 func PassFrames(drop bool, pieces ...string) (passed []string, dropped int, err error) {
 	f := frames{drops: func() bool {
 		if drop {

@@ -7,23 +7,25 @@ import (
 	"strconv"
 )
 
-// frames follows what a server sends, in pieces of any size, in RESP2 or RESP3 (https://redis.io/docs/latest/develop/reference/protocol-spec/), and leaves
-// out the pushes that can be lost. All else passes as it comes. Streamed values (RESP3's "?") are an error: no server sends any.
+// frames parses the stream of a server, in pieces of any size, in RESP2 or RESP3
+// (https://redis.io/docs/latest/develop/reference/protocol-spec/), and drops the pushes that may be
+// lost. Everything else is forwarded unchanged. Streamed values (RESP3's "?") are an error, because
+// no server sends them.
 type frames struct {
-	drops func() bool // called at the end of a push that can be lost
+	drops func() bool // called at the end of a push that may be dropped
 
-	open   []int  // how many values are still to come, of each aggregate that is open around the next one; empty between frames
-	first  byte   // the type of this frame, behind its attributes; 0 as long as that isn't known
-	line   []byte // what has come of a line
-	body   int    // how many bytes of a text are still to come, with the end of its line
-	naming bool   // the next value is a push's kind
-	name   []byte // which is this
-	held   []byte // what has come of this frame and hasn't been passed on
+	open   []int  // number of missing values of each open aggregate; empty between frames
+	first  byte   // type of this frame, after its attributes; 0 as long as it is unknown
+	line   []byte // the beginning of a line
+	body   int    // number of missing bytes of a text, including the end of its line
+	naming bool   // the next value is the kind of a push
+	name   []byte // the kind
+	held   []byte // the part of this frame that hasn't been forwarded
 }
 
-var errFrame = errors.New("not an answer of Redis")
+var errFrame = errors.New("not a reply of Redis")
 
-// pass returns what of in, and of what came before, is to be passed on now.
+// pass returns what can be forwarded now, of in and of earlier pieces.
 func (f *frames) pass(in []byte) (out []byte, err error) {
 	for len(in) > 0 {
 		n, err := f.take(in)
@@ -47,7 +49,7 @@ func (f *frames) pass(in []byte) (out []byte, err error) {
 	return out, nil
 }
 
-// losable reports whether a push of this kind may get lost without anybody waiting for it.
+// losable reports whether a push of this kind may be dropped without blocking the client.
 func losable(kind []byte) bool {
 	switch string(kind) {
 	case "message", "smessage", "pmessage", "invalidate":
@@ -56,7 +58,7 @@ func losable(kind []byte) bool {
 	return false
 }
 
-// take takes the next line or text, or what there is of it, and returns its size.
+// take consumes the next line or text, or its available part, and returns its size.
 func (f *frames) take(in []byte) (int, error) {
 	if f.body > 0 {
 		n := min(f.body, len(in))
@@ -84,7 +86,7 @@ func (f *frames) take(in []byte) (int, error) {
 	return end + 1, f.begin(line)
 }
 
-// begin is told of the line that a value is, or begins with.
+// begin processes the line that is, or begins, a value.
 func (f *frames) begin(line []byte) error {
 	if len(f.open) == 0 {
 		f.open = append(f.open, 1)
@@ -106,7 +108,7 @@ func (f *frames) begin(line []byte) error {
 	}
 	switch line[0] {
 	case '$', '=', '!':
-		if n < 0 { // RESP2 has no other null
+		if n < 0 { // the null of RESP2
 			f.naming = false
 			f.valueEnds()
 			return nil
@@ -119,7 +121,7 @@ func (f *frames) begin(line []byte) error {
 		f.naming = f.first == '>' && len(f.open) == 2
 	case '%':
 		f.aggregate(2 * n)
-	case '|': // is no value, but comes before one
+	case '|': // not a value, but precedes one
 		f.open[len(f.open)-1]++
 		f.aggregate(2 * n)
 	default:
@@ -137,7 +139,7 @@ func (f *frames) aggregate(values int) {
 	f.open = append(f.open, values)
 }
 
-// valueEnds counts a value, and the aggregates that end with it.
+// valueEnds counts a value, and the aggregates that it completes.
 func (f *frames) valueEnds() {
 	for i := len(f.open) - 1; i >= 0; i-- {
 		if f.open[i]--; f.open[i] > 0 {

@@ -9,7 +9,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 )
 
-// kept and lost are whole frames, of every type that servers send.
+// kept and lost are complete frames of every type that servers send.
 var (
 	kept = []string{
 		"+OK\r\n", "-ERR no\r\n", ":12\r\n", ":-1\r\n", "_\r\n", "#t\r\n", ",3.5\r\n", ",inf\r\n", "(123456789012345678901234567890\r\n",
@@ -17,10 +17,10 @@ var (
 		"*0\r\n", "*-1\r\n", "~0\r\n", "%0\r\n",
 		"*2\r\n:1\r\n$-1\r\n", "~2\r\n+a\r\n+b\r\n", "%2\r\n+a\r\n:1\r\n+b\r\n*1\r\n*-1\r\n",
 		"*3\r\n*2\r\n*0\r\n:1\r\n%1\r\n$1\r\nk\r\n~1\r\n_\r\n$7\r\nmessage\r\n",
-		"|1\r\n+ttl\r\n:9\r\n$1\r\nv\r\n",                        // an attribute of an answer
-		"|1\r\n+a\r\n*1\r\n:1\r\n|1\r\n+b\r\n:2\r\n*1\r\n:3\r\n", // two of them
+		"|1\r\n+ttl\r\n:9\r\n$1\r\nv\r\n",                        // an attribute of a reply
+		"|1\r\n+a\r\n*1\r\n:1\r\n|1\r\n+b\r\n:2\r\n*1\r\n:3\r\n", // two attributes
 		"*2\r\n:1\r\n|1\r\n+a\r\n:2\r\n:3\r\n", "|0\r\n:4\r\n",
-		"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n", // as RESP2 has it, where it can be an answer
+		"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n", // in RESP2, where it may be a reply
 		">3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n", ">3\r\n+ssubscribe\r\n+c\r\n:1\r\n", ">3\r\n$10\r\npsubscribe\r\n$1\r\nc\r\n:1\r\n",
 		">3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:0\r\n", ">3\r\n$12\r\nsunsubscribe\r\n$-1\r\n:0\r\n", ">3\r\n$12\r\npunsubscribe\r\n$-1\r\n:0\r\n",
 		">2\r\n*1\r\n$7\r\nmessage\r\n:1\r\n", ">0\r\n", ">2\r\n$-1\r\n$7\r\nmessage\r\n",
@@ -33,7 +33,8 @@ var (
 	}
 )
 
-// TestFramesLosesMessagesOnly: wherever the stream is cut into pieces, and whatever comes after what.
+// TestFramesLosesMessagesOnly: for every order of frames, and for every split of the stream into
+// pieces.
 func TestFramesLosesMessagesOnly(t *testing.T) {
 	var all, left strings.Builder
 	messages := 0
@@ -66,7 +67,8 @@ func TestFramesLosesMessagesOnly(t *testing.T) {
 	}
 }
 
-// TestFramesKeepsNothingBack: of an answer, what has come is passed on; of a push, when it is known which one it is.
+// TestFramesKeepsNothingBack: a reply is forwarded as it arrives, a push as soon as its kind is
+// known.
 func TestFramesKeepsNothingBack(t *testing.T) {
 	passed, _, err := redistest.PassFrames(true, "$", "3\r", "\nab", "c\r\n*2\r\n:1\r\n+o", "k\r\n", ">1\r\n$9\r\nsub", "scribe\r\n")
 	require.NoError(t, err)

@@ -5,7 +5,8 @@ import (
 	"syscall"
 )
 
-// leaveNoOrphan has the kernel end the server when the process of the test is killed, or ends by a timeout, which runs no cleanup.
+// leaveNoOrphan makes the kernel end the server when the process of the test is killed, or ends by
+// a timeout, which runs no cleanup.
 func leaveNoOrphan(server *exec.Cmd) {
 	server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

@@ -4,5 +4,5 @@ package redistest
 
 import "os/exec"
 
-// leaveNoOrphan can do nothing here: a server outlives a test that is killed.
+// leaveNoOrphan does nothing on this system: a server outlives a test that is killed.
 func leaveNoOrphan(*exec.Cmd) {}

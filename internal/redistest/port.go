@@ -9,14 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The ports of servers. They are below those that systems give to the client's end of a connection: such a connection,
-// of any process, could have a server's port while the server is restarting.
+// The ports of servers. They are below the ephemeral ports: a client connection of any process
+// could otherwise have a server's port while the server restarts.
 const (
 	firstPort = 16384
 	ports     = 16384
 )
 
-// freePort returns a port that nothing listens to.
+// freePort returns a port that is not in use.
 func freePort(t testing.TB) int {
 	t.Helper()
 	var err error

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Proxy is the network between a client and a server, which a test can break in several ways. Its methods may be called from any goroutine.
+// Proxy is the network between a client and a server, which a test can disturb in several ways. It
+// is safe for concurrent use.
 type Proxy struct {
 	t        testing.TB
 	to       string
@@ -19,23 +20,23 @@ type Proxy struct {
 	work     sync.WaitGroup
 
 	mu       sync.Mutex
-	changed  *sync.Cond // of what follows, and of what is under way
+	changed  *sync.Cond // signals changes of the following fields and of pending writes
 	lines    map[*line]struct{}
 	delay    time.Duration
 	refusing bool
 	stalled  bool
 	dropping bool
 	dropped  int
-	passing  int // pieces that are being written
+	passing  int // number of pieces that are being written
 }
 
-// line is a connection with both its ends.
+// line is a connection from a client to the server.
 type line struct {
 	client, server net.Conn
-	over           chan struct{} // closed when it is cut; the proxy's lock guards that
+	over           chan struct{} // closed when the line is cut; guarded by the proxy's lock
 }
 
-// StartProxy starts a proxy in front of a server of Redis, which need not run, for the rest of the test.
+// StartProxy starts a proxy in front of a server, which need not run, until the end of the test.
 func StartProxy(t testing.TB, s *Server) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -54,14 +55,14 @@ func StartProxy(t testing.TB, s *Server) *Proxy {
 	return p
 }
 
-// Addr returns host and port of the proxy.
+// Addr returns the host and port of the proxy.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
 // URL returns the URL for redisstore.Open.
 func (p *Proxy) URL() string { return "redis://" + p.Addr() }
 
-// Cut ends all connections, now, and returns how many they were. What has been passed on to the server is still carried out, but its answers
-// are lost. A connection that is still on its way to the server is a new one.
+// Cut closes all connections and returns their number. The server still executes what has been
+// forwarded, but its replies are lost. A connection that is not yet established is a new one.
 func (p *Proxy) Cut() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,14 +74,14 @@ func (p *Proxy) Cut() int {
 	return n
 }
 
-// Refuse ends new connections as soon as they come, until Allow. Those that are open stay.
+// Refuse closes new connections at once, until Allow. Open connections stay.
 func (p *Proxy) Refuse() { p.set(func() { p.refusing = true }) }
 
-// Allow ends what Refuse began.
+// Allow undoes Refuse.
 func (p *Proxy) Allow() { p.set(func() { p.refusing = false }) }
 
-// Stall lets nothing pass any more, in either direction, as soon as it returns, and until Resume: connections stay, and new ones can be made, but nobody
-// is answered.
+// Stall stops forwarding in both directions until Resume. Connections stay open and new ones are
+// accepted, but no data passes.
 func (p *Proxy) Stall() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,20 +91,20 @@ func (p *Proxy) Stall() {
 	}
 }
 
-// Resume lets everything pass that Stall has kept, in order.
+// Resume forwards everything that Stall has held back, in order.
 func (p *Proxy) Resume() { p.set(func() { p.stalled = false }) }
 
-// Delay has each piece of what is sent arrive that much later, in both directions; what comes meanwhile waits with it. 0 ends it.
+// Delay delays each piece in both directions, and those behind it. 0 ends the delay.
 func (p *Proxy) Delay(d time.Duration) { p.set(func() { p.delay = d }) }
 
-// DropPushes loses what the server says without having been asked: messages of subscriptions, and invalidations of what a client
-// caches. Commands and their answers pass, those of SUBSCRIBE and the like too. It needs RESP3.
+// DropPushes drops messages of subscriptions, and invalidations of cached keys. Commands and their
+// replies pass, including those of SUBSCRIBE. It requires RESP3.
 func (p *Proxy) DropPushes() { p.set(func() { p.dropping = true }) }
 
-// PassPushes ends what DropPushes began. What was lost doesn't come back.
+// PassPushes undoes DropPushes. Dropped messages are not repeated.
 func (p *Proxy) PassPushes() { p.set(func() { p.dropping = false }) }
 
-// Dropped returns how many messages DropPushes has lost.
+// Dropped returns the number of messages that DropPushes has dropped.
 func (p *Proxy) Dropped() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -130,7 +131,7 @@ func (p *Proxy) accept() {
 	}
 }
 
-// serve passes on what comes, until either end is gone or the connection is cut.
+// serve forwards in both directions until either end is closed or the connection is cut.
 func (p *Proxy) serve(client net.Conn) {
 	var dialer net.Dialer
 	server, err := dialer.DialContext(p.ctx, "tcp", p.to)
@@ -152,7 +153,7 @@ func (p *Proxy) serve(client net.Conn) {
 	back.Wait()
 }
 
-// drops is asked for each push of the kinds that can be lost.
+// drops reports whether the next push that may be dropped is dropped.
 func (p *Proxy) drops() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -162,7 +163,7 @@ func (p *Proxy) drops() bool {
 	return p.dropping
 }
 
-// forward passes on what one end sends, as far as through lets it pass.
+// forward forwards what one end sends, as far as through allows.
 func (p *Proxy) forward(l *line, from, to net.Conn, through func([]byte) ([]byte, error)) {
 	defer p.set(func() { p.end(l) })
 	b := make([]byte, 32<<10)
@@ -184,7 +185,8 @@ func (p *Proxy) forward(l *line, from, to net.Conn, through func([]byte) ([]byte
 	}
 }
 
-// begin waits until a piece may pass, and counts it. It returns false when the connection has been cut meanwhile.
+// begin waits until a piece may be forwarded, and counts it. It returns false if the connection has
+// been cut.
 func (p *Proxy) begin(l *line) bool {
 	p.mu.Lock()
 	delay := p.delay
@@ -208,13 +210,13 @@ func (p *Proxy) begin(l *line) bool {
 	return true
 }
 
-// gone needs the lock.
+// gone requires the lock.
 func (p *Proxy) gone(l *line) bool {
 	_, there := p.lines[l]
 	return !there
 }
 
-// end ends a connection, if nobody has done it yet. It needs the lock.
+// end closes a connection once. It requires the lock.
 func (p *Proxy) end(l *line) {
 	if p.gone(l) {
 		return
@@ -222,11 +224,11 @@ func (p *Proxy) end(l *line) {
 	delete(p.lines, l)
 	close(l.over)
 	_ = l.client.Close()
-	_ = l.server.Close() // never with a reset, which would take with it what the server hasn't read yet
+	_ = l.server.Close() // without a reset, which would discard what the server hasn't read yet
 	p.changed.Broadcast()
 }
 
-// reset ends a connection so that the other end hears of it at once, whatever is under way.
+// reset closes a connection so that the other end notices at once, regardless of pending data.
 func reset(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)

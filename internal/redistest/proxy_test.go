@@ -20,7 +20,7 @@ const (
 	tick     = 10 * time.Millisecond
 )
 
-// connect returns a client that goes through the proxy and does nothing twice.
+// connect returns a client of the proxy that never retries.
 func connect(t *testing.T, p *redistest.Proxy, change ...func(*rueidis.ClientOption)) rueidis.Client {
 	t.Helper()
 	option := rueidis.ClientOption{
@@ -64,9 +64,9 @@ func TestProxyCut(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool { return s.Info("clients")["blocked_clients"] == "1" }, patience, tick)
 	require.Equal(t, 1, p.Cut())
-	require.Error(t, <-failed, "whoever waits for an answer hears of it")
+	require.Error(t, <-failed, "a call that waits for a reply fails")
 	require.Zero(t, p.Cut())
-	require.Eventually(t, func() bool { return s.Info("clients")["blocked_clients"] == "0" }, patience, tick, "and so does the server")
+	require.Eventually(t, func() bool { return s.Info("clients")["blocked_clients"] == "0" }, patience, tick, "the server notices, too")
 	requireWorks(t, client)
 }
 
@@ -88,7 +88,7 @@ func TestProxyRefuse(t *testing.T) {
 	requireWorks(t, client)
 }
 
-// there reports whether a new connection is answered.
+// there reports whether a new connection gets a reply.
 func there(p *redistest.Proxy) bool {
 	conn, err := net.DialTimeout("tcp", p.Addr(), patience)
 	if err != nil {
@@ -126,14 +126,14 @@ func TestProxyStall(t *testing.T) {
 	late := s.Do("GET", "key")
 	text, err := late.ToString()
 	require.NoError(t, err)
-	require.Equal(t, "late", text, "it has arrived after all")
+	require.Equal(t, "late", text, "it has arrived")
 
 	p.Stall()
 	go func() {
 		_, err := do(t.Context(), client, "SET", "key", "never")
 		done <- err
 	}()
-	require.Eventually(t, func() bool { return p.Cut() > 0 }, patience, tick, "a connection that is stalled can be cut")
+	require.Eventually(t, func() bool { return p.Cut() > 0 }, patience, tick, "a stalled connection can be cut")
 	require.Error(t, <-done)
 	p.Resume()
 	requireWorks(t, client)
@@ -148,7 +148,7 @@ func TestProxyDelay(t *testing.T) {
 	began := time.Now()
 	_, err := do(t.Context(), client, "PING")
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, time.Since(began), 2*delay, "there and back")
+	require.GreaterOrEqual(t, time.Since(began), 2*delay, "in both directions")
 	p.Delay(time.Hour)
 	failed := make(chan error)
 	go func() {
@@ -156,7 +156,7 @@ func TestProxyDelay(t *testing.T) {
 		failed <- err
 	}()
 	require.Eventually(t, func() bool { return p.Cut() > 0 }, patience, tick)
-	require.Error(t, <-failed, "what is delayed can be cut")
+	require.Error(t, <-failed, "a delayed connection can be cut")
 	p.Delay(0)
 	requireWorks(t, client)
 }
@@ -172,7 +172,8 @@ func TestProxyWithoutServer(t *testing.T) {
 	requireWorks(t, client)
 }
 
-// TestProxyDropsPushes: messages don't arrive, whatever their subscription, while commands and new subscriptions are answered.
+// TestProxyDropsPushes: messages of all kinds of subscriptions are dropped, while commands and new
+// subscriptions are answered.
 func TestProxyDropsPushes(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s)
@@ -223,7 +224,7 @@ func TestProxyDropsPushes(t *testing.T) {
 	require.Equal(t, 3, p.Dropped())
 }
 
-// TestProxyDropsInvalidations: a client goes on believing what it has cached.
+// TestProxyDropsInvalidations: a client keeps outdated values in its cache.
 func TestProxyDropsInvalidations(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,30 +19,34 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is for how long a server may take to start or to end, on a busy machine.
+// patience limits the start and the end of a server, on a busy machine.
 const patience = time.Minute
 
-// Server is a redis-server. Its methods are for the goroutine of the test.
+// Server is a redis-server. Its methods must be called from the goroutine of the test.
 type Server struct {
 	t       testing.TB
 	path    string // of the program
 	dir     string
 	port    int
-	busPort int // of a server in a cluster
+	busPort int // of the cluster bus
 	config  []string
 	mode    []string  // arguments after the configuration file
-	process *exec.Cmd // nil: it isn't running
+	process *exec.Cmd // nil if it isn't running
 	ended   chan struct{}
+
+	mu     sync.Mutex
+	client rueidis.Client // of Do, nil before the first command
 }
 
-// Start starts a server with these lines of configuration, such as "maxmemory 10mb", and waits until it answers. It keeps nothing on disk unless a
-// line says so. Without redis-server the test is skipped, except in CI, where it fails.
+// Start starts a server with lines of configuration, such as "maxmemory 10mb", and waits until it
+// replies. It has no persistence unless a line configures it. Without redis-server the test is
+// skipped, except in CI, where it fails.
 func Start(t testing.TB, config ...string) *Server {
 	t.Helper()
 	return start(t, nil, config)
 }
 
-// StartSentinel starts a Sentinel that alone decides about the master, which it calls by that name.
+// StartSentinel starts a single Sentinel that monitors the master under that name.
 func StartSentinel(t testing.TB, name string, master *Server) *Server {
 	t.Helper()
 	return start(t, []string{"--sentinel"}, []string{
@@ -53,7 +58,7 @@ func StartSentinel(t testing.TB, name string, master *Server) *Server {
 func start(t testing.TB, mode, config []string) *Server {
 	t.Helper()
 	s := &Server{t: t, path: find(t), dir: t.TempDir(), config: config, mode: mode}
-	for range 5 { // another process may have taken the port meanwhile
+	for range 5 { // another process may have taken the port
 		s.port, s.busPort = freePort(t), freePort(t)
 		if s.run() == nil {
 			t.Cleanup(s.Kill)
@@ -72,7 +77,7 @@ func find(t testing.TB) string {
 		return path
 	}
 	if ci, _ := strconv.ParseBool(os.Getenv("CI")); ci {
-		require.FailNow(t, "no redis-server here; `make deps` installs it")
+		require.FailNow(t, "redis-server is not installed; `make deps` installs it")
 	}
 	t.Skip("no redis-server here; `make deps` installs it")
 	return ""
@@ -80,22 +85,25 @@ func find(t testing.TB) string {
 
 func (s *Server) logFile() string { return filepath.Join(s.dir, "log") }
 
-// run starts the process and waits until it answers.
+// run starts the process and waits until it replies.
 func (s *Server) run() error {
 	lines := append([]string{
-		"bind 127.0.0.1", fmt.Sprint("port ", s.port), fmt.Sprint("cluster-port ", s.busPort), "dir " + s.dir, "logfile " + s.logFile(), "daemonize no", `save ""`, "appendonly no", "repl-diskless-sync-delay 0",
+		"bind 127.0.0.1", fmt.Sprint("port ", s.port), fmt.Sprint("cluster-port ", s.busPort),
+		"dir " + s.dir, "logfile " + s.logFile(), "daemonize no", `save ""`, "appendonly no",
+		"repl-diskless-sync-delay 0",
 	}, s.config...)
 	file := filepath.Join(s.dir, "redis.conf")
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return err
 	}
-	process := exec.Command(s.path, append([]string{file}, s.mode...)...) //nolint:gosec,noctx // the server, until the test ends it
+	args := append([]string{file}, s.mode...)
+	process := exec.Command(s.path, args...) //nolint:gosec,noctx // the server, until the test ends it
 	leaveNoOrphan(process)
 	if err := process.Start(); err != nil {
 		return err
 	}
 	s.process, s.ended = process, make(chan struct{})
-	go func(ended chan struct{}) { // end waits for it
+	go func(ended chan struct{}) { // closes ended
 		defer close(ended)
 		_ = process.Wait()
 	}(s.ended)
@@ -107,16 +115,17 @@ func (s *Server) run() error {
 		select {
 		case <-s.ended:
 			s.process = nil
-			return fmt.Errorf("redis-server ended at once: %s", process.ProcessState)
+			return fmt.Errorf("redis-server ended: %s", process.ProcessState)
 		case <-deadline:
 			s.Kill()
-			return fmt.Errorf("redis-server doesn't answer")
+			return fmt.Errorf("redis-server doesn't reply")
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }
 
-// answers reports whether the server is there and has read its data, and is this one: another may have its port.
+// answers reports whether this server is running and has loaded its data. Another server may have
+// its port.
 func (s *Server) answers() bool {
 	conn, err := net.DialTimeout("tcp", s.Addr(), patience)
 	if err != nil {
@@ -147,7 +156,7 @@ func (s *Server) answers() bool {
 	}
 }
 
-// ask sends a command in a line, and returns the first line of the answer.
+// ask sends an inline command, and returns the first line of the reply.
 func ask(conn net.Conn, from *bufio.Reader, command string) (answer string, err error) {
 	if _, err := io.WriteString(conn, command+"\r\n"); err != nil {
 		return "", err
@@ -156,16 +165,16 @@ func ask(conn net.Conn, from *bufio.Reader, command string) (answer string, err 
 	return strings.TrimSpace(answer), err
 }
 
-// Addr returns host and port.
+// Addr returns the host and port.
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
 // URL returns the URL for redisstore.Open, without a password.
 func (s *Server) URL() string { return "redis://" + s.Addr() }
 
-// Stop lets the server write what it keeps, and waits until it has ended.
+// Stop shuts the server down, so that it saves its data, and waits until it has ended.
 func (s *Server) Stop() { s.end(os.Interrupt) }
 
-// Kill ends the server without a warning. The next Restart has what was on disk.
+// Kill kills the server. The next Restart finds what was on disk.
 func (s *Server) Kill() { s.end(os.Kill) }
 
 func (s *Server) end(how os.Signal) {
@@ -173,6 +182,7 @@ func (s *Server) end(how os.Signal) {
 	if s.process == nil {
 		return
 	}
+	s.disconnect()
 	_ = s.process.Process.Signal(how)
 	select {
 	case <-s.ended:
@@ -183,17 +193,18 @@ func (s *Server) end(how os.Signal) {
 	s.process = nil
 }
 
-// Restart starts a server that was stopped or killed again, at the same port and in the same folder.
+// Restart starts a server again that was stopped or killed, with the same port and directory.
 func (s *Server) Restart() {
 	s.t.Helper()
 	require.Nil(s.t, s.process, "the server runs")
 	require.NoError(s.t, s.run())
 }
 
-// Pause stops the process in its tracks: connections stay, nothing is answered. It goes on with Resume, or is killed at the end of the test.
+// Pause suspends the process: connections stay open, but the server doesn't reply. Resume continues
+// it; at the end of the test it is killed.
 func (s *Server) Pause() { s.signal(pause) }
 
-// Resume lets a paused server go on.
+// Resume continues a paused server.
 func (s *Server) Resume() { s.signal(resume) }
 
 func (s *Server) signal(how os.Signal) {
@@ -202,7 +213,7 @@ func (s *Server) signal(how os.Signal) {
 	require.NoError(s.t, s.process.Process.Signal(how))
 }
 
-// Do sends a command on a connection of its own, and returns the answer, which must not be an error.
+// Do executes a command and returns the reply, which must not be an error.
 func (s *Server) Do(command ...string) rueidis.RedisMessage {
 	s.t.Helper()
 	answer, err := s.try(command...)
@@ -211,17 +222,39 @@ func (s *Server) Do(command ...string) rueidis.RedisMessage {
 }
 
 func (s *Server) try(command ...string) (rueidis.RedisMessage, error) {
-	client, err := rueidis.NewClient(rueidis.ClientOption{
-		InitAddress: []string{s.Addr()}, Password: s.password(), ForceSingleClient: true, DisableCache: true, PipelineMultiplex: -1,
-		ReadBufferEachConn: 16 << 10, WriteBufferEachConn: 16 << 10,
-	})
+	client, err := s.connect()
 	if err != nil {
 		return rueidis.RedisMessage{}, err
 	}
-	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.t.Context()), patience)
 	defer cancel()
 	return client.Do(ctx, client.B().Arbitrary(command...).Build()).ToMessage()
+}
+
+// connect returns the client of Do. It is closed when the server ends.
+func (s *Server) connect() (rueidis.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil {
+		return s.client, nil
+	}
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress: []string{s.Addr()}, Password: s.password(), ForceSingleClient: true, DisableCache: true,
+		PipelineMultiplex: -1, ReadBufferEachConn: 16 << 10, WriteBufferEachConn: 16 << 10,
+	})
+	if err == nil {
+		s.client = client
+	}
+	return client, err
+}
+
+func (s *Server) disconnect() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil {
+		s.client.Close()
+		s.client = nil
+	}
 }
 
 func (s *Server) text(command ...string) (string, error) {
@@ -232,7 +265,7 @@ func (s *Server) text(command ...string) (string, error) {
 	return answer.ToString()
 }
 
-// password returns what the configuration says.
+// password returns the password in the configuration.
 func (s *Server) password() string {
 	for _, line := range s.config {
 		if password, ok := strings.CutPrefix(line, "requirepass "); ok {

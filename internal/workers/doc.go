@@ -1,4 +1,4 @@
-// Package workers owns goroutines: whoever starts one through a Group can wait until all of them
+// Package workers owns goroutines: a caller can wait until all that were started through a Group
 // have returned.
 //
 // A Group counts what is running: goroutines that it has started and callers that have entered it.

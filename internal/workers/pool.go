@@ -2,25 +2,25 @@ package workers
 
 import "sync"
 
-// Pool runs tasks of one kind in goroutines of its Group, at most max at once. It is safe for
+// Pool runs tasks of one kind in goroutines of its Group, a limited number at once. It is safe for
 // concurrent use.
 type Pool struct {
 	group *Group
-	max   int
+	limit int
 
 	mu      sync.Mutex
 	running int
 	queue   []func() // waits for a goroutine
 }
 
-// Pool returns a new Pool of max goroutines at most.
-func (g *Group) Pool(max int) *Pool { return &Pool{group: g, max: max} }
+// Pool returns a new Pool of at most limit goroutines.
+func (g *Group) Pool(limit int) *Pool { return &Pool{group: g, limit: limit} }
 
 // Go runs task soon, also after Stop. It doesn't wait. A panic is recovered and reported.
 func (p *Pool) Go(task func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.running == p.max {
+	if p.running == p.limit {
 		p.queue = append(p.queue, task)
 		return
 	}

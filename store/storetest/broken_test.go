@@ -21,7 +21,8 @@ import (
 // brokenStore names the broken store that a subprocess runs the suite against.
 const brokenStore = "STORETEST_BROKEN"
 
-// broken breaks one promise each. The suite must fail, in the case named, and print the sentence.
+// broken are stores that each break one promise. The suite must fail in the named case and print
+// the sentence.
 var broken = map[string]struct {
 	make     func() store.Store
 	fails    string
@@ -29,39 +30,39 @@ var broken = map[string]struct {
 }{
 	"resurrects": {
 		func() store.Store { return resurrecting{newMinimal()} },
-		"Store/update_after_destroy", "an ended session is never brought back",
+		"Store/update_after_destroy", "an ended session can't be brought back",
 	},
 	"ignores revisions": {
 		func() store.Store { return ignoringRevisions{newMinimal()} },
-		"Store/update_of_a_stale_revision", "ErrConflict when another revision is stored",
+		"Store/update_of_a_stale_revision", "Set returns ErrConflict if another revision is stored",
 	},
 	"overwrites at create": {
 		func() store.Store { return ignoringRevisions{newMinimal()} },
-		"Store/create_existing", "ErrConflict when another revision is stored (for a create: when the ID exists)",
+		"Store/create_existing", "Set returns ErrConflict if another revision is stored, or if the record to be created exists",
 	},
 	"aliases": {
 		func() store.Store { return aliasing{newMinimal()} },
-		"Store/aliasing", "nothing that a caller does to a Record or to its Data afterwards changes what is stored",
+		"Store/aliasing", "a caller's later changes to a Record or its Data affect neither the stored record nor other callers",
 	},
-	"goes on without a context": {
+	"ignores the context": {
 		func() store.Store { return deaf{newMinimal()} },
-		"Store/context_that_ended", "A context that ends gives an error that matches its cause",
+		"Store/context_that_ended", "When a context ends, the error matches its cause",
 	},
 	"checks before it locks": {
 		func() store.Store { return racing{newMinimal()} },
-		"Concurrency/writers_on_one_revision", "of several that name one revision, one is stored",
+		"Concurrency/writers_on_one_revision", "of several writers that name one revision, one succeeds",
 	},
-	"lists the destroyed": {
+	"lists destroyed records": {
 		func() store.Store { return &remembering{minimal: newMinimal()} },
 		"Lister/nothing", "Yields every record that exists; of an empty store, none.",
 	},
-	"finds users by how they begin": {
+	"finds users by prefix": {
 		func() store.Store { return prefixing{newMinimal()} },
-		"UserIndex/hostile_values", "Yields the records with the value, and no other, whatever the value is",
+		"UserIndex/hostile_values", "Yields the records with the value, and no others, for any value",
 	},
-	"counts the expired": {
+	"lists expired records as active": {
 		func() store.Store { return timeless{newMinimal()} },
-		"ActiveLister/not_the_expired", "ListActive yields no record that has expired at now.",
+		"ActiveLister/expired_records", "ListActive yields no record that has expired at now.",
 	},
 }
 
@@ -87,7 +88,8 @@ func TestSuiteCatchesBrokenStores(t *testing.T) {
 	}
 }
 
-// resurrecting stores an update of what is gone, as a store does that only knows "put".
+// resurrecting stores an update of a missing record, as a store does whose only write operation is
+// "put".
 type resurrecting struct{ *minimal }
 
 func (s resurrecting) Set(ctx context.Context, rec store.Record) (uint64, error) {
@@ -99,7 +101,7 @@ func (s resurrecting) Set(ctx context.Context, rec store.Record) (uint64, error)
 	return revision, err
 }
 
-// ignoringRevisions lets the last writer win.
+// ignoringRevisions ignores the expected revision, so that the last writer wins.
 type ignoringRevisions struct{ *minimal }
 
 func (s ignoringRevisions) Set(ctx context.Context, rec store.Record) (uint64, error) {
@@ -116,7 +118,7 @@ func (s ignoringRevisions) Set(ctx context.Context, rec store.Record) (uint64, e
 	}
 }
 
-// aliasing hands out the memory that it keeps.
+// aliasing returns its own memory.
 type aliasing struct{ *minimal }
 
 func (s aliasing) Get(ctx context.Context, id string) (store.Record, error) {
@@ -128,20 +130,20 @@ func (s aliasing) Get(ctx context.Context, id string) (store.Record, error) {
 	return s.records[id], nil
 }
 
-// deaf doesn't look at its context.
+// deaf ignores its context.
 type deaf struct{ *minimal }
 
 func (s deaf) Get(_ context.Context, id string) (store.Record, error) {
 	return s.minimal.Get(context.Background(), id)
 }
 
-// racing compares and sets, but not in one step.
+// racing compares and sets, but not atomically.
 type racing struct{ *minimal }
 
 func (s racing) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	stored, err := s.Get(ctx, rec.ID)
 	for range 20 {
-		runtime.Gosched() // the gap, wide enough to be hit every time
+		runtime.Gosched() // makes the race occur every time
 	}
 	switch {
 	case err == nil && stored.Revision != rec.Revision:
@@ -152,7 +154,7 @@ func (s racing) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	return s.minimal.Set(ctx, rec)
 }
 
-// remembering lists what it once held.
+// remembering lists records that were destroyed.
 type remembering struct {
 	*minimal
 	all []store.Record
@@ -181,7 +183,7 @@ func (s *remembering) List(context.Context) iter.Seq2[store.Record, error] {
 	}
 }
 
-// sorted returns what it holds, the last seen first.
+// sorted returns the records, the last seen first.
 func (s *minimal) sorted() (all []store.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,7 +194,7 @@ func (s *minimal) sorted() (all []store.Record) {
 	return all
 }
 
-// prefixing is an index whose keys have nothing after the user.
+// prefixing is an index whose keys have no separator after the user.
 type prefixing struct{ *minimal }
 
 func (s prefixing) ByUser(_ context.Context, userID string) iter.Seq2[store.Record, error] {
@@ -205,7 +207,7 @@ func (s prefixing) ByUser(_ context.Context, userID string) iter.Seq2[store.Reco
 	}
 }
 
-// timeless takes whatever it holds for alive.
+// timeless treats every record as alive.
 type timeless struct{ *minimal }
 
 func (s timeless) ListActive(_ context.Context, since, _ time.Time) iter.Seq2[store.Active, error] {

@@ -14,38 +14,43 @@ import (
 
 const writers = 8
 
-// patience ends what a broken store would let go on for ever.
+// patience limits loops that a broken store would never end.
 const patience = time.Minute
 
 func concurrencyCases() []testCase {
 	return []testCase{
-		{"writers on one revision", "Set is atomic for its ID: of several that name one revision, one is stored and the others get ErrConflict.", func(e *env) {
-			rec := e.create()
-			for round := range 20 {
-				winner := e.race(func(i int) (uint64, error) {
-					mine := rec
-					mine.Data = counter(round*writers + i)
-					return e.trySet(mine)
-				}, store.ErrConflict)
-				rec.Data = counter(round*writers + winner.index)
-				rec.Revision = winner.revision
-				e.requireStored(rec)
-			}
-		}},
-		{"creators of one ID", "Set is atomic for its ID: of several that create it, one is stored and the others get ErrConflict.", func(e *env) {
-			for range 20 {
-				rec := e.newRecord()
-				winner := e.race(func(i int) (uint64, error) {
-					mine := rec
-					mine.Data = counter(i)
-					return e.trySet(mine)
-				}, store.ErrConflict)
-				rec.Data, rec.Revision = counter(winner.index), winner.revision
-				e.requireStored(rec)
-			}
-		}},
-		{"no lost update", "Set stores rec if rec.Revision is the revision that is stored now: as many updates as were acknowledged are stored.", noLostUpdate},
-		{"destroyers of one ID", "Destroy is atomic for its ID: of several, one returns true.", func(e *env) {
+		{"writers on one revision",
+			"Set is atomic for its ID: of several writers that name one revision, one succeeds and the others get " +
+				"ErrConflict.", func(e *env) {
+				rec := e.create()
+				for round := range 20 {
+					winner := e.race(func(i int) (uint64, error) {
+						mine := rec
+						mine.Data = counter(round*writers + i)
+						return e.trySet(mine)
+					}, store.ErrConflict)
+					rec.Data = counter(round*writers + winner.index)
+					rec.Revision = winner.revision
+					e.requireStored(rec)
+				}
+			}},
+		{"creators of one ID",
+			"Set is atomic for its ID: of several writers that create it, one succeeds and the others get ErrConflict.",
+			func(e *env) {
+				for range 20 {
+					rec := e.newRecord()
+					winner := e.race(func(i int) (uint64, error) {
+						mine := rec
+						mine.Data = counter(i)
+						return e.trySet(mine)
+					}, store.ErrConflict)
+					rec.Data, rec.Revision = counter(winner.index), winner.revision
+					e.requireStored(rec)
+				}
+			}},
+		{"no lost update",
+			"Set stores rec if rec.Revision is the stored revision: no acknowledged update is lost.", noLostUpdate},
+		{"destroyers of one ID", "Destroy is atomic for its ID: of several calls, one returns true.", func(e *env) {
 			for range 20 {
 				rec := e.create()
 				var destroyed atomic.Int32
@@ -62,15 +67,17 @@ func concurrencyCases() []testCase {
 				e.requireGone(rec.ID)
 			}
 		}},
-		{"destroy during updates", "ErrNotFound when rec.Revision isn't 0 and the ID doesn't exist: no writer brings back what was destroyed.", destroyDuringUpdates},
-		{"copies under load", "Records are copied on their way in and out, whoever uses the store at the same time.", func(e *env) {
+		{"destroy during updates",
+			"Set returns ErrNotFound if rec.Revision isn't 0 and the ID doesn't exist: no writer brings back a destroyed " +
+				"record.", destroyDuringUpdates},
+		{"copies under load", "Records are copied on their way in and out, also under concurrent use.", func(e *env) {
 			rec := e.create(func(rec *store.Record) { rec.Data = counter(1) })
 			failures := make([]error, writers)
 			inParallel(writers, func(i int) {
 				for range 50 {
 					got, err := e.st.Get(e.ctx, rec.ID)
 					if err == nil && !bytes.Equal(got.Data, rec.Data) {
-						err = fmt.Errorf("storetest: somebody else's changes: %s", got.Data)
+						err = fmt.Errorf("storetest: changed by another caller: %s", got.Data)
 					}
 					failures[i] = errors.Join(failures[i], err)
 					scribble(got.Data)
@@ -87,7 +94,7 @@ type winner struct {
 	revision uint64
 }
 
-// race runs set in several goroutines, of which one must succeed and the others get the error.
+// race runs set in several goroutines: one must succeed, and the others must get the error loss.
 func (e *env) race(set func(i int) (uint64, error), loss error) winner {
 	e.Helper()
 	revisions, failures := make([]uint64, writers), make([]error, writers)
@@ -118,11 +125,11 @@ func noLostUpdate(e *env) {
 	got := e.get(rec.ID)
 	n, err := counterOf(got)
 	require.NoError(e, err)
-	require.Equal(e, writers*each, n, "the counter is the number of updates that succeeded, of %d attempts", attempts.Load())
+	require.Equal(e, writers*each, n, "the number of successful updates, of %d attempts", attempts.Load())
 	require.EqualValues(e, writers*each, got.Writes)
 }
 
-// increment adds one to the record's counter, retrying on a conflict.
+// increment increments the record's counter, and retries after a conflict.
 func (e *env) increment(id string, attempts *atomic.Int64) error {
 	for stop := time.Now().Add(patience); time.Now().Before(stop); {
 		attempts.Add(1)
@@ -145,14 +152,14 @@ func (e *env) increment(id string, attempts *atomic.Int64) error {
 		}
 		return err
 	}
-	return errors.New("nothing but conflicts")
+	return errors.New("no update succeeded")
 }
 
 func destroyDuringUpdates(e *env) {
 	for range 20 {
 		rec := e.create(func(rec *store.Record) { rec.UserID = "ada" })
 		failures := make([]error, writers)
-		begun := make(chan struct{}, writers) // one for each that has tried
+		begun := make(chan struct{}, writers) // receives from each writer that has tried
 		inParallel(writers, func(i int) {
 			if i == 0 {
 				for range writers - 1 {

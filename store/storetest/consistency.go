@@ -1,9 +1,11 @@
 package storetest
 
 import (
+	"context"
 	"iter"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -11,8 +13,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// checkConsistency compares every listing that the store has with every other one and with Get. Nothing else may use the
-// store meanwhile.
+// checkConsistency compares every listing of the store with the others and with Get. There must be
+// no concurrent use of the store.
 func (e *env) checkConsistency() {
 	e.Helper()
 	lister, ok := e.st.(store.Lister)
@@ -28,22 +30,16 @@ func (e *env) checkConsistency() {
 		e.users[rec.UserID], e.clients[rec.ClientID] = true, true
 	}
 	if index, ok := e.st.(store.UserIndex); ok {
-		for user := range e.users {
-			if user != "" {
-				e.checkIndex("ByUser", all, index.ByUser(e.ctx, user), func(rec store.Record) bool { return rec.UserID == user })
-			}
-		}
+		e.checkOwners("ByUser", all, e.users, index.ByUser, func(rec store.Record) string { return rec.UserID })
 	}
 	if index, ok := e.st.(store.ClientIndex); ok {
-		for client := range e.clients {
-			if client != "" {
-				e.checkIndex("ByClient", all, index.ByClient(e.ctx, client), func(rec store.Record) bool { return rec.ClientID == client })
-			}
-		}
+		e.checkOwners("ByClient", all, e.clients, index.ByClient, func(rec store.Record) string { return rec.ClientID })
 	}
 	if index, ok := e.st.(store.ActivityIndex); ok {
 		for _, since := range sinces(all) {
-			e.checkIndex("ActiveSince", all, index.ActiveSince(e.ctx, since), func(rec store.Record) bool { return !rec.Seen.Before(since) })
+			e.checkIndex("ActiveSince", all, index.ActiveSince(e.ctx, since), func(rec store.Record) bool {
+				return !rec.Seen.Before(since)
+			})
 		}
 	}
 	if _, ok := e.st.(store.ActiveLister); ok {
@@ -55,7 +51,42 @@ func (e *env) checkConsistency() {
 	}
 }
 
-// checkActive fails unless ListActive yields those of all that were seen since and haven't expired.
+// checkOwners fails unless the index yields the records of each owner. It reads the index
+// concurrently, because a case may have had thousands of owners.
+func (e *env) checkOwners(
+	name string, all map[string]store.Record, owners map[string]bool,
+	by func(ctx context.Context, owner string) iter.Seq2[store.Record, error], ownerOf func(store.Record) string,
+) {
+	e.Helper()
+	type result struct {
+		rec store.Record
+		err error
+	}
+	names := slices.DeleteFunc(slices.Collect(maps.Keys(owners)), func(owner string) bool { return owner == "" })
+	results := make([][]result, len(names))
+	var next atomic.Int64
+	inParallel(writers, func(int) {
+		for i := next.Add(1) - 1; i < int64(len(names)); i = next.Add(1) - 1 {
+			for rec, err := range by(e.ctx, names[i]) {
+				if results[i] = append(results[i], result{rec, err}); len(results[i]) > 2*len(all) {
+					break // it yields records more than once, which checkIndex reports
+				}
+			}
+		}
+	})
+	for i, owner := range names {
+		yielded := func(yield func(store.Record, error) bool) {
+			for _, r := range results[i] {
+				if !yield(r.rec, r.err) {
+					return
+				}
+			}
+		}
+		e.checkIndex(name, all, yielded, func(rec store.Record) bool { return ownerOf(rec) == owner })
+	}
+}
+
+// checkActive fails unless ListActive yields the records that were seen since and haven't expired.
 func (e *env) checkActive(all map[string]store.Record, since, now time.Time) {
 	e.Helper()
 	want := map[string]string{}
@@ -64,11 +95,14 @@ func (e *env) checkActive(all map[string]store.Record, since, now time.Time) {
 			want[id] = rec.UserID
 		}
 	}
-	require.Equal(e, want, e.active(since, now), "ListActive yields what List and Get say")
+	require.Equal(e, want, e.active(since, now), "ListActive agrees with List and Get")
 }
 
-// checkIndex fails unless the index yields those of all for which is holds, the last seen first.
-func (e *env) checkIndex(name string, all map[string]store.Record, index iter.Seq2[store.Record, error], is func(store.Record) bool) {
+// checkIndex fails unless the index yields the records for which is returns true, the last seen
+// first.
+func (e *env) checkIndex(
+	name string, all map[string]store.Record, index iter.Seq2[store.Record, error], is func(store.Record) bool,
+) {
 	e.Helper()
 	want := map[string]bool{}
 	for id, rec := range all {
@@ -86,13 +120,13 @@ func (e *env) checkIndex(name string, all map[string]store.Record, index iter.Se
 		}
 		before = rec.Seen
 		got[rec.ID] = true
-		require.Contains(e, all, rec.ID, "%s yields what exists", name)
+		require.Contains(e, all, rec.ID, "%s yields existing records", name)
 		requireSame(e, all[rec.ID], rec)
 	}
-	require.Equal(e, want, got, "%s yields what List and Get say", name)
+	require.Equal(e, want, got, "%s agrees with List and Get", name)
 }
 
-// sinces picks times at which ActiveSince must tell records apart: before all of them, in the midst, and after.
+// sinces returns times for ActiveSince: before all records, between them, and after all.
 func sinces(all map[string]store.Record) []time.Time {
 	seen := []time.Time{{}}
 	for _, rec := range slices.Collect(maps.Values(all)) {

@@ -15,15 +15,16 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// env is what a case works with: the store, and a past that the clock of the machine can't disturb.
+// env is the environment of a case: the store, and a base time that doesn't depend on later clock
+// readings.
 type env struct {
 	*testing.T
 	ctx  context.Context
 	st   store.Store
-	base time.Time // about now, to the millisecond
+	base time.Time // the current time, to the millisecond
 
 	mu             sync.Mutex
-	users, clients map[string]bool // that records of this case had at any time
+	users, clients map[string]bool // of all records that this case has stored
 }
 
 func newEnv(t *testing.T, st store.Store) *env {
@@ -35,7 +36,7 @@ func newEnv(t *testing.T, st store.Store) *env {
 	}
 }
 
-// newRecord returns a record that isn't stored yet, seen now and expiring in an hour.
+// newRecord returns a new record that was seen now and expires in an hour.
 func (e *env) newRecord(changes ...func(*store.Record)) store.Record {
 	rec := store.Record{
 		ID:              newID(),
@@ -55,7 +56,7 @@ func (e *env) newRecord(changes ...func(*store.Record)) store.Record {
 	return rec
 }
 
-// create stores a new record and returns it as it is stored.
+// create stores a new record and returns it with its revision.
 func (e *env) create(changes ...func(*store.Record)) store.Record {
 	e.Helper()
 	rec := e.newRecord(changes...)
@@ -72,7 +73,7 @@ func (e *env) set(rec store.Record) store.Record {
 	return rec
 }
 
-// trySet is Set, by a writer with a WriteID.
+// trySet calls Set and remembers the user and the client for checkConsistency.
 func (e *env) trySet(rec store.Record) (uint64, error) {
 	e.mu.Lock()
 	e.users[rec.UserID], e.clients[rec.ClientID] = true, true
@@ -99,7 +100,7 @@ func (e *env) requireStored(want store.Record) {
 	requireSame(e, want, e.get(want.ID))
 }
 
-// requireSame compares all fields; times as instants, whatever their location.
+// requireSame compares all fields. Times are compared as instants.
 func requireSame(t require.TestingT, want, got store.Record) {
 	if h, ok := t.(interface{ Helper() }); ok {
 		h.Helper()
@@ -107,13 +108,16 @@ func requireSame(t require.TestingT, want, got store.Record) {
 	require.Equal(t, describe(want), describe(got))
 }
 
-// describe renders what a Record hides when it is printed, for comparisons that show what differs.
+// describe returns all fields, which a Record doesn't print, so that a failure shows the
+// difference.
 func describe(rec store.Record) map[string]string {
 	at := func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 	return map[string]string{
-		"ID":        rec.ID,
-		"Tokens":    fmt.Sprintf("%x %x %d %d %d", rec.TokenHash[:], rec.PrevTokenHash[:], rec.TokenGeneration, rec.LoginGeneration, rec.Renewal),
-		"RotatedAt": at(rec.RotatedAt), "LoggedIn": at(rec.LoggedIn), "Created": at(rec.Created), "Seen": at(rec.Seen), "Expires": at(rec.Expires),
+		"ID": rec.ID,
+		"Tokens": fmt.Sprintf("%x %x %d %d %d", rec.TokenHash[:], rec.PrevTokenHash[:],
+			rec.TokenGeneration, rec.LoginGeneration, rec.Renewal),
+		"RotatedAt": at(rec.RotatedAt), "LoggedIn": at(rec.LoggedIn),
+		"Created": at(rec.Created), "Seen": at(rec.Seen), "Expires": at(rec.Expires),
 		"ClientID": rec.ClientID, "UserID": rec.UserID, "Addr": rec.Addr, "UserAgent": rec.UserAgent,
 		"Data": string(rec.Data), "Idle": rec.Idle.String(), "Lifetime": rec.Lifetime.String(),
 		"Writes": fmt.Sprint(rec.Writes), "Revision": fmt.Sprint(rec.Revision), "WriteID": fmt.Sprintf("%x", rec.WriteID),
@@ -131,7 +135,8 @@ func (e *env) collect(all iter.Seq2[store.Record, error]) []store.Record {
 	return recs
 }
 
-// inParallel runs fn for 0 … n-1, each in a goroutine of its own, and waits for them. fn must not end the test.
+// inParallel runs fn for 0 … n-1, each in a goroutine, and waits for them. fn must not end the
+// test.
 func inParallel(n int, fn func(i int)) {
 	var wg sync.WaitGroup
 	start := make(chan struct{})
@@ -153,13 +158,13 @@ func ids(recs []store.Record) []string {
 	return ids
 }
 
-// counterOf reads the counter that the cases keep in the data.
+// counterOf returns the counter in the data.
 func counterOf(rec store.Record) (int, error) {
 	var values struct {
 		N int `json:"n"`
 	}
 	if err := json.Unmarshal(rec.Data, &values); err != nil {
-		return 0, fmt.Errorf("storetest: data of a record: %w", err)
+		return 0, fmt.Errorf("storetest: decoding data: %w", err)
 	}
 	return values.N, nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// keyed is an index by a field of the record.
+// keyed is an index on a field of the record.
 type keyed struct {
 	by    func(e *env, key string) iter.Seq2[store.Record, error]
 	field func(rec *store.Record) *string
@@ -40,7 +40,7 @@ func clientCases() []testCase {
 func (k keyed) cases(ofAda string) []testCase {
 	with := func(key string) func(*store.Record) { return func(rec *store.Record) { *k.field(rec) = key } }
 	return append(rulesOfList(func(e *env) iter.Seq2[store.Record, error] { return k.by(e, ofAda) }),
-		testCase{"of one only", "Yields the records with the value, and no other.", func(e *env) {
+		testCase{"one value only", "Yields the records with the value, and no others.", func(e *env) {
 			want := map[string][]string{}
 			for _, key := range []string{"a", "a:b", "a:b:c", "b", "A", "a ", "ab", "é", "e\u0301", "{a}", "👩‍💻"} {
 				for range 3 {
@@ -62,7 +62,7 @@ func (k keyed) cases(ofAda string) []testCase {
 			want = append([]string{oldest.ID}, want[:len(want)-1]...)
 			require.Equal(e, want, ids(e.collect(k.by(e, "a"))))
 		}},
-		testCase{"a changed value moves the record", "Yields the records with the value as it is now.", func(e *env) {
+		testCase{"a changed value moves the record", "Yields the records by their current value.", func(e *env) {
 			rec, other := e.create(with("")), e.create(with("a"))
 			for _, key := range []string{"a", "b", "", "b", "b", "a"} {
 				*k.field(&rec) = key
@@ -117,7 +117,7 @@ func activityCases() []testCase {
 			require.Equal(e, want, ids(e.collect(since(e, time.Time{}))))
 			require.Empty(e, e.collect(since(e, e.get(want[0]).Seen.Add(time.Millisecond))))
 		}},
-		testCase{"seen again", "Yields the records by their Seen as it is now.", func(e *env) {
+		testCase{"seen again", "Yields the records by their current Seen.", func(e *env) {
 			want := e.createSeenAt(rand.Perm(100))
 			for i := range 50 {
 				at := rand.IntN(len(want))
@@ -128,7 +128,7 @@ func activityCases() []testCase {
 			}
 			require.Equal(e, want, ids(e.collect(since(e, e.base))))
 		}},
-		testCase{"touched and swept", "A touch moves a record in the order; a sweep removes it from there.", func(e *env) {
+		testCase{"touched and swept", "A touch moves a record in the order; a sweep removes it.", func(e *env) {
 			want := e.createSeenAt([]int{0, 1, 2, 3, 4})
 			if toucher, ok := e.st.(store.Toucher); ok {
 				at := e.base.Add(time.Minute)
@@ -146,7 +146,7 @@ func activityCases() []testCase {
 				require.Equal(e, slices.Delete(want, 1, 2), ids(e.collect(since(e, e.base))))
 			}
 		}},
-		testCase{"destroyed are gone", "Yields every record that exists.", func(e *env) {
+		testCase{"destroyed records", "Yields every record that exists.", func(e *env) {
 			want := e.createSeenAt(rand.Perm(50))
 			for len(want) > 10 {
 				at := rand.IntN(len(want))
@@ -158,7 +158,8 @@ func activityCases() []testCase {
 	)
 }
 
-// createSeenAt creates records seen that many seconds after base, and returns their IDs, the last seen first.
+// createSeenAt creates records seen that many seconds after base, and returns their IDs, the last
+// seen first.
 func (e *env) createSeenAt(seconds []int, changes ...func(*store.Record)) []string {
 	created := make([]string, len(seconds))
 	for _, s := range seconds {

@@ -13,7 +13,7 @@ import (
 
 func namespaceCases() []testCase {
 	return []testCase{
-		{"same name", "App: same name, same records; \"\" is the one that the receiver started as.", func(e *env) {
+		{"same name", "App: the same name means the same records; \"\" is the store that was opened.", func(e *env) {
 			spaces := e.st.(store.Namespacer)
 			rec := e.create()
 			e.in(spaces.App("")).requireStored(rec)
@@ -49,7 +49,7 @@ func namespaceCases() []testCase {
 				app.requireStored(stored[i+3])
 			}
 		}},
-		{"closed together", "An App's store is closed with the one it came from.", func(e *env) {
+		{"closed together", "An App's store is closed with the store that was opened.", func(e *env) {
 			closer, ok := e.st.(io.Closer)
 			if !ok {
 				e.Logf("%T has no Closer", e.st)
@@ -59,7 +59,7 @@ func namespaceCases() []testCase {
 			require.NoError(e, closer.Close())
 			_, err := app.Get(e.ctx, newID())
 			require.ErrorIs(e, err, store.ErrClosed)
-			e.st = nothing{}
+			e.st = closedStore{}
 		}},
 	}
 }
@@ -73,7 +73,7 @@ func (e *env) in(st store.Store) *env {
 
 func optimizerCases() []testCase {
 	return []testCase{
-		{"nothing lost", "Optimize gives back what the store no longer needs, and nothing else.", func(e *env) {
+		{"nothing lost", "Optimize releases what the store no longer needs, and nothing else.", func(e *env) {
 			var kept []store.Record
 			for i := range 500 {
 				rec := e.create(ofAda)
@@ -106,7 +106,7 @@ func optimizerCases() []testCase {
 
 func pingerCases() []testCase {
 	return []testCase{
-		{"answers", "Ping returns nil when the store answers.", func(e *env) {
+		{"responds", "Ping returns nil if the store responds.", func(e *env) {
 			require.NoError(e, e.st.(store.Pinger).Ping(e.ctx))
 			ctx, cancel := context.WithCancel(e.ctx)
 			cancel()
@@ -130,15 +130,15 @@ func closerCases() []testCase {
 				require.ErrorIs(e, err, store.ErrClosed, name)
 			}
 			require.NoError(e, e.st.(io.Closer).Close(), "closing again does nothing")
-			e.st = nothing{}
+			e.st = closedStore{}
 		}},
 	}
 }
 
-// nothing stands for a store that can't be looked at any more.
-type nothing struct{ store.Store }
+// closedStore replaces a store that is closed, so that checkConsistency skips it.
+type closedStore struct{ store.Store }
 
-// callAll calls every capability that the store has and returns what went wrong, by name.
+// callAll calls every capability of the store and returns the errors, by name.
 func (e *env) callAll(rec store.Record) map[string]error {
 	failed := map[string]error{}
 	if st, ok := e.st.(store.Toucher); ok {

@@ -11,7 +11,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// listing is a way to ask a store for many records.
+// listing returns many records of a store.
 type listing func(e *env) iter.Seq2[store.Record, error]
 
 func list(e *env) iter.Seq2[store.Record, error] { return e.st.(store.Lister).List(e.ctx) }
@@ -25,8 +25,8 @@ func listerCases() []testCase {
 	)
 }
 
-// rulesOfList is what every listing keeps. The records that it makes have the user "ada", the client "browser", and were
-// seen at base.
+// rulesOfList are the rules of every listing. Their records have the user "ada" and the client
+// "browser", and were seen at base.
 func rulesOfList(all listing) []testCase {
 	create := func(e *env, n int) (created []string) {
 		for i := range n {
@@ -66,43 +66,47 @@ func rulesOfList(all listing) []testCase {
 			}
 			e.requireStored(rec)
 		}},
-		{"calls from the loop", "No lock is held while a record is being looked at: the loop may call the store.", func(e *env) {
-			created := create(e, 50)
-			var yielded []string
-			for rec, err := range all(e) {
-				require.NoError(e, err)
-				yielded = append(yielded, rec.ID)
-				rec.Data = counter(1000)
-				e.set(e.set(rec))
-				e.create() // not one of ada's, but all listings of the store see it
-				e.collectSome(all)
-				e.destroy(rec.ID, true)
-			}
-			require.Subset(e, yielded, created)
-		}},
-		{"concurrent changes", "Yields every record that exists during the whole iteration, once; one that is created or destroyed meanwhile may be yielded or not.", func(e *env) {
-			created := create(e, 200)
-			e.listDuringChanges(all, created)
-		}},
-		{"context that ended", "A context that ends gives an error that matches its cause; after an error nothing more is yielded.", func(e *env) {
-			create(e, 10)
-			cause := errors.New("nobody wants to know any more")
-			ctx, cancel := context.WithCancelCause(e.ctx)
-			cancel(cause)
-			stopped := &env{T: e.T, ctx: ctx, st: e.st}
-			n := 0
-			for _, err := range all(stopped) {
-				require.ErrorIs(e, err, cause)
-				n++
-			}
-			require.Equal(e, 1, n, "one error, and no record")
-		}},
+		{"calls from the loop",
+			"No lock is held while a record is being looked at: the loop may call the store.", func(e *env) {
+				created := create(e, 50)
+				var yielded []string
+				for rec, err := range all(e) {
+					require.NoError(e, err)
+					yielded = append(yielded, rec.ID)
+					rec.Data = counter(1000)
+					e.set(e.set(rec))
+					e.create() // not one of ada's, but every listing of the store reads it
+					e.collectSome(all)
+					e.destroy(rec.ID, true)
+				}
+				require.Subset(e, yielded, created)
+			}},
+		{"concurrent changes",
+			"Yields every record that exists during the whole iteration once; a record that is created or destroyed " +
+				"meanwhile may be yielded or not.", func(e *env) {
+				created := create(e, 200)
+				e.listDuringChanges(all, created)
+			}},
+		{"context that ended",
+			"When a context ends, the error matches its cause; after an error nothing more is yielded.", func(e *env) {
+				create(e, 10)
+				cause := errors.New("the caller has gone away")
+				ctx, cancel := context.WithCancelCause(e.ctx)
+				cancel(cause)
+				stopped := &env{T: e.T, ctx: ctx, st: e.st}
+				n := 0
+				for _, err := range all(stopped) {
+					require.ErrorIs(e, err, cause)
+					n++
+				}
+				require.Equal(e, 1, n, "one error, and no record")
+			}},
 	}
 }
 
 func ofAda(rec *store.Record) { rec.UserID, rec.ClientID = "ada", "browser" }
 
-// collectSome starts an iteration inside another one.
+// collectSome begins an iteration inside another one.
 func (e *env) collectSome(all listing) {
 	e.Helper()
 	for _, err := range all(e) {
@@ -111,7 +115,8 @@ func (e *env) collectSome(all listing) {
 	}
 }
 
-// listDuringChanges lists while every record is being updated, seen and moved about, and others come and go.
+// listDuringChanges lists while every record is updated, touched and moved, and others are created
+// and destroyed.
 func (e *env) listDuringChanges(all listing, created []string) {
 	e.Helper()
 	e.duringChurn(created, func() {
@@ -121,13 +126,13 @@ func (e *env) listDuringChanges(all listing, created []string) {
 				times[id]++
 			}
 			for _, id := range created {
-				require.Equal(e, 1, times[id], "how often a record that was there all the time was yielded")
+				require.Equal(e, 1, times[id], "how often a record that exists all the time is yielded")
 			}
 		}
 	})
 }
 
-// duringChurn calls do while the records change all the time.
+// duringChurn calls do while the records change continuously.
 func (e *env) duringChurn(created []string, do func()) {
 	e.Helper()
 	done := make(chan struct{})
@@ -153,7 +158,7 @@ func (e *env) duringChurn(created []string, do func()) {
 	require.NoError(e, <-failure)
 }
 
-// churn sees some of the records again, later than any before, and creates and destroys another one.
+// churn touches some of the records, later than before, and creates and destroys another one.
 func (e *env) churn(round int, created []string) error {
 	for i := round % 7; i < len(created); i += 7 {
 		rec, err := e.st.Get(e.ctx, created[i])

@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// minimal is the least that a backend must be: three methods, no capability.
+// minimal is a backend with the three required methods and no capability.
 type minimal struct {
 	mu      sync.Mutex
 	records map[string]store.Record
@@ -65,7 +65,7 @@ func (m *minimal) Destroy(ctx context.Context, id string) (bool, error) {
 	return ok, nil
 }
 
-// TestMinimalStorePasses shows a whole backend of one's own, and the test it needs.
+// TestMinimalStorePasses shows a complete custom backend, and the test that it needs.
 func TestMinimalStorePasses(t *testing.T) {
 	storetest.Run(t, func(*testing.T) store.Store { return newMinimal() })
 }

@@ -9,27 +9,29 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// testCase proves one sentence of the contract.
+// testCase tests one sentence of the contract.
 type testCase struct {
 	name string
 	says string
 	run  func(e *env)
 }
 
-// group is the cases for one capability; has reports whether a store has it.
+// group is the cases for one capability; has reports whether a store has the capability.
 type group struct {
 	name  string
 	has   func(store.Store) bool
 	cases []testCase
 }
 
-// Run tests the store that factory makes: a fresh and empty one at each call. A store that is an io.Closer is closed at the
-// end of its case. The cases run one after the other, but many use the store from many goroutines: run them with -race too.
+// Run tests the stores that factory returns: a new and empty one at each call. A store that is an
+// io.Closer is closed at the end of its case. The cases run sequentially unless factory calls
+// t.Parallel for a case; its first call is with the t of Run. Many cases use the store from several
+// goroutines: run them with -race too.
 func Run(t *testing.T, factory func(t *testing.T) store.Store) {
 	t.Helper()
 	st := newStore(t, factory)
 	for _, g := range groups() {
-		if !g.has(st) { // so its sentences don't apply: that is no skipped test
+		if !g.has(st) { // its sentences don't apply: not a skipped test
 			t.Logf("%T has no %s", st, g.name)
 			continue
 		}

@@ -14,56 +14,65 @@ import (
 
 func storeCases() []testCase {
 	return []testCase{
-		{"get missing", "Get: ErrNotFound when there is none.", func(e *env) {
+		{"get missing", "Get returns ErrNotFound if there is none.", func(e *env) {
 			e.requireGone(newID())
 		}},
-		{"create", "Revision 0 creates.", func(e *env) {
+		{"create", "Revision 0 creates the record.", func(e *env) {
 			rec := e.create()
 			e.requireStored(rec)
 		}},
-		{"create existing", "ErrConflict when another revision is stored (for a create: when the ID exists); a Set that returns it has changed nothing.", func(e *env) {
-			rec := e.create()
-			other := e.newRecord(func(other *store.Record) { other.ID = rec.ID })
-			_, err := e.trySet(other)
-			require.ErrorIs(e, err, store.ErrConflict)
-			e.requireStored(rec)
-		}},
-		{"update", "Set stores rec if rec.Revision is the revision that is stored now, and returns the new one, which is greater.", func(e *env) {
-			rec := e.create()
-			for i := range 5 {
-				rec.Data = counter(i + 1)
-				rec.WriteID = newWriteID()
-				rec = e.set(rec)
-				e.requireStored(rec)
-			}
-		}},
-		{"update of a stale revision", "ErrConflict when another revision is stored; a Set that returns it has changed nothing.", func(e *env) {
-			stale := e.create()
-			current := stale
-			current.Data = counter(1)
-			current = e.set(current)
-			for _, revision := range []uint64{stale.Revision, current.Revision + 1, current.Revision + 1000} {
-				wrong := stale
-				wrong.Revision, wrong.Data, wrong.UserID = revision, counter(2), "intruder"
-				_, err := e.trySet(wrong)
+		{"create existing",
+			"Set returns ErrConflict if another revision is stored, or if the record to be created exists. It has then " +
+				"changed nothing.", func(e *env) {
+				rec := e.create()
+				other := e.newRecord(func(other *store.Record) { other.ID = rec.ID })
+				_, err := e.trySet(other)
 				require.ErrorIs(e, err, store.ErrConflict)
-				e.requireStored(current)
-			}
-		}},
-		{"update of an unknown ID", "ErrNotFound when rec.Revision isn't 0 and the ID doesn't exist; a Set that returns it has changed nothing.", func(e *env) {
-			rec := e.newRecord(func(rec *store.Record) { rec.Revision = 1 })
-			_, err := e.trySet(rec)
-			require.ErrorIs(e, err, store.ErrNotFound)
-			e.requireGone(rec.ID)
-		}},
-		{"update after destroy", "ErrNotFound when rec.Revision isn't 0 and the ID doesn't exist: an ended session is never brought back.", func(e *env) {
-			rec := e.create(func(rec *store.Record) { rec.UserID = "ada" })
-			e.destroy(rec.ID, true)
-			_, err := e.trySet(rec)
-			require.ErrorIs(e, err, store.ErrNotFound)
-			e.requireGone(rec.ID)
-		}},
-		{"destroy", "Destroy returns false and no error when there was none.", func(e *env) {
+				e.requireStored(rec)
+			}},
+		{"update",
+			"Set stores rec if rec.Revision is the stored revision, and returns the new revision, which is greater.",
+			func(e *env) {
+				rec := e.create()
+				for i := range 5 {
+					rec.Data = counter(i + 1)
+					rec.WriteID = newWriteID()
+					rec = e.set(rec)
+					e.requireStored(rec)
+				}
+			}},
+		{"update of a stale revision",
+			"Set returns ErrConflict if another revision is stored. It has then changed nothing.", func(e *env) {
+				stale := e.create()
+				current := stale
+				current.Data = counter(1)
+				current = e.set(current)
+				for _, revision := range []uint64{stale.Revision, current.Revision + 1, current.Revision + 1000} {
+					wrong := stale
+					wrong.Revision, wrong.Data, wrong.UserID = revision, counter(2), "intruder"
+					_, err := e.trySet(wrong)
+					require.ErrorIs(e, err, store.ErrConflict)
+					e.requireStored(current)
+				}
+			}},
+		{"update of an unknown ID",
+			"Set returns ErrNotFound if rec.Revision isn't 0 and the ID doesn't exist. It has then changed nothing.",
+			func(e *env) {
+				rec := e.newRecord(func(rec *store.Record) { rec.Revision = 1 })
+				_, err := e.trySet(rec)
+				require.ErrorIs(e, err, store.ErrNotFound)
+				e.requireGone(rec.ID)
+			}},
+		{"update after destroy",
+			"Set returns ErrNotFound if rec.Revision isn't 0 and the ID doesn't exist: an ended session can't be brought " +
+				"back.", func(e *env) {
+				rec := e.create(func(rec *store.Record) { rec.UserID = "ada" })
+				e.destroy(rec.ID, true)
+				_, err := e.trySet(rec)
+				require.ErrorIs(e, err, store.ErrNotFound)
+				e.requireGone(rec.ID)
+			}},
+		{"destroy", "Destroy returns false and no error if there was none.", func(e *env) {
 			rec, other := e.create(), e.create()
 			e.destroy(rec.ID, true)
 			e.requireGone(rec.ID)
@@ -71,64 +80,74 @@ func storeCases() []testCase {
 			e.destroy(newID(), false)
 			e.requireStored(other)
 		}},
-		{"destroy whatever its revision", "Destroy removes the record with the ID, whatever its revision.", func(e *env) {
+		{"destroy any revision", "Destroy removes the record with the ID, regardless of its revision.", func(e *env) {
 			rec := e.create()
 			rec = e.set(e.set(rec))
 			e.destroy(rec.ID, true)
 			e.requireGone(rec.ID)
 		}},
-		{"every field", "Set stores rec: every field comes back, times to the millisecond.", everyField},
-		{"zero fields", "The zero time means never or not yet; a zero Idle or Lifetime means that there is no such limit.", func(e *env) {
+		{"every field", "Set stores rec: Get returns every field, times to the millisecond.", everyField},
+		{"zero fields", "The zero time means never or not yet; a zero Idle or Lifetime means no limit.", func(e *env) {
 			rec := e.create(func(rec *store.Record) {
 				*rec = store.Record{ID: rec.ID, Data: []byte(`{}`)}
 			})
 			got := e.get(rec.ID)
 			requireSame(e, rec, got)
-			require.True(e, got.Expires.IsZero() && got.RotatedAt.IsZero() && got.LoggedIn.IsZero() && got.Created.IsZero() && got.Seen.IsZero(), "zero times stay zero")
+			for _, at := range []time.Time{got.Expires, got.RotatedAt, got.LoggedIn, got.Created, got.Seen} {
+				require.True(e, at.IsZero(), "zero times stay zero")
+			}
 		}},
-		{"fields back to zero", "Set stores rec, and nothing remains of what was stored before.", func(e *env) {
+		{"fields back to zero", "Set replaces the record: no field keeps its previous value.", func(e *env) {
 			rec := e.create(func(rec *store.Record) {
 				rec.UserID, rec.Lifetime, rec.RotatedAt, rec.LoggedIn = "ada", time.Hour, e.base, e.base
 			})
 			rec = e.set(store.Record{ID: rec.ID, Revision: rec.Revision, Seen: rec.Seen, Data: []byte(`{}`)})
 			e.requireStored(rec)
 		}},
-		{"odd IDs", "A Store holds records by ID: whatever the ID looks like, it names one record.", oddIDs},
-		{"aliasing", "Records are copied on their way in and out: nothing that a caller does to a Record or to its Data afterwards changes what is stored, or what another caller sees.", func(e *env) {
-			data := []byte(`{"n":1}`)
-			rec := e.create(func(rec *store.Record) { rec.Data = data })
-			want := rec.Clone()
-			scribble(data)
-			e.requireStored(want)
-			first := e.get(rec.ID)
-			second := e.get(rec.ID)
-			scribble(first.Data)
-			requireSame(e, want, second)
-			e.requireStored(want)
-		}},
-		{"expired records stay", "A Store keeps expired records until they are swept or destroyed, and treats them like any other.", func(e *env) {
-			rec := e.create(func(rec *store.Record) { rec.Expires = e.base.Add(-time.Second) })
-			e.requireStored(rec)
-			rec.Data = counter(1)
-			rec = e.set(rec)
-			e.requireStored(rec)
-			e.destroy(rec.ID, true)
-		}},
-		{"context that ended", "A context that ends gives an error that matches its cause.", endedContext},
-		{"Seen never moves back", "Seen never moves back: if the stored Seen is past that of rec, rec takes it over and its Expires moves by as much, up to the end of its lifetime.", keepSeen},
-		{"lost reply", "A writer whose attempt is answered with a conflict, or not at all, finds out by WriteID whether the stored revision is its own.", func(e *env) {
-			rec := e.newRecord()
-			for range 2 { // a create, then an update
-				revision := e.set(rec).Revision
-				_, err := e.trySet(rec) // the reply of the first attempt was lost
-				require.ErrorIs(e, err, store.ErrConflict)
-				stored := e.get(rec.ID)
-				require.Equal(e, rec.WriteID, stored.WriteID)
-				require.Equal(e, revision, stored.Revision)
-				rec = stored
-				rec.WriteID = newWriteID()
-			}
-		}},
+		{"odd IDs", "A Store holds records by ID: any ID identifies one record.", oddIDs},
+		{"aliasing",
+			"Records are copied on their way in and out: a caller's later changes to a Record or its Data affect neither " +
+				"the stored record nor other callers.", func(e *env) {
+				data := []byte(`{"n":1}`)
+				rec := e.create(func(rec *store.Record) { rec.Data = data })
+				want := rec.Clone()
+				scribble(data)
+				e.requireStored(want)
+				first := e.get(rec.ID)
+				second := e.get(rec.ID)
+				scribble(first.Data)
+				requireSame(e, want, second)
+				e.requireStored(want)
+			}},
+		{"expired records stay",
+			"A Store keeps expired records until they are swept or destroyed, and treats them like any other record.",
+			func(e *env) {
+				rec := e.create(func(rec *store.Record) { rec.Expires = e.base.Add(-time.Second) })
+				e.requireStored(rec)
+				rec.Data = counter(1)
+				rec = e.set(rec)
+				e.requireStored(rec)
+				e.destroy(rec.ID, true)
+			}},
+		{"context that ended", "When a context ends, the error matches its cause.", endedContext},
+		{"Seen never moves back",
+			"Seen never moves back: if the stored Seen is after that of rec, rec gets the stored Seen and its Expires " +
+				"moves by the same amount, up to the end of its lifetime.", keepSeen},
+		{"lost reply",
+			"A writer whose attempt ends with a conflict, or without a reply, finds out by the WriteID whether the stored " +
+				"revision is its own.", func(e *env) {
+				rec := e.newRecord()
+				for range 2 { // a create, then an update
+					revision := e.set(rec).Revision
+					_, err := e.trySet(rec) // the reply of the first attempt was lost
+					require.ErrorIs(e, err, store.ErrConflict)
+					stored := e.get(rec.ID)
+					require.Equal(e, rec.WriteID, stored.WriteID)
+					require.Equal(e, revision, stored.Revision)
+					rec = stored
+					rec.WriteID = newWriteID()
+				}
+			}},
 	}
 }
 
@@ -206,7 +225,7 @@ func keepSeen(e *env) {
 	ahead.Seen, ahead.Expires = e.base.Add(time.Minute), e.base.Add(61*time.Minute)
 	ahead = e.set(ahead)
 
-	late := ahead // a writer that had not heard of the later Seen
+	late := ahead // a writer that has not read the later Seen
 	late.Seen, late.Expires = e.base, e.base.Add(2*time.Hour)
 	revision := e.set(late).Revision
 	late.Seen, late.Expires, late.Revision = e.base.Add(time.Minute), e.base.Add(2*time.Hour+time.Minute), revision
@@ -215,11 +234,11 @@ func keepSeen(e *env) {
 	bound := late
 	bound.Seen, bound.Expires, bound.Lifetime = e.base, e.base.Add(time.Hour), time.Hour
 	revision = e.set(bound).Revision
-	bound.Seen, bound.Revision = e.base.Add(time.Minute), revision // Expires is the end of the lifetime already
+	bound.Seen, bound.Revision = e.base.Add(time.Minute), revision // Expires is already at the end of the lifetime
 	e.requireStored(bound)
 }
 
-// scribble does to a record's data what a careless caller would.
+// scribble overwrites a record's data, as a careless caller might.
 func scribble(data []byte) {
 	for i := range data {
 		data[i] = '!'

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -14,7 +15,7 @@ import (
 
 func sweeperCases() []testCase {
 	return []testCase{
-		{"nothing", "Sweep: fewer than n, there are no more.", func(e *env) {
+		{"nothing", "Fewer than n records from Sweep mean that there are no more.", func(e *env) {
 			require.Empty(e, e.sweep(time.Hour, 10))
 		}},
 		{"at or before now", "Sweep removes records whose Expires is at or before now, and returns them.", func(e *env) {
@@ -28,7 +29,7 @@ func sweeperCases() []testCase {
 			e.requireStored(after)
 			require.Empty(e, e.sweep(time.Minute, 10))
 		}},
-		{"in order of expiry", "Those that expired first are removed first, up to n.", func(e *env) {
+		{"in order of expiry", "Sweep removes up to n records, in the order of Expires.", func(e *env) {
 			want := make([]string, 100)
 			for _, i := range rand.Perm(len(want)) {
 				want[i] = e.expiring(i).ID
@@ -57,21 +58,24 @@ func sweeperCases() []testCase {
 			was = e.set(was)
 			require.Equal(e, []string{was.ID}, ids(e.sweep(time.Minute, 10)))
 		}},
-		{"a later expiry saves", "Sweep goes by the Expires that is stored now: one that moved later isn't due.", func(e *env) {
-			rec, other := e.expiring(1), e.expiring(2)
-			rec.Expires = e.base.Add(time.Hour)
-			rec = e.set(rec)
-			require.Equal(e, []string{other.ID}, ids(e.sweep(time.Minute, 10)))
-			e.requireStored(rec)
-			require.Equal(e, []string{rec.ID}, ids(e.sweep(time.Hour, 10)))
-		}},
-		{"an earlier expiry counts", "Sweep goes by the Expires that is stored now: one that moved earlier is due then.", func(e *env) {
-			rec, other := e.expiring(3600), e.expiring(30)
-			rec.Expires = e.base.Add(time.Second)
-			rec = e.set(rec)
-			require.Equal(e, []string{rec.ID, other.ID}, ids(e.sweep(time.Minute, 10)))
-		}},
-		{"a touch saves", "Touch moves Expires forward: the record isn't due at its old one.", func(e *env) {
+		{"later expiry",
+			"Sweep uses the current Expires: a record whose Expires moved to a later time isn't due at the old one.",
+			func(e *env) {
+				rec, other := e.expiring(1), e.expiring(2)
+				rec.Expires = e.base.Add(time.Hour)
+				rec = e.set(rec)
+				require.Equal(e, []string{other.ID}, ids(e.sweep(time.Minute, 10)))
+				e.requireStored(rec)
+				require.Equal(e, []string{rec.ID}, ids(e.sweep(time.Hour, 10)))
+			}},
+		{"earlier expiry",
+			"Sweep uses the current Expires: a record whose Expires moved to an earlier time is due then.", func(e *env) {
+				rec, other := e.expiring(3600), e.expiring(30)
+				rec.Expires = e.base.Add(time.Second)
+				rec = e.set(rec)
+				require.Equal(e, []string{rec.ID, other.ID}, ids(e.sweep(time.Minute, 10)))
+			}},
+		{"touched record", "Touch moves Expires forward: the record isn't due at the old one.", func(e *env) {
 			toucher, ok := e.st.(store.Toucher)
 			if !ok {
 				e.Logf("%T has no Toucher", e.st)
@@ -89,7 +93,7 @@ func sweeperCases() []testCase {
 			scribble(swept[0].Data)
 			requireSame(e, rec, read)
 		}},
-		{"swept is gone", "Sweep removes: an update gets ErrNotFound, a destroy returns false.", func(e *env) {
+		{"swept record", "A swept record is gone: an update returns ErrNotFound, a destroy returns false.", func(e *env) {
 			rec := e.expiring(1)
 			e.sweep(time.Minute, 1)
 			_, err := e.trySet(rec)
@@ -97,7 +101,7 @@ func sweeperCases() []testCase {
 			e.destroy(rec.ID, false)
 			e.requireGone(rec.ID)
 		}},
-		{"context that ended", "A context that ends gives an error that matches its cause.", func(e *env) {
+		{"context that ended", "When a context ends, the error matches its cause.", func(e *env) {
 			rec := e.expiring(1)
 			ctx, cancel := context.WithCancel(e.ctx)
 			cancel()
@@ -105,8 +109,11 @@ func sweeperCases() []testCase {
 			require.ErrorIs(e, err, context.Canceled)
 			e.requireStored(rec)
 		}},
-		{"10,000 in pieces", "Each is returned by one call only. Fewer than n: there are no more.", sweepInPieces},
-		{"during Sets", "Set and Sweep are atomic: either the Set comes first and may save the record, or the record is gone and the Set gets ErrNotFound.", sweepDuringSets},
+		{"10,000 in pieces",
+			"Each record is returned by only one call. Fewer than n records mean that there are no more.", sweepInPieces},
+		{"during Sets",
+			"Set and Sweep are atomic: either the Set comes first and may extend the record, or the record is gone and " +
+				"the Set gets ErrNotFound.", sweepDuringSets},
 	}
 }
 
@@ -116,7 +123,7 @@ func (e *env) expiring(seconds int) store.Record {
 	return e.create(func(rec *store.Record) { rec.Expires = e.base.Add(time.Duration(seconds) * time.Second) })
 }
 
-// sweep sweeps as if it were that long after base.
+// sweep sweeps at that time after base.
 func (e *env) sweep(later time.Duration, n int) []store.Record {
 	e.Helper()
 	recs, err := e.st.(store.Sweeper).Sweep(e.ctx, e.base.Add(later), n)
@@ -134,7 +141,10 @@ func sweepInPieces(e *env) {
 	failures := make([]error, creators)
 	inParallel(creators, func(i int) {
 		for n := i; n < total; n += creators {
-			rec := e.newRecord(func(rec *store.Record) { rec.Expires = e.base.Add(time.Duration(n) * time.Millisecond) })
+			rec := e.newRecord(func(rec *store.Record) {
+				rec.Expires = e.base.Add(time.Duration(n) * time.Millisecond)
+				rec.ClientID = fmt.Sprint("client-", n%(total/20))
+			})
 			_, err := e.trySet(rec)
 			failures[i] = errors.Join(failures[i], err)
 		}
@@ -146,7 +156,7 @@ func sweepInPieces(e *env) {
 	times := map[string]int{}
 	failures = make([]error, 4)
 	inParallel(4, func(i int) {
-		for range total { // a store that returns records again and again is found out by their number
+		for range total { // a store that returns records repeatedly fails the count
 			recs, err := e.st.(store.Sweeper).Sweep(e.ctx, e.base.Add(time.Minute), piece)
 			mu.Lock()
 			for _, rec := range recs {
@@ -160,7 +170,7 @@ func sweepInPieces(e *env) {
 		}
 	})
 	require.NoError(e, errors.Join(failures...))
-	require.Len(e, times, total, "every record that is due is returned")
+	require.Len(e, times, total, "every due record is returned")
 	for _, n := range times {
 		require.Equal(e, 1, n, "by one call only")
 	}

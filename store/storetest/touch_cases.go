@@ -13,18 +13,20 @@ import (
 
 func toucherCases() []testCase {
 	return []testCase{
-		{"forward", "Touch moves Seen of the record forward, and Expires by as much; it changes nothing else, the Revision neither.", func(e *env) {
-			rec := e.create(func(rec *store.Record) { rec.UserID = "ada" })
-			for i := range 3 {
-				step := time.Duration(i+1) * time.Minute
-				rec.Seen, rec.Expires = rec.Seen.Add(step), rec.Expires.Add(step)
-				e.touch(rec.ID, rec.Seen)
+		{"forward",
+			"Touch moves Seen of the record forward, and Expires by the same amount. It changes nothing else, not even " +
+				"the Revision.", func(e *env) {
+				rec := e.create(func(rec *store.Record) { rec.UserID = "ada" })
+				for i := range 3 {
+					step := time.Duration(i+1) * time.Minute
+					rec.Seen, rec.Expires = rec.Seen.Add(step), rec.Expires.Add(step)
+					e.touch(rec.ID, rec.Seen)
+					e.requireStored(rec)
+				}
+				rec.Data = counter(1)
+				rec = e.set(rec) // the touch has not changed the revision
 				e.requireStored(rec)
-			}
-			rec.Data = counter(1)
-			rec = e.set(rec) // the revision that was read is still good
-			e.requireStored(rec)
-		}},
+			}},
 		{"not back", "If the stored Seen is at or after seen, Touch does nothing.", func(e *env) {
 			rec := e.create()
 			e.touch(rec.ID, rec.Seen)
@@ -34,7 +36,7 @@ func toucherCases() []testCase {
 			e.touch(rec.ID, time.Time{})
 			e.requireStored(rec)
 		}},
-		{"never expires", "Touch leaves a zero Expires as it is: never.", func(e *env) {
+		{"never expires", "Touch doesn't change a zero Expires, which means never.", func(e *env) {
 			rec := e.create(func(rec *store.Record) { rec.Expires = time.Time{} })
 			rec.Seen = rec.Seen.Add(time.Second)
 			e.touch(rec.ID, rec.Seen)
@@ -46,15 +48,17 @@ func toucherCases() []testCase {
 			e.touch(rec.ID, rec.Seen)
 			e.requireStored(rec)
 		}},
-		{"after a shorter timeout", "Touch moves Expires by as much as Seen: one that was computed before a Set shortened the timeout doesn't undo that.", func(e *env) {
-			rec := e.create()
-			rec.Idle, rec.Expires = time.Minute, rec.Seen.Add(time.Minute)
-			rec = e.set(rec)
-			rec.Seen, rec.Expires = rec.Seen.Add(time.Second), rec.Expires.Add(time.Second)
-			e.touch(rec.ID, rec.Seen)
-			e.requireStored(rec)
-		}},
-		{"missing", "Touch: ErrNotFound when there is no such record.", func(e *env) {
+		{"after a shorter timeout",
+			"Touch moves Expires by the same amount as Seen, so that it doesn't undo a Set that has shortened the " +
+				"timeout.", func(e *env) {
+				rec := e.create()
+				rec.Idle, rec.Expires = time.Minute, rec.Seen.Add(time.Minute)
+				rec = e.set(rec)
+				rec.Seen, rec.Expires = rec.Seen.Add(time.Second), rec.Expires.Add(time.Second)
+				e.touch(rec.ID, rec.Seen)
+				e.requireStored(rec)
+			}},
+		{"missing", "Touch returns ErrNotFound if there is no such record.", func(e *env) {
 			toucher := e.st.(store.Toucher)
 			id := newID()
 			require.ErrorIs(e, toucher.Touch(e.ctx, id, e.base), store.ErrNotFound)
@@ -64,7 +68,7 @@ func toucherCases() []testCase {
 			require.ErrorIs(e, toucher.Touch(e.ctx, rec.ID, e.base.Add(time.Minute)), store.ErrNotFound)
 			e.requireGone(rec.ID)
 		}},
-		{"context that ended", "A context that ends gives an error that matches its cause.", func(e *env) {
+		{"context that ended", "When a context ends, the error matches its cause.", func(e *env) {
 			rec := e.create()
 			ctx, cancel := context.WithCancel(e.ctx)
 			cancel()
@@ -72,15 +76,16 @@ func toucherCases() []testCase {
 			require.ErrorIs(e, err, context.Canceled)
 			e.requireStored(rec)
 		}},
-		{"with a Set", "Seen never moves back: a Set of a record that was read before a touch keeps the touch.", func(e *env) {
-			rec := e.create()
-			e.touch(rec.ID, e.base.Add(time.Minute))
-			rec.Data = counter(1)
-			rec = e.set(rec)
-			rec.Seen, rec.Expires = e.base.Add(time.Minute), e.base.Add(61*time.Minute)
-			e.requireStored(rec)
-		}},
-		{"concurrent with Sets", "Touch and Set are atomic: at the same time, neither undoes the other.", touchDuringSets},
+		{"with a Set",
+			"Seen never moves back: a Set of a record that was read before a touch keeps the touch.", func(e *env) {
+				rec := e.create()
+				e.touch(rec.ID, e.base.Add(time.Minute))
+				rec.Data = counter(1)
+				rec = e.set(rec)
+				rec.Seen, rec.Expires = e.base.Add(time.Minute), e.base.Add(61*time.Minute)
+				e.requireStored(rec)
+			}},
+		{"concurrent with Sets", "Touch and Set are atomic: concurrently, neither undoes the other.", touchDuringSets},
 	}
 }
 

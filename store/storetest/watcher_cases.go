@@ -10,10 +10,10 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// newsPatience is how long what is told may take.
-const newsPatience = 20 * time.Second
+// notificationTimeout limits the time for a notification.
+const notificationTimeout = 20 * time.Second
 
-// nodeOf is a node, and what it has been told.
+// nodeOf is a node that records the changes that are reported to it.
 type nodeOf struct {
 	store.Node
 	e *env
@@ -23,7 +23,7 @@ type nodeOf struct {
 	some chan struct{}
 }
 
-// watch makes a node that leaves at the end of the case.
+// watch starts a node that leaves at the end of the case.
 func (e *env) watch() *nodeOf {
 	e.Helper()
 	n := &nodeOf{e: e, some: make(chan struct{}, 1)}
@@ -36,8 +36,8 @@ func (e *env) watch() *nodeOf {
 		default:
 		}
 	})
-	e.Cleanup(func() { _ = n.Leave(e.Context()) }) // a case may have done so
-	n.hold("not a session of the case", "")        // so that it has joined
+	e.Cleanup(func() { _ = n.Leave(e.Context()) }) // the case may have called Leave
+	n.hold("not a session of the case", "")        // waits until it has joined
 	return n
 }
 
@@ -46,10 +46,10 @@ func (n *nodeOf) hold(sessionID, clientID string) {
 	require.NoError(n.e, n.Hold(n.e.ctx, sessionID, clientID))
 }
 
-// hear waits for the next change that isn't a hint, which may come late.
+// hear waits for the next change other than ChangeStored, which may be late.
 func (n *nodeOf) hear() store.Change {
 	n.e.Helper()
-	late := time.NewTimer(newsPatience)
+	late := time.NewTimer(notificationTimeout)
 	defer late.Stop()
 	for {
 		n.mu.Lock()
@@ -64,7 +64,7 @@ func (n *nodeOf) hear() store.Change {
 		select {
 		case <-n.some:
 		case <-late.C:
-			require.FailNow(n.e, "nothing is told")
+			require.FailNow(n.e, "no change is reported")
 		}
 	}
 }
@@ -76,13 +76,14 @@ func (n *nodeOf) end(id, reason string) {
 	require.True(n.e, was)
 }
 
-// silent has another node end a session that n holds: n hears nothing else before that.
+// silent fails if a change is reported before one that it causes itself through another node.
 func (n *nodeOf) silent(by *nodeOf) {
 	n.e.Helper()
 	marker := n.e.create()
 	n.hold(marker.ID, "")
 	by.end(marker.ID, "marker")
-	require.Equal(n.e, store.Change{Kind: store.ChangeEnded, ID: marker.ID, Reason: "marker"}, n.hear(), "nothing comes before it")
+	want := store.Change{Kind: store.ChangeEnded, ID: marker.ID, Reason: "marker"}
+	require.Equal(n.e, want, n.hear(), "no other change is reported before")
 }
 
 // change stores the record through the node.
@@ -97,19 +98,20 @@ func (n *nodeOf) change(rec store.Record, how func(*store.Record)) store.Record 
 
 func watcherCases() []testCase {
 	return []testCase{
-		{"ended", "ChangeEnded: the session ID is gone, for the Reason that Ender.End was told; \"\" when nobody knows.", func(e *env) {
-			a, b := e.watch(), e.watch()
-			one, two := e.create(), e.create()
-			b.hold(one.ID, one.ClientID)
-			b.hold(two.ID, "")
-			a.end(one.ID, "logout")
-			require.Equal(e, store.Change{Kind: store.ChangeEnded, ID: one.ID, Reason: "logout"}, b.hear())
-			_, err := a.Destroy(e.ctx, two.ID)
-			require.NoError(e, err)
-			require.Equal(e, store.Change{Kind: store.ChangeEnded, ID: two.ID}, b.hear())
-			e.requireGone(one.ID)
-		}},
-		{"swept", "ReasonSwept after Sweep.", func(e *env) {
+		{"ended",
+			"ChangeEnded: the session ID is gone. Reason is that of Ender.End, or \"\" if it is unknown.", func(e *env) {
+				a, b := e.watch(), e.watch()
+				one, two := e.create(), e.create()
+				b.hold(one.ID, one.ClientID)
+				b.hold(two.ID, "")
+				a.end(one.ID, "logout")
+				require.Equal(e, store.Change{Kind: store.ChangeEnded, ID: one.ID, Reason: "logout"}, b.hear())
+				_, err := a.Destroy(e.ctx, two.ID)
+				require.NoError(e, err)
+				require.Equal(e, store.Change{Kind: store.ChangeEnded, ID: two.ID}, b.hear())
+				e.requireGone(one.ID)
+			}},
+		{"swept", "ChangeEnded: Reason is ReasonSwept after Sweep.", func(e *env) {
 			a, b := e.watch(), e.watch()
 			sweeper, ok := a.Node.(store.Sweeper)
 			require.True(e, ok, "a node has the capabilities of its store")
@@ -120,51 +122,54 @@ func watcherCases() []testCase {
 			require.Len(e, recs, 1)
 			require.Equal(e, store.Change{Kind: store.ChangeEnded, ID: rec.ID, Reason: store.ReasonSwept}, b.hear())
 		}},
-		{"access", "ChangeAccess: the session ID was stored with another token or user, or it ends earlier than it would have.", func(e *env) {
-			a, b := e.watch(), e.watch()
-			rec := e.create()
-			b.hold(rec.ID, "")
-			for _, how := range []func(*store.Record){
-				func(rec *store.Record) { rec.TokenHash[0]++ },
-				func(rec *store.Record) { rec.UserID = "ada" },
-				func(rec *store.Record) { rec.Expires = rec.Expires.Add(-time.Minute) },
-			} {
-				rec = a.change(rec, how)
-				require.Equal(e, store.Change{Kind: store.ChangeAccess, ID: rec.ID}, b.hear())
-			}
-			rec = a.change(rec, func(rec *store.Record) { rec.Data = []byte(`{"n":1}`) })
-			a.change(rec, func(rec *store.Record) { rec.Expires = rec.Expires.Add(time.Hour) })
-			b.silent(a)
-		}},
-		{"not to itself", "What is done through it is told to the other nodes and not to itself.", func(e *env) {
-			a, b := e.watch(), e.watch()
-			rec := e.create()
-			a.hold(rec.ID, rec.ClientID)
-			rec = a.change(rec, func(rec *store.Record) { rec.TokenHash[0]++ })
-			require.NoError(e, a.Announce(e.ctx, rec.ClientID, rec.ID))
-			a.end(rec.ID, "x")
-			a.silent(b)
-		}},
-		{"held only", "Hold has the node told of what happens to the session, and to the client; Release ends what Hold began.", func(e *env) {
-			a, b := e.watch(), e.watch()
-			held, other := e.create(), e.create()
-			b.hold(held.ID, held.ClientID)
-			a.end(other.ID, "x")
-			require.NoError(e, a.Announce(e.ctx, other.ClientID, other.ID))
-			b.silent(a)
-			require.NoError(e, b.Release(e.ctx, held.ID, held.ClientID))
-			require.NoError(e, a.Announce(e.ctx, held.ClientID, held.ID))
-			a.end(held.ID, "x")
-			b.silent(a)
-		}},
-		{"announced", "Announce tells the nodes that hold the client: ChangeClient.", func(e *env) {
+		{"access",
+			"ChangeAccess: the session ID was stored with another token or user, or expires earlier than before.", func(e *env) {
+				a, b := e.watch(), e.watch()
+				rec := e.create()
+				b.hold(rec.ID, "")
+				for _, how := range []func(*store.Record){
+					func(rec *store.Record) { rec.TokenHash[0]++ },
+					func(rec *store.Record) { rec.UserID = "ada" },
+					func(rec *store.Record) { rec.Expires = rec.Expires.Add(-time.Minute) },
+				} {
+					rec = a.change(rec, how)
+					require.Equal(e, store.Change{Kind: store.ChangeAccess, ID: rec.ID}, b.hear())
+				}
+				rec = a.change(rec, func(rec *store.Record) { rec.Data = []byte(`{"n":1}`) })
+				a.change(rec, func(rec *store.Record) { rec.Expires = rec.Expires.Add(time.Hour) })
+				b.silent(a)
+			}},
+		{"own changes",
+			"Other nodes are notified of changes that are made through a node; the node itself is not.", func(e *env) {
+				a, b := e.watch(), e.watch()
+				rec := e.create()
+				a.hold(rec.ID, rec.ClientID)
+				rec = a.change(rec, func(rec *store.Record) { rec.TokenHash[0]++ })
+				require.NoError(e, a.Announce(e.ctx, rec.ClientID, rec.ID))
+				a.end(rec.ID, "x")
+				a.silent(b)
+			}},
+		{"held only",
+			"Hold subscribes the node to changes of the session and of the client; Release undoes Hold.", func(e *env) {
+				a, b := e.watch(), e.watch()
+				held, other := e.create(), e.create()
+				b.hold(held.ID, held.ClientID)
+				a.end(other.ID, "x")
+				require.NoError(e, a.Announce(e.ctx, other.ClientID, other.ID))
+				b.silent(a)
+				require.NoError(e, b.Release(e.ctx, held.ID, held.ClientID))
+				require.NoError(e, a.Announce(e.ctx, held.ClientID, held.ID))
+				a.end(held.ID, "x")
+				b.silent(a)
+			}},
+		{"announced", "Announce notifies the nodes that hold the client with ChangeClient.", func(e *env) {
 			a, b := e.watch(), e.watch()
 			rec := e.create()
 			b.hold("", rec.ClientID)
 			require.NoError(e, a.Announce(e.ctx, rec.ClientID, rec.ID))
 			require.Equal(e, store.Change{Kind: store.ChangeClient, ID: rec.ID, ClientID: rec.ClientID}, b.hear())
 		}},
-		{"in order", "What happens to a session is told in its order.", func(e *env) {
+		{"in order", "The changes of a session are reported in their order.", func(e *env) {
 			a, b := e.watch(), e.watch()
 			rec := e.create()
 			b.hold(rec.ID, "")
@@ -178,90 +183,100 @@ func watcherCases() []testCase {
 			}
 			require.Equal(e, store.Change{Kind: store.ChangeEnded, ID: rec.ID, Reason: "last"}, b.hear())
 		}},
-		{"messages", "Send sends a message to each of these nodes; Holders returns the other nodes that hold one of these, each once, Nodes all others.", func(e *env) {
-			a, b, c := e.watch(), e.watch(), e.watch()
-			b.hold("s1", "c1")
-			b.hold("s2", "")
-			c.hold("", "c1")
-			nodes, err := a.Nodes(e.ctx)
-			require.NoError(e, err)
-			require.Len(e, nodes, 2)
-			of, err := a.Holders(e.ctx, []string{"s1", "s2", "s3"}, nil)
-			require.NoError(e, err)
-			require.Len(e, of, 1)
-			both, err := a.Holders(e.ctx, []string{"s1"}, []string{"c1"})
-			require.NoError(e, err)
-			require.ElementsMatch(e, nodes, both)
-			mine, err := b.Holders(e.ctx, []string{"s1"}, nil)
-			require.NoError(e, err)
-			require.Empty(e, mine, "the others")
-			require.NoError(e, a.Send(e.ctx, of, []byte("hello\x00\xff")))
-			got := b.hear()
-			require.Equal(e, store.ChangeMessage, got.Kind)
-			require.Equal(e, "hello\x00\xff", string(got.Data))
-			require.NoError(e, b.Send(e.ctx, []string{got.From}, []byte("back")))
-			require.Equal(e, "back", string(a.hear().Data))
-			c.silent(a)
-		}},
-		{"left", "Leave ends the node: nothing is told when it has returned, and the others forget it.", func(e *env) {
-			a, b := e.watch(), e.watch()
-			rec := e.create()
-			b.hold(rec.ID, rec.ClientID)
-			require.NoError(e, b.Leave(e.ctx))
-			nodes, err := a.Nodes(e.ctx)
-			require.NoError(e, err)
-			require.Empty(e, nodes)
-			a.end(rec.ID, "x")
-			require.Empty(e, b.told)
-		}},
-		{"end at a revision", "With a revision that isn't 0 End ends the session only if that is stored now: ErrConflict when another one is.", func(e *env) {
-			a := e.watch()
-			rec := e.create()
-			now := e.set(rec)
-			_, err := a.End(e.ctx, rec.ID, "x", rec.Revision)
-			require.ErrorIs(e, err, store.ErrConflict)
-			e.requireStored(now)
-			was, err := a.End(e.ctx, rec.ID, "x", now.Revision)
-			require.NoError(e, err)
-			require.True(e, was)
-			was, err = a.End(e.ctx, rec.ID, "x", now.Revision)
-			require.NoError(e, err)
-			require.False(e, was)
-		}},
-		{"contact", "Contact returns what the node knows of its connection to the others.", func(e *env) {
+		{"messages",
+			"Send sends a message to each of these nodes; Holders returns the other nodes that hold one of the items, " +
+				"without duplicates; Nodes returns all other nodes.", func(e *env) {
+				a, b, c := e.watch(), e.watch(), e.watch()
+				b.hold("s1", "c1")
+				b.hold("s2", "")
+				c.hold("", "c1")
+				nodes, err := a.Nodes(e.ctx)
+				require.NoError(e, err)
+				require.Len(e, nodes, 2)
+				of, err := a.Holders(e.ctx, []string{"s1", "s2", "s3"}, nil)
+				require.NoError(e, err)
+				require.Len(e, of, 1)
+				both, err := a.Holders(e.ctx, []string{"s1"}, []string{"c1"})
+				require.NoError(e, err)
+				require.ElementsMatch(e, nodes, both)
+				mine, err := b.Holders(e.ctx, []string{"s1"}, nil)
+				require.NoError(e, err)
+				require.Empty(e, mine, "the others")
+				require.NoError(e, a.Send(e.ctx, of, []byte("hello\x00\xff")))
+				got := b.hear()
+				require.Equal(e, store.ChangeMessage, got.Kind)
+				require.Equal(e, "hello\x00\xff", string(got.Data))
+				require.NoError(e, b.Send(e.ctx, []string{got.From}, []byte("back")))
+				require.Equal(e, "back", string(a.hear().Data))
+				c.silent(a)
+			}},
+		{"left",
+			"Leave ends the node: after it has returned no change is reported, and other nodes no longer see this one.",
+			func(e *env) {
+				a, b := e.watch(), e.watch()
+				rec := e.create()
+				b.hold(rec.ID, rec.ClientID)
+				require.NoError(e, b.Leave(e.ctx))
+				nodes, err := a.Nodes(e.ctx)
+				require.NoError(e, err)
+				require.Empty(e, nodes)
+				a.end(rec.ID, "x")
+				require.Empty(e, b.told)
+			}},
+		{"end at a revision",
+			"If revision isn't 0, End ends the session only if that revision is stored, and returns ErrConflict " +
+				"otherwise.", func(e *env) {
+				a := e.watch()
+				rec := e.create()
+				now := e.set(rec)
+				_, err := a.End(e.ctx, rec.ID, "x", rec.Revision)
+				require.ErrorIs(e, err, store.ErrConflict)
+				e.requireStored(now)
+				was, err := a.End(e.ctx, rec.ID, "x", now.Revision)
+				require.NoError(e, err)
+				require.True(e, was)
+				was, err = a.End(e.ctx, rec.ID, "x", now.Revision)
+				require.NoError(e, err)
+				require.False(e, was)
+			}},
+		{"contact", "Contact returns when the node last had contact with the store.", func(e *env) {
 			a := e.watch()
 			require.Eventually(e, func() bool {
 				c := a.Contact()
-				return time.Since(c.Answered) < 3*time.Second && !c.Reached.Before(c.Answered) && time.Since(c.Heard) < 3*time.Second
-			}, newsPatience, 10*time.Millisecond)
+				recent := time.Since(c.Answered) < 3*time.Second && time.Since(c.Heard) < 3*time.Second
+				return recent && !c.Reached.Before(c.Answered)
+			}, notificationTimeout, 10*time.Millisecond)
 		}},
 	}
 }
 
-// lockerCases are for stores that are a UserLocker, and nodes that are a Reserver.
+// lockerCases are for stores that implement UserLocker, reserverCases for nodes that implement
+// Reserver.
 func lockerCases() []testCase {
 	return []testCase{
-		{"locked user", "LockUser has every Set fail with ErrBusy that makes a session the user's which wasn't before, or that gives a session of the user's another token, until unlock is called.", func(e *env) {
-			mine, guest := e.create(func(rec *store.Record) { rec.UserID = "ada" }), e.create()
-			unlock, err := e.st.(store.UserLocker).LockUser(e.ctx, "ada")
-			require.NoError(e, err)
-			again, login := mine, guest
-			again.TokenHash[0]++
-			login.UserID = "ada"
-			for _, rec := range []store.Record{again, login, e.newRecord(func(rec *store.Record) { rec.UserID = "ada" })} {
-				_, err := e.trySet(rec)
-				require.ErrorIs(e, err, store.ErrBusy)
-			}
-			e.requireStored(mine)
-			mine.Data = []byte(`{"n":1}`)
-			mine = e.set(mine)
-			e.create(func(rec *store.Record) { rec.UserID = "bob" })
-			require.NoError(e, unlock(e.ctx))
-			e.set(login)
-			mine.TokenHash[0]++
-			e.set(mine)
-		}},
-		{"several locks", "Several may hold a lock on one user.", func(e *env) {
+		{"locked user",
+			"LockUser makes every Set return ErrBusy that assigns a session to the user or gives a session of the user " +
+				"another token, until unlock is called.", func(e *env) {
+				mine, guest := e.create(func(rec *store.Record) { rec.UserID = "ada" }), e.create()
+				unlock, err := e.st.(store.UserLocker).LockUser(e.ctx, "ada")
+				require.NoError(e, err)
+				again, login := mine, guest
+				again.TokenHash[0]++
+				login.UserID = "ada"
+				for _, rec := range []store.Record{again, login, e.newRecord(func(rec *store.Record) { rec.UserID = "ada" })} {
+					_, err := e.trySet(rec)
+					require.ErrorIs(e, err, store.ErrBusy)
+				}
+				e.requireStored(mine)
+				mine.Data = []byte(`{"n":1}`)
+				mine = e.set(mine)
+				e.create(func(rec *store.Record) { rec.UserID = "bob" })
+				require.NoError(e, unlock(e.ctx))
+				e.set(login)
+				mine.TokenHash[0]++
+				e.set(mine)
+			}},
+		{"several locks", "Several callers may hold locks on one user.", func(e *env) {
 			locker := e.st.(store.UserLocker)
 			first, err := locker.LockUser(e.ctx, "ada")
 			require.NoError(e, err)
@@ -279,58 +294,62 @@ func lockerCases() []testCase {
 
 func reserverCases() []testCase {
 	return []testCase{
-		{"reserved", "Reserve has every Set of the session by others than this node fail with ErrBusy, until release is called. Nobody is kept from ending the session.", func(e *env) {
-			a, b := e.watch(), e.watch()
-			reserver, ok := a.Node.(store.Reserver)
-			if !ok {
-				return // it may do without
-			}
-			rec, other := e.create(), e.create()
-			release, err := reserver.Reserve(e.ctx, rec.ID)
-			require.NoError(e, err)
-			_, err = b.Set(e.ctx, rec)
-			require.ErrorIs(e, err, store.ErrBusy)
-			_, err = b.Node.(store.Reserver).Reserve(e.ctx, rec.ID)
-			require.ErrorIs(e, err, store.ErrBusy)
-			b.change(other, func(*store.Record) {})
-			rec = a.change(rec, func(*store.Record) {})
-			require.NoError(e, release(e.ctx))
-			rec = b.change(rec, func(*store.Record) {})
-			release, err = reserver.Reserve(e.ctx, rec.ID)
-			require.NoError(e, err)
-			b.end(rec.ID, "x")
-			require.NoError(e, release(e.ctx))
-		}},
+		{"reserved",
+			"Reserve makes every Set of the session by other nodes return ErrBusy until release is called. It doesn't " +
+				"prevent the end of the session.", func(e *env) {
+				a, b := e.watch(), e.watch()
+				reserver, ok := a.Node.(store.Reserver)
+				if !ok {
+					return // the capability is optional
+				}
+				rec, other := e.create(), e.create()
+				release, err := reserver.Reserve(e.ctx, rec.ID)
+				require.NoError(e, err)
+				_, err = b.Set(e.ctx, rec)
+				require.ErrorIs(e, err, store.ErrBusy)
+				_, err = b.Node.(store.Reserver).Reserve(e.ctx, rec.ID)
+				require.ErrorIs(e, err, store.ErrBusy)
+				b.change(other, func(*store.Record) {})
+				rec = a.change(rec, func(*store.Record) {})
+				require.NoError(e, release(e.ctx))
+				rec = b.change(rec, func(*store.Record) {})
+				release, err = reserver.Reserve(e.ctx, rec.ID)
+				require.NoError(e, err)
+				b.end(rec.ID, "x")
+				require.NoError(e, release(e.ctx))
+			}},
 	}
 }
 
 func cacheCases() []testCase {
 	return []testCase{
-		{"cached", "GetCached is Get, but what it returns may be as old as news from the store takes to arrive.", func(e *env) {
-			cached := e.st.(store.CachedGetter)
-			rec := e.create()
-			for range 3 {
-				got, err := cached.GetCached(e.ctx, rec.ID)
+		{"cached",
+			"GetCached is Get, but the result may be outdated by the time that a notification from the store takes to " +
+				"arrive.", func(e *env) {
+				cached := e.st.(store.CachedGetter)
+				rec := e.create()
+				for range 3 {
+					got, err := cached.GetCached(e.ctx, rec.ID)
+					require.NoError(e, err)
+					requireSame(e, rec, got)
+					got.Data[0] = '!' // a copy
+				}
+				rec.Data = []byte(`{"n":1}`)
+				rec = e.set(rec)
+				require.Eventually(e, func() bool {
+					got, err := cached.GetCached(e.ctx, rec.ID)
+					return err == nil && got.Revision == rec.Revision
+				}, notificationTimeout, time.Millisecond)
+				_, err := e.st.Destroy(e.ctx, rec.ID)
 				require.NoError(e, err)
-				requireSame(e, rec, got)
-				got.Data[0] = '!' // the caller's own
-			}
-			rec.Data = []byte(`{"n":1}`)
-			rec = e.set(rec)
-			require.Eventually(e, func() bool {
-				got, err := cached.GetCached(e.ctx, rec.ID)
-				return err == nil && got.Revision == rec.Revision
-			}, newsPatience, time.Millisecond)
-			_, err := e.st.Destroy(e.ctx, rec.ID)
-			require.NoError(e, err)
-			require.Eventually(e, func() bool {
-				_, err := cached.GetCached(e.ctx, rec.ID)
-				return err != nil
-			}, newsPatience, time.Millisecond)
-			_, err = cached.GetCached(e.ctx, rec.ID)
-			require.ErrorIs(e, err, store.ErrNotFound)
-		}},
-		{"not there before", "It never says ErrNotFound of a session for having been told so earlier.", func(e *env) {
+				require.Eventually(e, func() bool {
+					_, err := cached.GetCached(e.ctx, rec.ID)
+					return err != nil
+				}, notificationTimeout, time.Millisecond)
+				_, err = cached.GetCached(e.ctx, rec.ID)
+				require.ErrorIs(e, err, store.ErrNotFound)
+			}},
+		{"created since", "GetCached never caches ErrNotFound.", func(e *env) {
 			cached := e.st.(store.CachedGetter)
 			rec := e.newRecord()
 			_, err := cached.GetCached(e.ctx, rec.ID)

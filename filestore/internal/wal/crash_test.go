@@ -91,10 +91,10 @@ func seed(t *testing.T) uint64 {
 
 // TestSoakG8_Crash: wherever the process is killed or the power is cut, while the log is created,
 // written, rotated or replayed: every group that was synced is replayed, in order, and nothing else
-// but groups that were written. 2,000 crashes; with SOAK set 200,000.
+// but groups that were written. 500 crashes; with SOAK set 200,000.
 func TestSoakG8_Crash(t *testing.T) {
 	t.Parallel()
-	crashes := 2_000
+	crashes := 500
 	if os.Getenv("SOAK") != "" {
 		crashes = 200_000
 	}

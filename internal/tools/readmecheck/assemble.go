@@ -11,12 +11,12 @@ import (
 	"strings"
 )
 
-// unit is a package of one file, to be built in the module in dir.
+// unit is a package of one file that is built in the module in dir.
 type unit struct {
 	dir, code string
 }
 
-// assemble makes a unit of each complete file, and one of all other blocks that belong to the same module.
+// assemble returns a unit for each complete file, and one for all other blocks of the same module.
 func assemble(blocks []block, packages map[string]string) ([]unit, error) {
 	var units []unit
 	drafts := map[string]*draft{}
@@ -50,15 +50,15 @@ func assemble(blocks []block, packages map[string]string) ([]unit, error) {
 	return units, nil
 }
 
-// draft is the file that the incomplete blocks of a document come to.
+// draft is the file that the incomplete blocks of a document form.
 type draft struct {
 	imports      []string // as written
 	declarations strings.Builder
 	statements   strings.Builder // nested functions, still open
-	ends         []string        // what closes each, outermost first
+	ends         []string        // the end of each function, outermost first
 }
 
-// add takes a block of declarations or of statements.
+// add adds a block of declarations or of statements.
 func (d *draft) add(b block) error {
 	code, err := d.takeImports(b)
 	if err != nil {
@@ -86,12 +86,12 @@ func (d *draft) add(b block) error {
 	return nil
 }
 
-// takeImports returns the block's code with spaces where its imports were, and keeps these.
+// takeImports adds the block's imports and returns its code with spaces instead of them.
 func (d *draft) takeImports(b block) (string, error) {
 	const clause = "package readme;"
 	f, err := parse(clause+b.code, parser.ImportsOnly)
 	if err != nil {
-		return b.code, nil // the parsers that come next say it better
+		return b.code, nil // the parsers that follow report the error better
 	}
 	if err := importable(b, clause+b.code); err != nil {
 		return "", err
@@ -116,7 +116,7 @@ func (d *draft) takeImports(b block) (string, error) {
 	return string(code), nil
 }
 
-// file returns the finished file: what the blocks say, and in front of it the imports and variables that they leave out.
+// file returns the complete file: the blocks, preceded by the imports and variables that they omit.
 func (d *draft) file(packages map[string]string) (string, error) {
 	slices.Reverse(d.ends)
 	body := d.declarations.String() + "\nfunc _() {\n" + d.statements.String() + strings.Join(d.ends, "") + "}\n"
@@ -151,7 +151,7 @@ func (d *draft) file(packages map[string]string) (string, error) {
 	return "package readme\n\nimport (\n" + strings.Join(d.imports, "\n") + "\n)\n\n" + variables.String() + body, nil
 }
 
-// importName guesses the name of the package that an import line brings in.
+// importName guesses the package name for an import line.
 func importName(line string) string {
 	if name, _, ok := strings.Cut(line, " "); ok {
 		return name
@@ -164,7 +164,8 @@ func importName(line string) string {
 	return last
 }
 
-// importable refuses a file that imports what only this module itself can. What doesn't parse is left to the compiler.
+// importable rejects a file that imports internal packages of this module. Syntax errors are left
+// to the compiler.
 func importable(b block, file string) error {
 	f, err := parse(file, parser.ImportsOnly)
 	if err != nil {
@@ -178,7 +179,7 @@ func importable(b block, file string) error {
 	return nil
 }
 
-// returnsValue reports whether the function itself, not one in it, returns something.
+// returnsValue reports whether the function itself, not one inside it, returns a value.
 func returnsValue(body *ast.BlockStmt) bool {
 	found := false
 	ast.Inspect(body, func(n ast.Node) bool {
@@ -225,7 +226,7 @@ func parse(code string, mode parser.Mode) (*ast.File, error) {
 	return parser.ParseFile(token.NewFileSet(), "", code, mode)
 }
 
-// later returns the syntax error that is further down: the attempt that got that far was the better guess.
+// later returns the syntax error that is further down, because that attempt was the better guess.
 func later(a, b error) error {
 	line := func(err error) int {
 		var list scanner.ErrorList

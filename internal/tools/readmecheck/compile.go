@@ -9,13 +9,14 @@ import (
 	"strings"
 )
 
-// compile builds the units, each in a package that exists only in an overlay over the module's directory.
+// compile builds the units, each in a package that exists only in an overlay of the module's
+// directory.
 func compile(root string, units []unit) error {
 	temp, err := os.MkdirTemp("", "readmecheck")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(temp) //nolint:errcheck // the system clears it some day
+	defer os.RemoveAll(temp) //nolint:errcheck // otherwise the system removes it
 
 	type overlay struct{ Replace map[string]string }
 	overlays := map[string]overlay{}
@@ -44,7 +45,7 @@ func compile(root string, units []unit) error {
 	return nil
 }
 
-// build builds packages in dir and throws the result away.
+// build builds packages in dir and discards the result.
 func build(dir, overlayFile string, overlay any, packages []string) error {
 	text, err := json.Marshal(overlay)
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 type block struct {
 	file string
 	line int    // of the first line of code
-	dir  string // of the module that it's built in
+	dir  string // of the module in which it is built
 	skip bool
 	code string
 }
 
-// placed returns code with the directive in front that gives it the block's place in the document.
+// placed returns the code preceded by a line directive with the block's position in the document.
 func (b block) placed(code string) string {
 	file, err := filepath.Abs(b.file)
 	if err != nil {
@@ -24,12 +24,13 @@ func (b block) placed(code string) string {
 	return fmt.Sprintf("\n//line %s:%d:1\n%s\n", file, b.line, code)
 }
 
-// extract finds the Go blocks of a Markdown document. A fence may be indented, as in a list; the code then loses as much.
+// extract returns the Go blocks of a Markdown document. A fence may be indented, as in a list; the
+// code is then unindented by the same amount.
 func extract(file, text string) ([]block, error) {
 	var (
 		blocks        []block
 		open          *block // nil in a block of another language
-		fence, indent string // of the block we are in; outside there is no fence
+		fence, indent string // of the current block, empty outside blocks
 		line          int
 	)
 	for text := range strings.Lines(text) {
@@ -64,7 +65,7 @@ func extract(file, text string) ([]block, error) {
 	return blocks, nil
 }
 
-// newBlock makes the block whose fence is in the given line, with these words after the language.
+// newBlock returns the block whose fence is in that line, with these words after the language.
 func newBlock(file string, line int, words []string) (block, error) {
 	b := block{file: file, line: line + 1, dir: "."}
 	for _, word := range words {
@@ -79,7 +80,7 @@ func newBlock(file string, line int, words []string) (block, error) {
 	return b, nil
 }
 
-// fenceOf returns the backticks or tildes that a line opens a block with, or "".
+// fenceOf returns the backticks or tildes with which a line opens a block, or "".
 func fenceOf(line string) string {
 	for _, mark := range []string{"`", "~"} {
 		rest := strings.TrimLeft(line, mark)

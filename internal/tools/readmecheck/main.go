@@ -1,25 +1,27 @@
-// Command readmecheck compiles the Go code in README.md and docs/*.md, so that what a reader copies works.
+// Command readmecheck compiles the Go code in README.md and docs/*.md, so that readers can copy it.
 //
 //	readmecheck [FILE.md...]
 //
 // It looks at the fenced blocks whose first word after the fence is go. There are three kinds:
 //
 //   - A block with a package clause is a complete file and is built as it is, in a package of its own.
-//   - A block of declarations (functions, types, variables) stands at the top level of a file.
-//   - Anything else is a block of statements. Each becomes a function inside the one of the block before, so it sees the
-//     variables of all blocks before it and may declare them anew. Variables that a block declares and doesn't use are fine,
-//     and so is `return` or `return err`.
+//   - A block of declarations (functions, types, variables) is at the top level of a file.
+//   - Everything else is a block of statements. Each becomes a function inside that of the previous
+//     block, so that it can use the variables of all previous blocks and may redeclare them. Unused
+//     variables are allowed, and so is `return` or `return err`.
 //
-// The blocks of the last two kinds that one document has make one file together. They may begin with imports, or leave them
-// out: a name that nobody declares is the package that the tables in names.go say, or a package of this module, or a variable
-// of a type given there, such as b *bridge.Bridge or r *http.Request. Add to the tables what documents use again and again.
+// The blocks of the last two kinds in a document form one file. They may begin with imports, or
+// omit them: an undeclared name is a package in the tables of names.go, a package of this module,
+// or a variable of a type in the tables, such as b *bridge.Bridge or r *http.Request. Add names to
+// the tables that documents use often.
 //
-// Words after the go of the fence, which a renderer doesn't show, change what happens:
+// Words after the go of the fence, which a renderer doesn't show, change this:
 //
 //	```go in=compat     build it inside the nested module compat/, whose dependencies this one doesn't have
 //	```go skip          not compiled: somebody else's code, or a signature; the output counts these
 //
-// Errors name the document's line. Nothing is written into the tree: the go command gets an overlay.
+// Errors have the line of the document. No file in the tree is written: the go command gets an
+// overlay.
 package main
 
 import (
@@ -41,7 +43,8 @@ func main() {
 	}
 }
 
-// documents returns the files to check: those named, or the README, which has to exist, and what is in docs/.
+// documents returns the files to check: the named ones, or the README, which must exist, and those
+// in docs/.
 func documents(named []string) ([]string, error) {
 	if len(named) > 0 {
 		return named, nil

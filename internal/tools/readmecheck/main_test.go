@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fence makes a Go block; info is what follows the language.
+// fence returns a Go block; info follows the language.
 func fence(info, code string) string {
 	return "```go" + info + "\n" + code + "\n```\n"
 }
@@ -47,7 +47,7 @@ func TestImportName(t *testing.T) {
 	}
 }
 
-// module makes one with the packages bridge and internal/gateway, and returns its folder.
+// module creates a module with the packages bridge and internal/gateway, and returns its directory.
 func module(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()

@@ -80,7 +80,8 @@ var otherPackages = map[string]string{
 	"websocket": "github.com/coder/websocket",
 }
 
-// knownPackages returns, by name, otherPackages and those packages of the module in root that a reader may import.
+// knownPackages returns, by name, otherPackages and the packages of the module in root that a
+// reader can import.
 func knownPackages(root string) (map[string]string, error) {
 	cmd := exec.Command("go", "list", "-e", "-f", "{{.Name}} {{.ImportPath}}", "./...")
 	cmd.Dir = root

@@ -13,11 +13,11 @@ import (
 type event struct {
 	Action      string
 	Package     string
-	ImportPath  string // of a build event
+	ImportPath  string // in a build event
 	Test        string
 	Elapsed     float64 // seconds
 	Output      string
-	FailedBuild string // the ImportPath whose build made the package fail
+	FailedBuild string // the ImportPath whose failed build made the package fail
 }
 
 // outcome is a test, or a whole package or module, that failed or was skipped.
@@ -26,14 +26,14 @@ type outcome struct {
 	reason string
 }
 
-// results is what all modules together came to.
+// results is the sum over all modules.
 type results struct {
 	passed  int
 	failed  []outcome
 	skipped []outcome
 }
 
-// collector follows the events of any number of packages, which go test interleaves.
+// collector processes the events of several packages, which go test interleaves.
 type collector struct {
 	results
 	out    io.Writer
@@ -59,7 +59,7 @@ func newCollector(out io.Writer) *collector {
 	return &collector{out: out, pkgs: map[string]*pkg{}, builds: map[string]*strings.Builder{}}
 }
 
-// line takes one line of go test's output. What isn't an event is passed on as it is.
+// line processes one line of go test's output. Lines that aren't events are printed unchanged.
 func (c *collector) line(line []byte) {
 	var ev event
 	if err := json.Unmarshal(line, &ev); err != nil || ev.Action == "" {
@@ -126,7 +126,7 @@ func (c *collector) testEvent(ev event) {
 	delete(p.tests, ev.Test)
 }
 
-// testFailed shows the test's output and counts it, unless a subtest of it has been counted.
+// testFailed prints the test's output and counts it, unless a subtest has been counted.
 func (c *collector) testFailed(p *pkg, name string, t *test, o outcome) {
 	if parent := p.parent(name); parent != nil {
 		parent.childFailed = true
@@ -161,7 +161,8 @@ func (c *collector) packageEvent(ev event) {
 	delete(c.pkgs, ev.Package)
 }
 
-// packageFailed counts the tests that never ended, innermost first; if no test is to blame, the package is.
+// packageFailed counts the tests that never ended, innermost first, or the package if there is
+// none.
 func (c *collector) packageFailed(ev event, p *pkg) {
 	for _, name := range slices.Backward(slices.Sorted(maps.Keys(p.tests))) {
 		c.testFailed(p, name, p.tests[name], outcome{ev.Package + " " + name, "did not finish"})
@@ -190,7 +191,7 @@ func (c *collector) pkg(path string) *pkg {
 // parent returns the running test that the named one is a subtest of, or nil.
 func (p *pkg) parent(name string) *test {
 	i := strings.LastIndexByte(name, '/')
-	for i > 0 { // a subtest's own name may have slashes in it
+	for i > 0 { // the name of a subtest may contain slashes
 		if t := p.tests[name[:i]]; t != nil {
 			return t
 		}

@@ -1,18 +1,20 @@
-// Command testsummary runs the tests of several modules and says at the end what happened to them.
+// Command testsummary runs the tests of several modules and prints a summary.
 //
 //	testsummary DIR... -- [go test arguments]
 //
-// In each directory it runs `go test -json` with the arguments after the dashes. A package is reported when it finishes, a
-// failing test with its output when it fails, what passes stays silent. The last line is always
+// In each directory it runs `go test -json` with the arguments after the dashes. A package is
+// reported when it finishes, a failing test with its output when it fails, what passes stays
+// silent. The last line is always
 //
 //	N passed, N failed, N skipped
 //
-// A test with subtests isn't counted beside them, unless it failed or was skipped on its own. A package that fails without a
-// failing test (it doesn't compile, it exits, it hangs) counts as one failure, and so does a module in which go test itself
-// fails.
+// A test with subtests isn't counted in addition to them, unless it failed or was skipped by
+// itself. A package that fails without a failing test (it doesn't compile, it exits, it hangs)
+// counts as one failure, and so does a module in which go test itself fails.
 //
-// With CI set to a true value a skipped test is a failure, because there whatever the tests need has to be present. The
-// exceptions are the tests that are long by choice: a skip whose reason names testing.Short, "short mode" or SOAK.
+// With CI set to a true value a skipped test is a failure, because everything that the tests need
+// must be present there. The exceptions are tests that are long by choice: a skip whose reason
+// contains testing.Short, "short mode" or SOAK.
 package main
 
 import (
@@ -50,7 +52,7 @@ func parseArgs(args []string) (dirs, testArgs []string, err error) {
 	return args, testArgs, nil
 }
 
-// run tests every module, one after the other, and reports whether all is well.
+// run tests the modules one after the other, and reports whether everything passed.
 func run(out io.Writer, dirs, args []string, ci bool) bool {
 	began := time.Now()
 	c := newCollector(out)
@@ -62,8 +64,8 @@ func run(out io.Writer, dirs, args []string, ci bool) bool {
 	return report(out, c.results, ci, time.Since(began))
 }
 
-// testModule runs go test in dir and feeds what it says to c. Its error is about go test itself: failing tests, which are in
-// c already, give none.
+// testModule runs go test in dir and feeds its output to c. Its error is about go test itself;
+// failing tests are only counted in c.
 func testModule(out io.Writer, c *collector, dir string, args []string) error {
 	fmt.Fprintf(out, "=== module %s\n", dir)
 	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
@@ -84,7 +86,8 @@ func testModule(out io.Writer, c *collector, dir string, args []string) error {
 	return readErr
 }
 
-// readEvents feeds each line of r to c. Lines have no length limit: a test may print a megabyte without a newline.
+// readEvents feeds each line of r to c. Lines have no length limit, because a test may print a
+// megabyte without a newline.
 func readEvents(r io.Reader, c *collector) error {
 	lines := bufio.NewReader(r)
 	for {

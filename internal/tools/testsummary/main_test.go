@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// summarize feeds events to a collector as go test would and returns what was printed.
+// summarize feeds events to a collector and returns what was printed.
 func summarize(t *testing.T, ci bool, events ...event) (string, bool) {
 	t.Helper()
 	var in, out strings.Builder
@@ -150,7 +150,8 @@ func TestParseArgs(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestRunAgainstGoTest holds the event stream of the go command in use against what the collector expects.
+// TestRunAgainstGoTest checks that the go command in use emits the events that the collector
+// expects.
 func TestRunAgainstGoTest(t *testing.T) {
 	good, broken := t.TempDir(), t.TempDir()
 	write := func(dir, name, text string) {

@@ -9,17 +9,18 @@ import (
 )
 
 var (
-	// byChoice matches the reason of a skip that CI accepts too.
+	// byChoice matches the reason of a skip that CI accepts.
 	byChoice = regexp.MustCompile(`(?i)\btesting\.Short\b|\bshort mode\b|\bSOAK\b`)
-	// frame matches the lines with which the testing package frames what a test prints.
-	frame = regexp.MustCompile(`^\s*(=== (RUN|PAUSE|CONT|NAME)\s|PASS$|FAIL$|(ok|FAIL)\s+\S+\s+(\d|\(cached|\[build failed))`)
-	// result matches the line that ends a test's output.
+	// frame matches the lines that the testing package prints around a test's output.
+	frame = regexp.MustCompile(`^\s*(=== (RUN|PAUSE|CONT|NAME)\s|PASS$|FAIL$|` +
+		`(ok|FAIL)\s+\S+\s+(\d|\(cached|\[build failed))`)
+	// result matches the last line of a test's output.
 	result = regexp.MustCompile(`^\s*--- (PASS|FAIL|SKIP): `)
-	// position matches what t.Log and t.Skip put in front of a message.
+	// position matches the prefix of messages of t.Log and t.Skip.
 	position = regexp.MustCompile(`^\s*[^\s:]+\.go:\d+: `)
 )
 
-// report prints the summary and reports whether all is well.
+// report prints the summary and reports whether everything passed.
 func report(out io.Writer, r results, ci bool, took time.Duration) bool {
 	if ci {
 		r = skipsFail(r)
@@ -31,7 +32,7 @@ func report(out io.Writer, r results, ci bool, took time.Duration) bool {
 	return len(r.failed) == 0
 }
 
-// skipsFail makes failures of the skips that aren't by choice.
+// skipsFail turns skips that aren't by choice into failures.
 func skipsFail(r results) results {
 	skipped := r.skipped
 	r.skipped = nil
@@ -59,7 +60,7 @@ func list(out io.Writer, title string, outcomes []outcome) {
 	}
 }
 
-// skipReason finds what a test said last: the message of t.Skip, which may have several lines.
+// skipReason returns the last message of a test: that of t.Skip, which may have several lines.
 func skipReason(output string) string {
 	var reason []string
 	for line := range strings.Lines(withoutFrames(output)) {
@@ -78,7 +79,7 @@ func skipReason(output string) string {
 	return strings.Join(reason, " ")
 }
 
-// withoutFrames drops the lines that only say that something began or ended.
+// withoutFrames removes the lines that only report the beginning or the end of a test.
 func withoutFrames(output string) string {
 	var kept strings.Builder
 	for line := range strings.Lines(output) {

@@ -1,0 +1,116 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/registry"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Reasons of closes of connections that are too many.
+const (
+	reasonReplaced    = "a newer connection has taken its place"
+	reasonTooMany     = "the session has too many connections"
+	reasonTooManyAddr = "there are too many connections from the address"
+)
+
+func (b *Bridge) newRegistry() *registry.Registry[*Link] {
+	s := b.opts
+	return registry.New(registry.Config[*Link]{
+		Entry:           func(l *Link) *registry.Entry { return &l.entry },
+		Ended:           func(l *Link) bool { return l.ctx.Err() != nil },
+		Clock:           b.clock,
+		Limits:          registry.Limits{PerSession: max(0, s.MaxConnsPerSession), PerAddr: max(0, s.MaxConnsPerAddr), Evict: s.OnTooManyConns == EvictOldestConn},
+		Look:            func(id string) { b.pools.background.Go(func() { b.recheckSession(id) }) },
+		RevalidateEvery: limit(s.RevalidateEvery),
+		Hold:            func(id string) { b.cluster.want(holdKey{false, id}) },
+		Drop:            func(id string) { b.cluster.drop(holdKey{false, id}) },
+		Reconnect:       reconnect,
+		Replaced:        registry.Close{Code: CodePolicy, Reason: reasonReplaced},
+		TooMany:         registry.Close{Code: CodePolicy, Reason: reasonTooMany},
+	})
+}
+
+// addLink registers l. The links that it returns have to go for it.
+func (b *Bridge) addLink(l *Link) (evicted []*Link, err error) {
+	evicted, err = b.links.Add(l)
+	switch {
+	case errors.Is(err, registry.ErrIDInUse):
+		err = fmt.Errorf("%w: another connection that is open has it", ErrConnID)
+	case errors.Is(err, registry.ErrSessionFull):
+		err = fmt.Errorf("%w: it has %d", ErrTooManySessionConns, b.opts.MaxConnsPerSession)
+	case errors.Is(err, registry.ErrAddrFull):
+		err = fmt.Errorf("%w: it has %d", ErrTooManyAddrConns, b.opts.MaxConnsPerAddr)
+	}
+	return evicted, err
+}
+
+// learn takes over what a record says of a session with links. If it tells of a login that wasn't known here, the links that the login shuts out are parted from the session.
+func (b *Bridge) learn(rec *store.Record) {
+	for _, l := range b.links.Learn(rec) {
+		l.unlink()
+	}
+}
+
+// unlink parts the link from its session, and has it closed when it next reads, for the answer that is on its way, or soon.
+func (l *Link) unlink() {
+	l.endLater(closing{reconnect, true}, closeGrace) // first: its handler may notice at once
+	l.b.links.Part(l)
+}
+
+// follow moves all links of the client to its session. Those that are too many there are closed.
+func (b *Bridge) follow(rec *store.Record) {
+	tooMany := b.links.Follow(rec.ClientID, rec.ID)
+	b.learn(rec)
+	b.cluster.holdSoon(rec.ID)
+	for _, l := range tooMany {
+		l.end(CodePolicy, reasonTooMany)
+	}
+}
+
+// How long a connection that would be refused waits for one of the others to end.
+const (
+	probeTime = time.Second            // if the Bridge reads from some of them only from now on
+	raceTime  = 250 * time.Millisecond // if all are being read: their end may just be arriving
+)
+
+// addOrProbe is addLink for a link of the session. Before the link is refused as one too many, the
+// others are probed: a page that was just reloaded has left one behind.
+func (b *Bridge) addOrProbe(ctx context.Context, l *Link, sessionID string) (evicted []*Link, err error) {
+	evicted, err = b.addLink(l)
+	if errors.Is(err, ErrTooManyConns) {
+		b.probe(ctx, b.links.Rivals(sessionID, l.entry.Addr))
+		evicted, err = b.addLink(l)
+	}
+	return evicted, err
+}
+
+// addrFull reports whether a connection from the address would be refused, after a probe.
+func (b *Bridge) addrFull(ctx context.Context, addr string) bool {
+	if !b.links.AddrFull(addr) {
+		return false
+	}
+	b.probe(ctx, b.links.Rivals("", addr))
+	return b.links.AddrFull(addr)
+}
+
+// probe has the Bridge read from the links from which no handler reads, and returns when one of them
+// has ended, or after a while. The end of a page's old connection and the handshake of its new one
+// arrive in any order.
+func (b *Bridge) probe(ctx context.Context, links []*Link) {
+	wait := raceTime
+	for _, l := range links {
+		if l.conn != nil && l.conn.inbox.Watch() {
+			wait = probeTime
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	for _, l := range links {
+		defer context.AfterFunc(l.ctx, cancel)()
+	}
+	<-ctx.Done()
+}

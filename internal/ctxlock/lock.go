@@ -1,0 +1,57 @@
+package ctxlock
+
+import "context"
+
+// Lock is a lock that can be waited for until a context ends. Make it with New; a copy is the same
+// lock.
+type Lock chan struct{}
+
+// New returns a Lock that is free.
+func New() Lock { return make(Lock, 1) }
+
+// Lock waits for the lock until ctx ends, and returns the cause of that. A context that has ended
+// doesn't get a free lock either.
+func (l Lock) Lock(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return cause(ctx)
+	}
+	if l.TryLock() { // asking a context for Done may make a channel
+		return nil
+	}
+	select {
+	case l <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return cause(ctx)
+	}
+}
+
+// LockOrWait takes a free lock without asking ctx, and waits like Lock if it isn't free.
+func (l Lock) LockOrWait(ctx context.Context) error {
+	if l.TryLock() {
+		return nil
+	}
+	return l.Lock(ctx)
+}
+
+// TryLock takes the lock if it is free.
+func (l Lock) TryLock() bool {
+	select {
+	case l <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// Unlock frees the lock, which must be held.
+func (l Lock) Unlock() { <-l }
+
+// cause returns why ctx has ended. The cause of a context that is not of package context may be
+// missing.
+func cause(ctx context.Context) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return ctx.Err()
+}

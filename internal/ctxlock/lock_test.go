@@ -1,0 +1,94 @@
+package ctxlock_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
+)
+
+func TestLockHandsOverInTheOrderOfArrival(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := ctxlock.New()
+		require.NoError(t, l.Lock(t.Context()))
+		require.False(t, l.TryLock())
+		var order []int
+		for i := range 10 {
+			lock := l.Lock
+			if i%2 == 1 {
+				lock = l.LockOrWait
+			}
+			go func() {
+				if lock(t.Context()) == nil {
+					order = append(order, i)
+					l.Unlock()
+				}
+			}()
+			synctest.Wait()
+		}
+		time.Sleep(time.Hour) // the bubble's time passes
+		require.Empty(t, order)
+		l.Unlock()
+		synctest.Wait()
+		require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, order)
+		require.True(t, l.TryLock())
+		l.Unlock()
+	})
+}
+
+func TestAWaitEndsWithItsContext(t *testing.T) {
+	for name, wait := range map[string]func(ctxlock.Lock, context.Context) error{
+		"Lock": ctxlock.Lock.Lock, "LockOrWait": ctxlock.Lock.LockOrWait,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, why := ctxlock.New(), errors.New("why")
+				ctx, cancel := context.WithCancelCause(t.Context())
+				require.NoError(t, wait(l, ctx))
+				given := make(chan error, 1)
+				go func() { given <- wait(l, ctx) }()
+				synctest.Wait()
+				require.Empty(t, given)
+				cancel(why)
+				require.ErrorIs(t, <-given, why)
+				require.ErrorIs(t, wait(l, ctx), why)
+				l.Unlock()
+			})
+		})
+	}
+}
+
+// The two differ in a free lock and a context that has ended.
+func TestAFreeLockAndAnEndedContext(t *testing.T) {
+	l, why := ctxlock.New(), errors.New("why")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	require.ErrorIs(t, l.Lock(ctx), why)
+	require.NoError(t, l.LockOrWait(ctx))
+	l.Unlock()
+	require.ErrorIs(t, l.Lock(endedContext{t.Context()}), context.DeadlineExceeded, "a context that knows no cause")
+}
+
+// endedContext has ended, but the context that it is made of hasn't.
+type endedContext struct{ context.Context }
+
+func (endedContext) Err() error { return context.DeadlineExceeded }
+
+// A lock that is free costs no allocation, nor does it ask the context for a channel.
+func TestAFreeLockAllocatesNothing(t *testing.T) {
+	l := ctxlock.New()
+	var m ctxlock.Mutex
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		_ = l.Lock(ctx)
+		l.Unlock()
+		m.Lock()
+		m.Unlock()
+	}))
+}

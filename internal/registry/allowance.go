@@ -1,0 +1,64 @@
+package registry
+
+import (
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/allowance"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// A login, or a new session of a client, sends the client's other connections back. A client is named
+// by a cookie that proves nothing: whoever has a copy of it can make sessions of that client as well,
+// and must not be able to cut its owner's connections again and again. So a connection that has
+// proved another session, which is alive, is sent back for that only so many times; then it stays
+// where it is, which its own session cookie entitles it to. An owner who has lost the session cookie,
+// and so gets a new session, is well within the limit. Connections without a session have nothing to
+// lose by it but their time.
+var (
+	provedRate = allowance.Rate{InARow: 2, Every: 10 * time.Minute}
+	bareRate   = allowance.Rate{InARow: 20, Every: time.Minute}
+)
+
+// cutAllowances has what is left for each client whose connections have been sent back lately.
+type cutAllowances struct{ *allowance.Table[cutAllowance] }
+
+type cutAllowance struct {
+	proved, bare allowance.Allowance
+
+	// The session for which connections without one were sent back last: they may come too early for
+	// its cookies.
+	id    string
+	began time.Time
+}
+
+func newCutAllowances() cutAllowances {
+	return cutAllowances{allowance.NewTable(func(a *cutAllowance, now time.Time) bool {
+		return a.proved.Whole(now, provedRate) && a.bare.Whole(now, bareRate)
+	})}
+}
+
+// allow reports whether connections of the client may be sent back once more: those that have proved
+// a session, or those without one.
+func (c cutAllowances) allow(clientID string, proved bool) bool {
+	now := time.Now()
+	of := c.Of(clientID, now)
+	if proved {
+		return of.proved.Take(now, provedRate)
+	}
+	return of.bare.Take(now, bareRate)
+}
+
+// allowAll is allow for connections without a session that are sent back for this one: however many
+// come how often, that is once.
+func (c cutAllowances) allowAll(rec *store.Record) bool {
+	now := time.Now()
+	of := c.Of(rec.ClientID, now)
+	if of.id == rec.ID && of.began.Equal(rec.Began()) {
+		return true
+	}
+	if !of.bare.Take(now, bareRate) {
+		return false
+	}
+	of.id, of.began = rec.ID, rec.Began()
+	return true
+}

@@ -1,0 +1,155 @@
+package registry
+
+import (
+	"cmp"
+	"errors"
+	"iter"
+	"maps"
+	"slices"
+)
+
+// Limits are how many connections there may be; 0 is no limit.
+type Limits struct {
+	PerSession, PerAddr int
+	Evict               bool // the oldest has to go; otherwise the newest is refused
+}
+
+// Errors of Add where the newest is refused.
+var (
+	ErrSessionFull = errors.New("registry: the session has too many connections")
+	ErrAddrFull    = errors.New("registry: there are too many connections from the address")
+)
+
+// makeRoom returns the connections that have to go for e, which it parts and doesn't count any more.
+// The lock is held.
+func (r *Registry[L]) makeRoom(e *Entry) (evicted []L, err error) {
+	limits := &r.cfg.Limits
+	if limits.PerSession > 0 && e.sessionID != "" {
+		if others := r.crowdOf(e.sessionID); others != nil {
+			if !limits.Evict {
+				return nil, ErrSessionFull
+			}
+			evicted = append(evicted, r.oldest(others))
+		}
+	}
+	if others := r.crowdAt(e.Addr); others != nil {
+		if !limits.Evict {
+			return nil, ErrAddrFull
+		}
+		if len(evicted) == 0 || network(r.cfg.Entry(evicted[0]).Addr) != network(e.Addr) {
+			evicted = append(evicted, r.oldest(others))
+		}
+	}
+	for _, l := range evicted {
+		r.giveWay(l, r.cfg.Replaced)
+	}
+	return evicted, nil
+}
+
+// partTooMany parts and returns the connections that a session has beyond the limit, after several
+// have come at once: the oldest or the newest, as with one that comes. The lock is held.
+func (r *Registry[L]) partTooMany(sessionID string) (parted []L) {
+	limit, all := r.cfg.Limits.PerSession, r.crowdOf(sessionID)
+	if len(all) <= limit {
+		return nil
+	}
+	byAge := slices.SortedFunc(slices.Values(all), func(a, b L) int { return cmp.Compare(r.cfg.Entry(a).OpenedAt, r.cfg.Entry(b).OpenedAt) })
+	if parted = byAge[limit:]; r.cfg.Limits.Evict {
+		parted = byAge[:len(byAge)-limit]
+	}
+	for _, l := range parted {
+		r.giveWay(l, r.cfg.TooMany)
+	}
+	return parted
+}
+
+// giveWay parts a connection that is too many and counts it no more. It is to be closed with c, also
+// if its handler notices before the caller closes it. The lock is held.
+func (r *Registry[L]) giveWay(l L, c Close) {
+	r.leave(r.cfg.Entry(l))
+	r.leaveAddr(l)
+	r.cfg.Entry(l).parted = &c
+}
+
+func (r *Registry[L]) oldest(of []L) (first L) {
+	return slices.MinFunc(of, func(a, b L) int { return cmp.Compare(r.cfg.Entry(a).OpenedAt, r.cfg.Entry(b).OpenedAt) })
+}
+
+// enterAddr counts the connection among those of its address. The lock is held.
+func (r *Registry[L]) enterAddr(l L) {
+	if r.byAddr == nil {
+		return
+	}
+	from := network(r.cfg.Entry(l).Addr)
+	if r.byAddr[from] == nil {
+		r.byAddr[from] = make(map[L]struct{})
+	}
+	r.byAddr[from][l] = struct{}{}
+}
+
+// leaveAddr counts it no more. The lock is held.
+func (r *Registry[L]) leaveAddr(l L) {
+	if len(r.byAddr) == 0 {
+		return
+	}
+	from := network(r.cfg.Entry(l).Addr)
+	if others := r.byAddr[from]; others != nil {
+		if delete(others, l); len(others) == 0 {
+			delete(r.byAddr, from)
+		}
+	}
+}
+
+// AddrFull reports whether a connection from the address would be refused.
+func (r *Registry[L]) AddrFull(addr string) bool {
+	if r.cfg.Limits.PerAddr == 0 || r.cfg.Limits.Evict {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.crowdAt(addr) != nil
+}
+
+// Rivals returns the connections that count beside one of the session, from the address: those that
+// haven't ended.
+func (r *Registry[L]) Rivals(sessionID, addr string) (of []L) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.bySession[sessionID]; s != nil && r.cfg.Limits.PerSession > 0 {
+		of = append(of, s.members...)
+	}
+	of = slices.AppendSeq(of, maps.Keys(r.byAddr[network(addr)]))
+	return slices.DeleteFunc(of, r.cfg.Ended)
+}
+
+// crowdAt returns the connections from the address if there are as many as may be. The lock is held.
+func (r *Registry[L]) crowdAt(addr string) []L {
+	from := r.byAddr[network(addr)]
+	return r.crowd(r.cfg.Limits.PerAddr, len(from), maps.Keys(from))
+}
+
+// crowdOf returns those of the session if there are as many as may be. The lock is held.
+func (r *Registry[L]) crowdOf(sessionID string) []L {
+	s := r.bySession[sessionID]
+	if s == nil {
+		return nil
+	}
+	return r.crowd(r.cfg.Limits.PerSession, len(s.members), slices.Values(s.members))
+}
+
+// crowd returns those of n connections that haven't ended, if there are as many as may be; nil: there
+// is room. One that has ended counts no more, although its handler hasn't returned.
+func (r *Registry[L]) crowd(limit, n int, of iter.Seq[L]) (open []L) {
+	if limit == 0 || n < limit {
+		return nil
+	}
+	for l := range of {
+		if !r.cfg.Ended(l) {
+			open = append(open, l)
+		}
+	}
+	if len(open) < limit {
+		return nil
+	}
+	return open
+}

@@ -1,0 +1,128 @@
+package registry
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/clock"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+const (
+	revalidateRetry = 5 * time.Second  // until a look that failed is repeated, while the session's time isn't over
+	expiryRetry     = time.Second      // and when it is over, or the session may have ended
+	patience        = 30 * time.Second // for the store then, before connections are closed because of it
+)
+
+// look is when a session is to be looked at.
+type look struct {
+	planned *clock.Deadline // nil: none ever was
+	expires time.Time       // when the session is over, as last known; zero: never
+	failing time.Time       // since when the store can't say whether it is alive; zero: it can, or need not
+}
+
+// Learn takes over what a record says of its session, if that has connections, and plans when to look
+// at it: when it may have expired, and every RevalidateEvery besides. An earlier look that is planned
+// stays: rec may be older than what made it so, and a look too many does no harm.
+//
+// If rec tells of a login that wasn't known, the connections that it shuts out are returned: they
+// have proved an older token, and are still to be parted from the session.
+func (r *Registry[L]) Learn(rec *store.Record) (stale []L) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.bySession[rec.ID]
+	if s == nil {
+		return nil
+	}
+	if rec.LoginGeneration > s.login {
+		s.login = rec.LoginGeneration
+		for _, l := range s.members {
+			if proved := r.cfg.Entry(l).proved; proved != 0 && proved < rec.LoginGeneration {
+				stale = append(stale, l)
+			}
+		}
+	}
+	s.look.failing = time.Time{}
+	s.know(rec)
+	if rec.Revision >= s.revision { // otherwise a login may have been stored since it was loaded
+		s.revision = rec.Revision
+		r.setUser(s, rec.UserID)
+	}
+	if at := r.nextLook(s, rec); !at.IsZero() && (s.look.planned == nil || r.cfg.Clock.Later(s.look.planned, at)) {
+		r.schedule(rec.ID, s, at)
+	}
+	return stale
+}
+
+// nextLook returns when to look at the session. The zero time is never. The lock is held.
+func (r *Registry[L]) nextLook(s *session[L], rec *store.Record) time.Time {
+	at := rec.Expires
+	if every := r.cfg.RevalidateEvery; every > 0 && (s.look.planned == nil || !r.cfg.Clock.Planned(s.look.planned)) {
+		// Sessions that came at once are not all looked at at once.
+		next := time.Now().Add(every/2 + rand.N(every-every/2))
+		if at.IsZero() || next.Before(at) {
+			at = next
+		}
+	}
+	return at
+}
+
+// schedule needs the lock.
+func (r *Registry[L]) schedule(id string, s *session[L], at time.Time) {
+	if s.look.planned == nil {
+		s.look.planned = r.cfg.Clock.Add(at, func() { r.cfg.Look(id) })
+		return
+	}
+	r.cfg.Clock.Move(s.look.planned, at)
+}
+
+// Suspect notes that the session may have ended: its connections are given up if the store can't say
+// for long.
+func (r *Registry[L]) Suspect(id string, since time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.bySession[id]; s != nil && s.look.failing.IsZero() {
+		s.look.failing = since
+	}
+}
+
+// SuspectAll is Suspect for all sessions.
+func (r *Registry[L]) SuspectAll(since time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.bySession {
+		if s.look.failing.IsZero() {
+			s.look.failing = since
+		}
+	}
+}
+
+// Retry has a session looked at again after a look that failed. A session that may have ended, or
+// whose time is over, is given up when the store has failed for half a minute: Retry returns its
+// connections then, which are to be closed. Others keep theirs however long the store is away.
+func (r *Registry[L]) Retry(id string) (giveUp []L) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.bySession[id]
+	if s == nil {
+		return nil
+	}
+	now := time.Now()
+	expires := s.look.expires
+	if s.look.failing.IsZero() && (expires.IsZero() || now.Before(expires)) {
+		at := now.Add(revalidateRetry/2 + rand.N(revalidateRetry/2))
+		if !expires.IsZero() && expires.Before(at) {
+			at = expires
+		}
+		r.schedule(id, s, at)
+		return nil
+	}
+	if s.look.failing.IsZero() {
+		s.look.failing = now
+	}
+	r.schedule(id, s, now.Add(expiryRetry/2+rand.N(expiryRetry/2))) // as many others may be
+	if now.Sub(s.look.failing) < patience {
+		return nil
+	}
+	return append([]L(nil), s.members...)
+}

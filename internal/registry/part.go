@@ -1,0 +1,120 @@
+package registry
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Part parts the connection from its session.
+func (r *Registry[L]) Part(l L) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.leave(r.cfg.Entry(l))
+}
+
+// PartSession parts all connections from a session that is over, and returns them. They are to be
+// closed with c; the zero Close: they stay open.
+func (r *Registry[L]) PartSession(id string, c Close) []L {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.bySession[id]
+	if s == nil {
+		return nil
+	}
+	userID := s.userID
+	r.forget(id, s)
+	for _, l := range s.members {
+		e := r.cfg.Entry(l)
+		e.sessionID, e.parted, e.userID = "", &c, cmp.Or(userID, e.userID)
+	}
+	return s.members
+}
+
+// PartOlder parts the connections from their sessions that a login, or a new session of the client,
+// shuts out, and returns them: those of the client that have another session or none, as often as
+// the client's allowance permits, and those of the session that have proved an older token.
+func (r *Registry[L]) PartOlder(rec *store.Record) (older []L) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	part := func(l L) {
+		r.leave(r.cfg.Entry(l))
+		over := r.cfg.Reconnect
+		r.cfg.Entry(l).parted = &over
+		older = append(older, l)
+	}
+	for _, l := range r.outsiders(rec) {
+		part(l)
+	}
+	if s := r.bySession[rec.ID]; s != nil { // of the session, whichever their client
+		for _, l := range slices.Clone(s.members) {
+			if r.cfg.Entry(l).proved < rec.LoginGeneration {
+				part(l)
+			}
+		}
+	}
+	return older
+}
+
+// PartOutsider parts a connection from its session because its client has got another one during the
+// handshake. It returns false if the client's allowance is used up: the connection stays.
+func (r *Registry[L]) PartOutsider(l L) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.cfg.Entry(l)
+	if !r.cuts.allow(e.ClientID, e.sessionID != "") {
+		return false
+	}
+	r.leave(e)
+	return true
+}
+
+// outsiders returns the client's connections that are to be sent back as it has got the session. The
+// lock is held.
+func (r *Registry[L]) outsiders(rec *store.Record) (of []L) {
+	var asked, may [2]bool // without a session, with another
+	for _, l := range r.byClient[rec.ClientID] {
+		e := r.cfg.Entry(l)
+		if e.sessionID == rec.ID {
+			continue
+		}
+		kind := 0
+		if e.sessionID != "" {
+			kind = 1
+		}
+		switch {
+		case asked[kind]:
+		case kind == 0:
+			asked[kind], may[kind] = true, r.cuts.allowAll(rec)
+		default:
+			asked[kind], may[kind] = true, r.cuts.allow(rec.ClientID, true)
+		}
+		if may[kind] {
+			of = append(of, l)
+		}
+	}
+	return of
+}
+
+// MayAwait reports whether a connection that has no session may be sent back for this one, whose
+// cookies its browser may not have yet.
+func (r *Registry[L]) MayAwait(rec *store.Record) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cuts.allowAll(rec)
+}
+
+// Follow moves all connections of the client to its session. It returns those that are too many
+// there, which it has parted from it.
+func (r *Registry[L]) Follow(clientID, sessionID string) (tooMany []L) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.byClient[clientID] {
+		if e := r.cfg.Entry(l); e.sessionID != sessionID {
+			r.leave(e)
+			r.enter(l, sessionID)
+		}
+	}
+	return r.partTooMany(sessionID)
+}

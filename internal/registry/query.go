@@ -1,0 +1,156 @@
+package registry
+
+import (
+	"maps"
+	"slices"
+)
+
+// SessionOf returns the connection's session, "" for none, and the generation of the token that the
+// connection has proved.
+func (r *Registry[L]) SessionOf(e *Entry) (id string, proved uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return e.sessionID, e.proved
+}
+
+// CloseOf returns how the connection is to be closed since it has lost its session; the zero Close:
+// it isn't.
+func (r *Registry[L]) CloseOf(e *Entry) Close {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e.parted == nil {
+		return Close{}
+	}
+	return *e.parted
+}
+
+// State returns the connection's session and that session's user, as last known, and whether the
+// connection is still registered.
+func (r *Registry[L]) State(l L) (sessionID, userID string, open bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.cfg.Entry(l)
+	if s := r.bySession[e.sessionID]; s != nil {
+		sessionID, userID = e.sessionID, s.userID
+	}
+	return sessionID, userID, r.byID[e.ID] == l
+}
+
+// Get returns the connection with the ID; the zero L if there is none.
+func (r *Registry[L]) Get(id string) L {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.byID[id]
+}
+
+// All returns every connection, in no order.
+func (r *Registry[L]) All() []L {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.AppendSeq(make([]L, 0, len(r.byID)), maps.Values(r.byID))
+}
+
+// OfSession returns the connections of a session.
+func (r *Registry[L]) OfSession(id string) []L {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.bySession[id]; s != nil {
+		return slices.Clone(s.members)
+	}
+	return nil
+}
+
+// OfClient returns the connections of a client.
+func (r *Registry[L]) OfClient(id string) []L {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.byClient[id])
+}
+
+// OfUser returns the connections of all sessions of a user.
+func (r *Registry[L]) OfUser(id string) (of []L) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for s := range r.byUser[id] {
+		of = append(of, s.members...)
+	}
+	return of
+}
+
+// FromAddr returns the connections from an address, and perhaps others of its network. known is false
+// if the registry doesn't keep them by address.
+func (r *Registry[L]) FromAddr(addr string) (from []L, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.byAddr[network(addr)]
+	return slices.AppendSeq(make([]L, 0, len(all)), maps.Keys(all)), r.byAddr != nil
+}
+
+// HasSession reports whether the session has connections.
+func (r *Registry[L]) HasSession(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.bySession[id] != nil
+}
+
+// UserOf returns the user of a session with connections, as last known; "" for none.
+func (r *Registry[L]) UserOf(sessionID string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.bySession[sessionID]; s != nil {
+		return s.userID
+	}
+	return ""
+}
+
+// RevisionOf returns the latest revision of the session that is known, if it has connections.
+func (r *Registry[L]) RevisionOf(sessionID string) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.bySession[sessionID]; s != nil {
+		return s.revision
+	}
+	return 0
+}
+
+// Count returns how many connections there are.
+func (r *Registry[L]) Count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.byID)
+}
+
+// CountOfClient returns how many connections a client has.
+func (r *Registry[L]) CountOfClient(id string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.byClient[id])
+}
+
+// CountOfSession returns how many connections a session has.
+func (r *Registry[L]) CountOfSession(id string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.bySession[id]; s != nil {
+		return len(s.members)
+	}
+	return 0
+}
+
+// Sessions returns how many connections each session has.
+func (r *Registry[L]) Sessions() map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	counts := make(map[string]int, len(r.bySession))
+	for id, s := range r.bySession {
+		counts[id] = len(s.members)
+	}
+	return counts
+}
+
+// Clients returns those that have connections.
+func (r *Registry[L]) Clients() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.AppendSeq(make([]string, 0, len(r.byClient)), maps.Keys(r.byClient))
+}

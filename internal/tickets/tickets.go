@@ -1,0 +1,154 @@
+package tickets
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sessionbridge/sessionbridge/internal/clock"
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// ErrInvalid is returned for a ticket that has been redeemed, has expired, is refused, or never was
+// one. The bridge exports it, hence the prefix.
+var ErrInvalid = errors.New("bridge: the ticket opens nothing")
+
+// Kind is the purpose of a ticket. It can't be redeemed for another one.
+type Kind string
+
+// The kinds.
+const (
+	Handshake Kind = "socket" // opens the session in a WebSocket handshake
+	Login     Kind = "login"  // logs in over HTTP, or rotates the token if the ticket names no user
+)
+
+// Ticket is what a ticket stands for.
+type Ticket struct {
+	Kind       Kind   `json:"k"`
+	SessionID  string `json:"s"`
+	ClientID   string `json:"c"`
+	Generation uint64 `json:"g"` // of the token that its requester has proved
+	UserID     string `json:"u,omitempty"`
+	Issuer     string `json:"n"` // Config.Issuer; set by Issue
+}
+
+// Config is what Tickets need besides a store.
+type Config struct {
+	// Issuer distinguishes the users of a store: one doesn't redeem the tickets of another.
+	Issuer string
+	// Lifetime is how long a ticket can be redeemed.
+	Lifetime time.Duration
+	// StoreTimeout limits each operation of the store.
+	StoreTimeout time.Duration
+
+	// Clock calls for the removal of expired tickets.
+	Clock *clock.Clock
+	// Go runs the removal in a goroutine that its owner waits for.
+	Go func(task func())
+	// Failed is called with the error of a removal.
+	Failed func(err error)
+}
+
+// Tickets issues and redeems tickets. It is safe for concurrent use.
+type Tickets struct {
+	cfg   Config
+	store store.Store
+
+	// These find the expired records; at least one is not nil.
+	sweeper store.Sweeper
+	lister  store.Lister
+
+	tidying tidying
+}
+
+// namespace is that of the tickets in a store.
+const namespace = "sessionbridge.tickets"
+
+// New returns the Tickets in st.
+func New(st store.Store, cfg Config) *Tickets {
+	t := &Tickets{cfg: cfg}
+	if spaces, ok := st.(store.Namespacer); ok {
+		t.store = spaces.App(namespace)
+		t.sweeper, _ = t.store.(store.Sweeper)
+		t.lister, _ = t.store.(store.Lister)
+	}
+	if t.sweeper == nil && t.lister == nil {
+		memory := newMemory()
+		t.store, t.sweeper = memory, memory
+	}
+	return t
+}
+
+// Issue stores the ticket and returns its text. gateway.ErrUnavailable if the store fails.
+func (t *Tickets) Issue(ctx context.Context, what Ticket) (string, error) {
+	what.Issuer = t.cfg.Issuer
+	data, err := json.Marshal(what)
+	if err != nil {
+		return "", fmt.Errorf("bridge: ticket: %w", err)
+	}
+	id, secret, now := uuid.New(), credentials.NewToken(), gateway.Now()
+	rec := store.Record{
+		ID: id.String(), TokenHash: secret.Hash(), TokenGeneration: 1, Data: data,
+		Created: now, Seen: now, Expires: now.Add(t.cfg.Lifetime), Lifetime: t.cfg.Lifetime, Writes: 1,
+	}
+	_, _ = rand.Read(rec.WriteID[:])
+	ctx, cancel := context.WithTimeout(ctx, t.cfg.StoreTimeout)
+	defer cancel()
+	if _, err := t.store.Set(ctx, rec); err != nil {
+		return "", unavailable("store a ticket", err)
+	}
+	t.tidyAfter(rec.Expires)
+	return format(id, secret), nil
+}
+
+// Redeem returns what the ticket stands for, to one caller only. accept may refuse the ticket
+// before it is redeemed; a refused ticket stays valid. ErrInvalid, gateway.ErrUnavailable.
+func (t *Tickets) Redeem(ctx context.Context, text string, kind Kind, accept func(*Ticket) bool) (*Ticket, error) {
+	id, secret, ok := parse(text)
+	if !ok {
+		return nil, ErrInvalid
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.cfg.StoreTimeout)
+	defer cancel()
+	rec, err := t.store.Get(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, ErrInvalid
+	}
+	if err == nil {
+		err = gateway.CheckRecord(&rec, id)
+	}
+	if err != nil {
+		return nil, unavailable("load a ticket", err)
+	}
+	var what Ticket
+	hash := secret.Hash()
+	switch {
+	case subtle.ConstantTimeCompare(hash[:], rec.TokenHash[:]) != 1, rec.Expired(gateway.Now()):
+		return nil, ErrInvalid
+	case json.Unmarshal(rec.Data, &what) != nil:
+		return nil, ErrInvalid
+	}
+	if what.Kind != kind || what.Issuer != t.cfg.Issuer || !accept(&what) {
+		return nil, ErrInvalid
+	}
+	redeemed, err := t.store.Destroy(ctx, id)
+	if err != nil {
+		return nil, unavailable("redeem a ticket", err)
+	}
+	if !redeemed {
+		return nil, ErrInvalid // another caller has redeemed it meanwhile
+	}
+	return &what, nil
+}
+
+func unavailable(doing string, err error) error {
+	return fmt.Errorf("%w: %s: %w", gateway.ErrUnavailable, doing, err)
+}

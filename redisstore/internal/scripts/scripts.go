@@ -1,0 +1,90 @@
+package scripts
+
+import (
+	"crypto/sha1" //nolint:gosec // Redis identifies scripts by SHA-1
+	"embed"
+	"encoding/hex"
+	"strings"
+)
+
+//go:embed lua/*.lua
+var sources embed.FS
+
+// The indexes of a shard, as they are called in keys.
+const (
+	ByExpiry   = "e"
+	ByActivity = "a"
+	ByUser     = "u"
+	ByClient   = "c"
+)
+
+// BeganSize is the size of the prefix of a member of the index by client, which tells when its
+// session began.
+const BeganSize = 6
+
+// Script is a Lua script.
+type Script struct{ source, hash string }
+
+// Scripts are all scripts. Each has its arguments and results documented in its source.
+type Scripts struct {
+	Set, Touch, Destroy, Sweep, Walk, Find, Tidy, Newest, Surplus Script
+
+	// Of nodes.
+	Join, Pulse, Fetch, Hold, Deregister, Holders, Everyone, Send, Announce, Lock, Reserve Script
+}
+
+// Load returns the scripts.
+func Load() (*Scripts, error) {
+	// Scripts that end or extend sessions must work when the memory of Redis is full.
+	const write, allowOOM, readOnly = "#!lua", "#!lua flags=allow-oom", "#!lua flags=no-writes"
+	s := &Scripts{}
+	for _, each := range []struct {
+		to    *Script
+		flags string
+		parts string
+	}{
+		{&s.Set, write, "common tree session nodes set"},
+		{&s.Touch, allowOOM, "common tree session touch"},
+		{&s.Destroy, allowOOM, "common tree nodes remove destroy"},
+		{&s.Sweep, allowOOM, "common tree session nodes remove sweep"},
+		{&s.Walk, readOnly, "common walk"},
+		{&s.Find, readOnly, "common find"},
+		{&s.Newest, readOnly, "common newest"},
+		{&s.Surplus, allowOOM, "common surplus"},
+		{&s.Tidy, allowOOM, "common tree tidy"},
+		{&s.Join, allowOOM, "common lease join"},
+		{&s.Pulse, allowOOM, "common lease inbox pulse"},
+		{&s.Fetch, allowOOM, "common inbox fetch"},
+		{&s.Hold, allowOOM, "common nodes lease hold"},
+		{&s.Deregister, allowOOM, "common nodes lease deregister"},
+		{&s.Holders, readOnly, "common nodes holders"},
+		{&s.Everyone, readOnly, "common nodes lease everyone"},
+		{&s.Send, allowOOM, "common nodes send"},
+		{&s.Announce, allowOOM, "common nodes announce"},
+		{&s.Lock, allowOOM, "common lease lock"},
+		{&s.Reserve, allowOOM, "common reserve"},
+	} {
+		var err error
+		if *each.to, err = load(each.flags, strings.Fields(each.parts)); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func load(flags string, parts []string) (Script, error) {
+	source := []byte(flags + "\n")
+	for _, part := range parts {
+		b, err := sources.ReadFile("lua/" + part + ".lua")
+		if err != nil {
+			return Script{}, err
+		}
+		source = append(source, b...)
+	}
+	return newScript(string(source)), nil
+}
+
+func newScript(source string) Script {
+	sum := sha1.Sum([]byte(source)) //nolint:gosec // see above
+	return Script{source, hex.EncodeToString(sum[:])}
+}

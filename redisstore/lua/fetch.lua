@@ -1,2 +1,0 @@
--- ARGV: prefix, node, the last entry that it has read. Returns {'', id, entry, …}.
-return unread({''}, ARGV[2], ARGV[3])

@@ -13,7 +13,10 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/inbox"
+	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/pubsub"
+	"github.com/sessionbridge/sessionbridge/internal/redact"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/internal/tickets"
 	"github.com/sessionbridge/sessionbridge/internal/workers"
@@ -50,14 +53,14 @@ type Bridge struct {
 	clients    *clientmap.Map
 	links      *registry.Registry[*Link]
 	clock      *clock.Clock
-	watches    *watchlist
+	watches    *inbox.Watchlist
 	work       *workers.Group
 	pools      pools
-	notifier   notifier
+	sender     *outbox.Sender
 	events     *pubsub.Hub[Event]
 	lines      aside
 	cleanup    autoCleanup
-	logKey     *[32]byte
+	logKey     *redact.Key
 	stats      counters
 	reads      sync.Pool // of *bytes.Buffer, for messages on their way in
 	shutOnce   sync.Once
@@ -74,13 +77,8 @@ type Bridge struct {
 
 // capabilities are what the store can do besides. A nil one it can't.
 type capabilities struct {
-	users    store.UserIndex
-	clients  store.ClientIndex
-	activity store.ActivityIndex
-	active   store.ActiveLister
-	lister   store.Lister
-	pinger   store.Pinger
-	locker   store.UserLocker
+	pinger store.Pinger
+	locker store.UserLocker
 }
 
 type counters struct {
@@ -120,11 +118,6 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.pools = newPools(b.work)
 	apps := st
 	st = b.join(st)
-	b.caps.users = gateway.UserIndex(st)
-	b.caps.clients = gateway.ClientIndex(st)
-	b.caps.activity = gateway.ActivityIndex(st)
-	b.caps.active = gateway.ActiveLister(st)
-	b.caps.lister = gateway.Lister(st)
 	b.caps.pinger, _ = st.(store.Pinger)
 	b.caps.locker, _ = st.(store.UserLocker)
 	b.gateway = gateway.New(st, gateway.Config{
@@ -144,8 +137,14 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	})
 	b.clock = clock.New()
 	b.links = b.newRegistry()
-	b.watches = newWatchlist(b.clock)
-	b.notifier.init(b.work, b.clock)
+	review := &clock.Deadline{}
+	b.watches = inbox.NewWatchlist(func(after time.Duration) { b.clock.Move(review, time.Now().Add(after)) })
+	review.Do = b.watches.Review
+	b.sender = outbox.NewSender(outbox.Config{
+		Go:       b.work.Go,
+		After:    func(d time.Duration, check func()) { b.clock.Add(time.Now().Add(d), check) },
+		Panicked: b.taskPanicked,
+	})
 	b.tickets = newTickets(b, apps)
 	b.admit = newAdmission(s)
 	switch {
@@ -331,9 +330,9 @@ func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *g
 	if kept { // those that hold the session have nothing to go on with
 		links = slices.DeleteFunc(links, func(l *Link) bool { return l.held.Load() == nil })
 	}
-	last := b.lastWords(links, end)
+	final := b.finalMessage(links, end)
 	for _, l := range links {
-		l.farewell(last)
+		l.setFinalMessage(final)
 		if l == from.link { // it has the answer to its own wish to come
 			l.endLater(closing{c, true}, closeGrace)
 		} else {

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/outbox"
 )
 
 // pieceOf is how many connections, or sessions, are told of in one piece.
@@ -31,7 +33,7 @@ func (c *cluster) received(from string, data []byte) {
 	case q.Notify != nil:
 		n := 0
 		if q.Notify.To.check() == nil {
-			n = c.b.notifyHere(q.Notify.To, &message{data: bytes.Clone(payload), binary: q.Notify.Binary})
+			n = c.b.notifyHere(q.Notify.To, &outbox.Message{Data: bytes.Clone(payload), Binary: q.Notify.Binary})
 		}
 		c.answer(from, answer{ID: q.ID, N: n})
 	default:

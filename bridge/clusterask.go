@@ -134,7 +134,7 @@ func (c *cluster) nodesOf(ctx context.Context, to To) (nodes []string, err error
 		nodes, err = c.node.Holders(limited, nil, []string{to.ClientID})
 	default:
 		var sessions []string
-		all, unable := c.b.sessionsOf(limited, to.UserID)
+		all, unable := c.b.gateway.ByUser(limited, to.UserID)
 		if unable != nil {
 			return nil, unable
 		}

@@ -3,13 +3,15 @@ package bridge
 import (
 	"context"
 	"fmt"
+
+	"github.com/sessionbridge/sessionbridge/internal/outbox"
 )
 
 // errFrozen: nobody could say whether the session is still there.
 var errFrozen = fmt.Errorf("%w: it has not answered for %v", ErrStoreUnavailable, freezeAfter)
 
 // notify is Bridge.Notify for the other nodes.
-func (c *cluster) notify(ctx context.Context, to To, m *message) (taken int, err error) {
+func (c *cluster) notify(ctx context.Context, to To, m *outbox.Message) (taken int, err error) {
 	if c == nil {
 		return 0, nil
 	}
@@ -17,7 +19,7 @@ func (c *cluster) notify(ctx context.Context, to To, m *message) (taken int, err
 	if err != nil {
 		return 0, err
 	}
-	err = c.ask(ctx, nodes, question{Notify: &askNotify{To: to, Binary: m.binary}}, m.data, func(ans *answer) bool {
+	err = c.ask(ctx, nodes, question{Notify: &askNotify{To: to, Binary: m.Binary}}, m.Data, func(ans *answer) bool {
 		taken += ans.N
 		return true
 	})

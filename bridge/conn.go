@@ -15,6 +15,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/sessionbridge/sessionbridge/internal/clock"
+	"github.com/sessionbridge/sessionbridge/internal/inbox"
+	"github.com/sessionbridge/sessionbridge/internal/wire"
 )
 
 // Conn is one WebSocket connection, tied to its client's session. Its methods may be called concurrently, except that only one Read may be
@@ -22,7 +24,7 @@ import (
 type Conn struct {
 	link  *Link
 	ws    *websocket.Conn
-	net   *wire        // below ws
+	net   *wire.Conn   // below ws
 	opts  *ConnOptions // shared by all of the handler
 	clock *clock.Clock
 
@@ -30,19 +32,18 @@ type Conn struct {
 	gone   atomic.Bool  // a write has failed: nobody is there any more
 	writes writeLimit
 
-	inbox   inbox
-	listed  listed
+	inbox   inbox.Inbox
 	pulse   clock.Deadline
 	pinging atomic.Bool
 
 	pace *rate.Limiter // of the messages from the client; nil: no limit
 }
 
-func newConn(ws *websocket.Conn, below *wire, clock *clock.Clock, opts *ConnOptions) *Conn {
+func newConn(ws *websocket.Conn, below *wire.Conn, clock *clock.Clock, opts *ConnOptions) *Conn {
 	ws.SetReadLimit(opts.MaxMessageBytes)
 	c := &Conn{ws: ws, net: below, clock: clock, opts: opts, pace: opts.pace()}
-	below.conn = c
-	below.frames.limit(opts)
+	c.inbox.Init((*inboxSource)(c))
+	below.Start((*wireOwner)(c))
 	return c
 }
 
@@ -134,7 +135,7 @@ func (c *Conn) Write(ctx context.Context, kind websocket.MessageType, data []byt
 
 // writeFailed ends the context of a connection on which a write has failed for another reason than that ctx has ended before it began.
 func (c *Conn) writeFailed(ctx context.Context, err error) {
-	if ctx.Err() == nil || c.net.over.Load() {
+	if ctx.Err() == nil || c.net.Over() {
 		c.lose(err)
 	}
 }
@@ -173,7 +174,7 @@ func (c *Conn) WriteJSON(ctx context.Context, v any) error {
 // Ping sends a ping and waits for its pong. It is no activity of the client. If no Read is pending the Bridge reads meanwhile; a pong behind more messages than Read says is
 // not seen before the handler has read some.
 func (c *Conn) Ping(ctx context.Context) error {
-	c.startWatch()
+	c.inbox.Watch()
 	plain, release := c.plain(ctx)
 	defer release()
 	return c.sendPing(plain)
@@ -181,11 +182,11 @@ func (c *Conn) Ping(ctx context.Context) error {
 
 // sendPing is Ping, and ends the context of a connection on which the ping could not be sent.
 func (c *Conn) sendPing(ctx context.Context) error {
-	c.net.frames.expect()
+	c.net.Expect()
 	err := c.ws.Ping(ctx)
 	switch {
 	case err == nil:
-	case c.net.over.Load(), !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
+	case c.net.Over(), !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
 		c.lose(err)
 	}
 	return err
@@ -232,7 +233,7 @@ func (c *Conn) shut(code int, reason string) {
 }
 
 // cut makes every pending read and write fail. It doesn't wait for anything.
-func (c *Conn) cut() { c.net.cut() }
+func (c *Conn) cut() { c.net.Cut() }
 
 // writeLimit bounds writes without a timer for each: at most one deadline per connection waits, and looks whether there is a write
 // that is taking too long.

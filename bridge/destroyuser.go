@@ -29,7 +29,7 @@ func (b *Bridge) DestroyUser(ctx context.Context, userID string, except ...strin
 	if err := checkUserID(userID); err != nil {
 		return 0, err
 	}
-	all, err := b.sessionsOf(ctx, userID)
+	all, err := b.gateway.ByUser(ctx, userID)
 	if err != nil {
 		return 0, err
 	}
@@ -39,7 +39,7 @@ func (b *Bridge) DestroyUser(ctx context.Context, userID string, except ...strin
 // DestroyAll ends every session and returns how many there were. One that is created meanwhile is ended as well, or comes after it as a whole: see
 // DestroyUser. It needs a store.Lister or a store.ActivityIndex: otherwise ErrUnsupported.
 func (b *Bridge) DestroyAll(ctx context.Context) (int, error) {
-	all, err := b.everySession(ctx)
+	all, err := b.gateway.All(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -153,16 +153,4 @@ func (e *ender) end(ctx context.Context, id string) {
 		}
 	}()
 	ended, err = e.b.gateway.DestroyIf(ctx, id, func(rec *store.Record) bool { return e.b.logins.takes(e.en, rec.ID, rec.UserID) }, e.en.from)
-}
-
-// sessionsOf returns how to find the user's sessions.
-func (b *Bridge) sessionsOf(ctx context.Context, userID string) (iter.Seq2[store.Record, error], error) {
-	if b.caps.users != nil {
-		return b.caps.users.ByUser(ctx, userID), nil
-	}
-	all, err := b.everySession(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%w: the store can't find a user's sessions: it is no store.UserIndex, store.Lister or store.ActivityIndex", ErrUnsupported)
-	}
-	return all, nil
 }

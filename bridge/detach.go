@@ -39,9 +39,9 @@ func awaitClose(done <-chan struct{}) {
 
 // abandon drops what waits to be sent, and takes the link out. What an application's function is sending is waited for; what a Conn is ends with its close, which is to come.
 func (l *Link) abandon() {
-	l.box.drop()
+	l.queue.Close()
 	l.detach(codeClosedByPeer, "")
-	if sent, _ := l.box.finish(nil); sent != nil && l.closer != nil {
+	if sent := l.queue.Drained(); sent != nil && l.closer != nil {
 		<-sent
 	}
 	l.stopHeart()

@@ -1,17 +1,13 @@
 package bridge
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
-	"strconv"
 
 	"github.com/sessionbridge/sessionbridge/internal/cachecontrol"
+	"github.com/sessionbridge/sessionbridge/internal/erroranswer"
 )
 
 // WriteError answers a request with an error, as the Bridge answers those that it refuses itself:
@@ -24,26 +20,8 @@ import (
 // Options.ErrorHandler.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	status, text := errorStatus(err), clientText(err)
-	h := w.Header()
-	presetErrorHeader(h, status)
-	h.Del("Content-Length") // of the answer that this one replaces
-	h.Set("X-Content-Type-Options", "nosniff")
-	body := []byte(text + "\n")
-	if prefersJSON(r.Header["Accept"]) {
-		h.Set("Content-Type", "application/problem+json")
-		body, _ = json.Marshal(problem{http.StatusText(status), status, text}) // strings and a number always encode
-	} else {
-		h.Set("Content-Type", "text/plain; charset=utf-8")
-	}
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that has gone away needs no answer
-}
-
-// problem is an RFC 9457 problem of the type about:blank: its title is the status' own.
-type problem struct {
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
+	presetErrorHeader(w.Header(), status)
+	erroranswer.Write(w, r.Header["Accept"], status, text)
 }
 
 // WriteError answers a request with an error the way the Bridge answers those that it refuses
@@ -70,59 +48,37 @@ func (b *Bridge) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	presetErrorHeader(w.Header(), errorStatus(err))
-	b.composeError(w.Header(), r, err).send(w)
+	b.composeError(w.Header(), r, err).Send(w)
 }
 
 // presetErrorHeader sets what holds of every error answer, before an Options.ErrorHandler looks at
 // it.
 func presetErrorHeader(h http.Header, status int) {
 	cachecontrol.Forbid(h)
-	if (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) && h.Get("Retry-After") == "" {
-		h.Set("Retry-After", "1")
-	}
+	erroranswer.RetryLater(h, status)
 }
 
 // answeringKey marks the context of a request that Options.ErrorHandler answers.
 type answeringKey struct{ b *Bridge }
 
-// errorAnswer is an error answer before it is sent: it can still be dropped for another one. It is
-// the ResponseWriter of Options.ErrorHandler.
-type errorAnswer struct {
-	header http.Header
-	status int // 0: none chosen
-	body   bytes.Buffer
-}
-
-// Header implements http.ResponseWriter.
-func (a *errorAnswer) Header() http.Header { return a.header }
-
-// WriteHeader implements http.ResponseWriter.
-func (a *errorAnswer) WriteHeader(status int) {
-	if a.status == 0 && status >= http.StatusOK { // informational ones are not the answer
-		a.status = status
-	}
-}
-
-// Write implements http.ResponseWriter.
-func (a *errorAnswer) Write(p []byte) (int, error) { return a.body.Write(p) }
-
 // composeError has Options.ErrorHandler compose the answer to err. It calls it under no lock. If
 // that panics or writes nothing, the answer is the default one.
-func (b *Bridge) composeError(header http.Header, r *http.Request, err error) *errorAnswer {
+func (b *Bridge) composeError(header http.Header, r *http.Request, err error) *erroranswer.Answer {
 	if handler := b.opts.ErrorHandler; handler != nil {
-		a := &errorAnswer{header: header.Clone()}
+		a := erroranswer.New(header)
 		asked := r.WithContext(context.WithValue(r.Context(), answeringKey{b}, true))
-		if b.runErrorHandler(handler, a, asked, err) && (a.status != 0 || a.body.Len() > 0) {
-			a.restrict(header, err)
+		if b.runErrorHandler(handler, a, asked, err) && a.Written() {
+			a.Restrict(errorStatus(err), header, SessionTokenHeader)
+			cachecontrol.Forbid(a.Header())
 			return a
 		}
 	}
-	a := &errorAnswer{header: header.Clone()}
+	a := erroranswer.New(header)
 	WriteError(a, r, err)
 	return a
 }
 
-func (b *Bridge) runErrorHandler(handler func(http.ResponseWriter, *http.Request, error), a *errorAnswer, r *http.Request, err error) (returned bool) {
+func (b *Bridge) runErrorHandler(handler func(http.ResponseWriter, *http.Request, error), a *erroranswer.Answer, r *http.Request, err error) (returned bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			b.panicked(r.Context(), "error handler panicked", "call Options.ErrorHandler: it panicked", "", p)
@@ -130,36 +86,6 @@ func (b *Bridge) runErrorHandler(handler func(http.ResponseWriter, *http.Request
 	}()
 	handler(a, r, err)
 	return true
-}
-
-// restrict keeps an answer of Options.ErrorHandler an error that no cache keeps, with the
-// credentials that header has. A redirect, to a login page say, is allowed.
-func (a *errorAnswer) restrict(header http.Header, err error) {
-	if a.status < http.StatusMultipleChoices || a.status == http.StatusNotModified || a.status > 599 {
-		a.status = errorStatus(err)
-	}
-	cachecontrol.Forbid(a.header)
-	for _, line := range header["Set-Cookie"] {
-		if !slices.Contains(a.header["Set-Cookie"], line) {
-			a.header.Add("Set-Cookie", line)
-		}
-	}
-	if kept := header[SessionTokenHeader]; kept != nil {
-		a.header[SessionTokenHeader] = kept
-	}
-}
-
-// send writes the answer. With its length it is complete for the client at once, also while the
-// handler goes on.
-func (a *errorAnswer) send(w http.ResponseWriter) {
-	h := w.Header()
-	clear(h)
-	maps.Copy(h, a.header)
-	if h.Get("Content-Encoding") == "" { // otherwise another changes the body's length on its way
-		h.Set("Content-Length", strconv.Itoa(a.body.Len()))
-	}
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body.Bytes()) // a client that has gone away, or asked with HEAD, needs none
 }
 
 // errorStatus is HTTPStatus, but an error for nil.

@@ -3,47 +3,62 @@ package bridge
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"time"
 
 	"github.com/gorilla/sessions"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/gorillacodec"
 )
 
-// Gorilla returns a sessions.Store for code that is written against gorilla/sessions. It works on the same session as everything else, so the code
-// around it can move over handler by handler. The cookie is this Bridge's.
+// Gorilla returns a sessions.Store for code that is written against gorilla/sessions. It works on
+// the same session as everything else, so the code around it can move over handler by handler.
+// The cookie is this Bridge's.
 //
-// The session with the name Options.GorillaName is the Bridge's own: its values are those of Session, under the same keys, and a Save with a negative MaxAge destroys it, login and
-// all. Every other name is a namespace of its own within it, which no other code sees, and whose end is the end of its values and of nothing else.
+// The session with the name Options.GorillaName is the Bridge's own: its values are those of
+// Session, under the same keys, and a Save with a negative MaxAge destroys it, login and all.
+// Every other name is a namespace of its own within it, which no other code sees, and whose end
+// is the end of its values and of nothing else.
 //
-// Strings, booleans, nil, all of Go's integers and floats, and slices and maps of the common ones are stored as JSON, as Session.Set stores them, and come back with the type that they
-// had. Values of other types are stored as gob, so their types need gob.Register, as with gorilla's own stores; Session doesn't see them. A value that other code has stored since is an int if it is
-// an integer, and otherwise what Session.Get says. A key must be a string.
+// Strings, booleans, nil, all of Go's integers and floats, and slices and maps of the common ones
+// are stored as JSON, as Session.Set stores them, and come back with the type that they had.
+// Values of other types are stored as gob, so their types need gob.Register, as with gorilla's
+// own stores; Session doesn't see them. A value that other code has stored since is an int if it
+// is an integer, and otherwise what Session.Get says. A key must be a string.
 //
-// Save stores what this session has changed since it was read, merged key by key: what others have stored or deleted meanwhile stays so. After a Save that failed the next one stores
-// the values as they are then; without one, what failed is tried once more before the response leaves, which then fails too, rather than lie. Of Options a MaxAge counts that the code has set: 0 has the browser forget the
-// cookie when its own session ends, more is how many seconds from now the session lives at most. Path, Domain, Secure, HttpOnly, SameSite and Partitioned are the Bridge's, and a line
-// in the log says so, once, where code asks for others. As gorilla's stores do, Get returns a session also with an error: without the values that could not be read, which a Save leaves as they are.
+// Save stores what this session has changed since it was read, merged key by key: what others
+// have stored or deleted meanwhile stays so. After a Save that failed the next one stores the
+// values as they are then; without one, what failed is tried once more before the response
+// leaves, which then fails too, rather than lie. Of Options a MaxAge counts that the code has
+// set: 0 has the browser forget the cookie when its own session ends, more is how many seconds
+// from now the session lives at most. Path, Domain, Secure, HttpOnly, SameSite and Partitioned
+// are the Bridge's, and a line in the log says so, once, where code asks for others. As gorilla's
+// stores do, Get returns a session also with an error: without the values that could not be read,
+// which a Save leaves as they are.
 func (b *Bridge) Gorilla() sessions.Store { return gorillaStore{b} }
 
 type gorillaStore struct{ b *Bridge }
 
 // gorillaRead is what a gorilla session was when it was read or saved last, to tell its changes by.
 type gorillaRead struct {
-	values  map[string]gorillaStored
+	values  map[string]gorillacodec.Stored
 	options sessions.Options // that it was given
 	failed  *gorillaFailure  // the last Save; nil: it didn't fail
 }
 
-// gorillaFailure is what a Save that failed has tried, which may have been stored all the same.
+// gorillaFailure is a Save that failed.
 type gorillaFailure struct {
-	of    *Session
-	tried map[string]gorillaStored   // the keys that it was to change; the zero gorillaStored: to remove
-	undo  map[string]gateway.KeyEdit // of the keys of the session
-	life  *time.Duration             // what was to become of its lifetime before
-	lives bool                       // that is known
+	of *Session
+	*gorillacodec.Attempt
+}
+
+// space returns where the values of a name are.
+func (g gorillaStore) space(name string) gorillacodec.Space {
+	if name == g.b.opts.GorillaName || name == "" {
+		return gorillacodec.Main()
+	}
+	g.sayOther(name)
+	return gorillacodec.Named(name)
 }
 
 // Get returns the request's session, which sessions.GetRegistry keeps for the request.
@@ -63,17 +78,17 @@ func (g gorillaStore) New(r *http.Request, name string) (*sessions.Session, erro
 	}
 	space := g.space(name)
 	s.lock()
-	values, base := space.read(&s.draft), *s.draft.Base()
+	values, base := space.Read(&s.draft), *s.draft.Base()
 	s.unlock()
 	read := &gorillaRead{values: values, options: g.options(&base)}
 	options := read.options
 	gs.Options = &options
 	gs.ID, gs.IsNew = s.ID(), s.IsNew()
-	if !space.main {
+	if !space.IsMain() {
 		gs.IsNew = len(values) == 0
 	}
 	for key, is := range values {
-		v, unreadable := is.decode()
+		v, unreadable := is.Decode()
 		if unreadable != nil {
 			delete(values, key) // it stays as it is
 			err = errors.Join(err, &ValueError{Key: key, Err: unreadable})
@@ -111,13 +126,15 @@ func (g gorillaStore) recall(r *http.Request, gs *sessions.Session) (read gorill
 	return read
 }
 
-// Save puts what has changed since it was read into the request's session, and stores it. What others have changed meanwhile stays.
+// Save puts what has changed since it was read into the request's session, and stores it. What
+// others have changed meanwhile stays.
 func (g gorillaStore) Save(r *http.Request, _ http.ResponseWriter, gs *sessions.Session) error {
 	space := g.space(gs.Name())
 	ends := gs.Options != nil && gs.Options.MaxAge < 0
-	now := make(map[string]gorillaStored, len(gs.Values))
+	var now map[string]gorillacodec.Stored
 	if !ends {
-		if err := space.encode(gs.Values, now); err != nil {
+		var err error
+		if now, err = space.Encode(gs.Values); err != nil {
 			return err
 		}
 	}
@@ -126,23 +143,23 @@ func (g gorillaStore) Save(r *http.Request, _ http.ResponseWriter, gs *sessions.
 		return err
 	}
 	read := g.recall(r, gs)
-	if ends && space.main {
+	if ends && space.IsMain() {
 		s.Destroy()
 		if err := s.commit(r.Context()); err != nil {
 			return err
 		}
 		return g.remember(r, gs, &gorillaRead{options: read.options}) // what comes now is for another session
 	}
-	if err := g.settle(r, s, space, &read); err != nil {
+	if err := g.undoFailed(r, s, space, &read); err != nil {
 		return err
 	}
-	failure := &gorillaFailure{of: s, tried: make(map[string]gorillaStored), undo: make(map[string]gateway.KeyEdit)}
+	failure := &gorillaFailure{s, gorillacodec.NewAttempt()}
 	err = s.try(func() error {
 		if ends { // also what others have put there since it was read
-			read.values = space.read(&s.draft)
+			read.values = space.Read(&s.draft)
 		}
-		space.change(&s.draft, read.values, now, failure)
-		g.applyOptions(s, space, gs.Options, &read.options, failure)
+		space.Change(&s.draft, read.values, now, failure.Attempt)
+		g.applyOptions(s, space, gs.Options, &read.options, failure.Attempt)
 		return nil
 	})
 	if err == nil {
@@ -159,8 +176,9 @@ func (g gorillaStore) Save(r *http.Request, _ http.ResponseWriter, gs *sessions.
 	return g.remember(r, gs, &read)
 }
 
-// settle takes back what a Save before this one, which failed, has changed in the session, and notes what of it has been stored all the same.
-func (g gorillaStore) settle(r *http.Request, s *Session, space gorillaSpace, read *gorillaRead) error {
+// undoFailed takes back what a Save before this one, which failed, has changed in the session, and
+// notes what of it has been stored all the same.
+func (g gorillaStore) undoFailed(r *http.Request, s *Session, space gorillacodec.Space, read *gorillaRead) error {
 	failed := read.failed
 	if failed == nil || failed.of != s {
 		return nil // that one's changes have gone with it
@@ -173,31 +191,16 @@ func (g gorillaStore) settle(r *http.Request, s *Session, space gorillaSpace, re
 			return fmt.Errorf("bridge: save the session anew: %w", err)
 		}
 	}
-	var stored map[string]gorillaStored
+	var stored map[string]gorillacodec.Stored
 	err := s.try(func() error {
-		for key, was := range failed.undo {
-			s.draft.Undo(key, was)
-		}
-		if failed.lives {
-			s.draft.UndoLifetime(failed.life)
-		}
-		stored = space.read(&s.draft)
+		failed.Undo(&s.draft)
+		stored = space.Read(&s.draft)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	values := make(map[string]gorillaStored, len(read.values))
-	maps.Copy(values, read.values)
-	for key, tried := range failed.tried {
-		switch is, there := stored[key]; {
-		case there && is.equal(&tried):
-			values[key] = is
-		case !there && tried.none():
-			delete(values, key)
-		}
-	}
-	read.values, read.failed = values, nil
+	read.values, read.failed = failed.Confirmed(read.values, stored), nil
 	return nil
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/gorilla/sessions"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
-	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/gorillacodec"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -20,7 +20,8 @@ type gorillaSaid struct {
 	names   atomic.Bool
 }
 
-// sayOther logs, once, that a name isn't the main one: nothing else would tell code that expects it to be.
+// sayOther logs, once, that a name isn't the main one: nothing else would tell code that expects
+// it to be.
 func (g gorillaStore) sayOther(name string) {
 	if !g.b.gorilla.names.Swap(true) {
 		g.b.opts.Logger.Info("a gorilla/sessions name that isn't Options.GorillaName has values of its own, and its end isn't the session's",
@@ -48,29 +49,30 @@ func (g gorillaStore) options(rec *store.Record) sessions.Options {
 	return options
 }
 
-// applyOptions does what the code has asked for in Options, as far as it goes, and says what is ignored. given is what it was given. The lock of s is held.
-func (g gorillaStore) applyOptions(s *Session, space gorillaSpace, asked, given *sessions.Options, note *gorillaFailure) {
+// applyOptions does what the code has asked for in Options, as far as it goes, and says what is
+// ignored. given is what it was given. The lock of s is held.
+func (g gorillaStore) applyOptions(s *Session, space gorillacodec.Space, asked, given *sessions.Options, a *gorillacodec.Attempt) {
 	if asked == nil {
 		return
 	}
 	ages := asked.MaxAge >= 0 && asked.MaxAge != given.MaxAge
-	g.sayIgnored(asked, given, ages && !space.main)
+	g.sayIgnored(asked, given, ages && !space.IsMain())
 	base := s.draft.Base()
-	if !ages || !space.main || base.Revision == 0 && !s.draft.Changed() { // an empty new session isn't stored
+	if !ages || !space.IsMain() || base.Revision == 0 && !s.draft.Changed() { // an empty new session isn't stored
 		return
 	}
-	note.before(&s.draft, gateway.BrowserKey)
-	s.draft.EndWithBrowser(asked.MaxAge == 0)
+	a.EndWithBrowser(&s.draft, asked.MaxAge == 0)
 	if asked.MaxAge > 0 {
-		note.life, note.lives = s.draft.LifetimeEdit(), true
-		s.draft.SetLifetime(lifetimeFor(base, asked.MaxAge, time.Now()))
+		a.SetLifetime(&s.draft, lifetimeFor(base, asked.MaxAge, time.Now()))
 	}
 }
 
-// lifetimeStep is by how much a lifetime must differ from the one that there is to be changed: a Save with every request isn't to be a write with every request.
+// lifetimeStep is by how much a lifetime must differ from the one that there is to be changed: a
+// Save with every request isn't to be a write with every request.
 const lifetimeStep = time.Minute
 
-// lifetimeFor returns the lifetime of a session that is to live for some seconds from now: it counts from its beginning.
+// lifetimeFor returns the lifetime of a session that is to live for some seconds from now: it
+// counts from its beginning.
 func lifetimeFor(base *store.Record, seconds int, now time.Time) time.Duration {
 	life := maxTimeout
 	if seconds < int(maxTimeout/time.Second) {
@@ -82,7 +84,8 @@ func lifetimeFor(base *store.Record, seconds int, now time.Time) time.Duration {
 	return life
 }
 
-// sayIgnored logs which fields the code has set in vain, each once. age says that it is so with MaxAge.
+// sayIgnored logs which fields the code has set in vain, each once. age says that it is so with
+// MaxAge.
 func (g gorillaStore) sayIgnored(asked, given *sessions.Options, age bool) {
 	o := g.b.opts
 	fields := []struct {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/clock"
+	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -32,7 +33,7 @@ type Link struct {
 	active         atomic.Int64 // see activeSince
 	received, sent traffic
 	data           atomic.Pointer[any]
-	box            outbox // messages of Notify
+	queue          outbox.Queue // messages of Notify
 
 	held atomic.Pointer[held] // the session of a PerConnection connection; nil: it has none
 
@@ -40,7 +41,7 @@ type Link struct {
 	pending *closing // to be done by endPending
 	timer   *clock.Deadline
 	ending  *registry.Close // begun
-	last    *lastWords      // to be sent before the close; nil: nothing
+	final   *outbox.Final   // to be sent before the close; nil: none
 	heart   *linkBeat       // of Heartbeat; nil: none
 }
 
@@ -211,7 +212,7 @@ func (l *Link) end(code int, reason string) bool {
 
 // close closes the link, once what waits to be sent has been.
 func (l *Link) close(code int, reason string) {
-	l.sayLast()
+	l.flushFinal()
 	if l.closer != nil {
 		l.closer.call(code, reason)
 	} else {

@@ -2,48 +2,29 @@ package bridge
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"log/slog"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/redact"
 )
-
-// logID is an ID that is logged as a keyed hash: log lines about one session can be found by one another, and nobody can find the
-// session by them (OWASP: logging session ids).
-type logID struct {
-	key *[32]byte
-	id  string
-}
-
-// LogValue implements slog.LogValuer.
-func (l logID) LogValue() slog.Value {
-	if l.id == "" {
-		return slog.StringValue("")
-	}
-	mac := hmac.New(sha256.New, l.key[:])
-	mac.Write([]byte(l.id))
-	return slog.StringValue(hex.EncodeToString(mac.Sum(nil)[:8]))
-}
 
 // hashed returns the ID as log lines name it; "" for none, also where there is no Bridge yet.
 func (b *Bridge) hashed(id string) string {
 	if b == nil {
 		return ""
 	}
-	return logID{b.logKey, id}.LogValue().String()
+	return b.logKey.Hash(id)
 }
 
-func logKey(key []byte) *[32]byte {
-	k := credentials.DeriveKey(key, "sessionbridge log ids")
+func logKey(key []byte) *redact.Key {
+	k := redact.Key(credentials.DeriveKey(key, "sessionbridge log ids"))
 	return &k
 }
 
 // logSession and logClient are the attributes by which log lines name a session and a client.
-func (b *Bridge) logSession(id string) slog.Attr { return slog.Any("session", logID{b.logKey, id}) }
-func (b *Bridge) logClient(id string) slog.Attr  { return slog.Any("client", logID{b.logKey, id}) }
+func (b *Bridge) logSession(id string) slog.Attr { return slog.Any("session", b.logKey.ID(id)) }
+func (b *Bridge) logClient(id string) slog.Attr  { return slog.Any("client", b.logKey.ID(id)) }
 
 // logCommit returns what tells of the changes that matter for a session's safety; nil: this is none.
 func (b *Bridge) logCommit(c *gateway.Commit, from *origin) func() {

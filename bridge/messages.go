@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/coder/websocket"
+
+	"github.com/sessionbridge/sessionbridge/internal/outbox"
 )
 
 // Message is one message from a client, as Messages hands it to its function. fmt, slog and
@@ -23,7 +25,7 @@ type Message struct {
 // replies are what one run of the function wants to be sent.
 type replies struct {
 	mu   sync.Mutex
-	list []*message
+	list []*outbox.Message
 	over bool // the run is over: nothing comes to it any more
 }
 
@@ -63,7 +65,7 @@ func (m Message) reply(kind websocket.MessageType, data []byte) error {
 	if r.over {
 		return errNoReply
 	}
-	r.list = append(r.list, &message{data: append([]byte{}, data...), binary: kind == websocket.MessageBinary})
+	r.list = append(r.list, &outbox.Message{Data: append([]byte{}, data...), Binary: kind == websocket.MessageBinary})
 	return nil
 }
 
@@ -123,7 +125,7 @@ func (c *Conn) handle(ctx context.Context, msg Message, fn func(context.Context,
 		return err
 	}
 	for _, r := range last.list {
-		if err := c.Write(ctx, r.kind(), r.data); err != nil {
+		if err := c.send(ctx, r); err != nil {
 			return err
 		}
 	}

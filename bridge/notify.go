@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/sessionbridge/sessionbridge/internal/outbox"
 )
 
 // To says whose connections are meant: exactly one of its fields is set. A client is known by a cookie that proves nothing, and has connections without a session, too: what
@@ -25,15 +27,15 @@ func (b *Bridge) Notify(ctx context.Context, to To, payload []byte) (int, error)
 	if !utf8.Valid(payload) {
 		return 0, errors.New("bridge: Notify: the payload is not UTF-8, which a text message has to be (NotifyBinary sends anything)")
 	}
-	return b.notify(ctx, to, &message{data: slices.Clone(payload)})
+	return b.notify(ctx, to, &outbox.Message{Data: slices.Clone(payload)})
 }
 
 // NotifyBinary is Notify with a binary message.
 func (b *Bridge) NotifyBinary(ctx context.Context, to To, payload []byte) (int, error) {
-	return b.notify(ctx, to, &message{data: slices.Clone(payload), binary: true})
+	return b.notify(ctx, to, &outbox.Message{Data: slices.Clone(payload), Binary: true})
 }
 
-func (b *Bridge) notify(ctx context.Context, to To, m *message) (int, error) {
+func (b *Bridge) notify(ctx context.Context, to To, m *outbox.Message) (int, error) {
 	if err := to.check(); err != nil {
 		return 0, err
 	}
@@ -49,34 +51,24 @@ func (b *Bridge) notify(ctx context.Context, to To, m *message) (int, error) {
 }
 
 // notifyHere is notify for the connections of this process.
-func (b *Bridge) notifyHere(to To, m *message) (taken int) {
-	var first, last *outbox
+func (b *Bridge) notifyHere(to To, m *outbox.Message) (taken int) {
+	var wake outbox.Batch
 	for _, l := range b.linksOf(to) {
-		switch l.box.offer(m) {
-		case offerWakes:
-			if first == nil {
-				first = &l.box
-			} else {
-				last.nextBox = &l.box
-			}
-			last = &l.box
+		switch l.queue.Offer(m, &wake) {
+		case outbox.Queued:
 			taken++
-		case offerTaken:
-			taken++
-		case offerReplaced:
+		case outbox.ReplacedOldest:
 			taken++
 			b.stats.notifyDropped.Add(1)
-		case offerDropped:
+		case outbox.Dropped:
 			b.stats.notifyDropped.Add(1)
-		case offerSlow:
+		case outbox.Overflowed:
 			b.stats.notifyDropped.Add(1)
 			l.end(CodePolicy, "too slow for what it is sent")
-		case offerRefused:
+		case outbox.Refused:
 		}
 	}
-	if first != nil {
-		b.notifier.wakeAll(first, last)
-	}
+	b.sender.Wake(&wake)
 	return taken
 }
 

@@ -21,9 +21,9 @@ func (b *Bridge) planBeat(beat *clock.Deadline, at time.Duration) {
 
 // startPulse begins to look after the connection: heartbeat, idleness, age.
 func (c *Conn) startPulse() {
-	c.net.heard.CompareAndSwap(0, int64(c.link.entry.OpenedAt))
+	c.net.HeardFirst(c.link.entry.OpenedAt)
 	c.pulse.Do = c.beat
-	c.watchSoon()
+	c.link.b.watches.Add(&c.inbox)
 	if at, ok := c.nextBeat(c.link.entry.OpenedAt); ok {
 		c.link.b.planBeat(&c.pulse, at)
 	}
@@ -33,7 +33,7 @@ func (c *Conn) startPulse() {
 func (c *Conn) stopPulse() { c.link.b.clock.Remove(&c.pulse) }
 
 // heardAt returns when something last came from the peer, as an offset on the clock.
-func (c *Conn) heardAt() time.Duration { return time.Duration(c.net.heard.Load()) }
+func (c *Conn) heardAt() time.Duration { return c.net.Heard() }
 
 // nextBeat returns when to look next; false when there is nothing to look for.
 func (c *Conn) nextBeat(now time.Duration) (at time.Duration, ok bool) {
@@ -65,7 +65,7 @@ func (c *Conn) beat() {
 	}
 	now := c.link.b.clock.Now()
 	switch o := c.opts; {
-	case c.net.over.Load(): // nobody has said so
+	case c.net.Over(): // nobody has said so
 		c.lose(net.ErrClosed)
 		return
 	case o.MaxAge > 0 && now >= c.link.entry.OpenedAt+o.MaxAge:
@@ -89,12 +89,12 @@ func (c *Conn) beat() {
 // connection isn't cut. Nor is one whose peer is in the middle of a message, where it can't answer. That there is no room for the ping is no sign of life.
 func (c *Conn) ping() {
 	defer c.pinging.Store(false)
-	c.startWatch()
+	c.inbox.Watch()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	round, heard := c.net.rounds.Load(), c.heardAt()
+	round, heard := c.net.Round(), c.heardAt()
 	limit := c.clock.Add(time.Now().Add(pongWait), func() {
-		if c.net.waitsSince(round) && c.heardAt() == heard {
+		if c.net.WaitsSince(round) && c.heardAt() == heard {
 			c.cut()
 		}
 		cancel()

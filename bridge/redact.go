@@ -3,8 +3,8 @@ package bridge
 import (
 	"fmt"
 	"log/slog"
-	"reflect"
-	"strings"
+
+	"github.com/sessionbridge/sessionbridge/internal/redact"
 )
 
 // Applications print what they have in their hands, in a line of a log or when something panics.
@@ -93,22 +93,4 @@ func (o Options) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, o.redacted()
 // LogValue implements slog.LogValuer.
 func (o Options) LogValue() slog.Value { return slog.StringValue(o.redacted()) }
 
-func (o Options) redacted() string {
-	var out strings.Builder
-	out.WriteString("bridge.Options{")
-	fields := reflect.ValueOf(&o).Elem()
-	for i := range fields.NumField() {
-		name, v := fields.Type().Field(i).Name, fields.Field(i)
-		switch {
-		case v.IsZero():
-			continue
-		case name == "Keys":
-			fmt.Fprintf(&out, "Keys:[%d redacted] ", len(o.Keys))
-		case v.Kind() == reflect.Func, v.Kind() == reflect.Pointer:
-			fmt.Fprintf(&out, "%s:set ", name)
-		default:
-			fmt.Fprintf(&out, "%s:%v ", name, v)
-		}
-	}
-	return strings.TrimSuffix(out.String(), " ") + "}"
-}
+func (o Options) redacted() string { return redact.Struct("bridge.Options", o, "Keys") }

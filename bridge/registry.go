@@ -103,7 +103,7 @@ func (b *Bridge) addrFull(ctx context.Context, addr string) bool {
 func (b *Bridge) probe(ctx context.Context, links []*Link) {
 	wait := raceTime
 	for _, l := range links {
-		if l.conn != nil && l.conn.startWatch() {
+		if l.conn != nil && l.conn.inbox.Watch() {
 			wait = probeTime
 		}
 	}

@@ -16,7 +16,6 @@ import (
 type sessionLimit struct {
 	most   int
 	refuse bool
-	users  store.UserIndex
 
 	mu     sync.Mutex
 	byUser map[string]*turns // of the users who are being logged in
@@ -33,11 +32,10 @@ func newSessionLimit(s *settings, st store.Store) (*sessionLimit, error) {
 	if s.MaxSessionsPerUser <= 0 {
 		return nil, nil
 	}
-	users := gateway.UserIndex(st)
-	if users == nil {
+	if _, finds := st.(store.UserIndex); !finds {
 		return nil, fmt.Errorf("%w: %w", bad("MaxSessionsPerUser", "the store can't find a user's sessions: it is no store.UserIndex"), ErrUnsupported)
 	}
-	return &sessionLimit{most: s.MaxSessionsPerUser, refuse: s.OnTooManySessions == RefuseLogin, users: users, byUser: make(map[string]*turns)}, nil
+	return &sessionLimit{most: s.MaxSessionsPerUser, refuse: s.OnTooManySessions == RefuseLogin, byUser: make(map[string]*turns)}, nil
 }
 
 // withinLimit runs commit, which stores the draft. If that is a login, the user has no more sessions afterwards than are allowed; a session
@@ -101,7 +99,11 @@ func (l *sessionLimit) others(ctx context.Context, b *Bridge, user, except strin
 	op, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.StoreTimeout)
 	defer cancel()
 	now := gateway.Now()
-	for rec, err := range l.users.ByUser(op, user) {
+	all, err := b.gateway.ByUser(op, user)
+	if err != nil {
+		return nil, false, err
+	}
+	for rec, err := range all {
 		switch {
 		case err != nil:
 			return nil, false, fmt.Errorf("%w: count the user's sessions: %w", ErrStoreUnavailable, err)
@@ -118,7 +120,7 @@ func (l *sessionLimit) others(ctx context.Context, b *Bridge, user, except strin
 // doesn't, so that they don't end each other. The login is stored: what fails here is left for the user's next one, and logged.
 func (l *sessionLimit) evict(ctx context.Context, s *Session, user string) {
 	b := s.b
-	defer b.gateway.Turn(ctx, "logins of "+user)() // whose name the store doesn't learn
+	defer b.gateway.Lease(ctx, "logins of "+user)() // whose name the store doesn't learn
 	ids, has, err := l.others(ctx, b, user, s.id)
 	if err == nil && has && len(ids) >= l.most {
 		from := &origin{via: s.from.via, reason: ReasonEvicted}

@@ -12,8 +12,8 @@ import (
 // run runs fn on s, whose state is fresh and whose outer lock, k, is held, and stores what it changed. On a conflict with somebody who
 // doesn't take that lock it starts again from what is stored then. m is the mark of the first attempt.
 func (s *Session) run(ctx context.Context, k *gateway.Lock, m *mark, fn func(context.Context, *Session) error) error {
-	luck := s.b.gateway.Again(k)
-	defer luck.Stop()
+	retry := s.b.gateway.Retry(k)
+	defer retry.Stop()
 	for attempt := 1; ; attempt++ {
 		now, conflict, err := s.transact(ctx, k, m, fn)
 		if !conflict {
@@ -22,7 +22,7 @@ func (s *Session) run(ctx context.Context, k *gateway.Lock, m *mark, fn func(con
 		if attempt == gateway.MaxAttempts {
 			return ErrConflict
 		}
-		if err := s.goOn(ctx, k, &luck, now); err != nil {
+		if err := s.goOn(ctx, k, &retry, now); err != nil {
 			return err
 		}
 		s.b.stats.reruns.Add(1)
@@ -42,8 +42,8 @@ func (s *Session) transact(ctx context.Context, k *gateway.Lock, m *mark, fn fun
 }
 
 // goOn puts s on what another attempt starts from. It may have to wait for that, so nothing is locked meanwhile.
-func (s *Session) goOn(ctx context.Context, k *gateway.Lock, luck *gateway.Again, now store.Record) error {
-	now, err := luck.After(ctx, now)
+func (s *Session) goOn(ctx context.Context, k *gateway.Lock, retry *gateway.Retry, now store.Record) error {
+	now, err := retry.After(ctx, now)
 	s.lock()
 	defer s.unlockInto(k.Later())
 	switch {

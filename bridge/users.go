@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -58,13 +57,11 @@ func (b *Bridge) Sessions(ctx context.Context, f Filter) iter.Seq2[Info, error] 
 		if f.ActiveWithin > 0 {
 			since = now.Add(-f.ActiveWithin)
 		}
-		all, sorted := b.find(ctx, &f, since)
-		if all == nil {
-			yield(Info{}, fmt.Errorf("%w: the store can't list sessions: it is neither a store.ActivityIndex nor a store.Lister", ErrUnsupported))
+		meant := func(rec *store.Record) bool { return f.means(rec, since, now) }
+		all, err := b.gateway.Newest(ctx, gateway.Query{UserID: f.UserID, ClientID: f.ClientID, Since: since}, meant)
+		if err != nil {
+			yield(Info{}, err)
 			return
-		}
-		if !sorted {
-			all = newestFirst(all, func(rec *store.Record) bool { return f.means(rec, since, now) })
 		}
 		for rec, err := range all {
 			switch {
@@ -73,7 +70,7 @@ func (b *Bridge) Sessions(ctx context.Context, f Filter) iter.Seq2[Info, error] 
 				return
 			case rec.Seen.Before(since): // and so were all that follow, when the list began
 				return
-			case f.means(&rec, since, now) && !yield(b.info(&rec), nil):
+			case meant(&rec) && !yield(b.info(&rec), nil):
 				return
 			}
 		}
@@ -84,43 +81,6 @@ func (b *Bridge) Sessions(ctx context.Context, f Filter) iter.Seq2[Info, error] 
 func (f *Filter) means(rec *store.Record, since, now time.Time) bool {
 	return (f.UserID == "" || rec.UserID == f.UserID) && (f.ClientID == "" || rec.ClientID == f.ClientID) &&
 		!rec.Seen.Before(since) && !rec.Expired(now)
-}
-
-// find returns the fewest records among which those are that the filter means, as far as the store can tell; nil: it can't.
-func (b *Bridge) find(ctx context.Context, f *Filter, since time.Time) (all iter.Seq2[store.Record, error], sorted bool) {
-	switch {
-	case f.UserID != "" && b.caps.users != nil:
-		return b.caps.users.ByUser(ctx, f.UserID), true
-	case f.ClientID != "" && b.caps.clients != nil:
-		return b.caps.clients.ByClient(ctx, f.ClientID), true
-	case b.caps.activity != nil:
-		return b.caps.activity.ActiveSince(ctx, since), true
-	case b.caps.lister != nil:
-		return b.caps.lister.List(ctx), false
-	}
-	return nil, false
-}
-
-// newestFirst collects what is asked for, and sorts it.
-func newestFirst(all iter.Seq2[store.Record, error], is func(*store.Record) bool) iter.Seq2[store.Record, error] {
-	return func(yield func(store.Record, error) bool) {
-		var some []store.Record
-		for rec, err := range all {
-			if err != nil {
-				yield(store.Record{}, err)
-				return
-			}
-			if is(&rec) {
-				some = append(some, rec)
-			}
-		}
-		slices.SortFunc(some, func(a, b store.Record) int { return b.Seen.Compare(a.Seen) })
-		for _, rec := range some {
-			if !yield(rec, nil) {
-				return
-			}
-		}
-	}
 }
 
 func (b *Bridge) info(rec *store.Record) Info {
@@ -148,7 +108,7 @@ func (b *Bridge) Activity(ctx context.Context, within time.Duration) (Activity, 
 		return Activity{}, fmt.Errorf("bridge: Activity within %v: it must be more than 0", within)
 	}
 	now := gateway.Now()
-	all, err := b.active(ctx, now.Add(-within), now)
+	all, err := b.gateway.Active(ctx, now.Add(-within), now)
 	if err != nil {
 		return Activity{}, err
 	}
@@ -174,38 +134,6 @@ func (b *Bridge) Activity(ctx context.Context, within time.Duration) (Activity, 
 	}
 	a.Users = len(different)
 	return a, silent
-}
-
-// active returns what was active, by the best way that the store has.
-func (b *Bridge) active(ctx context.Context, since, now time.Time) (iter.Seq2[store.Active, error], error) {
-	if b.caps.active != nil {
-		return b.caps.active.ListActive(ctx, since, now), nil
-	}
-	all, _ := b.find(ctx, &Filter{}, since)
-	if all == nil {
-		return nil, fmt.Errorf("%w: the store can't list sessions: it is no store.ActiveLister, store.ActivityIndex or store.Lister", ErrUnsupported)
-	}
-	return func(yield func(store.Active, error) bool) {
-		for rec, err := range all {
-			if err == nil && (rec.Seen.Before(since) || rec.Expired(now)) {
-				continue
-			}
-			if !yield(store.Active{ID: rec.ID, UserID: rec.UserID}, err) {
-				return
-			}
-		}
-	}, nil
-}
-
-// everySession yields every record, in any order.
-func (b *Bridge) everySession(ctx context.Context) (iter.Seq2[store.Record, error], error) {
-	switch {
-	case b.caps.lister != nil:
-		return b.caps.lister.List(ctx), nil
-	case b.caps.activity != nil:
-		return b.caps.activity.ActiveSince(ctx, time.Time{}), nil
-	}
-	return nil, fmt.Errorf("%w: the store can't list sessions: it is neither a store.Lister nor a store.ActivityIndex", ErrUnsupported)
 }
 
 // storeFailure is what a listing's error means. The caller's own cancellation is no failure of the store, and comes back as itself.

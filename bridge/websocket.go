@@ -9,7 +9,9 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
+	"github.com/sessionbridge/sessionbridge/internal/wire"
 )
 
 // WebSocket returns a handler that accepts WebSocket connections and runs fn for each, in a goroutine of its own. ctx has the request's values and ends, with
@@ -32,7 +34,7 @@ func (b *Bridge) socket(fn func(ctx context.Context, c *Conn) error, opts *ConnO
 		b.failed(context.Background(), slog.LevelError, Failure{Doing: "use a handler's ConnOptions", Err: err})
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.WriteError(w, r, err) })
 	}
-	h := &socketHandler{b: b, fn: fn, opts: o, protocols: append(slices.Clip(o.Subprotocols), Subprotocol)}
+	h := &socketHandler{b: b, fn: fn, opts: o, wire: o.wire(b.clock.Time(0)), protocols: append(slices.Clip(o.Subprotocols), Subprotocol)}
 	return b.Handler(http.HandlerFunc(h.handshake))
 }
 
@@ -40,6 +42,7 @@ type socketHandler struct {
 	b    *Bridge
 	fn   func(context.Context, *Conn) error
 	opts ConnOptions
+	wire *wire.Config
 
 	protocols []string
 }
@@ -91,8 +94,8 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		b.refuse(w, r, ErrSessionMissing)
 		return
 	}
-	below, upgrade := &wire{clock: b.clock}, &responsewriter.Upgrade{ResponseWriter: w}
-	ws, err := websocket.Accept(responsewriter.OnHijack(upgrade, below.attach), r, &websocket.AcceptOptions{
+	below, upgrade := wire.New(h.wire), &responsewriter.Upgrade{ResponseWriter: w}
+	ws, err := websocket.Accept(below.Wrap(upgrade), r, &websocket.AcceptOptions{
 		Subprotocols:       h.protocols,
 		InsecureSkipVerify: true, // the origin has been checked
 		CompressionMode:    h.opts.Compression,
@@ -121,7 +124,7 @@ func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *C
 	}()
 	l := &Link{conn: c}
 	c.link = l // from its registration on it is found, and told what others are
-	l.box.open(h.opts.NotifyQueue, h.opts.OnNotifyFull, func(m *message) error { return c.Write(context.Background(), m.kind(), m.data) })
+	l.queue.Open(h.opts.NotifyQueue, h.opts.OnNotifyFull.queue(), func(m *outbox.Message) error { return c.send(context.Background(), m) })
 	link, err := b.attachLink(ctx, rq, s, l)
 	returned = true
 	if err != nil {
@@ -152,7 +155,7 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 // conclude closes the connection whose handler has returned err.
 func (c *Conn) conclude(err error) {
 	c.logFailure(err)
-	c.awaitWatch()
+	c.awaitInbox()
 	c.link.endPending() // if a close waits for the handler to be done, it says how
 	code, reason := c.endedWith(err)
 	if c.link.beginEnd(code, reason) { // otherwise another is closing it

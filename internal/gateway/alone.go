@@ -6,14 +6,8 @@ import (
 	"time"
 )
 
-// alone is the time in which a function of WithSession has the session to itself in this process, because it has lost to merges before. Merges wait for its end, for
-// Config.StoreTimeout at most: one that hangs keeps no merge waiting for longer than that, and after that time none at all. What ends the session never waits.
-type alone struct {
-	over  chan struct{} // closed at its end
-	until time.Time     // merges don't wait longer
-}
-
-// keepOut has merges wait from now on, and returns when those that have begun are done. The outer lock is held. With an error the caller has to let them in as well.
+// keepOut makes merges wait from now on, and returns when those that have begun are done. The
+// caller holds the outer lock, and calls letIn also after an error.
 func (g *Gateway) keepOut(ctx context.Context, k *Lock) (*alone, error) {
 	a := &alone{over: make(chan struct{}), until: time.Now().Add(g.cfg.StoreTimeout)}
 	k.alone.Store(a)
@@ -27,14 +21,9 @@ func (g *Gateway) keepOut(ctx context.Context, k *Lock) (*alone, error) {
 	return a, nil
 }
 
-// letIn ends the time that keepOut has begun.
-func (k *Lock) letIn(a *alone) {
-	k.alone.Store(nil)
-	close(a.over)
-}
-
-// beginMerge takes the merge lock, when no function of WithSession has the session to itself, or has had it for too long. A wait for that ends with ctx; one for other merges
-// is short, and doesn't: what has begun is stored even if the browser hangs up.
+// beginMerge takes the merge lock. It waits while a function of WithSession has exclusive
+// access, for Config.StoreTimeout at most, and that wait ends with ctx. The wait for other
+// merges is short and doesn't: a change that has begun is stored even if the browser hangs up.
 func (g *Gateway) beginMerge(ctx context.Context, k *Lock) error {
 	var until time.Time // this merge doesn't wait longer, for however many functions
 	for {
@@ -61,17 +50,4 @@ func (g *Gateway) beginMerge(ctx context.Context, k *Lock) error {
 			return err
 		}
 	}
-}
-
-// wait returns when the time is over, or after d.
-func (a *alone) wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-a.over:
-	case <-timer.C:
-	case <-ctx.Done():
-		return fmt.Errorf("bridge: wait for a function of WithSession: %w", cause(ctx))
-	}
-	return nil
 }

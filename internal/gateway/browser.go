@@ -2,13 +2,15 @@ package gateway
 
 import "bytes"
 
-// browserKey says that the session's cookie is to end with the browser's own session, as one does that has no age. It is kept with the values, so that it
-// is merged as they are and needs nothing of a store; but Clear leaves it.
+// browserKey says that the session's cookie is to end with the browser's own session, as one does
+// that has no age. It is kept with the values, so that it is merged as they are and needs nothing
+// of a store; but Clear leaves it.
 const browserKey = reservedPrefix + "browser"
 
 var browserMark = []byte(`"` + browserKey + `"`)
 
-// EndsWithBrowser reports whether the cookie of the session with the data is to have no age of its own.
+// EndsWithBrowser reports whether the cookie of the session with the data is to have no age of
+// its own.
 func EndsWithBrowser(data []byte) bool {
 	if !bytes.Contains(data, browserMark) { // as most don't
 		return false

@@ -3,22 +3,20 @@ package gateway
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// MaxAttempts is how often a change is tried against a session that others keep changing.
-const MaxAttempts = 8
-
-// Commit stores the draft's changes. A conflict is merged: they are applied to what is stored by then. Nothing is stored when nothing has
-// changed. After success the draft is the stored state.
+// Commit stores the draft's changes. After a conflict they are merged into what is stored by
+// then. Without changes it stores nothing. After success the draft is the stored state; after an
+// error it still holds its changes.
 //
-// ErrGone when the session has ended, ErrTokenRotated when another has replaced the token that d replaces; ErrTooLarge, a
-// *ValueError, ErrConflict, ErrUnavailable. While a function of WithSession has the session to itself, Commit waits, for Config.StoreTimeout at most; if ctx ends meanwhile it
-// returns the cause. After any error the draft still holds its changes.
+// ErrGone when the session has ended, ErrTokenRotated when another writer has replaced the token
+// that d replaces; ErrTooLarge, a *ValueError, ErrConflict, ErrUnavailable. While a function of
+// WithSession has exclusive access Commit waits, for Config.StoreTimeout at most; if ctx ends
+// meanwhile it returns the cause.
 func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
 	k := g.Acquire(d.base.ID)
 	defer k.Release()
@@ -30,14 +28,14 @@ func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
 	}
 	defer func() { <-k.merge }()
 	cur := d.base
-	again := Again{g: g, k: k, merges: true, later: d.later}
-	defer again.Stop()
+	retry := Retry{g: g, k: k, merges: true, later: d.later}
+	defer retry.Stop()
 	for range MaxAttempts {
 		now, err := g.attempt(ctx, k, d, &cur, tag, true)
 		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}
-		switch cur, err = again.After(ctx, now); {
+		switch cur, err = retry.After(ctx, now); {
 		case errors.Is(err, ErrMissing):
 			return ErrGone
 		case err != nil:
@@ -47,18 +45,17 @@ func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
 	return ErrConflict
 }
 
-// CommitExact stores the draft's changes if the session is as the draft's base has it. When it isn't, it returns
-// store.ErrConflict and the record as it is now, for the caller to start again from. It waits for no function of WithSession: it is one of them, or comes once in a while.
+// CommitExact stores the draft's changes if the stored session is the draft's base. Otherwise it
+// returns store.ErrConflict and the record as it is now. It waits for no function of
+// WithSession.
 func (g *Gateway) CommitExact(ctx context.Context, k *Lock, d *Draft, tag any) (store.Record, error) {
 	cur := d.base
 	return g.attempt(ctx, k, d, &cur, tag, false)
 }
 
-// busyPause is how long a change waits before it asks again whether others are done.
-const busyPause = 3 * time.Millisecond
-
-// attempt stores cur with the draft's changes on top. While another process has the session to itself, or the sessions of the user who logs in are being ended, it
-// waits outside of the session's commit lock: that session may be one of them. The wait ends with ctx.
+// attempt stores cur with the draft's changes on top. While another process has exclusive access
+// to the session, or the sessions of the user who logs in are being ended, it waits without the
+// commit lock, for this session may be one of them. The wait ends with ctx.
 func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Record, tag any, merges bool) (store.Record, error) {
 	for until := time.Now().Add(g.cfg.StoreTimeout); ; {
 		now, err := g.attemptOnce(ctx, k, d, cur, tag, merges)
@@ -137,42 +134,10 @@ func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store
 	return stored, nil
 }
 
-// onlyTouched reports whether the session was only touched since it was as in the first record: what a function of WithSession has read is still true.
+// onlyTouched reports whether is differs from was only by touches: then what a function of
+// WithSession has read is still true.
 func onlyTouched(was, is *store.Record) bool {
 	touched := *was
 	touched.Seen, touched.Expires, touched.Revision, touched.WriteID = is.Seen, is.Expires, is.Revision, is.WriteID
 	return reflect.DeepEqual(&touched, is)
-}
-
-// set writes rec. With store.ErrConflict it returns the record that is stored instead.
-func (g *Gateway) set(ctx context.Context, rec store.Record) (store.Record, error) {
-	rev, err := g.write(ctx, rec)
-	switch {
-	case err == nil:
-		g.stats.writes.Add(1)
-		rec.Revision = rev
-		return rec, nil
-	case errors.Is(err, store.ErrNotFound):
-		return rec, ErrGone
-	case errors.Is(err, store.ErrBusy):
-		return rec, unavailable(ctx, "wait for another writer", err)
-	case !errors.Is(err, store.ErrConflict):
-		g.stats.failures.Add(1)
-		return rec, unavailable(ctx, "store the session", err)
-	}
-	now, err := g.read(ctx, rec.ID)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return rec, ErrGone
-	case err != nil:
-		g.stats.failures.Add(1)
-		return rec, unavailable(ctx, "load the session", err)
-	case now.WriteID == rec.WriteID: // the store had taken the write when it was sent again
-		g.stats.writes.Add(1)
-		return now, nil
-	case rec.Revision == 0: // never again under the same ID
-		return rec, fmt.Errorf("%w: the new session's ID is taken", ErrConflict)
-	}
-	g.stats.conflicts.Add(1)
-	return now, store.ErrConflict
 }

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"errors"
 	"fmt"
 )
@@ -26,17 +25,3 @@ func (e *ValueError) Error() string { return fmt.Sprintf("bridge: session key %q
 
 // Unwrap returns the cause.
 func (e *ValueError) Unwrap() error { return e.Err }
-
-func isUnavailable(err error) bool { return errors.Is(err, ErrUnavailable) }
-
-// unavailable wraps a store's failure. The caller's own cancellation is no failure of the store, and comes back as itself.
-func unavailable(ctx context.Context, doing string, err error) error {
-	op, own := ctx.(*opContext)
-	if own && op.attached {
-		ctx, own = op.parent, false
-	}
-	if !own && ctx.Err() != nil {
-		return fmt.Errorf("bridge: %s: %w", doing, cause(ctx))
-	}
-	return fmt.Errorf("%w: %s: %w", ErrUnavailable, doing, err)
-}

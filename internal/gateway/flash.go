@@ -6,8 +6,9 @@ import (
 	"slices"
 )
 
-// flashKey is where a session keeps its flashes: an array of objects, each with an ID of its own. So two writers may append
-// without overwriting one another, and taking one flash can't remove another that reads the same.
+// flashKey is where a session keeps its flashes: an array of objects, each with an ID of its own.
+// So two writers may append without overwriting one another, and taking one flash can't remove
+// another that reads the same.
 const flashKey = "_flash"
 
 type flash struct {
@@ -23,7 +24,8 @@ type flashEdit struct {
 	err     error
 }
 
-// AddFlashRaw appends a message that is shown once: what EncodeValue has returned for it. An error waits for the commit.
+// AddFlashRaw appends a message that is shown once: what EncodeValue has returned for it. An
+// error waits for the commit.
 func (d *Draft) AddFlashRaw(raw []byte, err error) {
 	edit := &d.other().flash
 	if err != nil {

@@ -56,15 +56,14 @@ type End struct {
 
 // Gateway makes sessions of what a store holds. It is safe for concurrent use.
 type Gateway struct {
+	Finder
+
 	store    store.Store
 	toucher  store.Toucher // nil: the store isn't one
 	sweeper  store.Sweeper
-	lister   store.Lister
 	ender    store.Ender
 	cached   store.CachedGetter
 	reserver store.Reserver
-	order    store.ClientOrder
-	clients  store.ClientIndex
 	cfg      Config
 	locks    locks
 	shared   sharedLoads
@@ -85,15 +84,12 @@ type Stats struct {
 
 // New returns a gateway to st.
 func New(st store.Store, cfg Config) *Gateway {
-	g := &Gateway{store: st, cfg: cfg}
+	g := &Gateway{Finder: newFinder(st), store: st, cfg: cfg}
 	g.toucher, _ = st.(store.Toucher)
 	g.sweeper, _ = st.(store.Sweeper)
-	g.lister = Lister(st)
 	g.ender, _ = st.(store.Ender)
 	g.cached, _ = st.(store.CachedGetter)
 	g.reserver, _ = st.(store.Reserver)
-	g.order, _ = st.(store.ClientOrder)
-	g.clients = ClientIndex(st)
 	g.sweeping = make(chan struct{}, 1)
 	_, _ = rand.Read(g.process[:])
 	g.locks.init()
@@ -118,62 +114,6 @@ func (g *Gateway) Acquire(id string) *Lock { return g.locks.acquire(id) }
 func Now() time.Time { return precise(time.Now()) }
 
 func precise(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
-
-// Load returns the session's record. ErrMissing when there is none, or none any more: one past its time is ended here, at
-// the moment of use.
-func (g *Gateway) Load(ctx context.Context, id string) (store.Record, error) {
-	rec, _, err := g.LoadAt(ctx, id, nil)
-	return rec, err
-}
-
-// LoadAt is Load that also says when the session was alive. A caller that holds a lock gives it a Later, to run when it holds it no more.
-func (g *Gateway) LoadAt(ctx context.Context, id string, later *Later) (rec store.Record, now time.Time, err error) {
-	op := g.attached(ctx)
-	defer op.stop()
-	if rec, err = g.get(op, id); err != nil {
-		return rec, now, err
-	}
-	if now = Now(); rec.Expired(now) {
-		if _, err := g.expire(ctx, id, later); err != nil {
-			g.cfg.Failed(ctx, "remove a session past its time", id, err)
-		}
-		return rec, now, ErrMissing
-	}
-	return rec, now, nil
-}
-
-// LoadCachedAt is LoadAt from the store's memory, if that has the session as it was at the revision or later; otherwise it is LoadAt.
-func (g *Gateway) LoadCachedAt(ctx context.Context, id string, revision uint64, later *Later) (rec store.Record, now time.Time, err error) {
-	if g.cached == nil {
-		return g.LoadAt(ctx, id, later)
-	}
-	op := g.attached(ctx)
-	defer op.stop()
-	rec, err = g.cached.GetCached(op, id)
-	if now = Now(); err != nil || CheckRecord(&rec, id) != nil || rec.Revision < revision || rec.Expired(now) {
-		return g.LoadAt(ctx, id, later) // what it says about the end is said by the store itself
-	}
-	return rec, now, nil
-}
-
-// LoadActive is Load for a session that is being used: it is touched where that is due. Before that, check may refuse it.
-func (g *Gateway) LoadActive(ctx context.Context, id string, check func(*store.Record) error) (store.Record, error) {
-	k := g.Acquire(id) // held from before the load, so that all who see one old Seen share one claim
-	defer k.Release()
-	rec, now, err := g.LoadAt(ctx, id, nil)
-	if err == nil {
-		err = check(&rec)
-	}
-	if err == nil {
-		err = g.Touch(ctx, k, &rec, now)
-	}
-	return rec, err
-}
-
-// Report calls tell, in order with the reports of changes, if the session still exists.
-func (g *Gateway) Report(ctx context.Context, id string, tell func(*store.Record)) error {
-	return g.ReportIf(ctx, id, func() bool { return true }, tell)
-}
 
 func (g *Gateway) writeID() (w store.WriteID) {
 	copy(w[:], g.process[:])

@@ -9,8 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// Keys that begin with one of these belong to the library: they are stored with a session's values, and neither read nor changed as such. An application's key that
-// looks like one fails the commit, so nobody who chooses a key can write what is read as the library's own.
+// Keys that begin with one of these belong to the library: they are stored with a session's
+// values, and neither read nor changed as such. An application's key that looks like one fails
+// the commit, so nobody who chooses a key can write what is read as the library's own.
 const (
 	GorillaPrefix  = "_gorilla_"
 	reservedPrefix = "_bridge_"
@@ -47,8 +48,8 @@ func (d *Draft) PutStored(key string, raw []byte) {
 	d.put(e)
 }
 
-// notesOf yields the hidden keys that are about the key: those that Gorilla() keeps for its main session. What is stored under the key goes before them, so
-// whoever changes the key removes them, or they would come back with it one day.
+// notesOf returns the hidden keys that describe the key: those that Gorilla() keeps for its main
+// session. A change of the key removes them, or they would come back with it later.
 func (d *Draft) notesOf(key string) []string {
 	var notes []string
 	values := d.loaded()
@@ -71,7 +72,8 @@ func noted(key []byte) (name []byte, ok bool) {
 	return name, ok
 }
 
-// outdates reports whether d changes the key that a hidden key is about. The type of a value says something about the next one, too; another value doesn't.
+// outdates reports whether d changes the key that a hidden key describes. A stored type also
+// applies to the next value; a stored value doesn't.
 func (d *Draft) outdates(key, raw []byte) bool {
 	name, ok := noted(key)
 	if !ok {

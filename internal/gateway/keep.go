@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep a value may be nested: encoding/json decodes 10000 levels, and around a flash there are three.
+// maxDepth is how deep a value may be nested: encoding/json decodes 10000 levels, and around a
+// flash there are three.
 const maxDepth = 10_000 - 3
 
 var (
@@ -20,10 +21,12 @@ var (
 	errTooDeep = fmt.Errorf("the value is nested deeper than %d levels", maxDepth)
 )
 
-// replaced is how encoding/json writes what isn't UTF-8. The character U+FFFD itself it writes as it is.
+// replaced is how encoding/json writes what isn't UTF-8. The character U+FFFD itself it writes as
+// it is.
 var replaced = []byte(`\ufffd`)
 
-// keeps returns why raw, which is v as encoding/json writes it, would not be decoded as v: that package encodes more than it decodes, and replaces what is not UTF-8 without a word.
+// keeps returns an error if raw, which is v as encoding/json writes it, would not be decoded as
+// v: that package encodes more than it decodes, and silently replaces invalid UTF-8.
 func keeps(v any, raw []byte) error {
 	if !utf8.Valid(raw) || bytes.Contains(raw, replaced) && replacesAny(reflect.ValueOf(v)) {
 		return errNotUTF8
@@ -87,7 +90,8 @@ func keepsString(raw []byte) (int, error) {
 	return len(raw), nil
 }
 
-// keepsNumber looks at the number that raw begins with, and returns its length. One of few characters without an exponent is in range.
+// keepsNumber looks at the number that raw begins with, and returns its length. One of few
+// characters without an exponent is in range.
 func keepsNumber(raw []byte) (int, error) {
 	n, exponent := 0, false
 	for n < len(raw) && bytes.IndexByte([]byte("+-.eE0123456789"), raw[n]) >= 0 {
@@ -102,7 +106,8 @@ func keepsNumber(raw []byte) (int, error) {
 	return n, nil
 }
 
-// replacesAny reports whether encoding/json replaces something in v. What a json.RawMessage spells is its own; of what another json.Marshaler has written it can't be told, and it is taken
+// replacesAny reports whether encoding/json replaces something in v. What a json.RawMessage
+// spells is its own; of what another json.Marshaler has written it can't be told, and it is taken
 // for replaced.
 func replacesAny(v reflect.Value) bool {
 	if !v.IsValid() {

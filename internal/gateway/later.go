@@ -1,7 +1,9 @@
 package gateway
 
-// Later is what is to be done once no lock is held any more, in the order in which it came: what runs an application's code, as a log line does. The zero value is empty. It is
-// not safe for concurrent use: who holds the lock under which it is filled empties it when that is given back.
+// Later collects calls of an application's code, such as log lines, that must wait until no lock
+// is held. They run in the order in which they were added. The zero value is empty. It is not
+// safe for concurrent use: the holder of the lock under which it is filled runs it after giving
+// the lock back.
 type Later struct{ do func() }
 
 // Add has do done after all that came before.

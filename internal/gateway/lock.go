@@ -2,13 +2,14 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// locks holds a Lock for each session that somebody works on, and for no other.
+// locks holds a Lock for each session that is being worked on.
 type locks struct {
 	seed   maphash.Seed
 	shards [64]lockShard
@@ -20,12 +21,14 @@ type lockShard struct {
 	free []*Lock // some that are out of use, to save making them again
 }
 
-// Lock is what the workers on one session share. Obtain it with Gateway.Acquire, give it back with Release.
+// Lock is what all callers that work on one session share. Obtain it with Gateway.Acquire and
+// give it back with Release.
 //
-// It has three locks, 1-slot channels: they hand over in the order of arrival, and a wait for one ends with its context.
-// The outer is held while an application's function runs, however long; the merge lock while the changes of one request are
-// merged, so that many at once don't wear out one another's attempts; the commit lock while one change is stored and
-// reported. Whoever takes more than one takes them in this order.
+// It has three locks, 1-slot channels: they are granted in the order of arrival, and a wait ends
+// with its context. The outer lock is held while an application's function runs, however long
+// that takes. The merge lock is held while the changes of one request are merged, so that
+// concurrent merges don't exhaust one another's attempts. The commit lock is held while one
+// change is stored and reported. They are taken in this order.
 type Lock struct {
 	id      string
 	shard   *lockShard
@@ -84,7 +87,7 @@ func (k *Lock) Release() {
 // Lock waits for the outer lock, in the order of arrival, until ctx ends.
 func (k *Lock) Lock(ctx context.Context) error { return Take(ctx, k.outer) }
 
-// Unlock frees the outer lock, and does then what was left in Later.
+// Unlock frees the outer lock, and then runs what was added to Later.
 func (k *Lock) Unlock() {
 	var later Later
 	later.Move(&k.later)
@@ -113,7 +116,7 @@ func Take(ctx context.Context, slot chan struct{}) error {
 	}
 }
 
-// TakeFirst is Take, but takes a free lock whether or not ctx has ended: that is not worth asking before it comes to waiting.
+// TakeFirst is Take, but takes a free lock even if ctx has ended.
 func TakeFirst(ctx context.Context, slot chan struct{}) error {
 	select {
 	case slot <- struct{}{}:
@@ -131,8 +134,36 @@ func cause(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// claimTouch reports whether the caller is the one to touch the session at now: of all that share the Lock, one per interval.
+// claimTouch reports whether the caller has to touch the session at now: one holder of the Lock
+// does so per interval.
 func (k *Lock) claimTouch(now time.Time, interval time.Duration) bool {
 	last := k.touched.Load()
 	return now.UnixNano()-last >= int64(interval) && k.touched.CompareAndSwap(last, now.UnixNano())
+}
+
+// alone is a period of exclusive access for a function of WithSession that has lost against
+// merges of this process. Merges wait for its end, each for Config.StoreTimeout at most, and
+// don't wait at all once the period has lasted that long. Ending a session never waits for it.
+type alone struct {
+	over  chan struct{} // closed at its end
+	until time.Time     // merges don't wait longer
+}
+
+// wait returns when the time is over, or after d.
+func (a *alone) wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-a.over:
+	case <-timer.C:
+	case <-ctx.Done():
+		return fmt.Errorf("bridge: wait for a function of WithSession: %w", cause(ctx))
+	}
+	return nil
+}
+
+// letIn ends the period that keepOut has begun.
+func (k *Lock) letIn(a *alone) {
+	k.alone.Store(nil)
+	close(a.over)
 }

@@ -9,3 +9,11 @@ func (d *Draft) LoggedIn() time.Time {
 	}
 	return d.base.LoggedIn
 }
+
+// LogsIn returns the user that the draft logs in, if it does.
+func (d *Draft) LogsIn() (user string, ok bool) {
+	if d.more == nil || d.more.token == nil || d.more.token.login == nil {
+		return "", false
+	}
+	return d.more.token.login.UserID, true
+}

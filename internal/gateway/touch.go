@@ -8,9 +8,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Touch records that the session is active at now, if the last record of it is older than the touch interval: one write per session
-// and interval, whoever asks. A store that fails at it is no reason to refuse a session that has been loaded; one that says
-// that the session is gone is: ErrMissing.
+// Touch records that the session is active at now, if the last record of it is older than the
+// touch interval: one write per session and interval. A failure of the store doesn't refuse a
+// session that has been loaded, unless the store says that it is gone: ErrMissing.
 func (g *Gateway) Touch(ctx context.Context, k *Lock, rec *store.Record, now time.Time) error {
 	interval := g.cfg.TouchInterval
 	if rec.Idle > 0 {

@@ -10,8 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// EncodeValue returns v as JSON in the form in which values are stored and compared. The common kinds go without reflection. A value that would be decoded as another one, or not at
-// all, is an error.
+// EncodeValue returns v as JSON in the form in which values are stored and compared. The common
+// kinds go without reflection. A value that would be decoded as another one, or not at all, is an
+// error.
 func EncodeValue(v any) ([]byte, error) {
 	switch v := v.(type) {
 	case int:
@@ -51,8 +52,8 @@ func plain(s string) bool {
 	return true
 }
 
-// DecodeValue returns the value that raw holds: integers that fit as int64, other numbers as float64, objects and arrays as
-// map[string]any and []any. Each call makes a new value.
+// DecodeValue returns the value that raw holds: integers that fit as int64, other numbers as
+// float64, objects and arrays as map[string]any and []any. Each call makes a new value.
 func DecodeValue(raw []byte) (any, error) {
 	if len(raw) == 0 {
 		return nil, io.ErrUnexpectedEOF
@@ -81,7 +82,8 @@ func DecodeValue(raw []byte) (any, error) {
 	return numbers(v)
 }
 
-// isCount reports whether raw is a number of digits alone that fits as int64, which most numbers in sessions are.
+// isCount reports whether raw is a number of digits alone that fits as int64, which most numbers
+// in sessions are.
 func isCount(raw []byte) bool {
 	if len(raw) > 18 || raw[0] == '0' && len(raw) > 1 {
 		return false

@@ -1,4 +1,4 @@
-package bridge
+package wire
 
 import (
 	"encoding/binary"
@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// frames follows the frames from a client (RFC 6455 §5.2) as their bytes pass, and counts those that cost work and bring nothing: pings, pongs that answer no ping,
-// and small fragments. Messages are counted where they are read.
+// frames follows the frames from a client as their bytes pass, and counts those that cost work and
+// bring nothing.
 type frames struct {
 	header    [14]byte // of the frame that has begun, as far as it has come
 	n         uint8
@@ -15,23 +15,16 @@ type frames struct {
 	left      uint64       // bytes of the payload to come
 	answers   atomic.Int32 // pongs to come
 
-	perSecond, burst float64 // 0: no limit
-	tokens           float64
-	at               time.Duration
+	tokens float64 // how many frames may come, at the time at
+	at     time.Duration
 }
 
-// What a client may send of them by default, per second. The burst is so many seconds' worth.
-const (
-	leastFrames = 10
-	mostFrames  = 100
-	frameBurst  = 5
-)
-
-// smallFragment is the size from which on a fragment is not counted: what it brings is limited by MaxMessageBytes.
+// smallFragment is the size from which on a fragment isn't counted: a limit of the message's size
+// limits its number.
 const smallFragment = 256
 
-// feed takes the next bytes, and returns how many frames that are counted have begun in them.
-func (f *frames) feed(p []byte) (small int) {
+// feed takes the next bytes, and returns how many frames that are counted begin in them.
+func (f *frames) feed(p []byte) (counted int) {
 	for len(p) > 0 {
 		if f.left > 0 {
 			n := min(uint64(len(p)), f.left)
@@ -43,10 +36,10 @@ func (f *frames) feed(p []byte) (small int) {
 		f.n++
 		p = p[1:]
 		if f.n >= 2 && f.n == f.headerSize() && f.begin() {
-			small++
+			counted++
 		}
 	}
-	return small
+	return counted
 }
 
 // headerSize is known from the second byte on.
@@ -82,14 +75,14 @@ func (f *frames) begin() (counted bool) {
 		return true
 	case opcode == pong:
 		return !f.answered()
-	case opcode >= 8: // a close frame, or one that ends the connection as it is unknown
+	case opcode >= 8: // a close frame, or an unknown one, which ends the connection
 		return false
 	}
 	f.inMessage = !final
 	return (!final || opcode == continuation) && f.left < smallFragment
 }
 
-// expect takes note of a ping that is sent: its pong isn't counted.
+// expect notes that a pong is to come, which isn't counted.
 func (f *frames) expect() { f.answers.Add(1) }
 
 // answered reports whether a pong was to come.
@@ -102,25 +95,14 @@ func (f *frames) answered() bool {
 	return false
 }
 
-// between reports whether the bytes so far end with a message, or a control frame that is in none.
+// between reports whether the bytes so far end with a message, or with a control frame outside of
+// one.
 func (f *frames) between() bool { return f.n == 0 && f.left == 0 && !f.inMessage }
 
-// allow reports whether so many more frames may come at the time.
-func (f *frames) allow(n int, now time.Duration) bool {
-	if f.perSecond == 0 {
-		return true
-	}
-	f.tokens = min(f.burst, f.tokens+f.perSecond*(now-f.at).Seconds())
+// allow reports whether n more frames may come at the time.
+func (f *frames) allow(n int, now time.Duration, limit *Config) bool {
+	f.tokens = min(limit.Burst, f.tokens+limit.FramesPerSecond*(now-f.at).Seconds())
 	f.at = now
 	f.tokens -= float64(n)
 	return f.tokens >= 0
-}
-
-// limit sets what is allowed.
-func (f *frames) limit(o *ConnOptions) {
-	if o.FramesPerSecond > 0 {
-		f.perSecond = o.FramesPerSecond
-		f.burst = max(1, frameBurst*f.perSecond)
-		f.tokens = f.burst
-	}
 }

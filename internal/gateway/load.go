@@ -1,0 +1,131 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Load returns the session's record, or ErrMissing. A session past its time is ended here, at
+// the moment of use.
+func (g *Gateway) Load(ctx context.Context, id string) (store.Record, error) {
+	rec, _, err := g.LoadAt(ctx, id, nil)
+	return rec, err
+}
+
+// LoadAt is Load that also returns when the session was alive. A caller that holds a lock passes
+// a Later, and runs it when it holds the lock no more.
+func (g *Gateway) LoadAt(ctx context.Context, id string, later *Later) (rec store.Record, now time.Time, err error) {
+	op := g.attached(ctx)
+	defer op.stop()
+	if rec, err = g.get(op, id); err != nil {
+		return rec, now, err
+	}
+	if now = Now(); rec.Expired(now) {
+		if _, err := g.expire(ctx, id, later); err != nil {
+			g.cfg.Failed(ctx, "remove a session past its time", id, err)
+		}
+		return rec, now, ErrMissing
+	}
+	return rec, now, nil
+}
+
+// LoadCachedAt is LoadAt from the memory of the store, if that holds the session at the revision
+// or a later one.
+func (g *Gateway) LoadCachedAt(ctx context.Context, id string, revision uint64, later *Later) (rec store.Record, now time.Time, err error) {
+	if g.cached == nil {
+		return g.LoadAt(ctx, id, later)
+	}
+	op := g.attached(ctx)
+	defer op.stop()
+	rec, err = g.cached.GetCached(op, id)
+	if now = Now(); err != nil || CheckRecord(&rec, id) != nil || rec.Revision < revision || rec.Expired(now) {
+		return g.LoadAt(ctx, id, later) // what it says about the end is said by the store itself
+	}
+	return rec, now, nil
+}
+
+// LoadActive is Load for a session in use: it is touched if that is due, unless check refuses
+// it.
+func (g *Gateway) LoadActive(ctx context.Context, id string, check func(*store.Record) error) (store.Record, error) {
+	k := g.Acquire(id) // held from before the load, so that all who see one old Seen share one claim
+	defer k.Release()
+	rec, now, err := g.LoadAt(ctx, id, nil)
+	if err == nil {
+		err = check(&rec)
+	}
+	if err == nil {
+		err = g.Touch(ctx, k, &rec, now)
+	}
+	return rec, err
+}
+
+var errLoadPanicked = errors.New("the load has panicked")
+
+// LoadShared is Load for handshakes: concurrent callers share loads. The record's Data is shared
+// as well, and must not be changed.
+func (g *Gateway) LoadShared(ctx context.Context, id string) (store.Record, error) {
+	rec, _, err := g.loadSharedAt(ctx, id)
+	return rec, err
+}
+
+// LoadActiveShared is LoadActive for handshakes, as LoadShared is Load.
+func (g *Gateway) LoadActiveShared(ctx context.Context, id string, check func(*store.Record) error) (store.Record, error) {
+	k := g.Acquire(id) // held from before the load, as in LoadActive
+	defer k.Release()
+	rec, now, err := g.loadSharedAt(ctx, id)
+	if err == nil {
+		err = check(&rec)
+	}
+	if err == nil {
+		err = g.Touch(ctx, k, &rec, now)
+	}
+	return rec, err
+}
+
+func (g *Gateway) loadSharedAt(ctx context.Context, id string) (rec store.Record, now time.Time, err error) {
+	if ctx.Err() != nil {
+		return rec, now, cause(ctx)
+	}
+	l := g.shared.join(id)
+	if l.turn != nil { // another one is under way
+		select {
+		case <-l.done:
+			return l.rec, l.now, l.err
+		case <-ctx.Done():
+			g.shared.leave(id, l)
+			return rec, now, cause(ctx)
+		case <-l.turn:
+		}
+	}
+	defer g.shared.finish(id)
+	defer close(l.done)
+	l.err = unavailable(ctx, "load the session", errLoadPanicked) // unless it returns
+	// It is for the others as well, who stay when this caller's client hangs up.
+	l.rec, l.now, l.err = g.LoadAt(context.WithoutCancel(ctx), id, nil)
+	return l.rec, l.now, l.err
+}
+
+// TouchNow records that the session is active now, also within the touch interval. ErrMissing,
+// ErrUnavailable.
+func (g *Gateway) TouchNow(ctx context.Context, id string) (store.Record, error) {
+	k := g.Acquire(id)
+	defer k.Release()
+	rec, now, err := g.LoadAt(ctx, id, nil)
+	if err != nil {
+		return rec, err
+	}
+	g.active(&rec, now)
+	op := g.detached(ctx)
+	defer op.stop()
+	switch err := g.touch(op, k, &rec); {
+	case errors.Is(err, store.ErrNotFound):
+		return rec, ErrMissing
+	case err != nil:
+		g.stats.failures.Add(1)
+		return rec, unavailable(op, "record the session's activity", err)
+	}
+	return rec, nil
+}

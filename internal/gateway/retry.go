@@ -1,0 +1,122 @@
+package gateway
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Retry decides how a change goes on that has lost against another writer of the session. The
+// first retry starts at once from what is stored then. After the second conflict in a row the
+// change asks for exclusive access: writers of other processes wait and, if the change is a
+// function of WithSession, so do the merges of this process.
+type Retry struct {
+	g       *Gateway
+	k       *Lock
+	merges  bool   // the change is a merge: merges of this process wait for one another anyway
+	later   *Later // as with Gateway.LoadAt
+	lost    int
+	alone   *alone                      // nil: merges of this process don't wait
+	release func(context.Context) error // nil: other processes don't wait
+}
+
+// MaxAttempts is how often a change is tried against a session that other writers keep changing.
+const MaxAttempts = 8
+
+const (
+	patience  = 2                    // conflicts after which a change asks for exclusive access
+	busyPause = 3 * time.Millisecond // between two requests to a store that grants it to another
+)
+
+// Retry returns the Retry of one function of WithSession. The caller holds the outer lock of k
+// until Stop.
+func (g *Gateway) Retry(k *Lock) Retry { return Retry{g: g, k: k, later: &k.later} }
+
+// After returns the record to start from after another conflict; now is what was stored by then.
+// ErrMissing, ErrUnavailable, and the cause of ctx's end while it waits.
+func (r *Retry) After(ctx context.Context, now store.Record) (store.Record, error) {
+	var err error
+	switch r.lost++; {
+	case r.lost < patience:
+		return now, nil
+	case r.lost == patience:
+		err = r.ask(ctx)
+	case r.release == nil: // another process, or a change that is no merge: they take turns by chance
+		err = pause(ctx, time.Millisecond<<(r.lost-patience))
+	}
+	if err != nil {
+		return now, err
+	}
+	rec, _, err := r.g.LoadAt(context.WithoutCancel(ctx), r.k.id, r.later)
+	return rec, err
+}
+
+// ask makes the other writers of the session wait, as far as the store supports that.
+func (r *Retry) ask(ctx context.Context) (err error) {
+	if r.release, err = r.g.reserve(ctx, r.k.id); err == nil && !r.merges {
+		r.alone, err = r.g.keepOut(ctx, r.k)
+	}
+	return err
+}
+
+// reserve makes the writers of other processes wait. It returns nil if the store doesn't grant
+// it.
+func (g *Gateway) reserve(ctx context.Context, id string) (release func(context.Context) error, err error) {
+	if g.reserver == nil {
+		return nil, nil
+	}
+	op := g.detached(ctx)
+	defer op.stop()
+	for {
+		release, err := g.reserver.Reserve(op, id)
+		if err == nil {
+			return release, nil
+		}
+		if !errors.Is(err, store.ErrBusy) || op.Err() != nil {
+			return nil, nil
+		}
+		if err := pause(ctx, busyPause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("bridge: wait for another writer of the session: %w", cause(ctx))
+	}
+}
+
+// Lease waits for the lease with the name among all processes, which lasts for a second at most. It
+// returns without one if the store knows of no other processes or doesn't answer. The store, which
+// may make the name part of a key, sees only a hash of it.
+func (g *Gateway) Lease(ctx context.Context, name string) (release func()) {
+	sum := sha256.Sum256([]byte(name))
+	end, _ := g.reserve(context.WithoutCancel(ctx), "turn "+hex.EncodeToString(sum[:]))
+	r := Retry{g: g, release: end}
+	return r.Stop
+}
+
+// Stop gives up exclusive access.
+func (r *Retry) Stop() {
+	if r.alone != nil {
+		r.k.letIn(r.alone)
+	}
+	if r.release == nil {
+		return
+	}
+	op := r.g.detached(context.Background())
+	defer op.stop()
+	_ = r.release(op) // it ends by itself
+}

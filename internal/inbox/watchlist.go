@@ -1,0 +1,54 @@
+package inbox
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// reviewEvery is half of how long a connection may be without a reader before its inbox reads.
+const reviewEvery = 250 * time.Millisecond
+
+// Watchlist holds the connections that may not be read by their handler. Each is added when it opens
+// and after each read, unless it is there already, and reviewed until it is known who reads it. So a
+// read costs a few nanoseconds more, and a connection on which one is pending costs nothing.
+type Watchlist struct {
+	plan  func(after time.Duration)
+	first atomic.Pointer[Inbox]
+}
+
+// NewWatchlist returns an empty Watchlist. plan has Review called once, after the time; it must not
+// block, and is not called again before that.
+func NewWatchlist(plan func(after time.Duration)) *Watchlist { return &Watchlist{plan: plan} }
+
+// Add has the inbox read if its handler doesn't for a while.
+func (w *Watchlist) Add(in *Inbox) {
+	if !in.listed.Load() && in.listed.CompareAndSwap(false, true) {
+		in.seen = false
+		w.push(in)
+	}
+}
+
+func (w *Watchlist) push(in *Inbox) {
+	for {
+		first := w.first.Load()
+		in.next = first
+		if w.first.CompareAndSwap(first, in) {
+			if first == nil {
+				w.plan(reviewEvery)
+			}
+			return
+		}
+	}
+}
+
+// Review reviews all connections on the list.
+func (w *Watchlist) Review() {
+	for in := w.first.Swap(nil); in != nil; {
+		next := in.next
+		in.next = nil
+		if in.review() {
+			w.push(in)
+		}
+		in = next
+	}
+}

@@ -1,0 +1,33 @@
+package redact
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+)
+
+// Key makes the hashes of IDs.
+type Key [sha256.Size]byte
+
+// ID is an ID that is logged as a keyed hash.
+type ID struct {
+	key *Key
+	id  string
+}
+
+// ID returns the ID as slog is to log it. It is hashed only if the line is written.
+func (k *Key) ID(id string) ID { return ID{k, id} }
+
+// LogValue implements slog.LogValuer.
+func (i ID) LogValue() slog.Value { return slog.StringValue(i.key.Hash(i.id)) }
+
+// Hash returns the hash of an ID, of 16 hexadecimal digits; "" for "".
+func (k *Key) Hash(id string) string {
+	if id == "" {
+		return ""
+	}
+	mac := hmac.New(sha256.New, k[:])
+	mac.Write([]byte(id))
+	return hex.EncodeToString(mac.Sum(nil)[:8])
+}

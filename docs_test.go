@@ -3,6 +3,7 @@ package sessionbridge_test
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -89,4 +90,29 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 		}
 	}
 	require.Empty(t, wrong)
+}
+
+// goFile is a Go file that a document names.
+var goFile = regexp.MustCompile(`\b[a-z0-9_]+\.go\b`)
+
+// The documents for contributors name files and packages that exist.
+func TestArchitectureNamesWhatExists(t *testing.T) {
+	files, packages := map[string]bool{}, map[string]bool{}
+	require.NoError(t, filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(path) == ".go" {
+			files[d.Name()] = true
+			packages[filepath.ToSlash(filepath.Dir(path))] = true
+		}
+		return err
+	}))
+	text, err := os.ReadFile("docs/architecture.md")
+	require.NoError(t, err)
+	for _, name := range goFile.FindAllString(string(text), -1) {
+		require.True(t, files[name], "there is no %s", name)
+	}
+	for path := range packages {
+		if strings.HasPrefix(path, "internal/") && strings.Count(path, "/") == 1 {
+			require.Contains(t, string(text), "`"+path+"`", "each package of the library has a row")
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -157,9 +158,7 @@ func slowLine(server http.Handler, late time.Duration) http.Handler {
 		response := httptest.NewRecorder()
 		server.ServeHTTP(response, r)
 		time.Sleep(late)
-		for name, values := range response.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), response.Header())
 		w.WriteHeader(response.Code)
 		_, _ = response.Body.WriteTo(w)
 	})

@@ -92,13 +92,14 @@ func (rq *request) refused(cr CredentialRejected) {
 
 // refusedForged is refused for a session cookie or a token that no key has signed.
 func (rq *request) refusedForged(ctx context.Context) {
-	cr := CredentialRejected{Credential: CredentialCookie, Reason: RejectedSignature}
-	line := "session cookie refused: its signature doesn't hold"
+	log := rq.b.opts.Logger
 	if rq.presented.Carrier == credentials.ByToken {
-		cr.Credential, line = CredentialToken, "session token refused: its signature doesn't hold"
+		rq.refused(CredentialRejected{Credential: CredentialToken, Reason: RejectedSignature})
+		log.LogAttrs(ctx, slog.LevelDebug, "session token refused: its signature doesn't hold")
+		return
 	}
-	rq.refused(cr)
-	rq.b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, line)
+	rq.refused(CredentialRejected{Credential: CredentialCookie, Reason: RejectedSignature})
+	log.LogAttrs(ctx, slog.LevelDebug, "session cookie refused: its signature doesn't hold")
 }
 
 // noteRejected records why a session that the request presents was not opened. If none opens, the

@@ -3,6 +3,7 @@ package browsertest_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -175,9 +176,7 @@ func (site *walkSite) network(server http.Handler) http.Handler {
 			panic(http.ErrAbortHandler)
 		}
 		pauseFor(r, "late")
-		for name, values := range response.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), response.Header())
 		w.WriteHeader(response.Code)
 		_, _ = response.Body.WriteTo(w)
 	})

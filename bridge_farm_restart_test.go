@@ -122,12 +122,11 @@ func (r *restarts) round(k *killing, away time.Duration, untold bool) {
 	for _, e := range doomed {
 		if !e.known {
 			r.unknown++
-			_, err := k.direct.GetByID(k.t.Context(), e.s.id)
+			err := answered(func() error { _, err := k.direct.GetByID(k.t.Context(), e.s.id); return err })
 			if !errors.Is(err, bridge.ErrSessionMissing) {
 				require.NoError(k.t, err)
 				r.there++
-				_, err = k.direct.DestroyByID(k.t.Context(), e.s.id)
-				require.NoError(k.t, err)
+				require.NoError(k.t, answered(func() error { _, err := k.direct.DestroyByID(k.t.Context(), e.s.id); return err }))
 			}
 			e.at, e.node = k.now(), nil
 		}
@@ -143,6 +142,16 @@ func (r *restarts) round(k *killing, away time.Duration, untold bool) {
 		a.logout(a.session)
 	}
 	k.judging.Wait()
+}
+
+// answered asks until Redis answers: on a busy machine it may still be reading what it had stored.
+func answered(ask func() error) (err error) {
+	for late := time.Now().Add(patience); time.Now().Before(late); {
+		if err = ask(); !errors.Is(err, bridge.ErrStoreUnavailable) {
+			return err
+		}
+	}
+	return err
 }
 
 // newcomer has a session and a socket at each node; some are logged in.

@@ -31,24 +31,15 @@ func checkClientLimit(asked *Options, st store.Store) error {
 	return fmt.Errorf("%w: %w", bad("MaxSessionsPerClient", "the store can't find a client's sessions: it is neither a store.ClientOrder nor a store.ClientIndex"), ErrUnsupported)
 }
 
-// limitClient returns commit, which stores the draft, followed by the end of the client's oldest
-// sessions that are too many, if it creates a session that nobody is logged in with. The lock of s
-// is held, and no session's commit lock.
-func (s *Session) limitClient(ctx context.Context, commit func() error) func() error {
+// mayExceedClient reports whether the commit of s may give its client more sessions than are allowed:
+// it creates one, and not the client's first. The lock of s is held.
+func (s *Session) mayExceedClient() bool {
 	b := s.b
 	if b.opts.MaxSessionsPerClient <= 0 || s.draft.Base().Revision != 0 || !b.gateway.FindsClients() {
-		return commit
+		return false
 	}
-	if rq := s.from.request; rq != nil && rq.answer.ClientIsNew() { // this is its first
-		return commit
-	}
-	return func() error {
-		err := commit()
-		if err == nil && s.draft.UserID() == "" {
-			b.endSurplus(ctx, s)
-		}
-		return err
-	}
+	rq := s.from.request
+	return rq == nil || !rq.answer.ClientIsNew()
 }
 
 // endSurplus ends the sessions without a user that the client of s, which is stored, has beyond the

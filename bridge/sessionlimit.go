@@ -38,10 +38,20 @@ func newSessionLimit(s *settings, st store.Store) (*sessionLimit, error) {
 	return &sessionLimit{most: s.MaxSessionsPerUser, refuse: s.OnTooManySessions == RefuseLogin, byUser: make(map[string]*turns)}, nil
 }
 
-// withinLimit runs commit, which stores the draft. If that is a login, the user has no more sessions afterwards than are allowed; a session
-// that the user is logged in with already doesn't count twice. The lock of s is held.
+// withinLimit runs commit, which stores the draft, within the limits on the sessions of a client and of a user. The lock of s is held, and no
+// session's commit lock.
 func (s *Session) withinLimit(ctx context.Context, commit func() error) error {
-	commit = s.limitClient(ctx, commit)
+	created := s.mayExceedClient()
+	err := s.withinUserLimit(ctx, commit)
+	if created && err == nil && s.draft.UserID() == "" {
+		s.b.endSurplus(ctx, s)
+	}
+	return err
+}
+
+// withinUserLimit runs commit. If that is a login, the user has no more sessions afterwards than are allowed; a session that the user is logged in with
+// already doesn't count twice.
+func (s *Session) withinUserLimit(ctx context.Context, commit func() error) error {
 	user, logsIn := s.draft.LogsIn()
 	l := s.b.limit
 	if l == nil || !logsIn {

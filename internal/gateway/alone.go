@@ -13,8 +13,8 @@ func (g *Gateway) keepOut(ctx context.Context, k *Lock) (*alone, error) {
 	k.alone.Store(a)
 	op := g.attached(ctx)
 	defer op.stop()
-	if err := TakeFirst(op, k.merge); err == nil {
-		<-k.merge
+	if err := k.merge.LockOrWait(op); err == nil {
+		k.merge.Unlock()
 	} else if ctx.Err() != nil {
 		return a, fmt.Errorf("bridge: wait for another change of the session: %w", cause(ctx))
 	} // otherwise the store hangs: the next load says so
@@ -28,7 +28,7 @@ func (g *Gateway) beginMerge(ctx context.Context, k *Lock) error {
 	var until time.Time // this merge doesn't wait longer, for however many functions
 	for {
 		op := g.detached(ctx)
-		err := Take(op, k.merge)
+		err := k.merge.Lock(op)
 		op.stop()
 		if err != nil {
 			return unavailable(op, "wait for another change of the session", err)
@@ -45,7 +45,7 @@ func (g *Gateway) beginMerge(ctx context.Context, k *Lock) error {
 		if left <= 0 {
 			return nil
 		}
-		<-k.merge
+		k.merge.Unlock()
 		if err := a.wait(ctx, left); err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
 	if err := g.beginMerge(ctx, k); err != nil {
 		return err
 	}
-	defer func() { <-k.merge }()
+	defer k.merge.Unlock()
 	cur := d.base
 	retry := Retry{g: g, k: k, merges: true, later: d.later}
 	defer retry.Stop()
@@ -94,10 +94,10 @@ func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store
 	op := g.detachedAt(ctx, at)
 	op.later = d.later
 	defer op.stop()
-	if err := TakeFirst(op, k.commit); err != nil {
+	if err := k.commit.LockOrWait(op); err != nil {
 		return *cur, unavailable(op, "wait for another change of the session", err)
 	}
-	defer func() { <-k.commit }()
+	defer k.commit.Unlock()
 
 	stored, err := g.admit(op, d, cur, next)
 	if errors.Is(err, store.ErrConflict) && (merges || onlyTouched(cur, &stored)) && !stored.Expired(now) {

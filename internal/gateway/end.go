@@ -53,12 +53,12 @@ func (g *Gateway) DestroyDraft(ctx context.Context, later *Later, d *Draft, tag 
 // exclude takes the session's commit lock.
 func (g *Gateway) exclude(op *opContext, id string) (release func(), err error) {
 	k := g.Acquire(id)
-	if err := Take(op, k.commit); err != nil {
+	if err := k.commit.Lock(op); err != nil {
 		k.Release()
 		return nil, unavailable(op, "wait for another change of the session", err)
 	}
 	return func() {
-		<-k.commit
+		k.commit.Unlock()
 		k.Release()
 	}, nil
 }
@@ -99,10 +99,10 @@ func (g *Gateway) remove(ctx context.Context, end *End, revision uint64) (bool, 
 func (g *Gateway) Forget(ctx context.Context, id string, tag any) (bool, error) {
 	op := g.attached(ctx)
 	defer op.stop()
-	if err := Take(op, g.sweeping); err != nil { // a sweep reports what it has removed itself
+	if err := g.sweeping.Lock(op); err != nil { // a sweep reports what it has removed itself
 		return false, unavailable(op, "wait for a sweep", err)
 	}
-	defer func() { <-g.sweeping }()
+	defer g.sweeping.Unlock()
 	release, err := g.exclude(op, id)
 	if err != nil {
 		return false, err

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -67,8 +68,8 @@ type Gateway struct {
 	cfg      Config
 	locks    locks
 	shared   sharedLoads
-	sweeping chan struct{} // 1-slot lock: held until what a sweep has removed is reported
-	process  [8]byte       // half of every WriteID of this gateway
+	sweeping ctxlock.Lock // held until what a sweep has removed is reported
+	process  [8]byte      // half of every WriteID of this gateway
 	writes   atomic.Uint64
 	stats    counters
 }
@@ -90,7 +91,7 @@ func New(st store.Store, cfg Config) *Gateway {
 	g.ender, _ = st.(store.Ender)
 	g.cached, _ = st.(store.CachedGetter)
 	g.reserver, _ = st.(store.Reserver)
-	g.sweeping = make(chan struct{}, 1)
+	g.sweeping = ctxlock.New()
 	_, _ = rand.Read(g.process[:])
 	g.locks.init()
 	return g

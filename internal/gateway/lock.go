@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 )
 
 // locks holds a Lock for each session that is being worked on.
@@ -24,18 +26,17 @@ type lockShard struct {
 // Lock is what all callers that work on one session share. Obtain it with Gateway.Acquire and
 // give it back with Release.
 //
-// It has three locks, 1-slot channels: they are granted in the order of arrival, and a wait ends
-// with its context. The outer lock is held while an application's function runs, however long
-// that takes. The merge lock is held while the changes of one request are merged, so that
-// concurrent merges don't exhaust one another's attempts. The commit lock is held while one
-// change is stored and reported. They are taken in this order.
+// It has three locks, which are taken in this order. The outer lock is held while an application's
+// function runs, however long that takes. The merge lock is held while the changes of one request
+// are merged, so that concurrent merges don't exhaust one another's attempts. The commit lock is
+// held while one change is stored and reported.
 type Lock struct {
 	id      string
 	shard   *lockShard
 	refs    int // guarded by shard.mu
-	outer   chan struct{}
-	merge   chan struct{}
-	commit  chan struct{}
+	outer   ctxlock.Lock
+	merge   ctxlock.Lock
+	commit  ctxlock.Lock
 	alone   atomic.Pointer[alone] // nil: merges needn't wait; changed by the holder of the outer lock
 	later   Later                 // what the holder of the outer lock leaves to be done when it has given that back
 	touched atomic.Int64          // unix nanoseconds of the last touch that a holder of this Lock has begun
@@ -62,7 +63,7 @@ func (l *locks) acquire(id string) *Lock {
 	if n := len(s.free); n > 0 {
 		k, s.free = s.free[n-1], s.free[:n-1]
 	} else {
-		k = &Lock{shard: s, outer: make(chan struct{}, 1), merge: make(chan struct{}, 1), commit: make(chan struct{}, 1)}
+		k = &Lock{shard: s, outer: ctxlock.New(), merge: ctxlock.New(), commit: ctxlock.New()}
 	}
 	k.id, k.refs = id, 1
 	k.touched.Store(0)
@@ -85,46 +86,18 @@ func (k *Lock) Release() {
 }
 
 // Lock waits for the outer lock, in the order of arrival, until ctx ends.
-func (k *Lock) Lock(ctx context.Context) error { return Take(ctx, k.outer) }
+func (k *Lock) Lock(ctx context.Context) error { return k.outer.Lock(ctx) }
 
 // Unlock frees the outer lock, and then runs what was added to Later.
 func (k *Lock) Unlock() {
 	var later Later
 	later.Move(&k.later)
-	<-k.outer
+	k.outer.Unlock()
 	later.Run()
 }
 
 // Later is for the holder of the outer lock, until Unlock.
 func (k *Lock) Later() *Later { return &k.later }
-
-// Take takes a 1-slot lock: it waits in the order of arrival, until ctx ends.
-func Take(ctx context.Context, slot chan struct{}) error {
-	if ctx.Err() != nil {
-		return cause(ctx)
-	}
-	select { // a free slot is not worth looking at ctx.Done, which may make a channel
-	case slot <- struct{}{}:
-		return nil
-	default:
-	}
-	select {
-	case slot <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return cause(ctx)
-	}
-}
-
-// TakeFirst is Take, but takes a free lock even if ctx has ended.
-func TakeFirst(ctx context.Context, slot chan struct{}) error {
-	select {
-	case slot <- struct{}{}:
-		return nil
-	default:
-		return Take(ctx, slot)
-	}
-}
 
 // cause is why ctx, which has ended, has.
 func cause(ctx context.Context) error {

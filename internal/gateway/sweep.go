@@ -48,10 +48,10 @@ func (g *Gateway) sweep(ctx context.Context) (int, error) {
 func (g *Gateway) sweepOnce(ctx context.Context, now time.Time) (int, error) {
 	var later Later
 	defer later.Run()
-	if err := Take(ctx, g.sweeping); err != nil {
+	if err := g.sweeping.Lock(ctx); err != nil {
 		return 0, err
 	}
-	defer func() { <-g.sweeping }()
+	defer g.sweeping.Unlock()
 	op := g.attached(ctx)
 	defer op.stop()
 	recs, err := g.sweeper.Sweep(op, now, sweepPiece)

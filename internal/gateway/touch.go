@@ -47,10 +47,10 @@ func (g *Gateway) touch(ctx context.Context, k *Lock, next *store.Record) error 
 		return err
 	}
 	// Under the commit lock, so that it can't undo a decision of expire.
-	if err := Take(ctx, k.commit); err != nil {
+	if err := k.commit.Lock(ctx); err != nil {
 		return err
 	}
-	defer func() { <-k.commit }()
+	defer k.commit.Unlock()
 	next.WriteID = g.writeID()
 	rev, err := g.write(ctx, *next)
 	if errors.Is(err, store.ErrConflict) {

@@ -79,3 +79,18 @@ func TestStrangerCantCutAClientsConnectionsAgainAndAgain(t *testing.T) {
 		require.Empty(t, f.sessionOf(c))
 	})
 }
+
+// The allowance is used once for a login, however many connections the client has.
+func TestLoginSendsAllOfAClientsOtherConnectionsBackAtOnce(t *testing.T) {
+	f := newFixture(t, registry.Config[*conn]{})
+	for range 2 { // as often as the allowance permits in a row
+		var others []*conn
+		for range 30 {
+			others = append(others, f.add("other", 1), f.add("", 0))
+		}
+		require.ElementsMatch(t, others, f.PartOlder(&store.Record{ID: "s", ClientID: "c"}))
+		for _, c := range others {
+			f.Remove(c)
+		}
+	}
+}

@@ -71,28 +71,24 @@ func (r *Registry[L]) PartOutsider(l L) bool {
 }
 
 // outsiders returns the client's connections that are to be sent back as it has got the session. The
+// allowance is used once for all that have another session, and once for all that have none. The
 // lock is held.
 func (r *Registry[L]) outsiders(rec *store.Record) (of []L) {
-	var asked, may [2]bool // without a session, with another
+	var proved, bare []L // with another session, and without one
 	for _, l := range r.byClient[rec.ClientID] {
-		e := r.cfg.Entry(l)
-		if e.sessionID == rec.ID {
-			continue
-		}
-		kind := 0
-		if e.sessionID != "" {
-			kind = 1
-		}
-		switch {
-		case asked[kind]:
-		case kind == 0:
-			asked[kind], may[kind] = true, r.cuts.allowAll(rec)
+		switch r.cfg.Entry(l).sessionID {
+		case rec.ID:
+		case "":
+			bare = append(bare, l)
 		default:
-			asked[kind], may[kind] = true, r.cuts.allow(rec.ClientID, true)
+			proved = append(proved, l)
 		}
-		if may[kind] {
-			of = append(of, l)
-		}
+	}
+	if len(bare) > 0 && r.cuts.allowAll(rec) {
+		of = bare
+	}
+	if len(proved) > 0 && r.cuts.allow(rec.ClientID, true) {
+		of = append(of, proved...)
 	}
 	return of
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,7 +92,8 @@ func TestConnThatReadsOnceAndThenPushesNoticesThatItsTabIsGone(t *testing.T) {
 	}
 }
 
-// The page is loaded anew again and again: each connection leaves before the next one comes, and none of the handlers reads.
+// The page is loaded anew again and again: each connection leaves before the next one comes, and
+// none of the handlers reads.
 func TestReloadsOfAPageAreNotTooManyConnections(t *testing.T) {
 	t.Parallel()
 	for name, opts := range map[string]bridge.Options{
@@ -118,6 +120,40 @@ func TestReloadsOfAPageAreNotTooManyConnections(t *testing.T) {
 					require.NoError(t, ws.ws.CloseNow())
 				}
 				require.Eventually(t, func() bool { return a.Stats().Conns == 0 }, patience, time.Millisecond)
+			})
+		}
+	}
+}
+
+// TestReloadWhoseOldConnectionIsJustEnding: a page is loaded anew, and the end of its old
+// connection, which is being read, arrives a little after the handshake of its new one.
+func TestReloadWhoseOldConnectionIsJustEnding(t *testing.T) {
+	for name, opts := range map[string]bridge.Options{
+		"session": {MaxConnsPerSession: 1},
+		"address": {MaxConnsPerAddr: 1},
+	} {
+		for _, late := range []time.Duration{time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond} {
+			t.Run(fmt.Sprint(name, " ", late), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					a := makeApp(t, livestore.New(), &opts)
+					br := newBrowser(t, a.serveInMemory(t))
+					br.ok("/inc")
+					old := br.dial("/ws")
+					require.NotEmpty(t, old.ask("id"))
+					var leaving sync.WaitGroup
+					leaving.Go(func() {
+						time.Sleep(late)
+						_ = old.ws.CloseNow()
+					})
+					defer leaving.Wait()
+					fresh, _, err := br.tryDial("/ws", nil)
+					if late > 250*time.Millisecond { // no connection waits longer for another one's end
+						require.True(t, err != nil || fresh.closed() == bridge.CodePolicy)
+						return
+					}
+					require.NoError(t, err)
+					require.NotEmpty(t, fresh.ask("id"))
+				})
 			})
 		}
 	}
@@ -386,7 +422,8 @@ func TestCloseReadRefusesMessages(t *testing.T) {
 	}
 }
 
-// TestG11_NothingPerSocket_AReaderOnlyWhereTheHandlerDoesNotRead: one that was busy for a while has no second goroutine once it reads again.
+// TestG11_NothingPerSocket_AReaderOnlyWhereTheHandlerDoesNotRead: one that was busy for a while has
+// no second goroutine once it reads again.
 func TestG11_NothingPerSocket_AReaderOnlyWhereTheHandlerDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := makeApp(t, livestore.New(), nil)
@@ -459,7 +496,8 @@ func TestS13_PeerBehindADeadLineIsNoticed(t *testing.T) {
 	require.Zero(t, a.Stats().Conns)
 }
 
-// cable is a network between a client and a server that can die: both ends stay open, and nothing passes any more.
+// cable is a network between a client and a server that can die: both ends stay open, and nothing
+// passes any more.
 type cable struct {
 	site *site
 	dead chan struct{}

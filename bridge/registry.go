@@ -48,14 +48,16 @@ func (b *Bridge) addLink(l *Link) (evicted []*Link, err error) {
 	return evicted, err
 }
 
-// learn takes over what a record says of a session with links. If it tells of a login that wasn't known here, the links that the login shuts out are parted from the session.
+// learn takes over what a record says of a session with links. If it tells of a login that wasn't
+// known here, the links that the login shuts out are parted from the session.
 func (b *Bridge) learn(rec *store.Record) {
 	for _, l := range b.links.Learn(rec) {
 		l.unlink()
 	}
 }
 
-// unlink parts the link from its session, and has it closed when it next reads, for the answer that is on its way, or soon.
+// unlink parts the link from its session, and has it closed when it next reads, for the answer that
+// is on its way, or soon.
 func (l *Link) unlink() {
 	l.endLater(closing{reconnect, true}, closeGrace) // first: its handler may notice at once
 	l.b.links.Part(l)
@@ -97,9 +99,9 @@ func (b *Bridge) addrFull(ctx context.Context, addr string) bool {
 	return b.links.AddrFull(addr)
 }
 
-// probe has the Bridge read from the links from which no handler reads, and returns when one of them
-// has ended, or after a while. The end of a page's old connection and the handshake of its new one
-// arrive in any order.
+// probe has the Bridge read from the links from which no handler reads, and returns when one of
+// them has ended, or after a while. The end of a page's old connection and the handshake of its new
+// one arrive in any order.
 func (b *Bridge) probe(ctx context.Context, links []*Link) {
 	wait := raceTime
 	for _, l := range links {

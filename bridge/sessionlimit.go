@@ -11,8 +11,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// sessionLimit keeps the users' sessions at Options.MaxSessionsPerUser. Logins of one user go one after the other, those of different users
-// don't wait for one another.
+// sessionLimit keeps the users' sessions at Options.MaxSessionsPerUser. Logins of one user go one
+// after the other, those of different users don't wait for one another.
 type sessionLimit struct {
 	most   int
 	refuse bool
@@ -38,8 +38,8 @@ func newSessionLimit(s *settings, st store.Store) (*sessionLimit, error) {
 	return &sessionLimit{most: s.MaxSessionsPerUser, refuse: s.OnTooManySessions == RefuseLogin, byUser: make(map[string]*turns)}, nil
 }
 
-// withinLimit runs commit, which stores the draft, within the limits on the sessions of a client and of a user. The lock of s is held, and no
-// session's commit lock.
+// withinLimit runs commit, which stores the draft, within the limits on the sessions of a client
+// and of a user. The lock of s is held, and no session's commit lock.
 func (s *Session) withinLimit(ctx context.Context, commit func() error) error {
 	created := s.mayExceedClient()
 	err := s.withinUserLimit(ctx, commit)
@@ -49,8 +49,8 @@ func (s *Session) withinLimit(ctx context.Context, commit func() error) error {
 	return err
 }
 
-// withinUserLimit runs commit. If that is a login, the user has no more sessions afterwards than are allowed; a session that the user is logged in with
-// already doesn't count twice.
+// withinUserLimit runs commit. If that is a login, the user has no more sessions afterwards than
+// are allowed; a session that the user is logged in with already doesn't count twice.
 func (s *Session) withinUserLimit(ctx context.Context, commit func() error) error {
 	user, logsIn := s.draft.LogsIn()
 	l := s.b.limit
@@ -79,8 +79,8 @@ func (s *Session) withinUserLimit(ctx context.Context, commit func() error) erro
 	return nil
 }
 
-// take waits until no other login of the user is under way. Whoever finds none doesn't ask ctx: what has begun is stored even if the browser
-// hangs up.
+// take waits until no other login of the user is under way. Whoever finds none doesn't ask ctx:
+// what has begun is stored even if the browser hangs up.
 func (l *sessionLimit) take(ctx context.Context, user string) (release func(), err error) {
 	l.mu.Lock()
 	t := l.byUser[user]
@@ -104,7 +104,8 @@ func (l *sessionLimit) take(ctx context.Context, user string) (release func(), e
 	return func() { t.lock.Unlock(); leave() }, nil
 }
 
-// others returns the user's sessions but for one, the last active first; has says whether that one is the user's, too.
+// others returns the user's sessions but for one, the last active first; has says whether that one
+// is the user's, too.
 func (l *sessionLimit) others(ctx context.Context, b *Bridge, user, except string) (ids []string, has bool, err error) {
 	op, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opts.StoreTimeout)
 	defer cancel()
@@ -126,8 +127,10 @@ func (l *sessionLimit) others(ctx context.Context, b *Bridge, user, except strin
 	return ids, has, nil
 }
 
-// evict ends the sessions that have been silent for longest, after a login has added s. Of logins at several nodes one evicts at a time, and one that has been evicted itself meanwhile
-// doesn't, so that they don't end each other. The login is stored: what fails here is left for the user's next one, and logged.
+// evict ends the sessions that have been silent for longest, after a login has added s. Of logins
+// at several nodes one evicts at a time, and one that has been evicted itself meanwhile doesn't, so
+// that they don't end each other. The login is stored: what fails here is left for the user's next
+// one, and logged.
 func (l *sessionLimit) evict(ctx context.Context, s *Session, user string) {
 	b := s.b
 	defer b.gateway.Lease(ctx, "logins of "+user)() // whose name the store doesn't learn

@@ -397,3 +397,27 @@ func TestFinalMessageThatIsNeverComposedIsNone(t *testing.T) {
 		})
 	}
 }
+
+// A queue may be opened again while a worker sends: the messages that it takes next go to the new
+// function.
+func TestQueueIsOpenedAgainWhileAWorkerSends(t *testing.T) {
+	var tasks sync.WaitGroup
+	s := outbox.NewSender(outbox.Config{
+		Go:       tasks.Go,
+		After:    func(time.Duration, func()) {},
+		Panicked: func(value any) { t.Errorf("panicked: %v", value) },
+	})
+	var q outbox.Queue
+	const messages = 1000
+	var sent atomic.Int64
+	count := func(*outbox.Message) error { sent.Add(1); return nil }
+	q.Open(messages, outbox.CloseQueue, count)
+	for range messages {
+		var wake outbox.Batch
+		require.Equal(t, outbox.Queued, q.Offer(&outbox.Message{}, &wake))
+		s.Wake(&wake)
+		q.Open(messages, outbox.CloseQueue, count)
+	}
+	tasks.Wait()
+	require.EqualValues(t, messages, sent.Load())
+}

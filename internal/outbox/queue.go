@@ -109,19 +109,20 @@ func (q *Queue) Drained() <-chan struct{} {
 	return drained
 }
 
-// take returns the next message to send. Without one the worker gives the queue back.
-func (q *Queue) take() (m *Message, ok bool) {
+// take returns the next message and the function that sends it. Without a message the worker gives
+// the queue back.
+func (q *Queue) take() (m *Message, send func(*Message) error, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.n > 0 {
-		return q.pop(), true
+		return q.pop(), q.send, true
 	}
 	q.busy = false
 	if q.drained != nil {
 		close(q.drained)
 		q.drained = nil
 	}
-	return m, false
+	return nil, nil, false
 }
 
 // push appends m and reports whether the queue needs a worker. The lock is held.

@@ -89,7 +89,7 @@ func (s *Sender) run(w *worker) {
 		if q != nil { // the write function has ended the goroutine
 			q.Close()
 			for ok := true; ok; { // drops a final message that has come since
-				_, ok = q.take()
+				_, _, ok = q.take()
 			}
 			s.resign(w)
 		}
@@ -128,22 +128,22 @@ func (s *Sender) resign(w *worker) {
 // drain sends the messages of the queue until it is empty.
 func (s *Sender) drain(q *Queue) {
 	for {
-		m, ok := q.take()
+		m, send, ok := q.take()
 		if !ok {
 			return
 		}
-		if !s.send(q, m) {
+		if !s.write(send, m) {
 			q.Close()
 		}
 	}
 }
 
-// send writes one message. A panic of the write function counts as its failure.
-func (s *Sender) send(q *Queue, m *Message) (ok bool) {
+// write writes one message. A panic of the write function counts as its failure.
+func (s *Sender) write(send func(*Message) error, m *Message) (ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.cfg.Panicked(p)
 		}
 	}()
-	return q.send(m) == nil
+	return send(m) == nil
 }

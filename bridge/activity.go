@@ -14,25 +14,24 @@ func (l *Link) Active() { l.activeNow(time.Now()) }
 
 func (l *Link) activeNow(now time.Time) {
 	l.active.Store(int64(l.b.clock.Offset(now)))
-	id, _ := l.b.links.SessionOf(&l.entry)
-	if id == "" || !l.b.links.ClaimActivity(id, now, l.b.opts.TouchInterval) {
-		return
+	if id, claimed := l.b.links.ClaimActivity(&l.entry, now, l.b.opts.TouchInterval); claimed {
+		l.b.pools.activity.Go(func() { l.b.recordActivity(id) })
 	}
-	l.b.pools.activity.Go(func() { l.b.recordActivity(id) })
 }
 
 // activeSince returns since when the client has not been active, as an offset on the clock.
 func (l *Link) activeSince() time.Duration { return time.Duration(l.active.Load()) }
 
 func (b *Bridge) recordActivity(id string) {
-	defer b.links.Recorded(id, nil) // whatever happens, a store that panics included
+	var recorded *store.Record
+	defer func() { b.links.Recorded(id, recorded) }() // whatever happens, a store that panics included
 	if b.hopeless() {
 		return
 	}
 	rec, err := b.gateway.LoadActive(context.Background(), id, func(*store.Record) error { return nil })
 	switch {
 	case err == nil:
-		b.links.Recorded(id, &rec)
+		recorded = &rec
 	case errors.Is(err, ErrSessionMissing):
 		b.scheduleRecheck(id, b.forget(context.Background(), id, nil))
 	default:

@@ -127,7 +127,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 			}
 		case err != nil:
 			return nil, err
-		case proved != 0 && now.LoginGeneration > proved:
+		case registry.ShutOut(proved, now.LoginGeneration):
 			b.links.Part(l)
 			l.end(CodeReconnect, "session changed during the handshake")
 		default:

@@ -143,7 +143,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 	if err != nil {
 		return false, err
 	}
-	if proved != 0 && rec.LoginGeneration > proved {
+	if registry.ShutOut(proved, rec.LoginGeneration) {
 		from.link.unlink() // by a login on another node; one on this node has done it
 		return false, errCutOff
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/internal/tickets"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -107,7 +108,7 @@ func (l *Link) LoginTicket(ctx context.Context, userID string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if proved != 0 && rec.LoginGeneration > proved {
+	if registry.ShutOut(proved, rec.LoginGeneration) {
 		return "", errCutOff
 	}
 	return l.b.tickets.Issue(ctx, tickets.Ticket{

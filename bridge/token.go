@@ -8,7 +8,7 @@ import (
 
 // SessionTokenHeader is the response header that brings a client without cookies its session token.
 // An empty value tells the client to forget the one that it has.
-const SessionTokenHeader = "Session-Token"
+const SessionTokenHeader = credentials.TokenHeader
 
 // Subprotocol, "sessionbridge", is what a client offers together with a token or a ticket. The
 // server answers with it if it speaks none of the others, because browsers fail a handshake if none

@@ -42,21 +42,24 @@ type Config struct {
 // Codec signs and verifies the session credential and the client cookie. It is safe for concurrent
 // use.
 type Codec struct {
-	cfg        Config
-	hostPrefix bool
-	sign       *securecookie.SecureCookie
-	sessions   keyring
-	clients    keyring
+	cfg          Config
+	sessionNames names
+	clientNames  names
+	sign         *securecookie.SecureCookie
+	sessions     keyring
+	clients      keyring
 }
 
 // NewCodec returns the Codec for cfg.
 func NewCodec(cfg Config) *Codec {
+	hostPrefix := HostPrefixAllowed(cfg.Path, cfg.Domain)
 	return &Codec{
-		cfg:        cfg,
-		hostPrefix: HostPrefixAllowed(cfg.Path, cfg.Domain),
-		sign:       securecookie.New(cfg.Keys[0], nil).SetSerializer(securecookie.NopEncoder{}),
-		sessions:   newKeyring(cfg.Keys, 0), // the record has the session's times, its cookie needs no age
-		clients:    newKeyring(cfg.Keys, cfg.ClientMaxAge),
+		cfg:          cfg,
+		sessionNames: newNames(cfg.Name, hostPrefix),
+		clientNames:  newNames(cfg.ClientName, hostPrefix),
+		sign:         securecookie.New(cfg.Keys[0], nil).SetSerializer(securecookie.NopEncoder{}),
+		sessions:     newKeyring(cfg.Keys, 0), // the record has the session's times, its cookie needs no age
+		clients:      newKeyring(cfg.Keys, cfg.ClientMaxAge),
 	}
 }
 
@@ -67,16 +70,26 @@ const HostPrefix = "__Host-"
 // HostPrefixAllowed reports whether a cookie with the path and the domain may have the HostPrefix.
 func HostPrefixAllowed(path, domain string) bool { return path == "/" && domain == "" }
 
-// name returns the cookie's name for a request, with the HostPrefix where it is allowed.
-func (c *Codec) name(name string, secure bool) string {
-	if secure && c.hostPrefix && !strings.HasPrefix(name, "__") {
-		return HostPrefix + name
+// names are a cookie's names for insecure and for secure requests.
+type names struct{ insecure, secure string }
+
+// newNames returns the names of a cookie: for secure requests with the HostPrefix where it is allowed.
+func newNames(name string, hostPrefix bool) names {
+	if hostPrefix && !strings.HasPrefix(name, "__") {
+		return names{name, HostPrefix + name}
 	}
-	return name
+	return names{name, name}
 }
 
-func (c *Codec) sessionName(secure bool) string { return c.name(c.cfg.Name, secure) }
-func (c *Codec) clientName(secure bool) string  { return c.name(c.cfg.ClientName, secure) }
+func (n *names) of(secure bool) string {
+	if secure {
+		return n.secure
+	}
+	return n.insecure
+}
+
+func (c *Codec) sessionName(secure bool) string { return c.sessionNames.of(secure) }
+func (c *Codec) clientName(secure bool) string  { return c.clientNames.of(secure) }
 
 // Lengths of the signed values, with a date of 9 to 11 digits in them. A value of another length is
 // not valid and costs no signature check.

@@ -13,7 +13,7 @@ func New() Lock { return make(Lock, 1) }
 // doesn't get a free lock either.
 func (l Lock) Lock(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return cause(ctx)
+		return Cause(ctx)
 	}
 	if l.TryLock() { // asking a context for Done may make a channel
 		return nil
@@ -22,7 +22,7 @@ func (l Lock) Lock(ctx context.Context) error {
 	case l <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return cause(ctx)
+		return Cause(ctx)
 	}
 }
 
@@ -47,9 +47,9 @@ func (l Lock) TryLock() bool {
 // Unlock frees the lock, which must be held.
 func (l Lock) Unlock() { <-l }
 
-// cause returns why ctx has ended. The cause of a context that is not of package context may be
+// Cause returns why ctx, which has ended, has. The cause of a context that is not of package context may be
 // missing.
-func cause(ctx context.Context) error {
+func Cause(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}

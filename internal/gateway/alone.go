@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 )
 
 // keepOut makes merges wait from now on, and returns when those that have begun are done. The
@@ -16,7 +18,7 @@ func (g *Gateway) keepOut(ctx context.Context, k *Lock) (*alone, error) {
 	if err := k.merge.LockOrWait(op); err == nil {
 		k.merge.Unlock()
 	} else if ctx.Err() != nil {
-		return a, fmt.Errorf("bridge: wait for another change of the session: %w", cause(ctx))
+		return a, fmt.Errorf("bridge: wait for another change of the session: %w", ctxlock.Cause(ctx))
 	} // otherwise the store hangs: the next load says so
 	return a, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -87,7 +88,7 @@ func (g *Gateway) LoadActiveShared(ctx context.Context, id string, check func(*s
 
 func (g *Gateway) loadSharedAt(ctx context.Context, id string) (rec store.Record, now time.Time, err error) {
 	if ctx.Err() != nil {
-		return rec, now, cause(ctx)
+		return rec, now, ctxlock.Cause(ctx)
 	}
 	l := g.shared.join(id)
 	if l.turn != nil { // another one is under way
@@ -96,7 +97,7 @@ func (g *Gateway) loadSharedAt(ctx context.Context, id string) (rec store.Record
 			return l.rec, l.now, l.err
 		case <-ctx.Done():
 			g.shared.leave(id, l)
-			return rec, now, cause(ctx)
+			return rec, now, ctxlock.Cause(ctx)
 		case <-l.turn:
 		}
 	}

@@ -99,14 +99,6 @@ func (k *Lock) Unlock() {
 // Later is for the holder of the outer lock, until Unlock.
 func (k *Lock) Later() *Later { return &k.later }
 
-// cause is why ctx, which has ended, has.
-func cause(ctx context.Context) error {
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	return ctx.Err()
-}
-
 // claimTouch reports whether the caller has to touch the session at now: one holder of the Lock
 // does so per interval.
 func (k *Lock) claimTouch(now time.Time, interval time.Duration) bool {
@@ -130,7 +122,7 @@ func (a *alone) wait(ctx context.Context, d time.Duration) error {
 	case <-a.over:
 	case <-timer.C:
 	case <-ctx.Done():
-		return fmt.Errorf("bridge: wait for a function of WithSession: %w", cause(ctx))
+		return fmt.Errorf("bridge: wait for a function of WithSession: %w", ctxlock.Cause(ctx))
 	}
 	return nil
 }

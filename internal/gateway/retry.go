@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -94,7 +95,7 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("bridge: wait for another writer of the session: %w", cause(ctx))
+		return fmt.Errorf("bridge: wait for another writer of the session: %w", ctxlock.Cause(ctx))
 	}
 }
 

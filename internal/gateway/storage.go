@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -92,7 +93,7 @@ func unavailable(ctx context.Context, doing string, err error) error {
 		ctx, own = op.parent, false
 	}
 	if !own && ctx.Err() != nil {
-		return fmt.Errorf("bridge: %s: %w", doing, cause(ctx))
+		return fmt.Errorf("bridge: %s: %w", doing, ctxlock.Cause(ctx))
 	}
 	return fmt.Errorf("%w: %s: %w", ErrUnavailable, doing, err)
 }

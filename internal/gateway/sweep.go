@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -39,7 +40,7 @@ func (g *Gateway) sweep(ctx context.Context) (int, error) {
 			return total, err
 		}
 		if err := ctx.Err(); err != nil {
-			return total, cause(ctx)
+			return total, ctxlock.Cause(ctx)
 		}
 	}
 }

@@ -6,29 +6,30 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// activity is what is known of a session's.
+// activity is a session's last recorded activity, and whether later activity is being recorded.
 type activity struct {
 	idle      time.Duration // the session's idle timeout
 	seen      time.Time     // the last activity that is known to be recorded
 	recording bool          // a later one is being recorded
 }
 
-// ClaimActivity reports whether activity of the session at now is to be recorded, and by the caller:
-// what is recorded is older than the interval, or than a tenth of the session's idle timeout, and
-// nobody else is at it. The caller calls Recorded when it is done.
-func (r *Registry[L]) ClaimActivity(id string, now time.Time, interval time.Duration) bool {
+// ClaimActivity reports whether activity at now of the session that the connection has, if any, is to
+// be recorded, and by the caller: what is recorded is older than the interval, or than a tenth of
+// the session's idle timeout, and no other caller records it. The caller calls Recorded when it is
+// done.
+func (r *Registry[L]) ClaimActivity(e *Entry, now time.Time, interval time.Duration) (id string, claimed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := r.bySession[id]
+	s := r.bySession[e.sessionID]
 	if s == nil || s.activity.recording {
-		return false
+		return "", false
 	}
 	a := &s.activity
 	if a.idle > 0 {
 		interval = min(interval, a.idle/10)
 	}
 	a.recording = now.Sub(a.seen) >= interval
-	return a.recording
+	return e.sessionID, a.recording
 }
 
 // Recorded ends what ClaimActivity began. A nil rec says that it failed.

@@ -2,8 +2,8 @@
 // and by address.
 //
 // A connection is of any type; its [Entry] is its place here. It is added once and removed once. In between it may be
-// parted from its session: because the session ended ([Registry.CutSession]), because a login
-// replaced the token that the connection has proved ([Registry.CutOlder], [Registry.Learn]), or
+// parted from its session: because the session ended ([Registry.PartSession]), because a login
+// replaced the token that the connection has proved ([Registry.PartOlder], [Registry.Learn]), or
 // because there are too many connections ([Registry.Add], [Limits]). A connection that was parted
 // stays registered until it is removed; [Registry.CloseOf] says how it is to be closed.
 //

@@ -29,6 +29,10 @@ func (e *Entry) Attach(sessionID, userID string, proved uint64) {
 	e.sessionID, e.userID, e.proved = sessionID, userID, proved
 }
 
+// ShutOut reports whether a login with this generation shuts out a connection that has proved a
+// token of the generation proved.
+func ShutOut(proved, login uint64) bool { return proved != 0 && proved < login }
+
 // Close is a close code and its reason. The zero value is none.
 type Close struct {
 	Code   int

@@ -37,7 +37,7 @@ func (r *Registry[L]) Learn(rec *store.Record) (stale []L) {
 	if rec.LoginGeneration > s.login {
 		s.login = rec.LoginGeneration
 		for _, l := range s.members {
-			if proved := r.cfg.Entry(l).proved; proved != 0 && proved < rec.LoginGeneration {
+			if ShutOut(r.cfg.Entry(l).proved, rec.LoginGeneration) {
 				stale = append(stale, l)
 			}
 		}

@@ -113,20 +113,25 @@ func TestStoreThatAnswersEndsTheSuspicion(t *testing.T) {
 func TestActivityIsRecordedByOneAtATime(t *testing.T) {
 	f := newFixture(t, registry.Config[*conn]{})
 	now := time.Now()
-	require.False(t, f.ClaimActivity("s", now, time.Minute), "the session has no connection")
-	f.add("s", 1)
-	require.True(t, f.ClaimActivity("s", now, time.Minute))
-	require.False(t, f.ClaimActivity("s", now, time.Minute), "it is being recorded")
+	bare, c := f.add("", 0), f.add("s", 1)
+	claim := func(c *conn, at time.Time) bool {
+		id, claimed := f.ClaimActivity(&c.entry, at, time.Minute)
+		require.True(t, !claimed || id == "s")
+		return claimed
+	}
+	require.False(t, claim(bare, now), "it has no session")
+	require.True(t, claim(c, now))
+	require.False(t, claim(c, now), "it is being recorded")
 	f.Recorded("s", &store.Record{ID: "s", Seen: now})
-	require.False(t, f.ClaimActivity("s", now.Add(59*time.Second), time.Minute))
-	require.True(t, f.ClaimActivity("s", now.Add(time.Minute), time.Minute))
+	require.False(t, claim(c, now.Add(59*time.Second)))
+	require.True(t, claim(c, now.Add(time.Minute)))
 	f.Recorded("s", nil)
-	require.True(t, f.ClaimActivity("s", now.Add(time.Minute), time.Minute), "that failed")
+	require.True(t, claim(c, now.Add(time.Minute)), "that failed")
 
 	f.Recorded("s", &store.Record{ID: "s", Seen: now, Idle: 100 * time.Second})
-	require.False(t, f.ClaimActivity("s", now.Add(9*time.Second), time.Minute))
-	require.True(t, f.ClaimActivity("s", now.Add(10*time.Second), time.Minute), "a tenth of the idle timeout")
+	require.False(t, claim(c, now.Add(9*time.Second)))
+	require.True(t, claim(c, now.Add(10*time.Second)), "a tenth of the idle timeout")
 	f.Recorded("s", &store.Record{ID: "s", Seen: now.Add(-time.Hour), Idle: 100 * time.Second})
-	require.False(t, f.ClaimActivity("s", now.Add(9*time.Second), time.Minute), "an older record changes nothing")
+	require.False(t, claim(c, now.Add(9*time.Second)), "an older record changes nothing")
 	f.Recorded("unknown", nil)
 }

@@ -49,7 +49,7 @@ func (r *Registry[L]) PartOlder(rec *store.Record) (older []L) {
 	}
 	if s := r.bySession[rec.ID]; s != nil { // of the session, whichever their client
 		for _, l := range slices.Clone(s.members) {
-			if r.cfg.Entry(l).proved < rec.LoginGeneration {
+			if ShutOut(r.cfg.Entry(l).proved, rec.LoginGeneration) {
 				part(l)
 			}
 		}

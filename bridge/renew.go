@@ -27,13 +27,17 @@ func (s *Session) renewToken(rq *request, h http.Header) {
 	}
 	s.lock()
 	defer s.unlock()
+	due := s.renewalDue(time.Now())
+	if !due && !s.late { // the next token costs an HMAC with each key
+		return
+	}
 	base := s.draft.Base()
 	next := s.b.successors.Of(s.id, s.token, "", base.TokenHash)
 	if s.late && next.Hash() == base.TokenHash { // the browser has put an older cookie in the place of this one
 		rq.setCookie(credentials.Session{ID: s.id, Token: next}, cookieAge(base))
 		return
 	}
-	if !s.renewalDue(time.Now()) {
+	if !due {
 		return
 	}
 	rec, exact, err := s.storeRenewal(rq, next)

@@ -86,18 +86,14 @@ func (c *Clock) Remove(d *Deadline) {
 	}
 }
 
-// Planned reports whether d waits for its time.
-func (c *Clock) Planned(d *Deadline) bool {
+// When returns the time that d is planned for. planned is false if d is nil or isn't planned.
+func (c *Clock) When(d *Deadline) (at time.Time, planned bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return d.index != 0
-}
-
-// Later reports whether d is not planned, or planned for a time after at.
-func (c *Clock) Later(d *Deadline, at time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return d.index == 0 || c.epochOf(d).Add(d.at).After(at)
+	if d == nil || d.index == 0 {
+		return time.Time{}, false
+	}
+	return c.epochOf(d).Add(d.at), true
 }
 
 // Len returns the number of deadlines that are planned.

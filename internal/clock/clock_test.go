@@ -68,16 +68,16 @@ func TestMove(t *testing.T) {
 	run(t, func(t *testing.T, c *clock.Clock, note func(string) func(), noted func() times) {
 		start := time.Now()
 		d := &clock.Deadline{Do: note("d")}
-		require.False(t, c.Planned(d))
+		require.False(t, planned(c, d))
 		for _, at := range []time.Duration{5, 2, 9, 1, 3} {
 			c.Move(d, start.Add(at*time.Second))
 			c.Move(d, start.Round(0).Add(at*time.Second)) // to the wall clock, and back in the next turn
-			require.True(t, c.Planned(d))
+			require.True(t, planned(c, d))
 			require.Equal(t, 1, c.Len())
 		}
 		time.Sleep(time.Minute)
 		require.Equal(t, times{"d": 3 * time.Second}, noted(), "once, at the last time")
-		require.False(t, c.Planned(d))
+		require.False(t, planned(c, d))
 		c.Move(d, time.Now().Add(time.Second))
 		time.Sleep(time.Minute)
 		require.Equal(t, times{"d": 61 * time.Second}, noted(), "a deadline that has run can be planned again")
@@ -117,18 +117,27 @@ func TestDoMayPlanAndRemove(t *testing.T) {
 	})
 }
 
-func TestLater(t *testing.T) {
+// planned reports whether d waits for its time.
+func planned(c *clock.Clock, d *clock.Deadline) bool {
+	_, planned := c.When(d)
+	return planned
+}
+
+func TestWhen(t *testing.T) {
 	run(t, func(t *testing.T, c *clock.Clock, _ func(string) func(), _ func() times) {
 		time.Sleep(time.Hour) // the Clock's epoch is not now
 		now := time.Now()
 		wall := now.Round(0)
-		require.True(t, c.Later(&clock.Deadline{}, now), "not planned")
-		for name, planned := range map[string]time.Time{"monotonic": now, "wall": wall} {
-			d := c.Add(planned.Add(time.Second), func() {})
+		require.False(t, planned(c, nil))
+		require.False(t, planned(c, &clock.Deadline{}))
+		for name, base := range map[string]time.Time{"monotonic": now, "wall": wall} {
+			d := c.Add(base.Add(time.Second), func() {})
+			when, planned := c.When(d)
+			require.True(t, planned, name)
 			for _, at := range []time.Time{now, wall} {
-				require.True(t, c.Later(d, at.Add(time.Second-1)), name)
-				require.False(t, c.Later(d, at.Add(time.Second)), name)
-				require.False(t, c.Later(d, at.Add(2*time.Second)), name)
+				require.True(t, when.After(at.Add(time.Second-1)), name)
+				require.False(t, when.After(at.Add(time.Second)), name)
+				require.False(t, when.After(at.Add(2*time.Second)), name)
 			}
 		}
 	})

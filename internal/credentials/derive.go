@@ -3,7 +3,6 @@ package credentials
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"slices"
 
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -35,10 +34,16 @@ func NewSuccessors(keys [][]byte) Successors {
 // If one of the keys leads to the token with the hash current, which is stored already, Of returns
 // that one; otherwise the one to which the first key leads.
 func (s Successors) Of(sessionID string, t Token, userID string, current store.TokenHash) Token {
-	i := max(0, slices.IndexFunc(s, func(secret [sha256.Size]byte) bool {
-		return successor(secret, sessionID, t, userID).Hash() == current
-	}))
-	return successor(s[i], sessionID, t, userID)
+	first := successor(s[0], sessionID, t, userID)
+	if first.Hash() == current {
+		return first
+	}
+	for _, secret := range s[1:] {
+		if next := successor(secret, sessionID, t, userID); next.Hash() == current {
+			return next
+		}
+	}
+	return first
 }
 
 func successor(secret [sha256.Size]byte, sessionID string, t Token, userID string) Token {

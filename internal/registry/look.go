@@ -22,8 +22,8 @@ type look struct {
 }
 
 // Learn takes over what a record says of its session, if that has connections, and plans when to look
-// at it: when it may have expired, and every RevalidateEvery besides. An earlier look that is planned
-// stays: rec may be older than what made it so, and a look too many does no harm.
+// at it: when it may have expired, and every RevalidateEvery besides. An earlier look stays
+// planned: rec may be outdated, and an additional look is harmless.
 //
 // If rec tells of a login that wasn't known, the connections that it shuts out are returned: they
 // have proved an older token, and are still to be parted from the session.
@@ -48,24 +48,28 @@ func (r *Registry[L]) Learn(rec *store.Record) (stale []L) {
 		s.revision = rec.Revision
 		r.setUser(s, rec.UserID)
 	}
-	if at := r.nextLook(s, rec); !at.IsZero() && (s.look.planned == nil || r.cfg.Clock.Later(s.look.planned, at)) {
-		r.schedule(rec.ID, s, at)
-	}
+	r.plan(rec.ID, s, rec.Expires)
 	return stale
 }
 
-// nextLook returns when to look at the session. The zero time is never. The lock is held.
-func (r *Registry[L]) nextLook(s *session[L], rec *store.Record) time.Time {
-	at := rec.Expires
-	if every := r.cfg.RevalidateEvery; every > 0 && (s.look.planned == nil || !r.cfg.Clock.Planned(s.look.planned)) {
-		// Sessions that came at once are not all looked at at once.
-		next := time.Now().Add(every/2 + rand.N(every-every/2))
-		if at.IsZero() || next.Before(at) {
+// plan plans the next look at a session that expires then; the zero time is never. A look that is
+// planned for an earlier time stays. The lock is held.
+func (r *Registry[L]) plan(id string, s *session[L], expires time.Time) {
+	planned, isPlanned := r.cfg.Clock.When(s.look.planned)
+	at := expires
+	if every := r.cfg.RevalidateEvery; every > 0 && !isPlanned {
+		if next := time.Now().Add(jitter(every)); at.IsZero() || next.Before(at) {
 			at = next
 		}
 	}
-	return at
+	if !at.IsZero() && (!isPlanned || planned.After(at)) {
+		r.schedule(id, s, at)
+	}
 }
+
+// jitter returns between half of d and d: sessions that came at once, or whose looks failed at once,
+// are not all looked at at once.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d-d/2) }
 
 // schedule needs the lock.
 func (r *Registry[L]) schedule(id string, s *session[L], at time.Time) {
@@ -110,7 +114,7 @@ func (r *Registry[L]) Retry(id string) (giveUp []L) {
 	now := time.Now()
 	expires := s.look.expires
 	if s.look.failing.IsZero() && (expires.IsZero() || now.Before(expires)) {
-		at := now.Add(revalidateRetry/2 + rand.N(revalidateRetry/2))
+		at := now.Add(jitter(revalidateRetry))
 		if !expires.IsZero() && expires.Before(at) {
 			at = expires
 		}
@@ -120,7 +124,7 @@ func (r *Registry[L]) Retry(id string) (giveUp []L) {
 	if s.look.failing.IsZero() {
 		s.look.failing = now
 	}
-	r.schedule(id, s, now.Add(expiryRetry/2+rand.N(expiryRetry/2))) // as many others may be
+	r.schedule(id, s, now.Add(jitter(expiryRetry)))
 	if now.Sub(s.look.failing) < patience {
 		return nil
 	}

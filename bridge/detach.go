@@ -37,7 +37,8 @@ func awaitClose(done <-chan struct{}) {
 	}
 }
 
-// abandon drops what waits to be sent, and takes the link out. What an application's function is sending is waited for; what a Conn is ends with its close, which is to come.
+// abandon drops the waiting messages and unregisters the link. For a link of Attach it waits for a
+// send function that is running; the write of a Conn ends when the Conn is closed, afterwards.
 func (l *Link) abandon() {
 	l.queue.Close()
 	l.detach(codeClosedByPeer, "")

@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// holding is what the node holds, so that it is told of it: the sessions and the clients that have connections, and clients that have been seen lately. So what a node is told grows with its
-// own connections, not with the number of nodes, wherever a balancer sends requests to.
+// holding tracks the subscriptions of this node: the sessions and clients that have connections, and
+// the clients that were seen recently. So the notifications that a node receives grow with its own
+// connections, not with the number of nodes.
 type holding struct {
 	c  *cluster
 	mu sync.Mutex
@@ -189,7 +190,7 @@ func (h *holding) retry() {
 	}
 }
 
-// soon is hold for what is looked at when it is held, as something may have happened to it before. It waits for nothing.
+// soon subscribes in the background, and then rechecks the session, which may have changed before.
 func (h *holding) soon(key holdKey) {
 	b := h.c.b
 	b.pools.subscriptions.Go(func() {

@@ -261,7 +261,7 @@ func (l *Link) endLater(c closing, grace time.Duration) {
 	l.timer = l.b.clock.Add(time.Now().Add(grace), l.endPending)
 }
 
-// reading closes the link if that was put off until its handler reads again: it has said what it had to say.
+// reading performs a close that was postponed until the handler's next Read.
 func (l *Link) reading() {
 	l.mu.Lock()
 	atRead := l.pending != nil && l.pending.atRead

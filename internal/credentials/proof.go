@@ -24,7 +24,7 @@ type Verdict int
 // The verdicts.
 const (
 	Refused  Verdict = iota // the credential opens nothing
-	Replaced                // it was, or may have been, current when the request began; now a later one is needed
+	Replaced                // it was valid when the request began, or may have been, and has been replaced since
 	Proved                  // it opens the session
 )
 

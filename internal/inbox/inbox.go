@@ -36,7 +36,7 @@ type Source interface {
 }
 
 // ErrInterrupted is returned by Source.Receive after an Interrupt.
-var ErrInterrupted = errors.New("bridge: the read has given way to another")
+var ErrInterrupted = errors.New("bridge: read interrupted by another reader")
 
 // ErrReadClosed is returned by Enter after CloseRead.
 var ErrReadClosed = errors.New("bridge: Read after CloseRead")
@@ -140,8 +140,8 @@ func (in *Inbox) Unread() bool {
 	return len(in.waiting) > 0
 }
 
-// CloseRead says that no message is expected any more: one that waits, or comes, is refused. over
-// says that the inbox has read the end of the connection.
+// CloseRead declares that no message is expected any more: one that waits, or comes, is refused. It
+// reports whether the inbox has already read the connection's end.
 func (in *Inbox) CloseRead() (over bool) {
 	in.mu.Lock()
 	in.refuses = true

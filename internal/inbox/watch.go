@@ -67,8 +67,9 @@ func (in *Inbox) leave(err error) {
 	}
 }
 
-// review reports whether the connection is to be reviewed again: it is not being read, but only since
-// lately. At the second review the inbox begins to read.
+// review reports whether the connection must be reviewed again: it has no reader now, but was being
+// read at the previous review, or there was none. If it has had no reader since the previous review,
+// the inbox begins to read.
 func (in *Inbox) review() (again bool) {
 	in.mu.Lock()
 	again = in.neglected() && in.src.Open()

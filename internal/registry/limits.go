@@ -20,8 +20,8 @@ var (
 	ErrAddrFull    = errors.New("registry: there are too many connections from the address")
 )
 
-// makeRoom returns the connections that have to go for e, which it parts and doesn't count any more.
-// The lock is held.
+// makeRoom evicts connections so that e fits within the limits: it parts them from their sessions,
+// stops counting them, and returns them to be closed. The lock is held.
 func (r *Registry[L]) makeRoom(e *Entry) (evicted []L, err error) {
 	limits := &r.cfg.Limits
 	if limits.PerSession > 0 && e.sessionID != "" {
@@ -29,7 +29,7 @@ func (r *Registry[L]) makeRoom(e *Entry) (evicted []L, err error) {
 			if !limits.Evict {
 				return nil, ErrSessionFull
 			}
-			evicted = append(evicted, r.oldest(others))
+			evicted = append(evicted, slices.MinFunc(others, r.byAge))
 		}
 	}
 	if others := r.crowdAt(e.Addr); others != nil {
@@ -37,7 +37,7 @@ func (r *Registry[L]) makeRoom(e *Entry) (evicted []L, err error) {
 			return nil, ErrAddrFull
 		}
 		if len(evicted) == 0 || network(r.cfg.Entry(evicted[0]).Addr) != network(e.Addr) {
-			evicted = append(evicted, r.oldest(others))
+			evicted = append(evicted, slices.MinFunc(others, r.byAge))
 		}
 	}
 	for _, l := range evicted {
@@ -53,9 +53,9 @@ func (r *Registry[L]) partTooMany(sessionID string) (parted []L) {
 	if len(all) <= limit {
 		return nil
 	}
-	byAge := slices.SortedFunc(slices.Values(all), func(a, b L) int { return cmp.Compare(r.cfg.Entry(a).OpenedAt, r.cfg.Entry(b).OpenedAt) })
-	if parted = byAge[limit:]; r.cfg.Limits.Evict {
-		parted = byAge[:len(byAge)-limit]
+	slices.SortFunc(all, r.byAge)
+	if parted = all[limit:]; r.cfg.Limits.Evict {
+		parted = all[:len(all)-limit]
 	}
 	for _, l := range parted {
 		r.giveWay(l, r.cfg.TooMany)
@@ -71,9 +71,8 @@ func (r *Registry[L]) giveWay(l L, c Close) {
 	r.cfg.Entry(l).parted = &c
 }
 
-func (r *Registry[L]) oldest(of []L) (first L) {
-	return slices.MinFunc(of, func(a, b L) int { return cmp.Compare(r.cfg.Entry(a).OpenedAt, r.cfg.Entry(b).OpenedAt) })
-}
+// byAge compares connections by their age, the oldest first.
+func (r *Registry[L]) byAge(a, b L) int { return cmp.Compare(r.cfg.Entry(a).OpenedAt, r.cfg.Entry(b).OpenedAt) }
 
 // enterAddr counts the connection among those of its address. The lock is held.
 func (r *Registry[L]) enterAddr(l L) {
@@ -137,8 +136,8 @@ func (r *Registry[L]) crowdOf(sessionID string) []L {
 	return r.crowd(r.cfg.Limits.PerSession, len(s.members), slices.Values(s.members))
 }
 
-// crowd returns those of n connections that haven't ended, if there are as many as may be; nil: there
-// is room. One that has ended counts no more, although its handler hasn't returned.
+// crowd returns the connections among n that haven't ended if they have reached the limit, and nil
+// otherwise. One that has ended doesn't count, although its handler may not have returned.
 func (r *Registry[L]) crowd(limit, n int, of iter.Seq[L]) (open []L) {
 	if limit == 0 || n < limit {
 		return nil

@@ -32,8 +32,8 @@ func (r *Registry[L]) PartSession(id string, c Close) []L {
 	return s.members
 }
 
-// PartOlder parts the connections from their sessions that a login, or a new session of the client,
-// shuts out, and returns them: those of the client that have another session or none, as often as
+// PartOlder parts from their sessions, and returns, the connections that a login, or a new session
+// of the client, shuts out: those of the client that have another session or none, as often as
 // the client's allowance permits, and those of the session that have proved an older token.
 func (r *Registry[L]) PartOlder(rec *store.Record) (older []L) {
 	r.mu.Lock()

@@ -36,7 +36,7 @@ func ParseKeys(text string) ([][]byte, error) {
 
 func parseKeys(data []byte) (keys [][]byte, err error) {
 	if len(data) > maxKeyText {
-		return nil, fmt.Errorf("the text of the keys is larger than %d bytes", maxKeyText)
+		return nil, fmt.Errorf("the text has more than %d bytes", maxKeyText)
 	}
 	n := 0
 	for line := range bytes.Lines(data) {

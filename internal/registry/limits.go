@@ -72,7 +72,9 @@ func (r *Registry[L]) giveWay(l L, c Close) {
 }
 
 // byAge compares connections by their age, the oldest first.
-func (r *Registry[L]) byAge(a, b L) int { return cmp.Compare(r.cfg.Entry(a).OpenedAt, r.cfg.Entry(b).OpenedAt) }
+func (r *Registry[L]) byAge(a, b L) int {
+	return cmp.Compare(r.cfg.Entry(a).OpenedAt, r.cfg.Entry(b).OpenedAt)
+}
 
 // enterAddr counts the connection among those of its address. The lock is held.
 func (r *Registry[L]) enterAddr(l L) {

@@ -13,6 +13,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/gorillastore"
 	"github.com/sessionbridge/sessionbridge/internal/inbox"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/pubsub"
@@ -72,7 +73,7 @@ type Bridge struct {
 	tickets    *tickets.Tickets
 	admit      *admission
 	cluster    *cluster // nil: the store knows of no other processes
-	gorilla    gorillaSaid
+	gorilla    *gorillastore.Store
 }
 
 // capabilities are what the store can do besides. A nil one it can't.
@@ -147,6 +148,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	})
 	b.tickets = newTickets(b, apps)
 	b.admit = newAdmission(s)
+	b.gorilla = b.newGorilla()
 	switch {
 	case s.AutoCleanup == Off:
 	case b.gateway.CanSweep():

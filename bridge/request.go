@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/gorilla/sessions"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
+	"github.com/sessionbridge/sessionbridge/internal/gorillastore"
 	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -50,8 +50,8 @@ type request struct {
 
 	rejected CredentialRejected // why the session was not opened; no Credential: it was, or was not asked for
 
-	later   []func()                           // called when the response has been sent
-	gorilla map[*sessions.Session]*gorillaRead // what Gorilla() has read
+	later   []func()            // called when the response has been sent
+	gorilla *gorillastore.Reads // what Gorilla() has read
 }
 
 func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {

@@ -57,6 +57,80 @@ func (b *Bridge) OnConnOpen(fn func(ConnOpen)) (off func()) { return on(b.events
 // OnConnClose calls fn after each connection that was closed.
 func (b *Bridge) OnConnClose(fn func(ConnClose)) (off func()) { return on(b.events, fn) }
 
+// Observer is what Observe calls, by kinds of events. A nil function is a kind that isn't wanted.
+type Observer struct {
+	SessionSet         func(SessionSet)
+	SessionDestroy     func(SessionDestroy)
+	Cleanup            func(Cleanup)
+	ConnOpen           func(ConnOpen)
+	ConnClose          func(ConnClose)
+	Failure            func(Failure)
+	CredentialRejected func(CredentialRejected)
+
+	// Missed is called in the place of events that the Observer has missed, because it was too far behind.
+	Missed func(Missed)
+}
+
+// Observe calls the functions of o with the events of their kinds, until off is called. They have
+// one queue and one goroutine: only one of them runs at a time, so data that only they use needs no
+// lock, and events of different kinds come in their order, too:
+//
+//   - The SessionSet and SessionDestroy of one session come in the order of its commits, the end
+//     last. A session whose beginning this process has seen doesn't end before it.
+//   - The ConnOpen of a connection comes before its ConnClose, and after the SessionSet with which
+//     its session began. The SessionDestroy of a session comes before the ConnClose of the
+//     connections that it closes; a connection whose handshake was under way then may even open
+//     after it.
+//
+// Events of different sessions come in any order. The functions may call the Bridge. One that
+// blocks or panics affects only o: a panic is logged, and the next event is delivered. When o is
+// 1024 events behind it misses some, which Stats counts, and Missed says where. CredentialRejected,
+// which any client can cause at any rate, takes a quarter of the queue at most. A function that is
+// running when off is called runs to its end.
+//
+// In a cluster each node reports what it does itself, and with ViaNode what it hears of others: see
+// docs/nodes.md.
+func (b *Bridge) Observe(o Observer) (off func()) {
+	return b.events.Observe(
+		func(ev Event) bool { return o.deliver(ev, false) },
+		eventQueue,
+		func(ev Event) { o.deliver(ev, true) },
+	)
+}
+
+// deliver reports whether o has a function for the event, and calls it if call is true.
+func (o *Observer) deliver(ev Event, call bool) (wanted bool) {
+	switch ev := ev.(type) {
+	case SessionSet:
+		return deliver(o.SessionSet, ev, call)
+	case SessionDestroy:
+		return deliver(o.SessionDestroy, ev, call)
+	case Cleanup:
+		return deliver(o.Cleanup, ev, call)
+	case ConnOpen:
+		return deliver(o.ConnOpen, ev, call)
+	case ConnClose:
+		return deliver(o.ConnClose, ev, call)
+	case Failure:
+		return deliver(o.Failure, ev, call)
+	case CredentialRejected:
+		return deliver(o.CredentialRejected, ev, call)
+	case Missed:
+		return deliver(o.Missed, ev, call)
+	}
+	return false
+}
+
+func deliver[E Event](fn func(E), ev E, call bool) (wanted bool) {
+	if fn == nil {
+		return false
+	}
+	if call {
+		fn(ev)
+	}
+	return true
+}
+
 // Subscribe returns a channel of all events from now on, in the same order as for Observe. The
 // channel is closed when ctx ends or the Bridge is shut down. Events that don't fit into the buffer
 // are dropped and counted in Stats; the next one that fits comes behind a Missed. A buffer below 1

@@ -2,7 +2,8 @@ package bridge
 
 import "time"
 
-// Event is one of SessionSet, SessionDestroy, Cleanup, ConnOpen, ConnClose, Failure, CredentialRejected and Missed.
+// Event is one of SessionSet, SessionDestroy, Cleanup, ConnOpen, ConnClose, Failure,
+// CredentialRejected and Missed.
 type Event interface{ event() }
 
 // Via says which way a change came.
@@ -42,15 +43,15 @@ func (r Reason) closeCode() int {
 
 // SessionSet tells that a session was stored, or attached to its client in this process.
 //
-// A new session: IsNew and IsInit. One that was in the store before this process first saw it: IsInit, and no Keys if it was
-// only attached. An update of one that was attached before: neither.
+// A new session has IsNew and IsInit. A session that was in the store before this process first saw
+// it has IsInit, and no Keys if it was only attached. An update of an attached session has neither.
 type SessionSet struct {
 	ClientID, SessionID string
-	UserID              string   // who is logged in now; "" for nobody
-	PrevUserID          string   // with Login: who was logged in before; "" for nobody
+	UserID              string   // logged in now; "" for a guest
+	PrevUserID          string   // with Login: logged in before; "" for a guest
 	IsNew               bool     // the store had no such session
 	IsInit              bool     // this process attached client and session now
-	Login               bool     // somebody has logged in: UserID, who may be PrevUserID again
+	Login               bool     // UserID has logged in, perhaps the same as PrevUserID
 	Rotated             bool     // it has a new token
 	Keys                []string // top-level keys that changed
 	Via                 Via
@@ -59,7 +60,7 @@ type SessionSet struct {
 // SessionDestroy tells that a session ended.
 type SessionDestroy struct {
 	ClientID, SessionID string
-	UserID              string // who was logged in; "" for nobody, and where this process can't know it
+	UserID              string // was logged in; "" for a guest, or if this process can't know
 	Reason              Reason
 	Via                 Via
 }
@@ -70,10 +71,12 @@ type Cleanup struct {
 	Took    time.Duration
 }
 
-// ConnOpen tells that a connection was opened. SessionID is "" for one without a session, UserID where nobody is logged in.
+// ConnOpen tells that a connection was opened. SessionID is "" for one without a session, UserID ""
+// if no user is logged in.
 type ConnOpen struct{ ConnID, ClientID, SessionID, UserID, Addr, UserAgent string }
 
-// ConnClose tells that a connection was closed. SessionID is the session that it had last, UserID who was logged in to it then.
+// ConnClose tells that a connection was closed. SessionID is the session that it had last, UserID
+// the user who was logged in to it then.
 type ConnClose struct {
 	ConnID, ClientID, SessionID, UserID string
 	Code                                int // the close code; -1 when the peer went away without one
@@ -82,10 +85,10 @@ type ConnClose struct {
 	Received, Sent                      Traffic       // from the client, to it
 }
 
-// Missed tells a subscriber of several kinds (Observe, Subscribe) that it has missed events at this point, because its queue was full: what it
-// has counted or kept by events is out of date.
+// Missed tells a subscriber of several kinds (Observe, Subscribe) that it has missed events at this
+// point because its queue was full: state that it derives from events is out of date.
 type Missed struct {
-	Events int // of those that it wants, but for CredentialRejected; at least 1
+	Events int // of the kinds that it wants, without CredentialRejected; at least 1
 }
 
 func (SessionSet) event()     {}

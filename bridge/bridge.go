@@ -91,7 +91,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	if st == nil {
 		return nil, errors.New("bridge: New needs a store; livestore.New() makes one in memory")
 	}
-	s, err := opts.settle()
+	s, err := opts.withDefaults()
 	if err != nil {
 		return nil, err
 	}

@@ -10,14 +10,16 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// SessionIDOf returns the client's session, as far as this process knows: the newest that it has seen come into use and not end.
+// SessionIDOf returns the client's session, as far as this process knows: the newest that it has
+// seen come into use and not end.
 func (b *Bridge) SessionIDOf(clientID string) (string, bool) { return b.clients.SessionOf(clientID) }
 
 // ClientIDOf returns the session's client, as far as this process knows.
 func (b *Bridge) ClientIDOf(sessionID string) (string, bool) { return b.clients.ClientOf(sessionID) }
 
-// GetByID returns the session as it is stored now, to be read only: what would change it returns ErrSessionClosed. ErrSessionMissing,
-// ErrStoreUnavailable. Looking at a session is no activity of its user.
+// GetByID returns the session as it is stored now, to be read only: what would change it returns
+// ErrSessionClosed. ErrSessionMissing, ErrStoreUnavailable. Looking at a session is no activity of
+// its user.
 func (b *Bridge) GetByID(ctx context.Context, id string) (*Session, error) {
 	rec, err := b.gateway.Load(ctx, id)
 	if err != nil {
@@ -31,7 +33,8 @@ func (b *Bridge) GetByID(ctx context.Context, id string) (*Session, error) {
 	return s, nil
 }
 
-// UpdateByID runs fn on the session as WithSession does, and can't create one: ErrSessionMissing. Being changed is activity: the idle timeout starts again.
+// UpdateByID runs fn on the session as WithSession does, and can't create one: ErrSessionMissing.
+// Being changed is activity: the idle timeout starts again.
 func (b *Bridge) UpdateByID(ctx context.Context, id string, fn func(ctx context.Context, s *Session) error) error {
 	s, err := b.inside(ctx, id)
 	if err != nil {
@@ -44,8 +47,8 @@ func (b *Bridge) UpdateByID(ctx context.Context, id string, fn func(ctx context.
 	return err
 }
 
-// SetByID replaces the session's values, so that its flashes go too, and with idle its idle timeout: 0 keeps it, Off switches it off. It can't create a session:
-// ErrSessionMissing.
+// SetByID replaces the session's values, so that its flashes go too, and with idle its idle
+// timeout: 0 keeps it, Off switches it off. It can't create a session: ErrSessionMissing.
 func (b *Bridge) SetByID(ctx context.Context, id string, values map[string]any, idle time.Duration) error {
 	encoded := encodeAll(values)
 	return b.UpdateByID(ctx, id, func(_ context.Context, s *Session) error {
@@ -56,7 +59,8 @@ func (b *Bridge) SetByID(ctx context.Context, id string, values map[string]any, 
 	})
 }
 
-// MergeByID sets a key of the session for each of the values, and deletes those whose value is nil; the other keys stay. It can't create a session: ErrSessionMissing.
+// MergeByID sets a key of the session for each of the values, and deletes those whose value is nil;
+// the other keys stay. It can't create a session: ErrSessionMissing.
 func (b *Bridge) MergeByID(ctx context.Context, id string, values map[string]any) error {
 	encoded := encodeAll(values)
 	return b.UpdateByID(ctx, id, func(_ context.Context, s *Session) error {
@@ -73,7 +77,8 @@ func (b *Bridge) MergeByID(ctx context.Context, id string, values map[string]any
 	})
 }
 
-// encodeAll encodes values while no session is held: their methods may take long, or look at the session.
+// encodeAll encodes values while no session is held: their methods may take long, or look at the
+// session.
 func encodeAll(values map[string]any) map[string]gateway.Encoded {
 	encoded := make(map[string]gateway.Encoded, len(values))
 	for key, v := range values {
@@ -82,8 +87,8 @@ func encodeAll(values map[string]any) map[string]gateway.Encoded {
 	return encoded
 }
 
-// TouchByID restarts the session's idle timeout, as its user's activity does, and changes nothing else. It waits for no handler. ErrSessionMissing,
-// ErrStoreUnavailable.
+// TouchByID restarts the session's idle timeout, as its user's activity does, and changes nothing
+// else. It waits for no handler. ErrSessionMissing, ErrStoreUnavailable.
 func (b *Bridge) TouchByID(ctx context.Context, id string) error {
 	rec, err := b.gateway.TouchNow(ctx, id)
 	if err == nil {
@@ -92,8 +97,8 @@ func (b *Bridge) TouchByID(ctx context.Context, id string) error {
 	return err
 }
 
-// DestroyByID ends the session, and reports whether there was one. It waits for no handler. When it returns, the session's
-// connections in this process are being closed.
+// DestroyByID ends the session, and reports whether there was one. It waits for no handler. When it
+// returns, the session's connections in this process are being closed.
 func (b *Bridge) DestroyByID(ctx context.Context, id string) (bool, error) {
 	clientID, known := b.clients.ClientOf(id)
 	from := &origin{via: ViaAPI, reason: ReasonDestroyed}
@@ -107,11 +112,13 @@ func (b *Bridge) DestroyByID(ctx context.Context, id string) (bool, error) {
 	return b.gateway.Destroy(ctx, id, clientID, from)
 }
 
-// GetByClientID is GetByID of the client's session: the one in the store that began last, by being created or by a login, on whatever node. A store that is neither a store.ClientOrder nor a
+// GetByClientID is GetByID of the client's session: the one in the store that began last, by being
+// created or by a login, on whatever node. A store that is neither a store.ClientOrder nor a
 // store.ClientIndex can't tell: then it is the newest that this process has seen come into use.
 //
-// A client is a browser, known by a cookie that proves nothing: whoever has a copy of it can begin a session as that client, which is then its newest.
-// What is meant for a user belongs to a session by its ID. So for every …ByClientID.
+// A client is a browser, known by a cookie that proves nothing: whoever has a copy of it can begin
+// a session as that client, which is then its newest. What is meant for a user belongs to a session
+// by its ID. So for every …ByClientID.
 func (b *Bridge) GetByClientID(ctx context.Context, clientID string) (*Session, error) {
 	id, err := b.findByClient(ctx, clientID)
 	if err != nil {
@@ -150,7 +157,8 @@ func (b *Bridge) DestroyByClientID(ctx context.Context, clientID string) (bool, 
 	return b.DestroyByID(ctx, id)
 }
 
-// findByClient returns the client's session. The store is asked: the map of this process may not have heard yet what other processes have done.
+// findByClient returns the client's session. The store is asked: the map of this process may not
+// have heard yet what other processes have done.
 func (b *Bridge) findByClient(ctx context.Context, clientID string) (string, error) {
 	if b.gateway.FindsClients() {
 		rec, err := b.gateway.NewestOfClient(ctx, clientID)
@@ -159,11 +167,13 @@ func (b *Bridge) findByClient(ctx context.Context, clientID string) (string, err
 	if id, ok := b.clients.SessionOf(clientID); ok {
 		return id, nil
 	}
-	return "", fmt.Errorf("%w: the client has no session that this process has seen in use, and the store can't look further (%w: store.ClientOrder, store.ClientIndex)",
+	return "", fmt.Errorf("%w: the client has no session that this process has seen in use, "+
+		"and the store can't look further (%w: store.ClientOrder, store.ClientIndex)",
 		ErrSessionMissing, ErrUnsupported)
 }
 
-// NotifyStoreSet is for whoever has changed the session in the store directly: the change is reported, and the map of clients follows.
+// NotifyStoreSet is for whoever has changed the session in the store directly: the change is
+// reported, and the map of clients follows.
 func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 	err := b.gateway.Report(context.Background(), id, func(rec *store.Record) {
 		isInit := b.mapClient(rec, isNew)
@@ -171,7 +181,8 @@ func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 		b.learn(rec)
 		if b.events.Active() {
 			b.events.Emit(SessionSet{
-				ClientID: rec.ClientID, SessionID: id, UserID: rec.UserID, PrevUserID: prev, IsNew: isNew, IsInit: isInit, Login: login, Via: ViaStore,
+				ClientID: rec.ClientID, SessionID: id, UserID: rec.UserID, PrevUserID: prev,
+				IsNew: isNew, IsInit: isInit, Login: login, Via: ViaStore,
 			})
 		}
 	})
@@ -180,7 +191,8 @@ func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 	}
 }
 
-// NotifyStoreDestroy is for whoever has destroyed the session in the store directly: it is reported, and connections are closed.
+// NotifyStoreDestroy is for whoever has destroyed the session in the store directly: it is
+// reported, and connections are closed.
 func (b *Bridge) NotifyStoreDestroy(id string) {
 	b.gateway.InOrder(id, func(later *gateway.Later) {
 		b.sessionOver(id, "", "", &origin{via: ViaStore, reason: ReasonDestroyed}, later)

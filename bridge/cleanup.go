@@ -10,8 +10,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 )
 
-// Cleanup removes the sessions that have expired and returns how many they were. It costs in proportion to what has expired, with a
-// store that is a store.Sweeper; a store.Lister is looked through. ErrUnsupported with a store that is neither.
+// Cleanup removes the sessions that have expired and returns how many they were. It costs in
+// proportion to what has expired, with a store that is a store.Sweeper; a store.Lister is looked
+// through. ErrUnsupported with a store that is neither.
 func (b *Bridge) Cleanup(ctx context.Context) (int, error) {
 	start := time.Now()
 	n, err := b.gateway.Sweep(ctx)
@@ -29,8 +30,8 @@ type autoCleanup struct {
 	cancel context.CancelFunc
 }
 
-// pruneEvery has the map of clients forget, every now and then, the sessions that are not in the store any more although nobody has said so here.
-// It leaves a cleanup the time to say so.
+// pruneEvery has the map of clients forget, every now and then, the sessions that are not in the
+// store any more although nobody has said so here. It leaves a cleanup the time to say so.
 func (b *Bridge) pruneEvery(every time.Duration) {
 	patience := max(2*every, limit(b.opts.IdleTimeout))
 	next := &clock.Deadline{}
@@ -45,8 +46,8 @@ func (b *Bridge) pruneEvery(every time.Duration) {
 	b.clock.Move(next, time.Now().Add(every))
 }
 
-// StartAutoCleanup runs Cleanup in the background, the first time after every, which is at least 1 ms. It returns false, and changes nothing, when it is
-// running already, or can't.
+// StartAutoCleanup runs Cleanup in the background, the first time after every, which is at least 1
+// ms. It returns false, and changes nothing, when it is running already, or can't.
 func (b *Bridge) StartAutoCleanup(every time.Duration) bool {
 	a := &b.cleanup
 	a.mu.Lock()
@@ -76,7 +77,8 @@ func (b *Bridge) StartAutoCleanup(every time.Duration) bool {
 	return true
 }
 
-// StopAutoCleanup ends it, and one that is under way after its current piece. It returns false when none was running.
+// StopAutoCleanup ends it, and one that is under way after its current piece. It returns false when
+// none was running.
 func (b *Bridge) StopAutoCleanup() bool {
 	a := &b.cleanup
 	a.mu.Lock()

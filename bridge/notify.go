@@ -9,23 +9,28 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 )
 
-// To says whose connections are meant: exactly one of its fields is set. A client is known by a cookie that proves nothing, and has connections without a session, too: what
-// is not for everybody goes to a session or a user.
+// To says whose connections are meant: exactly one of its fields is set. A client is known by a
+// cookie that proves nothing, and has connections without a session, too: what is not for everybody
+// goes to a session or a user.
 type To struct {
 	SessionID, ClientID, UserID string
 	All                         bool // everybody's, also of those without a session
 }
 
-// Notify sends a text message to the connections of a session, a client, a user, or everybody, on every node, and returns how many it is on its way to: those are the open ones that take messages, Conns and
-// Links with OnNotify. It waits for none of them: each has a queue of its own, and ConnOptions.OnNotifyFull says what becomes of one that is full. A message that is
-// waiting when its connection closes is still sent, unless that takes longer than a second.
+// Notify sends a text message to the connections of a session, a client, a user, or everybody, on
+// every node, and returns how many it is on its way to: those are the open ones that take messages,
+// Conns and Links with OnNotify. It waits for none of them: each has a queue of its own, and
+// ConnOptions.OnNotifyFull says what becomes of one that is full. A message that is waiting when
+// its connection closes is still sent, unless that takes longer than a second.
 //
-// The payload is UTF-8; NotifyBinary sends anything. It is copied once, not for each connection. An error for a To that names nobody or several, and for a payload
-// that is no text. With other nodes on the store also ErrStoreUnavailable, and ErrNodeSilent when one of them hasn't said what it did: beside the number of connections that are known
-// to be sent it.
+// The payload is UTF-8; NotifyBinary sends anything. It is copied once, not for each connection. An
+// error for a To that names nobody or several, and for a payload that is no text. With other nodes
+// on the store also ErrStoreUnavailable, and ErrNodeSilent when one of them hasn't said what it
+// did: beside the number of connections that are known to be sent it.
 func (b *Bridge) Notify(ctx context.Context, to To, payload []byte) (int, error) {
 	if !utf8.Valid(payload) {
-		return 0, errors.New("bridge: Notify: the payload is not UTF-8, which a text message has to be (NotifyBinary sends anything)")
+		return 0, errors.New("bridge: Notify: the payload is not UTF-8, which a text message has to be " +
+			"(NotifyBinary sends anything)")
 	}
 	return b.notify(ctx, to, &outbox.Message{Data: slices.Clone(payload)})
 }

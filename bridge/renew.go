@@ -117,11 +117,3 @@ func (s *Session) storeRenewal(ctx context.Context, next credentials.Token) (now
 func upgrades(r *http.Request) bool {
 	return len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect
 }
-
-// settleRenewal is called with the preset filled in.
-func (s *settings) settleRenewal() error {
-	if s.RenewEvery > 0 && s.RotateGrace == Off {
-		return bad("RotateGrace", "Off with RenewEvery (or a preset that has it): of the requests that a page makes at once all but one would lose the session at a renewal")
-	}
-	return nil
-}

@@ -9,7 +9,7 @@ import (
 type Stats struct {
 	Conns    int  // open now: connections and links
 	Attached int  // sessions that this process has seen in use, now
-	Healthy  bool // the other nodes on the store can be heard, now, and hear this one; always, where there are none
+	Healthy  bool // this node and the others on the store hear each other, now; true without others
 
 	Writes         uint64 // sessions stored
 	Touches        uint64 // activity recorded, without a change
@@ -17,8 +17,8 @@ type Stats struct {
 	Reruns         uint64 // functions of WithSession that ran again because of one
 	Expired        uint64 // sessions that time ended
 	StoreErrors    uint64 // calls to the store that failed
-	FailedCommits  uint64 // responses that were replaced or aborted because the session could not be stored, by a fault of the store or the program
-	RefusedCommits uint64 // likewise, but for what the client has done: 401, 403, 409, 413 or its hanging up
+	FailedCommits  uint64 // responses replaced or aborted because the store or the program failed
+	RefusedCommits uint64 // likewise, but caused by the client: 401, 403, 409, 413, or it hung up
 	Refused        uint64 // session cookies, tokens and tickets that opened nothing: unknown session, stale token
 	Mismatches     uint64 // sessions that came with another client's cookie
 	ClosedWrites   uint64 // changes of a Session after its last commit, which are lost
@@ -28,7 +28,7 @@ type Stats struct {
 	EventsDropped  uint64 // events that a subscriber had no room for
 	NotifyDropped  uint64 // messages of Notify that a connection had no room for
 
-	RejectionsDropped uint64 // CredentialRejected events, likewise; strangers can cause these: no reason for an alarm
+	RejectionsDropped uint64 // CredentialRejected events, likewise: any client can cause these
 }
 
 // Stats returns the counts now.

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -26,8 +27,8 @@ type settings struct {
 	toldIgnored atomic.Bool // that a header of a peer that isn't trusted was ignored
 }
 
-// settle returns o with its defaults. An error names the field.
-func (o *Options) settle() (*settings, error) {
+// withDefaults returns o with its defaults. An error names the field.
+func (o *Options) withDefaults() (*settings, error) {
 	s := &settings{}
 	if o != nil {
 		s.Options = *o
@@ -35,7 +36,7 @@ func (o *Options) settle() (*settings, error) {
 	if s.Logger == nil {
 		s.Logger = slog.New(defaultLog{})
 	}
-	steps := []func() error{s.settleKeys, s.settleCookies, s.settleTimes, s.settleLimits, s.settleNetwork}
+	steps := []func() error{s.setKeys, s.setCookies, s.setPreset, s.setTimes, s.setLimits, s.checkPolicies, s.setNetwork}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return nil, err
@@ -44,15 +45,16 @@ func (o *Options) settle() (*settings, error) {
 	return s, nil
 }
 
-// bad says which field is out of range, and what would do.
+// bad returns an error that names the field.
 func bad(field, format string, args ...any) error {
 	return fmt.Errorf("bridge: Options."+field+": "+format, args...)
 }
 
-func (s *settings) settleKeys() error {
+func (s *settings) setKeys() error {
 	if s.Keys == nil {
 		s.Keys = [][]byte{credentials.NewKey()}
-		s.Logger.Warn("no Options.Keys: a random key signs the cookies, and no cookie survives a restart (LoadOrCreateKeys keeps keys in a file)")
+		s.Logger.Warn("no Options.Keys: a random key signs the cookies, and no cookie survives a restart " +
+			"(LoadOrCreateKeys keeps keys in a file)")
 		return nil
 	}
 	if len(s.Keys) == 0 {
@@ -68,7 +70,7 @@ func (s *settings) settleKeys() error {
 	return nil
 }
 
-func (s *settings) settleCookies() error {
+func (s *settings) setCookies() error {
 	s.Name = cmp.Or(s.Name, "sid")
 	s.GorillaName = cmp.Or(s.GorillaName, s.Name)
 	s.ClientName = cmp.Or(s.ClientName, s.Name+".cid")
@@ -92,20 +94,20 @@ func (s *settings) settleCookies() error {
 	if s.SameSite < http.SameSiteDefaultMode || s.SameSite > http.SameSiteNoneMode {
 		return bad("SameSite", "%d is not one of http.SameSite's", s.SameSite)
 	}
-	if s.Secure < SecureAuto || s.Secure > SecureNever {
-		return bad("Secure", "%d is not a SecureMode", s.Secure)
-	}
 	if s.Secure == SecureNever && (s.SameSite == http.SameSiteNoneMode || s.Partitioned) {
 		return bad("Secure", "SameSite=None and Partitioned need Secure cookies, this is SecureNever")
 	}
 	if s.EagerClient && s.StrictBinding {
-		s.Logger.Warn("EagerClient with StrictBinding: a first page that is answered late replaces the client cookie of a session that has begun meanwhile, and the session is refused")
+		s.Logger.Warn("EagerClient with StrictBinding: a first page that is answered late replaces the client cookie " +
+			"of a session that has begun meanwhile, and the session is refused")
 	}
 	if s.Secure == SecureAuto && (s.SameSite == http.SameSiteNoneMode || s.Partitioned) {
-		s.Logger.Warn("SameSite=None and Partitioned cookies need Secure: browsers drop those of requests without TLS (Options.Secure is SecureAuto)")
+		s.Logger.Warn("SameSite=None and Partitioned cookies need Secure: browsers drop those of requests without TLS " +
+			"(Options.Secure is SecureAuto)")
 	}
 	for _, name := range []string{s.Name, s.ClientName} {
-		if strings.HasPrefix(name, "__") && (s.Secure != SecureAlways || strings.HasPrefix(name, credentials.HostPrefix) && !credentials.HostPrefixAllowed(s.Path, s.Domain)) {
+		if strings.HasPrefix(name, "__") && (s.Secure != SecureAlways ||
+			strings.HasPrefix(name, credentials.HostPrefix) && !credentials.HostPrefixAllowed(s.Path, s.Domain)) {
 			return bad("Name", "%q has a prefix that these cookies may not always have; it is added where it may be had", name)
 		}
 	}
@@ -139,12 +141,39 @@ func (s *settings) grace() credentials.Grace {
 	return credentials.Grace{Rotate: limit(s.RotateGrace), Renew: limit(s.RenewEvery)}
 }
 
-const maxTimeout = 100 * 365 * day // further away, sums of times overflow
+// presets are the times of each TimeoutPreset. Where a standard gives a range, it is the lenient
+// end of the idle timeout's (2 to 5 and 15 to 30 minutes), and the strict and the lenient end of
+// the lifetime's (4 to 8 hours) for a high and a low risk. No standard gives a figure for renewal.
+var presets = [...]struct{ idle, lifetime, renew time.Duration }{
+	TimeoutsOWASPHighRisk: {5 * time.Minute, 4 * time.Hour, 15 * time.Minute},
+	TimeoutsOWASPLowRisk:  {30 * time.Minute, 8 * time.Hour, time.Hour},
+	TimeoutsNISTAAL1:      {Off, 30 * day, day},
+	TimeoutsNISTAAL2:      {time.Hour, 24 * time.Hour, time.Hour},
+	TimeoutsNISTAAL3:      {15 * time.Minute, 12 * time.Hour, 15 * time.Minute},
+}
 
-func (s *settings) settleTimes() error {
-	if err := s.settlePreset(); err != nil {
+// setPreset fills in the times of the preset that the options leave out.
+func (s *settings) setPreset() error {
+	if err := checkEnum("Timeouts", s.Timeouts, TimeoutsNISTAAL3); err != nil {
 		return err
 	}
+	t := presets[s.Timeouts]
+	if t.idle > 0 { // a session may end a touch interval late, never early: together at most the standard's time
+		t.idle -= min(cmp.Or(s.TouchInterval, time.Minute), t.idle/11)
+	}
+	s.IdleTimeout = cmp.Or(s.IdleTimeout, t.idle)
+	s.Lifetime = cmp.Or(s.Lifetime, t.lifetime)
+	s.RenewEvery = cmp.Or(s.RenewEvery, t.renew)
+	if s.RenewEvery > 0 && s.RotateGrace == Off {
+		return bad("RotateGrace", "Off with RenewEvery (or a preset that has it): "+
+			"of the requests that a page makes at once all but one would lose the session at a renewal")
+	}
+	return nil
+}
+
+const maxTimeout = 100 * 365 * day // further away, sums of times overflow
+
+func (s *settings) setTimes() error {
 	for _, f := range []struct {
 		name  string
 		value *time.Duration
@@ -178,7 +207,8 @@ func (s *settings) settleTimes() error {
 		}
 	}
 	if s.ClientRollEvery == Off && s.StrictBinding {
-		return bad("ClientRollEvery", "Off with StrictBinding: sessions would be refused once the client cookie has expired (ClientMaxAge)")
+		return bad("ClientRollEvery",
+			"Off with StrictBinding: sessions would be refused once the client cookie has expired (ClientMaxAge)")
 	}
 	if s.ClientRollEvery != Off {
 		s.ClientRollEvery = min(s.ClientRollEvery, s.ClientMaxAge/2)
@@ -194,7 +224,7 @@ func (s *settings) pruneEvery() time.Duration {
 	return min(max(limit(s.IdleTimeout)/4, time.Minute), day)
 }
 
-func (s *settings) settleLimits() error {
+func (s *settings) setLimits() error {
 	switch {
 	case s.MaxValueBytes == 0:
 		s.MaxValueBytes = 64 << 10
@@ -225,29 +255,33 @@ func (s *settings) settleLimits() error {
 	if r := s.HandshakesPerSecond; r != Off && !(r >= 0 && r <= 1e9) {
 		return bad("HandshakesPerSecond", "%v is out of range: 0 to 1e9; 0 or Off (%d) means no limit", r, Off)
 	}
-	if s.OnTooManySessions < EvictOldest || s.OnTooManySessions > RefuseLogin {
-		return bad("OnTooManySessions", "%d is not a SessionLimitPolicy", s.OnTooManySessions)
-	}
-	if s.OnTooManyConns < RefuseConn || s.OnTooManyConns > EvictOldestConn {
-		return bad("OnTooManyConns", "%d is not a ConnLimitPolicy", s.OnTooManyConns)
-	}
-	if s.OnSessionEnd < CloseConns || s.OnSessionEnd > KeepConns {
-		return bad("OnSessionEnd", "%d is not a SessionEndPolicy", s.OnSessionEnd)
-	}
-	if s.Rebind < Reconnect || s.Rebind > Follow {
-		return bad("Rebind", "%d is not a RebindPolicy", s.Rebind)
+	return nil
+}
+
+func (s *settings) checkPolicies() error {
+	return errors.Join(
+		checkEnum("Secure", s.Secure, SecureNever),
+		checkEnum("OnTooManySessions", s.OnTooManySessions, RefuseLogin),
+		checkEnum("OnTooManyConns", s.OnTooManyConns, EvictOldestConn),
+		checkEnum("OnSessionEnd", s.OnSessionEnd, KeepConns),
+		checkEnum("Rebind", s.Rebind, Follow),
+		checkEnum("ProxyHeaders", s.ProxyHeaders, OnlyForwarded),
+	)
+}
+
+// checkEnum returns an error for a value that isn't from 0 to last.
+func checkEnum[E ~int](field string, value, last E) error {
+	if value < 0 || value > last {
+		return bad(field, "%d is not a %s", value, strings.TrimPrefix(fmt.Sprintf("%T", value), "bridge."))
 	}
 	return nil
 }
 
-func (s *settings) settleNetwork() error {
+func (s *settings) setNetwork() error {
 	var err error
 	var i int
 	if s.origins, i, err = pageorigin.Compile(s.OriginPatterns); err != nil {
 		return bad(fmt.Sprintf("OriginPatterns[%d]", i), "%w", err)
-	}
-	if s.ProxyHeaders < AnyProxyHeaders || s.ProxyHeaders > OnlyForwarded {
-		return bad("ProxyHeaders", "%d is not a ProxyHeaderPolicy", s.ProxyHeaders)
 	}
 	if s.proxies, i, err = forwarded.New(s.TrustedProxies, forwarded.Headers(s.ProxyHeaders)); err != nil {
 		return bad(fmt.Sprintf("TrustedProxies[%d]", i), "%w", err)
@@ -255,7 +289,8 @@ func (s *settings) settleNetwork() error {
 	s.ClearSiteData = slices.Clone(s.ClearSiteData)
 	for i, what := range s.ClearSiteData {
 		if !slices.Contains([]string{"cache", "cookies", "storage", "executionContexts", "*"}, what) {
-			return bad(fmt.Sprintf("ClearSiteData[%d]", i), `%q is none of "cache", "cookies", "storage", "executionContexts" and "*"`, what)
+			return bad(fmt.Sprintf("ClearSiteData[%d]", i),
+				`%q is none of "cache", "cookies", "storage", "executionContexts" and "*"`, what)
 		}
 	}
 	return nil

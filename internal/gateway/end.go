@@ -173,13 +173,11 @@ func (g *Gateway) ReportIf(ctx context.Context, id string, needed func() bool, t
 
 // DestroyIf ends the session if is accepts the stored record, which can't change in between. A
 // session past its time expires, and doesn't count. Like Destroy it waits for a change that is
-// being stored, never for an application's function.
-func (g *Gateway) DestroyIf(ctx context.Context, id string, is func(*store.Record) bool, tag any) (bool, error) {
-	return g.DestroyIfUnder(ctx, nil, id, is, tag)
-}
-
-// DestroyIfUnder is DestroyIf for a caller that holds a lock, as with LoadAt.
-func (g *Gateway) DestroyIfUnder(ctx context.Context, later *Later, id string, is func(*store.Record) bool, tag any) (bool, error) {
+// being stored, never for an application's function. A caller that holds a lock passes a Later, as
+// with LoadAt.
+func (g *Gateway) DestroyIf(
+	ctx context.Context, later *Later, id string, is func(*store.Record) bool, tag any,
+) (bool, error) {
 	op := g.attached(ctx)
 	op.later = later
 	defer op.stop()

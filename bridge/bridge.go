@@ -15,6 +15,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/gorillastore"
 	"github.com/sessionbridge/sessionbridge/internal/inbox"
+	"github.com/sessionbridge/sessionbridge/internal/logins"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/pubsub"
 	"github.com/sessionbridge/sessionbridge/internal/redact"
@@ -30,7 +31,7 @@ import (
 //	a connection's turn (held)         a function runs on the session that the connection holds, or that is stored
 //	a session's outer lock (gateway)   a function of WithSession runs
 //	a Session's slot                   its changes, and their commit
-//	a user's turn (sessionLimit)       a login of the user is stored
+//	a user's turn (logins)             a login of the user is stored
 //	the sweep lock (gateway)           until what a sweep has removed is reported
 //	a session's merge lock (gateway)   a merge is stored
 //	a session's commit lock (gateway)  one change is stored and reported, a session is ended
@@ -44,13 +45,11 @@ import (
 // end it with Shutdown. It is safe for concurrent use.
 type Bridge struct {
 	opts       *settings
-	caps       capabilities
 	gateway    *gateway.Gateway
 	codec      *credentials.Codec
 	grace      credentials.Grace
 	successors credentials.Successors
 	ends       ends
-	overtakes  *overtakes
 	clients    *clientmap.Map
 	links      *registry.Registry[*Link]
 	clock      *clock.Clock
@@ -68,18 +67,13 @@ type Bridge struct {
 	shutDone   chan struct{} // closed when the first Shutdown has returned shutErr
 	shutErr    error
 	overrule   atomic.Bool // tellOverruled has logged
-	logins     *loginGate
-	limit      *sessionLimit // nil: there is none
+	logins     *logins.Gate
+	limits     *logins.Limits
+	overtakes  *logins.Overtakes
 	tickets    *tickets.Tickets
 	admit      *admission
 	cluster    *cluster // nil: the store knows of no other processes
 	gorilla    *gorillastore.Store
-}
-
-// capabilities are what the store can do besides. A nil one it can't.
-type capabilities struct {
-	pinger store.Pinger
-	locker store.UserLocker
 }
 
 type counters struct {
@@ -95,11 +89,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit, err := newSessionLimit(s, st)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkClientLimit(opts, st); err != nil {
+	if err := opts.checkLimits(st); err != nil {
 		return nil, err
 	}
 	b := &Bridge{
@@ -107,9 +97,8 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		codec:      credentials.NewCodec(s.credentials()),
 		grace:      s.grace(),
 		successors: credentials.NewSuccessors(s.Keys),
-		logins:     newLoginGate(),
-		overtakes:  newOvertakes(),
-		limit:      limit,
+		logins:     logins.NewGate(),
+		overtakes:  logins.NewOvertakes(),
 		events:     newEvents(s.Logger),
 		logKey:     logKey(s.Keys[0]),
 		shutDone:   make(chan struct{}),
@@ -119,8 +108,6 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.pools = newPools(b.work)
 	apps := st
 	st = b.join(st)
-	b.caps.pinger, _ = st.(store.Pinger)
-	b.caps.locker, _ = st.(store.UserLocker)
 	b.gateway = gateway.New(st, gateway.Config{
 		TouchInterval: s.TouchInterval,
 		MaxValueBytes: s.MaxValueBytes,
@@ -138,6 +125,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	})
 	b.clock = clock.New()
 	b.links = b.newRegistry()
+	b.limits = b.newLimits()
 	review := &clock.Deadline{}
 	b.watches = inbox.NewWatchlist(func(after time.Duration) { b.clock.Move(review, time.Now().Add(after)) })
 	review.Do = b.watches.Review

@@ -133,7 +133,7 @@ func (rq *request) endOthers(ctx context.Context, later *gateway.Later, ending s
 			_, _, err := rq.proveAny(rec, cookies)
 			return err == nil && rq.fits(rec)
 		}
-		if _, err := rq.b.gateway.DestroyIfUnder(ctx, later, id, own, from); err != nil {
+		if _, err := rq.b.gateway.DestroyIf(ctx, later, id, own, from); err != nil {
 			return err
 		}
 	}

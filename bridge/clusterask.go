@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
 
 // answerWithin is how long nodes may take to answer, or to go on answering.
@@ -73,7 +75,7 @@ func (c *cluster) ask(ctx context.Context, nodes []string, q question, payload [
 	defer c.asking.end(id)
 	q.ID = id
 	if err := c.send(ctx, nodes, &packet{Question: &q}, payload); err != nil {
-		return storeFailure(ctx, "ask other nodes", err)
+		return gateway.Unavailable(ctx, "ask other nodes", err)
 	}
 	silent, pieces, torn := make(map[string]bool, len(nodes)), make(map[string]int), 0
 	for _, node := range nodes {
@@ -140,7 +142,7 @@ func (c *cluster) nodesOf(ctx context.Context, to To) (nodes []string, err error
 		}
 		for rec, err := range all {
 			if err != nil {
-				return nil, storeFailure(ctx, "find the user's sessions", err)
+				return nil, gateway.Unavailable(ctx, "find the user's sessions", err)
 			}
 			if rec.UserID == to.UserID {
 				sessions = append(sessions, rec.ID)
@@ -151,7 +153,7 @@ func (c *cluster) nodesOf(ctx context.Context, to To) (nodes []string, err error
 		}
 	}
 	if err != nil {
-		return nil, storeFailure(ctx, "find the nodes that have connections", err)
+		return nil, gateway.Unavailable(ctx, "find the nodes that have connections", err)
 	}
 	return nodes, nil
 }

@@ -224,6 +224,12 @@ func (s *settings) pruneEvery() time.Duration {
 	return min(max(limit(s.IdleTimeout)/4, time.Minute), day)
 }
 
+// Defaults of limits.
+const (
+	defaultKnownSessions     = 100_000 // the map of clients takes about 25 MB
+	defaultSessionsPerClient = 16      // a browser needs one; a script may begin another at every visit
+)
+
 func (s *settings) setLimits() error {
 	switch {
 	case s.MaxValueBytes == 0:

@@ -9,6 +9,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/logins"
 	"github.com/sessionbridge/sessionbridge/internal/tickets"
 )
 
@@ -42,7 +43,7 @@ var (
 	// ErrOrigin: the page that opens the connection is of another origin, which Options.OriginPatterns doesn't allow.
 	ErrOrigin = errors.New("bridge: connection from another origin")
 	// ErrTooManySessions: the user has Options.MaxSessionsPerUser sessions already, and the policy is RefuseLogin.
-	ErrTooManySessions = errors.New("bridge: the user is logged in with too many sessions")
+	ErrTooManySessions = logins.ErrTooMany
 	// ErrTooManyConns: the session, or the address, has as many connections as Options allow. Each
 	// error of this kind is also one of the next two.
 	ErrTooManyConns = errors.New("bridge: too many connections")

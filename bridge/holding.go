@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
 
 // holding tracks the subscriptions of this node: the sessions and clients that have connections, and
@@ -139,7 +141,7 @@ func (h *holding) hold(ctx context.Context, keys ...holdKey) error {
 			select {
 			case <-wait:
 			case <-limited.Done():
-				return storeFailure(ctx, "hold the session", context.Cause(limited))
+				return gateway.Unavailable(ctx, "hold the session", context.Cause(limited))
 			}
 		case len(mine) == 0:
 			return nil

@@ -64,7 +64,7 @@ func (rq *request) loggedInSince(ctx context.Context, since time.Time, other str
 			return false, err
 		}
 		if err == nil && is(&rec) {
-			return b.overtakes.counts(clientID, &rec), nil
+			return b.overtakes.Counts(clientID, &rec), nil
 		}
 	}
 	if b.cluster == nil {
@@ -74,7 +74,7 @@ func (rq *request) loggedInSince(ctx context.Context, since time.Time, other str
 	if errors.Is(err, ErrSessionMissing) {
 		return false, nil
 	}
-	return err == nil && is(&rec) && b.overtakes.counts(clientID, &rec), err
+	return err == nil && is(&rec) && b.overtakes.Counts(clientID, &rec), err
 }
 
 // promptly is how long after it was decided a cookie may be set, or removed, without looking again

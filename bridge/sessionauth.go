@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"fmt"
-
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
@@ -28,13 +26,6 @@ func (s *Session) Login(userID string) error {
 		return err
 	}
 	return s.replaceToken(&gateway.Login{UserID: userID})
-}
-
-func checkUserID(userID string) error {
-	if !validUserID(userID) {
-		return fmt.Errorf("%w: it is 1 to %d bytes of UTF-8 without NUL", ErrUserID, maxUserID)
-	}
-	return nil
 }
 
 // Rotate gives the session a new token and nothing else: connections stay. The previous token works until the new one is

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/logins"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -35,7 +36,7 @@ func (s *Session) commit(ctx context.Context) error {
 	}
 	if running == nil {
 		cookie := s.needsCookie()
-		return s.stored(cookie, s.withinLimit(ctx, func() error { return s.b.gateway.Commit(ctx, &s.draft, s.from) }))
+		return s.stored(cookie, s.withinLimits(ctx, func() error { return s.b.gateway.Commit(ctx, &s.draft, s.from) }))
 	}
 	_, err := s.commitExact(ctx, running.lock)
 	if errors.Is(err, store.ErrConflict) {
@@ -51,11 +52,27 @@ func (s *Session) commit(ctx context.Context) error {
 func (s *Session) commitExact(ctx context.Context, k *gateway.Lock) (store.Record, error) {
 	cookie := s.needsCookie()
 	var rec store.Record
-	err := s.withinLimit(ctx, func() (err error) {
+	err := s.withinLimits(ctx, func() (err error) {
 		rec, err = s.b.gateway.CommitExact(ctx, k, &s.draft, s.from)
 		return err
 	})
 	return rec, s.stored(cookie, err)
+}
+
+// withinLimits runs commit, which stores the draft, within the limits on the sessions of a user and
+// of a client. The lock of s is held, and no session's commit lock.
+func (s *Session) withinLimits(ctx context.Context, commit func() error) error {
+	one := logins.Session{ID: s.id, ClientID: s.clientID, Tag: s.from, Later: &s.later}
+	if user, logsIn := s.draft.LogsIn(); logsIn {
+		return s.b.limits.Login(ctx, one, user, commit)
+	}
+	rq := s.from.request
+	creates := s.draft.Base().Revision == 0 && (rq == nil || !rq.answer.ClientIsNew()) // a new client has no other
+	err := commit()
+	if creates && err == nil {
+		s.b.limits.Created(ctx, one)
+	}
+	return err
 }
 
 // needsCookie reports whether the commit of the draft gives the session a token that the browser doesn't have.

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"fmt"
 )
 
 // Stats is what a Bridge has counted since it was made, unless it says now.
@@ -59,15 +58,6 @@ func (b *Bridge) Stats() Stats {
 	}
 }
 
-// Ping returns nil when the store answers, as far as it can be asked.
-func (b *Bridge) Ping(ctx context.Context) error {
-	if b.caps.pinger == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, b.opts.StoreTimeout)
-	defer cancel()
-	if err := b.caps.pinger.Ping(ctx); err != nil {
-		return fmt.Errorf("%w: ping: %w", ErrStoreUnavailable, err)
-	}
-	return nil
-}
+// Ping returns nil when the store answers, as far as it can be asked. ErrStoreUnavailable, and the
+// cause of ctx's end.
+func (b *Bridge) Ping(ctx context.Context) error { return b.gateway.Ping(ctx) }

@@ -33,7 +33,7 @@ func (g *Gateway) beginMerge(ctx context.Context, k *Lock) error {
 		err := k.merge.Lock(op)
 		op.stop()
 		if err != nil {
-			return unavailable(op, "wait for another change of the session", err)
+			return Unavailable(op, "wait for another change of the session", err)
 		}
 		a := k.alone.Load()
 		if a == nil {

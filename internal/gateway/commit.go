@@ -95,7 +95,7 @@ func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store
 	op.later = d.later
 	defer op.stop()
 	if err := k.commit.LockOrWait(op); err != nil {
-		return *cur, unavailable(op, "wait for another change of the session", err)
+		return *cur, Unavailable(op, "wait for another change of the session", err)
 	}
 	defer k.commit.Unlock()
 

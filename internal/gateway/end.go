@@ -55,7 +55,7 @@ func (g *Gateway) exclude(op *opContext, id string) (release func(), err error) 
 	k := g.Acquire(id)
 	if err := k.commit.Lock(op); err != nil {
 		k.Release()
-		return nil, unavailable(op, "wait for another change of the session", err)
+		return nil, Unavailable(op, "wait for another change of the session", err)
 	}
 	return func() {
 		k.commit.Unlock()
@@ -79,7 +79,7 @@ func (g *Gateway) destroy(ctx *opContext, end End, revision uint64) (bool, error
 		} else {
 			g.cfg.Doubted(end.ID)
 		}
-		return false, unavailable(ctx, "destroy the session", err)
+		return false, Unavailable(ctx, "destroy the session", err)
 	}
 	end.Found = was
 	g.cfg.Ended(end)
@@ -100,7 +100,7 @@ func (g *Gateway) Forget(ctx context.Context, id string, tag any) (bool, error) 
 	op := g.attached(ctx)
 	defer op.stop()
 	if err := g.sweeping.Lock(op); err != nil { // a sweep reports what it has removed itself
-		return false, unavailable(op, "wait for a sweep", err)
+		return false, Unavailable(op, "wait for a sweep", err)
 	}
 	defer g.sweeping.Unlock()
 	release, err := g.exclude(op, id)
@@ -173,13 +173,11 @@ func (g *Gateway) ReportIf(ctx context.Context, id string, needed func() bool, t
 
 // DestroyIf ends the session if is accepts the stored record, which can't change in between. A
 // session past its time expires, and doesn't count. Like Destroy it waits for a change that is
-// being stored, never for an application's function.
-func (g *Gateway) DestroyIf(ctx context.Context, id string, is func(*store.Record) bool, tag any) (bool, error) {
-	return g.DestroyIfUnder(ctx, nil, id, is, tag)
-}
-
-// DestroyIfUnder is DestroyIf for a caller that holds a lock, as with LoadAt.
-func (g *Gateway) DestroyIfUnder(ctx context.Context, later *Later, id string, is func(*store.Record) bool, tag any) (bool, error) {
+// being stored, never for an application's function. A caller that holds a lock passes a Later, as
+// with LoadAt.
+func (g *Gateway) DestroyIf(
+	ctx context.Context, later *Later, id string, is func(*store.Record) bool, tag any,
+) (bool, error) {
 	op := g.attached(ctx)
 	op.later = later
 	defer op.stop()

@@ -161,6 +161,10 @@ func TestFindersAgreeWhateverTheStoreCanDo(t *testing.T) {
 			if found(test.byUser, err) {
 				require.Equal(t, ofAda, sorted(ids(t, all)))
 			}
+			mine, err := g.SessionsOfUser(t.Context(), "bob")
+			if found(test.byUser, err) {
+				require.Equal(t, []string{"s1", "s7"}, sorted(mine), "s4 is past its time")
+			}
 			all, err = g.All(t.Context())
 			if found(test.all, err) {
 				require.Equal(t, every, sorted(ids(t, all)))

@@ -65,6 +65,8 @@ type Gateway struct {
 	ender    store.Ender
 	cached   store.CachedGetter
 	reserver store.Reserver
+	locker   store.UserLocker
+	pinger   store.Pinger
 	cfg      Config
 	locks    locks
 	shared   sharedLoads
@@ -91,6 +93,8 @@ func New(st store.Store, cfg Config) *Gateway {
 	g.ender, _ = st.(store.Ender)
 	g.cached, _ = st.(store.CachedGetter)
 	g.reserver, _ = st.(store.Reserver)
+	g.locker, _ = st.(store.UserLocker)
+	g.pinger, _ = st.(store.Pinger)
 	g.sweeping = ctxlock.New()
 	_, _ = rand.Read(g.process[:])
 	g.locks.init()

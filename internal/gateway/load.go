@@ -103,7 +103,7 @@ func (g *Gateway) loadSharedAt(ctx context.Context, id string) (rec store.Record
 	}
 	defer g.shared.finish(id)
 	defer close(l.done)
-	l.err = unavailable(ctx, "load the session", errLoadPanicked) // unless it returns
+	l.err = Unavailable(ctx, "load the session", errLoadPanicked) // unless it returns
 	// It is for the others as well, who stay when this caller's client hangs up.
 	l.rec, l.now, l.err = g.LoadAt(context.WithoutCancel(ctx), id, nil)
 	return l.rec, l.now, l.err
@@ -126,7 +126,7 @@ func (g *Gateway) TouchNow(ctx context.Context, id string) (store.Record, error)
 		return rec, ErrMissing
 	case err != nil:
 		g.stats.failures.Add(1)
-		return rec, unavailable(op, "record the session's activity", err)
+		return rec, Unavailable(op, "record the session's activity", err)
 	}
 	return rec, nil
 }

@@ -53,10 +53,10 @@ func (g *Gateway) set(ctx context.Context, rec store.Record) (store.Record, erro
 	case errors.Is(err, store.ErrNotFound):
 		return rec, ErrGone
 	case errors.Is(err, store.ErrBusy):
-		return rec, unavailable(ctx, "wait for another writer", err)
+		return rec, Unavailable(ctx, "wait for another writer", err)
 	case !errors.Is(err, store.ErrConflict):
 		g.stats.failures.Add(1)
-		return rec, unavailable(ctx, "store the session", err)
+		return rec, Unavailable(ctx, "store the session", err)
 	}
 	now, err := g.read(ctx, rec.ID)
 	switch {
@@ -64,7 +64,7 @@ func (g *Gateway) set(ctx context.Context, rec store.Record) (store.Record, erro
 		return rec, ErrGone
 	case err != nil:
 		g.stats.failures.Add(1)
-		return rec, unavailable(ctx, "load the session", err)
+		return rec, Unavailable(ctx, "load the session", err)
 	case now.WriteID == rec.WriteID: // the store had taken the write when it was sent again
 		g.stats.writes.Add(1)
 		return now, nil
@@ -75,19 +75,31 @@ func (g *Gateway) set(ctx context.Context, rec store.Record) (store.Record, erro
 	return now, store.ErrConflict
 }
 
+// Ping returns nil if the store answers, and for a store that isn't a store.Pinger. ErrUnavailable.
+func (g *Gateway) Ping(ctx context.Context) error {
+	if g.pinger == nil {
+		return nil
+	}
+	op := g.attached(ctx)
+	defer op.stop()
+	return g.failed(op, "ping", g.pinger.Ping(op))
+}
+
 // failed counts a failure of the store and wraps it as one, unless the caller has given up.
 func (g *Gateway) failed(op *opContext, doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if err = unavailable(op, doing, err); isUnavailable(err) {
+	if err = Unavailable(op, doing, err); isUnavailable(err) {
 		g.stats.failures.Add(1)
 	}
 	return err
 }
 
-// unavailable wraps a failure of the store. The caller's own cancellation is returned as itself.
-func unavailable(ctx context.Context, doing string, err error) error {
+// Unavailable returns the error of an operation of the store that has failed with err:
+// ErrUnavailable, or the cause of ctx's end if the caller has given up, for then the store may be
+// fine.
+func Unavailable(ctx context.Context, doing string, err error) error {
 	op, own := ctx.(*opContext)
 	if own && op.attached {
 		ctx, own = op.parent, false

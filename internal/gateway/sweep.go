@@ -86,7 +86,7 @@ func (g *Gateway) sweepList(ctx context.Context) (int, error) {
 	for rec, err := range checked(g.lister.List(ctx), anyRecord) {
 		if err != nil {
 			g.stats.failures.Add(1)
-			return total, unavailable(ctx, "list the sessions", err)
+			return total, Unavailable(ctx, "list the sessions", err)
 		}
 		if !rec.Expired(Now()) {
 			continue

@@ -11,14 +11,13 @@ import (
 // batch is how many records a store.Sweeper removes in one operation.
 const batch = 256
 
-// Sweep removes the tickets that have expired. The error is gateway.ErrUnavailable, or that of a
-// context that has ended.
+// Sweep removes the tickets that have expired. The error is gateway.ErrUnavailable, or the cause of
+// ctx's end.
 func (t *Tickets) Sweep(ctx context.Context) error {
-	err := t.sweepAll(ctx, gateway.Now())
-	if err != nil && ctx.Err() == nil {
-		err = unavailable("sweep tickets", err)
+	if err := t.sweepAll(ctx, gateway.Now()); err != nil {
+		return gateway.Unavailable(ctx, "sweep tickets", err)
 	}
-	return err
+	return nil
 }
 
 func (t *Tickets) sweepAll(ctx context.Context, now time.Time) error {

@@ -87,7 +87,8 @@ func New(st store.Store, cfg Config) *Tickets {
 	return t
 }
 
-// Issue stores the ticket and returns its text. gateway.ErrUnavailable if the store fails.
+// Issue stores the ticket and returns its text. gateway.ErrUnavailable if the store fails, and the
+// cause of ctx's end.
 func (t *Tickets) Issue(ctx context.Context, what Ticket) (string, error) {
 	what.Issuer = t.cfg.Issuer
 	data, err := json.Marshal(what)
@@ -100,25 +101,26 @@ func (t *Tickets) Issue(ctx context.Context, what Ticket) (string, error) {
 		Created: now, Seen: now, Expires: now.Add(t.cfg.Lifetime), Lifetime: t.cfg.Lifetime, Writes: 1,
 	}
 	_, _ = rand.Read(rec.WriteID[:])
-	ctx, cancel := context.WithTimeout(ctx, t.cfg.StoreTimeout)
+	limited, cancel := context.WithTimeout(ctx, t.cfg.StoreTimeout)
 	defer cancel()
-	if _, err := t.store.Set(ctx, rec); err != nil {
-		return "", unavailable("store a ticket", err)
+	if _, err := t.store.Set(limited, rec); err != nil {
+		return "", gateway.Unavailable(ctx, "store a ticket", err)
 	}
 	t.tidyAfter(rec.Expires)
 	return format(id, secret), nil
 }
 
 // Redeem returns what the ticket stands for, to one caller only. accept may refuse the ticket
-// before it is redeemed; a refused ticket stays valid. ErrInvalid, gateway.ErrUnavailable.
+// before it is redeemed; a refused ticket stays valid. ErrInvalid, gateway.ErrUnavailable, the cause
+// of ctx's end.
 func (t *Tickets) Redeem(ctx context.Context, text string, kind Kind, accept func(*Ticket) bool) (*Ticket, error) {
 	id, secret, ok := parse(text)
 	if !ok {
 		return nil, ErrInvalid
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.cfg.StoreTimeout)
+	limited, cancel := context.WithTimeout(ctx, t.cfg.StoreTimeout)
 	defer cancel()
-	rec, err := t.store.Get(ctx, id)
+	rec, err := t.store.Get(limited, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, ErrInvalid
 	}
@@ -126,7 +128,7 @@ func (t *Tickets) Redeem(ctx context.Context, text string, kind Kind, accept fun
 		err = gateway.CheckRecord(&rec, id)
 	}
 	if err != nil {
-		return nil, unavailable("load a ticket", err)
+		return nil, gateway.Unavailable(ctx, "load a ticket", err)
 	}
 	var what Ticket
 	hash := secret.Hash()
@@ -139,16 +141,12 @@ func (t *Tickets) Redeem(ctx context.Context, text string, kind Kind, accept fun
 	if what.Kind != kind || what.Issuer != t.cfg.Issuer || !accept(&what) {
 		return nil, ErrInvalid
 	}
-	redeemed, err := t.store.Destroy(ctx, id)
+	redeemed, err := t.store.Destroy(limited, id)
 	if err != nil {
-		return nil, unavailable("redeem a ticket", err)
+		return nil, gateway.Unavailable(ctx, "redeem a ticket", err)
 	}
 	if !redeemed {
 		return nil, ErrInvalid // another caller has redeemed it meanwhile
 	}
 	return &what, nil
-}
-
-func unavailable(doing string, err error) error {
-	return fmt.Errorf("%w: %s: %w", gateway.ErrUnavailable, doing, err)
 }

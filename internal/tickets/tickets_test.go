@@ -271,9 +271,6 @@ func TestFailuresOfTheStoreAreReported(t *testing.T) {
 			require.ErrorContains(t, err, doing)
 			require.NotContains(t, err.Error(), text)
 		}
-		ended, cancel := context.WithCancel(t.Context())
-		cancel()
-		require.NotErrorIs(t, ts.Sweep(ended), gateway.ErrUnavailable, "the caller has given up")
 
 		st.fail(nil)
 		st.other = &store.Record{ID: "another"}
@@ -289,6 +286,58 @@ func TestFailuresOfTheStoreAreReported(t *testing.T) {
 		require.EqualValues(t, 1, failures.Load())
 		require.Zero(t, cfg.Clock.Len(), "a removal that fails isn't repeated without a new ticket")
 	})
+}
+
+// hanging is a store that answers only when the context of the call ends.
+type hanging struct{ *livestore.Store }
+
+func (h hanging) App(string) store.Store { return h }
+
+func (hanging) Get(ctx context.Context, _ string) (store.Record, error) {
+	<-ctx.Done()
+	return store.Record{}, ctx.Err()
+}
+
+func (hanging) Set(ctx context.Context, _ store.Record) (uint64, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+func (hanging) Sweep(ctx context.Context, _ time.Time, _ int) ([]store.Record, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// A caller that gives up while the store hangs gets the cause of that; one that waits until
+// StoreTimeout learns that the store is unavailable.
+func TestGivingUpIsNoFailureOfTheStore(t *testing.T) {
+	text, err := tickets.New(livestore.New(), config(t)).Issue(t.Context(), login)
+	require.NoError(t, err)
+	for doing, call := range map[string]func(context.Context, *tickets.Tickets) error{
+		"store a ticket": func(ctx context.Context, ts *tickets.Tickets) error {
+			_, err := ts.Issue(ctx, login)
+			return err
+		},
+		"load a ticket": func(ctx context.Context, ts *tickets.Tickets) error {
+			_, err := ts.Redeem(ctx, text, tickets.Login, all)
+			return err
+		},
+		"sweep tickets": func(ctx context.Context, ts *tickets.Tickets) error { return ts.Sweep(ctx) },
+	} {
+		t.Run(doing, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ts, hungUp := tickets.New(hanging{livestore.New()}, config(t)), errors.New("hung up")
+				require.ErrorIs(t, call(t.Context(), ts), gateway.ErrUnavailable)
+
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(time.Millisecond, func() { cancel(hungUp) })
+				err := call(ctx, ts)
+				require.ErrorIs(t, err, hungUp)
+				require.NotErrorIs(t, err, gateway.ErrUnavailable)
+				require.ErrorContains(t, err, doing)
+			})
+		})
+	}
 }
 
 // FuzzRedeem: no text but that of a ticket is redeemed, and none panics.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sessionbridge/sessionbridge/internal/cluster"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 )
 
@@ -93,10 +94,10 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 		l.entry.Attach(had, user, proved)
 	}
 	op := rq.untilAnswered(rq)
-	b.cluster.want(holdKey{true, l.entry.ClientID})
+	b.cluster.Retain(cluster.Topic{ClientID: l.entry.ClientID})
 	evicted, err := b.addOrProbe(rq, l, had) // from here on others may cut it
 	if err != nil {
-		b.cluster.drop(holdKey{true, l.entry.ClientID})
+		b.cluster.Release(cluster.Topic{ClientID: l.entry.ClientID})
 		return nil, err
 	}
 	if b.events.Active() { // its end is reported by whoever gets the link, so later
@@ -114,7 +115,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 			l.abandon()
 		}
 	}()
-	if err := b.cluster.hold(op, had, l.entry.ClientID); err != nil { // from there on other nodes may cut it, too
+	if err := b.subscribe(op, had, l.entry.ClientID); err != nil { // from there on other nodes may cut it, too
 		return nil, err
 	}
 	if attached {
@@ -151,7 +152,7 @@ func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID
 		if b.opts.Rebind == Follow { // it may be any session of the client's
 			since = time.Time{}
 		}
-		if err := b.cluster.findNewer(l.entry.ClientID, since); err != nil {
+		if err := b.findNewer(l.entry.ClientID, since); err != nil {
 			return err
 		}
 	}

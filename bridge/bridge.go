@@ -11,6 +11,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/internal/clientmap"
 	"github.com/sessionbridge/sessionbridge/internal/clock"
+	"github.com/sessionbridge/sessionbridge/internal/cluster"
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/gorillastore"
@@ -36,7 +37,7 @@ import (
 //	a session's merge lock (gateway)   a merge is stored
 //	a session's commit lock (gateway)  one change is stored and reported, a session is ended
 //	a request's mutex
-//	the login gate, clients, links, holding, a Link's mutex, outboxes, pools, the clock, subscribers: innermost, for a few instructions
+//	the login gate, clients, links, subscriptions, a Link's mutex, outboxes, pools, the clock, subscribers: innermost, for a few instructions
 //
 // The first three are held while an application's function runs, or for the goroutines of one request or connection, and a wait for them ends with a context. Under
 // the others no application's code runs: no log line is written (gateway.Later, Bridge.logAside), no value encoded, no callback called. Destroy takes the commit lock only.
@@ -72,7 +73,7 @@ type Bridge struct {
 	overtakes  *logins.Overtakes
 	tickets    *tickets.Tickets
 	admit      *admission
-	cluster    *cluster // nil: the store knows of no other processes
+	cluster    *cluster.Node // nil: the store knows of no other processes
 	gorilla    *gorillastore.Store
 }
 
@@ -106,6 +107,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.clients = clientmap.New(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.HasSession(id) })
 	b.work = workers.New(b.taskPanicked)
 	b.pools = newPools(b.work)
+	b.clock = clock.New()
 	apps := st
 	st = b.join(st)
 	b.gateway = gateway.New(st, gateway.Config{
@@ -114,7 +116,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		StoreTimeout:  s.StoreTimeout,
 		Committed:     b.committed,
 		Ended:         b.ended,
-		Reason:        toldReason,
+		Reason:        reportedReason,
 		Watched:       b.events.Active,
 		Doubted: func(id string) {
 			b.links.Suspect(id, time.Now())
@@ -123,7 +125,6 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Failed: b.storeFailed,
 		Gate:   b.logins,
 	})
-	b.clock = clock.New()
 	b.links = b.newRegistry()
 	b.limits = b.newLimits()
 	review := &clock.Deadline{}
@@ -146,7 +147,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 			"implement one of them, or have the database remove what has expired and set Options.AutoCleanup to Off")
 	}
 	b.pruneEvery(s.pruneEvery())
-	b.cluster.start()
+	b.cluster.Start()
 	return b, nil
 }
 
@@ -197,7 +198,7 @@ func (b *Bridge) shutdown(ctx context.Context) error {
 		l.detach(codeClosedByPeer, "")
 	}
 	err = errors.Join(err, b.work.Wait(ctx)) // for those that are at it
-	err = errors.Join(err, b.cluster.leave(ctx), b.work.Wait(ctx))
+	err = errors.Join(err, b.cluster.Leave(ctx), b.work.Wait(ctx))
 	b.events.Close()
 	done := make(chan struct{})
 	go func() { // ends with the callbacks
@@ -223,7 +224,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 	if c.IsNew || c.Login {
 		b.rebind(from, rec)
 		if !c.IsNew || from.request == nil || !from.request.answer.ClientIsNew() { // otherwise no other node holds the client
-			b.cluster.announce(rec.ClientID, rec.ID)
+			b.cluster.Announce(rec.ClientID, rec.ID)
 		}
 	}
 	b.learn(rec)
@@ -241,7 +242,7 @@ func (b *Bridge) mapClient(rec *store.Record, newest bool) (isInit bool) {
 	if isInit = b.clients.Attach(rec.ClientID, rec.ID, newest); isInit {
 		b.clients.SetLogin(rec.ID, rec.UserID, rec.LoginGeneration)
 		b.clients.SetDue(rec.ID, rec.Expires)
-		b.cluster.seen(rec.ClientID)
+		b.cluster.Seen(rec.ClientID)
 	}
 	return isInit
 }
@@ -282,7 +283,7 @@ func (b *Bridge) ended(e gateway.End) {
 	}
 	b.sessionOver(e.ID, e.ClientID, e.UserID, from, e.Later)
 	if e.Found && e.Tag != nil && e.ClientID != "" { // time comes by itself
-		b.cluster.announce(e.ClientID, e.ID)
+		b.cluster.Announce(e.ClientID, e.ID)
 	}
 }
 

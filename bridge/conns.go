@@ -46,7 +46,7 @@ func (b *Bridge) Conns(ctx context.Context, f ConnFilter) iter.Seq2[ConnInfo, er
 				return
 			}
 		}
-		if err := b.cluster.conns(ctx, &f, yield); err != nil {
+		if err := b.connsOfNodes(ctx, &f, yield); err != nil {
 			yield(ConnInfo{}, err)
 		}
 	}
@@ -64,7 +64,7 @@ func (b *Bridge) CloseConn(ctx context.Context, connID string, code int, reason 
 	if l := b.links.Get(connID); l != nil {
 		return l.end(code, reason), nil
 	}
-	n, err := b.cluster.closeConns(ctx, To{All: true}, askClose{ConnID: connID, Code: code, Reason: reason})
+	n, err := b.closeOnNodes(ctx, To{All: true}, closeCall{ConnID: connID, Code: code, Reason: reason})
 	return n > 0, err
 }
 
@@ -91,7 +91,7 @@ func (b *Bridge) CloseConns(ctx context.Context, f ConnFilter, code int, reason 
 	if err != nil {
 		return n, err
 	}
-	elsewhere, err := b.cluster.closeConns(ctx, f.to(), askClose{Filter: &f, Code: code, Reason: reason})
+	elsewhere, err := b.closeOnNodes(ctx, f.to(), closeCall{Filter: &f, Code: code, Reason: reason})
 	return n + elsewhere, err
 }
 

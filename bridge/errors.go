@@ -8,6 +8,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/sessionbridge/sessionbridge/internal/cluster"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/logins"
 	"github.com/sessionbridge/sessionbridge/internal/tickets"
@@ -71,7 +72,7 @@ var (
 	// ErrStoreUnavailable: the store failed or didn't answer in time. What was being stored may or may not be.
 	ErrStoreUnavailable = gateway.ErrUnavailable
 	// ErrNodeSilent: another process on the same store has not answered in time. What the others have said or done counts.
-	ErrNodeSilent = errors.New("bridge: another node has not answered")
+	ErrNodeSilent = cluster.ErrSilent
 	// ErrOverloaded: more handshakes come than Options.MaxHandshakes and HandshakesPerSecond admit.
 	ErrOverloaded = errors.New("bridge: too many handshakes")
 	// ErrShutdown: the Bridge has been shut down.

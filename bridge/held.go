@@ -92,7 +92,7 @@ func (h *held) release() {
 
 // withSession is WithSession on the connection: it works on s, so that it finds what s has not stored yet, and s finds what it stores.
 func (h *held) withSession(ctx context.Context, fn func(context.Context, *Session) error) (ran bool, err error) {
-	if h.b.cluster.frozen() {
+	if h.b.cluster.Frozen() {
 		return false, errFrozen
 	}
 	if err := h.take(ctx); err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/clock"
+	"github.com/sessionbridge/sessionbridge/internal/cluster"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -135,7 +136,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 	defer k.Unlock()
 	var rec store.Record
 	var now time.Time
-	if b.opts.CachedReads && from.link != nil && !b.cluster.frozen() { // what is in memory says nothing about a store that is silent
+	if b.opts.CachedReads && from.link != nil && !b.cluster.Frozen() { // what is in memory says nothing about a store that is silent
 		rec, now, err = b.gateway.LoadCachedAt(ctx, id, b.links.RevisionOf(id), k.Later())
 	} else {
 		rec, now, err = b.gateway.LoadAt(ctx, id, k.Later())
@@ -176,7 +177,7 @@ func (l *Link) detach(code int, reason string) {
 	if !removed {
 		return
 	}
-	l.b.cluster.drop(holdKey{true, l.entry.ClientID})
+	l.b.cluster.Release(cluster.Topic{ClientID: l.entry.ClientID})
 	l.mu.Lock()
 	if l.ending == nil {
 		l.ending = &registry.Close{Code: code, Reason: reason}

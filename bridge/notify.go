@@ -47,11 +47,11 @@ func (b *Bridge) notify(ctx context.Context, to To, m *outbox.Message) (int, err
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
-	if b.cluster.frozen() {
+	if b.cluster.Frozen() {
 		return 0, errFrozen
 	}
 	n := b.notifyHere(to, m)
-	elsewhere, err := b.cluster.notify(ctx, to, m)
+	elsewhere, err := b.notifyNodes(ctx, to, m)
 	return n + elsewhere, err
 }
 

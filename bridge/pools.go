@@ -10,24 +10,20 @@ import (
 // no other kind: a close that the peer doesn't answer takes a second, a ping ten, and a store may
 // take as long as Options.StoreTimeout. A task costs some kilobytes while it waits.
 type pools struct {
-	background    *workers.Pool // lookups in the store, cleanups, saves
-	closes        *workers.Pool // of connections
-	pings         *workers.Pool
-	remoteEnds    *workers.Pool // ends of sessions that other nodes have reported
-	subscriptions *workers.Pool // of this node to the topics of clients and sessions
-	announcements *workers.Pool // to other nodes
-	activity      *workers.Pool // to be recorded in the store
+	background *workers.Pool // lookups in the store, cleanups, saves
+	closes     *workers.Pool // of connections
+	pings      *workers.Pool
+	remoteEnds *workers.Pool // ends of sessions that other nodes have reported
+	activity   *workers.Pool // to be recorded in the store
 }
 
 func newPools(g *workers.Group) pools {
 	return pools{
-		background:    g.Pool(64),
-		closes:        g.Pool(16384),
-		pings:         g.Pool(16384),
-		remoteEnds:    g.Pool(1024),
-		subscriptions: g.Pool(64),
-		announcements: g.Pool(64),
-		activity:      g.Pool(64),
+		background: g.Pool(64),
+		closes:     g.Pool(16384),
+		pings:      g.Pool(16384),
+		remoteEnds: g.Pool(1024),
+		activity:   g.Pool(64),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/cluster"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -26,8 +27,8 @@ func (b *Bridge) newRegistry() *registry.Registry[*Link] {
 		Limits:          registry.Limits{PerSession: max(0, s.MaxConnsPerSession), PerAddr: max(0, s.MaxConnsPerAddr), Evict: s.OnTooManyConns == EvictOldestConn},
 		Look:            func(id string) { b.pools.background.Go(func() { b.recheckSession(id) }) },
 		RevalidateEvery: limit(s.RevalidateEvery),
-		Hold:            func(id string) { b.cluster.want(holdKey{false, id}) },
-		Drop:            func(id string) { b.cluster.drop(holdKey{false, id}) },
+		Hold:            func(id string) { b.cluster.Retain(cluster.Topic{SessionID: id}) },
+		Drop:            func(id string) { b.cluster.Release(cluster.Topic{SessionID: id}) },
 		Reconnect:       reconnect,
 		Replaced:        registry.Close{Code: CodePolicy, Reason: reasonReplaced},
 		TooMany:         registry.Close{Code: CodePolicy, Reason: reasonTooMany},
@@ -67,7 +68,7 @@ func (l *Link) unlink() {
 func (b *Bridge) follow(rec *store.Record) {
 	tooMany := b.links.Follow(rec.ClientID, rec.ID)
 	b.learn(rec)
-	b.cluster.holdSoon(rec.ID)
+	b.cluster.SubscribeSoon(cluster.Topic{SessionID: rec.ID})
 	for _, l := range tooMany {
 		l.end(CodePolicy, reasonTooMany)
 	}

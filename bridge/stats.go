@@ -36,7 +36,7 @@ func (b *Bridge) Stats() Stats {
 	return Stats{
 		Conns:          b.links.Count(),
 		Attached:       b.clients.Len(),
-		Healthy:        b.cluster.healthy(),
+		Healthy:        b.cluster.Healthy(),
 		Writes:         g.Writes,
 		Touches:        g.Touches,
 		Conflicts:      g.Conflicts,

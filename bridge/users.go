@@ -122,7 +122,7 @@ func (b *Bridge) Activity(ctx context.Context, within time.Duration) (Activity, 
 	if err != nil {
 		return Activity{}, err
 	}
-	elsewhere, silent := b.cluster.counts(ctx)
+	elsewhere, silent := b.countsOfNodes(ctx)
 	if silent != nil && !errors.Is(silent, ErrNodeSilent) {
 		return Activity{}, silent
 	}

@@ -9,5 +9,8 @@
 // has no goroutines while it has no tasks. Pools of one Group don't wait for one another, so a kind
 // of task that may hang gets a Pool of its own.
 //
+// A [Limited] is for a caller that fans out: it runs at most so many of the caller's tasks at once
+// and makes the caller wait for a free place, and at the end for all.
+//
 // A task that panics doesn't end the process: the Group reports the panic and goes on.
 package workers

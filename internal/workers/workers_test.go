@@ -157,3 +157,36 @@ func TestConcurrentUse(t *testing.T) {
 	require.NoError(t, g.Wait(t.Context()))
 	require.EqualValues(t, 2000, ran.Load())
 }
+
+// A caller that fans out waits for a free place, and at the end for all of its tasks.
+func TestLimitedWaitsForAFreePlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var panics atomic.Int32
+		g := workers.New(func(any) { panics.Add(1) })
+		l := g.Limited(3)
+		var running, most, done atomic.Int32
+		start := time.Now()
+		for range 2 {
+			for i := range 10 {
+				l.Go(func() {
+					most.Store(max(most.Load(), running.Add(1)))
+					defer done.Add(1)
+					defer running.Add(-1)
+					time.Sleep(time.Second)
+					switch i {
+					case 0:
+						panic("oops")
+					case 1:
+						runtime.Goexit()
+					}
+				})
+			}
+			l.Wait()
+		}
+		require.EqualValues(t, 20, done.Load())
+		require.EqualValues(t, 3, most.Load())
+		require.EqualValues(t, 2, panics.Load())
+		require.Equal(t, 8*time.Second, time.Since(start))
+		require.NoError(t, g.Wait(t.Context()))
+	})
+}

@@ -1,0 +1,241 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/cluster"
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// resyncAtOnce is how many sessions and clients a resync checks at once.
+const resyncAtOnce = 32
+
+// errFrozen: the store could not confirm that the session still exists.
+var errFrozen = fmt.Errorf("%w: it has not answered for %v", ErrStoreUnavailable, cluster.FreezeAfter)
+
+// join makes the Bridge a node if the store can do that, and returns what to use as the store.
+func (b *Bridge) join(st store.Store) store.Store {
+	w, ok := st.(store.Watcher)
+	if !ok {
+		return st
+	}
+	b.cluster = cluster.Join(w, cluster.Config{
+		StoreTimeout: b.opts.StoreTimeout,
+		Workers:      b.work,
+		Clock:        b.clock,
+		Changed:      b.changedElsewhere,
+		Asked:        b.answerNode,
+		Subscribed:   b.subscribed,
+		Resync:       b.resync,
+		Suspect:      func(since time.Time) { b.links.SuspectAll(since) },
+		GiveUp: func() {
+			for _, l := range b.links.All() {
+				l.end(CodeUnavailable, "session store unavailable")
+			}
+		},
+		Used:   b.clients.ReadsOfClient,
+		Failed: b.storeFailed,
+	})
+	return b.cluster.Store()
+}
+
+// hopeless reports whether it is no use to ask the store: it doesn't answer, and the Bridge is
+// being shut down.
+func (b *Bridge) hopeless() bool { return b.work.Stopped() && b.cluster.Frozen() }
+
+// subscribe returns when this node is sure to be notified about the session, "" being none, and its
+// client.
+func (b *Bridge) subscribe(ctx context.Context, sessionID, clientID string) error {
+	if err := b.cluster.Subscribe(ctx, sessionID, clientID); err != nil {
+		return gateway.Unavailable(ctx, "hold the session", err)
+	}
+	return nil
+}
+
+// subscribed rechecks what may have changed before the subscription.
+func (b *Bridge) subscribed(t cluster.Topic) {
+	switch {
+	case t.ClientID != "":
+		b.pools.background.Go(func() { b.checkClient(t.ClientID, true) })
+	case b.links.HasSession(t.SessionID):
+		b.pools.background.Go(func() { b.recheckSession(t.SessionID) })
+	}
+}
+
+// changedElsewhere draws the consequences of a change that another node has made. It must not
+// block.
+func (b *Bridge) changedElsewhere(ch store.Change) {
+	switch ch.Kind {
+	case store.ChangeStored:
+		if b.events.Active() {
+			b.clients.WhileAttached(ch.ID, func(clientID, userID string) {
+				b.events.Emit(SessionSet{ClientID: clientID, SessionID: ch.ID, UserID: userID, Via: ViaNode})
+			})
+		}
+	case store.ChangeAccess:
+		if b.knows(ch.ID) {
+			b.pools.background.Go(func() { b.accessChanged(ch.ID) })
+		}
+	case store.ChangeEnded:
+		if b.knows(ch.ID) {
+			b.pools.remoteEnds.Go(func() { b.endedElsewhere(ch.ID, reasonOf(ch.Reason)) })
+		}
+	case store.ChangeClient:
+		b.pools.background.Go(func() { b.followAnnounced(ch.ClientID, ch.ID) })
+	}
+}
+
+// accessChanged checks a session that another node has stored with another token or user, or an
+// earlier end.
+func (b *Bridge) accessChanged(id string) {
+	if b.events.Active() {
+		_ = b.gateway.Report(context.Background(), id, func(now *store.Record) { // the recheck reports the error
+			b.learn(now)
+			b.tellElsewhere(now, true)
+		})
+	}
+	b.recheckSession(id)
+}
+
+// endedElsewhere ends a session here that another node has ended, after what is being stored here.
+func (b *Bridge) endedElsewhere(id string, reason Reason) {
+	b.gateway.InOrder(id, func(later *gateway.Later) {
+		if b.knows(id) {
+			b.sessionOver(id, "", "", &origin{via: ViaNode, reason: reason}, later)
+		}
+	})
+}
+
+// followAnnounced follows a login, a new session of a client, or its end, that another node has
+// announced, as rebind does it for those of this node.
+func (b *Bridge) followAnnounced(clientID, id string) {
+	rec, err := b.gateway.Load(context.Background(), id)
+	switch {
+	case errors.Is(err, ErrSessionMissing):
+		if !b.links.HasSession(id) { // otherwise the store reports the end, and its reason
+			b.endedElsewhere(id, ReasonDestroyed)
+		}
+	case err == nil && rec.ClientID == clientID:
+		err = b.followNewest(&rec)
+	}
+	if err != nil && !errors.Is(err, ErrSessionMissing) {
+		b.storeFailed(context.Background(), "follow a client's login on another node", id, err)
+	}
+}
+
+// followNewest attaches the client and its connections to the session, unless the client has a
+// newer one by now.
+func (b *Bridge) followNewest(rec *store.Record) error {
+	if known, ok := b.clients.SessionOf(rec.ClientID); ok && known != rec.ID {
+		other, err := b.gateway.Load(context.Background(), known)
+		if err != nil && !errors.Is(err, ErrSessionMissing) {
+			return err
+		}
+		if err == nil && other.Began().After(rec.Began()) {
+			return nil
+		}
+	}
+	return b.gateway.Report(context.Background(), rec.ID, func(now *store.Record) {
+		isInit := b.mapClient(now, true)
+		b.rebind(&origin{via: ViaNode}, now)
+		b.learn(now)
+		switch {
+		case !isInit:
+			b.tellElsewhere(now, false)
+		case b.events.Active():
+			b.events.Emit(SessionSet{
+				ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: ViaNode,
+			})
+		}
+	})
+}
+
+// findNewer follows a session that the client has got on another node since then, before this node
+// was subscribed to the client.
+func (b *Bridge) findNewer(clientID string, since time.Time) error {
+	if b.cluster == nil {
+		return nil
+	}
+	rec, err := b.gateway.NewestOfClient(context.Background(), clientID)
+	if err == nil && !rec.Began().Before(since.Truncate(time.Millisecond)) { // the precision of records
+		err = b.followNewest(&rec)
+	}
+	if errors.Is(err, ErrSessionMissing) {
+		return nil
+	}
+	return err
+}
+
+// checkClient follows a session that the client has got on another node. With recheck the session
+// that it had here is checked as well.
+func (b *Bridge) checkClient(clientID string, recheck bool) {
+	if b.hopeless() {
+		return
+	}
+	known, attached := b.clients.SessionOf(clientID)
+	rec, err := b.gateway.NewestOfClient(context.Background(), clientID)
+	if err == nil && rec.ID == known {
+		return
+	}
+	if recheck && attached {
+		b.recheckSession(known)
+	}
+	if err == nil {
+		err = b.followNewest(&rec)
+	}
+	if err != nil && !errors.Is(err, ErrSessionMissing) {
+		b.storeFailed(context.Background(), "find a client's newest session", known, err)
+	}
+}
+
+// resync checks everything that is known here, since notifications may have been missed: sessions
+// with connections first.
+func (b *Bridge) resync(superseded func() bool) {
+	sessions := b.clients.Len()
+	b.logAside(func() {
+		b.opts.Logger.Info("notifications from other nodes may have been missed: every session is checked",
+			slog.Int("sessions", sessions))
+	})
+	checks := b.work.Limited(resyncAtOnce)
+	defer checks.Wait()
+	connected := b.links.Sessions()
+	for id := range connected {
+		checks.Go(func() { b.recheckSession(id) })
+	}
+	for _, id := range b.links.Clients() {
+		checks.Go(func() { b.checkClient(id, false) })
+	}
+	checks.Wait()
+	for _, id := range b.clients.Sessions() {
+		if superseded() {
+			return
+		}
+		if _, done := connected[id]; !done {
+			checks.Go(func() { b.recheckSession(id) })
+		}
+	}
+}
+
+// reasonOf returns the reason that another node, perhaps of another version, has reported.
+func reasonOf(reported string) Reason {
+	switch r := Reason(reported); r {
+	case ReasonLogout, ReasonExpired, ReasonEvicted:
+		return r
+	case store.ReasonSwept:
+		return ReasonExpired
+	}
+	return ReasonDestroyed
+}
+
+// reportedReason returns the reason that other nodes are told for an end with the tag.
+func reportedReason(tag any) string {
+	if from, ok := tag.(*origin); ok {
+		return string(from.reason)
+	}
+	return string(ReasonExpired)
+}

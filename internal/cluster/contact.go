@@ -1,0 +1,72 @@
+package cluster
+
+import (
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// FreezeAfter is how long the store may be silent before what needs it is refused at once.
+const FreezeAfter = 5 * time.Second
+
+const (
+	tick        = time.Second      // between checks
+	giveUpAfter = 30 * time.Second // silence after which connections are closed
+	healthyFor  = 3 * time.Second  // the node asks the store, and hears itself, every second
+)
+
+// contact judges how long the store has been silent. check is for one goroutine.
+type contact struct {
+	node  interface{ Contact() store.Contact }
+	began time.Time
+
+	wasSilent bool      // at the last check: the store, for almost as long as giveUpAfter
+	suspected time.Time // when check last returned a suspicion; zero: there is none
+}
+
+// last returns when the whole store and any part of it last replied.
+func (c *contact) last() (answered, reached time.Time) {
+	at := c.node.Contact()
+	since := func(t time.Time) time.Time {
+		if t.Before(c.began) { // it has still to join
+			return c.began
+		}
+		return t
+	}
+	return since(at.Answered), since(at.Reached)
+}
+
+func (c *contact) frozen() bool {
+	_, reached := c.last()
+	return time.Since(reached) >= FreezeAfter
+}
+
+func (c *contact) healthy() bool {
+	at := c.node.Contact()
+	return time.Since(at.Answered) < healthyFor && time.Since(at.Heard) < healthyFor
+}
+
+// check returns since when connections are to be suspected, if a part of the store has been silent
+// for a while, and whether they are to be given up, because all of it has been silent for long. A
+// suspicion is returned once, and again while the silence lasts, as another part may have joined
+// it.
+func (c *contact) check(now time.Time) (suspect time.Time, giveUp bool) {
+	answered, reached := c.last()
+	silent := now.Sub(reached)
+	wasSilent := c.wasSilent
+	c.wasSilent = silent >= giveUpAfter-2*tick
+	switch {
+	case now.Sub(answered) < FreezeAfter:
+		c.suspected = time.Time{}
+	case silent >= FreezeAfter:
+		// Without the earlier check this process may have stood still, and not the store.
+		return time.Time{}, silent >= giveUpAfter && wasSilent
+	case c.suspected.IsZero():
+		c.suspected = now
+		return answered, false
+	case now.Sub(c.suspected) >= giveUpAfter:
+		c.suspected = now
+		return now, false
+	}
+	return time.Time{}, false
+}

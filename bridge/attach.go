@@ -89,7 +89,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 	if attached {
 		had, user = rec.ID, rec.UserID
 		if b.opts.Rebind == Reconnect {
-			proved = s.proved
+			proved = s.proof.Generation()
 		}
 		l.entry.Attach(had, user, proved)
 	}
@@ -148,7 +148,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 // meetNewest looks whether the client has got a session during the handshake, when the link was not there yet to be cut, or to follow.
 func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID string) error {
 	if l.SessionID() == "" { // otherwise that would have been told of a login
-		since := rq.began
+		since := rq.creds.Began()
 		if b.opts.Rebind == Follow { // it may be any session of the client's
 			since = time.Time{}
 		}
@@ -174,7 +174,7 @@ func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID
 		if err == nil {
 			b.follow(&rec)
 		}
-	case newest != rq.newestBefore():
+	case newest != rq.creds.NewestBefore():
 		if b.links.PartOutsider(l) {
 			l.end(CodeReconnect, "session changed during the handshake")
 		}

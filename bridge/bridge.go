@@ -12,11 +12,12 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/clientmap"
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/cluster"
-	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/gorillastore"
 	"github.com/sessionbridge/sessionbridge/internal/inbox"
 	"github.com/sessionbridge/sessionbridge/internal/logins"
+	"github.com/sessionbridge/sessionbridge/internal/logqueue"
+	"github.com/sessionbridge/sessionbridge/internal/opening"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/pubsub"
 	"github.com/sessionbridge/sessionbridge/internal/redact"
@@ -36,7 +37,7 @@ import (
 //	the sweep lock (gateway)           until what a sweep has removed is reported
 //	a session's merge lock (gateway)   a merge is stored
 //	a session's commit lock (gateway)  one change is stored and reported, a session is ended
-//	a request's mutex
+//	a request's mutex, that of its opening.Exchange
 //	the login gate, clients, links, subscriptions, a Link's mutex, outboxes, pools, the clock, subscribers: innermost, for a few instructions
 //
 // The first three are held while an application's function runs, or for the goroutines of one request or connection, and a wait for them ends with a context. Under
@@ -45,36 +46,32 @@ import (
 // Bridge shares sessions between HTTP handlers and WebSocket connections. Make it with New, once for each store and cookie name, and
 // end it with Shutdown. It is safe for concurrent use.
 type Bridge struct {
-	opts       *settings
-	gateway    *gateway.Gateway
-	codec      *credentials.Codec
-	grace      credentials.Grace
-	successors credentials.Successors
-	ends       ends
-	clients    *clientmap.Map
-	links      *registry.Registry[*Link]
-	clock      *clock.Clock
-	watches    *inbox.Watchlist
-	work       *workers.Group
-	pools      pools
-	sender     *outbox.Sender
-	events     *pubsub.Hub[Event]
-	lines      aside
-	cleanup    autoCleanup
-	logKey     *redact.Key
-	stats      counters
-	reads      sync.Pool // of *bytes.Buffer, for messages on their way in
-	shutOnce   sync.Once
-	shutDone   chan struct{} // closed when the first Shutdown has returned shutErr
-	shutErr    error
-	overrule   atomic.Bool // tellOverruled has logged
-	logins     *logins.Gate
-	limits     *logins.Limits
-	overtakes  *logins.Overtakes
-	tickets    *tickets.Tickets
-	admit      *admission
-	cluster    *cluster.Node // nil: the store knows of no other processes
-	gorilla    *gorillastore.Store
+	opts     *settings
+	gateway  *gateway.Gateway
+	opener   *opening.Opener
+	clients  *clientmap.Map
+	links    *registry.Registry[*Link]
+	clock    *clock.Clock
+	watches  *inbox.Watchlist
+	work     *workers.Group
+	pools    pools
+	sender   *outbox.Sender
+	events   *pubsub.Hub[Event]
+	lines    *logqueue.Queue
+	cleanup  autoCleanup
+	logKey   *redact.Key
+	stats    counters
+	reads    sync.Pool // of *bytes.Buffer, for messages on their way in
+	shutOnce sync.Once
+	shutDone chan struct{} // closed when the first Shutdown has returned shutErr
+	shutErr  error
+	overrule atomic.Bool // tellOverruled has logged
+	logins   *logins.Gate
+	limits   *logins.Limits
+	tickets  *tickets.Tickets
+	admit    *admission
+	cluster  *cluster.Node // nil: the store knows of no other processes
+	gorilla  *gorillastore.Store
 }
 
 type counters struct {
@@ -94,20 +91,17 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		return nil, err
 	}
 	b := &Bridge{
-		opts:       s,
-		codec:      credentials.NewCodec(s.credentials()),
-		grace:      s.grace(),
-		successors: credentials.NewSuccessors(s.Keys),
-		logins:     logins.NewGate(),
-		overtakes:  logins.NewOvertakes(),
-		events:     newEvents(s.Logger),
-		logKey:     logKey(s.Keys[0]),
-		shutDone:   make(chan struct{}),
+		opts:     s,
+		logins:   logins.NewGate(),
+		events:   newEvents(s.Logger),
+		logKey:   logKey(s.Keys[0]),
+		shutDone: make(chan struct{}),
 	}
 	b.clients = clientmap.New(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.HasSession(id) })
 	b.work = workers.New(b.taskPanicked)
 	b.pools = newPools(b.work)
 	b.clock = clock.New()
+	b.lines = newLogQueue(b)
 	apps := st
 	st = b.join(st)
 	b.gateway = gateway.New(st, gateway.Config{
@@ -125,6 +119,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		Failed: b.storeFailed,
 		Gate:   b.logins,
 	})
+	b.opener = newOpener(b)
 	b.links = b.newRegistry()
 	b.limits = b.newLimits()
 	review := &clock.Deadline{}
@@ -223,7 +218,7 @@ func (b *Bridge) committed(c gateway.Commit) {
 	}
 	if c.IsNew || c.Login {
 		b.rebind(from, rec)
-		if !c.IsNew || from.request == nil || !from.request.answer.ClientIsNew() { // otherwise no other node holds the client
+		if !c.IsNew || !from.clientIsNew() { // otherwise no other node holds the client
 			b.cluster.Announce(rec.ClientID, rec.ID)
 		}
 	}
@@ -279,7 +274,7 @@ func (b *Bridge) ended(e gateway.End) {
 		from = &origin{via: ViaTime, reason: ReasonExpired}
 	}
 	if e.Found && from.reason != ReasonExpired { // otherwise it had ended before that was noticed
-		b.ends.add(e.ID)
+		b.opener.Ended(e.ID)
 	}
 	b.sessionOver(e.ID, e.ClientID, e.UserID, from, e.Later)
 	if e.Found && e.Tag != nil && e.ClientID != "" { // time comes by itself

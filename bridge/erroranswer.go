@@ -2,12 +2,12 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 
 	"github.com/sessionbridge/sessionbridge/internal/cachecontrol"
 	"github.com/sessionbridge/sessionbridge/internal/erroranswer"
+	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 )
 
 // WriteError answers a request with an error, as the Bridge answers those that it refuses itself:
@@ -78,7 +78,9 @@ func (b *Bridge) composeError(header http.Header, r *http.Request, err error) *e
 	return a
 }
 
-func (b *Bridge) runErrorHandler(handler func(http.ResponseWriter, *http.Request, error), a *erroranswer.Answer, r *http.Request, err error) (returned bool) {
+func (b *Bridge) runErrorHandler(
+	handler func(http.ResponseWriter, *http.Request, error), a *erroranswer.Answer, r *http.Request, err error,
+) (returned bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			b.panicked(r.Context(), "error handler panicked", "call Options.ErrorHandler: it panicked", "", p)
@@ -88,60 +90,65 @@ func (b *Bridge) runErrorHandler(handler func(http.ResponseWriter, *http.Request
 	return true
 }
 
-// errorStatus is HTTPStatus, but an error for nil.
-func errorStatus(err error) int {
-	if err == nil {
-		return http.StatusInternalServerError
+// fail answers the client with err, in place of the handler. It is called once.
+func (rq *request) fail(w http.ResponseWriter, err error) {
+	rq.setFailed(err)
+	rq.mu.Lock()
+	r, outer, handled := rq.r, rq.outer, rq.response.handled
+	rq.mu.Unlock()
+	rq.tellCommit("store a session: the response is replaced by an error", err)
+	if r == nil { // the handler has returned meanwhile: its answer is complete
+		return
 	}
-	return HTTPStatus(err)
+	h := w.Header()
+	erroranswer.Reset(h, outer)
+	cachecontrol.Forbid(h)
+	// A failed commit has set no cookie. Those of an earlier one are still valid.
+	rq.creds.CopyTo(h)
+	if e := rq.setCookies(h); e != nil {
+		rq.tell("set a cookie", e)
+	}
+	if !handled && r.ProtoMajor == 1 {
+		h.Set("Connection", "close") // the handler may still run for long: no other request must wait for it
+	}
+	rq.b.refuse(w, r.WithContext(rq), err)
+	if !handled {
+		responsewriter.Flush(w)
+	}
 }
 
-// causedByClient reports whether the error is the doing of the client: no failure that an operator
-// needs to know of.
-func causedByClient(err error) bool {
-	if errors.Is(err, context.Canceled) && !errors.Is(err, ErrStoreUnavailable) { // it has gone away
-		return true
+// tellCommit reports that a request's changes were not stored. One that its client has caused, by a
+// login in another tab or a session too large, is no failure.
+func (rq *request) tellCommit(doing string, err error) {
+	if !causedByClient(err) {
+		rq.b.stats.failedCommits.Add(1)
+		rq.tell(doing, err)
+		return
 	}
-	return errorStatus(err) < http.StatusInternalServerError
+	rq.b.stats.refusedCommits.Add(1)
+	id := ""
+	if s := rq.opened(); s != nil {
+		id = s.id
+	}
+	rq.b.opts.Logger.LogAttrs(rq, slog.LevelDebug, "refused",
+		slog.String("doing", doing), slog.Any("error", err), rq.b.logSession(id))
 }
 
-// clientTexts are the sentences that tell a client of an error. The first one that matches counts.
-var clientTexts = []struct {
-	err  error
-	text string
-}{
-	{ErrTokenRotated, "The session changed meanwhile. Try again."},
-	{ErrConflict, "The session changed meanwhile, again and again. Try again."},
-	{ErrTicket, "The ticket is invalid or has expired."},
-	{ErrSessionGone, "The session has ended."},
-	{ErrSessionMissing, "There is no session."},
-	{ErrAuthAge, "A more recent login is needed."},
-	{ErrOrigin, "Connections from pages of this origin are not allowed."},
-	{ErrTooManySessions, "You are logged in on as many devices as you may be. Log out on one of them, then log in here."},
-	{ErrTooManyAddrConns, "There are too many connections from your address."},
-	{ErrTooManySessionConns, "The session has too many connections."},
-	{ErrTooManyConns, "There are too many connections."},
-	{ErrUserID, "The user ID is invalid."},
-	{ErrHandshake, "This is for WebSocket connections."},
-	{ErrConnID, "The connection ID is invalid."},
-	{ErrSessionTooLarge, "The session could not be stored: it would become too large."},
-	{ErrShutdown, "The server is shutting down. Try again later."},
-	{ErrOverloaded, "Too many connections are being opened. Try again later."},
-	{ErrStoreUnavailable, "The session could not be stored or read. Try again later."},
-	{ErrNodeSilent, "A part of the server has not answered. Try again later."},
+// tear notes that the client has a part of the handler's answer, whose rest is not to come.
+func (rq *request) tear(err error) {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	rq.response.failed, rq.response.torn = err, true
 }
 
-// clientText returns what a client may know of err: of an error of the application, nothing but its
-// status.
-func clientText(err error) string {
-	for _, t := range clientTexts {
-		if errors.Is(err, t.err) {
-			return t.text
-		}
+// settleAbort is called with the panic of a handler whose client has got an error instead of its
+// answer. That is complete: a handler that aborts its own, as httputil.ReverseProxy does when it
+// can't be written, aborts nothing.
+func (rq *request) settleAbort(p any) {
+	rq.mu.Lock()
+	torn := rq.response.torn
+	rq.mu.Unlock()
+	if p != nil && (torn || p != http.ErrAbortHandler) { //nolint:errorlint // as net/http has it
+		panic(p)
 	}
-	var value *ValueError
-	if errors.As(err, &value) {
-		return "The session could not be stored."
-	}
-	return http.StatusText(errorStatus(err))
 }

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,13 +19,16 @@ import (
 var (
 	// ErrSessionMissing: there is no such session, or it is over.
 	ErrSessionMissing = gateway.ErrMissing
-	// ErrSessionGone: the session ended while it was being worked on. Nothing was stored, and nothing can be any more.
+	// ErrSessionGone: the session ended while it was being worked on. Nothing was stored, and nothing
+	// can be any more.
 	ErrSessionGone = gateway.ErrGone
-	// ErrSessionClosed: the Session has seen its last commit: the function that it was made for has returned.
+	// ErrSessionClosed: the Session has seen its last commit: the function that it was made for has
+	// returned.
 	ErrSessionClosed = errors.New("bridge: the Session is used after its last commit")
 	// ErrSessionTooLarge: the session's values together exceed Options.MaxValueBytes.
 	ErrSessionTooLarge = gateway.ErrTooLarge
-	// ErrTokenRotated: another request has replaced the session's token. The next request, with the new cookie, will do.
+	// ErrTokenRotated: another request has replaced the session's token. The next request, with the
+	// new cookie, will do.
 	ErrTokenRotated = gateway.ErrTokenRotated
 	// ErrConflict: other writers changed the session during each of 8 attempts.
 	ErrConflict = gateway.ErrConflict
@@ -35,15 +39,19 @@ var (
 	// ErrNoMiddleware: the request has not come through Bridge.Handler, or is one made with the
 	// context of another request that has, and presents other cookies.
 	ErrNoMiddleware = errors.New("bridge: the request did not come through Bridge.Handler")
-	// ErrHeadersSent: creating a session, logging in and rotating need a cookie, and the response's headers have left.
+	// ErrHeadersSent: creating a session, logging in and rotating need a cookie, and the response's
+	// headers have left.
 	ErrHeadersSent = errors.New("bridge: the response's headers have been sent: no session cookie can be set any more")
-	// ErrNoCookies: logging in and rotating need a cookie, and here there is no response to set one on.
+	// ErrNoCookies: logging in and rotating need a cookie, and here there is no response to set one
+	// on.
 	ErrNoCookies = errors.New("bridge: no session cookie can be set here: log in and rotate in an HTTP handler")
 	// ErrUserID: Login got something that can't be a user ID.
 	ErrUserID = errors.New("bridge: not a user ID")
-	// ErrOrigin: the page that opens the connection is of another origin, which Options.OriginPatterns doesn't allow.
+	// ErrOrigin: the page that opens the connection is of another origin, which Options.OriginPatterns
+	// doesn't allow.
 	ErrOrigin = errors.New("bridge: connection from another origin")
-	// ErrTooManySessions: the user has Options.MaxSessionsPerUser sessions already, and the policy is RefuseLogin.
+	// ErrTooManySessions: the user has Options.MaxSessionsPerUser sessions already, and the policy is
+	// RefuseLogin.
 	ErrTooManySessions = logins.ErrTooMany
 	// ErrTooManyConns: the session, or the address, has as many connections as Options allow. Each
 	// error of this kind is also one of the next two.
@@ -52,26 +60,35 @@ var (
 	ErrTooManySessionConns = fmt.Errorf("%w of the session (Options.MaxConnsPerSession)", ErrTooManyConns)
 	// ErrTooManyAddrConns: the client's address has Options.MaxConnsPerAddr connections already.
 	ErrTooManyAddrConns = fmt.Errorf("%w from the address (Options.MaxConnsPerAddr)", ErrTooManyConns)
-	// ErrConnID: ConnOptions.ID has returned what is no name of a connection, or the name of one that is open.
+	// ErrHandshake: the request is not a valid WebSocket handshake. HTTPStatus gives the reason: 426
+	// for a plain request, 405 or 400 for a malformed one, 501 if the connection can't be upgraded.
+	ErrHandshake = errors.New("bridge: not a WebSocket handshake")
+	// ErrConnID: ConnOptions.ID has returned what is no name of a connection, or the name of one that
+	// is open.
 	ErrConnID = errors.New("bridge: not an ID for this connection")
-	// ErrTicket: the ticket has been redeemed, has expired, belongs to another session or client, or never was one.
+	// ErrTicket: the ticket has been redeemed, has expired, belongs to another session or client, or
+	// never was one.
 	ErrTicket = tickets.ErrInvalid
 	// ErrAuthAge: the user's last login is too long ago for what is asked for: log in again.
 	ErrAuthAge = errors.New("bridge: a more recent login is needed")
 	// ErrBypassed: the response was begun on another ResponseWriter than the one that
 	// Bridge.Handler passes to its handler. Its cookies could not be set.
-	ErrBypassed = errors.New("bridge: the response was not written through the ResponseWriter that Bridge.Handler passes on")
+	ErrBypassed = errors.New(
+		"bridge: the response was not written through the ResponseWriter that Bridge.Handler passes on")
 	// ErrPanicked: a function of the application panicked. The log has the value and the stack.
 	ErrPanicked = errors.New("bridge: a function of the application panicked")
-	// ErrNested: WithSession was called on another session from within WithSession. Two of these can wait for each other forever.
+	// ErrNested: WithSession was called on another session from within WithSession. Two of these can
+	// wait for each other forever.
 	ErrNested = errors.New("bridge: WithSession on another session within WithSession")
 )
 
 // What can be wrong with the rest of the world.
 var (
-	// ErrStoreUnavailable: the store failed or didn't answer in time. What was being stored may or may not be.
+	// ErrStoreUnavailable: the store failed or didn't answer in time. What was being stored may or may
+	// not be.
 	ErrStoreUnavailable = gateway.ErrUnavailable
-	// ErrNodeSilent: another process on the same store has not answered in time. What the others have said or done counts.
+	// ErrNodeSilent: another process on the same store has not answered in time. What the others have
+	// said or done counts.
 	ErrNodeSilent = cluster.ErrSilent
 	// ErrOverloaded: more handshakes come than Options.MaxHandshakes and HandshakesPerSecond admit.
 	ErrOverloaded = errors.New("bridge: too many handshakes")
@@ -104,36 +121,22 @@ func HTTPStatus(err error) int {
 		return http.StatusOK
 	case errors.As(err, &handshake):
 		return handshake.status
-	case errors.Is(err, ErrHandshake):
-		return http.StatusBadRequest
-	case errors.Is(err, ErrTokenRotated), errors.Is(err, ErrConflict):
-		return http.StatusConflict
-	case errors.Is(err, ErrSessionMissing), errors.Is(err, ErrSessionGone), errors.Is(err, ErrAuthAge):
-		return http.StatusUnauthorized
-	case errors.Is(err, ErrOrigin), errors.Is(err, ErrTicket), errors.Is(err, ErrTooManySessions):
-		return http.StatusForbidden
-	case errors.Is(err, ErrTooManyConns):
-		return http.StatusTooManyRequests
-	case errors.Is(err, ErrUserID), errors.Is(err, ErrConnID):
-		return http.StatusBadRequest
-	case errors.Is(err, ErrSessionTooLarge):
-		return http.StatusRequestEntityTooLarge
-	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrNodeSilent), errors.Is(err, ErrOverloaded), errors.Is(err, ErrShutdown),
-		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return http.StatusServiceUnavailable
 	}
-	return http.StatusInternalServerError
+	return cmp.Or(firstVerdict(err, func(v *verdict) int { return v.status }), http.StatusInternalServerError)
 }
 
-// Close codes that a connection can end with, besides 1000 when its handler is done, 1009 for a message over the limit and what a handler
-// chooses. A client should reconnect after 4000–4499 and must not after 4500–4999.
+// Close codes that a connection can end with, besides 1000 when its handler is done, 1009 for a
+// message over the limit and what a handler chooses. A client should reconnect after 4000–4499 and
+// must not after 4500–4999.
 const (
-	CodePolicy       = 1008 // a limit was broken
-	CodeFailed       = 1011 // the handler panicked or failed
-	CodeShutdown     = 1012 // the process is going away
-	CodeUnavailable  = 1013 // the store is unavailable, or the process is overloaded
-	CodeReconnect    = 4001 // the session changed (a login): reconnect with the new cookies
-	CodeIdle         = 4002 // nothing came from the client for ConnOptions.IdleTimeout, or the connection has reached ConnOptions.MaxAge: reconnect when there is something to say
+	CodePolicy      = 1008 // a limit was broken
+	CodeFailed      = 1011 // the handler panicked or failed
+	CodeShutdown    = 1012 // the process is going away
+	CodeUnavailable = 1013 // the store is unavailable, or the process is overloaded
+	CodeReconnect   = 4001 // the session changed (a login): reconnect with the new cookies
+	// CodeIdle: the client has sent nothing for ConnOptions.IdleTimeout, or the connection has
+	// reached ConnOptions.MaxAge. Reconnect when there is something to say.
+	CodeIdle         = 4002
 	CodeDestroyed    = 4500 // the session was destroyed: log in again
 	CodeExpired      = 4501 // the session expired
 	CodeNoSession    = 4502 // there was no session at the handshake
@@ -142,7 +145,8 @@ const (
 	codeClosedByPeer = -1
 )
 
-// CloseCode returns the close code that tells a client of err, which a connection's handler returned.
+// CloseCode returns the close code that tells a client of err, which a connection's handler
+// returned.
 func CloseCode(err error) int {
 	var ce websocket.CloseError
 	switch {
@@ -150,19 +154,98 @@ func CloseCode(err error) int {
 		return int(websocket.StatusNormalClosure)
 	case errors.As(err, &ce):
 		return int(ce.Code)
-	case errors.Is(err, ErrTokenRotated):
-		return CodeReconnect
-	case errors.Is(err, ErrSessionGone):
-		return CodeDestroyed
-	case errors.Is(err, ErrSessionMissing):
-		return CodeNoSession
-	case errors.Is(err, ErrOrigin), errors.Is(err, ErrTooManyConns), errors.Is(err, ErrTicket), errors.Is(err, ErrConnID):
-		return CodePolicy
-	case errors.Is(err, ErrShutdown):
-		return CodeShutdown
-	case errors.Is(err, ErrStoreUnavailable), errors.Is(err, ErrNodeSilent), errors.Is(err, ErrOverloaded),
-		errors.Is(err, context.DeadlineExceeded): // as HTTPStatus has it: what the handler waited for took too long
-		return CodeUnavailable
 	}
-	return CodeFailed
+	return cmp.Or(firstVerdict(err, func(v *verdict) int { return v.code }), CodeFailed)
+}
+
+// verdict is how a client is told of an error. A field that is zero leaves the decision to the next
+// verdict that fits the error.
+type verdict struct {
+	err    error
+	status int    // HTTPStatus
+	code   int    // CloseCode
+	text   string // what the client may read
+}
+
+// verdicts are those of all errors. Of an error that is several of these, the first one counts.
+var verdicts = []verdict{
+	{ErrHandshake, 400, 0, "This is for WebSocket connections."},
+	{ErrTokenRotated, 409, CodeReconnect, "The session changed meanwhile. Try again."},
+	{ErrConflict, 409, 0, "The session changed meanwhile, again and again. Try again."},
+	{ErrTicket, 0, 0, "The ticket is invalid or has expired."}, // also for a handshake: see handshakeError
+	{ErrSessionGone, 401, CodeDestroyed, "The session has ended."},
+	{ErrSessionMissing, 401, CodeNoSession, "There is no session."},
+	{ErrAuthAge, 401, 0, "A more recent login is needed."},
+	{ErrOrigin, 403, CodePolicy, "Connections from pages of this origin are not allowed."},
+	{ErrTicket, 403, CodePolicy, ""},
+	{ErrTooManySessions, 403, 0, "You are logged in on as many devices as you may be. " +
+		"Log out on one of them, then log in here."},
+	{ErrTooManyAddrConns, 429, CodePolicy, "There are too many connections from your address."},
+	{ErrTooManySessionConns, 429, CodePolicy, "The session has too many connections."},
+	{ErrTooManyConns, 429, CodePolicy, "There are too many connections."},
+	{ErrUserID, 400, 0, "The user ID is invalid."},
+	{ErrConnID, 400, CodePolicy, "The connection ID is invalid."},
+	{ErrSessionTooLarge, 413, 0, "The session could not be stored: it would become too large."},
+	{ErrShutdown, 503, CodeShutdown, "The server is shutting down. Try again later."},
+	{ErrOverloaded, 503, CodeUnavailable, "Too many connections are being opened. Try again later."},
+	{ErrStoreUnavailable, 503, CodeUnavailable, "The session could not be stored or read. Try again later."},
+	{ErrNodeSilent, 503, CodeUnavailable, "A part of the server has not answered. Try again later."},
+	{context.DeadlineExceeded, 503, CodeUnavailable, ""}, // what was waited for took too long
+	{context.Canceled, 503, 0, ""},
+}
+
+// firstVerdict returns the first field that isn't zero of the answers to err, or zero.
+func firstVerdict[T comparable](err error, field func(*verdict) T) T {
+	var none T
+	for i := range verdicts {
+		if v := field(&verdicts[i]); v != none && errors.Is(err, verdicts[i].err) {
+			return v
+		}
+	}
+	return none
+}
+
+// errorStatus is HTTPStatus, but an error for nil.
+func errorStatus(err error) int {
+	if err == nil {
+		return http.StatusInternalServerError
+	}
+	return HTTPStatus(err)
+}
+
+// causedByClient reports whether the error is the doing of the client: no failure that an operator
+// needs to know of.
+func causedByClient(err error) bool {
+	if errors.Is(err, context.Canceled) && !errors.Is(err, ErrStoreUnavailable) { // it has gone away
+		return true
+	}
+	return errorStatus(err) < http.StatusInternalServerError
+}
+
+// clientText returns what a client may know of err: of an error of the application, nothing but its
+// status.
+func clientText(err error) string {
+	if text := firstVerdict(err, func(v *verdict) string { return v.text }); text != "" {
+		return text
+	}
+	var value *ValueError
+	if errors.As(err, &value) {
+		return "The session could not be stored."
+	}
+	return http.StatusText(errorStatus(err))
+}
+
+// handshakeRefusal is an ErrHandshake with its status.
+type handshakeRefusal struct {
+	status int
+	cause  error
+}
+
+func (h *handshakeRefusal) Error() string   { return fmt.Sprintf("%v: %v", ErrHandshake, h.cause) }
+func (h *handshakeRefusal) Unwrap() []error { return []error{ErrHandshake, h.cause} }
+
+// handshakeRefused returns the error of a handshake that the upgrade has refused with the status; 0
+// is 400.
+func handshakeRefused(status int, cause error) error {
+	return &handshakeRefusal{cmp.Or(status, http.StatusBadRequest), cause}
 }

@@ -85,15 +85,71 @@ type ConnClose struct {
 	Received, Sent                      Traffic       // from the client, to it
 }
 
+// Failure tells of something that failed where no caller of the application's could be told. It is
+// the event beside each line "failed" of Options.Logger, and holds what that line does: no token,
+// no cookie, no value. A panic of a handler, of a close function or of a hook in Options is one as
+// well, with ErrPanicked; the value and the stack are in the log only. The panic of an event
+// callback is only logged.
+type Failure struct {
+	Doing     string // what the Bridge could not do, in words for people; they may change
+	SessionID string // "" where it isn't about one session
+	Err       error  // test with errors.Is: most often ErrStoreUnavailable
+}
+
+// CredentialRejected reports a session cookie, a token or a ticket that opened nothing: the request
+// continued without a session, or its handshake was refused. It contains no token and no value.
+// Stats.Refused counts them all.
+//
+// Any client can cause these events at any rate. They take at most a quarter of a subscriber's
+// queue: further ones are dropped and counted in Stats.RejectionsDropped only. So a flood of them
+// displaces no other event.
+type CredentialRejected struct {
+	Credential Credential
+	Reason     RejectReason
+	// ClientID is that of a valid client cookie of the request, "" without one. The request has
+	// proved nothing about it.
+	ClientID string
+	// SessionID is the session that the credential names, "" if its signature is invalid; with a
+	// ticket of LoginTicket it is the request's own session. UserID is the user who is logged in to
+	// that session, "" if there is none or no such session.
+	SessionID, UserID string
+	Addr, UserAgent   string // of the request
+	Via               Via
+}
+
+// Credential is a kind of what opens a session.
+type Credential string
+
+// The kinds.
+const (
+	CredentialCookie Credential = "cookie" // the session cookie
+	CredentialToken  Credential = "token"  // of a client without cookies: Options.TokenFrom
+	CredentialTicket Credential = "ticket" // Bridge.Ticket, Conn.LoginTicket
+)
+
+// RejectReason says why a credential opened nothing.
+type RejectReason string
+
+// The reasons.
+const (
+	RejectedSignature RejectReason = "signature" // signed with none of Options.Keys: forged, damaged, or of other keys
+	RejectedSession   RejectReason = "session"   // the session no longer exists
+	RejectedToken     RejectReason = "token"     // the session has another token: the cookie, or its copy, is outdated
+	RejectedClient    RejectReason = "client"    // Options.StrictBinding: not with its client's cookie
+	RejectedTicket    RejectReason = "ticket"    // unknown, used, expired, outdated by a login, or not its own
+)
+
 // Missed tells a subscriber of several kinds (Observe, Subscribe) that it has missed events at this
 // point because its queue was full: state that it derives from events is out of date.
 type Missed struct {
 	Events int // of the kinds that it wants, without CredentialRejected; at least 1
 }
 
-func (SessionSet) event()     {}
-func (SessionDestroy) event() {}
-func (Cleanup) event()        {}
-func (ConnOpen) event()       {}
-func (ConnClose) event()      {}
-func (Missed) event()         {}
+func (SessionSet) event()         {}
+func (SessionDestroy) event()     {}
+func (Cleanup) event()            {}
+func (ConnOpen) event()           {}
+func (ConnClose) event()          {}
+func (Failure) event()            {}
+func (CredentialRejected) event() {}
+func (Missed) event()             {}

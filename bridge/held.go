@@ -187,9 +187,9 @@ func (h *held) commit(ctx context.Context) (changed bool, err error) {
 	switch {
 	case s.ending != "":
 		return true, s.destroy(ctx)
-	case s.ended:
+	case s.overHere():
 		return true, nil
-	case s.gone:
+	case s.fate != fateAlive:
 		return true, ErrSessionGone
 	case !s.draft.Changed():
 		return false, nil
@@ -205,7 +205,7 @@ func (h *held) refresh(ctx context.Context) error {
 	defer s.unlock()
 	switch {
 	case errors.Is(err, ErrSessionMissing):
-		s.gone = true
+		s.fate = max(s.fate, fateGone)
 		return ErrSessionGone
 	case err != nil:
 		return err

@@ -13,8 +13,8 @@ import (
 // request did not change keeps what others have stored meanwhile. For a change that depends on what
 // was read, such as a counter, use WithSession.
 //
-// A request without a session gets a new one, which is stored once it holds something. ErrSessionGone
-// when the request's session has ended since the request began.
+// A request without a session gets a new one, which is stored once it holds something.
+// ErrSessionGone when the request's session has ended since the request began.
 //
 // If a login has replaced the request's token less than Options.RotateGrace ago, the Session is
 // empty, its Err is ErrTokenRotated, and the response becomes a 409, unless the handler logs the
@@ -33,20 +33,56 @@ func (b *Bridge) Session(r *http.Request) (*Session, error) {
 	return rq.openOrLogIn(r.Context())
 }
 
-// WithSession runs fn on the request's session while no other WithSession runs on it, here or on a connection, and stores what it changed when it
-// returns. fn may run again if somebody else changed the session meanwhile, so it should change nothing but the session, and the response
-// is best written after it: a response that begins within fn stores what fn has changed by then. If fn returns an error, nothing of
-// it is stored, and the error comes back.
+// WithSession runs fn on the request's session while no other WithSession runs on it, here or on a
+// connection, and stores what it changed when it returns. fn may run again if somebody else changed
+// the session meanwhile, so it should change nothing but the session, and the response is best
+// written after it: a response that begins within fn stores what fn has changed by then. If fn
+// returns an error, nothing of it is stored, and the error comes back.
 //
-// What other goroutines of the request change in its Session meanwhile is part of what fn changes, and undone with it.
+// What other goroutines of the request change in its Session meanwhile is part of what fn changes,
+// and undone with it.
 //
-// onMissing is called when there is no session; nil creates it. A nested call on the same session must get fn's context (r.WithContext(ctx)): it runs
-// inside the outer one. On another session it is ErrNested.
+// onMissing is called when there is no session; nil creates it. A nested call on the same session
+// must get fn's context (r.WithContext(ctx)): it runs inside the outer one. On another session it
+// is ErrNested.
 //
-// Besides fn's and onMissing's errors: those of Session, ErrSessionGone, ErrConflict, ErrHeadersSent, ErrSessionTooLarge, a *ValueError,
-// and the cause of the context's end while waiting.
-func (b *Bridge) WithSession(r *http.Request, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error) error {
+// Besides fn's and onMissing's errors: those of Session, ErrSessionGone, ErrConflict,
+// ErrHeadersSent, ErrSessionTooLarge, a *ValueError, and the cause of the context's end while
+// waiting.
+func (b *Bridge) WithSession(
+	r *http.Request, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error,
+) error {
 	return b.For(r).WithSession(r.Context(), fn, onMissing)
+}
+
+// HandshakeHeader returns the cookies of the response to an upgrade request, for upgraders that
+// write the response themselves (gorilla/websocket, gobwas/ws, lxzan/gws): pass it to them as the
+// response's header. It stores the session's changes first. If that fails the client gets the
+// error, and the upgrader's Hijack fails with it. A ticket that opens nothing is answered with 401
+// in the same way. Browsers may ignore cookies on a 101.
+//
+// HandshakeHeader removes a token or a ticket among the offered subprotocols from r's header, so
+// that the upgrader can't answer with it. If only Subprotocol is left, the returned header accepts
+// it.
+func (b *Bridge) HandshakeHeader(r *http.Request) http.Header {
+	h := make(http.Header)
+	rq, err := b.requestFor(r)
+	if err != nil {
+		return h
+	}
+	rq.creds.AskClient()
+	rq.mu.Lock()
+	w := rq.w
+	rq.mu.Unlock()
+	if w == nil || rq.openOffered(w, r) != nil || rq.prepare() != nil {
+		return h
+	}
+	rq.creds.Presented().HideOffers(r, h)
+	rq.mu.Lock()
+	rq.response.cookiesTaken = true
+	rq.mu.Unlock()
+	rq.creds.CopyTo(h)
+	return h
 }
 
 // For returns the request as a Sessioner, for the WithSession function.
@@ -55,23 +91,16 @@ func (b *Bridge) For(r *http.Request) Sessioner {
 	if err != nil {
 		return failing{err}
 	}
-	return requestSessioner{rq}
-}
-
-type requestSessioner struct{ rq *request }
-
-func (s requestSessioner) WithSession(ctx context.Context, fn func(context.Context, *Session) error, onMissing func(context.Context) error) error {
-	return s.rq.withSession(ctx, fn, onMissing)
+	return rq
 }
 
 // failing is the Sessioner of a request that has none.
 type failing struct{ err error }
 
-func (f failing) WithSession(context.Context, func(context.Context, *Session) error, func(context.Context) error) error {
-	return f.err
-}
+func (f failing) WithSession(context.Context, sessionFunc, missingFunc) error { return f.err }
 
-func (rq *request) withSession(ctx context.Context, fn func(context.Context, *Session) error, onMissing func(context.Context) error) error {
+// WithSession implements Sessioner.
+func (rq *request) WithSession(ctx context.Context, fn sessionFunc, onMissing missingFunc) error {
 	if s, err := rq.inside(ctx); err != nil {
 		return err
 	} else if s != nil {
@@ -96,7 +125,8 @@ func (rq *request) withSession(ctx context.Context, fn func(context.Context, *Se
 	return s.run(ctx, k, new(mark), fn)
 }
 
-// inside returns the Session that a WithSession on this request's session is running on, if ctx is from within.
+// inside returns the Session that a WithSession on this request's session is running on, if ctx is
+// from within.
 func (rq *request) inside(ctx context.Context) (*Session, error) {
 	m, _ := ctx.Value(markKey{rq.b}).(*mark)
 	if m == nil {
@@ -119,7 +149,8 @@ func (s *Session) absent() bool {
 	return s.draft.Base().Revision == 0 && !s.draft.Changed()
 }
 
-// refresh puts s on the state that is stored now. What is to be done when no lock is held goes into later; of the locks only the session's outer one may be held.
+// refresh puts s on the state that is stored now. What is to be done when no lock is held goes into
+// later; of the locks only the session's outer one may be held.
 func (s *Session) refresh(ctx context.Context, later *gateway.Later) error {
 	stored, err := s.refreshable()
 	if !stored || err != nil {
@@ -146,11 +177,11 @@ func (s *Session) refreshable() (stored bool, err error) {
 	s.lock()
 	defer s.unlock()
 	switch {
-	case s.gone || s.ended:
+	case s.fate != fateAlive:
 		return false, ErrSessionGone
 	case s.sealed:
 		return false, ErrSessionClosed
-	case s.locked():
+	case s.proof.Locked():
 		return false, nil
 	}
 	return s.draft.Base().Revision != 0, nil

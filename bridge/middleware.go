@@ -1,12 +1,13 @@
 package bridge
 
 import (
+	"context"
 	"errors"
-	"maps"
+	"log/slog"
 	"net"
 	"net/http"
 
-	"github.com/sessionbridge/sessionbridge/internal/cachecontrol"
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 )
 
@@ -60,7 +61,13 @@ func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, next http.Handler
 type responseGate request
 
 // Answering implements responsewriter.Gate.
-func (g *responseGate) Answering(status int) { (*request)(g).answering(status) }
+func (g *responseGate) Answering(status int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.response.sent {
+		g.response.status = status
+	}
+}
 
 // Begin implements responsewriter.Gate.
 func (g *responseGate) Begin() error { return (*request)(g).begin() }
@@ -81,7 +88,7 @@ func (rq *request) begin() error {
 	if err == nil {
 		rq.mu.Lock()
 		defer rq.mu.Unlock()
-		rq.sent = true
+		rq.response.sent = true
 	}
 	return err
 }
@@ -90,8 +97,8 @@ func (rq *request) begin() error {
 // means that the client has been answered with it; the handler's answer must not be sent.
 func (rq *request) prepare() error {
 	rq.mu.Lock()
-	sent, failed, s, w := rq.sent, rq.failed, rq.session, rq.w
-	upgrading, passedOver := rq.r == nil || upgrades(rq.r), rq.passed
+	sent, failed, s, w := rq.response.sent, rq.response.failed, rq.session, rq.w
+	upgrading := rq.r == nil || upgrades(rq.r)
 	rq.mu.Unlock()
 	if sent || failed != nil || w == nil {
 		return failed
@@ -104,8 +111,8 @@ func (rq *request) prepare() error {
 		err = s.commit(rq)
 	}
 	if err == nil {
-		rq.dropOvertaken()
-		if s != nil && !upgrading && !passedOver {
+		rq.creds.DropOvertaken(rq)
+		if s != nil && !upgrading { // browsers may drop the cookies of a 101
 			s.renewToken(rq, w.Header())
 		}
 		err = rq.setCookies(w.Header())
@@ -116,35 +123,61 @@ func (rq *request) prepare() error {
 	return err
 }
 
-// fail answers the client with err, in place of the handler. It is called once.
-func (rq *request) fail(w http.ResponseWriter, err error) {
+// upgrades reports whether the request asks for another protocol.
+func upgrades(r *http.Request) bool {
+	return len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect
+}
+
+// bypassed is called in place of the first commit if the response has begun without it. Changes
+// that need no cookie are stored. If a cookie is lost that is an error, and the response is
+// aborted, since it tells the client otherwise.
+func (rq *request) bypassed(s *Session) error {
 	rq.mu.Lock()
-	rq.failed, rq.sent = err, true
-	r, outer, handled := rq.r, rq.outer, rq.handled
+	rq.response.sent = true
 	rq.mu.Unlock()
-	rq.tellCommit("store a session: the response is replaced by an error", err)
-	if r == nil { // the handler has returned meanwhile: its answer is complete
-		return
+	err := s.commit(rq)
+	if err == nil && !rq.creds.Pending() {
+		return nil
 	}
-	h := w.Header()
-	shared := headersOfErrors(h)
-	clear(h)
-	maps.Copy(h, outer) // set by outer middleware, such as the encoding of the answer
-	maps.Copy(h, shared)
-	cachecontrol.Forbid(h)
-	// A failed commit has set no cookie. Those of an earlier one are still valid.
+	err = errors.Join(ErrBypassed, err)
+	rq.b.stats.failedCommits.Add(1)
+	rq.tell("set a session's cookies: the connection is aborted", err)
+	rq.tear(err)
+	return err
+}
+
+// setCookies writes the credentials that are due to the header of the response.
+func (rq *request) setCookies(h http.Header) error {
 	rq.mu.Lock()
-	rq.answer.CopyTo(h)
+	s := rq.session
+	to := credentials.Response{
+		Request: rq.r,
+		Status:  rq.response.status,
+		Asked:   s != nil || rq.opening != nil,
+		Opened:  s != nil,
+		Created: rq.created,
+	}
 	rq.mu.Unlock()
-	if e := rq.setCookies(h); e != nil {
-		rq.tell("set a cookie", e)
+	to.Guest = to.Created && s != nil && s.UserID() == ""
+	effects, err := rq.creds.WriteTo(h, to)
+	if effects.Withheld {
+		rq.b.opts.Logger.LogAttrs(rq, slog.LevelInfo,
+			"session cookie not set: the request comes from another site, "+
+				"without the cookies that the browser may have")
 	}
-	if !handled && r.ProtoMajor == 1 {
-		h.Set("Connection", "close") // the handler may still run for long: no other request must wait for it
+	if effects.Overruled {
+		rq.b.tellOverruled(rq)
 	}
-	rq.b.refuse(w, r.WithContext(rq), err)
-	if !handled {
-		responsewriter.Flush(w)
+	return err
+}
+
+// tellOverruled logs that a handler's Cache-Control was overruled because of a credential, once in
+// the life of the Bridge.
+func (b *Bridge) tellOverruled(ctx context.Context) {
+	if !b.overrule.Swap(true) {
+		b.opts.Logger.LogAttrs(ctx, slog.LevelWarn,
+			"a response that its handler lets caches store had to set the session cookie or another credential: "+
+				"it is sent with Cache-Control: private, no-store; don't change the session in such a handler (logged once)")
 	}
 }
 
@@ -152,8 +185,8 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 // 200.
 func (rq *request) finish() {
 	rq.mu.Lock()
-	rq.handled = true
-	sent, failed, s := rq.sent, rq.failed, rq.session
+	rq.response.handled = true
+	sent, failed, s := rq.response.sent, rq.response.failed, rq.session
 	rq.mu.Unlock()
 	switch {
 	case !sent:
@@ -165,7 +198,7 @@ func (rq *request) finish() {
 		}
 	}
 	rq.mu.Lock()
-	abort := rq.torn && rq.hijacked == nil
+	abort := rq.response.torn && rq.hijacked == nil
 	rq.mu.Unlock()
 	if abort {
 		panic(http.ErrAbortHandler) // the client must not take the response for complete
@@ -203,8 +236,8 @@ func (rq *request) close() {
 	s, later := rq.session, rq.later
 	rq.r, rq.w, rq.session, rq.later, rq.hijacked = nil, nil, nil, nil, nil
 	rq.opening, rq.outer, rq.gorilla = nil, nil, nil
-	rq.answer.Forget()
 	rq.mu.Unlock()
+	rq.creds.Forget()
 	if s != nil {
 		s.seal()
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/sessionbridge/sessionbridge/internal/forwarded"
+	"github.com/sessionbridge/sessionbridge/internal/pageorigin"
 )
 
 // secure reports whether cookies of the response to r carry the Secure attribute.
@@ -32,6 +33,36 @@ func (s *settings) tellIgnored(r *http.Request) {
 	if header == "" || s.toldIgnored.Swap(true) {
 		return
 	}
-	s.Logger.LogAttrs(r.Context(), slog.LevelWarn, "header of a peer that is not in Options.TrustedProxies ignored (logged once)",
+	s.Logger.LogAttrs(r.Context(), slog.LevelWarn,
+		"header of a peer that is not in Options.TrustedProxies ignored (logged once)",
 		slog.String("header", header), slog.String("peer", forwarded.Peer(r)))
+}
+
+// originAllowed reports whether the page that opens a connection may (OWASP: cross-site WebSocket
+// hijacking). Programs that aren't browsers send no Origin.
+func (s *settings) originAllowed(r *http.Request) bool {
+	for _, text := range r.Header["Origin"] {
+		if text != "" && !s.origins.Allows(text, r.Host, s.onHTTPS(r)) {
+			return s.CheckOrigin != nil && s.CheckOrigin(r)
+		}
+	}
+	return true
+}
+
+// onHTTPS reports whether the site is known to be on HTTPS. With SecureAlways it is, though no
+// header may say so; on this machine, where browsers take Secure cookies over plain HTTP, it need
+// not be.
+func (s *settings) onHTTPS(r *http.Request) bool {
+	return s.proxies.HTTPS(r) || s.Secure == SecureAlways && !pageorigin.IsLoopback(r.Host)
+}
+
+const maxLoggedOrigin = 256
+
+// originAttrs are what the log says of a page that may not open a connection.
+func (s *settings) originAttrs(r *http.Request) []slog.Attr {
+	from := r.Header.Get("Origin")
+	return []slog.Attr{
+		slog.String("origin", from[:min(len(from), maxLoggedOrigin)]),
+		slog.String("host", r.Host), slog.Bool("https", s.onHTTPS(r)),
+	}
 }

@@ -3,19 +3,46 @@ package bridge
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/logins"
+	"github.com/sessionbridge/sessionbridge/internal/opening"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// errRefused: what was presented opens nothing. The request goes on as one without a session.
-var errRefused = errors.New("bridge: credentials refused")
+// newOpener returns the rules by which credentials open sessions.
+func newOpener(b *Bridge) *opening.Opener {
+	return opening.New(opening.Config{
+		Gateway:    b.gateway,
+		Codec:      credentials.NewCodec(b.opts.credentials()),
+		Grace:      b.opts.grace(),
+		Successors: credentials.NewSuccessors(b.opts.Keys),
+		Strict:     b.opts.StrictBinding,
+		Nodes:      b.cluster != nil,
+		SessionOf:  b.clients.SessionOf,
+		ClientOf:   b.clients.ClientOf,
+		Overtakes:  logins.NewOvertakes().Counts,
+		Attach:     func(ctx context.Context, rec *store.Record) error { return b.attach(ctx, rec, ViaHTTP) },
+		Missing:    func(ctx context.Context, id string) { b.scheduleRecheck(id, b.forget(ctx, id, nil)) },
+		Mismatched: b.mismatched,
+	})
+}
 
-// errOtherClient is errRefused for what came with another client's cookie.
-var errOtherClient = fmt.Errorf("%w: another client", errRefused)
+// mismatched counts and logs a session that came with another client's cookie, or with none (G10).
+func (b *Bridge) mismatched(ctx context.Context, rec *store.Record, clientID string) {
+	b.stats.mismatches.Add(1)
+	if rq, err := b.requestOf(ctx); err == nil { // the log must not find the request, and ask it for its client
+		ctx = rq.Context
+	}
+	b.opts.Logger.LogAttrs(ctx, slog.LevelWarn, "session came with another client's cookie, or none",
+		b.logSession(rec.ID), b.logClient(clientID), slog.Bool("refused", b.opts.StrictBinding))
+}
 
 // open returns the request's session: the one that it presented, or a new one with another ID.
 func (rq *request) open(ctx context.Context) (*Session, error) {
@@ -26,32 +53,34 @@ func (rq *request) open(ctx context.Context) (*Session, error) {
 	return s, err
 }
 
-// openOrLogIn is open that also returns the Session of a replaced token: see superseded.
+// openOrLogIn is open that also returns the Session of a token that a login has replaced: see
+// opening.Proof.Locked.
 func (rq *request) openOrLogIn(ctx context.Context) (*Session, error) {
 	release, err := rq.lockOpening(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
+	byTicket := rq.creds.Presented().Carrier == credentials.ByTicket
 	s := rq.opened()
-	if s != nil {
+	switch {
+	case s != nil:
 		if s, err = rq.afterDestroy(ctx, s); s != nil || err != nil {
 			return s, err
 		}
-	} else if rq.presented.Carrier == credentials.ByTicket {
-		if s, err = rq.openTicket(ctx); err != nil {
-			return nil, err
+	case byTicket:
+		s, err = rq.openTicket(ctx)
+	default:
+		s, err = rq.openPresented(ctx)
+	}
+	if err == nil && s == nil {
+		if byTicket {
+			return nil, ErrSessionGone // the client would not get the token of a new one
 		}
-	} else if s, err = rq.openPresented(ctx); err != nil && !errors.Is(err, errRefused) {
+		s, err = rq.newSession(gateway.Now())
+	}
+	if err != nil {
 		return nil, err
-	}
-	if s == nil && rq.presented.Carrier == credentials.ByTicket {
-		return nil, ErrSessionGone // nobody would have the token of a new one
-	}
-	if s == nil {
-		if s, err = rq.newSession(gateway.Now()); err != nil {
-			return nil, err
-		}
 	}
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
@@ -80,7 +109,8 @@ func (rq *request) lockOpening(ctx context.Context) (release func(), err error) 
 	return opening.Unlock, nil
 }
 
-// afterDestroy returns s, or nil if the request itself has destroyed it: what it does then is for a new session.
+// afterDestroy returns s, or nil if the request itself has destroyed it: then its next use is that
+// of a new session.
 func (rq *request) afterDestroy(ctx context.Context, s *Session) (*Session, error) {
 	s.lock()
 	defer s.unlock()
@@ -89,81 +119,64 @@ func (rq *request) afterDestroy(ctx context.Context, s *Session) (*Session, erro
 			return nil, err
 		}
 	}
-	if s.ended {
+	if s.overHere() {
 		return nil, nil
 	}
 	return s, nil
 }
 
-// openCandidate opens the session that the cookies are all of. With ErrTokenRotated it may return the Session of a replaced token. errRefused when it doesn't exist or none has its token; errStranger when it
-// isn't of a client whose cookie the request has, if ownOnly asks for that.
-func (rq *request) openCandidate(ctx context.Context, cookies credentials.Candidate, ownOnly bool) (*Session, error) {
-	b, id := rq.b, cookies.ID()
-	var proved uint64
-	var presented credentials.Token
-	var owner string
-	check := func(rec *store.Record) (err error) {
-		owner = rec.UserID
-		if ownOnly && !rq.fits(rec) {
-			return errStranger
-		}
-		proved, presented, err = rq.proveAny(rec, cookies)
-		switch {
-		case errors.Is(err, errRefused):
-			rq.noteOutrun(rec)
-		case err == nil && !rq.bind(rec):
-			err = errOtherClient
-		}
-		return err
-	}
-	var rec store.Record
-	var err error
-	if rq.coalescesLoads() {
-		rec, err = b.gateway.LoadActiveShared(ctx, id, check)
-	} else {
-		rec, err = b.gateway.LoadActive(ctx, id, check)
-	}
-	if errors.Is(err, ErrTokenRotated) {
-		return rq.superseded(&rec, cookies), err
-	}
-	if errors.Is(err, ErrSessionMissing) {
-		if !rq.coalescesLoads() && rq.endedMeanwhile(id, &rec) { // a handshake makes no session
-			return nil, ErrSessionGone
-		}
-		b.scheduleRecheck(id, b.forget(ctx, id, nil))
-		rq.noteRejected(rejection(rq.presented.Carrier, id, "", err))
-		return nil, errRefused
-	}
-	if errors.Is(err, errRefused) {
-		rq.noteRejected(rejection(rq.presented.Carrier, id, owner, err))
-	}
-	if err != nil {
+// openPresented opens the session that the request's cookies or its token name. It returns nil if
+// they open nothing.
+func (rq *request) openPresented(ctx context.Context) (*Session, error) {
+	o, err := rq.creds.Open(ctx, rq.isHandshake())
+	switch {
+	case o == nil: // it has none, or err
 		return nil, err
+	case o.Standing == opening.None:
+		rq.reportRejection(ctx, o.Rejection)
+		return nil, nil
+	case o.Standing == opening.Replaced && rq.headersSent(): // a login could not set its cookie
+		return nil, ErrTokenRotated
 	}
-	if err := b.attach(ctx, &rec, ViaHTTP); err != nil {
-		if errors.Is(err, ErrSessionMissing) {
-			err = errRefused
-		}
-		return nil, err
-	}
-	stale := proved != rec.TokenGeneration
-	if !stale && !rec.PrevTokenHash.IsZero() && rec.LoginGeneration != rec.TokenGeneration &&
-		rec.Renewal != store.RenewalSeen && rec.Renewal != store.RotationSeen {
-		b.gateway.RetirePrevious(ctx, &rec, b.grace.RetireAt(&rec, rq.began))
-	}
-	s, err := b.newSession(rec, &origin{via: ViaHTTP, request: rq})
-	if err != nil {
-		return nil, err
-	}
-	s.proved, s.stale, s.token = proved, stale, presented
-	overdue := stale && rq.began.Sub(rec.RotatedAt) >= limit(b.opts.RotateGrace)
-	s.unrenewed = overdue && rec.Renewal == store.RenewalSent
-	s.late = overdue && rec.Renewal == store.RenewalSeen
-	s.draft.Prove(proved)
-	return s, nil
+	return rq.sessionOf(o)
 }
 
-// attach maps the session to its client, and says so if this process does it for the first time.
+// sessionOf returns the Session that has been opened.
+func (rq *request) sessionOf(o *opening.Opened) (*Session, error) {
+	s, err := rq.b.newSession(o.Record, &origin{via: ViaHTTP, request: rq})
+	if err == nil {
+		s.proof, err = rq.b.opener.Prove(o, &s.draft)
+	}
+	return s, err
+}
+
+// newSession returns a session that is not stored yet, with a new ID and a new token.
+func (rq *request) newSession(now time.Time) (*Session, error) {
+	opts := rq.b.opts
+	clientID, _ := rq.creds.Client()
+	rq.mu.Lock()
+	rq.created = true
+	rq.mu.Unlock()
+	rec := store.Record{
+		ID:        uuid.NewString(),
+		ClientID:  clientID,
+		Addr:      rq.addr(),
+		UserAgent: rq.userAgent(),
+		Data:      []byte("{}"),
+		Created:   now,
+		Idle:      limit(opts.IdleTimeout),
+		Lifetime:  limit(opts.Lifetime),
+	}
+	token := opening.Issue(&rec)
+	s, err := rq.b.newSession(rec, &origin{via: ViaHTTP, request: rq})
+	if err == nil {
+		s.proof = rq.b.opener.Issued(token, &s.draft)
+	}
+	return s, err
+}
+
+// attach maps the session to its client, and reports that if this process does it for the first
+// time.
 func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 	if b.clients.Refresh(rec.ClientID, rec.ID) {
 		b.noticeLogin(ctx, rec)
@@ -179,7 +192,69 @@ func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
 			b.follow(now)
 		}
 		if b.events.Active() {
-			b.events.Emit(SessionSet{ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: via})
+			b.events.Emit(SessionSet{
+				ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: via,
+			})
 		}
 	})
+}
+
+// rejectReasons are the reasons of package opening.
+var rejectReasons = [...]RejectReason{
+	opening.NoSession:     RejectedSession,
+	opening.OtherToken:    RejectedToken,
+	opening.ForeignClient: RejectedClient,
+}
+
+// reportRejection counts, logs and reports that the request's session credential opens nothing.
+func (rq *request) reportRejection(ctx context.Context, r opening.Rejection) {
+	rq.reject(CredentialRejected{
+		Credential: rq.credential(), Reason: rejectReasons[r.Reason], SessionID: r.SessionID, UserID: r.UserID,
+	})
+	rq.b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "session cookie opens nothing: unknown session or stale token",
+		rq.b.logSession(rq.creds.Presented().Sessions[0].ID))
+}
+
+// reportForged is reportRejection for a cookie or a token that no key has signed.
+func (rq *request) reportForged(ctx context.Context) {
+	kind := rq.credential()
+	rq.reject(CredentialRejected{Credential: kind, Reason: RejectedSignature})
+	message := "session cookie refused: its signature doesn't hold"
+	if kind == CredentialToken {
+		message = "session token refused: its signature doesn't hold"
+	}
+	rq.b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, message) //nolint:sloglint // one of two constants
+}
+
+// reportTicket is reportRejection for a ticket that opens nothing, if err is ErrTicket.
+func (rq *request) reportTicket(ctx context.Context, err error, r opening.Rejection) {
+	if !errors.Is(err, ErrTicket) {
+		return
+	}
+	rq.reject(CredentialRejected{
+		Credential: CredentialTicket, Reason: RejectedTicket, SessionID: r.SessionID, UserID: r.UserID,
+	})
+	rq.b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "ticket opens nothing")
+}
+
+// credential is the kind of the request's session credential that isn't a ticket.
+func (rq *request) credential() Credential {
+	if rq.creds.Presented().Carrier == credentials.ByToken {
+		return CredentialToken
+	}
+	return CredentialCookie
+}
+
+// reject counts and reports a credential that opens nothing.
+func (rq *request) reject(cr CredentialRejected) {
+	b := rq.b
+	b.stats.refused.Add(1)
+	if !b.events.Active() {
+		return
+	}
+	if id, isNew := rq.creds.Client(); !isNew {
+		cr.ClientID = id
+	}
+	cr.Addr, cr.UserAgent, cr.Via = rq.addr(), rq.userAgent(), ViaHTTP
+	b.events.Emit(cr)
 }

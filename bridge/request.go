@@ -6,69 +6,53 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/internal/gorillastore"
+	"github.com/sessionbridge/sessionbridge/internal/opening"
 	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
-	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // request is the state of one HTTP request. It is the request's context, too.
 type request struct {
 	context.Context
 	b     *Bridge
-	began time.Time
+	creds opening.Exchange // what the request presents, and what its response sets
 
-	mu           sync.Mutex
-	r            *http.Request       // nil once the handler has returned: a connection's context outlives it
-	w            http.ResponseWriter // the one below the Bridge's; nil likewise
-	outer        http.Header         // set by handlers outside of Bridge.Handler; nil for none
-	coalesceLoad bool                // it is a handshake: concurrent ones share one load of the session
-	newest       string              // the client's session when the request came
-	presented    credentials.Presented
-	answer       credentials.Answer
-	mismatched   bool         // the session came with another client's cookie, or with none
-	opening      ctxlock.Lock // one goroutine opens the session; nil until it is needed
-	session      *Session
-
-	sent         bool     // the first byte has left
-	cookiesTaken bool     // by the caller of HandshakeHeader
-	failed       error    // the client gets this error instead of the handler's response
-	torn         bool     // the client has a part of the handler's response, which must not be completed
-	handled      bool     // the handler has returned
-	hijacked     net.Conn // by an upgrade
-	connID       string   // of the connection that it becomes; "": a UUID
-
-	fresh  bool // the request has created its session
-	passed bool // a session was skipped because its newer token is on its way to the browser
-	outrun bool // it presents a token that was replaced a moment ago, and opens nothing
-	status int  // of the response; 0 until the handler sets it
-
-	rejected CredentialRejected // why the session was not opened; no Credential: it was, or was not asked for
+	mu        sync.Mutex
+	r         *http.Request       // nil once the handler has returned: a connection's context outlives it
+	w         http.ResponseWriter // the one below the Bridge's; nil likewise
+	outer     http.Header         // set by handlers outside of Bridge.Handler; nil for none
+	handshake bool                // concurrent ones share one load of the session
+	opening   ctxlock.Lock        // one goroutine opens the session; nil until it is needed
+	session   *Session
+	created   bool // the request has created its session
+	response  response
+	hijacked  net.Conn // by an upgrade
+	connID    string   // of the connection that it becomes; "": a UUID
 
 	later   []func()            // called when the response has been sent
 	gorilla *gorillastore.Reads // what Gorilla() has read
 }
 
+// response is how far the response to a request has come.
+type response struct {
+	status       int   // 0 until the handler sets it
+	sent         bool  // the first byte has left
+	cookiesTaken bool  // by the caller of HandshakeHeader
+	handled      bool  // the handler has returned
+	failed       error // the client gets this error instead of the handler's response
+	torn         bool  // the client has a part of the handler's response, which must not be completed
+}
+
 func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
-	rq := &request{Context: r.Context(), b: b, r: r, w: w, began: time.Now()}
+	rq := &request{Context: r.Context(), b: b, r: r, w: w}
 	b.opts.tellIgnored(r)
 	if h := w.Header(); len(h) > 0 {
 		rq.outer = h.Clone()
 	}
-	forged := b.codec.Read(&rq.presented, r, b.opts.secure(r))
-	rq.answer.Begin(&rq.presented)
-	if cookie, ok := rq.presented.LikelyClient(b.clients.ClientOf); ok {
-		rq.useClient(cookie)
-	} else {
-		rq.answer.NewClient(uuid.NewString())
-	}
-	if forged { // the event names the client
-		rq.refusedForged(r.Context())
+	if b.opener.Begin(&rq.creds, r, b.opts.secure(r)) {
+		rq.reportForged(r.Context())
 	}
 	return rq
 }
@@ -118,7 +102,7 @@ func (b *Bridge) requestFor(r *http.Request) (*request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if outer := rq.current(); outer != nil && rq.presented.Differs(outer, r) {
+	if outer := rq.current(); outer != nil && rq.creds.Presented().Differs(outer, r) {
 		return nil, errOtherRequest
 	}
 	return rq, nil
@@ -128,7 +112,7 @@ func (b *Bridge) requestFor(r *http.Request) (*request, error) {
 // request of its own.
 func (rq *request) covers(r *http.Request) bool {
 	outer := rq.current()
-	return outer != nil && !rq.presented.Differs(outer, r)
+	return outer != nil && !rq.creds.Presented().Differs(outer, r)
 }
 
 // current returns the request while its handler runs, and nil afterwards.
@@ -160,16 +144,11 @@ func SessionIDFrom(ctx context.Context) (string, bool) {
 	return id, id != ""
 }
 
-func (rq *request) askClient() string {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	rq.answer.AskClient()
-	return rq.answer.ClientID()
-}
+func (rq *request) askClient() string { return rq.creds.AskClient() }
 
 func (rq *request) openedSession() string {
 	s := rq.opened()
-	if s == nil || s.tokenState != nil && s.shut.Load() { // a replaced token has opened nothing
+	if s == nil || s.proof.Hidden() { // a replaced token has opened nothing
 		return ""
 	}
 	return s.ID()
@@ -186,18 +165,18 @@ func (rq *request) opened() *Session {
 func (rq *request) coalesceLoads() {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	rq.coalesceLoad = true
+	rq.handshake = true
 }
 
-func (rq *request) coalescesLoads() bool {
+func (rq *request) isHandshake() bool {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	return rq.coalesceLoad
+	return rq.handshake
 }
 
 func (rq *request) headersSent() bool {
 	rq.mu.Lock()
-	sent, w := rq.sent || rq.cookiesTaken, rq.w
+	sent, w := rq.response.sent || rq.response.cookiesTaken, rq.w
 	rq.mu.Unlock()
 	return sent || responsewriter.Begun(w)
 }
@@ -205,39 +184,20 @@ func (rq *request) headersSent() bool {
 func (rq *request) wroteHeaders() bool {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	return rq.sent
+	return rq.response.sent
 }
 
 func (rq *request) failure() error {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	return rq.failed
+	return rq.response.failed
 }
 
-func (rq *request) setCookie(cred credentials.Session, lifetime time.Duration) {
+// setFailed notes that the client gets err instead of the handler's response.
+func (rq *request) setFailed(err error) {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	rq.answer.SetSession(cred, lifetime)
-}
-
-// clearSite tells the browser to forget what Options.ClearSiteData names, if the headers haven't
-// been sent.
-func (rq *request) clearSite() {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	rq.answer.ClearSite()
-}
-
-func (rq *request) removeCookie() {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	rq.answer.RemoveSession()
-}
-
-func (rq *request) newestBefore() string {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	return rq.newest
+	rq.response.failed, rq.response.sent = err, true
 }
 
 // afterResponse calls do when the response has been sent, at once if it has been.
@@ -273,30 +233,4 @@ func (rq *request) userAgent() string {
 	}
 	agent := rq.r.UserAgent()
 	return agent[:min(len(agent), maxUserAgent)]
-}
-
-// newSession returns a session that is not stored yet, with a new ID and a new token.
-func (rq *request) newSession(now time.Time) (*Session, error) {
-	opts := rq.b.opts
-	next := credentials.NewToken()
-	rq.mu.Lock()
-	clientID := rq.answer.ClientID()
-	rq.fresh = true
-	rq.mu.Unlock()
-	s, err := rq.b.newSession(store.Record{
-		ID:              uuid.NewString(),
-		TokenHash:       next.Hash(),
-		TokenGeneration: 1,
-		ClientID:        clientID,
-		Addr:            rq.addr(),
-		UserAgent:       rq.userAgent(),
-		Data:            []byte("{}"),
-		Created:         now,
-		Idle:            limit(opts.IdleTimeout),
-		Lifetime:        limit(opts.Lifetime),
-	}, &origin{via: ViaHTTP, request: rq})
-	if err == nil {
-		s.nextToken = next
-	}
-	return s, err
 }

@@ -8,17 +8,16 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
-	"sync/atomic"
 	"time"
 
-	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/opening"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Session is one session as one request, or one WithSession, sees and changes it. It is the same type over HTTP and over a
-// connection, so one function can serve both.
+// Session is one session as one request, or one WithSession, sees and changes it. It is the same
+// type over HTTP and over a connection, so one function can serve both.
 //
 // Changes collect in the Session and are stored at its commit: when WithSession returns, or before
 // the first byte of the response. A Session is safe for concurrent use. After its last commit it is
@@ -40,30 +39,24 @@ type sessionState struct {
 	from *origin       // who changes it; others may share it
 
 	draft   gateway.Draft
-	running *mark  // a function of WithSession, while it runs
-	stores  int    // how often s has been stored
-	ending  Reason // Destroy was called
-	ended   bool   // by this Session
-	sealed  bool
-	lost    bool          // a change came after the seal, from a function of WithSession that still runs
-	gone    bool          // ended by somebody else
+	proof   *opening.Proof // of the session's token; nil but over HTTP
+	running *mark          // a function of WithSession, while it runs
+	stores  int            // how often s has been stored
+	ending  Reason         // Destroy was called, and has not taken effect yet
+	fate    fate
+	sealed  bool          // s has seen its last commit
 	later   gateway.Later // to be done when the lock is free
-
-	*tokenState // nil but over HTTP
 }
 
-// tokenState is what is known of the session's token.
-type tokenState struct {
-	token     credentials.Token // that the browser has, or gets
-	lifetime  time.Duration     // that its cookie has: see cookieAge
-	nextToken credentials.Token // of a new session, or one that waits to replace the current one
-	proved    uint64            // the generation of the token that opened the session
-	stale     bool              // it is the one before the current one
-	late      bool              // and it was issued lately, in a response that has been overtaken
-	replaced  *store.Record     // the session, if a login has replaced the token: see superseded
-	unrenewed bool              // and the browser has had the time to get that, but hasn't
-	shut      atomic.Bool       // locked, for those who can't take the lock
-}
+// fate is what has become of the session, as far as a Session knows.
+type fate uint8
+
+const (
+	fateAlive     fate = iota
+	fateGone           // another has ended it: a commit fails
+	fateUncertain      // its creation may have been stored: likewise, and the request's next use creates another session
+	fateDestroyed      // this Session has ended it
+)
 
 // origin tells who makes a change. The gateway hands it back with the change's report.
 type origin struct {
@@ -72,6 +65,14 @@ type origin struct {
 	userID  string   // of the session that ends, where nobody else may know
 	request *request // nil unless via HTTP
 	link    *Link    // nil unless via a connection
+}
+
+// clientIsNew reports whether only this request can know the session's client.
+func (o *origin) clientIsNew() (isNew bool) {
+	if o.request != nil {
+		_, isNew = o.request.creds.Client()
+	}
+	return isNew
 }
 
 func (b *Bridge) newSession(rec store.Record, from *origin) (*Session, error) {
@@ -90,9 +91,6 @@ func (b *Bridge) newSession(rec store.Record, from *origin) (*Session, error) {
 func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
 	s.b, s.id, s.clientID, s.from = b, rec.ID, rec.ClientID, from
 	s.draft.Defer(&s.later)
-	if from.request != nil {
-		s.tokenState = &tokenState{lifetime: cookieAge(&rec)}
-	}
 	if err := s.draft.Rebase(rec); err != nil {
 		b.failed(context.Background(), slog.LevelError, Failure{"read a stored session", rec.ID, err})
 		return fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
@@ -115,13 +113,15 @@ func (s *Session) unlockInto(later *gateway.Later) {
 	s.slot.Unlock()
 }
 
-// ID returns the session's public handle. It may be shown to its user and to administrators; it opens nothing.
+// ID returns the session's public handle. It may be shown to its user and to administrators; it
+// opens nothing.
 func (s *Session) ID() string { return s.id }
 
-// ClientID returns the client that the session belongs to. Over HTTP it asks for the client cookie, as ClientIDFrom does.
+// ClientID returns the client that the session belongs to. Over HTTP it asks for the client cookie,
+// as ClientIDFrom does.
 func (s *Session) ClientID() string {
 	if rq := s.from.request; rq != nil {
-		rq.askClient()
+		rq.creds.AskClient()
 	}
 	return s.clientID
 }
@@ -139,7 +139,8 @@ func (s *Session) IsNew() bool { return s.record().Revision == 0 }
 // Created returns when the session was created.
 func (s *Session) Created() time.Time { return s.record().Created }
 
-// Expires returns when the session ends if nobody uses it, to within the touch interval; the zero time for never, and for a session that isn't stored yet.
+// Expires returns when the session ends if nobody uses it, to within the touch interval; the zero
+// time for never, and for a session that isn't stored yet.
 func (s *Session) Expires() time.Time { return s.record().Expires }
 
 // record returns a copy of what is stored, which shares the Data.
@@ -149,8 +150,9 @@ func (s *Session) record() store.Record {
 	return *s.draft.Base()
 }
 
-// Get returns the value of key. It is always a decoded one: an integer as int64 if it fits, any other number as float64, objects
-// and arrays as map[string]any and []any. Changing it in place changes nothing: Set it. Key gives typed access.
+// Get returns the value of key. It is always a decoded one: an integer as int64 if it fits, any
+// other number as float64, objects and arrays as map[string]any and []any. Changing it in place
+// changes nothing: Set it. Key gives typed access.
 func (s *Session) Get(key string) (any, bool) {
 	raw := s.raw(key)
 	if raw == nil {
@@ -166,8 +168,8 @@ func (s *Session) raw(key string) []byte {
 	return s.draft.Raw(key)
 }
 
-// Set gives key a value, as it is now: it is encoded as JSON at once. A value that can't be encoded fails the commit with a
-// *ValueError that names the key.
+// Set gives key a value, as it is now: it is encoded as JSON at once. A value that can't be encoded
+// fails the commit with a *ValueError that names the key.
 func (s *Session) Set(key string, v any) {
 	raw, err := gateway.EncodeValue(v) // which may call methods of v, and those may look at the session
 	s.change("Set", func() { s.draft.SetRaw(key, raw, err) })
@@ -208,7 +210,8 @@ func (s *Session) Decode(dst any) error {
 	return nil
 }
 
-// Encode sets a key for each field of src, which encodes as a JSON object. Keys that it doesn't name stay.
+// Encode sets a key for each field of src, which encodes as a JSON object. Keys that it doesn't
+// name stay.
 func (s *Session) Encode(src any) error {
 	if err := s.unsealed(); err != nil {
 		return err
@@ -233,7 +236,8 @@ func (s *Session) Encode(src any) error {
 	})
 }
 
-// AddFlash adds a message that is shown once. Two requests that add one each both have theirs stored.
+// AddFlash adds a message that is shown once. Two requests that add one each both have theirs
+// stored.
 func (s *Session) AddFlash(v any) {
 	raw, err := gateway.EncodeValue(v) // as in Set
 	s.change("AddFlash", func() { s.draft.AddFlashRaw(raw, err) })
@@ -245,14 +249,15 @@ func (s *Session) Flashes() (messages []any) {
 	return messages
 }
 
-// SetIdleTimeout changes the session's longest silence, SetLifetime its longest age; Off switches the limit off. A value that is neither
-// Off nor from 1 ms to 100 years fails the commit.
+// SetIdleTimeout changes the session's longest silence, SetLifetime its longest age; Off switches
+// the limit off. A value that is neither Off nor from 1 ms to 100 years fails the commit.
 func (s *Session) SetIdleTimeout(d time.Duration) {
 	s.change("SetIdleTimeout", func() { s.draft.SetIdle(checkedLimit(&s.draft, "IdleTimeout", d)) })
 }
 
-// SetLifetime changes the session's longest age: see SetIdleTimeout. The browser keeps its cookie as long as the session was to live when the cookie was
-// set: over HTTP it is set again, a longer life from elsewhere needs a Rotate in the next request to reach it.
+// SetLifetime changes the session's longest age: see SetIdleTimeout. The browser keeps its cookie
+// as long as the session was to live when the cookie was set: over HTTP it is set again, a longer
+// life from elsewhere needs a Rotate in the next request to reach it.
 func (s *Session) SetLifetime(d time.Duration) {
 	s.change("SetLifetime", func() { s.draft.SetLifetime(checkedLimit(&s.draft, "Lifetime", d)) })
 }
@@ -278,7 +283,9 @@ func (s *Session) try(do func() error) error {
 	s.lock()
 	defer s.unlock()
 	if s.sealed {
-		s.lost = s.running != nil
+		if s.running != nil {
+			s.running.lost = true
+		}
 		return ErrSessionClosed
 	}
 	return do()
@@ -308,13 +315,21 @@ func (s *Session) seal() {
 func (s *Session) Err() error {
 	s.lock()
 	defer s.unlock()
-	switch {
-	case s.gone || s.ended || s.ending != "":
-		return ErrSessionGone
+	switch err := s.ended(); {
+	case err != nil:
+		return err
 	case s.sealed:
 		return ErrSessionClosed
-	case s.locked():
+	case s.proof.Locked():
 		return ErrTokenRotated
+	}
+	return nil
+}
+
+// ended returns ErrSessionGone if the session has ended, or Destroy was called. The lock is held.
+func (s *Session) ended() error {
+	if s.fate != fateAlive || s.ending != "" {
+		return ErrSessionGone
 	}
 	return nil
 }
@@ -323,5 +338,17 @@ func (s *Session) Err() error {
 func (s *Session) over() bool {
 	s.lock()
 	defer s.unlock()
-	return s.gone || s.ended
+	return s.fate != fateAlive
+}
+
+// overHere reports whether the session has ended, and that is known by what s itself has done. The
+// lock is held.
+func (s *Session) overHere() bool { return s.fate == fateUncertain || s.fate == fateDestroyed }
+
+// isLocked reports whether a login has replaced the token, and s doesn't log the same user in
+// again.
+func (s *Session) isLocked() bool {
+	s.lock()
+	defer s.unlock()
+	return s.proof.Locked()
 }

@@ -57,6 +57,14 @@ func (b *Bridge) OnConnOpen(fn func(ConnOpen)) (off func()) { return on(b.events
 // OnConnClose calls fn after each connection that was closed.
 func (b *Bridge) OnConnClose(fn func(ConnClose)) (off func()) { return on(b.events, fn) }
 
+// OnCredentialRejected calls fn after each credential that opened nothing.
+func (b *Bridge) OnCredentialRejected(fn func(CredentialRejected)) (off func()) {
+	return on(b.events, fn)
+}
+
+// OnFailure calls fn after each failure that only the log tells of otherwise.
+func (b *Bridge) OnFailure(fn func(Failure)) (off func()) { return on(b.events, fn) }
+
 // Observer is what Observe calls, by kinds of events. A nil function is a kind that isn't wanted.
 type Observer struct {
 	SessionSet         func(SessionSet)
@@ -67,7 +75,8 @@ type Observer struct {
 	Failure            func(Failure)
 	CredentialRejected func(CredentialRejected)
 
-	// Missed is called in the place of events that the Observer has missed, because it was too far behind.
+	// Missed is called in the place of events that the Observer has missed, because it was too far
+	// behind.
 	Missed func(Missed)
 }
 

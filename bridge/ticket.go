@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/opening"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/internal/tickets"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -59,7 +60,7 @@ func (b *Bridge) Ticket(r *http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if rq.presented.Carrier == credentials.ByTicket {
+	if rq.creds.Presented().Carrier == credentials.ByTicket {
 		return "", fmt.Errorf("%w: a ticket makes no other", ErrTicket)
 	}
 	if err := s.commit(r.Context()); err != nil {
@@ -68,8 +69,8 @@ func (b *Bridge) Ticket(r *http.Request) (string, error) {
 	what := tickets.Ticket{Kind: tickets.Handshake}
 	s.lock()
 	base := s.draft.Base()
-	what.SessionID, what.ClientID, what.Generation = base.ID, base.ClientID, s.proved
-	stored, gone := base.Revision != 0, s.gone || s.ended
+	what.SessionID, what.ClientID, what.Generation = base.ID, base.ClientID, s.proof.Generation()
+	stored, gone := base.Revision != 0, s.fate != fateAlive
 	s.unlock()
 	switch {
 	case gone:
@@ -77,9 +78,7 @@ func (b *Bridge) Ticket(r *http.Request) (string, error) {
 	case !stored:
 		return "", fmt.Errorf("%w: there is nothing in it to be stored", ErrSessionMissing)
 	}
-	rq.mu.Lock()
-	rq.answer.SetPrivate()
-	rq.mu.Unlock()
+	rq.creds.SetPrivate()
 	return b.tickets.Issue(r.Context(), what)
 }
 
@@ -137,22 +136,17 @@ func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.canKeepToken(); err != nil {
-		return nil, err
-	}
-	if err := s.try(s.mayReplaceToken); err != nil {
+	if err := s.canReplaceToken(); err != nil {
 		return nil, err
 	}
 	rec := s.record()
-	rq.mu.Lock()
-	mismatched := rq.mismatched
-	rq.mu.Unlock()
+	mismatched := rq.creds.Mismatched()
 	what, err := b.tickets.Redeem(r.Context(), text, tickets.Login, func(t *tickets.Ticket) bool {
 		return rec.Revision != 0 && !mismatched &&
 			t.SessionID == rec.ID && t.ClientID == rec.ClientID && t.Generation >= rec.LoginGeneration
 	})
 	if err != nil {
-		rq.refusedTicket(r.Context(), err, CredentialRejected{SessionID: rec.ID, UserID: rec.UserID})
+		rq.reportTicket(r.Context(), err, opening.Rejection{SessionID: rec.ID, UserID: rec.UserID})
 		return nil, err
 	}
 	if what.UserID != "" {
@@ -170,7 +164,7 @@ func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
 func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 	b := rq.b
 	rq.mu.Lock()
-	r, handshake := rq.r, rq.coalesceLoad
+	r, handshake := rq.r, rq.handshake
 	rq.mu.Unlock()
 	switch {
 	case r == nil:
@@ -182,51 +176,26 @@ func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 			b.opts.originAttrs(r)...)
 		return nil, ErrOrigin
 	}
-	what, err := b.tickets.Redeem(ctx, rq.presented.Text, tickets.Handshake, func(*tickets.Ticket) bool { return true })
+	what, err := b.tickets.Redeem(ctx, rq.creds.Presented().Text, tickets.Handshake, func(*tickets.Ticket) bool { return true })
 	if err != nil {
-		rq.refusedTicket(ctx, err, CredentialRejected{})
+		rq.reportTicket(ctx, err, opening.Rejection{})
 		return nil, err
 	}
-	rejected := CredentialRejected{SessionID: what.SessionID}
-	rec, err := b.gateway.LoadActive(ctx, what.SessionID, func(rec *store.Record) error {
-		rejected.UserID = rec.UserID
-		if what.ClientID != rec.ClientID || what.Generation < rec.LoginGeneration || !rq.bind(rec) {
-			return errRefused
-		}
-		return nil
-	})
-	if err == nil {
-		err = b.attach(ctx, &rec, ViaHTTP)
-	}
-	if errors.Is(err, ErrSessionMissing) || errors.Is(err, errRefused) {
-		err = ErrTicket
-		rq.refusedTicket(ctx, err, rejected)
-	}
-	if err != nil {
+	o, err := rq.creds.OpenTicket(ctx, what.SessionID, what.ClientID, what.Generation)
+	switch {
+	case err != nil:
 		return nil, err
+	case o.Standing == opening.None:
+		rq.reportTicket(ctx, ErrTicket, o.Rejection)
+		return nil, ErrTicket
 	}
-	s, err := b.newSession(rec, &origin{via: ViaHTTP, request: rq})
-	if err != nil {
-		return nil, err
-	}
-	s.proved, s.stale = what.Generation, true // the client has the ticket, not the token
-	s.draft.Prove(s.proved)
-	return s, nil
-}
-
-// refusedTicket counts and reports a ticket that opens nothing if err is ErrTicket.
-func (rq *request) refusedTicket(ctx context.Context, err error, cr CredentialRejected) {
-	if errors.Is(err, ErrTicket) {
-		cr.Credential, cr.Reason = CredentialTicket, RejectedTicket
-		rq.refused(cr)
-		rq.b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "ticket opens nothing")
-	}
+	return rq.sessionOf(o)
 }
 
 // openOffered opens the session of a handshake that offers a ticket, before an upgrader of another
 // library answers the handshake. If the ticket opens nothing, the client gets the error.
 func (rq *request) openOffered(w http.ResponseWriter, r *http.Request) error {
-	if rq.presented.Carrier != credentials.ByTicket || rq.opened() != nil {
+	if rq.creds.Presented().Carrier != credentials.ByTicket || rq.opened() != nil {
 		return nil
 	}
 	rq.coalesceLoads()
@@ -234,9 +203,7 @@ func (rq *request) openOffered(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		return nil
 	}
-	rq.mu.Lock()
-	rq.failed, rq.sent = err, true
-	rq.mu.Unlock()
+	rq.setFailed(err)
 	rq.b.refuse(w, r, handshakeError(err))
 	return err
 }

@@ -4,14 +4,16 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// run runs fn on s, whose state is fresh and whose outer lock, k, is held, and stores what it changed. On a conflict with somebody who
-// doesn't take that lock it starts again from what is stored then. m is the mark of the first attempt.
-func (s *Session) run(ctx context.Context, k *gateway.Lock, m *mark, fn func(context.Context, *Session) error) error {
+// run runs fn on s, whose state is fresh and whose outer lock, k, is held, and stores what it
+// changed. On a conflict with somebody who doesn't take that lock it starts again from what is
+// stored then. m is the mark of the first attempt.
+func (s *Session) run(ctx context.Context, k *gateway.Lock, m *mark, fn sessionFunc) error {
 	retry := s.b.gateway.Retry(k)
 	defer retry.Stop()
 	for attempt := 1; ; attempt++ {
@@ -31,7 +33,9 @@ func (s *Session) run(ctx context.Context, k *gateway.Lock, m *mark, fn func(con
 }
 
 // transact is one attempt of run. After a conflict it returns what was stored by then.
-func (s *Session) transact(ctx context.Context, k *gateway.Lock, m *mark, fn func(context.Context, *Session) error) (now store.Record, conflict bool, err error) {
+func (s *Session) transact(ctx context.Context, k *gateway.Lock, m *mark, fn sessionFunc) (
+	now store.Record, conflict bool, err error,
+) {
 	s.begin(ctx, k, m)
 	defer m.end()
 	returned := false
@@ -41,7 +45,8 @@ func (s *Session) transact(ctx context.Context, k *gateway.Lock, m *mark, fn fun
 	return now, false, err
 }
 
-// goOn puts s on what another attempt starts from. It may have to wait for that, so nothing is locked meanwhile.
+// goOn puts s on what another attempt starts from. It may have to wait for that, so nothing is
+// locked meanwhile.
 func (s *Session) goOn(ctx context.Context, k *gateway.Lock, retry *gateway.Retry, now store.Record) error {
 	now, err := retry.After(ctx, now)
 	s.lock()
@@ -64,15 +69,16 @@ func (s *Session) begin(ctx context.Context, k *gateway.Lock, m *mark) {
 		back := s.draft.Savepoint()
 		m.back = &back
 	}
-	s.running, s.lost = m, false
+	s.running = m
 }
 
-// finish stores what fn has changed, or undoes it if fn panicked or failed. A conflict has stored nothing: now is what it was with.
+// finish stores what fn has changed, or undoes it if fn panicked or failed. A conflict has stored
+// nothing: now is what it was with.
 func (s *Session) finish(m *mark, returned bool, err error) (now store.Record, conflict bool, _ error) {
 	s.lock()
 	defer s.unlockInto(m.lock.Later())
 	s.running = nil
-	if s.locked() {
+	if s.proof.Locked() {
 		s.restore(m.back)
 		s.ending = ""
 		return now, false, cmp.Or(err, ErrTokenRotated)
@@ -83,7 +89,7 @@ func (s *Session) finish(m *mark, returned bool, err error) (now store.Record, c
 	switch {
 	case returned && err == nil && m.cutOff:
 		err = cmp.Or(context.Cause(m.Context), ErrSessionClosed)
-	case returned && err == nil && s.lost && !s.ended: // its request is over, and fn was told so by the log only
+	case returned && err == nil && m.lost && !s.overHere(): // its request is over: only the log said so
 		err = ErrSessionClosed
 	}
 	if !returned || err != nil {
@@ -104,32 +110,20 @@ func (s *Session) finish(m *mark, returned bool, err error) (now store.Record, c
 }
 
 // restore undoes all changes but those of back; nil has none.
-func (s *Session) restore(back *gateway.Draft) {
-	if back == nil {
-		s.draft.Discard()
-	} else {
-		s.draft.Restore(back)
-	}
-	if s.locked() { // the login that had opened it is undone
-		_ = s.hide()
-	}
-}
+func (s *Session) restore(back *gateway.Draft) { s.proof.Restore(&s.draft, back) }
 
 // renew puts s on another state of the session, if s may work on it.
 func (s *Session) renew(rec store.Record) error {
-	if s.locked() && rec.TokenHash == s.replaced.TokenHash {
-		s.replaced = &rec
-		return s.hide()
-	}
-	if s.draft.Cut(&rec) {
-		return s.supersede(rec)
-	}
-	return s.draft.Rebase(rec)
+	return s.proof.Rebase(&s.draft, rec, func(rec *store.Record) bool {
+		rq := s.from.request
+		return !rq.headersSent() && rq.creds.Owns(rec)
+	})
 }
 
-// runInside runs fn within another function of WithSession on the same session. If it fails, what it changed is undone, and
-// nothing else; but not what has been stored since, because a response began.
-func (s *Session) runInside(ctx context.Context, fn func(context.Context, *Session) error) (err error) {
+// runInside runs fn within another function of WithSession on the same session. If it fails, what
+// it changed is undone, and nothing else; but not what has been stored since, because a response
+// began.
+func (s *Session) runInside(ctx context.Context, fn sessionFunc) (err error) {
 	s.lock()
 	savepoint, stores := s.draft.Savepoint(), s.stores
 	s.unlock()
@@ -138,7 +132,7 @@ func (s *Session) runInside(ctx context.Context, fn func(context.Context, *Sessi
 		s.lock()
 		defer s.unlock()
 		if returned && err == nil {
-			if s.sealed && !s.ended { // the outer function has returned meanwhile
+			if s.sealed && !s.overHere() { // the outer function has returned meanwhile
 				err = ErrSessionClosed
 			}
 			return
@@ -152,4 +146,43 @@ func (s *Session) runInside(ctx context.Context, fn func(context.Context, *Sessi
 	err = fn(ctx, s)
 	returned = true
 	return err
+}
+
+// mark is the context of a running function of WithSession: a WithSession that gets it, or a
+// context made from it, finds out that it is inside one. It dies when the function returns.
+type mark struct {
+	context.Context
+	session *Session
+	over    atomic.Bool
+
+	// Guarded by the session's lock.
+	lock   *gateway.Lock  // the session's, whose outer lock is held
+	back   *gateway.Draft // what to go back to if the function fails; nil: the state without changes
+	cutOff bool           // its time was up when the response began: its changes are not stored
+	lost   bool           // a change came after the Session's last commit
+}
+
+type markKey struct{ b *Bridge }
+
+func (m *mark) end() { m.over.Store(true) }
+
+// Value implements context.Context.
+func (m *mark) Value(key any) any {
+	if k, ok := key.(markKey); ok && k.b == m.session.b && !m.over.Load() {
+		return m
+	}
+	return m.Context.Value(key)
+}
+
+// inside returns the Session that a function of WithSession is running on in ctx, nil for none;
+// ErrNested when it is another session than id.
+func (b *Bridge) inside(ctx context.Context, id string) (*Session, error) {
+	m, _ := ctx.Value(markKey{b}).(*mark)
+	switch {
+	case m == nil:
+		return nil, nil
+	case m.session.ID() != id:
+		return nil, ErrNested
+	}
+	return m.session, nil
 }

@@ -4,16 +4,27 @@ import "context"
 
 // Sessioner is what WithSession works on: a *Conn, a *Link, or a request's For.
 type Sessioner interface {
-	WithSession(ctx context.Context, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error) error
+	WithSession(
+		ctx context.Context, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error,
+	) error
 }
+
+// The functions of WithSession.
+type (
+	sessionFunc = func(ctx context.Context, s *Session) error
+	missingFunc = func(ctx context.Context) error
+)
 
 // WithSession is on.WithSession for functions that return a value.
 //
-// onMissing is called when there is no session. Nil gives ErrSessionMissing on a connection, and creates the session over
-// HTTP; Missing gives an error of yours, Fallback a value.
-func WithSession[T any](ctx context.Context, on Sessioner, fn func(context.Context, *Session) (T, error), onMissing func(context.Context) (T, error)) (T, error) {
+// onMissing is called when there is no session. Nil gives ErrSessionMissing on a connection, and
+// creates the session over HTTP; Missing gives an error of yours, Fallback a value.
+func WithSession[T any](
+	ctx context.Context, on Sessioner,
+	fn func(context.Context, *Session) (T, error), onMissing func(context.Context) (T, error),
+) (T, error) {
 	var result T
-	var missing func(context.Context) error
+	var missing missingFunc
 	if onMissing != nil {
 		missing = func(ctx context.Context) (err error) {
 			result, err = onMissing(ctx)
@@ -49,7 +60,7 @@ func Fallback[T any](v T) func(context.Context) (T, error) {
 	return func(context.Context) (T, error) { return v, nil }
 }
 
-func missing(ctx context.Context, onMissing func(context.Context) error) error {
+func missing(ctx context.Context, onMissing missingFunc) error {
 	if onMissing == nil {
 		return ErrSessionMissing
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Answer is an answer before it is sent. It implements http.ResponseWriter.
@@ -64,4 +65,23 @@ func (a *Answer) Send(w http.ResponseWriter) {
 	}
 	w.WriteHeader(a.status)
 	_, _ = w.Write(a.body.Bytes()) // a client that has gone away, or asked with HEAD, needs none
+}
+
+// Reset prepares the header of a response that an error replaces. It removes what the handler has
+// set, but not the headers without which a script of another origin can't read the error (CORS), and
+// sets outer, which handlers outside have set, such as the encoding of the body.
+func Reset(h, outer http.Header) {
+	for name := range h {
+		switch {
+		case strings.HasPrefix(name, "Access-Control-"), name == "Vary",
+			name == "Timing-Allow-Origin", name == "Cross-Origin-Resource-Policy":
+		default:
+			delete(h, name)
+		}
+	}
+	for name, values := range outer {
+		if _, kept := h[name]; !kept {
+			h[name] = values
+		}
+	}
 }

@@ -110,3 +110,15 @@ func TestRestrictKeepsAnAnswerAnError(t *testing.T) {
 		require.NotContains(t, w.Header(), "Other")
 	}
 }
+
+func TestResetKeepsWhatOtherOriginsNeed(t *testing.T) {
+	h := http.Header{
+		"Content-Type": {"text/html"}, "Etag": {"1"}, "Set-Cookie": {"a=b"}, "Vary": {"Origin"},
+		"Access-Control-Allow-Origin": {"https://other.example"}, "Cross-Origin-Resource-Policy": {"cross-origin"},
+	}
+	erroranswer.Reset(h, http.Header{"Vary": {"Accept-Encoding"}, "Content-Encoding": {"gzip"}})
+	require.Equal(t, http.Header{
+		"Vary": {"Origin"}, "Content-Encoding": {"gzip"},
+		"Access-Control-Allow-Origin": {"https://other.example"}, "Cross-Origin-Resource-Policy": {"cross-origin"},
+	}, h)
+}

@@ -1,4 +1,4 @@
-package bridge
+package opening
 
 import (
 	"sync"
@@ -11,10 +11,10 @@ import (
 const rememberedEnds = 4096
 
 // ends remembers when this process ended the last sessions, for the requests that were under way at
-// that time: such a request came with what was a session's cookie, and gets ErrSessionGone instead
+// that time: such a request came with what was a session's cookie, and gets gateway.ErrGone instead
 // of a new session, whose cookie would replace what the browser has got since. When others ended a
 // session isn't known to the moment, and a request that came after the end is to get a new one:
-// there mayCreate alone decides.
+// there MayCreate alone decides.
 type ends struct {
 	mu   sync.Mutex
 	at   map[string]time.Time
@@ -50,11 +50,11 @@ func (e *ends) since(id string, began time.Time) bool {
 	return known && at.After(began)
 }
 
-// endedMeanwhile reports whether the session, which is missing, was alive when the request began.
-// A record that is past its time says so itself.
-func (rq *request) endedMeanwhile(id string, rec *store.Record) bool {
+// endedMeanwhile reports whether the session, which is missing, was alive when the request began. A
+// record that has expired says so itself.
+func (x *Exchange) endedMeanwhile(id string, rec *store.Record) bool {
 	if rec.ID == id && !rec.Expires.IsZero() {
-		return rec.Expires.After(rq.began)
+		return rec.Expires.After(x.began)
 	}
-	return rq.b.ends.since(id, rq.began)
+	return x.o.ends.since(id, x.began)
 }

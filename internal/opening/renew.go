@@ -1,0 +1,111 @@
+package opening
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Renew gives the session a new token if the one that the request has proved is older than
+// Config.Grace.Renew. It is called when the response is about to leave, not when the session is
+// opened: the previous token is accepted for a limited time only, and a handler may take longer. ok
+// reports whether the response is to set the cookie. keepBase leaves the base of the Draft, which a
+// function that runs on it has read, unless it is what has been renewed.
+//
+// Of several requests at once the one whose write comes first sends the new token, and the others
+// go on with the one that they have proved. The new token follows from the one that it replaces:
+// responses that renew it twice, because the first one seemed lost, bring the browser the same.
+//
+// gateway.ErrUnavailable: the request goes on with its token.
+func (p *Proof) Renew(ctx context.Context, keepBase bool, tag any) (c Cookie, ok bool, err error) {
+	if p.passedOver || p.o.cfg.Grace.Renew <= 0 {
+		return c, false, nil
+	}
+	due := p.renewalDue(time.Now())
+	if !due && p.standing != Late { // the next token costs an HMAC with each key
+		return c, false, nil
+	}
+	base := p.draft.Base()
+	next := p.o.cfg.Successors.Of(base.ID, p.token, "", base.TokenHash)
+	if !due {
+		if next.Hash() != base.TokenHash {
+			return c, false, nil
+		}
+		// The browser has had this token: an older cookie has replaced it.
+		return Cookie{credentials.Session{ID: base.ID, Token: next}, cookieAge(base)}, true, nil
+	}
+	rec, exact, err := p.storeRenewal(ctx, next, tag)
+	if errors.Is(err, errNotRenewed) {
+		return c, false, nil
+	}
+	if err != nil {
+		return c, false, err
+	}
+	if exact || !keepBase {
+		_ = p.draft.Rebase(rec) // it is what has just been written
+	}
+	p.generation, p.token, p.standing, p.lifetime = rec.TokenGeneration, next, Current, cookieAge(&rec)
+	p.draft.Prove(p.generation)
+	return p.cookie(), true, nil
+}
+
+// renewalDue reports whether the token is to be renewed.
+func (p *Proof) renewalDue(now time.Time) bool {
+	base, grace := p.draft.Base(), &p.o.cfg.Grace
+	age := now.Sub(base.RotatedAt)
+	if base.RotatedAt.IsZero() {
+		age = now.Sub(base.Created)
+	}
+	switch {
+	case base.Revision == 0:
+		return false
+	case !base.PrevTokenHash.IsZero() && age < grace.Rotate: // it would end the grace period of the previous token
+		return false
+	case p.standing == Lost && base.Renewal == store.RenewalSent && p.generation+1 == base.TokenGeneration:
+		return true
+	case p.standing != Current || p.generation != base.TokenGeneration: // another response sends a newer one
+		return false
+	}
+	return age >= grace.Renew
+}
+
+// errNotRenewed: there is nothing to be renewed any more.
+var errNotRenewed = errors.New("opening: not renewed")
+
+// storeRenewal stores the token in place of the one that has been proved, and nothing else. It
+// returns what is stored then. exact reports whether the session was still the base of the Draft.
+func (p *Proof) storeRenewal(ctx context.Context, next credentials.Token, tag any) (
+	now store.Record, exact bool, err error,
+) {
+	g := p.o.cfg.Gateway
+	cur := *p.draft.Base()
+	k := g.Acquire(cur.ID)
+	defer k.Release()
+	generation := cur.TokenGeneration
+	for attempt := range gateway.MaxAttempts {
+		if cur.TokenGeneration != generation { // another request was faster
+			return cur, false, errNotRenewed
+		}
+		var d gateway.Draft
+		if err := d.Rebase(cur); err != nil {
+			return cur, false, err
+		}
+		d.RenewToken(next.Hash(), p.generation)
+		rec, err := g.CommitExact(ctx, k, &d, tag)
+		switch {
+		case err == nil:
+			return rec, attempt == 0, nil
+		case errors.Is(err, store.ErrConflict):
+			cur = rec
+		case errors.Is(err, gateway.ErrGone), errors.Is(err, gateway.ErrTokenRotated):
+			return cur, false, errNotRenewed
+		default:
+			return cur, false, err
+		}
+	}
+	return cur, false, errNotRenewed
+}

@@ -122,14 +122,8 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.opener = newOpener(b)
 	b.links = b.newRegistry()
 	b.limits = b.newLimits()
-	review := &clock.Deadline{}
-	b.watches = inbox.NewWatchlist(func(after time.Duration) { b.clock.Move(review, time.Now().Add(after)) })
-	review.Do = b.watches.Review
-	b.sender = outbox.NewSender(outbox.Config{
-		Go:       b.work.Go,
-		After:    func(d time.Duration, check func()) { b.clock.Add(time.Now().Add(d), check) },
-		Panicked: b.taskPanicked,
-	})
+	b.watches = inbox.NewWatchlist(b.clock)
+	b.sender = outbox.NewSender(b.clock, b.work)
 	b.tickets = newTickets(b, apps)
 	b.admit = newAdmission(s)
 	b.gorilla = b.newGorilla()

@@ -64,7 +64,7 @@ func (b *Bridge) finalMessage(links []*Link, end SessionDestroy) *outbox.Final {
 	if b.opts.LastMessage == nil || len(links) == 0 {
 		return nil
 	}
-	return outbox.NewFinal(b.work.Go, func() *outbox.Message {
+	return b.sender.Compose(func() *outbox.Message {
 		data := b.opts.LastMessage(end)
 		if data == nil {
 			return nil

@@ -3,6 +3,8 @@ package inbox
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 )
 
 // reviewEvery is half of how long a connection may be without a reader before its inbox reads.
@@ -12,13 +14,17 @@ const reviewEvery = 250 * time.Millisecond
 // and after each read, unless it is there already, and reviewed until it is known who reads it. So a
 // read costs a few nanoseconds more, and a connection on which one is pending costs nothing.
 type Watchlist struct {
-	plan  func(after time.Duration)
+	clock *clock.Clock
+	next  clock.Deadline // planned unless the list is empty
 	first atomic.Pointer[Inbox]
 }
 
-// NewWatchlist returns an empty Watchlist. plan has Review called once, after the time; it must not
-// block, and is not called again before that.
-func NewWatchlist(plan func(after time.Duration)) *Watchlist { return &Watchlist{plan: plan} }
+// NewWatchlist returns an empty Watchlist.
+func NewWatchlist(c *clock.Clock) *Watchlist {
+	w := &Watchlist{clock: c}
+	w.next.Do = w.review
+	return w
+}
 
 // Add has the inbox read if its handler doesn't for a while.
 func (w *Watchlist) Add(in *Inbox) {
@@ -34,15 +40,15 @@ func (w *Watchlist) push(in *Inbox) {
 		in.next = first
 		if w.first.CompareAndSwap(first, in) {
 			if first == nil {
-				w.plan(reviewEvery)
+				w.clock.Move(&w.next, time.Now().Add(reviewEvery))
 			}
 			return
 		}
 	}
 }
 
-// Review reviews all connections on the list.
-func (w *Watchlist) Review() {
+// review reviews all connections on the list.
+func (w *Watchlist) review() {
 	for in := w.first.Swap(nil); in != nil; {
 		next := in.next
 		in.next = nil

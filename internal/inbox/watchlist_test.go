@@ -1,31 +1,26 @@
 package inbox_test
 
 import (
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/inbox"
 )
 
-// newWatchlist counts its reviews.
-func newWatchlist() (w *inbox.Watchlist, reviews *atomic.Int64) {
-	reviews = new(atomic.Int64)
-	w = inbox.NewWatchlist(func(after time.Duration) {
-		time.AfterFunc(after, func() {
-			reviews.Add(1)
-			w.Review()
-		})
-	})
-	return w, reviews
+// newWatchlist returns a Watchlist, and the clock on which its next review is planned.
+func newWatchlist(t *testing.T) (*inbox.Watchlist, *clock.Clock) {
+	c := clock.New()
+	t.Cleanup(c.Close)
+	return inbox.NewWatchlist(c), c
 }
 
 func TestConnectionThatIsNotReadIsReadAfterHalfASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, reviews := newWatchlist()
+		w, c := newWatchlist(t)
 		var all []*source
 		for range 100 {
 			s := newSource()
@@ -34,6 +29,7 @@ func TestConnectionThatIsNotReadIsReadAfterHalfASecond(t *testing.T) {
 			w.Add(&s.box)
 			w.Add(&s.box)
 		}
+		require.Equal(t, 1, c.Len(), "one review for all of them")
 		time.Sleep(499 * time.Millisecond)
 		for _, s := range all {
 			require.Zero(t, s.reads.Load())
@@ -43,15 +39,13 @@ func TestConnectionThatIsNotReadIsReadAfterHalfASecond(t *testing.T) {
 		for _, s := range all {
 			require.EqualValues(t, 1, s.reads.Load())
 		}
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		require.EqualValues(t, 2, reviews.Load(), "for all of them, and none while the list is empty")
+		require.Zero(t, c.Len(), "no review while the list is empty")
 	})
 }
 
 func TestConnectionThatIsReadIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, reviews := newWatchlist()
+		w, c := newWatchlist(t)
 		s := newSource()
 		done := make(chan struct{})
 		go func() {
@@ -64,8 +58,8 @@ func TestConnectionThatIsReadIsLeftAlone(t *testing.T) {
 			}
 		}()
 		w.Add(&s.box)
-		time.Sleep(time.Minute)
-		require.EqualValues(t, 1, reviews.Load(), "none while its read is pending")
+		time.Sleep(251 * time.Millisecond)
+		require.Zero(t, c.Len(), "no further review while its read is pending")
 		for range 100 { // a handler that works for a while on each
 			s.messages <- "work"
 			time.Sleep(200 * time.Millisecond)
@@ -80,7 +74,7 @@ func TestConnectionThatIsReadIsLeftAlone(t *testing.T) {
 
 func TestHandlerThatStopsReadingIsReplacedAndComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, _ := newWatchlist()
+		w, _ := newWatchlist(t)
 		s := newSource()
 		defer s.drain()
 		for i := range 5 {
@@ -97,13 +91,12 @@ func TestHandlerThatStopsReadingIsReplacedAndComesBack(t *testing.T) {
 
 func TestClosedConnectionLeavesTheList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, reviews := newWatchlist()
+		w, c := newWatchlist(t)
 		s := newSource()
 		w.Add(&s.box)
 		s.closed.Store(true)
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		require.EqualValues(t, 1, reviews.Load())
+		time.Sleep(251 * time.Millisecond)
+		require.Zero(t, c.Len())
 		require.Zero(t, s.mostReads.Load())
 	})
 }

@@ -14,6 +14,6 @@
 // being composed, until its context ends. No message follows the final one.
 //
 // A message is shared by all queues that hold it. Nothing in this package copies or changes its
-// data. The types are safe for concurrent use, except for Batch. No function of the Config is called
-// under the lock of a Queue; Go and After are called under that of the Sender.
+// data. The types are safe for concurrent use, except for Batch. No write function is called under a
+// lock.
 package outbox

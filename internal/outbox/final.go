@@ -9,11 +9,11 @@ type Final struct {
 	m        *Message      // nil: none
 }
 
-// NewFinal runs compose in a goroutine that start provides, and returns its message to come. There
-// is none if compose returns nil, panics or ends its goroutine.
-func NewFinal(start func(task func()), compose func() *Message) *Final {
+// Compose runs compose in a goroutine, and returns its message to come. There is none if compose
+// returns nil, panics or ends its goroutine.
+func (s *Sender) Compose(compose func() *Message) *Final {
 	f := &Final{composed: make(chan struct{})}
-	start(func() {
+	s.group.Go(func() {
 		defer close(f.composed)
 		f.m = compose()
 	})

@@ -13,31 +13,22 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
+	"github.com/sessionbridge/sessionbridge/internal/workers"
 )
 
 // office is a Sender with what it needs.
 type office struct {
 	*outbox.Sender
-	workers, peak atomic.Int64
-	panics        chan any
+	panics chan any
 }
 
-func newOffice() *office {
+func newOffice(t *testing.T) *office {
+	c := clock.New()
+	t.Cleanup(c.Close)
 	o := &office{panics: make(chan any, 16)}
-	o.Sender = outbox.NewSender(outbox.Config{
-		Go: func(task func()) {
-			n := o.workers.Add(1)
-			for peak := o.peak.Load(); n > peak && !o.peak.CompareAndSwap(peak, n); peak = o.peak.Load() {
-			}
-			go func() {
-				defer o.workers.Add(-1)
-				task()
-			}()
-		},
-		After:    func(d time.Duration, check func()) { time.AfterFunc(d, check) },
-		Panicked: func(value any) { o.panics <- value },
-	})
+	o.Sender = outbox.NewSender(c, workers.New(func(value any) { o.panics <- value }))
 	return o
 }
 
@@ -77,20 +68,20 @@ func (c *client) all() []string {
 }
 
 func TestQueueRefusesMessagesUntilItIsOpenAndOnceItIsClosed(t *testing.T) {
-	o := newOffice()
+	o := newOffice(t)
 	var q outbox.Queue
 	require.Equal(t, outbox.Refused, o.offer(&q, "early"))
 	c := newClient(1, outbox.CloseQueue, nil)
 	c.queue.Close()
 	require.Equal(t, outbox.Refused, o.offer(&c.queue, "late"))
 	require.Nil(t, c.queue.Drained())
-	require.Zero(t, o.peak.Load())
+	require.Zero(t, o.Workers())
 }
 
 func TestMessagesOfAQueueAreSentOneAtATimeInTheirOrder(t *testing.T) {
 	const queues, each = 20, 200
 	synctest.Test(t, func(t *testing.T) {
-		o := newOffice()
+		o := newOffice(t)
 		var clients []*client
 		var busy [queues]atomic.Bool
 		for i := range queues {
@@ -120,13 +111,13 @@ func TestMessagesOfAQueueAreSentOneAtATimeInTheirOrder(t *testing.T) {
 		for _, c := range clients {
 			require.Equal(t, want, c.heard)
 		}
-		require.Zero(t, o.workers.Load(), "no worker stays while nothing waits")
+		require.Zero(t, o.Workers(), "no worker stays while nothing waits")
 	})
 }
 
 func TestOneBatchWakesManyQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOffice()
+		o := newOffice(t)
 		var wake outbox.Batch
 		m := &outbox.Message{Data: []byte("hello"), Binary: true}
 		var clients []*client
@@ -138,11 +129,11 @@ func TestOneBatchWakesManyQueues(t *testing.T) {
 		synctest.Wait()
 		require.Empty(t, clients[0].all(), "before Wake")
 		o.Wake(&wake)
+		require.LessOrEqual(t, o.Workers(), runtime.GOMAXPROCS(0))
 		synctest.Wait()
 		for _, c := range clients {
 			require.Equal(t, []string{"hello"}, c.all())
 		}
-		require.LessOrEqual(t, o.peak.Load(), int64(runtime.GOMAXPROCS(0)))
 	})
 }
 
@@ -158,7 +149,7 @@ func TestOverflow(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(test.overflow), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := newOffice()
+				o := newOffice(t)
 				c := newClient(3, test.overflow, make(chan struct{}))
 				require.Equal(t, outbox.Queued, o.offer(&c.queue, "0"))
 				synctest.Wait() // a worker has it: it counts no more
@@ -208,7 +199,7 @@ func TestFirstMessageOfAnEmptyQueueCostsNoAllocation(t *testing.T) {
 func TestWritersThatBlockDelayOnlyTheirOwnQueues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const stuck, fast = 1000, 100
-		o := newOffice()
+		o := newOffice(t)
 		gone := make(chan struct{})
 		var all []*client
 		for range stuck {
@@ -229,7 +220,7 @@ func TestWritersThatBlockDelayOnlyTheirOwnQueues(t *testing.T) {
 		close(gone)
 		synctest.Wait()
 		require.Equal(t, []string{"hello"}, all[0].all())
-		require.Zero(t, o.workers.Load())
+		require.Zero(t, o.Workers())
 	})
 }
 
@@ -242,7 +233,7 @@ func TestFailureOfTheWriteFunctionClosesItsQueueOnly(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := newOffice()
+				o := newOffice(t)
 				calls := 0
 				var bad outbox.Queue
 				bad.Open(10, outbox.CloseQueue, func(*outbox.Message) error {
@@ -260,7 +251,7 @@ func TestFailureOfTheWriteFunctionClosesItsQueueOnly(t *testing.T) {
 				require.Equal(t, 1, calls)
 				require.Equal(t, outbox.Refused, o.offer(&bad, "x"))
 				require.Equal(t, []string{"x", "x", "x"}, good.all())
-				require.Zero(t, o.workers.Load())
+				require.Zero(t, o.Workers())
 				if name == "a panic" {
 					require.Equal(t, "gone", <-o.panics)
 				}
@@ -272,7 +263,7 @@ func TestFailureOfTheWriteFunctionClosesItsQueueOnly(t *testing.T) {
 // The worker that a write function has ended is replaced while other queues wait.
 func TestGoexitLeavesNoQueueWithoutAWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOffice()
+		o := newOffice(t)
 		var wake outbox.Batch
 		m := &outbox.Message{Data: []byte("x")}
 		for range 4 * runtime.GOMAXPROCS(0) {
@@ -290,7 +281,7 @@ func TestGoexitLeavesNoQueueWithoutAWorker(t *testing.T) {
 
 func TestDrainedEndsWithTheMessageThatIsBeingSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOffice()
+		o := newOffice(t)
 		c := newClient(10, outbox.CloseQueue, make(chan struct{}))
 		o.offer(&c.queue, "sending")
 		synctest.Wait()
@@ -310,18 +301,9 @@ func TestDrainedEndsWithTheMessageThatIsBeingSent(t *testing.T) {
 	})
 }
 
-func final(o *office, compose func() *outbox.Message) *outbox.Final {
-	return outbox.NewFinal(func(task func()) {
-		go func() {
-			defer func() { _ = recover() }()
-			task()
-		}()
-	}, compose)
-}
-
 func TestFlushSendsWhatWaitsThenTheFinalMessageAndNothingAfterIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOffice()
+		o := newOffice(t)
 		c := newClient(2, outbox.CloseQueue, make(chan struct{}))
 		for _, text := range []string{"0", "1", "2"} { // as many as it takes
 			require.Equal(t, outbox.Queued, o.offer(&c.queue, text))
@@ -330,7 +312,7 @@ func TestFlushSendsWhatWaitsThenTheFinalMessageAndNothingAfterIt(t *testing.T) {
 		flushed := make(chan struct{})
 		go func() {
 			defer close(flushed)
-			o.Flush(t.Context(), &c.queue, final(o, func() *outbox.Message {
+			o.Flush(t.Context(), &c.queue, o.Compose(func() *outbox.Message {
 				time.Sleep(10 * time.Millisecond)
 				return &outbox.Message{Data: []byte("final")}
 			}))
@@ -345,12 +327,12 @@ func TestFlushSendsWhatWaitsThenTheFinalMessageAndNothingAfterIt(t *testing.T) {
 
 func TestFlushOfAnIdleQueueSendsTheFinalMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOffice()
+		o := newOffice(t)
 		c := newClient(1, outbox.CloseQueue, nil)
-		o.Flush(t.Context(), &c.queue, final(o, func() *outbox.Message { return &outbox.Message{Data: []byte("final")} }))
+		o.Flush(t.Context(), &c.queue, o.Compose(func() *outbox.Message { return &outbox.Message{Data: []byte("final")} }))
 		require.Equal(t, []string{"final"}, c.all())
 		var unopened outbox.Queue
-		o.Flush(t.Context(), &unopened, final(o, func() *outbox.Message { return &outbox.Message{} }))
+		o.Flush(t.Context(), &unopened, o.Compose(func() *outbox.Message { return &outbox.Message{} }))
 		o.Flush(t.Context(), &c.queue, nil)
 		require.Equal(t, []string{"final"}, c.all())
 	})
@@ -363,14 +345,14 @@ func TestFlushWaitsNoLongerThanItsContext(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := newOffice()
+				o := newOffice(t)
 				c := newClient(1, outbox.CloseQueue, make(chan struct{}))
 				o.offer(&c.queue, "0")
 				synctest.Wait()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				began := time.Now()
-				o.Flush(ctx, &c.queue, final(o, compose))
+				o.Flush(ctx, &c.queue, o.Compose(compose))
 				require.Equal(t, time.Second, time.Since(began))
 				close(c.gate)
 				time.Sleep(2 * time.Minute)
@@ -387,10 +369,10 @@ func TestFinalMessageThatIsNeverComposedIsNone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := newOffice()
+				o := newOffice(t)
 				c := newClient(1, outbox.CloseQueue, nil)
 				began := time.Now()
-				o.Flush(t.Context(), &c.queue, final(o, compose))
+				o.Flush(t.Context(), &c.queue, o.Compose(compose))
 				require.Zero(t, time.Since(began))
 				require.Empty(t, c.all())
 			})
@@ -401,12 +383,10 @@ func TestFinalMessageThatIsNeverComposedIsNone(t *testing.T) {
 // A queue may be opened again while a worker sends: the messages that it takes next go to the new
 // function.
 func TestQueueIsOpenedAgainWhileAWorkerSends(t *testing.T) {
-	var tasks sync.WaitGroup
-	s := outbox.NewSender(outbox.Config{
-		Go:       tasks.Go,
-		After:    func(time.Duration, func()) {},
-		Panicked: func(value any) { t.Errorf("panicked: %v", value) },
-	})
+	c := clock.New()
+	defer c.Close()
+	tasks := workers.New(func(value any) { t.Errorf("panicked: %v", value) })
+	s := outbox.NewSender(c, tasks)
 	var q outbox.Queue
 	const messages = 1000
 	var sent atomic.Int64
@@ -418,6 +398,6 @@ func TestQueueIsOpenedAgainWhileAWorkerSends(t *testing.T) {
 		s.Wake(&wake)
 		q.Open(messages, outbox.CloseQueue, count)
 	}
-	tasks.Wait()
+	require.NoError(t, tasks.Wait(t.Context()))
 	require.EqualValues(t, messages, sent.Load())
 }

@@ -4,6 +4,9 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/clock"
+	"github.com/sessionbridge/sessionbridge/internal/workers"
 )
 
 const (
@@ -11,17 +14,11 @@ const (
 	maxReplaced = 128                  // workers that are replaced at once
 )
 
-// Config is what a Sender needs from its owner. All fields are set.
-type Config struct {
-	Go       func(task func())                   // runs a task in a goroutine of its own, soon; never blocks
-	After    func(d time.Duration, check func()) // calls check once, after d; never blocks, and doesn't call it before returning
-	Panicked func(value any)                     // reports a panic of a write function, which was recovered
-}
-
 // Sender sends the messages of queues. It starts workers while messages wait, and replaces those
 // whose write blocks, so that a connection that takes nothing delays no other.
 type Sender struct {
-	cfg Config
+	clock *clock.Clock
+	group *workers.Group
 
 	mu       sync.Mutex
 	waiting  Batch // queues that wait for a worker
@@ -32,8 +29,11 @@ type Sender struct {
 // worker is a goroutine that sends.
 type worker struct{ since time.Time } // when it took its queue; guarded by Sender.mu
 
-// NewSender returns a Sender without workers.
-func NewSender(cfg Config) *Sender { return &Sender{cfg: cfg, workers: make(map[*worker]struct{})} }
+// NewSender returns a Sender without workers. They are goroutines of the group, which also reports
+// the panics of write functions.
+func NewSender(clock *clock.Clock, group *workers.Group) *Sender {
+	return &Sender{clock: clock, group: group, workers: make(map[*worker]struct{})}
+}
 
 // Wake has the messages of the batch's queues sent. The batch must not be used afterwards.
 func (s *Sender) Wake(batch *Batch) {
@@ -57,11 +57,11 @@ func (s *Sender) staff(stuck int) {
 	for len(s.workers)-stuck < needed {
 		w := &worker{since: time.Now()}
 		s.workers[w] = struct{}{}
-		s.cfg.Go(func() { s.run(w) })
+		s.group.Go(func() { s.run(w) })
 	}
 	if !s.checking {
 		s.checking = true
-		s.cfg.After(stuckAfter, s.check)
+		s.clock.Add(time.Now().Add(stuckAfter), s.check)
 	}
 }
 
@@ -140,10 +140,6 @@ func (s *Sender) drain(q *Queue) {
 
 // write writes one message. A panic of the write function counts as its failure.
 func (s *Sender) write(send func(*Message) error, m *Message) (ok bool) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.cfg.Panicked(p)
-		}
-	}()
-	return send(m) == nil
+	s.group.Protect(func() { ok = send(m) == nil })
+	return ok
 }

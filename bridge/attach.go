@@ -9,44 +9,50 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sessionbridge/sessionbridge/internal/closing"
 	"github.com/sessionbridge/sessionbridge/internal/cluster"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 )
 
-// Attach ties a long-lived response or hijacked connection to the request's session: it is listed, and it is closed with the session. close is
-// called at most once, in a goroutine of its own, with a close code and a reason; it must make the handler end. Call Detach when it has. A request without a session gets a link too, with an empty SessionID.
+// Attach ties a long-lived response or hijacked connection to the request's session: it is listed,
+// and it is closed with the session. close is called at most once, in a goroutine of its own, with
+// a close code and a reason; it must make the handler end. Call Detach when it has. A request
+// without a session gets a link too, with an empty SessionID.
 //
-// Attach is called when the handshake is done, and a session that begins with it is stored: a stream has been flushed. A session that was destroyed meanwhile closes it at once, perhaps
-// before Attach has returned. A page of another origin (Options.OriginPatterns) gets ErrOrigin: close what it has
-// opened, with CloseCode of the error, or answer with HTTPStatus of it as long as nothing has been sent. ErrTooManyConns, ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable, ErrOverloaded, ErrShutdown. After an error close is not called.
+// Attach is called when the handshake is done, and a session that begins with it is stored: a
+// stream has been flushed. A session that was destroyed meanwhile closes it at once, perhaps before
+// Attach has returned. A page of another origin (Options.OriginPatterns) gets ErrOrigin: close what
+// it has opened, with CloseCode of the error, or answer with HTTPStatus of it as long as nothing
+// has been sent. ErrTooManyConns, ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable,
+// ErrOverloaded, ErrShutdown. After an error close is not called.
 func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*Link, error) {
 	rq, err := b.requestFor(r)
 	if err != nil {
 		return nil, err
 	}
 	if !b.opts.originAllowed(r) {
-		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "connection from another origin refused", b.opts.originAttrs(r)...)
+		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "connection from another origin refused",
+			b.opts.originAttrs(r)...)
 		return nil, ErrOrigin
 	}
 	if !b.work.TryEnter() {
 		return nil, ErrShutdown
 	}
 	defer b.work.Leave()
-	leave, admitted := b.admit.enter()
-	if !admitted {
+	if !b.admit.TryEnter() {
 		return nil, ErrOverloaded
 	}
-	defer leave()
+	defer b.admit.Leave()
 	rq.coalesceLoads()
 	rq.askClient()
 	s, err := rq.open(rq.untilAnswered(r.Context()))
 	if err != nil {
 		return nil, err
 	}
-	c := newCloser(close)
-	l, err := b.attachLink(r.Context(), rq, s, &Link{closer: c})
+	closer := closing.NewFunc(func(c registry.Close) { close(c.Code, c.Reason) })
+	l, err := b.attachLink(r.Context(), rq, s, &Link{closer: closer})
 	if err != nil {
-		c.stop() // the caller closes what it has opened
+		closer.Stop(false, 0) // the caller closes what it has opened
 		return nil, err
 	}
 	return l, nil
@@ -63,8 +69,9 @@ func (rq *request) untilAnswered(ctx context.Context) context.Context {
 	return ctx
 }
 
-// attachLink registers a link, and looks once more whether its session is there: whoever ended it before the link was registered
-// could not close it, whoever does later will (G5). ctx has the values that the link's context gets. l has what closes it and nothing else.
+// attachLink registers a link, and looks once more whether its session is there: whoever ended it
+// before the link was registered could not close it, whoever does later will (G5). ctx has the
+// values that the link's context gets. l has what closes it and nothing else.
 func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Link) (_ *Link, err error) {
 	if b.work.Stopped() {
 		return nil, ErrShutdown
@@ -82,7 +89,7 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 		ctx = rq.Context
 	}
 	l.base = context.WithoutCancel(ctx)
-	l.ctx, l.cancel = context.WithCancelCause((*linkContext)(l))
+	l.ctx, l.closing.Cancel = context.WithCancelCause((*linkContext)(l))
 	attached := rec.Revision != 0 && !s.over()
 	var had, user string
 	var proved uint64
@@ -101,7 +108,10 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 		return nil, err
 	}
 	if b.events.Active() { // its end is reported by whoever gets the link, so later
-		b.events.Emit(ConnOpen{ConnID: id, ClientID: rec.ClientID, SessionID: had, UserID: user, Addr: l.entry.Addr, UserAgent: l.userAgent})
+		b.events.Emit(ConnOpen{
+			ConnID: id, ClientID: rec.ClientID, SessionID: had, UserID: user,
+			Addr: l.entry.Addr, UserAgent: l.userAgent,
+		})
 	}
 	for _, e := range evicted {
 		e.end(CodePolicy, reasonReplaced)
@@ -145,7 +155,8 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 	return l, nil
 }
 
-// meetNewest looks whether the client has got a session during the handshake, when the link was not there yet to be cut, or to follow.
+// meetNewest looks whether the client has got a session during the handshake, when the link was not
+// there yet to be cut, or to follow.
 func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID string) error {
 	if l.SessionID() == "" { // otherwise that would have been told of a login
 		since := rq.creds.Began()
@@ -197,7 +208,7 @@ func (b *Bridge) awaitCookies(ctx context.Context, l *Link, newest string) error
 		return err
 	}
 	if age := time.Since(rec.Began()); age < rebindGrace && b.links.MayAwait(&rec) {
-		l.endLater(closing{Close: reconnect}, max(age, rebindDelay))
+		l.endLater(reconnect, false, max(age, rebindDelay))
 	}
 	return nil
 }

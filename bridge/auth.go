@@ -92,7 +92,7 @@ func (s *Session) Destroy() { s.end("Destroy", ReasonDestroyed) }
 func (s *Session) end(method string, reason Reason) {
 	s.change(method, func() { s.ending = reason })
 	if h := s.holder(); h != nil { // there is no commit that would come soon
-		h.saveSoon()
+		h.saver.Soon()
 	}
 }
 

@@ -9,12 +9,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/admission"
 	"github.com/sessionbridge/sessionbridge/internal/clientmap"
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/cluster"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/gorillastore"
-	"github.com/sessionbridge/sessionbridge/internal/inbox"
 	"github.com/sessionbridge/sessionbridge/internal/logins"
 	"github.com/sessionbridge/sessionbridge/internal/logqueue"
 	"github.com/sessionbridge/sessionbridge/internal/opening"
@@ -22,6 +22,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/pubsub"
 	"github.com/sessionbridge/sessionbridge/internal/redact"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
+	"github.com/sessionbridge/sessionbridge/internal/socket"
 	"github.com/sessionbridge/sessionbridge/internal/tickets"
 	"github.com/sessionbridge/sessionbridge/internal/workers"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -30,7 +31,7 @@ import (
 // Locks are taken in this order, each only after those before it; none is taken while a later one is held:
 //
 //	a request's opening slot           one goroutine of a request opens its session
-//	a connection's turn (held)         a function runs on the session that the connection holds, or that is stored
+//	a connection's turn (connSession)  a function runs on the session of a PerConnection, or that is stored
 //	a session's outer lock (gateway)   a function of WithSession runs
 //	a Session's slot                   its changes, and their commit
 //	a user's turn (logins)             a login of the user is stored
@@ -52,7 +53,7 @@ type Bridge struct {
 	clients  *clientmap.Map
 	links    *registry.Registry[*Link]
 	clock    *clock.Clock
-	watches  *inbox.Watchlist
+	sockets  *socket.Runtime
 	work     *workers.Group
 	pools    pools
 	sender   *outbox.Sender
@@ -61,7 +62,6 @@ type Bridge struct {
 	cleanup  autoCleanup
 	logKey   *redact.Key
 	stats    counters
-	reads    sync.Pool // of *bytes.Buffer, for messages on their way in
 	shutOnce sync.Once
 	shutDone chan struct{} // closed when the first Shutdown has returned shutErr
 	shutErr  error
@@ -69,7 +69,7 @@ type Bridge struct {
 	logins   *logins.Gate
 	limits   *logins.Limits
 	tickets  *tickets.Tickets
-	admit    *admission
+	admit    *admission.Gate
 	cluster  *cluster.Node // nil: the store knows of no other processes
 	gorilla  *gorillastore.Store
 }
@@ -122,10 +122,12 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.opener = newOpener(b)
 	b.links = b.newRegistry()
 	b.limits = b.newLimits()
-	b.watches = inbox.NewWatchlist(b.clock)
+	b.sockets = socket.NewRuntime(b.clock, b.work)
 	b.sender = outbox.NewSender(b.clock, b.work)
 	b.tickets = newTickets(b, apps)
-	b.admit = newAdmission(s)
+	b.admit = admission.New(admission.Config{
+		AtOnce: s.MaxHandshakes, PerSecond: s.HandshakesPerSecond, Burst: s.HandshakeBurst,
+	})
 	b.gorilla = b.newGorilla()
 	switch {
 	case s.AutoCleanup == Off:
@@ -251,9 +253,11 @@ func (b *Bridge) rebind(from *origin, rec *store.Record) {
 		return
 	}
 	for _, l := range b.links.PartOlder(rec) {
-		l.endLater(closing{Close: reconnect}, rebindGrace)
+		l.endLater(reconnect, false, rebindGrace)
 		if from.request != nil {
-			from.request.afterResponse(func() { b.clock.Add(time.Now().Add(rebindDelay), l.endPending) })
+			from.request.afterResponse(func() {
+				b.clock.Add(time.Now().Add(rebindDelay), func() { l.endPending(false) })
+			})
 		}
 	}
 }
@@ -308,13 +312,13 @@ func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *g
 		b.events.Emit(end)
 	}
 	if kept { // those that hold the session have nothing to go on with
-		links = slices.DeleteFunc(links, func(l *Link) bool { return l.held.Load() == nil })
+		links = slices.DeleteFunc(links, func(l *Link) bool { return l.perConn.Load() == nil })
 	}
 	final := b.finalMessage(links, end)
 	for _, l := range links {
 		l.setFinalMessage(final)
 		if l == from.link { // it has the answer to its own wish to come
-			l.endLater(closing{c, true}, closeGrace)
+			l.endLater(c, true, closeGrace)
 		} else {
 			l.end(c.Code, c.Reason)
 		}

@@ -243,9 +243,3 @@ type handshakeRefusal struct {
 
 func (h *handshakeRefusal) Error() string   { return fmt.Sprintf("%v: %v", ErrHandshake, h.cause) }
 func (h *handshakeRefusal) Unwrap() []error { return []error{ErrHandshake, h.cause} }
-
-// handshakeRefused returns the error of a handshake that the upgrade has refused with the status; 0
-// is 400.
-func handshakeRefused(status int, cause error) error {
-	return &handshakeRefusal{cmp.Or(status, http.StatusBadRequest), cause}
-}

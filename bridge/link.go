@@ -4,31 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/sessionbridge/sessionbridge/internal/clock"
-	"github.com/sessionbridge/sessionbridge/internal/cluster"
+	"github.com/sessionbridge/sessionbridge/internal/closing"
+	"github.com/sessionbridge/sessionbridge/internal/heartbeat"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// closeGrace is how long a close may take before the connection is cut.
-const closeGrace = time.Second
-
-// Link ties something long-lived to a session: a connection of any WebSocket library, a response that streams. It lives from Attach
-// until Detach, or until the session's end closes it. It is safe for concurrent use.
+// Link ties something long-lived to a session: a connection of any WebSocket library, a response
+// that streams. It lives from Attach until Detach, or until the session's end closes it. It is safe
+// for concurrent use.
 type Link struct {
 	b      *Bridge
-	entry  registry.Entry  // its place in b.links
-	origin origin          // of the changes that come through it
-	conn   *Conn           // that it is of; nil for one of Attach
-	closer *closer         // that Attach was given; nil for a Conn's
-	base   context.Context // has the values of ctx
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	entry  registry.Entry                // its place in b.links
+	origin origin                        // of the changes that come through it
+	conn   *Conn                         // that it is of; nil for one of Attach
+	closer *closing.Func[registry.Close] // that Attach was given; nil for a Conn's
+	base   context.Context               // has the values of ctx
+	ctx    context.Context               // ended by closing.Cancel
 
 	userAgent      string
 	active         atomic.Int64 // see activeSince
@@ -36,24 +32,12 @@ type Link struct {
 	data           atomic.Pointer[any]
 	queue          outbox.Queue // messages of Notify
 
-	held atomic.Pointer[held] // the session of a PerConnection connection; nil: it has none
+	perConn atomic.Pointer[connSession]    // nil but for a PerConnection connection
+	beat    atomic.Pointer[heartbeat.Beat] // of Heartbeat; nil: none
 
-	mu      sync.Mutex
-	pending *closing // to be done by endPending
-	timer   *clock.Deadline
-	ending  *registry.Close // begun
-	final   *outbox.Final   // to be sent before the close; nil: none
-	heart   *linkBeat       // of Heartbeat; nil: none
+	closing closing.State[registry.Close]
+	final   atomic.Pointer[outbox.Final] // to be sent before the close; nil: none
 }
-
-// closing is a close code and its reason; the zero value is none.
-type closing struct {
-	registry.Close
-	atRead bool // it waits for the handler's next read only
-}
-
-// reconnect closes links that a login, or another session of their client, has shut out.
-var reconnect = registry.Close{Code: CodeReconnect, Reason: "session changed: reconnect"}
 
 // ID returns the connection's own ID.
 func (l *Link) ID() string { return l.entry.ID }
@@ -84,15 +68,21 @@ func (l *Link) Data() any {
 	return nil
 }
 
-// WithSession runs fn on the session while no other WithSession runs on it, here or over HTTP, and stores what it changed when it returns. fn may run again
-// if somebody else changed the session meanwhile, so it should change nothing but the session. If fn returns an error, nothing of it is stored,
-// but a Destroy counts. It never creates a session: without one, onMissing is called, and nil gives ErrSessionMissing.
+// WithSession runs fn on the session while no other WithSession runs on it, here or over HTTP, and
+// stores what it changed when it returns. fn may run again if somebody else changed the session
+// meanwhile, so it should change nothing but the session. If fn returns an error, nothing of it is
+// stored, but a Destroy counts. It never creates a session: without one, onMissing is called, and
+// nil gives ErrSessionMissing.
 //
-// A nested call on the same session must get fn's context: it runs inside the outer one. On another session it is ErrNested.
+// A nested call on the same session must get fn's context: it runs inside the outer one. On another
+// session it is ErrNested.
 //
-// Besides fn's and onMissing's errors: ErrSessionGone when the session ended meanwhile, ErrTokenRotated when a login did, ErrConflict,
-// ErrStoreUnavailable, ErrSessionTooLarge, a *ValueError, and the cause of ctx's end while waiting.
-func (l *Link) WithSession(ctx context.Context, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error) error {
+// Besides fn's and onMissing's errors: ErrSessionGone when the session ended meanwhile,
+// ErrTokenRotated when a login did, ErrConflict, ErrStoreUnavailable, ErrSessionTooLarge, a
+// *ValueError, and the cause of ctx's end while waiting.
+func (l *Link) WithSession(
+	ctx context.Context, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error,
+) error {
 	ran, err := l.withSession(ctx, fn)
 	if !ran && errors.Is(err, ErrSessionMissing) {
 		return missing(ctx, onMissing)
@@ -113,7 +103,7 @@ func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Sessio
 	case id == "":
 		return false, ErrSessionMissing
 	}
-	if h := l.held.Load(); h != nil && h.s.id == id {
+	if h := l.perConn.Load(); h != nil && h.s.id == id {
 		return h.withSession(ctx, fn)
 	}
 	ran, err = b.withSessionID(ctx, id, proved, &l.origin, fn)
@@ -127,7 +117,9 @@ func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Sessio
 var errCutOff = fmt.Errorf("%w: a login has replaced the token", ErrSessionMissing)
 
 // withSessionID runs fn on the session with the ID. It returns false when fn has not been run.
-func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, from *origin, fn func(context.Context, *Session) error) (ran bool, err error) {
+func (b *Bridge) withSessionID(
+	ctx context.Context, id string, proved uint64, from *origin, fn func(context.Context, *Session) error,
+) (ran bool, err error) {
 	k := b.gateway.Acquire(id)
 	defer k.Release()
 	if err := k.Lock(ctx); err != nil {
@@ -136,7 +128,7 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 	defer k.Unlock()
 	var rec store.Record
 	var now time.Time
-	if b.opts.CachedReads && from.link != nil && !b.cluster.Frozen() { // what is in memory says nothing about a store that is silent
+	if b.opts.CachedReads && from.link != nil && !b.cluster.Frozen() { // memory doesn't tell that the store is silent
 		rec, now, err = b.gateway.LoadCachedAt(ctx, id, b.links.RevisionOf(id), k.Later())
 	} else {
 		rec, now, err = b.gateway.LoadAt(ctx, id, k.Later())
@@ -169,115 +161,117 @@ func (b *Bridge) withSessionID(ctx context.Context, id string, proved uint64, fr
 	return true, s.run(ctx, k, &all.mark, fn)
 }
 
-// detach removes the link and reports its end, once. A close that was begun here says how it ended.
-func (l *Link) detach(code int, reason string) {
-	l.b.work.Enter() // a shutdown that doesn't find the link any more waits for its report
-	defer l.b.work.Leave()
-	sessionID, userID, removed := l.b.links.Remove(l)
-	if !removed {
+// Active records activity of the client, which keeps the session from its idle timeout. It waits
+// for nothing. A Conn does it for each message that it reads.
+func (l *Link) Active() {
+	now := time.Now()
+	l.active.Store(int64(l.b.clock.Offset(now)))
+	if id, claimed := l.b.links.ClaimActivity(&l.entry, now, l.b.opts.TouchInterval); claimed {
+		l.b.pools.activity.Go(func() { l.b.recordActivity(id) })
+	}
+}
+
+// activeSince returns since when the client has not been active, as an offset on the clock.
+func (l *Link) activeSince() time.Duration { return time.Duration(l.active.Load()) }
+
+func (b *Bridge) recordActivity(id string) {
+	var recorded *store.Record
+	defer func() { b.links.Recorded(id, recorded) }() // whatever happens, a store that panics included
+	if b.hopeless() {
 		return
 	}
-	l.b.cluster.Release(cluster.Topic{ClientID: l.entry.ClientID})
-	l.mu.Lock()
-	if l.ending == nil {
-		l.ending = &registry.Close{Code: code, Reason: reason}
-	}
-	code, reason = l.ending.Code, l.ending.Reason
-	l.b.clock.Remove(l.timer)
-	l.mu.Unlock()
-	l.cancel(errConnClosed)
-	if l.b.events.Active() {
-		l.b.events.Emit(ConnClose{
-			ConnID: l.entry.ID, ClientID: l.entry.ClientID, SessionID: sessionID, UserID: userID, Code: code, Reason: reason, Open: time.Since(l.ConnectedAt()),
-			Received: l.received.read(), Sent: l.sent.read(),
-		})
+	rec, err := b.gateway.LoadActive(context.Background(), id, func(*store.Record) error { return nil })
+	switch {
+	case err == nil:
+		recorded = &rec
+	case errors.Is(err, ErrSessionMissing):
+		b.scheduleRecheck(id, b.forget(context.Background(), id, nil))
+	default:
+		b.storeFailed(context.Background(), "record a session's activity", id, err)
 	}
 }
 
-// errConnClosed is the cause of a link's context when it has been closed.
-var errConnClosed = errors.New("bridge: connection closed")
-
-// end closes the link, soon; false when it is being closed already.
-func (l *Link) end(code int, reason string) bool {
-	if !l.beginEnd(code, reason) {
-		return false
-	}
-	task := func() { l.close(code, reason) }
-	if l.closer != nil { // what an application wrote may hang
-		l.b.work.Go(task)
-	} else {
-		l.b.pools.closes.Go(task)
-	}
-	return true
+// Received counts a message that has come from the client, of so many bytes, for ConnInfo and
+// ConnClose. It is activity of the client: see Active. A Conn does it for each message that it
+// reads.
+func (l *Link) Received(bytes int) {
+	l.received.count(bytes)
+	l.Active()
 }
 
-// close closes the link, once what waits to be sent has been.
-func (l *Link) close(code int, reason string) {
-	l.flushFinal()
-	if l.closer != nil {
-		l.closer.call(code, reason)
-	} else {
-		l.conn.shut(code, reason)
-	}
+// Sent counts a message that has been sent to the client, of so many bytes. Those of OnNotify are
+// counted already, and a Conn counts what it writes.
+func (l *Link) Sent(bytes int) { l.sent.count(bytes) }
+
+// Traffic is what has gone one way over a connection.
+type Traffic struct {
+	Messages, Bytes uint64 // bytes of messages, without what the protocol adds
 }
 
-// beginEnd makes the caller the one who closes the link; false when somebody else is.
-func (l *Link) beginEnd(code int, reason string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ending != nil {
-		return false
-	}
-	l.ending = &registry.Close{Code: code, Reason: reason}
-	l.b.clock.Remove(l.timer)
-	l.cancel(endCause(code))
-	return true
+// traffic counts it.
+type traffic struct{ messages, bytes atomic.Uint64 }
+
+func (t *traffic) count(bytes int) {
+	t.messages.Add(1)
+	t.bytes.Add(uint64(max(0, bytes))) //nolint:gosec // a length
 }
 
-// endCause is what a handler finds as its context's cause.
-func endCause(code int) error {
-	switch code {
-	case CodeReconnect:
-		return ErrTokenRotated
-	case CodeShutdown:
-		return ErrShutdown
-	case CodeUnavailable:
-		return ErrStoreUnavailable
-	case CodeDestroyed, CodeExpired, CodeEvicted:
-		return ErrSessionGone
-	case CodeNoSession:
-		return ErrSessionMissing
-	}
-	return errConnClosed
+func (t *traffic) uncount(bytes int) {
+	t.messages.Add(^uint64(0))
+	t.bytes.Add(-uint64(bytes)) //nolint:gosec // a length
 }
 
-// endLater closes the link when endPending is called, or after the grace.
-func (l *Link) endLater(c closing, grace time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ending != nil || l.pending != nil {
+func (t *traffic) read() Traffic { return Traffic{t.messages.Load(), t.bytes.Load()} }
+
+// defaultBeat is Link.Heartbeat's interval unless it is given another.
+const defaultBeat = 30 * time.Second
+
+// Heartbeat has beat called every so often, for the first time after that time; 0 is 30 s. It is
+// for a ping, or a comment of an event stream: proxies cut what is silent for long, and a client
+// that has vanished is noticed by what is sent to it. One call runs at a time, in a goroutine of
+// its own, and its ctx ends after 10 s or with the link.
+//
+// An error, a panic, or a call that takes longer than 10 s ends the link: its context ends,
+// OnConnClose reports -1, and the close function that Attach was given is called with CodeFailed.
+// beat needs the library's rule about writers, as the function of OnNotify does. After Detach,
+// which waits for a call that runs, it is not called any more; so beat must not call Detach.
+//
+// A second call of Heartbeat replaces the first; a nil beat ends it. A Conn has a heartbeat of its
+// own: ConnOptions.Heartbeat.
+func (l *Link) Heartbeat(every time.Duration, beat func(ctx context.Context) error) {
+	if every <= 0 {
+		every = defaultBeat
+	}
+	if beat == nil {
+		l.beat.Swap(nil).Stop()
 		return
 	}
-	l.pending = &c
-	l.timer = l.b.clock.Add(time.Now().Add(grace), l.endPending)
+	h := heartbeat.New(l.ctx, heartbeat.Config{
+		Clock: l.b.clock, Group: l.b.work, Every: every, Call: beat, Fail: l.fail,
+	})
+	l.beat.Swap(h).Stop()
+	h.Start()
 }
 
-// reading performs a close that was postponed until the handler's next Read.
-func (l *Link) reading() {
-	l.mu.Lock()
-	atRead := l.pending != nil && l.pending.atRead
-	l.mu.Unlock()
-	if atRead {
-		l.endPending()
+// linkContext is a link as the root of its context: it has values, and doesn't end.
+type linkContext Link
+
+// Deadline implements context.Context.
+func (*linkContext) Deadline() (deadline time.Time, ok bool) { return deadline, false }
+
+// Done implements context.Context.
+func (*linkContext) Done() <-chan struct{} { return nil }
+
+// Err implements context.Context.
+func (*linkContext) Err() error { return nil }
+
+// Value implements context.Context.
+func (c *linkContext) Value(key any) any {
+	if _, ok := key.(identityKey); ok {
+		return identity((*Link)(c))
 	}
+	return c.base.Value(key)
 }
 
-// endPending does what endLater put off.
-func (l *Link) endPending() {
-	l.mu.Lock()
-	p := l.pending
-	l.mu.Unlock()
-	if p != nil {
-		l.end(p.Code, p.Reason)
-	}
-}
+func (l *Link) askClient() string     { return l.entry.ClientID }
+func (l *Link) openedSession() string { return l.SessionID() }

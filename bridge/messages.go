@@ -32,8 +32,9 @@ type replies struct {
 // errNoReply: there is nobody who would send the reply.
 var errNoReply = errors.New("bridge: Reply after the function for the message has returned")
 
-// Decode reads the message as JSON into v. An empty message, or one that isn't JSON, is an error; so is a v that isn't a pointer. The JSON null leaves v
-// as it is, as with encoding/json: a pointer that v points to may still be nil.
+// Decode reads the message as JSON into v. An empty message, or one that isn't JSON, is an error;
+// so is a v that isn't a pointer. The JSON null leaves v as it is, as with encoding/json: a pointer
+// that v points to may still be nil.
 func (m Message) Decode(v any) error {
 	if err := json.Unmarshal(m.Data, v); err != nil {
 		return fmt.Errorf("bridge: decode the message: %w", err)
@@ -41,9 +42,10 @@ func (m Message) Decode(v any) error {
 	return nil
 }
 
-// Reply has data sent to the client, as a message of the same type, once what the function has changed is stored: never when the function fails, or
-// when it runs again. It waits for nothing, and takes a copy of data. It may be called from several goroutines, as long as the function runs; then it
-// returns an error.
+// Reply has data sent to the client, as a message of the same type, once what the function has
+// changed is stored: never when the function fails, or when it runs again. It waits for nothing,
+// and takes a copy of data. It may be called from several goroutines, as long as the function runs;
+// then it returns an error.
 func (m Message) Reply(data []byte) error { return m.reply(m.Type, data) }
 
 // ReplyJSON is Reply with v as JSON, in a text message.
@@ -75,21 +77,29 @@ func (r *replies) close() {
 	r.over = true
 }
 
-// Messages returns a handler that accepts WebSocket connections and runs fn for each message of theirs, within WithSession: the session is loaded, fn
-// runs, what it changed is stored, and then its replies are sent. So a client that has the answer can rely on what it says.
+// Messages returns a handler that accepts WebSocket connections and runs fn for each message of
+// theirs, within WithSession: the session is loaded, fn runs, what it changed is stored, and then
+// its replies are sent. So a client that has the answer can rely on what it says.
 //
-// The messages of one connection are handled one at a time, in their order; those of several connections of a session take turns. As with WithSession fn may
-// run again if somebody else changed the session meanwhile, so it should change nothing but the session, and answer with Message.Reply. Somebody has to
-// read, and here that is the handler: fn must not, and should not take long.
+// The messages of one connection are handled one at a time, in their order; those of several
+// connections of a session take turns. As with WithSession fn may run again if somebody else
+// changed the session meanwhile, so it should change nothing but the session, and answer with
+// Message.Reply. Somebody has to read, and here that is the handler: fn must not, and should not
+// take long.
 //
-// An error of fn stores nothing, but a Destroy counts; nor are its replies sent. That error, or that of WithSession, goes to ConnOptions.OnMessageError, which decides
-// whether the connection goes on. Without it the connection is closed with CloseCode of the error.
+// An error of fn stores nothing, but a Destroy counts; nor are its replies sent. That error, or
+// that of WithSession, goes to ConnOptions.OnMessageError, which decides whether the connection
+// goes on. Without it the connection is closed with CloseCode of the error.
 //
-// A handshake without a session is closed with CodeNoSession, unless ConnOptions.OnMissing says otherwise. WITH AcceptMissing s IS NIL FOR EVERY MESSAGE THAT COMES WHILE
-// THERE IS NO SESSION, at the handshake or any more: fn has to check it before it does anything with it. Without AcceptMissing s is never nil.
+// A handshake without a session is closed with CodeNoSession, unless ConnOptions.OnMissing says
+// otherwise. WITH AcceptMissing s IS NIL FOR EVERY MESSAGE THAT COMES WHILE THERE IS NO SESSION, at
+// the handshake or any more: fn has to check it before it does anything with it. Without
+// AcceptMissing s is never nil.
 //
 // For the rest it is as WebSocket.
-func (b *Bridge) Messages(fn func(ctx context.Context, c *Conn, msg Message, s *Session) error, opts *ConnOptions) http.Handler {
+func (b *Bridge) Messages(
+	fn func(ctx context.Context, c *Conn, msg Message, s *Session) error, opts *ConnOptions,
+) http.Handler {
 	return b.socket(func(ctx context.Context, c *Conn) error {
 		for {
 			kind, data, err := c.Read(ctx)
@@ -104,7 +114,9 @@ func (b *Bridge) Messages(fn func(ctx context.Context, c *Conn, msg Message, s *
 }
 
 // handle runs fn for a message and sends its replies. An error ends the connection.
-func (c *Conn) handle(ctx context.Context, msg Message, fn func(context.Context, *Conn, Message, *Session) error) error {
+func (c *Conn) handle(
+	ctx context.Context, msg Message, fn func(context.Context, *Conn, Message, *Session) error,
+) error {
 	var last *replies // of the last run
 	run := func(ctx context.Context, s *Session) error {
 		attempt := &replies{}

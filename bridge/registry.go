@@ -60,7 +60,7 @@ func (b *Bridge) learn(rec *store.Record) {
 // unlink parts the link from its session, and has it closed when it next reads, for the answer that
 // is on its way, or soon.
 func (l *Link) unlink() {
-	l.endLater(closing{reconnect, true}, closeGrace) // first: its handler may notice at once
+	l.endLater(reconnect, true, closeGrace) // first: its handler may notice at once
 	l.b.links.Part(l)
 }
 
@@ -106,7 +106,7 @@ func (b *Bridge) addrFull(ctx context.Context, addr string) bool {
 func (b *Bridge) probe(ctx context.Context, links []*Link) {
 	wait := raceTime
 	for _, l := range links {
-		if l.conn != nil && l.conn.inbox.Watch() {
+		if l.conn != nil && l.conn.socket.Watch() {
 			wait = probeTime
 		}
 	}

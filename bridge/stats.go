@@ -49,7 +49,7 @@ func (b *Bridge) Stats() Stats {
 		Mismatches:     b.stats.mismatches.Load(),
 		ClosedWrites:   b.stats.closedWrites.Load(),
 		SaveFailures:   b.stats.failedSaves.Load(),
-		Overloaded:     b.admit.refused.Load(),
+		Overloaded:     b.admit.Refused(),
 		TooFast:        b.stats.tooFast.Load(),
 		EventsDropped:  b.events.Dropped(),
 		NotifyDropped:  b.stats.notifyDropped.Load(),

@@ -5,22 +5,29 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"slices"
+	"strconv"
 
 	"github.com/coder/websocket"
 
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
-	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
-	"github.com/sessionbridge/sessionbridge/internal/wire"
+	"github.com/sessionbridge/sessionbridge/internal/socket"
 )
 
-// WebSocket returns a handler that accepts WebSocket connections and runs fn for each, in a goroutine of its own. ctx has the request's values and ends, with
-// a cause, when the connection or its session does. When fn returns the connection is closed: normally for nil, otherwise with
+// defaultHandshakes is what a process has at hand for some 25 MB: net/http's buffers and a stack
+// are 24 KiB. If the store takes 5 ms they are 200,000 a second, far more than two cores do; a
+// store that hangs for StoreTimeout holds no more than these.
+const defaultHandshakes = 1024
+
+// WebSocket returns a handler that accepts WebSocket connections and runs fn for each, in a
+// goroutine of its own. ctx has the request's values and ends, with a cause, when the connection or
+// its session does. When fn returns the connection is closed: normally for nil, otherwise with
 // CloseCode of the error. If fn panics it is closed with CodeFailed, and the process lives.
 //
-// The handshake is refused with 403 for a page of another origin (Options.OriginPatterns), with 503 when the store is unavailable or the Bridge is
-// shutting down or overloaded (Options.MaxHandshakes), with 409 for a token that a login has just replaced, with 401 for a ticket that opens nothing. Options out of range make every handshake
-// fail with 500 and a log line that names the field.
+// The handshake is refused with 403 for a page of another origin (Options.OriginPatterns), with 503
+// when the store is unavailable or the Bridge is shutting down or overloaded
+// (Options.MaxHandshakes), with 409 for a token that a login has just replaced, with 401 for a
+// ticket that opens nothing. Options out of range make every handshake fail with 500 and a log line
+// that names the field.
 //
 // It works with or without Bridge.Handler around it.
 func (b *Bridge) WebSocket(fn func(ctx context.Context, c *Conn) error, opts *ConnOptions) http.Handler {
@@ -28,31 +35,31 @@ func (b *Bridge) WebSocket(fn func(ctx context.Context, c *Conn) error, opts *Co
 }
 
 // socket is WebSocket with another default of ConnOptions.OnMissing.
-func (b *Bridge) socket(fn func(ctx context.Context, c *Conn) error, opts *ConnOptions, onMissing MissingPolicy) http.Handler {
+func (b *Bridge) socket(
+	fn func(ctx context.Context, c *Conn) error, opts *ConnOptions, onMissing MissingPolicy,
+) http.Handler {
 	o, err := opts.settle(onMissing)
 	if err != nil {
 		b.failed(context.Background(), slog.LevelError, Failure{Doing: "use a handler's ConnOptions", Err: err})
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.WriteError(w, r, err) })
 	}
-	h := &socketHandler{b: b, fn: fn, opts: o, wire: o.wire(b.clock.Time(0)), protocols: append(slices.Clip(o.Subprotocols), Subprotocol)}
+	h := &socketHandler{b: b, fn: fn, opts: o, acceptor: b.sockets.NewAcceptor(o.socket())}
 	return b.Handler(http.HandlerFunc(h.handshake))
 }
 
 type socketHandler struct {
-	b    *Bridge
-	fn   func(context.Context, *Conn) error
-	opts ConnOptions
-	wire *wire.Config
-
-	protocols []string
+	b        *Bridge
+	fn       func(context.Context, *Conn) error
+	opts     ConnOptions
+	acceptor *socket.Acceptor
 }
 
-// handshake upgrades the request and returns: what net/http keeps for a request is freed while the connection lives on.
+// handshake upgrades the request and returns: what net/http keeps for a request is freed while the
+// connection lives on.
 func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	b := h.b
 	if !b.work.TryEnter() {
-		b.admit.askLater(w.Header())
-		b.refuse(w, r, ErrShutdown)
+		b.refuseForNow(w, r, ErrShutdown)
 		return
 	}
 	defer b.work.Leave()
@@ -61,13 +68,11 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		b.refuse(w, r, ErrOrigin)
 		return
 	}
-	leave, admitted := b.admit.enter()
-	if !admitted {
-		b.admit.askLater(w.Header())
-		b.refuse(w, r, ErrOverloaded)
+	if !b.admit.TryEnter() {
+		b.refuseForNow(w, r, ErrOverloaded)
 		return
 	}
-	defer leave()
+	defer b.admit.Leave()
 	rq, err := b.requestFor(r)
 	if err != nil {
 		b.WriteError(w, r, err)
@@ -94,58 +99,61 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		b.refuse(w, r, ErrSessionMissing)
 		return
 	}
-	below, upgrade := wire.New(h.wire), &responsewriter.Upgrade{ResponseWriter: w}
-	ws, err := websocket.Accept(below.Wrap(upgrade), r, &websocket.AcceptOptions{
-		Subprotocols:       h.protocols,
-		InsecureSkipVerify: true, // the origin has been checked
-		CompressionMode:    h.opts.Compression,
-	})
-	if err != nil {
+	l := &Link{}
+	c := &Conn{link: l, opts: &h.opts}
+	l.conn = c // from its registration on it is found, and told what others are
+	if status, err := c.socket.Accept(h.acceptor, (*socketOwner)(l), w, r); err != nil {
 		if !rq.wroteHeaders() { // otherwise the client has been answered
-			b.refuse(w, r, handshakeRefused(upgrade.Withheld(), err))
+			b.refuse(w, r, &handshakeRefusal{status, err})
 		}
 		return
 	}
-	c := newConn(ws, below, b.clock, &h.opts)
 	if err := h.start(r.Context(), rq, s, c); err != nil {
-		b.pools.closes.Go(func() { c.shut(CloseCode(err), b.closeReason(err)) })
+		b.pools.closes.Go(func() { c.socket.Close(CloseCode(err), b.closeReason(err)) })
 	}
+}
+
+// refuseForNow is refuse for a handshake that may succeed later: the answer says when to try again.
+func (b *Bridge) refuseForNow(w http.ResponseWriter, r *http.Request, err error) {
+	w.Header().Set("Retry-After", strconv.Itoa(b.admit.RetryAfter()))
+	b.refuse(w, r, err)
 }
 
 // start attaches the connection and lets its handler run.
 func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *Conn) error {
-	b := h.b
+	b, l := h.b, c.link
 	missing := s.IsNew()
 	returned := false
 	defer func() {
 		if !returned { // the store has panicked: net/http knows nothing of the connection any more
-			c.cut()
+			c.socket.Cut()
 		}
 	}()
-	l := &Link{conn: c}
-	c.link = l // from its registration on it is found, and told what others are
-	l.queue.Open(h.opts.NotifyQueue, h.opts.OnNotifyFull.queue(), func(m *outbox.Message) error { return c.send(context.Background(), m) })
-	link, err := b.attachLink(ctx, rq, s, l)
+	l.queue.Open(h.opts.NotifyQueue, h.opts.OnNotifyFull.queue(), func(m *outbox.Message) error {
+		return c.send(context.Background(), m)
+	})
+	_, err := b.attachLink(ctx, rq, s, l)
 	returned = true
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if missing && h.opts.OnMissing == CloseMissing {
-		link.endPending() // if the browser is about to have a session, it is to come back
-		link.end(CodeNoSession, b.closeReason(ErrSessionMissing))
-		link.abandon()
+	case missing && h.opts.OnMissing == CloseMissing:
+		l.endPending(false) // if the browser is about to have a session, it is to come back
+		l.end(CodeNoSession, b.closeReason(ErrSessionMissing))
+		l.abandon()
 		return nil
 	}
-	c.startPulse()
+	c.socket.Start()
 	if !b.work.TryGo(func() { c.serve(h.fn) }) {
-		c.stopPulse()
-		link.end(CodeShutdown, b.comeBack(1))
-		link.abandon()
+		c.socket.Release()
+		l.end(CodeShutdown, b.comeBack(1))
+		l.abandon()
 	}
 	return nil
 }
 
-// serve runs the connection's handler and closes the connection after it, also if the handler ends its goroutine.
+// serve runs the connection's handler and closes the connection after it, also if the handler ends
+// its goroutine.
 func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 	err := ErrPanicked
 	defer func() { c.conclude(err) }()
@@ -155,24 +163,19 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 // conclude closes the connection whose handler has returned err.
 func (c *Conn) conclude(err error) {
 	c.logFailure(err)
-	c.awaitInbox()
-	c.link.endPending() // if a close waits for the handler to be done, it says how
+	c.link.endPending(false) // if a close waits for the handler to be done, it says how
 	code, reason := c.endedWith(err)
 	if c.link.beginEnd(code, reason) { // otherwise another is closing it
 		c.link.close(code, reason)
 	}
-	c.stopPulse()
-	c.writes.release(c.clock)
+	c.socket.Release()
 	c.link.detach(code, reason)
 }
 
 // endedWith returns how the connection of a handler ends that has returned err.
 func (c *Conn) endedWith(err error) (code int, reason string) {
-	if lost := int(c.lost.Load()); lost != codeNone {
+	if lost, ok := c.socket.LostCode(); ok { // whatever the handler makes of that
 		return lost, ""
-	}
-	if c.gone.Load() { // whatever the handler makes of that
-		return codeClosedByPeer, ""
 	}
 	if over := c.link.b.links.CloseOf(&c.link.entry); over.Code != codeNone && errors.Is(err, ErrSessionMissing) {
 		return over.Code, over.Reason // the handler was faster than the close that is on its way
@@ -180,7 +183,8 @@ func (c *Conn) endedWith(err error) (code int, reason string) {
 	return CloseCode(err), c.link.b.closeReason(err)
 }
 
-// closeReason returns what a client may know of an error that closes its connection: of ours what it can act on, of the application's nothing.
+// closeReason returns what a client may know of an error that closes its connection: of ours what
+// it can act on, of the application's nothing.
 func (b *Bridge) closeReason(err error) string {
 	var ce websocket.CloseError
 	switch {
@@ -204,15 +208,17 @@ func (b *Bridge) closeReason(err error) string {
 
 // logFailure tells of an error by which the handler ends its connection, which else nobody learns.
 func (c *Conn) logFailure(err error) {
-	if c.link.ctx.Err() == nil && !c.gone.Load() && CloseCode(err) == CodeFailed && !errors.Is(err, ErrPanicked) {
-		c.link.b.failedInTime(c.link.ctx, slog.LevelWarn, Failure{"go on with a connection: its handler has failed", c.SessionID(), err})
+	if c.link.ctx.Err() == nil && CloseCode(err) == CodeFailed && !errors.Is(err, ErrPanicked) {
+		c.link.b.failedInTime(c.link.ctx, slog.LevelWarn,
+			Failure{"go on with a connection: its handler has failed", c.SessionID(), err})
 	}
 }
 
 func (c *Conn) protect(fn func(context.Context, *Conn) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.link.b.panicked(c.link.ctx, "connection handler panicked", "run a connection's handler: it panicked", c.SessionID(), p)
+			c.link.b.panicked(c.link.ctx, "connection handler panicked",
+				"run a connection's handler: it panicked", c.SessionID(), p)
 			err = ErrPanicked
 		}
 	}()

@@ -31,14 +31,14 @@ type Conn struct {
 	ws    *websocket.Conn
 	net   *wire.Conn // below ws
 
-	lost   atomic.Int64 // the close code by which reading has ended; 0: it hasn't
-	failed atomic.Bool  // a write has failed: the client is gone
 	pacing *allowance.Pace
 	inbox  inbox.Inbox
 	writes writeLimit
+	pulse  clock.Deadline
 
-	pulse   clock.Deadline
-	pinging atomic.Bool
+	lost    atomic.Int32 // the close code by which reading has ended; 0: it hasn't
+	failed  atomic.Bool  // a write has failed: the client is gone
+	pinging atomic.Bool  // checkAlive runs
 }
 
 // Accept upgrades the request, for a zero Conn. If that fails nothing has been sent, and status is that

@@ -114,7 +114,7 @@ func (c *Conn) readFailed(err error) error {
 	if errors.Is(err, websocket.ErrMessageTooBig) {
 		code = websocket.StatusMessageTooBig
 	}
-	c.lost.CompareAndSwap(0, int64(code))
+	c.lost.CompareAndSwap(0, int32(code))
 	if cause := context.Cause(c.owner.Context()); cause != nil {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}

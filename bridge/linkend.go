@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/admission"
+	"github.com/sessionbridge/sessionbridge/internal/cluster"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/internal/socket"

@@ -56,7 +56,7 @@ func (f gatedFile) Sync() error {
 func openGated(t *testing.T, opts *Options) (*gatedDisk, *Store) {
 	t.Helper()
 	d := &gatedDisk{at: make(chan struct{}, 100)}
-	st, err := open(d, filepath.Join(t.TempDir(), "sessions.db"), opts)
+	st, err := open(d, filepath.Join(fastDir(t), "sessions.db"), opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
 	return d, st

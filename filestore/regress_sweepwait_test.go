@@ -16,7 +16,7 @@ import (
 // Sweep didn't look at its context while it waits for the committer (the log is full, the database is being compacted).
 func TestRegressSweepIgnoresContext(t *testing.T) {
 	t.Parallel() // on files of its own, which it waits for
-	st, err := Open(filepath.Join(t.TempDir(), "s.db"), &Options{LogSize: 1 << 20, CheckpointEvery: time.Hour})
+	st, err := Open(filepath.Join(fastDir(t), "s.db"), &Options{LogSize: 1 << 20, CheckpointEvery: time.Hour})
 	require.NoError(t, err)
 	_, err = st.Set(t.Context(), store.Record{ID: "old", Expires: time.Unix(1, 0)})
 	require.NoError(t, err)

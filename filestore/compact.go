@@ -19,11 +19,10 @@ func (s *Store) Optimize(ctx context.Context) error {
 		return err
 	}
 	e := s.engine
-	leave, err := e.compaction.enter(ctx)
-	if err != nil {
+	if err := e.compaction.Lock(ctx); err != nil {
 		return err
 	}
-	defer leave()
+	defer e.compaction.Unlock()
 	if err := e.compact(ctx); err != nil {
 		return fmt.Errorf("filestore: optimize: %w", err)
 	}
@@ -66,11 +65,10 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
 		return 0, err
 	}
 	e := s.engine
-	leave, err := e.backup.enter(ctx)
-	if err != nil {
+	if err := e.backup.Lock(ctx); err != nil {
 		return 0, err
 	}
-	defer leave()
+	defer e.backup.Unlock()
 	name := backupName(e.path)
 	defer func() { err = errors.Join(err, e.disk.Remove(name)) }()
 	if err := e.copyNow(ctx, name); err != nil {
@@ -90,11 +88,10 @@ func backupName(path string) string { return path + ".backup" }
 
 // copyNow makes a database of that name with all sessions.
 func (e *engine) copyNow(ctx context.Context, name string) error {
-	leave, err := e.compaction.enter(ctx)
-	if err != nil {
+	if err := e.compaction.Lock(ctx); err != nil {
 		return err
 	}
-	defer leave()
+	defer e.compaction.Unlock()
 	if err := e.flush(ctx, false); err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 )
 
 // Open opens the store whose database is the file at the path. If there is none it creates one. The
@@ -41,7 +43,7 @@ func open(d disk, path string, opts *Options) (_ *Store, err error) {
 	}
 	e := &engine{
 		opts: options, path: path, disk: d, lock: lock,
-		compaction: newExclusive(), backup: newExclusive(),
+		compaction: ctxlock.New(), backup: ctxlock.New(),
 	}
 	defer func() {
 		if err != nil {

@@ -50,11 +50,12 @@ func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return open(t, inMemory(t), nil) })
 }
 
-// TestContractOfAnApp: an App's store is one like any other, beside the others in the file.
-func TestContractOfAnApp(t *testing.T) {
+// TestContractOfAnAppWithLittleLog: an App's store is one like any other, beside the others in the
+// file. The sessions go through the log, the overlays and the database all the time.
+func TestContractOfAnAppWithLittleLog(t *testing.T) {
 	t.Parallel() // on files of its own, which it waits for
 	storetest.Run(t, func(t *testing.T) store.Store {
-		st := open(t, inMemory(t), nil)
+		st := open(t, inMemory(t), &filestore.Options{LogSize: 1 << 20, CheckpointEvery: 100 * time.Millisecond})
 		return appStore{st.App("shop").(*filestore.Store), st}
 	})
 }
@@ -72,12 +73,4 @@ func (s appStore) App(name string) store.Store {
 		return s
 	}
 	return s.root.App("shop/" + name)
-}
-
-// TestContractWithLittleLog: the sessions go through the log, the overlays and the database all the time.
-func TestContractWithLittleLog(t *testing.T) {
-	t.Parallel() // on files of its own, which it waits for
-	storetest.Run(t, func(t *testing.T) store.Store {
-		return open(t, inMemory(t), &filestore.Options{LogSize: 1 << 20, CheckpointEvery: 100 * time.Millisecond})
-	})
 }

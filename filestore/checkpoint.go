@@ -268,19 +268,6 @@ func (e *engine) throttle(size int) {
 	time.Sleep(min(maxPause, time.Duration(pause*float64(time.Second))))
 }
 
-// withoutCheckpoint calls fn while no checkpoint is made: neither the database nor the log's unused
-// file changes.
-func (e *engine) withoutCheckpoint(ctx context.Context, fn func() error) error {
-	if err := e.checkpointer.busy.Lock(ctx); err != nil {
-		return err
-	}
-	defer e.checkpointer.busy.Unlock()
-	if err := e.failed(); err != nil {
-		return err
-	}
-	return fn()
-}
-
 // beginLog begins the log of a store that was closed. The log is durable before the database refers
 // to it.
 func (e *engine) beginLog(hd head) error {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"iter"
 	"math"
 	"slices"
@@ -24,40 +23,18 @@ func (s *Store) ActiveSince(ctx context.Context, since time.Time) iter.Seq2[stor
 // ListActive implements store.ActiveLister. It takes about 50 bytes of memory for each session that
 // it finds.
 func (s *Store) ListActive(ctx context.Context, since, now time.Time) iter.Seq2[store.Active, error] {
-	return func(yield func(store.Active, error) bool) {
-		for key, err := range s.activeKeys(ctx, since) {
-			active := store.Active{}
-			if err == nil {
-				active, err = s.activeAt(ctx, []byte(key), now.UnixMicro())
+	read := func(key []byte, id string) (active store.Active, err error) {
+		err = s.look(key, func(v value) error {
+			if v.expiry() <= now.UnixMicro() {
+				return store.ErrNotFound
 			}
-			if errors.Is(err, store.ErrNotFound) {
-				continue
-			}
-			if !yield(active, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// activeAt returns the owner of a session, or ErrNotFound if it has expired or is gone.
-func (s *Store) activeAt(ctx context.Context, key []byte, now int64) (active store.Active, err error) {
-	if err := s.ready(ctx); err != nil {
+			user, _ := v.owner()
+			active = store.Active{ID: id, UserID: string(user)}
+			return nil
+		})
 		return active, err
 	}
-	id, err := decodeID(key)
-	if err != nil {
-		return active, err
-	}
-	err = s.look(key, func(v value) error {
-		if v.expiry() <= now {
-			return store.ErrNotFound
-		}
-		user, _ := v.owner()
-		active = store.Active{ID: id, UserID: string(user)}
-		return nil
-	})
-	return active, err
+	return each(ctx, s, s.activeKeys(ctx, since), read)
 }
 
 // activeKeys yields the keys of the sessions that were seen since a moment, the last one first.
@@ -89,11 +66,15 @@ type activity struct {
 	store *Store
 	since int64
 
-	newer  []moment            // in overlays, the last one first
-	seen   map[string]struct{} // all keys in overlays
-	keys   []byte              // in the index, each after its length
-	starts []int               // where the keys of a minute start, the last minute first
-	minute []uint32
+	newer   []moment            // in overlays, the last one first
+	seen    map[string]struct{} // all keys in overlays
+	minutes []minute            // in the index, the last one first
+}
+
+// minute is the index entries of a minute.
+type minute struct {
+	granule uint32
+	keys    []byte // each after its length
 }
 
 // collect finds the sessions. A checkpoint moves entries of the index, so that a session is in
@@ -101,8 +82,7 @@ type activity struct {
 func (a *activity) collect() error {
 	for {
 		epoch := a.store.engine.epoch.Load()
-		a.keys, a.starts, a.minute = nil, nil, nil
-		a.newer, a.seen = nil, make(map[string]struct{})
+		a.newer, a.seen, a.minutes = nil, make(map[string]struct{}), nil
 		a.collectNewer() // first: sessions that leave the overlays are in the database then
 		if err := a.store.engine.database.view(a.collectIndex); err != nil {
 			return err
@@ -138,55 +118,53 @@ func (a *activity) collectIndex(tx *bolt.Tx) error {
 	c := bucket.Cursor()
 	first := binary.BigEndian.AppendUint32(nil, granuleOf(a.since))
 	for k, _ := c.Last(); k != nil && bytes.Compare(k, first) >= 0; k, _ = c.Prev() {
-		minute := binary.BigEndian.Uint32(k)
-		if n := len(a.minute); n == 0 || a.minute[n-1] != minute {
-			a.minute, a.starts = append(a.minute, minute), append(a.starts, len(a.keys))
+		granule := binary.BigEndian.Uint32(k)
+		if n := len(a.minutes); n == 0 || a.minutes[n-1].granule != granule {
+			a.minutes = append(a.minutes, minute{granule: granule})
 		}
-		a.keys = appendText(a.keys, string(k[seenKeyGranule:]))
+		m := &a.minutes[len(a.minutes)-1]
+		key := k[seenKeyGranule:]
+		m.keys = append(binary.AppendUvarint(m.keys, uint64(len(key))), key...)
 	}
 	return nil
 }
 
 // next returns the sessions of one more minute, or between two of them, the last one first. nil:
 // there are no more.
-func (a *activity) next(ctx context.Context) ([]moment, error) {
-	for len(a.minute) > 0 || len(a.newer) > 0 {
-		var moments []moment
+func (a *activity) next(ctx context.Context) (moments []moment, err error) {
+	for len(moments) == 0 && len(a.minutes)+len(a.newer) > 0 {
 		from := int64(math.MinInt64)
-		if len(a.minute) > 0 {
-			end := len(a.keys)
-			if len(a.starts) > 1 {
-				end = a.starts[1]
+		if len(a.minutes) > 0 {
+			m := a.minutes[0]
+			if a.minutes = a.minutes[1:]; m.granule > 0 { // the first minute includes all earlier times
+				from = int64(m.granule) * granule
 			}
-			if a.minute[0] > 0 { // the first minute includes all earlier times
-				from = int64(a.minute[0]) * granule
-			}
-			var err error
-			if moments, err = a.look(ctx, reader{rest: a.keys[a.starts[0]:end]}); err != nil {
+			if moments, err = a.look(ctx, reader{rest: m.keys}); err != nil {
 				return nil, err
 			}
-			a.minute, a.starts = a.minute[1:], a.starts[1:]
 		}
-		for len(a.newer) > 0 && a.newer[0].seen >= from {
+		for len(a.newer) > 0 && a.newer[0].at >= from {
 			moments = append(moments, a.newer[0])
 			a.newer = a.newer[1:]
 		}
-		if len(moments) > 0 {
-			sortNewestFirst(moments)
-			return moments, nil
-		}
 	}
-	return nil, nil
+	if len(moments) == 0 {
+		return nil, nil
+	}
+	sortNewestFirst(moments)
+	return moments, nil
 }
 
 // look reads when the sessions were seen.
-func (a *activity) look(ctx context.Context, keys reader) (moments []moment, err error) {
-	for len(keys.rest) > 0 && err == nil {
-		if key := string(keys.text()); !a.has(key) {
-			moments, err = a.store.appendMoment(ctx, moments, key)
+func (a *activity) look(ctx context.Context, r reader) ([]moment, error) {
+	var keys []string
+	for len(r.rest) > 0 {
+		if key := string(r.text()); !a.has(key) {
+			keys = append(keys, key)
 		}
 	}
-	return slices.DeleteFunc(moments, func(m moment) bool { return m.seen < a.since }), err
+	moments, err := a.store.moments(ctx, keys)
+	return slices.DeleteFunc(moments, func(m moment) bool { return m.at < a.since }), err
 }
 
 // has reports whether the session was found in an overlay.

@@ -14,7 +14,7 @@ import (
 
 // TestBackupIsAStore: of what was stored before the call, while others go on.
 func TestBackupIsAStore(t *testing.T) {
-	path := inTempDir(t)
+	path := inMemory(t)
 	st := open(t, path, nil)
 	recs := fill(t, st, 3000)
 	ctx, stop := context.WithCancel(t.Context())
@@ -39,7 +39,7 @@ func TestBackupIsAStore(t *testing.T) {
 	require.EqualValues(t, backup.Len(), n)
 	require.NoFileExists(t, path+".new")
 
-	restored := inTempDir(t)
+	restored := inMemory(t)
 	require.NoError(t, os.WriteFile(restored, backup.Bytes(), 0o600))
 	report, err := filestore.Check(restored)
 	require.NoError(t, err)
@@ -58,7 +58,7 @@ type failingWriter struct{ err error }
 func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
 
 func TestBackupThatCannotBeWritten(t *testing.T) {
-	path := inTempDir(t)
+	path := inMemory(t)
 	st := open(t, path, nil)
 	recs := create(t, st, sample(1))
 	full := errors.New("the tape is full")
@@ -74,7 +74,7 @@ func TestBackupThatCannotBeWritten(t *testing.T) {
 
 func TestOptimizeGivesSpaceBack(t *testing.T) {
 	t.Parallel() // on files of its own, which it waits for
-	path := inTempDir(t)
+	path := inMemory(t)
 	st := open(t, path, nil)
 	recs := fill(t, st, 8000)
 	for _, rec := range recs[500:] {
@@ -103,7 +103,7 @@ func diskSpace(t *testing.T, path string) (total int64) {
 
 // TestOptimizeWhileOthersWork: nobody notices.
 func TestOptimizeWhileOthersWork(t *testing.T) {
-	st := open(t, inTempDir(t), &filestore.Options{LogSize: 4 << 20})
+	st := open(t, inMemory(t), &filestore.Options{LogSize: 4 << 20})
 	recs := fill(t, st, 2000)
 	ctx, stop := context.WithCancel(t.Context())
 	failures := make(chan error, 8)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/sessionbridge/sessionbridge/filestore/internal/wal"
 )
@@ -39,19 +38,13 @@ func Check(path string, progress ...func(Progress)) (_ *Report, err error) {
 
 // lockExisting takes the lock of a store that must exist.
 func lockExisting(path string) (*processLock, error) {
-	info, err := os.Lstat(path)
-	switch {
+	switch _, log, err := databaseSize(path); {
+	case log != "":
+		return nil, fmt.Errorf("the database is missing, though its log exists: %w", err)
 	case errors.Is(err, fs.ErrNotExist):
-		for _, name := range logNames(path) {
-			if _, logErr := os.Lstat(name); logErr == nil {
-				return nil, fmt.Errorf("the database is missing, though its log exists: %w", err)
-			}
-		}
 		return nil, fmt.Errorf("there is no session store: %w", err)
 	case err != nil:
 		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is not a regular file but %s", path, info.Mode().Type())
 	}
 	return acquire(path)
 }

@@ -18,7 +18,7 @@ import (
 
 func TestCheckOfAStoreThatWasClosed(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "sessions.db")
+	path := filepath.Join(filestore.MemoryDir(t), "sessions.db")
 	makeStore(t, path, 300)
 	report, err := filestore.Check(path)
 	require.NoError(t, err)
@@ -98,7 +98,7 @@ func TestCheckOfALostLog(t *testing.T) {
 
 func TestCheckOfADamagedDatabase(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "sessions.db")
+	path := filepath.Join(filestore.MemoryDir(t), "sessions.db")
 	makeStore(t, path, 300)
 	flip(t, path, inDatabase(t, path, "agent of session 117"))
 	report, err := filestore.Check(path)
@@ -112,7 +112,7 @@ func TestCheckOfADamagedDatabase(t *testing.T) {
 
 func TestCheckOfAFileThatIsNoStore(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := filestore.MemoryDir(t)
 	_, err := filestore.Check(filepath.Join(dir, "missing.db"))
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.ErrorContains(t, err, "there is no session store")
@@ -137,7 +137,7 @@ func TestCheckOfAFileThatIsNoStore(t *testing.T) {
 
 func TestCheckRefusesAStoreInUse(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "sessions.db")
+	path := filepath.Join(filestore.MemoryDir(t), "sessions.db")
 	open(t, path, nil)
 	_, err := filestore.Check(path)
 	require.ErrorIs(t, err, filestore.ErrLocked)
@@ -146,7 +146,7 @@ func TestCheckRefusesAStoreInUse(t *testing.T) {
 
 func TestCheckTellsHowFarItIs(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "sessions.db")
+	path := filepath.Join(filestore.MemoryDir(t), "sessions.db")
 	makeStore(t, path, 100)
 	var last filestore.Progress
 	_, err := filestore.Check(path, func(p filestore.Progress) { last = p })
@@ -173,8 +173,8 @@ func makeStore(t testing.TB, path string, sessions int) {
 // first, in the log.
 func crashed(t testing.TB, inDatabase, inLog int) (path string) {
 	t.Helper()
-	live := filepath.Join(t.TempDir(), "live.db")
-	path = filepath.Join(t.TempDir(), "sessions.db")
+	live := filepath.Join(filestore.MemoryDir(t), "live.db")
+	path = filepath.Join(filestore.MemoryDir(t), "sessions.db")
 	st, err := filestore.Open(live, &filestore.Options{CheckpointEvery: time.Hour})
 	require.NoError(t, err)
 	for i := range inDatabase {

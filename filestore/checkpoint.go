@@ -11,13 +11,14 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/sessionbridge/sessionbridge/filestore/internal/wal"
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 )
 
 // checkpointer writes the changes to the database, one checkpoint at a time, while new changes are
 // made. It is one goroutine.
 type checkpointer struct {
 	work chan *checkpoint
-	busy exclusive // locked during a checkpoint, or while none may be made
+	busy ctxlock.Lock // locked during a checkpoint, or while none may be made
 	done chan struct{}
 	last *checkpoint  // the committer's
 	log  wal.Position // the database has all changes that the log has before it
@@ -39,7 +40,7 @@ type checkpoint struct {
 
 func (c *checkpointer) start(e *engine) {
 	c.work, c.done = make(chan *checkpoint, 1), make(chan struct{})
-	c.busy, c.stuck = newExclusive(), make(chan struct{}, 1)
+	c.busy, c.stuck = ctxlock.New(), make(chan struct{}, 1)
 	c.full.doing, c.full.log, c.full.path = "write the database", e.opts.Logger, e.path
 }
 
@@ -83,7 +84,7 @@ func (e *engine) rotateLocked() error {
 		}
 	}
 	if err != nil {
-		e.checkpointer.busy.unlock()
+		e.checkpointer.busy.Unlock()
 		return err
 	}
 	cp := &checkpoint{at: e.log.Base(), frozen: make(map[*space]*overlay, len(c.dirty))}
@@ -104,7 +105,7 @@ func (e *engine) checkpointSoon() {
 	if e.failed() != nil {
 		return
 	}
-	if e.checkpointer.busy.tryLock() && e.rotateLocked() == nil {
+	if e.checkpointer.busy.TryLock() && e.rotateLocked() == nil {
 		return
 	}
 	c.checkpointDue = true
@@ -170,7 +171,7 @@ func (e *engine) runCheckpointer() {
 		c.progress.Store(thousandths)
 		cp.frozen = nil // the committer keeps the last checkpoint
 		close(cp.finished)
-		c.busy.unlock()
+		c.busy.Unlock()
 	}
 }
 
@@ -265,20 +266,6 @@ func (e *engine) throttle(size int) {
 	left := time.Since(cp.started).Seconds() * (1 - done) / max(done, 0.01) // until it is finished
 	pause := left * float64(size) / limit / (1 - min(used, 0.99))
 	time.Sleep(min(maxPause, time.Duration(pause*float64(time.Second))))
-}
-
-// withoutCheckpoint calls fn while no checkpoint is made: neither the database nor the log's unused
-// file changes.
-func (e *engine) withoutCheckpoint(ctx context.Context, fn func() error) error {
-	release, err := e.checkpointer.busy.enter(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
-	if err := e.failed(); err != nil {
-		return err
-	}
-	return fn()
 }
 
 // beginLog begins the log of a store that was closed. The log is durable before the database refers

@@ -35,8 +35,15 @@ type item struct {
 type indexChange struct {
 	bucket []byte
 	key    []byte
-	remove bool
+	action indexAction
 }
+
+type indexAction byte
+
+const (
+	removeEntry indexAction = iota // removals come before additions of the same key
+	addEntry
+)
 
 const (
 	writeBatch = 2000 // sessions written with one transaction
@@ -80,20 +87,10 @@ func (w *checkpointWriter) findChanges(d *database) error {
 		}
 	}
 	slices.SortFunc(w.changes, func(a, b indexChange) int {
-		return cmp.Or(bytes.Compare(a.bucket, b.bucket), bytes.Compare(a.key, b.key), removalsFirst(a, b))
+		return cmp.Or(bytes.Compare(a.bucket, b.bucket), bytes.Compare(a.key, b.key), cmp.Compare(a.action, b.action))
 	})
 	w.arena = nil // the changes keep it
 	return nil
-}
-
-func removalsFirst(a, b indexChange) int {
-	switch {
-	case a.remove == b.remove:
-		return 0
-	case a.remove:
-		return -1
-	}
-	return 1
 }
 
 // write writes a batch.
@@ -151,7 +148,7 @@ func writeIndexes(tx *bolt.Tx, changes []indexChange) error {
 				index.FillPercent = 0.9 // most new entries are the last: pages stay full
 			}
 		}
-		if c.remove {
+		if c.action == removeEntry {
 			err = index.Delete(c.key)
 		} else {
 			err = index.Put(c.key, nil)
@@ -199,22 +196,22 @@ func (w *checkpointWriter) index(it item) {
 			continue
 		}
 		if it.base.exists {
-			w.change(bucket, i, old, it.key, true)
+			w.change(bucket, i, old, it.key, removeEntry)
 		}
 		for f := range it.base.former {
-			w.change(bucket, i, &it.base.former[f], it.key, true)
+			w.change(bucket, i, &it.base.former[f], it.key, removeEntry)
 		}
 		if it.version.value != nil {
-			w.change(bucket, i, &now, it.key, false)
+			w.change(bucket, i, &now, it.key, addEntry)
 		}
 	}
 }
 
 // change adds or removes the entry of an index, if it has the session.
-func (w *checkpointWriter) change(bucket []byte, index int, at *place, key []byte, remove bool) {
+func (w *checkpointWriter) change(bucket []byte, index int, at *place, key []byte, action indexAction) {
 	w.key = at.appendKey(w.key[:0], index, key)
 	if n := len(w.key); n > 0 {
-		w.changes = append(w.changes, indexChange{bucket, append(w.alloc(n), w.key...), remove})
+		w.changes = append(w.changes, indexChange{bucket, append(w.alloc(n), w.key...), action})
 	}
 }
 

@@ -56,7 +56,7 @@ func (f gatedFile) Sync() error {
 func openGated(t *testing.T, opts *Options) (*gatedDisk, *Store) {
 	t.Helper()
 	d := &gatedDisk{at: make(chan struct{}, 100)}
-	st, err := open(d, filepath.Join(t.TempDir(), "sessions.db"), opts)
+	st, err := open(d, filepath.Join(fastDir(t), "sessions.db"), opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
 	return d, st
@@ -207,8 +207,7 @@ func mustTurn(st *Store, rec store.Record) bool {
 // TestChangesWaitForALogThatIsFull: it doesn't grow beyond what it may; they go on when a checkpoint has made room.
 func TestChangesWaitForALogThatIsFull(t *testing.T) {
 	d, st := openGated(t, &Options{LogSize: minLogSize, CheckpointEvery: time.Hour})
-	release, err := st.engine.checkpointer.busy.enter(t.Context())
-	require.NoError(t, err)
+	require.NoError(t, st.engine.checkpointer.busy.Lock(t.Context()))
 	n := 0
 	for ; !mustTurn(st, session(n)); n++ {
 		_, err := st.Set(t.Context(), session(n))
@@ -216,10 +215,10 @@ func TestChangesWaitForALogThatIsFull(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	_, err = st.Set(ctx, session(n))
+	_, err := st.Set(ctx, session(n))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Greater(t, n, 100)
-	release()
+	st.engine.checkpointer.busy.Unlock()
 	for i := range 2000 {
 		_, err := st.Set(t.Context(), session(10_000+i))
 		require.NoError(t, err)

@@ -19,11 +19,10 @@ func (s *Store) Optimize(ctx context.Context) error {
 		return err
 	}
 	e := s.engine
-	leave, err := e.compaction.enter(ctx)
-	if err != nil {
+	if err := e.compaction.Lock(ctx); err != nil {
 		return err
 	}
-	defer leave()
+	defer e.compaction.Unlock()
 	if err := e.compact(ctx); err != nil {
 		return fmt.Errorf("filestore: optimize: %w", err)
 	}
@@ -31,11 +30,8 @@ func (s *Store) Optimize(ctx context.Context) error {
 }
 
 func (e *engine) compact(ctx context.Context) error {
-	if err := e.flush(ctx, false); err != nil {
-		return err
-	}
-	err := e.withoutCheckpoint(ctx, func() error {
-		name := newName(e.path)
+	err := e.flushed(ctx, false, func() error {
+		name := e.path + newSuffix
 		hd, err := e.database.head()
 		if err == nil {
 			err = e.copyTo(ctx, name, hd, "compacting")
@@ -51,10 +47,7 @@ func (e *engine) compact(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := e.flush(ctx, true); err != nil { // the log continues in the file that was truncated
-		return err
-	}
-	return e.withoutCheckpoint(ctx, e.log.Shrink)
+	return e.flushed(ctx, true, e.log.Shrink) // the log continues in the file that was truncated
 }
 
 // Backup writes a database to w that contains every session that was stored before the call, and
@@ -66,39 +59,49 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
 		return 0, err
 	}
 	e := s.engine
-	leave, err := e.backup.enter(ctx)
-	if err != nil {
+	if err := e.backup.Lock(ctx); err != nil {
 		return 0, err
 	}
-	defer leave()
-	name := backupName(e.path)
+	defer e.backup.Unlock()
+	name := e.path + backupSuffix
 	defer func() { err = errors.Join(err, e.disk.Remove(name)) }()
-	if err := e.copyNow(ctx, name); err != nil {
-		return 0, fmt.Errorf("filestore: backup: %w", err)
+	if err = e.copyNow(ctx, name); err == nil {
+		n, err = e.send(ctx, w, name)
 	}
-	if n, err = e.send(ctx, w, name); err != nil {
-		return n, fmt.Errorf("filestore: backup: %w", err)
+	if err != nil {
+		err = fmt.Errorf("filestore: backup: %w", err)
 	}
-	return n, nil
+	return n, err
 }
 
-// newName returns the name of a database that is to replace the store's.
-func newName(path string) string { return path + ".new" }
-
-// backupName returns the name of the copy that Backup sends.
-func backupName(path string) string { return path + ".backup" }
+const (
+	newSuffix    = ".new"    // of a database that is to replace the store's
+	backupSuffix = ".backup" // of the copy that Backup sends
+)
 
 // copyNow makes a database of that name with all sessions.
 func (e *engine) copyNow(ctx context.Context, name string) error {
-	leave, err := e.compaction.enter(ctx)
-	if err != nil {
+	if err := e.compaction.Lock(ctx); err != nil {
 		return err
 	}
-	defer leave()
-	if err := e.flush(ctx, false); err != nil {
+	defer e.compaction.Unlock()
+	return e.flushed(ctx, false, func() error { return e.copyTo(ctx, name, head{}, "copying") })
+}
+
+// flushed calls fn when all changes until now are in the database, while neither it nor the log's
+// unused file changes.
+func (e *engine) flushed(ctx context.Context, always bool, fn func() error) error {
+	if err := e.flush(ctx, always); err != nil {
 		return err
 	}
-	return e.withoutCheckpoint(ctx, func() error { return e.copyTo(ctx, name, head{}, "copying") })
+	if err := e.checkpointer.busy.Lock(ctx); err != nil {
+		return err
+	}
+	defer e.checkpointer.busy.Unlock()
+	if err := e.failed(); err != nil {
+		return err
+	}
+	return fn()
 }
 
 // send writes the file to w.
@@ -200,15 +203,5 @@ func (c *copier) bucket(ctx context.Context, name []byte, cursor *bolt.Cursor, p
 	return nil
 }
 
-func (c *copier) update(fn func(*bolt.Tx) error) error {
-	tx, err := c.db.Begin(true)
-	if err != nil {
-		return err
-	}
-	c.db.AllocSize = growthOf(tx.Size() / 8) // the file should stay small, and isn't synced when it grows
-	defer tx.Rollback()                      //nolint:errcheck // fails if it was committed, and only then
-	if err := fn(tx); err != nil {
-		return err
-	}
-	return c.engine.disk.Commit(tx)
-}
+// update grows the file in small steps: it isn't synced then, and should stay small.
+func (c *copier) update(fn func(*bolt.Tx) error) error { return update(c.engine.disk, c.db, 64, fn) }

@@ -11,7 +11,7 @@ import (
 
 // TestDamageUnderAnOpenStoreIsNotReadAsASession: bytes of a session change in the file while the store is open; whoever reads it gets an error, the others their sessions.
 func TestDamageUnderAnOpenStoreIsNotReadAsASession(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s.db")
+	path := filepath.Join(fastDir(t), "s.db")
 	st, err := Open(path, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = st.Close() }) // its last checkpoint may come across the damage

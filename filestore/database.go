@@ -24,7 +24,7 @@ type database struct {
 
 	mu   sync.RWMutex // held during a transaction; exclusively, to replace the file
 	db   *bolt.DB     // nil: there is none
-	lost error        // why there is none; nil: it was closed
+	lost error        // why there is none
 
 	stuck atomic.Bool // a transaction has panicked and may hold a lock for ever
 }
@@ -72,7 +72,7 @@ func (d *database) close() error {
 		return nil
 	}
 	db := d.db
-	d.db = nil
+	d.db, d.lost = nil, store.ErrClosed
 	if d.stuck.Load() {
 		return fmt.Errorf("filestore: %s was damaged while it was open; it stays open until the process ends", d.path)
 	}
@@ -85,10 +85,10 @@ func (d *database) swap(name string) (err error) {
 	defer d.mu.Unlock()
 	defer recoverDamage(d.path, &err)
 	if d.db == nil {
-		return d.missing()
+		return d.lost
 	}
 	err = d.db.Close() // first: Windows can't rename a file that is in use
-	d.db = nil
+	d.db, d.lost = nil, ErrFailed
 	if err == nil {
 		err = d.disk.Rename(name, d.path)
 	}
@@ -100,7 +100,7 @@ func (d *database) swap(name string) (err error) {
 		d.lost = fmt.Errorf("%w: open %s again: %w", ErrFailed, d.path, opened)
 		return errors.Join(err, d.lost)
 	}
-	d.db = db
+	d.db, d.lost = db, nil
 	return err
 }
 
@@ -112,21 +112,25 @@ func (d *database) view(fn func(tx *bolt.Tx) error) error {
 
 // update calls fn with a write transaction and commits it.
 func (d *database) update(fn func(tx *bolt.Tx) error) error {
-	return d.use(func(db *bolt.DB) error {
-		tx, err := db.Begin(true)
-		if err != nil {
-			return err
-		}
-		db.AllocSize = growthOf(tx.Size())
-		defer tx.Rollback() //nolint:errcheck // fails if it was committed, and only then
-		if err := fn(tx); err != nil {
-			return err
-		}
-		if err := d.disk.Commit(tx); err != nil {
-			return fmt.Errorf("write %s: %w", d.path, err)
-		}
-		return nil
-	})
+	return d.use(func(db *bolt.DB) error { return update(d.disk, db, 8, fn) })
+}
+
+// update calls fn with a write transaction of db and commits it. If the file is too small it grows
+// by at least a part of its size, because growing costs a sync.
+func update(d disk, db *bolt.DB, part int64, fn func(tx *bolt.Tx) error) error {
+	tx, err := db.Begin(true)
+	if err != nil {
+		return err
+	}
+	db.AllocSize = int(min(max(tx.Size()/part, 128<<10), 16<<20))
+	defer tx.Rollback() //nolint:errcheck // fails if it was committed, and only then
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := d.Commit(tx); err != nil {
+		return fmt.Errorf("write %s: %w", db.Path(), err)
+	}
+	return nil
 }
 
 // use calls fn with the database, which isn't replaced meanwhile.
@@ -134,7 +138,7 @@ func (d *database) use(fn func(db *bolt.DB) error) (err error) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if d.db == nil {
-		return d.missing()
+		return d.lost
 	}
 	defer recoverDamage(d.path, &err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -151,17 +155,6 @@ func (d *database) use(fn func(db *bolt.DB) error) (err error) {
 	}
 	return err
 }
-
-// missing says why there is no database.
-func (d *database) missing() error {
-	if d.lost != nil {
-		return d.lost
-	}
-	return store.ErrClosed
-}
-
-// growthOf is the number of bytes by which a database of that size grows: each time costs a sync.
-func growthOf(size int64) int { return int(min(max(size/8, 128<<10), 16<<20)) }
 
 // metaArea contains both meta pages, whatever the page size is.
 const metaArea = 128 << 10

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sessionbridge/sessionbridge/filestore/internal/wal"
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -32,8 +33,8 @@ type engine struct {
 
 	committer    committer
 	checkpointer checkpointer
-	compaction   exclusive // locked while the database is replaced or copied
-	backup       exclusive // locked during Backup
+	compaction   ctxlock.Lock // held while the database is replaced or copied
+	backup       ctxlock.Lock // held during Backup
 }
 
 // fail makes all later changes fail with the cause.
@@ -110,7 +111,7 @@ func (e *engine) start(recovered *checkpoint) {
 	e.committer.start(e)
 	e.checkpointer.start(e)
 	if recovered != nil {
-		e.checkpointer.busy.lock()
+		e.checkpointer.busy.TryLock() // nothing else has it yet
 		e.checkpointer.begin(recovered)
 	}
 	go e.runCommitter()
@@ -125,8 +126,8 @@ func (e *engine) close() error {
 		return nil
 	}
 	defer close(e.closed)
-	e.compaction.lock() // Optimize and Backup give up first
-	defer e.compaction.unlock()
+	_ = e.compaction.Lock(context.Background()) // Optimize and Backup give up first
+	defer e.compaction.Unlock()
 	e.queue.close()
 	close(e.committer.stop)
 	<-e.committer.done

@@ -27,10 +27,16 @@ func inTempDir(t *testing.T) (path string) {
 	return filepath.Join(t.TempDir(), "sessions.db")
 }
 
+// inMemory is inTempDir for tests whose subject isn't the file system.
+func inMemory(t *testing.T) (path string) {
+	t.Helper()
+	return filepath.Join(filestore.MemoryDir(t), "sessions.db")
+}
+
 // leftBehind copies what the process would leave if it were killed now. Nothing may be changing.
 func leftBehind(t testing.TB, path string) string {
 	t.Helper()
-	to := filepath.Join(t.TempDir(), filepath.Base(path))
+	to := filepath.Join(filestore.MemoryDir(t), filepath.Base(path))
 	for _, suffix := range []string{"", ".wal.0", ".wal.1"} {
 		b, err := os.ReadFile(path + suffix)
 		require.NoError(t, err)
@@ -41,14 +47,15 @@ func leftBehind(t testing.TB, path string) string {
 
 func TestContract(t *testing.T) {
 	t.Parallel() // on files of its own, which it waits for
-	storetest.Run(t, func(t *testing.T) store.Store { return open(t, inTempDir(t), nil) })
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t, inMemory(t), nil) })
 }
 
-// TestContractOfAnApp: an App's store is one like any other, beside the others in the file.
-func TestContractOfAnApp(t *testing.T) {
+// TestContractOfAnAppWithLittleLog: an App's store is one like any other, beside the others in the
+// file. The sessions go through the log, the overlays and the database all the time.
+func TestContractOfAnAppWithLittleLog(t *testing.T) {
 	t.Parallel() // on files of its own, which it waits for
 	storetest.Run(t, func(t *testing.T) store.Store {
-		st := open(t, inTempDir(t), nil)
+		st := open(t, inMemory(t), &filestore.Options{LogSize: 1 << 20, CheckpointEvery: 100 * time.Millisecond})
 		return appStore{st.App("shop").(*filestore.Store), st}
 	})
 }
@@ -66,12 +73,4 @@ func (s appStore) App(name string) store.Store {
 		return s
 	}
 	return s.root.App("shop/" + name)
-}
-
-// TestContractWithLittleLog: the sessions go through the log, the overlays and the database all the time.
-func TestContractWithLittleLog(t *testing.T) {
-	t.Parallel() // on files of its own, which it waits for
-	storetest.Run(t, func(t *testing.T) store.Store {
-		return open(t, inTempDir(t), &filestore.Options{LogSize: 1 << 20, CheckpointEvery: 100 * time.Millisecond})
-	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -106,10 +107,16 @@ func (r *fullRun) check(img image) {
 // there, before and after a power cut at any time; what wasn't is wholly there after it, or not at
 // all.
 func TestG9_ADiskThatWasFullAndHasRoomAgain(t *testing.T) {
-	refused := map[operation]int{}
+	t.Parallel()
+	var refused [opCommit + 1]atomic.Int64
+	t.Cleanup(func() {
+		require.Positive(t, refused[opWrite].Load())
+		require.Positive(t, refused[opSync].Load())
+	})
 	for _, op := range []operation{opWrite, opSync, opCommit} {
 		for seed := range uint64(12) {
 			t.Run(fmt.Sprint(op, " ", seed), func(t *testing.T) {
+				t.Parallel() // they wait for the next look for space
 				d := newCrashDisk(t, fastDir(t), nil)
 				opts := smallOptions()
 				if seed%4 == 3 {
@@ -155,12 +162,10 @@ func TestG9_ADiskThatWasFullAndHasRoomAgain(t *testing.T) {
 				img, err := d.current()
 				require.NoError(t, err)
 				r.check(img)
-				refused[op] += r.refused
+				refused[op].Add(int64(r.refused))
 			})
 		}
 	}
-	require.Positive(t, refused[opWrite])
-	require.Positive(t, refused[opSync])
 }
 
 // TestADiskThatStaysFullKeepsNobodyFromClosing: the log has what was acknowledged.
@@ -190,6 +195,7 @@ func TestADiskThatStaysFullKeepsNobodyFromClosing(t *testing.T) {
 
 // TestPingSaysThatTheDiskIsFull, and that it isn't any more, though nobody changes anything.
 func TestPingSaysThatTheDiskIsFull(t *testing.T) {
+	t.Parallel() // it waits for the next look for space
 	d := newCrashDisk(t, fastDir(t), nil)
 	st, err := open(d, d.path(), nil)
 	require.NoError(t, err)

@@ -11,7 +11,7 @@ import (
 )
 
 func TestWhatIsTooLargeIsNamed(t *testing.T) {
-	st := open(t, inTempDir(t), &filestore.Options{LogSize: 1 << 20})
+	st := open(t, inMemory(t), &filestore.Options{LogSize: 1 << 20})
 	for says, change := range map[string]func(*store.Record){
 		"the ID has 8193 bytes; the limit is 8192":       func(rec *store.Record) { rec.ID = strings.Repeat("i", 8193) },
 		"the UserID has 8193 bytes; the limit is 8192":   func(rec *store.Record) { rec.UserID = strings.Repeat("u", 8193) },
@@ -29,7 +29,7 @@ func TestWhatIsTooLargeIsNamed(t *testing.T) {
 
 // TestWhatIsAsLargeAsAllowed comes back, from the log and from the database.
 func TestWhatIsAsLargeAsAllowed(t *testing.T) {
-	path := inTempDir(t)
+	path := inMemory(t)
 	st := open(t, path, &filestore.Options{LogSize: 1 << 20})
 	var recs []store.Record
 	for i := range 20 {
@@ -60,7 +60,7 @@ func TestWhatIsAsLargeAsAllowed(t *testing.T) {
 
 // TestOwnersThatLookAlike: one user's name may be the beginning of another's, and of a key of the index.
 func TestOwnersThatLookAlike(t *testing.T) {
-	path := inTempDir(t)
+	path := inMemory(t)
 	names := []string{"a", "a\x00", "a\x00b", "ab", "\x00", "a\x00\x01" + strings.Repeat("k", 16), strings.Repeat("k", 16), sample(0).ID, strings.ToUpper(sample(0).ID)}
 	st := open(t, path, nil)
 	for i, name := range names {

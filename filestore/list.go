@@ -36,37 +36,44 @@ func (s *Store) ByClient(ctx context.Context, clientID string) iter.Seq2[store.R
 	return s.records(ctx, keys, func(rec *store.Record) bool { return rec.ClientID == clientID })
 }
 
-// records yields the sessions with these keys, unless they are gone or don't match.
+// records yields the sessions with these keys that match.
 func (s *Store) records(
 	ctx context.Context, keys iter.Seq2[string, error], matches func(*store.Record) bool,
 ) iter.Seq2[store.Record, error] {
-	return func(yield func(store.Record, error) bool) {
+	return each(ctx, s, keys, func(key []byte, id string) (store.Record, error) {
+		rec, err := s.get(key, id)
+		if err == nil && !matches(&rec) {
+			err = store.ErrNotFound
+		}
+		return rec, err
+	})
+}
+
+// each yields what read returns for the sessions with these keys. It skips those for which read
+// returns ErrNotFound, and ends after any other error.
+func each[T any](
+	ctx context.Context, s *Store, keys iter.Seq2[string, error], read func(key []byte, id string) (T, error),
+) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
 		for key, err := range keys {
-			var rec store.Record
+			var found, none T
+			var id string
+			if err = cmp.Or(err, s.ready(ctx)); err == nil {
+				id, err = decodeID([]byte(key))
+			}
 			if err == nil {
-				rec, err = s.getKey(ctx, key)
+				found, err = read([]byte(key), id)
 			}
 			switch {
 			case errors.Is(err, store.ErrNotFound):
 			case err != nil:
-				yield(store.Record{}, err)
+				yield(none, err)
 				return
-			case matches(&rec) && !yield(rec, nil):
+			case !yield(found, nil):
 				return
 			}
 		}
 	}
-}
-
-func (s *Store) getKey(ctx context.Context, key string) (rec store.Record, err error) {
-	if err = s.ready(ctx); err != nil {
-		return rec, err
-	}
-	id, err := decodeID([]byte(key))
-	if err != nil {
-		return rec, err
-	}
-	return s.get([]byte(key), id)
 }
 
 // allKeys yields the keys of all sessions.
@@ -74,7 +81,7 @@ func (s *Store) allKeys(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		// A session that only an overlay has may move into the database behind the current key.
 		rest := s.space.collect(func(o *overlay) []string { return o.created })
-		for next := []byte(nil); ; {
+		for next := []byte{}; next != nil; {
 			var keys []string
 			err := s.ready(ctx)
 			if err == nil {
@@ -89,9 +96,6 @@ func (s *Store) allKeys(ctx context.Context) iter.Seq2[string, error] {
 				if !yield(key, nil) {
 					return
 				}
-			}
-			if next == nil {
-				break
 			}
 		}
 		for key := range rest {
@@ -111,13 +115,11 @@ func (s *Store) storedKeys(from []byte) (keys []string, next []byte, err error) 
 			return nil
 		}
 		c := bucket.Cursor()
-		for k, _ := c.Seek(from); k != nil; k, _ = c.Next() {
-			if len(keys) == listPiece {
-				next = bytes.Clone(k)
-				return nil
-			}
+		k, _ := c.Seek(from)
+		for ; k != nil && len(keys) < listPiece; k, _ = c.Next() {
 			keys = append(keys, string(k))
 		}
+		next = bytes.Clone(k)
 		return nil
 	})
 	return keys, next, err
@@ -169,9 +171,9 @@ func (s *Store) newestFirst(ctx context.Context, find func() ([]string, error)) 
 		if err == nil {
 			keys, err = find()
 		}
-		moments := make([]moment, 0, len(keys))
-		for i := 0; i < len(keys) && err == nil; i++ {
-			moments, err = s.appendMoment(ctx, moments, keys[i])
+		var moments []moment
+		if err == nil {
+			moments, err = s.moments(ctx, keys)
 		}
 		if err != nil {
 			yield("", err)
@@ -186,27 +188,59 @@ func (s *Store) newestFirst(ctx context.Context, find func() ([]string, error)) 
 	}
 }
 
-// moment is when a session was seen.
+// moment is a time by which sessions are sorted: when one was seen, or began.
 type moment struct {
-	seen int64
-	key  string
+	at  int64
+	key string
 }
 
 func sortNewestFirst(moments []moment) {
-	slices.SortFunc(moments, func(a, b moment) int { return cmp.Compare(b.seen, a.seen) })
+	slices.SortFunc(moments, func(a, b moment) int { return cmp.Compare(b.at, a.at) })
 }
 
-// appendMoment appends when the session was seen, unless it is gone.
-func (s *Store) appendMoment(ctx context.Context, moments []moment, key string) ([]moment, error) {
-	if err := s.ready(ctx); err != nil {
-		return moments, err
-	}
-	err := s.look([]byte(key), func(v value) error {
+// moments returns when the sessions were seen.
+func (s *Store) moments(ctx context.Context, keys []string) ([]moment, error) {
+	moments := make([]moment, 0, len(keys))
+	err := s.lookAll(ctx, keys, func(key string, v value) error {
 		moments = append(moments, moment{v.seen(), key})
 		return nil
 	})
-	if errors.Is(err, store.ErrNotFound) {
-		err = nil
-	}
 	return moments, err
+}
+
+// lookAll is look for many sessions, with a transaction for each piece of them. It skips sessions
+// that are gone.
+func (s *Store) lookAll(ctx context.Context, keys []string, fn func(key string, v value) error) error {
+	for piece := range slices.Chunk(keys, listPiece) {
+		if err := s.ready(ctx); err != nil {
+			return err
+		}
+		var rest []string
+		for _, key := range piece { // first: sessions that leave the overlays are in the database then
+			switch v := s.space.newer([]byte(key)); {
+			case v == nil:
+				rest = append(rest, key)
+			case v.value != nil:
+				if err := fn(key, v.value); err != nil {
+					return err
+				}
+			}
+		}
+		err := s.engine.database.view(func(tx *bolt.Tx) error {
+			for _, key := range rest {
+				stored, err := s.space.stored(tx, []byte(key))
+				if err == nil && stored != nil {
+					err = fn(key, stored.value())
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -42,4 +42,7 @@ func fastDir(t testing.TB) string {
 	return dir
 }
 
+// MemoryDir is fastDir for the tests of package filestore_test.
+var MemoryDir = fastDir
+
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	bolt "go.etcd.io/bbolt"
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 )
 
 // Open opens the store whose database is the file at the path. If there is none it creates one. The
@@ -41,7 +41,7 @@ func open(d disk, path string, opts *Options) (_ *Store, err error) {
 	}
 	e := &engine{
 		opts: options, path: path, disk: d, lock: lock,
-		compaction: newExclusive(), backup: newExclusive(),
+		compaction: ctxlock.New(), backup: ctxlock.New(),
 	}
 	defer func() {
 		if err != nil {
@@ -80,31 +80,34 @@ func (e *engine) abandon() error {
 // prepare makes sure that there is a database, which is verified if it is small.
 func (e *engine) prepare() error {
 	logs := logNames(e.path)
+	old := []string{e.path + newSuffix, e.path + backupSuffix} // of a process that has crashed
 	if e.opts.Wipe {
 		// The database is the last: a log without one would look like a store that has lost it.
-		for _, name := range []string{logs[0], logs[1], e.path} {
-			if err := e.disk.Remove(name); err != nil {
-				return fmt.Errorf("filestore: wipe: %w", err)
-			}
+		old = append(old, logs[0], logs[1], e.path)
+	}
+	for _, name := range old {
+		if err := e.disk.Remove(name); err != nil {
+			return fmt.Errorf("filestore: remove the files of an earlier run: %w", err)
 		}
+	}
+	if e.opts.Wipe {
 		if err := e.disk.SyncDir(filepath.Dir(e.path)); err != nil {
 			return fmt.Errorf("filestore: wipe: %w", err)
 		}
 	}
-	for _, name := range []string{newName(e.path), backupName(e.path)} { // of a process that has crashed
-		if err := e.disk.Remove(name); err != nil {
-			return fmt.Errorf("filestore: %w", err)
-		}
-	}
-	info, err := os.Lstat(e.path)
+	size, log, err := databaseSize(e.path)
 	switch {
+	case log != "":
+		return fmt.Errorf("filestore: the database %s is missing, but its log %s exists: restore the database, "+
+			"or remove the log (or set Options.Wipe) to start without sessions", e.path, log)
 	case errors.Is(err, fs.ErrNotExist):
-		return e.create(logs)
+		if err = e.create(); err != nil {
+			err = fmt.Errorf("filestore: create %s: %w", e.path, err)
+		}
+		return err
 	case err != nil:
 		return fmt.Errorf("filestore: %w", err)
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("filestore: %s is not a regular file but %s", e.path, info.Mode().Type())
-	case info.Size() <= verifiedSize:
+	case size <= verifiedSize:
 		r, err := verifyDatabase(e.path, e.opts.Progress)
 		if err == nil && !r.OK() {
 			first := r.Problems[0]
@@ -119,44 +122,39 @@ func (e *engine) prepare() error {
 // fraction of a second. Damage of a larger one is found where it is read, and by Check.
 const verifiedSize = 64 << 20
 
-// create makes an empty database.
-func (e *engine) create(logs [2]string) error {
-	for _, name := range logs {
-		if info, err := os.Lstat(name); err == nil && info.Size() > 0 {
-			return fmt.Errorf("filestore: the database %s is missing, but its log %s exists: restore the database, "+
-				"or remove the log (or set Options.Wipe) to start without sessions", e.path, name)
+// databaseSize returns the size of the database. If there is none, the error matches
+// fs.ErrNotExist, and log is the name of a log that has lost its database.
+func databaseSize(path string) (size int64, log string, err error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		for _, name := range logNames(path) {
+			if info, err := os.Lstat(name); err == nil && info.Size() > 0 {
+				log = name
+			}
 		}
 	}
-	if err := e.createDatabase(); err != nil {
-		return fmt.Errorf("filestore: create %s: %w", e.path, err)
+	if err != nil {
+		return 0, log, err
 	}
-	return nil
+	if !info.Mode().IsRegular() {
+		return 0, "", fmt.Errorf("%s is not a regular file but %s", path, info.Mode().Type())
+	}
+	return info.Size(), "", nil
 }
 
-// createDatabase creates it under another name first, so that a crash leaves a whole one or none.
-func (e *engine) createDatabase() error {
-	name := newName(e.path)
+// create makes an empty database under another name first, so that a crash leaves a whole one or
+// none.
+func (e *engine) create() error {
+	name := e.path + newSuffix
 	db, err := openBolt(e.disk, name)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(e.initialize(db), db.Close()); err != nil {
+	if err := errors.Join(update(e.disk, db, 8, head{}.put), db.Close()); err != nil {
 		return errors.Join(err, e.disk.Remove(name))
 	}
 	if err := e.disk.Rename(name, e.path); err != nil {
 		return err
 	}
 	return e.disk.SyncDir(filepath.Dir(e.path))
-}
-
-func (e *engine) initialize(db *bolt.DB) error {
-	tx, err := db.Begin(true)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() //nolint:errcheck // fails if it was committed, and only then
-	if err := (head{}).put(tx); err != nil {
-		return err
-	}
-	return e.disk.Commit(tx)
 }

@@ -16,13 +16,7 @@ type pageWalk struct {
 	tx       *bolt.Tx
 	file     io.ReaderAt
 	pageSize uint64
-	end      uint64 // the first page that isn't used
-	seen     []bool
-}
-
-func newPageWalk(tx *bolt.Tx, file io.ReaderAt, pageSize int64) *pageWalk {
-	end := tx.Size() / pageSize
-	return &pageWalk{tx, file, uint64(pageSize), uint64(end), make([]bool, end)} //nolint:gosec // positive
+	seen     []bool // by page
 }
 
 const (
@@ -37,7 +31,8 @@ var native = binary.NativeEndian
 
 // page visits a page and those below it.
 func (w *pageWalk) page(id uint64) error {
-	if id < 2 || id >= w.end || w.seen[id] {
+	end := uint64(len(w.seen))
+	if id < 2 || id >= end || w.seen[id] {
 		return fmt.Errorf("a reference to page %d, which is in use elsewhere or outside of the database", id)
 	}
 	n := uint64(1)
@@ -49,7 +44,7 @@ func (w *pageWalk) page(id uint64) error {
 		if other == id {
 			n += uint64(info.OverflowCount) //nolint:gosec // a u32
 		}
-		if w.seen[other] || info.Type == "free" || id+n > w.end {
+		if w.seen[other] || info.Type == "free" || id+n > end {
 			return fmt.Errorf("page %d overlaps a free or another page, or the end of the database", id)
 		}
 		w.seen[other] = true

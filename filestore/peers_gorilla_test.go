@@ -25,7 +25,7 @@ import (
 func TestGorillaFault_ReadersNeverSeeATornRecord(t *testing.T) {
 	t.Parallel()
 	const sessions, times, size = 3, 20, 100_000
-	path := filepath.Join(t.TempDir(), "sessions.db")
+	path := filepath.Join(filestore.MemoryDir(t), "sessions.db")
 	opts := &filestore.Options{LogSize: 1 << 20, CheckpointEvery: 100 * time.Millisecond} // the smallest there are
 	st := open(t, path, opts)
 	var versions [times]store.Record
@@ -108,7 +108,7 @@ func TestGorillaFault_ReadersNeverSeeATornRecord(t *testing.T) {
 // second Open in one process is like one in another. The example's tests start two processes.)
 func TestGorillaFault_SecondProcessIsRefusedInsteadOfReadingTornFiles(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "sessions.db")
+	path := filepath.Join(filestore.MemoryDir(t), "sessions.db")
 	first := open(t, path, &filestore.Options{CheckpointEvery: time.Hour})
 	rec := record(1)
 	rec.Revision = mustSet(t, first, rec)
@@ -134,7 +134,7 @@ func TestGorillaFault_SecondProcessIsRefusedInsteadOfReadingTornFiles(t *testing
 // others are refused.
 func TestGorillaFault_OnlyOneOfManyAtOnceOpensIt(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "new", "sessions.db")
+	path := filepath.Join(filestore.MemoryDir(t), "new", "sessions.db")
 	const users = 8
 	var stores [users]*filestore.Store
 	var failures [users]error
@@ -156,7 +156,7 @@ func TestGorillaFault_OnlyOneOfManyAtOnceOpensIt(t *testing.T) {
 func TestGorillaFault_RegistryIsSafeForManyAtOnce(t *testing.T) {
 	t.Parallel()
 	const users, apps = 32, 4
-	path := filepath.Join(t.TempDir(), "sessions.db")
+	path := filepath.Join(filestore.MemoryDir(t), "sessions.db")
 	st := open(t, path, nil)
 	inParallel(users, func(i int) {
 		app := st.App(fmt.Sprint("app ", i%apps))

@@ -22,7 +22,7 @@ import (
 func TestKoaFault14_SweepDropsNoAcknowledgedWriteAndStallsNobody(t *testing.T) {
 	t.Parallel()
 	const writers = 8
-	path := filepath.Join(t.TempDir(), "sessions.db")
+	path := filepath.Join(filestore.MemoryDir(t), "sessions.db")
 	u := &usedWhileSwept{t: t, st: open(t, path, &filestore.Options{CheckpointEvery: time.Hour}), now: time.Now(), expired: 8000}
 	u.create(0, u.expired/2)
 	require.NoError(t, u.st.Optimize(t.Context())) // brings them into the database; the others stay in the log

@@ -22,7 +22,7 @@ import (
 // stands behind the last change that was acknowledged, all that were are there, and the store goes on.
 func TestKoaFault14_TornTailKeepsNothingFromOpening(t *testing.T) {
 	t.Parallel()
-	live := filepath.Join(t.TempDir(), "sessions.db")
+	live := filepath.Join(filestore.MemoryDir(t), "sessions.db")
 	st := open(t, live, &filestore.Options{CheckpointEvery: time.Hour})
 	for i := range 40 {
 		set(t, st, record(i))
@@ -109,7 +109,7 @@ func join(parts ...[]byte) (all []byte) {
 func TestKoaFault14_AcknowledgedIsThereAfterAnEndWithoutClose(t *testing.T) {
 	t.Parallel()
 	const writers, each = 16, 40
-	live := filepath.Join(t.TempDir(), "sessions.db")
+	live := filepath.Join(filestore.MemoryDir(t), "sessions.db")
 	// The log turns often, in the midst of it all; after that, nothing but an hour makes a checkpoint.
 	st := open(t, live, &filestore.Options{LogSize: 1 << 20, CheckpointEvery: time.Hour})
 	stored := make([]map[string]store.Record, writers) // what was acknowledged, by writer

@@ -20,7 +20,7 @@ func (w stuckWriter) Write(b []byte) (int, error) {
 
 // A Backup whose writer is stuck made Optimize wait without looking at its context, and Close for ever.
 func TestRegressStuckBackup(t *testing.T) {
-	st, err := Open(filepath.Join(t.TempDir(), "s.db"), nil)
+	st, err := Open(filepath.Join(fastDir(t), "s.db"), nil)
 	require.NoError(t, err)
 	w := stuckWriter{make(chan struct{}), make(chan struct{})}
 	ended, optimized, closed := make(chan struct{}), make(chan error, 1), make(chan error, 1)

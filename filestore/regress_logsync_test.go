@@ -29,14 +29,12 @@ func TestG8_SyncFailedThenRestartThenPowerCut(t *testing.T) {
 	st, err = open(d, d.path(), &opts)
 	require.NoError(t, err)
 	// the recovery's checkpoint isn't through yet
-	release, err := st.engine.checkpointer.busy.enter(t.Context())
-	_ = release
-	require.NoError(t, err)
+	require.NoError(t, st.engine.checkpointer.busy.Lock(t.Context()))
 	t.Log(st.Get(t.Context(), "failed"))
 	_, err = st.Set(t.Context(), store.Record{ID: "second"})
 	require.NoError(t, err)
 	img := d.synced()
-	release()
+	st.engine.checkpointer.busy.Unlock()
 	require.NoError(t, st.Close())
 
 	after := newCrashDisk(t, fastDir(t), img)

@@ -59,7 +59,7 @@ func putAll(t *testing.T, st store.Store, n int, revision uint64, expires time.T
 // A process that is killed while a checkpoint is between its first transaction, which has room for all changes of the indexes, and
 // its last one, leaves a store that refuses to open.
 func TestG8_KilledMidwayThroughTheSessions(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s.db")
+	path := filepath.Join(fastDir(t), "s.db")
 	st, d := openKillable(t, path)
 	putAll(t, st, 2500, 0, time.Unix(2e9, 0)) // 5000 changes of indexes: the first transaction takes them all, and 750 sessions
 	d.left.Store(1)
@@ -75,7 +75,7 @@ func TestG8_KilledMidwayThroughTheSessions(t *testing.T) {
 
 // A process that is killed in a checkpoint leaves entries in the indexes that the recovery doesn't find again: later it refuses to open.
 func TestG8_KilledMidwayThroughTheIndexes(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s.db")
+	path := filepath.Join(fastDir(t), "s.db")
 	st, d := openKillable(t, path)
 	putAll(t, st, 5000, 0, time.Unix(2e9, 0))
 	putAll(t, st, 5000, 1, time.Unix(2e9+100, 0)) // the entry by expiry stays where it is; replaying makes it another one
@@ -93,7 +93,7 @@ func TestG8_KilledMidwayThroughTheIndexes(t *testing.T) {
 
 // The same when a session is destroyed while the checkpoint is under way that is to bring it into the database.
 func TestG8_DestroyedWhileMidway(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s.db")
+	path := filepath.Join(fastDir(t), "s.db")
 	st, d := openKillable(t, path)
 	putAll(t, st, 5000, 0, time.Unix(2e9, 0))
 	d.left.Store(1)
@@ -114,18 +114,17 @@ func TestG8_DestroyedWhileMidway(t *testing.T) {
 
 // Killed in Optimize, and once more later: the log is recycled while the database refers to what was in it.
 func TestG8_EmptySegmentIsRecycledTooSoon(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s.db")
+	path := filepath.Join(fastDir(t), "s.db")
 	st, d := openKillable(t, path)
 	d.left.Store(0)
 	require.ErrorIs(t, st.engine.flush(t.Context(), true), errKilled) // as Optimize does, with nothing changed
 	_ = st.Close()
 
 	st, d = openKillable(t, path)
-	release, err := st.engine.checkpointer.busy.enter(t.Context()) // whatever checkpoint Open has begun is through
-	require.NoError(t, err)
-	release()
+	require.NoError(t, st.engine.checkpointer.busy.Lock(t.Context())) // whatever checkpoint Open has begun is through
+	st.engine.checkpointer.busy.Unlock()
 	d.left.Store(0)
-	_, err = st.Set(t.Context(), store.Record{ID: "acknowledged"})
+	_, err := st.Set(t.Context(), store.Record{ID: "acknowledged"})
 	require.NoError(t, err)
 	require.ErrorIs(t, st.engine.flush(t.Context(), false), errKilled) // a checkpoint has begun
 	_ = st.Close()

@@ -15,7 +15,7 @@ import (
 
 // A sweep of sessions with long IDs makes the log larger than LogSize.
 func TestRegressSweepOutgrowsLog(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s.db")
+	path := filepath.Join(fastDir(t), "s.db")
 	st, err := Open(path, &Options{LogSize: 1 << 20})
 	require.NoError(t, err)
 	app := st.App(strings.Repeat("p", 8192))

@@ -16,12 +16,11 @@ import (
 // Sweep didn't look at its context while it waits for the committer (the log is full, the database is being compacted).
 func TestRegressSweepIgnoresContext(t *testing.T) {
 	t.Parallel() // on files of its own, which it waits for
-	st, err := Open(filepath.Join(t.TempDir(), "s.db"), &Options{LogSize: 1 << 20, CheckpointEvery: time.Hour})
+	st, err := Open(filepath.Join(fastDir(t), "s.db"), &Options{LogSize: 1 << 20, CheckpointEvery: time.Hour})
 	require.NoError(t, err)
 	_, err = st.Set(t.Context(), store.Record{ID: "old", Expires: time.Unix(1, 0)})
 	require.NoError(t, err)
-	release, err := st.engine.checkpointer.busy.enter(t.Context())
-	require.NoError(t, err)
+	require.NoError(t, st.engine.checkpointer.busy.Lock(t.Context()))
 	next := func(i int) store.Record { return store.Record{ID: fmt.Sprint(i), Data: make([]byte, 60<<10)} }
 	full := 0
 	for ; !mustTurn(st, next(full)); full++ {
@@ -43,10 +42,10 @@ func TestRegressSweepIgnoresContext(t *testing.T) {
 	select {
 	case err := <-swept:
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		release()
+		st.engine.checkpointer.busy.Unlock()
 	case <-time.After(time.Minute):
 		t.Error("Sweep doesn't look at its context")
-		release()
+		st.engine.checkpointer.busy.Unlock()
 		require.NoError(t, <-swept)
 	}
 	giveUp()

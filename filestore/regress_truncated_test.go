@@ -11,7 +11,7 @@ import (
 
 // The database's file is cut short by somebody else: Close doesn't return.
 func TestRegressCloseHangsOnTruncatedDatabase(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s.db")
+	path := filepath.Join(fastDir(t), "s.db")
 	st, err := Open(path, &Options{CheckpointEvery: time.Hour})
 	require.NoError(t, err)
 	putAll(t, st, 100, 0, time.Unix(2e9, 0))

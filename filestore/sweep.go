@@ -35,18 +35,23 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, n int) ([]store.Record
 		}
 		if err == nil {
 			removed, err = s.remove(ctx, removed, piece, sw.now)
-			sw.requeue(piece)
 		}
 		if err != nil {
 			return removed, err
 		}
-		if !more && !sw.requeued {
+		if requeued := sw.requeue(piece); !more && !requeued {
 			break
 		}
-		sw.requeued = false
 	}
-	if err := s.moveEntries(ctx, sw); err != nil {
-		return removed, err
+	// The sessions that have expired, but were not removed because the limit was reached: their index
+	// entries are moved.
+	for piece := range slices.Chunk(sw.later, sweepPiece) {
+		for _, d := range piece {
+			d.keep = true
+		}
+		if _, err := s.remove(ctx, nil, piece, sw.now); err != nil {
+			return removed, err
+		}
 	}
 	sw.remember()
 	return removed, nil
@@ -93,20 +98,6 @@ func (s *Store) remove(
 	return removed, nil
 }
 
-// moveEntries moves the index entries of the sessions that have expired, but were not removed
-// because the limit was reached.
-func (s *Store) moveEntries(ctx context.Context, sw *sweep) error {
-	for piece := range slices.Chunk(sw.later, sweepPiece) {
-		for _, d := range piece {
-			d.keep = true
-		}
-		if _, err := s.remove(ctx, nil, piece, sw.now); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // sweep iterates over the sessions in the order in which they have expired. It merges three
 // sources: the overlays, the index of the database, and the sessions whose entries were before
 // their expiry.
@@ -120,8 +111,6 @@ type sweep struct {
 	key     []byte     // the next entry to read; nil: the first
 	ended   bool       // the database has no more
 	later   overdueHeap
-
-	requeued bool // later has sessions that next hasn't returned
 }
 
 func newSweep(s *Store, now int64) *sweep {
@@ -146,11 +135,10 @@ func (sw *sweep) next(n int) (piece []*overdue, more bool, err error) {
 			}
 			continue
 		}
-		d, skip, err := sw.pop()
+		d, err := sw.pop()
 		switch {
 		case err != nil:
 			return nil, false, err
-		case skip:
 		case d == nil:
 			return piece, false, nil
 		case d.expires > sw.now:
@@ -167,55 +155,57 @@ func (sw *sweep) next(n int) (piece []*overdue, more bool, err error) {
 }
 
 // requeue adds the sessions that expire at another time than was read, to be returned again: a
-// checkpoint has overtaken the transaction that read them.
-func (sw *sweep) requeue(piece []*overdue) {
+// checkpoint has overtaken the transaction that read them. It reports whether there are any.
+func (sw *sweep) requeue(piece []*overdue) (found bool) {
 	for _, d := range piece {
 		if d.retry {
 			d.retry, d.sorted = false, true
 			heap.Push(&sw.later, d)
-			sw.requeued = true
+			found = true
 		}
 	}
+	return found
 }
 
-// pop removes the earliest session of all sources; nil: there is none. skip: the entry was out of
-// date.
-func (sw *sweep) pop() (d *overdue, skip bool, err error) {
-	overlay, stored, later := int64(never), int64(never), int64(never)
-	if len(sw.overlay) > 0 {
-		overlay = sw.overlay[0].at
-	}
-	if len(sw.stored) > 0 {
-		stored = sw.stored[0].at
-	}
-	if len(sw.later) > 0 {
-		later = sw.later[0].expires
-	}
-	switch {
-	case min(overlay, stored, later) == never:
-		return nil, false, nil
-	case later <= min(overlay, stored):
-		return heap.Pop(&sw.later).(*overdue), false, nil //nolint:forcetypeassert // the heap has nothing else
-	case stored <= overlay:
-		d = sw.stored[0]
-		sw.stored = sw.stored[1:]
-		return d, false, nil
-	}
-	e := sw.overlay[0]
-	sw.overlay = sw.overlay[1:]
-	d = &overdue{key: []byte(e.key), at: e.at}
-	v := sw.store.space.newer(d.key)
-	if v == nil { // it has left the overlay
-		if d.known, err = sw.store.engine.lookUp(sw.store.space, d.key); err != nil {
-			return nil, false, err
+// pop removes the earliest session of all sources; nil: there is none.
+func (sw *sweep) pop() (*overdue, error) {
+	for {
+		overlay, stored, later := int64(never), int64(never), int64(never)
+		if len(sw.overlay) > 0 {
+			overlay = sw.overlay[0].at
 		}
-		v = d.known.version
+		if len(sw.stored) > 0 {
+			stored = sw.stored[0].at
+		}
+		if len(sw.later) > 0 {
+			later = sw.later[0].expires
+		}
+		switch {
+		case min(overlay, stored, later) == never:
+			return nil, nil
+		case later <= min(overlay, stored):
+			return heap.Pop(&sw.later).(*overdue), nil //nolint:forcetypeassert // the heap has nothing else
+		case stored <= overlay:
+			d := sw.stored[0]
+			sw.stored = sw.stored[1:]
+			return d, nil
+		}
+		e := sw.overlay[0]
+		sw.overlay = sw.overlay[1:]
+		d := &overdue{key: []byte(e.key), at: e.at}
+		v := sw.store.space.newer(d.key)
+		if v == nil { // it has left the overlay
+			var err error
+			if d.known, err = sw.store.engine.lookUp(sw.store.space, d.key); err != nil {
+				return nil, err
+			}
+			v = d.known.version
+		}
+		if v != nil && v.value != nil && v.due == e.at { // the entry isn't out of date
+			d.expires = v.value.expiry()
+			return d, nil
+		}
 	}
-	if v == nil || v.value == nil || v.due != e.at {
-		return nil, true, nil
-	}
-	d.expires = v.value.expiry()
-	return d, false, nil
 }
 
 // read reads a piece of the database's index.

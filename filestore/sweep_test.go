@@ -15,7 +15,7 @@ import (
 // TestSweepInTheOrderOfExpiry, whatever the index says: sessions that were active are in it with an earlier time, some in the
 // database, some in the log only.
 func TestSweepInTheOrderOfExpiry(t *testing.T) {
-	st := open(t, inTempDir(t), &filestore.Options{LogSize: 1 << 20, CheckpointEvery: 100 * time.Millisecond})
+	st := open(t, inMemory(t), &filestore.Options{LogSize: 1 << 20, CheckpointEvery: 100 * time.Millisecond})
 	recs := fill(t, st, 3000)
 	for round := range 3 {
 		for i := range recs {
@@ -53,7 +53,7 @@ func TestSweepInTheOrderOfExpiry(t *testing.T) {
 
 // TestActivityAcrossMinutes: the order is exact though the index knows minutes only, before 1970 and at no time too.
 func TestActivityAcrossMinutes(t *testing.T) {
-	st := open(t, inTempDir(t), nil)
+	st := open(t, inMemory(t), nil)
 	var want []store.Record
 	for i, seen := range []time.Time{
 		start, start.Add(time.Millisecond), start.Add(59 * time.Second), start.Add(time.Minute), start.Add(61 * time.Second), start.Add(time.Hour),

@@ -43,22 +43,17 @@ func (v *verifier) run(progress func(Progress)) (err error) {
 	path := v.report.Path
 	defer recoverDamage(path, &err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	var f *os.File
-	var db *bolt.DB
-	defer func() {
-		if db == nil && f != nil { // bbolt has panicked
-			_ = f.Close()
-		}
-	}()
-	db, err = bolt.Open(path, 0, &bolt.Options{
+	f, err := openFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // only if bbolt has panicked: db.Close closes it
+	db, err := bolt.Open(path, 0, &bolt.Options{
 		ReadOnly: true, PreLoadFreelist: true, Timeout: time.Second,
-		OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
-			f, err = openFile(name, flag, mode)
-			return f, err
-		},
+		OpenFile: func(string, int, os.FileMode) (*os.File, error) { return f, nil },
 	})
 	switch {
-	case f == nil || errors.Is(err, bolterrors.ErrTimeout):
+	case errors.Is(err, bolterrors.ErrTimeout):
 		return err
 	case err != nil:
 		return &DamagedError{Path: path, Offset: 0, What: err.Error()}
@@ -92,7 +87,7 @@ func (v *verifier) pages(f *os.File, pageSize int64) error {
 		what := fmt.Sprintf("the file ends here, but the database extends to byte %d", size)
 		return &DamagedError{Path: r.Path, Offset: info.Size(), What: what}
 	}
-	w := newPageWalk(v.tx, f, pageSize)
+	w := &pageWalk{v.tx, f, uint64(pageSize), make([]bool, r.Pages)} //nolint:gosec // positive
 	if err := w.page(uint64(v.tx.Cursor().Bucket().Root())); err != nil {
 		return &DamagedError{Path: r.Path, Offset: -1, What: err.Error()}
 	}
@@ -172,6 +167,7 @@ func (v *verifier) app(app string) {
 	if v.report.Sessions > before {
 		v.report.Apps++
 	}
+	midway := v.report.head != nil && v.report.head.midway
 	for i, name := range names.indexes() {
 		v.each(name, func(k, value []byte) {
 			if value == nil || len(value) > 0 {
@@ -179,7 +175,7 @@ func (v *verifier) app(app string) {
 			}
 			sums[i] -= maphash.Bytes(v.seed, k)
 		})
-		if midway := v.report.head != nil && v.report.head.midway; sums[i] != 0 && !midway {
+		if sums[i] != 0 && !midway {
 			v.problem(-1, fmt.Sprintf("the index by %s of the app %q doesn't match its sessions", indexNames[i], app))
 		}
 	}

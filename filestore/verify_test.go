@@ -299,7 +299,7 @@ const testPageSize = 1024
 
 func writePages(t testing.TB, pageSize int, apps map[string]int) (path string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "sessions.db")
+	path = filepath.Join(fastDir(t), "sessions.db")
 	db, err := bolt.Open(path, 0o600, &bolt.Options{PageSize: pageSize, NoSync: true, NoGrowSync: true})
 	require.NoError(t, err)
 	defer db.Close()

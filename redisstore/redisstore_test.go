@@ -63,12 +63,12 @@ func TestContract(t *testing.T) {
 	})
 }
 
-// TestContractOfAnApp: an App's store is a complete store, beside others in the namespace.
-func TestContractOfAnApp(t *testing.T) {
+// TestContractOfAnAppWithShards: an App's store is a complete store, beside others in the namespace.
+func TestContractOfAnAppWithShards(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	contract(t, func(t *testing.T, namespace string) store.Store {
-		st := open(t, s.URL(), &redisstore.Options{Namespace: namespace})
+		st := open(t, s.URL(), &redisstore.Options{Namespace: namespace, Shards: 16})
 		return appStore{st.App("shop").(*redisstore.Store), st}
 	})
 }
@@ -86,14 +86,6 @@ func (s appStore) App(name string) store.Store {
 		return s
 	}
 	return s.root.App("shop/" + name)
-}
-
-func TestContractWithShards(t *testing.T) {
-	t.Parallel()
-	s := redistest.Start(t)
-	contract(t, func(t *testing.T, namespace string) store.Store {
-		return open(t, s.URL(), &redisstore.Options{Namespace: namespace, Shards: 16})
-	})
 }
 
 func TestContractInACluster(t *testing.T) {

@@ -82,8 +82,8 @@ func (c *Conn) SaveSession(ctx context.Context) error {
 		return err
 	}
 	defer h.saver.Unlock()
-	if h.s.isSealed() {
-		return ErrSessionClosed
+	if err := h.s.unsealed(); err != nil {
+		return err
 	}
 	return h.store(ctx, true)
 }
@@ -179,7 +179,7 @@ func (h *connSession) withSession(ctx context.Context, fn func(context.Context, 
 // save stores what has changed; one that was planned also takes over what others have. The turn is
 // held.
 func (h *connSession) save(planned bool) (goOn bool) {
-	if h.s.isSealed() || h.s.over() { // the connection's end stores it, or has
+	if h.s.unsealed() != nil || h.s.over() { // the connection's end stores it, or has
 		return false
 	}
 	h.report(h.store(h.link.ctx, planned))
@@ -301,10 +301,4 @@ func (s *Session) holder() *connSession {
 		}
 	}
 	return nil
-}
-
-func (s *Session) isSealed() bool {
-	s.lock()
-	defer s.unlock()
-	return s.sealed
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/filestore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -24,69 +26,69 @@ func stores(t *testing.T) map[string]store.Namespacer {
 	return map[string]store.Namespacer{"in memory": livestore.New(), "in a file": file}
 }
 
-// TestPeerRedisSessions_AppsOfOneStoreAreIsolated: two applications with one store, one name for their cookies and one key share nothing, and what ends all
-// of one leaves the other as it is.
+// TestPeerRedisSessions_AppsOfOneStoreAreIsolated: two applications with one store, one name for
+// their cookies and one key share nothing, and what ends all of one leaves the other as it is.
 func TestPeerRedisSessions_AppsOfOneStoreAreIsolated(t *testing.T) {
 	for name, st := range stores(t) {
 		t.Run(name, func(t *testing.T) {
-			keys := [][]byte{newKey()}
-			shop := start(t, st.App("shop"), &bridge.Options{Keys: keys})
-			blog := start(t, st.App("blog"), &bridge.Options{Keys: keys})
+			keys := [][]byte{endtoend.NewKey()}
+			shop := endtoend.Start(t, st.App("shop"), &bridge.Options{Keys: keys})
+			blog := endtoend.Start(t, st.App("blog"), &bridge.Options{Keys: keys})
 			tickets(shop)
 			tickets(blog)
-			ada, bob, adaToo := newBrowser(t, shop), newBrowser(t, shop), newBrowser(t, blog)
-			for _, br := range []*browser{ada, bob, adaToo} {
-				br.get("/increment")
+			ada, bob, adaToo := endtoend.NewBrowser(t, shop), endtoend.NewBrowser(t, shop), endtoend.NewBrowser(t, blog)
+			for _, br := range []*endtoend.Browser{ada, bob, adaToo} {
+				br.Get("/increment")
 			}
-			ada.get("/login?user=ada")
-			bob.get("/login?user=bob")
-			adaToo.get("/login?user=ada")
-			inShop, inBlog := ada.get("/id"), adaToo.get("/id")
+			ada.Get("/login?user=ada")
+			bob.Get("/login?user=bob")
+			adaToo.Get("/login?user=ada")
+			inShop, inBlog := ada.Get("/id"), adaToo.Get("/id")
 
-			require.Len(t, listed(t, shop.bridge, ""), 2)
-			require.Equal(t, []string{inBlog}, listed(t, blog.bridge, ""))
-			require.Equal(t, []string{inShop}, listed(t, shop.bridge, "ada"))
-			activity, err := shop.bridge.Activity(t.Context(), time.Hour)
+			require.Len(t, testkit.ListedIDs(t, shop.Bridge, bridge.Filter{}), 2)
+			require.Equal(t, []string{inBlog}, testkit.ListedIDs(t, blog.Bridge, bridge.Filter{}))
+			require.Equal(t, []string{inShop}, testkit.ListedIDs(t, shop.Bridge, bridge.Filter{UserID: "ada"}))
+			activity, err := shop.Bridge.Activity(t.Context(), time.Hour)
 			require.NoError(t, err)
 			require.Equal(t, bridge.Activity{Users: 2, Sessions: 2}, activity)
 
-			stranger := ada.another().at(blog) // brings the shop's cookies to the blog
-			require.Empty(t, stranger.get("/user"))
-			require.Equal(t, "0", stranger.get("/count"))
-			_, err = blog.bridge.GetByID(t.Context(), inShop)
+			stranger := ada.Another().At(blog) // brings the shop's cookies to the blog
+			require.Empty(t, stranger.Get("/user"))
+			require.Equal(t, "0", stranger.Get("/count"))
+			_, err = blog.Bridge.GetByID(t.Context(), inShop)
 			require.ErrorIs(t, err, bridge.ErrSessionMissing)
-			was, err := blog.bridge.DestroyByID(t.Context(), inShop)
+			was, err := blog.Bridge.DestroyByID(t.Context(), inShop)
 			require.NoError(t, err)
 			require.False(t, was)
-			require.False(t, admits(t, blog, ada.get("/ticket")), "a ticket is the application's, too")
-			require.True(t, admits(t, shop, ada.get("/ticket")))
+			require.False(t, admits(t, blog, ada.Get("/ticket")), "a ticket is the application's, too")
+			require.True(t, admits(t, shop, ada.Get("/ticket")))
 
-			tab, tabToo := bob.dial(), adaToo.dial()
-			require.Equal(t, "bob", tab.ask("user"))
-			require.Equal(t, "ada", tabToo.ask("user"))
-			n, err := shop.bridge.DestroyAll(t.Context())
+			tab, tabToo := bob.Dial(), adaToo.Dial()
+			require.Equal(t, "bob", tab.Ask("user"))
+			require.Equal(t, "ada", tabToo.Ask("user"))
+			n, err := shop.Bridge.DestroyAll(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, 2, n)
-			require.Equal(t, bridge.CodeDestroyed, tab.closed())
-			require.Equal(t, "2", tabToo.ask("increment"))
-			require.Equal(t, "ada", adaToo.get("/user"))
-			require.Equal(t, []string{inBlog}, listed(t, blog.bridge, ""))
+			require.Equal(t, bridge.CodeDestroyed, tab.Closed())
+			require.Equal(t, "2", tabToo.Ask("increment"))
+			require.Equal(t, "ada", adaToo.Get("/user"))
+			require.Equal(t, []string{inBlog}, testkit.ListedIDs(t, blog.Bridge, bridge.Filter{}))
 		})
 	}
 }
 
 // tickets adds a page that hands out a ticket for a handshake.
-func tickets(a *app) {
-	a.mux.HandleFunc("/ticket", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, func() (string, error) { return a.bridge.Ticket(r) })
+func tickets(a *endtoend.App) {
+	a.Mux.HandleFunc("/ticket", func(w http.ResponseWriter, r *http.Request) {
+		endtoend.Answer(w, func() (string, error) { return a.Bridge.Ticket(r) })
 	})
 }
 
 // admits reports whether the ticket opens a socket.
-func admits(t *testing.T, a *app, ticket string) bool {
+func admits(t *testing.T, a *endtoend.App, ticket string) bool {
 	t.Helper()
-	ws, _, err := websocket.Dial(t.Context(), a.server.URL+"/socket", &websocket.DialOptions{
-		HTTPClient: a.server.Client(), Subprotocols: []string{bridge.Subprotocol, bridge.Subprotocol + ".ticket." + ticket},
+	ws, _, err := websocket.Dial(t.Context(), a.Server.URL+"/socket", &websocket.DialOptions{
+		HTTPClient: a.Server.Client(), Subprotocols: []string{bridge.Subprotocol, bridge.Subprotocol + ".ticket." + ticket},
 	})
 	if err != nil {
 		return false

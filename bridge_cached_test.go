@@ -11,30 +11,32 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 	"github.com/sessionbridge/sessionbridge/redisstore"
 )
 
 // cached starts an application as onRedis does, with CachedReads.
-func cached(t *testing.T, url string, keys [][]byte) *app {
+func cached(t *testing.T, url string, keys [][]byte) *endtoend.App {
 	t.Helper()
 	st, err := redisstore.Open(t.Context(), url, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
-	return start(t, st, &bridge.Options{Keys: keys, CachedReads: true})
+	return endtoend.Start(t, st, &bridge.Options{Keys: keys, CachedReads: true})
 }
 
-// TestCachedReadsAskTheStoreOnce: and know at once what their own process has stored, over a socket or HTTP.
+// TestCachedReadsAskTheStoreOnce: and know at once what their own process has stored, over a socket
+// or HTTP.
 func TestCachedReadsAskTheStoreOnce(t *testing.T) {
 	s := redistest.Start(t)
-	a := cached(t, s.URL(), [][]byte{newKey()})
-	ada := newBrowser(t, a)
-	ada.get("/login?user=ada")
-	tab := ada.dial()
-	require.Equal(t, "ada", tab.ask("user"))
+	a := cached(t, s.URL(), [][]byte{endtoend.NewKey()})
+	ada := endtoend.NewBrowser(t, a)
+	ada.Get("/login?user=ada")
+	tab := ada.Dial()
+	require.Equal(t, "ada", tab.Ask("user"))
 	s.Do("CONFIG", "RESETSTAT")
 	const reads = 200
 	for range reads {
-		require.Equal(t, "ada", tab.ask("user"))
+		require.Equal(t, "ada", tab.Ask("user"))
 	}
 	var calls int
 	if stat, ok := s.Info("commandstats")["cmdstat_get"]; ok {
@@ -43,56 +45,58 @@ func TestCachedReadsAskTheStoreOnce(t *testing.T) {
 	}
 	require.Less(t, calls, reads/10)
 	for i := range 50 {
-		require.Equal(t, strconv.Itoa(2*i+1), ada.get("/increment"))
-		require.Equal(t, strconv.Itoa(2*i+1), tab.ask("count"))
-		require.Equal(t, strconv.Itoa(2*i+2), tab.ask("increment"))
-		require.Equal(t, strconv.Itoa(2*i+2), tab.ask("count"))
+		require.Equal(t, strconv.Itoa(2*i+1), ada.Get("/increment"))
+		require.Equal(t, strconv.Itoa(2*i+1), tab.Ask("count"))
+		require.Equal(t, strconv.Itoa(2*i+2), tab.Ask("increment"))
+		require.Equal(t, strconv.Itoa(2*i+2), tab.Ask("count"))
 	}
-	ada.get("/logout")
-	require.Equal(t, bridge.CodeDestroyed, tab.closed())
+	ada.Get("/logout")
+	require.Equal(t, bridge.CodeDestroyed, tab.Closed())
 }
 
-// TestG1_NoLostUpdateWithCachedReads: two processes that begin with what they have cached lose nothing.
+// TestG1_NoLostUpdateWithCachedReads: two processes that begin with what they have cached lose
+// nothing.
 func TestG1_NoLostUpdateWithCachedReads(t *testing.T) {
 	const each = 25
 	s := redistest.Start(t)
-	keys := [][]byte{newKey()}
+	keys := [][]byte{endtoend.NewKey()}
 	here, there := cached(t, s.URL(), keys), cached(t, s.URL(), keys)
-	ada := newBrowser(t, here)
-	require.Equal(t, "1", ada.get("/increment"))
+	ada := endtoend.NewBrowser(t, here)
+	require.Equal(t, "1", ada.Get("/increment"))
 	var all sync.WaitGroup
-	for _, a := range []*app{here, there} {
+	for _, a := range []*endtoend.App{here, there} {
 		for range 2 {
-			ws := ada.another().at(a).dial()
+			ws := ada.Another().At(a).Dial()
 			all.Go(func() {
 				for range each {
-					ws.ask("increment")
+					ws.Ask("increment")
 				}
 			})
 		}
 	}
 	all.Wait()
-	require.Equal(t, strconv.Itoa(4*each+2), ada.get("/increment"))
+	require.Equal(t, strconv.Itoa(4*each+2), ada.Get("/increment"))
 }
 
-// TestG1_NoProcessKeepsLosing: with four that change one session without a pause each change gets its turn.
+// TestG1_NoProcessKeepsLosing: with four that change one session without a pause each change gets
+// its turn.
 func TestG1_NoProcessKeepsLosing(t *testing.T) {
 	const processes, each = 6, 200
 	s := redistest.Start(t)
-	keys := [][]byte{newKey()}
-	var apps []*app
+	keys := [][]byte{endtoend.NewKey()}
+	var apps []*endtoend.App
 	for range processes {
 		apps = append(apps, onRedis(t, s.URL(), keys))
 	}
-	ada := newBrowser(t, apps[0])
-	require.Equal(t, "1", ada.get("/increment"))
-	id := ada.get("/id")
+	ada := endtoend.NewBrowser(t, apps[0])
+	require.Equal(t, "1", ada.Get("/increment"))
+	id := ada.Get("/id")
 	var all sync.WaitGroup
 	for _, a := range apps {
 		all.Go(func() {
 			for range each {
-				err := a.bridge.UpdateByID(t.Context(), id, func(ctx context.Context, s *bridge.Session) error {
-					_, err := increment(ctx, s)
+				err := a.Bridge.UpdateByID(t.Context(), id, func(ctx context.Context, s *bridge.Session) error {
+					_, err := endtoend.Increment(ctx, s)
 					return err
 				})
 				if err != nil {
@@ -102,5 +106,5 @@ func TestG1_NoProcessKeepsLosing(t *testing.T) {
 		})
 	}
 	all.Wait()
-	require.Equal(t, strconv.Itoa(processes*each+2), ada.get("/increment"))
+	require.Equal(t, strconv.Itoa(processes*each+2), ada.Get("/increment"))
 }

@@ -2,8 +2,6 @@ package sessionbridge_test
 
 import (
 	"bytes"
-	"net/http"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -17,6 +15,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/filestore"
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/redisstore"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -58,11 +57,11 @@ func TestAHandshakeReadsNoMoreOfRedisTheMoreSessionsItsClientHas(t *testing.T) {
 	st, err := redisstore.Open(t.Context(), s.URL(), nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
-	a := start(t, st, &bridge.Options{Keys: [][]byte{newKey()}, Rebind: bridge.Follow}) // which wants the newest session of any age
-	ada := newBrowser(t, a)
-	ada.get("/increment")
+	a := endtoend.Start(t, st, &bridge.Options{Keys: [][]byte{endtoend.NewKey()}, Rebind: bridge.Follow}) // which wants the newest session of any age
+	ada := endtoend.NewBrowser(t, a)
+	ada.Get("/increment")
 	var client string
-	for info, err := range a.bridge.Sessions(t.Context(), bridge.Filter{}) {
+	for info, err := range a.Bridge.Sessions(t.Context(), bridge.Filter{}) {
 		require.NoError(t, err)
 		client = info.ClientID
 	}
@@ -73,8 +72,8 @@ func TestAHandshakeReadsNoMoreOfRedisTheMoreSessionsItsClientHas(t *testing.T) {
 		return n
 	}
 	before := out()
-	ada.forgetSession()
-	require.Equal(t, "1", ada.dial().ask("count"), "it has followed its client to the newest session")
+	ada.ForgetSession()
+	require.Equal(t, "1", ada.Dial().Ask("count"), "it has followed its client to the newest session")
 	require.Less(t, out()-before, 100_000)
 
 	before = out()
@@ -106,21 +105,21 @@ func TestAClientsSessionsAreBoundedInEveryStore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := open(t)
-			a := start(t, st, &bridge.Options{Keys: [][]byte{newKey()}})
-			ada := newBrowser(t, a)
-			ada.get("/increment")
+			a := endtoend.Start(t, st, &bridge.Options{Keys: [][]byte{endtoend.NewKey()}})
+			ada := endtoend.NewBrowser(t, a)
+			ada.Get("/increment")
 			var client string
-			for info, err := range a.bridge.Sessions(t.Context(), bridge.Filter{}) {
+			for info, err := range a.Bridge.Sessions(t.Context(), bridge.Filter{}) {
 				require.NoError(t, err)
 				client = info.ClientID
 			}
 			visitsOf(t, st, client, 100)
 			for range 20 {
-				ada.forgetSession()
-				require.Equal(t, "1", ada.get("/increment"))
+				ada.ForgetSession()
+				require.Equal(t, "1", ada.Get("/increment"))
 			}
 			guests, users := 0, 0
-			for info, err := range a.bridge.Sessions(t.Context(), bridge.Filter{ClientID: client}) {
+			for info, err := range a.Bridge.Sessions(t.Context(), bridge.Filter{ClientID: client}) {
 				require.NoError(t, err)
 				if info.UserID == "" {
 					guests++
@@ -130,15 +129,7 @@ func TestAClientsSessionsAreBoundedInEveryStore(t *testing.T) {
 			}
 			require.Equal(t, 16, guests)
 			require.Equal(t, 50, users)
-			require.Equal(t, "2", ada.get("/increment"), "the newest is one of those that are left")
+			require.Equal(t, "2", ada.Get("/increment"), "the newest is one of those that are left")
 		})
 	}
-}
-
-// forgetSession drops the session cookie.
-func (br *browser) forgetSession() {
-	br.t.Helper()
-	base, err := url.Parse(br.url)
-	require.NoError(br.t, err)
-	br.client.Jar.SetCookies(base, []*http.Cookie{{Name: "sid", Path: "/", MaxAge: -1}})
 }

@@ -8,9 +8,11 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 )
 
-// TestG4_DestroyReachesTheSocketsOfAnotherProcess: over Redis, on a server of its own or a Cluster; and so do messages and lists.
+// TestG4_DestroyReachesTheSocketsOfAnotherProcess: over Redis, on a server of its own or a Cluster;
+// and so do messages and lists.
 func TestG4_DestroyReachesTheSocketsOfAnotherProcess(t *testing.T) {
 	t.Parallel() // on a Redis of its own, which it waits for
 	t.Run("standalone", func(t *testing.T) { reachesTheSockets(t, redistest.Start(t).URL()) })
@@ -18,27 +20,27 @@ func TestG4_DestroyReachesTheSocketsOfAnotherProcess(t *testing.T) {
 }
 
 func reachesTheSockets(t *testing.T, redis string) {
-	keys := [][]byte{newKey()}
+	keys := [][]byte{endtoend.NewKey()}
 	here, there := onRedis(t, redis, keys), onRedis(t, redis, keys)
-	ada := newBrowser(t, here)
-	ada.get("/login?user=ada")
-	ada.at(there)
-	tabs := []*socket{ada.dial(), ada.dial()}
+	ada := endtoend.NewBrowser(t, here)
+	ada.Get("/login?user=ada")
+	ada.At(there)
+	tabs := []*endtoend.Socket{ada.Dial(), ada.Dial()}
 	for _, tab := range tabs {
-		require.Equal(t, "ada", tab.ask("user"))
+		require.Equal(t, "ada", tab.Ask("user"))
 	}
-	n, err := here.bridge.Notify(t.Context(), bridge.To{UserID: "ada"}, []byte("hello"))
+	n, err := here.Bridge.Notify(t.Context(), bridge.To{UserID: "ada"}, []byte("hello"))
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
-	require.Equal(t, "hello", tabs[0].hear())
-	active, err := here.bridge.Activity(t.Context(), time.Hour)
+	require.Equal(t, "hello", tabs[0].Hear())
+	active, err := here.Bridge.Activity(t.Context(), time.Hour)
 	require.NoError(t, err)
 	require.Equal(t, bridge.Activity{Users: 1, Sessions: 1, Conns: 2}, active)
 
-	n, err = here.bridge.DestroyUser(t.Context(), "ada")
+	n, err = here.Bridge.DestroyUser(t.Context(), "ada")
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 	for _, tab := range tabs {
-		require.Equal(t, bridge.CodeDestroyed, tab.closed())
+		require.Equal(t, bridge.CodeDestroyed, tab.Closed())
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// crowdVariable makes this test binary a process of clients, which hold sockets to the server that it names: a process may have
-// no more files open than one end of them.
+// crowdVariable makes this test binary a process of clients, which hold sockets to the server that
+// it names: a process may have no more files open than one end of them.
 const crowdVariable = "SESSIONBRIDGE_CROWD"
 
 // order is a line to that process, report one from it.
@@ -154,7 +154,8 @@ func (s *client) hush() report {
 	return s.told
 }
 
-// leave closes the socket as a program does that is done, or as one does that dies: every other time with a reset.
+// leave closes the socket as a program does that is done, or as one does that dies: every other
+// time with a reset.
 func (s *client) leave(cut bool) {
 	s.mu.Lock()
 	s.leaving = true
@@ -197,7 +198,8 @@ func (s *client) listen() int {
 	}
 }
 
-// hear counts a note, which must be the next one, or an answer, which must be higher than the one before.
+// hear counts a note, which must be the next one, or an answer, which must be higher than the one
+// before.
 func (s *client) hear(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

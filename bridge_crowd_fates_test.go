@@ -87,7 +87,7 @@ func (c *crowd) logIn(p *party) error {
 
 func (c *crowd) endUser(p *party) error {
 	c.expectAll(p, bridge.CodeDestroyed, bridge.ReasonDestroyed)
-	n, err := c.app.bridge.DestroyUser(c.t.Context(), p.user())
+	n, err := c.app.Bridge.DestroyUser(c.t.Context(), p.user())
 	if err == nil && n != p.fate.sessions {
 		err = fmt.Errorf("DestroyUser has ended %d sessions", n)
 	}
@@ -126,7 +126,7 @@ func (c *crowd) evict(p *party) error {
 
 func (c *crowd) closeConns(p *party) error {
 	for _, g := range c.expectAll(p, codeOwn, "") {
-		closed, err := c.app.bridge.CloseConn(c.t.Context(), fmt.Sprint(g.id), codeOwn, "over there")
+		closed, err := c.app.Bridge.CloseConn(c.t.Context(), fmt.Sprint(g.id), codeOwn, "over there")
 		if err != nil || !closed {
 			return fmt.Errorf("CloseConn: %v, %w", closed, err)
 		}
@@ -135,7 +135,8 @@ func (c *crowd) closeConns(p *party) error {
 }
 
 func (c *crowd) leave(p *party) error { return c.order(p, "close", 1000) }
-func (c *crowd) cut(p *party) error   { return c.order(p, "cut", -1) }
+
+func (c *crowd) cut(p *party) error { return c.order(p, "cut", -1) }
 
 func (c *crowd) order(p *party, do string, code int) error {
 	for _, g := range c.expectAll(p, code, "") {
@@ -144,7 +145,8 @@ func (c *crowd) order(p *party, do string, code int) error {
 	return nil
 }
 
-// timed says when time will end a guest that is about to come: the handshake may be activity, and put it off. It needs the lock.
+// timed says when time will end a guest that is about to come: the handshake may be activity, and
+// put it off. It needs the lock.
 func (c *crowd) timed(g *guest) {
 	rec, err := c.store.Get(c.t.Context(), g.visit.id)
 	if err != nil {
@@ -153,7 +155,8 @@ func (c *crowd) timed(g *guest) {
 	g.wants, g.visit.over, g.notBefore = []int{bridge.CodeExpired}, bridge.ReasonExpired, rec.Expires
 }
 
-// arrived is told when a guest's socket is open: time may be running from then on. It needs the lock.
+// arrived is told when a guest's socket is open: time may be running from then on. It needs the
+// lock.
 func (c *crowd) arrived(g *guest) {
 	p := g.party
 	p.coming--

@@ -10,7 +10,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// watchTimers learns how late a timer is on this machine: what time ends can't be told to be earlier than that.
+// watchTimers learns how late a timer is on this machine: what time ends can't be told to be
+// earlier than that.
 func (c *crowd) watchTimers(ctx context.Context) {
 	due := time.Now()
 	every(ctx, 10*time.Millisecond, func() {
@@ -29,7 +30,7 @@ func (c *crowd) note() {
 	c.notes++
 	n := c.notes
 	c.mu.Unlock()
-	taken, err := c.app.bridge.Notify(c.t.Context(), bridge.To{All: true}, fmt.Appendf(nil, "note %d", n))
+	taken, err := c.app.Bridge.Notify(c.t.Context(), bridge.To{All: true}, fmt.Appendf(nil, "note %d", n))
 	if err != nil {
 		c.fail("note: %v", err)
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// party is a few guests with one fate. What is done for it is done by one worker at a time; the crowd's lock guards what others see.
+// party is a few guests with one fate. What is done for it is done by one worker at a time; the
+// crowd's lock guards what others see.
 type party struct {
 	number int
 	fate   *fate
@@ -100,7 +101,8 @@ func (c *crowd) enter(p *party, visits []*visitor) {
 	}
 }
 
-// renew brings in whoever takes the place of those who have gone: the same browser, if its session goes on.
+// renew brings in whoever takes the place of those who have gone: the same browser, if its session
+// goes on.
 func (c *crowd) renew(p *party) {
 	c.mu.Lock()
 	last, gone := p.last, p.gone

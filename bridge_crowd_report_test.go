@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
 // clientProcess is the process of clients, as its parent has it.
@@ -27,7 +29,8 @@ type clientProcess struct {
 	out *json.Encoder
 }
 
-// startCrowd starts it. It calls hear for each of its reports, and has done so with the last one when stop returns.
+// startCrowd starts it. It calls hear for each of its reports, and has done so with the last one
+// when stop returns.
 func startCrowd(t *testing.T, addr string, hear func(report)) (p *clientProcess, stop func()) {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], "-test.run=^$") // it ends with its input
@@ -91,7 +94,8 @@ func (c *crowd) fail(format string, args ...any) {
 	c.failLocked(format, args...)
 }
 
-// failLocked notes something that is wrong; it may be many things, and the first ones tell what. It needs the lock.
+// failLocked notes something that is wrong; it may be many things, and the first ones tell what. It
+// needs the lock.
 func (c *crowd) failLocked(format string, args ...any) {
 	if c.problems = append(c.problems, fmt.Sprintf(format, args...)); len(c.problems) == 20 {
 		c.stop()
@@ -108,7 +112,8 @@ func (m measured) String() string {
 	return fmt.Sprintf("%d goroutines, %.1f MiB", m.goroutines, float64(m.heap)/(1<<20))
 }
 
-// measure returns what it takes now, when nothing is on its way and nothing more than is wanted is there.
+// measure returns what it takes now, when nothing is on its way and nothing more than is wanted is
+// there.
 func (c *crowd) measure() (m measured) {
 	c.pause()
 	defer c.resume()
@@ -122,17 +127,18 @@ func (c *crowd) measure() (m measured) {
 		m.goroutines = runtime.NumGoroutine()
 		return m.goroutines <= c.size.sockets+aroundSockets
 	}
-	if !eventually(few, patience) {
+	if !eventually(few, await.Limit) {
 		c.fail("%d goroutines for %d sockets", m.goroutines, c.size.sockets)
 	}
 	return m
 }
 
-// aroundSockets is how many goroutines there are besides those of the sockets: servers and clients of a few requests, workers, and the test's own.
+// aroundSockets is how many goroutines there are besides those of the sockets: servers and clients
+// of a few requests, workers, and the test's own.
 const aroundSockets = 100
 
-// settle waits until every socket that is to be there is, and nothing else: sessions, in memory and in the store, included.
-// At that moment it calls then, with the lock.
+// settle waits until every socket that is to be there is, and nothing else: sessions, in memory and
+// in the store, included. At that moment it calls then, with the lock.
 func (c *crowd) settle(then func()) {
 	var why string
 	ok := func() bool {
@@ -141,7 +147,7 @@ func (c *crowd) settle(then func()) {
 			return true
 		default:
 		}
-		s := c.app.bridge.Stats()
+		s := c.app.Bridge.Stats()
 		stored := c.stored()
 		c.mu.Lock()
 		defer c.mu.Unlock()

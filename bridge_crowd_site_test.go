@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 )
 
 // visitor is a browser with a session, and what is known of both. The crowd's lock guards it.
@@ -27,8 +28,8 @@ type visitor struct {
 
 // route adds the pages of the crowd to the application.
 func (c *crowd) route() {
-	c.app.page("/crowd/plant", func(r *http.Request, s *bridge.Session) (string, error) {
-		count.Set(s, 0)
+	c.app.Page("/crowd/plant", func(r *http.Request, s *bridge.Session) (string, error) {
+		endtoend.Count.Set(s, 0)
 		if user := r.FormValue("user"); user != "" {
 			if err := s.Login(user); err != nil {
 				return "", err
@@ -45,17 +46,17 @@ func (c *crowd) route() {
 		}
 		return s.ID(), nil
 	})
-	c.app.mux.HandleFunc("/crowd/add", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, func() (string, error) { return c.add(r.Context(), c.app.bridge.For(r)) })
+	c.app.Mux.HandleFunc("/crowd/add", func(w http.ResponseWriter, r *http.Request) {
+		endtoend.Answer(w, func() (string, error) { return c.add(r.Context(), c.app.Bridge.For(r)) })
 	})
 	opts := bridge.ConnOptions{
 		OnMissing: bridge.CloseMissing,
 		Heartbeat: c.size.heartbeat,
 		ID:        func(r *http.Request) string { return r.FormValue("id") },
 	}
-	c.app.mux.Handle("/crowd", c.app.bridge.WebSocket(c.talk, &opts))
+	c.app.Mux.Handle("/crowd", c.app.Bridge.WebSocket(c.talk, &opts))
 	opts.IdleTimeout = c.size.idle
-	c.app.mux.Handle("/crowd/idle", c.app.bridge.WebSocket(c.talk, &opts))
+	c.app.Mux.Handle("/crowd/idle", c.app.Bridge.WebSocket(c.talk, &opts))
 }
 
 // talk is what an application's handler looks like: whatever goes wrong ends it.
@@ -80,9 +81,9 @@ func (c *crowd) talk(ctx context.Context, conn *bridge.Conn) error {
 func (c *crowd) add(ctx context.Context, on bridge.Sessioner) (text string, err error) {
 	id, n := "", 0
 	text, err = bridge.WithSession(ctx, on, func(ctx context.Context, s *bridge.Session) (string, error) {
-		text, err := increment(ctx, s)
+		text, err := endtoend.Increment(ctx, s)
 		id = s.ID()
-		n, _ = count.Get(s)
+		n, _ = endtoend.Count.Get(s)
 		return text, err
 	}, nil)
 	if err != nil {
@@ -112,7 +113,7 @@ func (c *crowd) plant(f *fate, user string) (*visitor, error) {
 		form.Set("life", f.life.String())
 	}
 	rec := httptest.NewRecorder()
-	c.app.server.Config.Handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/crowd/plant?"+form.Encode(), nil))
+	c.app.Server.Config.Handler.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/crowd/plant?"+form.Encode(), nil))
 	v := &visitor{id: rec.Body.String(), user: user}
 	v.keep(rec.Result())
 	if rec.Code != http.StatusOK || v.cookies == "" {
@@ -144,12 +145,12 @@ func (v *visitor) keep(res *http.Response) {
 
 // get asks for a page over the network.
 func (c *crowd) get(v *visitor, path string) (string, error) {
-	r, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, c.app.server.URL+path, nil)
+	r, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, c.app.Server.URL+path, nil)
 	if err != nil {
 		return "", err
 	}
 	r.Header.Set("Cookie", v.cookies)
-	res, err := c.app.server.Client().Do(r)
+	res, err := c.app.Server.Client().Do(r)
 	if err != nil {
 		return "", err
 	}

@@ -16,6 +16,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -38,7 +40,7 @@ func shortCrowd() crowdSize {
 		sockets: 200, lasts: 1600 * time.Millisecond, soonest: 100 * time.Millisecond, latest: 800 * time.Millisecond,
 		every: 300 * time.Millisecond, notes: 200 * time.Millisecond, requests: 20 * time.Millisecond,
 		idle: 1200 * time.Millisecond, keep: 20 * time.Second, heartbeat: time.Second, measures: time.Second, report: time.Hour,
-		settles: patience,
+		settles: await.Limit,
 	}
 }
 
@@ -56,7 +58,7 @@ type crowd struct {
 	t       *testing.T
 	size    crowdSize
 	start   time.Time
-	app     *app
+	app     *endtoend.App
 	store   *livestore.Store
 	child   *clientProcess
 	jobs    chan func()
@@ -92,8 +94,10 @@ type crowd struct {
 	problems []string
 }
 
-// TestSoakCrowd: sockets of every fate come, talk and go, each ends with the code that it has to, as both ends have it, and on time; each
-// message and each note arrives, no increment is lost, and what the process takes doesn't grow. 200 sockets for a few seconds; with SOAK set 10,000 for two minutes.
+// TestSoakCrowd: sockets of every fate come, talk and go, each ends with the code that it has to,
+// as both ends have it, and on time; each message and each note arrives, no increment is lost, and
+// what the process takes doesn't grow. 200 sockets for a few seconds; with SOAK set 10,000 for two
+// minutes.
 func TestSoakCrowd(t *testing.T) {
 	size := shortCrowd()
 	if os.Getenv("SOAK") != "" {
@@ -122,18 +126,18 @@ func newCrowd(t *testing.T, size crowdSize) *crowd {
 		opening: make(chan struct{}, 16), stopped: make(chan struct{}), jobs: make(chan func(), 2*size.sockets),
 	}
 	c.stop = sync.OnceFunc(func() { close(c.stopped) })
-	c.app = build(t, c.store, &bridge.Options{Keys: [][]byte{newKey()}, MaxSessionsPerUser: mostSessions})
+	c.app = endtoend.Build(t, c.store, &bridge.Options{Keys: [][]byte{endtoend.NewKey()}, MaxSessionsPerUser: mostSessions})
 	c.route()
-	c.app.server.Start()
+	c.app.Server.Start()
 	return c
 }
 
 // run lets the crowd gather, live its time, and be closed by a shutdown.
 func (c *crowd) run() {
-	events := c.app.bridge.Subscribe(context.WithoutCancel(c.t.Context()), 1<<16) // more than there can be: none is dropped
+	events := c.app.Bridge.Subscribe(context.WithoutCancel(c.t.Context()), 1<<16) // more than there can be: none is dropped
 	var following, working, living sync.WaitGroup
 	following.Go(func() { c.follow(events) })
-	child, stopClients := startCrowd(c.t, c.app.server.Listener.Addr().String(), c.hear)
+	child, stopClients := startCrowd(c.t, c.app.Server.Listener.Addr().String(), c.hear)
 	c.child = child
 	ctx, cancel := context.WithCancel(c.t.Context())
 	defer cancel()
@@ -160,7 +164,7 @@ func (c *crowd) run() {
 
 	c.shutDown()
 	following.Wait()
-	if !eventually(func() bool { c.mu.Lock(); defer c.mu.Unlock(); return len(c.guests) == 0 }, patience) {
+	if !eventually(func() bool { c.mu.Lock(); defer c.mu.Unlock(); return len(c.guests) == 0 }, await.Limit) {
 		c.fail("%d sockets haven't ended for both sides", len(c.guests))
 	}
 	cancel()
@@ -198,7 +202,8 @@ func (c *crowd) work(ctx context.Context) {
 	}
 }
 
-// watch measures from time to time. With the same number of sockets the process takes the same at the end as at the beginning.
+// watch measures from time to time. With the same number of sockets the process takes the same at
+// the end as at the beginning.
 func (c *crowd) watch() {
 	const slack = 4 << 20 // bytes, for what has nothing to do with the number of sockets
 	first := c.measure()
@@ -218,7 +223,8 @@ func (c *crowd) watch() {
 	}
 }
 
-// close is when the shutdown begins, or is about to: nobody comes in place of those who leave. It needs the lock.
+// close is when the shutdown begins, or is about to: nobody comes in place of those who leave. It
+// needs the lock.
 func (c *crowd) close() {
 	if c.closing {
 		return
@@ -230,22 +236,23 @@ func (c *crowd) close() {
 	}
 }
 
-// shutDown ends the server as a program does. Every socket is closed with 1012; what is stored is what was counted.
+// shutDown ends the server as a program does. Every socket is closed with 1012; what is stored is
+// what was counted.
 func (c *crowd) shutDown() {
 	c.mu.Lock()
 	c.close() // if it has never settled
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.t.Context()), time.Minute)
 	defer cancel()
-	c.app.server.Client().CloseIdleConnections()
-	if err := errors.Join(c.app.server.Config.Shutdown(ctx), c.app.bridge.Shutdown(ctx)); err != nil {
+	c.app.Server.Client().CloseIdleConnections()
+	if err := errors.Join(c.app.Server.Config.Shutdown(ctx), c.app.Bridge.Shutdown(ctx)); err != nil {
 		c.fail("shutdown: %v", err)
 	}
 }
 
 // end looks at what is left.
 func (c *crowd) end() {
-	s := c.app.bridge.Stats()
+	s := c.app.Bridge.Stats()
 	require.Zero(c.t, s.Conns)
 	require.Zero(c.t, s.NotifyDropped)
 	require.Zero(c.t, s.EventsDropped)

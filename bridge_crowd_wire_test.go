@@ -9,9 +9,12 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
-// wire is a WebSocket client with nothing between it and the frames (RFC 6455 §5.2): what it is closed with is what the server has sent.
+// wire is a WebSocket client with nothing between it and the frames (RFC 6455 §5.2): what it is
+// closed with is what the server has sent.
 type wire struct {
 	conn net.Conn
 	in   *bufio.Reader
@@ -27,7 +30,7 @@ const (
 
 // dialWire shakes hands. A refusal is an error that has the status.
 func dialWire(addr, path, cookies string) (*wire, error) {
-	conn, err := net.DialTimeout("tcp", addr, patience)
+	conn, err := net.DialTimeout("tcp", addr, await.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +43,7 @@ func dialWire(addr, path, cookies string) (*wire, error) {
 }
 
 func (w *wire) shakeHands(addr, path, cookies string) error {
-	if err := w.conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := w.conn.SetDeadline(time.Now().Add(await.Limit)); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(w.conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
@@ -86,7 +89,7 @@ func (w *wire) read() (op byte, payload []byte, err error) {
 func (w *wire) write(op byte, payload []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.conn.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+	if err := w.conn.SetWriteDeadline(time.Now().Add(await.Limit)); err != nil {
 		return err
 	}
 	_, err := w.conn.Write(append([]byte{0x80 | op, 0x80 | byte(len(payload)), 0, 0, 0, 0}, payload...))

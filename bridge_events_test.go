@@ -1,104 +1,62 @@
 package sessionbridge_test
 
 import (
-	"context"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// recorder keeps the events of an application.
-type recorder struct {
-	t  *testing.T
-	mu sync.Mutex
-	of []bridge.Event
-}
-
-func record(t *testing.T, a *app) *recorder {
-	t.Helper()
-	r := &recorder{t: t}
-	ctx, cancel := context.WithCancel(t.Context())
-	events := a.bridge.Subscribe(ctx, 1000)
-	var reading sync.WaitGroup
-	reading.Go(func() {
-		for e := range events {
-			r.mu.Lock()
-			r.of = append(r.of, e)
-			r.mu.Unlock()
-		}
-	})
-	t.Cleanup(func() {
-		cancel()
-		reading.Wait()
-	})
-	return r
-}
-
-// wait returns the events so far when there are at least n.
-func (r *recorder) wait(n int) []bridge.Event {
-	r.t.Helper()
-	var events []bridge.Event
-	require.Eventually(r.t, func() bool {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		events = append([]bridge.Event(nil), r.of...)
-		return len(events) >= n
-	}, patience, time.Millisecond, "%d events", n)
-	return events
-}
-
 // TestEvents: a scripted life, and every event of it, in order.
 func TestEvents(t *testing.T) {
-	a := start(t, livestore.New(), nil)
-	events := record(t, a)
-	ada := newBrowser(t, a)
+	a := endtoend.Start(t, livestore.New(), nil)
+	events := endtoend.Record(t, a)
+	ada := endtoend.NewBrowser(t, a)
 	n := 0
 	// next waits for the step's events, so that those of the next one come after them.
 	next := func(more int) {
 		n += more
-		events.wait(n)
+		events.Wait(n)
 	}
-	ada.get("/increment")
-	first, client := ada.get("/id"), ada.get("/client")
+	ada.Get("/increment")
+	first, client := ada.Get("/id"), ada.Get("/client")
 	next(1)
-	tab := ada.dial()
+	tab := ada.Dial()
 	next(1)
-	tab.ask("increment")
+	tab.Ask("increment")
 	next(1)
-	tab.ask("id") // changes nothing, so there is nothing to tell
-	ada.get("/login?user=ada")
-	require.Equal(t, bridge.CodeReconnect, tab.closed())
+	tab.Ask("id") // changes nothing, so there is nothing to tell
+	ada.Get("/login?user=ada")
+	require.Equal(t, bridge.CodeReconnect, tab.Closed())
 	next(2)
-	tab = ada.dial()
+	tab = ada.Dial()
 	next(1)
-	ada.get("/rotate")
+	ada.Get("/rotate")
 	next(1)
-	require.Equal(t, "2", ada.get("/count"))
-	ada.get("/logout")
-	require.Equal(t, bridge.CodeDestroyed, tab.closed())
+	require.Equal(t, "2", ada.Get("/count"))
+	ada.Get("/logout")
+	require.Equal(t, bridge.CodeDestroyed, tab.Closed())
 	next(2)
 
-	ada.get("/increment")
-	second := ada.get("/id")
+	ada.Get("/increment")
+	second := ada.Get("/id")
 	next(1)
-	tab = ada.dial()
+	tab = ada.Dial()
 	next(1)
-	require.NoError(t, a.bridge.SetByID(t.Context(), second, map[string]any{"theme": "dark"}, 0))
+	require.NoError(t, a.Bridge.SetByID(t.Context(), second, map[string]any{"theme": "dark"}, 0))
 	next(1)
-	tab.ask("expire")
-	require.Equal(t, bridge.CodeExpired, tab.closed())
+	tab.Ask("expire")
+	require.Equal(t, bridge.CodeExpired, tab.Closed())
 	next(3)
-	cleared, err := a.bridge.Cleanup(t.Context())
+	cleared, err := a.Bridge.Cleanup(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, cleared, "its expiry has been noticed")
 	next(1)
 
-	got := events.wait(n)
+	got := events.Wait(n)
 	for i, e := range got { // what no script can know
 		switch e := e.(type) {
 		case bridge.ConnOpen:

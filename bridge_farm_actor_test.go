@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// farmActor is a client with cookies and sockets of its own: a browser, a copy of one, or a thief. It is at any node.
+// farmActor is a client with cookies and sockets of its own: a browser, a copy of one, or a thief.
+// It is at any node.
 type farmActor struct {
 	*farmHistory
 	number int
@@ -20,7 +21,8 @@ type farmActor struct {
 	held   [farmPlaces]farmHeld
 }
 
-// farmHeld is what it has of one place: the session that was there when it looked, and how it came in then.
+// farmHeld is what it has of one place: the session that was there when it looked, and how it came
+// in then.
 type farmHeld struct {
 	session *farmSession
 	cookie  farmCookie
@@ -35,7 +37,8 @@ type farmCookie struct {
 
 func (c farmCookie) header() string { return strings.TrimSuffix(c.session+"; "+c.client, "; ") }
 
-// keep does with a response's cookies what a browser does. It reports whether there is a new session cookie.
+// keep does with a response's cookies what a browser does. It reports whether there is a new
+// session cookie.
 func (c *farmCookie) keep(res *http.Response) (set bool) {
 	for _, got := range res.Cookies() {
 		if got.MaxAge < 0 {
@@ -96,7 +99,8 @@ func (a *farmActor) wait(most time.Duration) {
 	<-time.After(time.Duration(a.random.Int64N(int64(most))))
 }
 
-// look takes over the newest cookie of the session that is at the place now, as the tabs of one browser do.
+// look takes over the newest cookie of the session that is at the place now, as the tabs of one
+// browser do.
 func (a *farmActor) look(place int) {
 	h := &a.held[place]
 	s, cookie := a.at(place)
@@ -128,7 +132,8 @@ func (a *farmActor) do(place int, op string) farmOutcome {
 	return a.overSocket(place, what)
 }
 
-// goOn draws the consequences of an outcome, as those at a browser do: they look again, wait, or begin anew.
+// goOn draws the consequences of an outcome, as those at a browser do: they look again, wait, or
+// begin anew.
 func (a *farmActor) goOn(place int, outcome farmOutcome) {
 	before := a.held[place]
 	switch outcome {
@@ -251,7 +256,8 @@ func (f *farm) ask(node *farmNode, cookies string, query url.Values) (v farmView
 	return v, res, nil
 }
 
-// farmMiddlewareWord is what happened when not the handler has answered but the middleware: it could not store the session.
+// farmMiddlewareWord is what happened when not the handler has answered but the middleware: it
+// could not store the session.
 func farmMiddlewareWord(res *http.Response, body string) string {
 	switch {
 	case res.StatusCode == http.StatusConflict && strings.Contains(body, "again and again"):

@@ -1,8 +1,11 @@
 package sessionbridge_test
 
-import "time"
+import (
+	"time"
+)
 
-// disturb breaks one thing after another, each for a while, until done is closed; whatever happens, Redis is killed once and each connection cut once.
+// disturb breaks one thing after another, each for a while, until done is closed; whatever happens,
+// Redis is killed once and each connection cut once.
 func (h *farmHistory) disturb(done <-chan struct{}) {
 	faults := []func(){h.kill, h.cutAll, h.cutOne, h.cutOne, h.stall, h.refuse, h.delay, h.silence}
 	for first := true; ; first = false {
@@ -39,8 +42,9 @@ func (h *farmHistory) cutAll() {
 	}
 }
 
-// stall may end in a cut, or in a kill, with which what is under way is lost, or in nothing. One in three lasts longer than the node waits for: what it has told
-// its client to be unknown is then done afterwards.
+// stall may end in a cut, or in a kill, with which what is under way is lost, or in nothing. One in
+// three lasts longer than the node waits for: what it has told its client to be unknown is then
+// done afterwards.
 func (h *farmHistory) stall() {
 	h.tally.stalls++
 	p := h.anyNode(h.random).proxy

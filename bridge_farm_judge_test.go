@@ -141,7 +141,8 @@ func (s *farmSession) receive(c farmCookie) {
 // isOver reports whether somebody was told so.
 func (s *farmSession) isOver() bool { return s.overSince() != farmForever }
 
-// succeeds reports, once, that the session is over and its browser may get another: of two for one client, the older one's sockets would be told to reconnect.
+// succeeds reports, once, that the session is over and its browser may get another: of two for one
+// client, the older one's sockets would be told to reconnect.
 func (s *farmSession) succeeds() bool {
 	if !s.isOver() {
 		return false
@@ -212,9 +213,10 @@ func (s *farmSession) check() porcupine.CheckResult {
 	return porcupine.CheckOperationsTimeout(farmModel(s.begin), s.essential(), 5*time.Minute)
 }
 
-// essential returns the events without what makes no difference and takes the longest to find out: there are very many
-// orders of events that nobody was told of. Adds with one token are alike, so that each has its turn when those that
-// began before have had theirs, if it ever comes. A write is as good as none if nobody has read its value.
+// essential returns the events without what makes no difference and takes the longest to find out:
+// there are very many orders of events that nobody was told of. Adds with one token are alike, so
+// that each has its turn when those that began before have had theirs, if it ever comes. A write is
+// as good as none if nobody has read its value.
 func (s *farmSession) essential() (events []porcupine.Operation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

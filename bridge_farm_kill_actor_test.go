@@ -130,7 +130,8 @@ func (a *killActor) request(n *killNode, cookies string, query ...string) (v far
 	return v, res, true
 }
 
-// beginAt has a new session, with the client of an older one if there is a cookie of it. False: nobody knows.
+// beginAt has a new session, with the client of an older one if there is a cookie of it. False:
+// nobody knows.
 func (a *killActor) beginAt(n *killNode, client string) bool {
 	v, res, known := a.request(n, client, "do", "create")
 	if !known {
@@ -227,7 +228,8 @@ func (k *killing) compare(s *killSession, n int) {
 	}
 }
 
-// surprised is when the session is over without the actor's doing: its user's sessions have all been ended.
+// surprised is when the session is over without the actor's doing: its user's sessions have all
+// been ended.
 func (a *killActor) surprised(s *killSession) {
 	a.count.surprises.Add(1)
 	s.tell("surprised")

@@ -10,9 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
-// lookAround checks, when nobody acts any more, that each node knows of all connections and that each session counts what it should.
+// lookAround checks, when nobody acts any more, that each node knows of all connections and that
+// each session counts what it should.
 func (k *killing) lookAround(actors []*killActor) {
 	k.t.Helper()
 	open := 0
@@ -39,13 +41,14 @@ func (k *killing) lookAround(actors []*killActor) {
 			require.Eventually(k.t, func() bool {
 				v, _, err := k.ask(n.farmNode, "", map[string][]string{"do": {what}})
 				return err == nil && v.Word == "ok" && v.N == open
-			}, patience, 20*time.Millisecond, "%s of %d sockets", what, open)
+			}, await.Limit, 20*time.Millisecond, "%s of %d sockets", what, open)
 		}
 	}
 	k.t.Logf("%d sockets remained open, of which every node knew", open)
 }
 
-// endAll ends what remains, some of it by time, and looks for any session that is there all the same.
+// endAll ends what remains, some of it by time, and looks for any session that is there all the
+// same.
 func (k *killing) endAll(actors []*killActor) {
 	k.t.Helper()
 	for i, a := range actors {
@@ -73,7 +76,7 @@ func (k *killing) endAll(actors []*killActor) {
 		}
 		left := k.leftover()
 		return left["s"]+left["page"] == 0
-	}, patience, 100*time.Millisecond, "sessions, or what refers to them, remain")
+	}, await.Limit, 100*time.Millisecond, "sessions, or what refers to them, remain")
 	for _, s := range k.ever[max(0, len(k.ever)-100):] {
 		n := k.pick(k.random)
 		v, _, err := k.ask(n.farmNode, s.cookie.header(), map[string][]string{"do": {"read"}})
@@ -84,24 +87,26 @@ func (k *killing) endAll(actors []*killActor) {
 	k.listening.Wait()
 }
 
-// stopAll ends the nodes that are alive, as one would. Nothing remains of any; a lock on a user whose owner was killed ends by itself within 10 seconds, which are waited for only if there is time.
+// stopAll ends the nodes that are alive, as one would. Nothing remains of any; a lock on a user
+// whose owner was killed ends by itself within 10 seconds, which are waited for only if there is
+// time.
 func (k *killing) stopAll(soak bool) {
 	k.t.Helper()
 	require.Eventually(k.t, func() bool {
 		keys := k.keys()
 		return !slices.ContainsFunc(k.deaths, func(d *death) bool { return slices.Contains(keys, "sb:{0}:o"+d.name) })
-	}, patience, 100*time.Millisecond, "what a dead node held remains")
+	}, await.Limit, 100*time.Millisecond, "what a dead node held remains")
 	nodes := k.nodes
 	require.Len(k.t, nodes, farmNodes)
 	k.stop()
 	for _, n := range nodes {
 		require.NotNil(k.t, n.cmd.ProcessState, "it is gone")
 	}
-	ctx, cancel := context.WithTimeout(k.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(k.t.Context(), await.Limit)
 	defer cancel()
 	require.NoError(k.t, k.direct.Shutdown(ctx))
 	if soak {
-		require.Eventually(k.t, func() bool { return k.leftover()["l"] == 0 }, patience, 100*time.Millisecond)
+		require.Eventually(k.t, func() bool { return k.leftover()["l"] == 0 }, await.Limit, 100*time.Millisecond)
 	}
 	left := k.leftover()
 	require.Equal(k.t, left["directory"]+left["l"], sum(left), "left in Redis, by the kind of the key: %v: %q", left, k.keys())

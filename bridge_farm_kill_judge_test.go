@@ -5,9 +5,12 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
-// kept for those who look at the ends of sockets: 5 s is what is promised whatever has happened to the nodes' news, and how long an older socket may wait for new cookies.
+// kept for those who look at the ends of sockets: 5 s is what is promised whatever has happened to
+// the nodes' news, and how long an older socket may wait for new cookies.
 const killPromise = 5 * time.Second
 
 // killDelays are how long things have taken, on the node that was asked and on others.
@@ -48,7 +51,8 @@ func (d *killDelays) worst() (worst time.Duration) {
 	return worst
 }
 
-// expectEnd has the session's sockets looked at until they have ended, with one of the codes, because of what a node has answered at that time. What is returned is closed then.
+// expectEnd has the session's sockets looked at until they have ended, with one of the codes,
+// because of what a node has answered at that time. What is returned is closed then.
 func (k *killing) expectEnd(s *killSession, delays *killDelays, at time.Time, by *killNode, codes ...int) <-chan struct{} {
 	s.mu.Lock()
 	var some []*killSocket
@@ -61,13 +65,13 @@ func (k *killing) expectEnd(s *killSession, delays *killDelays, at time.Time, by
 	done := make(chan struct{})
 	k.judging.Go(func() {
 		defer close(done)
-		late := time.Now().Add(patience)
+		late := time.Now().Add(await.Limit)
 		for _, socket := range some {
 			select {
 			case <-socket.closed:
 			case <-time.After(time.Until(late)):
 				if !socket.node.killed.Load() && (by == nil || !by.killed.Load()) {
-					k.t.Errorf("socket %d, at %s, is still open after %v: %v", 1+slices.Index(s.all(), socket), socket.node.name, patience, s)
+					k.t.Errorf("socket %d, at %s, is still open after %v: %v", 1+slices.Index(s.all(), socket), socket.node.name, await.Limit, s)
 				}
 				socket.leave()
 				continue

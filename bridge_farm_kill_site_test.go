@@ -11,7 +11,8 @@ import (
 // killIdle is the idle timeout of a session that is to expire soon.
 const killIdle = 400 * time.Millisecond
 
-// farmQuestions are what a node is asked that isn't about the request's own session: of whom, and with which text. They answer with a number.
+// farmQuestions are what a node is asked that isn't about the request's own session: of whom, and
+// with which text. They answer with a number.
 var farmQuestions = map[string]func(ctx context.Context, b *bridge.Bridge, of, text string) (int, error){
 	"notify session": func(ctx context.Context, b *bridge.Bridge, of, text string) (int, error) {
 		return b.Notify(ctx, bridge.To{SessionID: of}, killNote(text))

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
 // killSocket is a socket's end in a browser, which is always listening.
@@ -84,7 +86,7 @@ func (s *killSocket) answer() (v farmView, ok bool) {
 		default:
 			return v, false
 		}
-	case <-time.After(patience):
+	case <-time.After(await.Limit):
 		return farmView{Word: "silence"}, true
 	}
 }
@@ -106,7 +108,7 @@ func (s *killSocket) hears(note string) bool {
 		return true
 	case <-s.closed:
 		return true
-	case <-time.After(patience):
+	case <-time.After(await.Limit):
 		return false
 	}
 }

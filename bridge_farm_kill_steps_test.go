@@ -49,7 +49,8 @@ func (a *killActor) loginAs(s *killSession, u *killUser) {
 	}
 }
 
-// rebind has the client get another session. The old one's sockets are to come back with the new cookies.
+// rebind has the client get another session. The old one's sockets are to come back with the new
+// cookies.
 func (a *killActor) rebind(s *killSession) {
 	n := a.pick(a.random)
 	a.logOut(s)

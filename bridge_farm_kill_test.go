@@ -16,11 +16,13 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 	"github.com/sessionbridge/sessionbridge/internal/testclock"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 	"github.com/sessionbridge/sessionbridge/redisstore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// killing is a farm whose nodes are killed. The test's process is a node, too, which lives on: the farm's direct Bridge.
+// killing is a farm whose nodes are killed. The test's process is a node, too, which lives on: the
+// farm's direct Bridge.
 type killing struct {
 	*farm
 	random  *rand.Rand // of the test's goroutine
@@ -95,7 +97,7 @@ func startKilling(t *testing.T, config ...string) *killing {
 		k.proxies = append(k.proxies, redistest.StartProxy(t, k.redis))
 	}
 	t.Cleanup(k.stop) // before the proxies
-	require.Eventually(t, func() bool { return len(k.names()) == 1 }, patience, 10*time.Millisecond, "the test's own Bridge")
+	require.Eventually(t, func() bool { return len(k.names()) == 1 }, await.Limit, 10*time.Millisecond, "the test's own Bridge")
 	for i := range k.slots {
 		k.startNode(i)
 	}
@@ -118,7 +120,7 @@ func (k *killing) names() []string {
 func (k *killing) startNode(slot int) {
 	k.t.Helper()
 	before := k.names()
-	n := &killNode{farmNode: startFarmNode(k.t, k.proxies[slot], "", patience)}
+	n := &killNode{farmNode: startFarmNode(k.t, k.proxies[slot], "", await.Limit)}
 	k.nodes = append(k.nodes, n.farmNode)
 	n.awaitAddr(k.t)
 	require.Eventually(k.t, func() bool {
@@ -128,7 +130,7 @@ func (k *killing) startNode(slot int) {
 			}
 		}
 		return n.name != ""
-	}, patience, 5*time.Millisecond, "the others don't know the new node")
+	}, await.Limit, 5*time.Millisecond, "the others don't know the new node")
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.slots[slot] = n
@@ -185,7 +187,8 @@ func (k *killing) pick(random *rand.Rand) *killNode {
 	return nodes[random.IntN(len(nodes))]
 }
 
-// watch looks, until done, at whom the nodes know: all who live, and those who have died for 15 seconds at most.
+// watch looks, until done, at whom the nodes know: all who live, and those who have died for 15
+// seconds at most.
 func (k *killing) watch(done <-chan struct{}) {
 	for {
 		select {
@@ -217,7 +220,8 @@ func (k *killing) allGone() bool {
 	return !slices.ContainsFunc(k.deaths, func(d *death) bool { return d.gone.IsZero() })
 }
 
-// askAll asks nodes, until done, what they all have. One that has died may be what an answer misses as long as they know it, and is waited for.
+// askAll asks nodes, until done, what they all have. One that has died may be what an answer misses
+// as long as they know it, and is waited for.
 func (k *killing) askAll(done <-chan struct{}, random *rand.Rand) {
 	var asking sync.WaitGroup
 	defer asking.Wait()
@@ -241,10 +245,12 @@ func (k *killing) askAll(done <-chan struct{}, random *rand.Rand) {
 	}
 }
 
-// killSilence is how long a node has for an answer, but for a little: on a busy machine it has less of it by the clock, and may be late.
+// killSilence is how long a node has for an answer, but for a little: on a busy machine it has less
+// of it by the clock, and may be late.
 const killSilence = 1900 * time.Millisecond
 
-// answered judges what was said of all nodes, to a question that was asked then, and took so long by the clock.
+// answered judges what was said of all nodes, to a question that was asked then, and took so long
+// by the clock.
 func (k *killing) answered(what, word string, asked time.Time, took time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -275,9 +281,12 @@ func (k *killing) broken(n *killNode, what string, err error) {
 	}
 }
 
-// TestSoakKilledNodes: three nodes, one of which is killed again and again and replaced, while clients read, change, log in to and end sessions over HTTP and sockets, and tell one
-// another. No acknowledged update is lost and no session comes back; sockets on nodes that live end with their sessions; a node that has died isn't known any more after 15 seconds,
-// and when all is over there is nothing left of it in Redis. A few seconds, in which leases are ended early; with SOAK set two minutes, in which they end by themselves.
+// TestSoakKilledNodes: three nodes, one of which is killed again and again and replaced, while
+// clients read, change, log in to and end sessions over HTTP and sockets, and tell one another. No
+// acknowledged update is lost and no session comes back; sockets on nodes that live end with their
+// sessions; a node that has died isn't known any more after 15 seconds, and when all is over there
+// is nothing left of it in Redis. A few seconds, in which leases are ended early; with SOAK set two
+// minutes, in which they end by themselves.
 func TestSoakKilledNodes(t *testing.T) {
 	besideOthers(t)
 	soak := os.Getenv("SOAK") != ""
@@ -309,13 +318,13 @@ func TestSoakKilledNodes(t *testing.T) {
 	})
 
 	for began := time.Now(); time.Since(began) < lasts || !k.count.complete(); {
-		require.Less(t, time.Since(began), lasts+patience, "something has never been done")
+		require.Less(t, time.Since(began), lasts+await.Limit, "something has never been done")
 		k.round(soak)
 	}
 	stopLoad()
 	acting.Wait()
 	k.judging.Wait()
-	require.Eventually(t, k.allGone, patience, 20*time.Millisecond, "a node that has died is still known")
+	require.Eventually(t, k.allGone, await.Limit, 20*time.Millisecond, "a node that has died is still known")
 	k.lookAround(actors)
 	stopQuestions()
 	asking.Wait()
@@ -346,7 +355,7 @@ func (k *killing) round(soak bool) {
 			k.endLease(d)
 		}
 	}
-	require.Eventually(k.t, k.allGone, patience, 20*time.Millisecond, "a node that has died is still known")
+	require.Eventually(k.t, k.allGone, await.Limit, 20*time.Millisecond, "a node that has died is still known")
 	<-time.After(between / 4) // all is well for a moment
 	k.pause(between)
 }

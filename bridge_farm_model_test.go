@@ -6,7 +6,8 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// farmState is one session as the model has it: a value that changes in one step at a time. Tokens have labels, from 1; each but the first is a login's.
+// farmState is one session as the model has it: a value that changes in one step at a time. Tokens
+// have labels, from 1; each but the first is a login's.
 type farmState struct {
 	over      bool
 	cur, prev int
@@ -100,8 +101,9 @@ func (s farmState) after(e farmEvent) farmState {
 	return s
 }
 
-// farmModel is the model in porcupine's terms. What nobody was told of lasts for ever, so it can always come at the very end, where it changes nothing that
-// anybody has seen: that is how it never happens, and it needn't be tried in two ways.
+// farmModel is the model in porcupine's terms. What nobody was told of lasts for ever, so it can
+// always come at the very end, where it changes nothing that anybody has seen: that is how it never
+// happens, and it needn't be tried in two ways.
 func farmModel(begin farmState) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return begin },

@@ -15,12 +15,14 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 	"github.com/sessionbridge/sessionbridge/redisstore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// farmVariable makes this test binary a node of the farm, over the Redis that it names; farmBroken names what is wrong with it, and
-// farmPatience is how long Redis may take to answer it.
+// farmVariable makes this test binary a node of the farm, over the Redis that it names; farmBroken
+// names what is wrong with it, and farmPatience is how long Redis may take to answer it.
 const (
 	farmVariable = "SESSIONBRIDGE_FARM"
 	farmBroken   = "SESSIONBRIDGE_FARM_BROKEN"
@@ -30,12 +32,14 @@ const (
 // farmTimeout is how long Redis may take to answer a node whose connections stall.
 const farmTimeout = 400 * time.Millisecond
 
-// farmOptions keep time out of it: RotateGrace ends when a slow machine thinks so. Sessions pass from one user to another with their counter.
+// farmOptions keep time out of it: RotateGrace ends when a slow machine thinks so. Sessions pass
+// from one user to another with their counter.
 func farmOptions() *bridge.Options {
-	return &bridge.Options{Keys: [][]byte{make([]byte, 32)}, RotateGrace: time.Hour, StoreTimeout: patience, KeepValuesAtLogin: true}
+	return &bridge.Options{Keys: [][]byte{make([]byte, 32)}, RotateGrace: time.Hour, StoreTimeout: await.Limit, KeepValuesAtLogin: true}
 }
 
-// runFarmNode serves until in ends. It tells its address first and its Stats last, and returns what an exit status says.
+// runFarmNode serves until in ends. It tells its address first and its Stats last, and returns what
+// an exit status says.
 func runFarmNode(redis string, in io.Reader, out io.Writer) int {
 	if err := serveFarmNode(redis, in, json.NewEncoder(out)); err != nil {
 		fmt.Fprintln(os.Stderr, "node:", err)
@@ -51,7 +55,7 @@ func serveFarmNode(redis string, in io.Reader, out *json.Encoder) error {
 		return err
 	}
 	st, err := redisstore.Open(ctx, redis, &redisstore.Options{Timeout: timeout})
-	for late := time.Now().Add(patience); err != nil; { // on a busy machine it takes longer than later on may be good enough
+	for late := time.Now().Add(await.Limit); err != nil; { // on a busy machine it takes longer than later on may be good enough
 		if time.Now().After(late) {
 			return err
 		}
@@ -69,7 +73,7 @@ func serveFarmNode(redis string, in io.Reader, out *json.Encoder) error {
 	site := &farmSite{b}
 	mux.HandleFunc("/", site.page)
 	mux.Handle("/socket", b.WebSocket(site.talk, nil))
-	server := &http.Server{Handler: b.Handler(mux), ReadHeaderTimeout: patience}
+	server := &http.Server{Handler: b.Handler(mux), ReadHeaderTimeout: await.Limit}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	if err := out.Encode(listener.Addr().String()); err != nil {
@@ -77,7 +81,7 @@ func serveFarmNode(redis string, in io.Reader, out *json.Encoder) error {
 	}
 	_, _ = io.Copy(io.Discard, in)
 
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, await.Limit)
 	defer cancel()
 	err = errors.Join(server.Shutdown(ctx), b.Shutdown(ctx), st.Close())
 	if serve := <-served; !errors.Is(serve, http.ErrServerClosed) {
@@ -121,7 +125,7 @@ func farmWord(err error) string {
 
 func farmViewOf(s *bridge.Session) farmView {
 	v := farmView{Word: "ok", ID: s.ID()}
-	v.N, _ = count.Get(s)
+	v.N, _ = endtoend.Count.Get(s)
 	v.A, _ = farmA.Get(s)
 	v.B, _ = farmB.Get(s)
 	v.User = s.UserID()
@@ -182,7 +186,7 @@ func (site *farmSite) serve(r *http.Request) (v farmView, err error) {
 }
 
 func (site *farmSite) increment(ctx context.Context, s *bridge.Session) (farmView, error) {
-	_, err := increment(ctx, s)
+	_, err := endtoend.Increment(ctx, s)
 	return farmViewOf(s), err
 }
 

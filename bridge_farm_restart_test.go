@@ -12,12 +12,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
 const restartSessions = 24 // each with a socket at every node
 
-// TestSoakRestartsOfRedis: Redis is killed while sessions are being ended, and comes back with what it has acknowledged. Every socket of a session that has ended is closed then, at each of three
-// nodes, also when none of them could be told; all others live on. Two times; with SOAK set 15, some of which are longer than the nodes trust what they know.
+// TestSoakRestartsOfRedis: Redis is killed while sessions are being ended, and comes back with what
+// it has acknowledged. Every socket of a session that has ended is closed then, at each of three
+// nodes, also when none of them could be told; all others live on. Two times; with SOAK set 15,
+// some of which are longer than the nodes trust what they know.
 func TestSoakRestartsOfRedis(t *testing.T) {
 	besideOthers(t)
 	rounds, away := 2, 500*time.Millisecond
@@ -65,7 +68,8 @@ type restartEnd struct {
 	at    time.Time
 }
 
-// round kills Redis once. untold: of what has been answered before, only the node hears at which it was asked for.
+// round kills Redis once. untold: of what has been answered before, only the node hears at which it
+// was asked for.
 func (r *restarts) round(k *killing, away time.Duration, untold bool) {
 	k.t.Helper()
 	at := k.pick(k.random)
@@ -146,7 +150,7 @@ func (r *restarts) round(k *killing, away time.Duration, untold bool) {
 
 // answered asks until Redis answers: on a busy machine it may still be reading what it had stored.
 func answered(ask func() error) (err error) {
-	for late := time.Now().Add(patience); time.Now().Before(late); {
+	for late := time.Now().Add(await.Limit); time.Now().Before(late); {
 		if err = ask(); !errors.Is(err, bridge.ErrStoreUnavailable) {
 			return err
 		}
@@ -212,5 +216,5 @@ func (k *killing) settleAll() {
 			}
 		}
 		return k.direct.Ping(k.t.Context()) == nil && len(k.names()) == farmNodes+1
-	}, patience, 20*time.Millisecond, "a node without the others")
+	}, await.Limit, 20*time.Millisecond, "a node without the others")
 }

@@ -17,7 +17,8 @@ const (
 	farmLength = 40 // operations of each
 )
 
-// farmSeed is what operations and disturbances are made from: FARM_SEED, or another one each time. The order in which they meet is up to the machine.
+// farmSeed is what operations and disturbances are made from: FARM_SEED, or another one each time.
+// The order in which they meet is up to the machine.
 func farmSeed(t *testing.T) uint64 {
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("FARM_SEED"); text != "" {
@@ -29,7 +30,8 @@ func farmSeed(t *testing.T) uint64 {
 	return seed
 }
 
-// besideOthers has a test run beside others, as it mostly waits, but not where it keeps the machine busy for minutes.
+// besideOthers has a test run beside others, as it mostly waits, but not where it keeps the machine
+// busy for minutes.
 func besideOthers(t *testing.T) {
 	t.Helper()
 	if os.Getenv("SOAK") == "" {
@@ -37,9 +39,11 @@ func besideOthers(t *testing.T) {
 	}
 }
 
-// TestSoakProcesses: whatever clients do at once to sessions that they share, over HTTP and sockets at three processes, while Redis is killed and comes back and
-// the processes' connections to it are cut, stalled, refused and delayed: what each is told is what it would have been told had everything been done in some order, one at a
-// time. No acknowledged update is lost, none counts twice, nothing comes back after its end, no token opens anything that a login has replaced. 4
+// TestSoakProcesses: whatever clients do at once to sessions that they share, over HTTP and sockets
+// at three processes, while Redis is killed and comes back and the processes' connections to it are
+// cut, stalled, refused and delayed: what each is told is what it would have been told had
+// everything been done in some order, one at a time. No acknowledged update is lost, none counts
+// twice, nothing comes back after its end, no token opens anything that a login has replaced. 4
 // histories; with SOAK set 100.
 func TestSoakProcesses(t *testing.T) {
 	besideOthers(t)

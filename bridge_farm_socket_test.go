@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
 // farmSocket is a socket's end in the browser.
@@ -64,9 +66,10 @@ func (a *farmActor) dial(place int) farmOutcome {
 	return a.judge(h.session, call, v, code)
 }
 
-// hear returns the next answer, or the code that the socket is closed with; -1 when it ends without one, or is silent for too long.
+// hear returns the next answer, or the code that the socket is closed with; -1 when it ends without
+// one, or is silent for too long.
 func (s *farmSocket) hear() (v farmView, code int) {
-	_ = s.wire.conn.SetReadDeadline(time.Now().Add(patience))
+	_ = s.wire.conn.SetReadDeadline(time.Now().Add(await.Limit))
 	for {
 		op, payload, err := s.wire.read()
 		switch {

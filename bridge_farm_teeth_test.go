@@ -97,7 +97,8 @@ func TestFarmModel(t *testing.T) {
 	}
 }
 
-// TestFarmHasTeeth: a store that breaks its contract is found out, by the model and by counting; so is a Redis that forgets.
+// TestFarmHasTeeth: a store that breaks its contract is found out, by the model and by counting; so
+// is a Redis that forgets.
 func TestFarmHasTeeth(t *testing.T) {
 	t.Parallel() // on a Redis of its own, which it waits for
 	nothing := func(*farmHistory) {}

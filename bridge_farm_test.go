@@ -20,10 +20,12 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 	"github.com/sessionbridge/sessionbridge/redisstore"
 )
 
-// farm is several nodes, each a process, that share a Redis; each is connected to it through a proxy of its own.
+// farm is several nodes, each a process, that share a Redis; each is connected to it through a
+// proxy of its own.
 type farm struct {
 	t      *testing.T
 	redis  *redistest.Server
@@ -64,7 +66,7 @@ func startFarm(t *testing.T, nodes int, broken string, config ...string) *farm {
 	f := &farm{t: t, redis: redistest.Start(t, config...)}
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)
-	f.client = &http.Client{Transport: transport, Timeout: patience}
+	f.client = &http.Client{Transport: transport, Timeout: await.Limit}
 	var proxies []*redistest.Proxy
 	for range nodes {
 		proxies = append(proxies, redistest.StartProxy(t, f.redis))
@@ -122,13 +124,13 @@ func (n *farmNode) within(d time.Duration, do func() error) error {
 
 func (n *farmNode) awaitAddr(t *testing.T) {
 	t.Helper()
-	require.NoError(t, n.within(patience, func() error { return n.out.Decode(&n.addr) }), "the node doesn't start")
+	require.NoError(t, n.within(await.Limit, func() error { return n.out.Decode(&n.addr) }), "the node doesn't start")
 }
 
 // end waits until the process is gone, which has been told to end; at last it kills it.
 func (n *farmNode) end(t *testing.T) {
 	t.Helper()
-	err := n.within(2*patience, func() error {
+	err := n.within(2*await.Limit, func() error {
 		stats := n.out.Decode(&n.stats)
 		_, _ = io.Copy(io.Discard, n.out.Buffered())
 		return errors.Join(stats, n.cmd.Wait())
@@ -173,11 +175,12 @@ func (h *farmHistory) add(place int, old, s *farmSession) {
 	}
 }
 
-// live lets actors act, all at once, until they are done. What disturb does to the farm meanwhile is up to it; it returns when done is closed.
+// live lets actors act, all at once, until they are done. What disturb does to the farm meanwhile
+// is up to it; it returns when done is closed.
 func (h *farmHistory) live(actors, operations int, disturb func(done <-chan struct{})) {
 	first := &farmActor{farmHistory: h, number: actors, random: h.random}
 	for place := range farmPlaces {
-		for late := time.Now().Add(patience); h.places[place] == nil && time.Now().Before(late); {
+		for late := time.Now().Add(await.Limit); h.places[place] == nil && time.Now().Before(late); {
 			first.create(place, farmCookie{}) // again if Redis had no time for an answer
 		}
 		require.NotNil(h.t, h.places[place], "no session to begin with")
@@ -203,9 +206,9 @@ func (h *farmHistory) settle() {
 		require.Eventually(h.t, func() bool {
 			v, _, err := h.ask(n, "", url.Values{"do": {"ping"}})
 			return err == nil && v.Word == "ok"
-		}, patience, 5*time.Millisecond, "a node without Redis")
+		}, await.Limit, 5*time.Millisecond, "a node without Redis")
 	}
-	require.Eventually(h.t, func() bool { return h.direct.Ping(h.t.Context()) == nil }, patience, 5*time.Millisecond)
+	require.Eventually(h.t, func() bool { return h.direct.Ping(h.t.Context()) == nil }, await.Limit, 5*time.Millisecond)
 }
 
 // lookAtAll looks at each session with its newest cookie, at each node, and at what is stored.

@@ -11,15 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
 // TestTLS: over https both cookies have the prefix __Host- and go to wss as well.
 func TestTLS(t *testing.T) {
-	a := build(t, livestore.New(), nil)
-	a.server.StartTLS()
-	ada := newBrowser(t, a)
-	res, err := ada.do("/increment")
+	a := endtoend.Build(t, livestore.New(), nil)
+	a.Server.StartTLS()
+	ada := endtoend.NewBrowser(t, a)
+	res, err := ada.Do("/increment")
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	require.GreaterOrEqual(t, res.TLS.Version, uint16(tls.VersionTLS12))
@@ -34,25 +35,25 @@ func TestTLS(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{"__Host-sid", "__Host-sid.cid"}, names)
 
-	tab := ada.dial()
-	require.Equal(t, "2", tab.ask("increment"))
-	ada.get("/login?user=ada")
-	require.Equal(t, bridge.CodeReconnect, tab.closed())
-	tab = ada.dial()
-	require.Equal(t, "ada", tab.ask("user"))
-	ada.get("/logout")
-	require.Equal(t, bridge.CodeDestroyed, tab.closed())
-	require.Empty(t, ada.cookie("__Host-sid"))
-	require.NotEmpty(t, ada.cookie("__Host-sid.cid"), "the browser is still the same")
+	tab := ada.Dial()
+	require.Equal(t, "2", tab.Ask("increment"))
+	ada.Get("/login?user=ada")
+	require.Equal(t, bridge.CodeReconnect, tab.Closed())
+	tab = ada.Dial()
+	require.Equal(t, "ada", tab.Ask("user"))
+	ada.Get("/logout")
+	require.Equal(t, bridge.CodeDestroyed, tab.Closed())
+	require.Empty(t, ada.Cookie("__Host-sid"))
+	require.NotEmpty(t, ada.Cookie("__Host-sid.cid"), "the browser is still the same")
 }
 
-// TestStreaming: a response that has begun can still change its session; what needs a cookie comes too late, and is no
-// whole response.
+// TestStreaming: a response that has begun can still change its session; what needs a cookie comes
+// too late, and is no whole response.
 func TestStreaming(t *testing.T) {
-	a := start(t, livestore.New(), nil)
+	a := endtoend.Start(t, livestore.New(), nil)
 	proceed := make(chan struct{})
 	stream := func(w http.ResponseWriter, r *http.Request) {
-		s, err := a.bridge.Session(r)
+		s, err := a.Bridge.Session(r)
 		if err != nil {
 			t.Error(err)
 			return
@@ -68,43 +69,44 @@ func TestStreaming(t *testing.T) {
 		s.Set("late", true)
 		io.WriteString(w, "done")
 	}
-	a.mux.HandleFunc("/stream", stream)
-	a.page("/keys", func(_ *http.Request, s *bridge.Session) (string, error) {
+	a.Mux.HandleFunc("/stream", stream)
+	a.Page("/keys", func(_ *http.Request, s *bridge.Session) (string, error) {
 		return strings.Join(slices.Sorted(s.Keys()), " "), nil
 	})
 
-	ada := newBrowser(t, a)
-	res, err := ada.do("/stream?early=1")
+	ada := endtoend.NewBrowser(t, a)
+	res, err := ada.Do("/stream?early=1")
 	require.NoError(t, err)
 	begun := make([]byte, len("begun,"))
 	_, err = io.ReadFull(res.Body, begun)
 	require.NoError(t, err)
-	require.Equal(t, "early", ada.get("/keys"), "what was set before the first byte is stored when it arrives")
-	tab := ada.dial()
-	require.Equal(t, "1", tab.ask("increment"))
+	require.Equal(t, "early", ada.Get("/keys"), "what was set before the first byte is stored when it arrives")
+	tab := ada.Dial()
+	require.Equal(t, "1", tab.Ask("increment"))
 	proceed <- struct{}{}
 	rest, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, "done", string(rest))
-	require.Equal(t, "count early late", ada.get("/keys"), "what was set later is stored at the end, merged")
+	require.Equal(t, "count early late", ada.Get("/keys"), "what was set later is stored at the end, merged")
 
-	stranger := newBrowser(t, a)
-	res, err = stranger.do("/stream")
+	stranger := endtoend.NewBrowser(t, a)
+	res, err = stranger.Do("/stream")
 	require.NoError(t, err)
 	proceed <- struct{}{}
 	_, err = io.ReadAll(res.Body)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF, "a session that can't have a cookie any more is not passed over in silence")
 	require.NoError(t, res.Body.Close())
-	require.Empty(t, stranger.get("/keys"))
+	require.Empty(t, stranger.Get("/keys"))
 }
 
-// TestGorillaBesideSocket: a handler written against gorilla/sessions, and a socket that wasn't, count on together.
+// TestGorillaBesideSocket: a handler written against gorilla/sessions, and a socket that wasn't,
+// count on together.
 func TestGorillaBesideSocket(t *testing.T) {
-	a := start(t, livestore.New(), nil)
-	sessions := a.bridge.Gorilla()
-	a.mux.HandleFunc("/legacy", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, func() (string, error) {
+	a := endtoend.Start(t, livestore.New(), nil)
+	sessions := a.Bridge.Gorilla()
+	a.Mux.HandleFunc("/legacy", func(w http.ResponseWriter, r *http.Request) {
+		endtoend.Answer(w, func() (string, error) {
 			s, err := sessions.Get(r, "sid")
 			if err != nil {
 				return "", err
@@ -117,17 +119,17 @@ func TestGorillaBesideSocket(t *testing.T) {
 			return s.ID, s.Save(r, w)
 		})
 	})
-	ada := newBrowser(t, a)
-	id := ada.get("/legacy")
-	tab := ada.dial()
-	require.Equal(t, "11", tab.ask("increment"))
-	require.Equal(t, id, ada.get("/legacy"))
-	require.Equal(t, "22", tab.ask("increment"))
-	require.Equal(t, "23", ada.get("/increment"))
-	require.Equal(t, id, ada.get("/id"))
+	ada := endtoend.NewBrowser(t, a)
+	id := ada.Get("/legacy")
+	tab := ada.Dial()
+	require.Equal(t, "11", tab.Ask("increment"))
+	require.Equal(t, id, ada.Get("/legacy"))
+	require.Equal(t, "22", tab.Ask("increment"))
+	require.Equal(t, "23", ada.Get("/increment"))
+	require.Equal(t, id, ada.Get("/id"))
 
-	ada.get("/legacy?end=1")
-	require.Equal(t, bridge.CodeDestroyed, tab.closed())
-	require.Empty(t, ada.cookie("sid"))
-	require.Equal(t, "1", ada.get("/increment"))
+	ada.Get("/legacy?end=1")
+	require.Equal(t, bridge.CodeDestroyed, tab.Closed())
+	require.Empty(t, ada.Cookie("sid"))
+	require.Equal(t, "1", ada.Get("/increment"))
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 	"github.com/sessionbridge/sessionbridge/redisstore"
 )
 
@@ -45,7 +47,7 @@ func watchKeys(t *testing.T, s *redistest.Server) *keyNames {
 		}
 	}()
 	t.Cleanup(func() { conn.Close(); <-k.done })
-	require.Eventually(t, func() bool { return k.has("psubscribe") }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return k.has("psubscribe") }, await.Limit, time.Millisecond)
 	return k
 }
 
@@ -55,45 +57,46 @@ func (k *keyNames) has(name string) bool {
 	return bytes.Contains(k.all.Bytes(), []byte(name))
 }
 
-// TestS22_NoKeyHasAUsersName: not even for the moment of a login, of an eviction, of a lock on the user's logins, of a writer's turn.
+// TestS22_NoKeyHasAUsersName: not even for the moment of a login, of an eviction, of a lock on the
+// user's logins, of a writer's turn.
 func TestS22_NoKeyHasAUsersName(t *testing.T) {
 	const user = "secret-user"
 	s := redistest.Start(t)
 	names := watchKeys(t, s)
-	var apps []*app
-	keys := [][]byte{newKey()}
+	var apps []*endtoend.App
+	keys := [][]byte{endtoend.NewKey()}
 	for range 2 {
 		st, err := redisstore.Open(t.Context(), s.URL(), nil)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, st.Close()) })
-		apps = append(apps, start(t, st, &bridge.Options{Keys: keys, MaxSessionsPerUser: 1}))
+		apps = append(apps, endtoend.Start(t, st, &bridge.Options{Keys: keys, MaxSessionsPerUser: 1}))
 	}
 	var clients []string
 	for i := range 4 {
-		br := newBrowser(t, apps[i%2])
-		br.get("/login?user=" + user)
-		require.Equal(t, user, br.get("/user"))
-		clients = append(clients, br.get("/client"))
-		require.Equal(t, user, br.dial().ask("user"))
+		br := endtoend.NewBrowser(t, apps[i%2])
+		br.Get("/login?user=" + user)
+		require.Equal(t, user, br.Get("/user"))
+		clients = append(clients, br.Get("/client"))
+		require.Equal(t, user, br.Dial().Ask("user"))
 	}
 	var all sync.WaitGroup // writers of two processes that lose against one another ask for their turn
-	br := newBrowser(t, apps[0])
-	br.get("/login?user=" + user)
+	br := endtoend.NewBrowser(t, apps[0])
+	br.Get("/login?user=" + user)
 	for i := range 8 {
-		other := br.another().at(apps[i%2])
+		other := br.Another().At(apps[i%2])
 		all.Go(func() {
 			for range 10 {
-				other.get("/increment")
+				other.Get("/increment")
 			}
 		})
 	}
 	all.Wait()
-	n, err := apps[0].bridge.DestroyUser(t.Context(), user)
+	n, err := apps[0].Bridge.DestroyUser(t.Context(), user)
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
 
 	for _, control := range []string{"}:s", "}:u", "}:c", "}:x\x01turn ", "}:l", "}:i"} {
-		require.Eventually(t, func() bool { return names.has(control) }, patience, time.Millisecond, "keys like %q have been there", control)
+		require.Eventually(t, func() bool { return names.has(control) }, await.Limit, time.Millisecond, "keys like %q have been there", control)
 	}
 	for _, secret := range append(clients, user, "logins") {
 		require.False(t, names.has(secret))

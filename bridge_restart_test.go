@@ -7,46 +7,47 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// TestRestart: over the same store and keys, sockets and HTTP come back to the same session, and its first use is reported
-// as IsInit, not as IsNew.
+// TestRestart: over the same store and keys, sockets and HTTP come back to the same session, and
+// its first use is reported as IsInit, not as IsNew.
 func TestRestart(t *testing.T) {
 	for _, first := range []string{"HTTP", "socket"} {
 		t.Run(first+" first", func(t *testing.T) {
 			st := livestore.New()
-			keys := [][]byte{newKey()}
-			before := start(t, st, &bridge.Options{Keys: keys})
-			ada := newBrowser(t, before)
-			require.Equal(t, "1", ada.get("/increment"))
-			session, client := ada.get("/id"), ada.get("/client")
-			open := ada.dial()
-			require.Equal(t, "2", open.ask("increment"))
+			keys := [][]byte{endtoend.NewKey()}
+			before := endtoend.Start(t, st, &bridge.Options{Keys: keys})
+			ada := endtoend.NewBrowser(t, before)
+			require.Equal(t, "1", ada.Get("/increment"))
+			session, client := ada.Get("/id"), ada.Get("/client")
+			open := ada.Dial()
+			require.Equal(t, "2", open.Ask("increment"))
 			hung := make(chan int)
-			go func() { hung <- open.closed() }()
-			before.stop()
+			go func() { hung <- open.Closed() }()
+			before.Stop()
 			require.Equal(t, bridge.CodeShutdown, <-hung)
 
-			after := start(t, st, &bridge.Options{Keys: keys})
-			events := record(t, after)
-			ada = ada.at(after)
-			var back *socket
+			after := endtoend.Start(t, st, &bridge.Options{Keys: keys})
+			events := endtoend.Record(t, after)
+			ada = ada.At(after)
+			var back *endtoend.Socket
 			if first == "HTTP" {
-				require.Equal(t, "3", ada.get("/increment"))
-				back = ada.dial()
-				require.Equal(t, "4", back.ask("increment"))
+				require.Equal(t, "3", ada.Get("/increment"))
+				back = ada.Dial()
+				require.Equal(t, "4", back.Ask("increment"))
 			} else {
-				back = ada.dial()
-				require.Equal(t, "3", back.ask("increment"))
-				require.Equal(t, "4", ada.get("/increment"))
+				back = ada.Dial()
+				require.Equal(t, "3", back.Ask("increment"))
+				require.Equal(t, "4", ada.Get("/increment"))
 			}
-			require.Equal(t, session, ada.get("/id"))
-			require.Equal(t, session, back.ask("id"))
-			require.Equal(t, client, ada.get("/client"))
+			require.Equal(t, session, ada.Get("/id"))
+			require.Equal(t, session, back.Ask("id"))
+			require.Equal(t, client, ada.Get("/client"))
 
 			var sets []bridge.SessionSet
-			for _, e := range events.wait(4) { // with the socket's
+			for _, e := range events.Wait(4) { // with the socket's
 				if set, ok := e.(bridge.SessionSet); ok {
 					sets = append(sets, set)
 				}
@@ -63,33 +64,33 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// TestKeyRotation: a new key in front of the old one keeps every cookie; when the old one goes, those who came by since
-// keep their session, and their client with it.
+// TestKeyRotation: a new key in front of the old one keeps every cookie; when the old one goes,
+// those who came by since keep their session, and their client with it.
 func TestKeyRotation(t *testing.T) {
 	st := livestore.New()
-	oldKey, nextKey := newKey(), newKey()
-	a := start(t, st, &bridge.Options{Keys: [][]byte{oldKey}})
-	ada, bob := newBrowser(t, a), newBrowser(t, a)
-	require.Equal(t, "1", ada.get("/increment"))
-	require.Equal(t, "1", bob.get("/increment"))
-	client := ada.get("/client")
-	a.stop()
+	oldKey, nextKey := endtoend.NewKey(), endtoend.NewKey()
+	a := endtoend.Start(t, st, &bridge.Options{Keys: [][]byte{oldKey}})
+	ada, bob := endtoend.NewBrowser(t, a), endtoend.NewBrowser(t, a)
+	require.Equal(t, "1", ada.Get("/increment"))
+	require.Equal(t, "1", bob.Get("/increment"))
+	client := ada.Get("/client")
+	a.Stop()
 
-	a = start(t, st, &bridge.Options{Keys: [][]byte{nextKey, oldKey}, ClientRollEvery: time.Nanosecond})
-	ada = ada.at(a)
-	require.Equal(t, "2", ada.get("/increment"), "the old key still verifies")
-	require.Empty(t, ada.get("/rotate")) // which signs the session's cookie anew
-	socket := ada.dial()
-	require.Equal(t, "3", socket.ask("increment"))
-	socket.leave()
-	a.stop()
+	a = endtoend.Start(t, st, &bridge.Options{Keys: [][]byte{nextKey, oldKey}, ClientRollEvery: time.Nanosecond})
+	ada = ada.At(a)
+	require.Equal(t, "2", ada.Get("/increment"), "the old key still verifies")
+	require.Empty(t, ada.Get("/rotate")) // which signs the session's cookie anew
+	socket := ada.Dial()
+	require.Equal(t, "3", socket.Ask("increment"))
+	socket.Leave()
+	a.Stop()
 
-	a = start(t, st, &bridge.Options{Keys: [][]byte{nextKey}})
-	ada, bob = ada.at(a), bob.at(a)
-	require.Equal(t, "4", ada.get("/increment"))
-	require.Equal(t, client, ada.get("/client"))
-	socket = ada.dial()
-	require.Equal(t, "5", socket.ask("increment"))
-	socket.leave()
-	require.Equal(t, "1", bob.get("/increment"), "a cookie under a key that is gone opens nothing")
+	a = endtoend.Start(t, st, &bridge.Options{Keys: [][]byte{nextKey}})
+	ada, bob = ada.At(a), bob.At(a)
+	require.Equal(t, "4", ada.Get("/increment"))
+	require.Equal(t, client, ada.Get("/client"))
+	socket = ada.Dial()
+	require.Equal(t, "5", socket.Ask("increment"))
+	socket.Leave()
+	require.Equal(t, "1", bob.Get("/increment"), "a cookie under a key that is gone opens nothing")
 }

@@ -10,18 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// TestShutdownUnderLoad: every socket is closed with 1012 while it is busy, and every increment that anybody was told of is
-// stored.
+// TestShutdownUnderLoad: every socket is closed with 1012 while it is busy, and every increment
+// that anybody was told of is stored.
 func TestShutdownUnderLoad(t *testing.T) {
 	const browsers, before = 4, 200
 	st := livestore.New()
-	keys := [][]byte{newKey()}
-	a := start(t, st, &bridge.Options{Keys: keys})
+	keys := [][]byte{endtoend.NewKey()}
+	a := endtoend.Start(t, st, &bridge.Options{Keys: keys})
 	var (
-		users [browsers]*browser
+		users [browsers]*endtoend.Browser
 		told  [browsers]atomic.Int64 // the highest number that somebody was told
 		asked [browsers]atomic.Int64
 		inAll atomic.Int64
@@ -40,22 +41,22 @@ func TestShutdownUnderLoad(t *testing.T) {
 		}
 	}
 	for i := range users {
-		users[i] = newBrowser(t, a)
-		users[i].get("/id?new")
+		users[i] = endtoend.NewBrowser(t, a)
+		users[i].Get("/id?new")
 		for range 2 {
-			s := users[i].dial()
+			s := users[i].Dial()
 			busy.Go(func() {
 				for {
 					asked[i].Add(1)
-					err := s.trySay("increment")
+					err := s.TrySay("increment")
 					text := ""
 					if err == nil {
-						text, err = s.tryHear()
+						text, err = s.TryHear()
 					}
 					if err != nil {
 						code := int(websocket.CloseStatus(err))
 						if code == -1 { // it was writing when the close came
-							code = s.closed()
+							code = s.Closed()
 						}
 						if code != bridge.CodeShutdown {
 							t.Errorf("closed with %d: %v", code, err)
@@ -69,7 +70,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 		busy.Go(func() {
 			for {
 				asked[i].Add(1)
-				text, err := users[i].try("/increment")
+				text, err := users[i].Try("/increment")
 				if err != nil { // the server takes no more
 					return
 				}
@@ -78,12 +79,12 @@ func TestShutdownUnderLoad(t *testing.T) {
 		})
 	}
 	<-loaded
-	a.stop()
+	a.Stop()
 	busy.Wait()
 
-	a = start(t, st, &bridge.Options{Keys: keys})
+	a = endtoend.Start(t, st, &bridge.Options{Keys: keys})
 	for i := range users {
-		stored, err := strconv.ParseInt(users[i].at(a).get("/count"), 10, 64)
+		stored, err := strconv.ParseInt(users[i].At(a).Get("/count"), 10, 64)
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, stored, told[i].Load())
 		require.LessOrEqual(t, stored, asked[i].Load())

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -52,35 +53,36 @@ func (o *ownStore) Destroy(_ context.Context, id string) (bool, error) {
 	return ok, nil
 }
 
-// TestOwnStore: three methods carry a whole life, a restart in the middle of it included; what needs more says so.
+// TestOwnStore: three methods carry a whole life, a restart in the middle of it included; what
+// needs more says so.
 func TestOwnStore(t *testing.T) {
 	st := &ownStore{records: map[string]store.Record{}}
-	keys := [][]byte{newKey()}
-	a := start(t, st, &bridge.Options{Keys: keys})
-	ada := newBrowser(t, a)
-	require.Equal(t, "1", ada.get("/increment"))
-	tab := ada.dial()
-	require.Equal(t, "2", tab.ask("increment"))
-	ada.get("/login?user=ada")
-	require.Equal(t, bridge.CodeReconnect, tab.closed())
-	a.stop()
+	keys := [][]byte{endtoend.NewKey()}
+	a := endtoend.Start(t, st, &bridge.Options{Keys: keys})
+	ada := endtoend.NewBrowser(t, a)
+	require.Equal(t, "1", ada.Get("/increment"))
+	tab := ada.Dial()
+	require.Equal(t, "2", tab.Ask("increment"))
+	ada.Get("/login?user=ada")
+	require.Equal(t, bridge.CodeReconnect, tab.Closed())
+	a.Stop()
 
-	a = start(t, st, &bridge.Options{Keys: keys})
-	ada = ada.at(a)
-	require.Equal(t, "3", ada.get("/increment"))
-	tab = ada.dial()
-	require.Equal(t, "ada", tab.ask("user"))
-	id := ada.get("/id")
-	require.NoError(t, a.bridge.SetByID(t.Context(), id, map[string]any{"count": 10}, 0))
-	require.Equal(t, "11", tab.ask("increment"))
+	a = endtoend.Start(t, st, &bridge.Options{Keys: keys})
+	ada = ada.At(a)
+	require.Equal(t, "3", ada.Get("/increment"))
+	tab = ada.Dial()
+	require.Equal(t, "ada", tab.Ask("user"))
+	id := ada.Get("/id")
+	require.NoError(t, a.Bridge.SetByID(t.Context(), id, map[string]any{"count": 10}, 0))
+	require.Equal(t, "11", tab.Ask("increment"))
 
-	_, err := a.bridge.Cleanup(t.Context())
+	_, err := a.Bridge.Cleanup(t.Context())
 	require.ErrorIs(t, err, bridge.ErrUnsupported)
 	require.False(t, errors.Is(err, bridge.ErrStoreUnavailable), "it is no failure of the store")
 
-	ada.get("/logout")
-	require.Equal(t, bridge.CodeDestroyed, tab.closed())
+	ada.Get("/logout")
+	require.Equal(t, bridge.CodeDestroyed, tab.Closed())
 	require.Empty(t, st.records)
-	require.Equal(t, "1", ada.get("/increment"))
+	require.Equal(t, "1", ada.Get("/increment"))
 	require.Len(t, st.records, 1)
 }

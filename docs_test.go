@@ -43,7 +43,8 @@ func testsOf(t *testing.T, folder string) map[string]bool {
 	return tests
 }
 
-// TestDocumentsNameTestsThatExist: what docs/features.md lists is shown by a test of that name in that package, row by row; and docs/security.md names none that isn't somewhere.
+// TestDocumentsNameTestsThatExist: what docs/features.md lists is shown by a test of that name in
+// that package, row by row; and docs/security.md names none that isn't somewhere.
 func TestDocumentsNameTestsThatExist(t *testing.T) {
 	tests, anywhere := map[string]map[string]bool{}, map[string]bool{}
 	for name, folder := range packageFolders {

@@ -9,6 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -26,23 +29,24 @@ func (c *staleCache) GetCached(ctx context.Context, id string) (store.Record, er
 	return c.Get(ctx, id)
 }
 
-// TestCachedReadsDontEndASession: that it is past its time is for the store to say, as it has been used since.
+// TestCachedReadsDontEndASession: that it is past its time is for the store to say, as it has been
+// used since.
 func TestCachedReadsDontEndASession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := &staleCache{livestore.New(), map[string]store.Record{}}
-		a := makeApp(t, st, &bridge.Options{CachedReads: true, IdleTimeout: time.Minute, TouchInterval: time.Second})
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
-		id := br.ok("/id")
-		tab := br.dial("/ws").listen()
-		require.Equal(t, "1", tab.ask("get"))
-		st.has[id] = stored(t, st, id)
+		a := testkit.NewApp(t, st, &bridge.Options{CachedReads: true, IdleTimeout: time.Minute, TouchInterval: time.Second})
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
+		id := br.OK("/id")
+		tab := br.Dial("/ws").Listen()
+		require.Equal(t, "1", tab.Ask("get"))
+		st.has[id] = teststore.Stored(t, st, id)
 		for range 3 {
 			time.Sleep(50 * time.Second)
-			require.Equal(t, "1", br.ok("/get"))
-			require.Equal(t, "1", tab.ask("get"))
+			require.Equal(t, "1", br.OK("/get"))
+			require.Equal(t, "1", tab.Ask("get"))
 		}
-		require.Equal(t, "2", br.ok("/inc"))
-		require.Equal(t, "2", tab.ask("get"), "what this process has stored it knows")
+		require.Equal(t, "2", br.OK("/inc"))
+		require.Equal(t, "2", tab.Ask("get"), "what this process has stored it knows")
 	})
 }

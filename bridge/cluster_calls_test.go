@@ -11,31 +11,34 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
 // threeTabs are sockets of one browser at three nodes, whose session has the user ada.
-func threeTabs(t *testing.T, apps []*app) (ada *browser, tabs []*socket) {
+func threeTabs(t *testing.T, apps []*testkit.App) (ada *webclient.Browser, tabs []*webclient.Socket) {
 	t.Helper()
-	ada = newBrowser(t, apps[0].serve(t))
-	ada.ok("/login?user=ada")
-	tabs = append(tabs, ada.dial("/ws"), ada.at(apps[1].serve(t)).dial("/ws"), ada.at(apps[2].serve(t)).dial("/ws"))
+	ada = webclient.NewBrowser(t, apps[0].Serve(t))
+	ada.OK("/login?user=ada")
+	tabs = append(tabs, ada.Dial("/ws"), ada.At(apps[1].Serve(t)).Dial("/ws"), ada.At(apps[2].Serve(t)).Dial("/ws"))
 	for _, tab := range tabs {
-		tab.ask("get")
+		tab.Ask("get")
 	}
 	return ada, tabs
 }
 
 func TestNotifyReachesEveryNode(t *testing.T) {
-	_, apps := makeNodes(t, 3, bridge.Options{})
+	_, apps := testkit.NewNodes(t, 3, bridge.Options{})
 	ada, tabs := threeTabs(t, apps)
-	session := ada.ok("/id")
+	session := ada.OK("/id")
 	client, _ := apps[0].ClientIDOf(session)
 	for _, to := range []bridge.To{{SessionID: session}, {ClientID: client}, {UserID: "ada"}, {All: true}} {
 		n, err := apps[1].Notify(t.Context(), to, []byte("hello"))
 		require.NoError(t, err, "%+v", to)
 		require.Equal(t, 3, n, "%+v", to)
 		for _, tab := range tabs {
-			require.Equal(t, "hello", tab.hear())
+			require.Equal(t, "hello", tab.Hear())
 		}
 	}
 	n, err := apps[1].Notify(t.Context(), bridge.To{UserID: "nobody"}, []byte("hello"))
@@ -45,33 +48,34 @@ func TestNotifyReachesEveryNode(t *testing.T) {
 
 func TestNotifyReachesEveryNode_InOrder(t *testing.T) {
 	const messages = 100
-	_, apps := makeNodes(t, 3, bridge.Options{})
+	_, apps := testkit.NewNodes(t, 3, bridge.Options{})
 	ada, tabs := threeTabs(t, apps)
-	session := ada.ok("/id")
+	session := ada.OK("/id")
 	for i := range messages {
 		_, err := apps[0].Notify(t.Context(), bridge.To{SessionID: session}, []byte{'a' + byte(i%26)})
 		require.NoError(t, err)
 	}
 	for i := range messages {
 		for _, tab := range tabs {
-			require.Equal(t, string([]byte{'a' + byte(i%26)}), tab.hear())
+			require.Equal(t, string([]byte{'a' + byte(i%26)}), tab.Hear())
 		}
 	}
 }
 
-// TestNotifySaysWhichPartOfItIsKnown: a node that is silent makes it an error, beside what the others did.
+// TestNotifySaysWhichPartOfItIsKnown: a node that is silent makes it an error, beside what the
+// others did.
 func TestNotifySaysWhichPartOfItIsKnown(t *testing.T) {
 	t.Parallel()
-	h, apps := makeNodes(t, 3, bridge.Options{})
+	h, apps := testkit.NewNodes(t, 3, bridge.Options{})
 	_, tabs := threeTabs(t, apps)
-	h.node(2).set(true, false)
+	h.Node(2).SetNetwork(true, false)
 	n, err := apps[0].Notify(t.Context(), bridge.To{All: true}, []byte("hello"))
 	require.ErrorIs(t, err, bridge.ErrNodeSilent)
 	require.ErrorContains(t, err, "1 of 2")
 	require.Equal(t, http.StatusServiceUnavailable, bridge.HTTPStatus(err))
 	require.Equal(t, bridge.CodeUnavailable, bridge.CloseCode(err))
 	require.Equal(t, 2, n)
-	require.Equal(t, "hello", tabs[1].hear())
+	require.Equal(t, "hello", tabs[1].Hear())
 
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(http.ErrAbortHandler)
@@ -80,9 +84,9 @@ func TestNotifySaysWhichPartOfItIsKnown(t *testing.T) {
 }
 
 func TestConnsOfEveryNode(t *testing.T) {
-	_, apps := makeNodes(t, 3, bridge.Options{})
+	_, apps := testkit.NewNodes(t, 3, bridge.Options{})
 	ada, _ := threeTabs(t, apps)
-	session := ada.ok("/id")
+	session := ada.OK("/id")
 	for _, f := range []bridge.ConnFilter{{}, {UserID: "ada"}, {SessionID: session}} {
 		nodes := map[string]int{}
 		for info, err := range apps[0].Conns(t.Context(), f) {
@@ -105,14 +109,14 @@ func TestConnsOfEveryNode(t *testing.T) {
 // TestConnsOfEveryNode_Many: more than one piece of them, and the loop may be left at any time.
 func TestConnsOfEveryNode_Many(t *testing.T) {
 	t.Parallel()
-	_, apps := makeNodes(t, 2, bridge.Options{})
-	ada := newBrowser(t, apps[1].serve(t))
-	ada.ok("/inc")
+	_, apps := testkit.NewNodes(t, 2, bridge.Options{})
+	ada := webclient.NewBrowser(t, apps[1].Serve(t))
+	ada.OK("/inc")
 	const many = 300
 	for range many {
-		ada.dial("/ws")
+		ada.Dial("/ws")
 	}
-	require.Eventually(t, func() bool { return apps[1].Stats().Conns == many }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return apps[1].Stats().Conns == many }, await.Limit, time.Millisecond)
 	seen := map[string]bool{}
 	for info, err := range apps[0].Conns(t.Context(), bridge.ConnFilter{}) {
 		require.NoError(t, err)
@@ -130,7 +134,7 @@ func TestConnsOfEveryNode_Many(t *testing.T) {
 }
 
 func TestCloseConnOnAnotherNode(t *testing.T) {
-	_, apps := makeNodes(t, 3, bridge.Options{})
+	_, apps := testkit.NewNodes(t, 3, bridge.Options{})
 	_, tabs := threeTabs(t, apps)
 	for info, err := range apps[0].Conns(t.Context(), bridge.ConnFilter{}) {
 		require.NoError(t, err)
@@ -138,7 +142,7 @@ func TestCloseConnOnAnotherNode(t *testing.T) {
 			was, err := apps[2].CloseConn(t.Context(), info.ID, 4321, "enough")
 			require.NoError(t, err)
 			require.True(t, was)
-			require.Equal(t, 4321, tabs[1].closed())
+			require.Equal(t, 4321, tabs[1].Closed())
 		}
 	}
 	was, err := apps[2].CloseConn(t.Context(), "nobody's", 4321, "enough")
@@ -147,13 +151,13 @@ func TestCloseConnOnAnotherNode(t *testing.T) {
 	n, err := apps[1].CloseConns(t.Context(), bridge.ConnFilter{UserID: "ada"}, 4322, "all of you")
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
-	require.Equal(t, 4322, tabs[0].closed())
-	require.Equal(t, 4322, tabs[2].closed())
+	require.Equal(t, 4322, tabs[0].Closed())
+	require.Equal(t, 4322, tabs[2].Closed())
 }
 
 // TestCloseConnOnAnotherNode_WaitsForNobodyElse: the one that has it has answered.
 func TestCloseConnOnAnotherNode_WaitsForNobodyElse(t *testing.T) {
-	h, apps := makeNodes(t, 3, bridge.Options{})
+	h, apps := testkit.NewNodes(t, 3, bridge.Options{})
 	_, tabs := threeTabs(t, apps)
 	var id string
 	for info, err := range apps[1].Conns(t.Context(), bridge.ConnFilter{}) {
@@ -162,24 +166,25 @@ func TestCloseConnOnAnotherNode_WaitsForNobodyElse(t *testing.T) {
 			id = info.ID
 		}
 	}
-	h.node(2).set(true, false)
+	h.Node(2).SetNetwork(true, false)
 	was, err := apps[0].CloseConn(t.Context(), id, 4321, "enough")
 	require.NoError(t, err)
 	require.True(t, was)
-	require.Equal(t, 4321, tabs[1].closed())
+	require.Equal(t, 4321, tabs[1].Closed())
 }
 
-// TestALoginWaitsForTheEndOfTheUsersSessions: and is there afterwards. The session that the user logs in to may be one of those that end.
+// TestALoginWaitsForTheEndOfTheUsersSessions: and is there afterwards. The session that the user
+// logs in to may be one of those that end.
 func TestALoginWaitsForTheEndOfTheUsersSessions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, apps := makeNodes(t, 2, bridge.Options{})
-		unlock, err := h.node(1).LockUser(t.Context(), "ada")
+		h, apps := testkit.NewNodes(t, 2, bridge.Options{})
+		unlock, err := h.Node(1).LockUser(t.Context(), "ada")
 		require.NoError(t, err)
-		p := pocket{}
+		p := webclient.Pocket{}
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			require.Equal(t, http.StatusOK, p.get(t, apps[0].Handler(apps[0].mux), "/login?user=ada").Code)
+			require.Equal(t, http.StatusOK, p.Get(t, apps[0].Handler(apps[0].Mux), "/login?user=ada").Code)
 		}()
 		time.Sleep(time.Second)
 		select {
@@ -197,12 +202,12 @@ func TestALoginWaitsForTheEndOfTheUsersSessions(t *testing.T) {
 
 // TestDestroyUserSaysThatALoginMayHaveSlippedIn: when its lock was lost.
 func TestDestroyUserSaysThatALoginMayHaveSlippedIn(t *testing.T) {
-	h, apps := makeNodes(t, 1, bridge.Options{})
-	p := pocket{}
-	p.get(t, apps[0].Handler(apps[0].mux), "/login?user=ada")
-	h.unlock = errors.New("it was lost")
+	h, apps := testkit.NewNodes(t, 1, bridge.Options{})
+	p := webclient.Pocket{}
+	p.Get(t, apps[0].Handler(apps[0].Mux), "/login?user=ada")
+	h.UnlockErr = errors.New("it was lost")
 	n, err := apps[0].DestroyUser(t.Context(), "ada")
 	require.Equal(t, 1, n)
-	require.ErrorIs(t, err, h.unlock)
+	require.ErrorIs(t, err, h.UnlockErr)
 	require.ErrorIs(t, err, bridge.ErrStoreUnavailable)
 }

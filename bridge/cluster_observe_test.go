@@ -6,36 +6,39 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
 // What a node learns of the others says whose session it is, too.
 func TestEventsOfOtherNodesSayWhoseSessionTheyAreAbout(t *testing.T) {
 	for name, connected := range map[string]bool{"a session with connections here": true, "one that was used here": false} {
 		t.Run(name, func(t *testing.T) {
-			h, apps := makeNodes(t, 2, bridge.Options{})
-			here, there := apps[0].serve(t), apps[1].serve(t)
-			ada := newBrowser(t, here)
-			ada.ok("/login?user=ada")
-			id := ada.ok("/id")
+			h, apps := testkit.NewNodes(t, 2, bridge.Options{})
+			here, there := apps[0].Serve(t), apps[1].Serve(t)
+			ada := webclient.NewBrowser(t, here)
+			ada.OK("/login?user=ada")
+			id := ada.OK("/id")
 			if connected {
-				ada.dial("/ws").ask("id")
+				ada.Dial("/ws").Ask("id")
 			}
-			require.Eventually(t, func() bool { _, clients := h.node(0).holds(); return clients == 1 }, patience, 1)
-			sets, ends := record[bridge.SessionSet](t, apps[0].Bridge), record[bridge.SessionDestroy](t, apps[0].Bridge)
-			ada.at(there).ok("/login?user=bob")
+			require.Eventually(t, func() bool { _, clients := h.Node(0).Holds(); return clients == 1 }, await.Limit, 1)
+			sets, ends := testkit.Record[bridge.SessionSet](t, apps[0].Bridge), testkit.Record[bridge.SessionDestroy](t, apps[0].Bridge)
+			ada.At(there).OK("/login?user=bob")
 			var login bridge.SessionSet
 			for !login.Login {
-				login = sets.next()
+				login = sets.Next()
 				require.Equal(t, bridge.ViaNode, login.Via)
 			}
 			require.Equal(t, bridge.SessionSet{
 				ClientID: login.ClientID, SessionID: id, UserID: "bob", PrevUserID: "ada", Login: true, Rotated: true, Via: bridge.ViaNode,
 			}, login)
-			ada.at(there).ok("/logout")
-			end := ends.next()
+			ada.At(there).OK("/logout")
+			end := ends.Next()
 			require.Equal(t, id, end.SessionID)
 			require.Equal(t, "bob", end.UserID)
-			for _, set := range sets.rest() {
+			for _, set := range sets.Rest() {
 				require.False(t, set.Login, "told once: %+v", set)
 			}
 		})
@@ -44,20 +47,20 @@ func TestEventsOfOtherNodesSayWhoseSessionTheyAreAbout(t *testing.T) {
 
 // A node that isn't told of a login notices it when the session is used there.
 func TestLoginOnAnotherNodeIsNoticedAtTheNextUse(t *testing.T) {
-	h, apps := makeNodes(t, 2, bridge.Options{})
-	here, there := apps[0].serve(t), apps[1].serve(t)
-	ada := newBrowser(t, here)
-	ada.ok("/login?user=ada")
-	id := ada.ok("/id")
-	sets := record[bridge.SessionSet](t, apps[0].Bridge)
-	h.node(0).set(true, false)
-	ada.at(there).ok("/login?user=bob")
-	require.Empty(t, sets.rest())
-	ada.ok("/get")
-	login := sets.next()
+	h, apps := testkit.NewNodes(t, 2, bridge.Options{})
+	here, there := apps[0].Serve(t), apps[1].Serve(t)
+	ada := webclient.NewBrowser(t, here)
+	ada.OK("/login?user=ada")
+	id := ada.OK("/id")
+	sets := testkit.Record[bridge.SessionSet](t, apps[0].Bridge)
+	h.Node(0).SetNetwork(true, false)
+	ada.At(there).OK("/login?user=bob")
+	require.Empty(t, sets.Rest())
+	ada.OK("/get")
+	login := sets.Next()
 	require.Equal(t, bridge.SessionSet{
 		ClientID: login.ClientID, SessionID: id, UserID: "bob", PrevUserID: "ada", Login: true, Rotated: true, Via: bridge.ViaNode,
 	}, login)
-	ada.ok("/get")
-	require.Empty(t, sets.rest())
+	ada.OK("/get")
+	require.Empty(t, sets.Rest())
 }

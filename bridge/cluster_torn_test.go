@@ -9,24 +9,28 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/testhub"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
-// TestAnAnswerOfWhichAPartIsLostIsNoWholeOne: a store drops messages to a node that has too much to read.
+// TestAnAnswerOfWhichAPartIsLostIsNoWholeOne: a store drops messages to a node that has too much to
+// read.
 func TestAnAnswerOfWhichAPartIsLostIsNoWholeOne(t *testing.T) {
 	t.Parallel()
 	nodes, apps := bentNodes(t, 2, bridge.Options{})
-	ada := newBrowser(t, apps[1].serve(t))
-	ada.ok("/inc")
+	ada := webclient.NewBrowser(t, apps[1].Serve(t))
+	ada.OK("/inc")
 	const many = 300 // two pieces
 	for range many {
-		ada.dial("/ws")
+		ada.Dial("/ws")
 	}
-	require.Eventually(t, func() bool { return apps[1].Stats().Conns == many }, patience, time.Millisecond)
+	require.Eventually(t, func() bool { return apps[1].Stats().Conns == many }, await.Limit, time.Millisecond)
 	var sent atomic.Int64
-	nodes[1].change(func(n *bentNode) {
-		n.onSend = func(context.Context) error {
+	nodes[1].Change(func(n *testhub.BentNode) {
+		n.OnSend = func(context.Context) error {
 			if sent.Add(1) == 1 {
-				return errLost
+				return testhub.ErrLost
 			}
 			return nil
 		}

@@ -8,42 +8,46 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
 // TestCloseNamesTheLimitThatWasHit: of the address, not of the session.
 func TestCloseNamesTheLimitThatWasHit(t *testing.T) {
 	t.Parallel()
-	st := newFaultyStore()
-	a := makeApp(t, st, &bridge.Options{MaxConnsPerAddr: 1})
-	site := a.serve(t)
-	one, two := newBrowser(t, site), newBrowser(t, site)
-	one.ok("/inc")
-	two.ok("/inc")
+	st := teststore.NewFaulty()
+	a := testkit.NewApp(t, st, &bridge.Options{MaxConnsPerAddr: 1})
+	site := a.Serve(t)
+	one, two := webclient.NewBrowser(t, site), webclient.NewBrowser(t, site)
+	one.OK("/inc")
+	two.OK("/inc")
 	// Two handshakes at once: neither connection is there yet when the limit is looked at first.
-	on := newGate()
-	st.next(1, "Get", on.wait)
-	st.next(2, "Get", on.wait)
+	on := teststore.NewGate()
+	st.Next(1, "Get", on.Wait)
+	st.Next(2, "Get", on.Wait)
 	closed := make(chan error, 2)
-	for _, br := range []*browser{one, two} {
+	for _, br := range []*webclient.Browser{one, two} {
 		go func() {
-			ws, _, err := br.tryDial("/ws", nil)
+			ws, _, err := br.TryDial("/ws", nil)
 			if err == nil {
-				_, _, err = ws.ws.Read(t.Context())
+				_, _, err = ws.Conn.Read(t.Context())
 			}
 			closed <- err
 		}()
 	}
-	receive(t, on.reached)
-	receive(t, on.reached)
-	close(on.opened)
+	await.Receive(t, on.Reached)
+	await.Receive(t, on.Reached)
+	close(on.Opened)
 	var end websocket.CloseError
-	require.ErrorAs(t, receive(t, closed), &end)
+	require.ErrorAs(t, await.Receive(t, closed), &end)
 	require.Equal(t, websocket.CloseError{
 		Code: bridge.CodePolicy, Reason: "there are too many connections from the address",
 	}, end)
 	require.NoError(t, a.Shutdown(t.Context()))
-	require.Error(t, receive(t, closed))
+	require.Error(t, await.Receive(t, closed))
 }
 
 func TestErrorNamesTheLimitThatWasHit(t *testing.T) {
@@ -55,18 +59,18 @@ func TestErrorNamesTheLimitThatWasHit(t *testing.T) {
 		{bridge.Options{MaxConnsPerSession: 1}, bridge.ErrTooManySessionConns, bridge.ErrTooManyAddrConns},
 		{bridge.Options{MaxConnsPerAddr: 1}, bridge.ErrTooManyAddrConns, bridge.ErrTooManySessionConns},
 	} {
-		a := makeApp(t, livestore.New(), &c.opts)
+		a := testkit.NewApp(t, livestore.New(), &c.opts)
 		errs := make(chan error, 2)
-		a.mux.HandleFunc("/attach", func(_ http.ResponseWriter, r *http.Request) {
+		a.Mux.HandleFunc("/attach", func(_ http.ResponseWriter, r *http.Request) {
 			_, err := a.Attach(r, func(int, string) {})
 			errs <- err
 		})
-		p, h := pocket{}, a.Handler(a.mux)
-		p.get(t, h, "/inc")
-		p.get(t, h, "/attach")
-		p.get(t, h, "/attach")
-		require.NoError(t, receive(t, errs))
-		err := receive(t, errs)
+		p, h := webclient.Pocket{}, a.Handler(a.Mux)
+		p.Get(t, h, "/inc")
+		p.Get(t, h, "/attach")
+		p.Get(t, h, "/attach")
+		require.NoError(t, await.Receive(t, errs))
+		err := await.Receive(t, errs)
 		require.ErrorIs(t, err, c.is)
 		require.ErrorIs(t, err, bridge.ErrTooManyConns)
 		require.NotErrorIs(t, err, c.not)

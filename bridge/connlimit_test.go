@@ -8,39 +8,41 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
 func TestS11_ConnsPerSessionAreLimited(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{MaxConnsPerSession: 2})
-	site := a.serve(t)
-	br, other := newBrowser(t, site), newBrowser(t, site)
-	br.ok("/inc")
-	other.ok("/inc")
-	one, two := br.dial("/ws"), br.dial("/ws")
-	one.ask("id")
-	two.ask("id")
-	require.Equal(t, bridge.CodePolicy, br.dial("/ws").closed())
-	other.dial("/ws").ask("id")
-	require.NoError(t, one.ws.CloseNow())
-	openConns(t, a.Bridge, bridge.ConnFilter{SessionID: br.ok("/id")}, 1)
-	br.dial("/ws").ask("id")
-	two.ask("id")
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{MaxConnsPerSession: 2})
+	site := a.Serve(t)
+	br, other := webclient.NewBrowser(t, site), webclient.NewBrowser(t, site)
+	br.OK("/inc")
+	other.OK("/inc")
+	one, two := br.Dial("/ws"), br.Dial("/ws")
+	one.Ask("id")
+	two.Ask("id")
+	require.Equal(t, bridge.CodePolicy, br.Dial("/ws").Closed())
+	other.Dial("/ws").Ask("id")
+	require.NoError(t, one.Conn.CloseNow())
+	testkit.OpenConns(t, a.Bridge, bridge.ConnFilter{SessionID: br.OK("/id")}, 1)
+	br.Dial("/ws").Ask("id")
+	two.Ask("id")
 }
 
 func TestS11_ConnsPerSessionAreLimitedHoweverManyComeAtOnce(t *testing.T) {
 	t.Parallel()
 	const most, tabs = 5, 40
-	a := makeApp(t, livestore.New(), &bridge.Options{MaxConnsPerSession: most})
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{MaxConnsPerSession: most})
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
 	var wg sync.WaitGroup
 	refused := make(chan int, tabs)
 	for range tabs {
 		wg.Go(func() {
-			if s, _, err := br.tryDial("/ws", nil); err == nil {
-				s.listen()
-				<-s.inbox // closed, or open until the test ends
+			if s, _, err := br.TryDial("/ws", nil); err == nil {
+				s.Listen()
+				<-s.Inbox // closed, or open until the test ends
 				refused <- 1
 			}
 		})
@@ -48,42 +50,42 @@ func TestS11_ConnsPerSessionAreLimitedHoweverManyComeAtOnce(t *testing.T) {
 	for range tabs - most {
 		<-refused
 	}
-	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{}), most)
-	_, err := a.CloseConns(t.Context(), bridge.ConnFilter{SessionID: br.ok("/id")}, bridge.CodePolicy, "enough")
+	require.Len(t, testkit.Conns(t, a.Bridge, bridge.ConnFilter{}), most)
+	_, err := a.CloseConns(t.Context(), bridge.ConnFilter{SessionID: br.OK("/id")}, bridge.CodePolicy, "enough")
 	require.NoError(t, err)
 	wg.Wait()
 }
 
 func TestS11_OldestConnGoesForANewerOne(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{MaxConnsPerSession: 2, OnTooManyConns: bridge.EvictOldestConn})
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	sockets := []*socket{}
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{MaxConnsPerSession: 2, OnTooManyConns: bridge.EvictOldestConn})
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	sockets := []*webclient.Socket{}
 	for range 5 {
-		s := br.dial("/ws")
-		s.ask("inc")
+		s := br.Dial("/ws")
+		s.Ask("inc")
 		sockets = append(sockets, s)
 	}
 	for _, s := range sockets[:3] {
-		require.Equal(t, bridge.CodePolicy, s.closed())
+		require.Equal(t, bridge.CodePolicy, s.Closed())
 	}
 	for _, s := range sockets[3:] {
-		s.ask("inc")
+		s.Ask("inc")
 	}
 }
 
 func TestS11_ConnsPerAddressAreLimited(t *testing.T) {
 	for _, policy := range []bridge.ConnLimitPolicy{bridge.RefuseConn, bridge.EvictOldestConn} {
-		a := makeApp(t, livestore.New(), &bridge.Options{MaxConnsPerAddr: 2, OnTooManyConns: policy, TrustedProxies: []string{"127.0.0.1"}})
-		site := a.serve(t)
-		from := func(addr string) (*socket, *http.Response, error) {
-			return newBrowser(t, site).tryDial("/ws", http.Header{"X-Forwarded-For": {addr}})
+		a := testkit.NewApp(t, livestore.New(), &bridge.Options{MaxConnsPerAddr: 2, OnTooManyConns: policy, TrustedProxies: []string{"127.0.0.1"}})
+		site := a.Serve(t)
+		from := func(addr string) (*webclient.Socket, *http.Response, error) {
+			return webclient.NewBrowser(t, site).TryDial("/ws", http.Header{"X-Forwarded-For": {addr}})
 		}
-		var sockets []*socket
+		var sockets []*webclient.Socket
 		for range 2 {
 			s, _, err := from("192.0.2.7")
 			require.NoError(t, err)
-			s.ask("id")
+			s.Ask("id")
 			sockets = append(sockets, s)
 		}
 		third, res, err := from("192.0.2.7")
@@ -91,27 +93,27 @@ func TestS11_ConnsPerAddressAreLimited(t *testing.T) {
 			require.Error(t, err)
 			require.Equal(t, http.StatusTooManyRequests, res.StatusCode)
 			require.NotEmpty(t, res.Header.Get("Retry-After"))
-			sockets[0].ask("id")
+			sockets[0].Ask("id")
 		} else {
 			require.NoError(t, err)
-			third.ask("id")
-			require.Equal(t, bridge.CodePolicy, sockets[0].closed())
+			third.Ask("id")
+			require.Equal(t, bridge.CodePolicy, sockets[0].Closed())
 		}
-		sockets[1].ask("id")
+		sockets[1].Ask("id")
 		elsewhere, _, err := from("192.0.2.8")
 		require.NoError(t, err)
-		elsewhere.ask("id")
-		require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{Addr: "192.0.2.7"}), 2)
+		elsewhere.Ask("id")
+		require.Len(t, testkit.Conns(t, a.Bridge, bridge.ConnFilter{Addr: "192.0.2.7"}), 2)
 	}
 }
 
 func TestS11_AnIPv6NetworkIsOneAddress(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{MaxConnsPerAddr: 1, TrustedProxies: []string{"127.0.0.1"}})
-	site := a.serve(t)
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{MaxConnsPerAddr: 1, TrustedProxies: []string{"127.0.0.1"}})
+	site := a.Serve(t)
 	from := func(addr string) error {
-		s, _, err := newBrowser(t, site).tryDial("/ws", http.Header{"X-Forwarded-For": {addr}})
+		s, _, err := webclient.NewBrowser(t, site).TryDial("/ws", http.Header{"X-Forwarded-For": {addr}})
 		if err == nil {
-			s.ask("id")
+			s.Ask("id")
 		}
 		return err
 	}
@@ -120,6 +122,6 @@ func TestS11_AnIPv6NetworkIsOneAddress(t *testing.T) {
 	require.NoError(t, from("2001:db8:1:3::1"))
 	require.NoError(t, from("192.0.2.1"))
 	require.NoError(t, from("192.0.2.2"))
-	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{Addr: "2001:db8:1:2::1"}), 1)
-	require.Empty(t, conns(t, a.Bridge, bridge.ConnFilter{Addr: "2001:db8:1:2::2"}))
+	require.Len(t, testkit.Conns(t, a.Bridge, bridge.ConnFilter{Addr: "2001:db8:1:2::1"}), 1)
+	require.Empty(t, testkit.Conns(t, a.Bridge, bridge.ConnFilter{Addr: "2001:db8:1:2::2"}))
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -61,12 +63,12 @@ func TestS5_CookieAttributes(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := makeApp(t, livestore.New(), &c.opts)
-			h := a.Handler(a.mux)
+			a := testkit.NewApp(t, livestore.New(), &c.opts)
+			h := a.Handler(a.Mux)
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/inc", nil)
 			c.prepare(r)
-			visitor := pocket{}
-			lines := visitor.send(h, r).Header()["Set-Cookie"]
+			visitor := webclient.Pocket{}
+			lines := visitor.Send(h, r).Header()["Set-Cookie"]
 			require.Len(t, lines, 2)
 			require.Contains(t, visitor, c.prefix+"sid")
 			require.Contains(t, visitor, c.prefix+"sid.cid")
@@ -81,22 +83,22 @@ func TestS5_CookieAttributes(t *testing.T) {
 			}
 			again := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/inc", nil)
 			c.prepare(again)
-			require.Equal(t, "2", visitor.send(h, again).Body.String(), "it is read under the name that it was set under")
+			require.Equal(t, "2", visitor.Send(h, again).Body.String(), "it is read under the name that it was set under")
 		})
 	}
 }
 
 func TestCookieNames(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{Name: "shop", ClientName: "browser"})
-	visitor := pocket{}
-	visitor.get(t, a.Handler(a.mux), "/inc")
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{Name: "shop", ClientName: "browser"})
+	visitor := webclient.Pocket{}
+	visitor.Get(t, a.Handler(a.Mux), "/inc")
 	require.Len(t, visitor, 2)
 	require.Contains(t, visitor, "shop")
 	require.Contains(t, visitor, "browser")
 }
 
 func TestS16_SetCookieIsNeverCached(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{EagerClient: true})
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{EagerClient: true})
 	header := func(lines ...string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			for i := 0; i < len(lines); i += 2 {
@@ -107,11 +109,11 @@ func TestS16_SetCookieIsNeverCached(t *testing.T) {
 			s.Set("k", r.URL.Path)
 		}
 	}
-	a.mux.Handle("/own", header("Cache-Control", "private, max-age=1"))
-	a.mux.Handle("/vary", header("Vary", "Accept-Encoding"))
-	a.mux.Handle("/cookie", header("Vary", "Accept, cookie"))
-	a.mux.Handle("/star", header("Vary", "*"))
-	h := a.Handler(a.mux)
+	a.Mux.Handle("/own", header("Cache-Control", "private, max-age=1"))
+	a.Mux.Handle("/vary", header("Vary", "Accept-Encoding"))
+	a.Mux.Handle("/cookie", header("Vary", "Accept, cookie"))
+	a.Mux.Handle("/star", header("Vary", "*"))
+	h := a.Handler(a.Mux)
 	for path, want := range map[string]struct {
 		cache string
 		vary  []string
@@ -123,53 +125,53 @@ func TestS16_SetCookieIsNeverCached(t *testing.T) {
 		"/cookie": {"no-store", []string{"Accept, cookie"}},
 		"/star":   {"no-store", []string{"*"}},
 	} {
-		w := pocket{}.get(t, h, path)
+		w := webclient.Pocket{}.Get(t, h, path)
 		require.NotEmpty(t, w.Header()["Set-Cookie"], path)
 		require.Equal(t, want.cache, w.Header().Get("Cache-Control"), path)
 		require.Equal(t, want.vary, w.Header()["Vary"], path)
 	}
-	visitor := pocket{}
-	visitor.get(t, h, "/inc")
-	w := visitor.get(t, h, "/plain")
+	visitor := webclient.Pocket{}
+	visitor.Get(t, h, "/inc")
+	w := visitor.Get(t, h, "/plain")
 	require.Empty(t, w.Header()["Cache-Control"], "a page that sets none and asks for no session stays cacheable")
 	require.Empty(t, w.Header()["Vary"])
-	w = visitor.get(t, h, "/get")
+	w = visitor.Get(t, h, "/get")
 	require.Empty(t, w.Header()["Cache-Control"])
 	require.Equal(t, []string{"Cookie"}, w.Header()["Vary"], "one that shows the session depends on the cookie")
-	w = visitor.get(t, h, "/logout")
+	w = visitor.Get(t, h, "/logout")
 	require.Equal(t, "no-store", w.Header().Get("Cache-Control"), "removing a cookie is setting one")
 	require.NotContains(t, visitor, "sid")
 	require.Contains(t, visitor, "sid.cid", "the browser is still the same")
 }
 
 func TestLazyClientGetsItsCookieWhenItMatters(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	a.page("/client", func(r *http.Request) (any, error) { id, _ := bridge.ClientIDFrom(r.Context()); return id, nil })
-	h := a.Handler(a.mux)
-	require.Empty(t, pocket{}.get(t, h, "/plain").Header()["Set-Cookie"])
-	require.Empty(t, pocket{}.get(t, h, "/get").Header()["Set-Cookie"], "an empty session is not stored")
+	a := testkit.NewApp(t, livestore.New(), nil)
+	a.Page("/client", func(r *http.Request) (any, error) { id, _ := bridge.ClientIDFrom(r.Context()); return id, nil })
+	h := a.Handler(a.Mux)
+	require.Empty(t, webclient.Pocket{}.Get(t, h, "/plain").Header()["Set-Cookie"])
+	require.Empty(t, webclient.Pocket{}.Get(t, h, "/get").Header()["Set-Cookie"], "an empty session is not stored")
 	for path, want := range map[string]int{"/client": 1, "/inc": 2} {
-		visitor := pocket{}
-		visitor.get(t, h, path)
+		visitor := webclient.Pocket{}
+		visitor.Get(t, h, path)
 		require.Len(t, visitor, want, path)
 		require.Contains(t, visitor, "sid.cid", path)
 	}
-	br := newBrowser(t, a.serve(t))
-	br.dial("/ws")
-	require.NotEmpty(t, br.cookie("sid.cid"), "a connection is somebody's")
-	a.mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.Dial("/ws")
+	require.NotEmpty(t, br.Cookie("sid.cid"), "a connection is somebody's")
+	a.Mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
 		require.NoError(t, http.NewResponseController(w).Flush())
 		l, err := a.Attach(r, func(int, string) {})
 		require.NoError(t, err)
 		l.Detach()
 	})
-	stream := pocket{}
-	stream.get(t, h, "/events")
+	stream := webclient.Pocket{}
+	stream.Get(t, h, "/events")
 	require.NotEmpty(t, stream["sid.cid"], "a stream, too, although Attach comes after its headers")
-	a.session("/owner", func(s *bridge.Session) (any, error) { return s.ClientID(), nil })
-	owner := pocket{}
-	require.Equal(t, owner.get(t, h, "/owner").Body.String(), owner.get(t, h, "/owner").Body.String(), "the session's client is asked for, too")
+	a.SessionPage("/owner", func(s *bridge.Session) (any, error) { return s.ClientID(), nil })
+	owner := webclient.Pocket{}
+	require.Equal(t, owner.Get(t, h, "/owner").Body.String(), owner.Get(t, h, "/owner").Body.String(), "the session's client is asked for, too")
 }
 
 func TestClientCookieRolls(t *testing.T) {
@@ -186,12 +188,12 @@ func TestClientCookieRolls(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), &bridge.Options{ClientRollEvery: c.every, EagerClient: true})
-				h := a.Handler(a.mux)
-				visitor := pocket{}
-				visitor.get(t, h, "/plain")
+				a := testkit.NewApp(t, livestore.New(), &bridge.Options{ClientRollEvery: c.every, EagerClient: true})
+				h := a.Handler(a.Mux)
+				visitor := webclient.Pocket{}
+				visitor.Get(t, h, "/plain")
 				time.Sleep(c.wait)
-				w := visitor.get(t, h, "/plain")
+				w := visitor.Get(t, h, "/plain")
 				require.Equal(t, c.want, len(w.Header()["Set-Cookie"]) == 1)
 				require.Equal(t, c.want, w.Header().Get("Cache-Control") == "no-store")
 			})

@@ -16,6 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -102,7 +105,7 @@ var uncacheable = [][]string{
 func cachedApp(t *testing.T, opts bridge.Options, lines ...string) (h http.Handler, inside http.Handler) {
 	t.Helper()
 	b, _ := slotApp(t, livestore.New(), opts)
-	mux := newApp(b)
+	mux := testkit.NewMux(b)
 	mux.HandleFunc("/client", func(w http.ResponseWriter, r *http.Request) {
 		id, _ := bridge.ClientIDFrom(r.Context())
 		_, _ = w.Write([]byte(id))
@@ -179,11 +182,11 @@ func TestS16_OverruledCachingIsLoggedOnce(t *testing.T) {
 	var log bytes.Buffer
 	h, _ := cachedApp(t, bridge.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, "Cache-Control", "public")
 	for range 3 {
-		pocket{}.get(t, h, "/inc")
+		webclient.Pocket{}.Get(t, h, "/inc")
 	}
 	require.Equal(t, 1, strings.Count(log.String(), "private, no-store"), log.String())
 	quiet, _ := cachedApp(t, bridge.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, "Cache-Control", "no-cache")
-	pocket{}.get(t, quiet, "/inc")
+	webclient.Pocket{}.Get(t, quiet, "/inc")
 	require.Equal(t, 1, strings.Count(log.String(), "private, no-store"), "this one wanted nothing stored")
 }
 
@@ -212,7 +215,7 @@ func TestS16_BrowsersBehindACacheShareNoCredential(t *testing.T) {
 	for _, ignoreVary := range []bool{false, true} {
 		for _, opts := range []bridge.Options{{}, {EagerClient: true}, {StrictBinding: true, EagerClient: true}} {
 			b, _ := slotApp(t, livestore.New(), opts)
-			mux := newApp(b)
+			mux := testkit.NewMux(b)
 			files := http.FileServer(http.Dir(dir))
 			mux.Handle("/app.js", files)
 			mux.HandleFunc("/counted/", func(w http.ResponseWriter, r *http.Request) {
@@ -221,7 +224,7 @@ func TestS16_BrowsersBehindACacheShareNoCredential(t *testing.T) {
 				s.Set("last", r.URL.Path)
 				http.StripPrefix("/counted", files).ServeHTTP(w, r)
 			})
-			mux.HandleFunc("/who", sessionPage(b, func(s *bridge.Session) (any, error) { return s.UserID(), nil }))
+			mux.HandleFunc("/who", testkit.SessionPage(b, func(s *bridge.Session) (any, error) { return s.UserID(), nil }))
 			front := &cache{b.Handler(setting(mux, "Cache-Control", "public, max-age=31536000")), ignoreVary, map[string]*httptest.ResponseRecorder{}}
 			direct := b.Handler(mux)
 			ada, bob := newTab(t), newTab(t)
@@ -235,45 +238,45 @@ func TestS16_BrowsersBehindACacheShareNoCredential(t *testing.T) {
 			bob.ok(direct, shop+"/login?user=bob")
 			require.Equal(t, "ada", ada.ok(direct, shop+"/who"))
 			require.Zero(t, b.Stats().Mismatches)
-			require.Len(t, listed(t, b, bridge.Filter{}), 2)
+			require.Len(t, testkit.Listed(t, b, bridge.Filter{}), 2)
 		}
 	}
 }
 
 // A response that depends on the client or the session says so, whether or not it sets a cookie.
 func TestS16_WhatDependsOnCookiesVaries(t *testing.T) {
-	st := newFaultyStore()
+	st := teststore.NewFaulty()
 	b, _ := slotApp(t, st, bridge.Options{})
-	a := &app{b, newApp(b)}
-	a.page("/client", func(r *http.Request) (any, error) { id, _ := bridge.ClientIDFrom(r.Context()); return id, nil })
-	a.page("/session", func(r *http.Request) (any, error) {
+	a := &testkit.App{Bridge: b, Mux: testkit.NewMux(b)}
+	a.Page("/client", func(r *http.Request) (any, error) { id, _ := bridge.ClientIDFrom(r.Context()); return id, nil })
+	a.Page("/session", func(r *http.Request) (any, error) {
 		_, err := b.Session(r)
 		id, _ := bridge.SessionIDFrom(r.Context())
 		return id, err
 	})
-	a.page("/anyway", func(r *http.Request) (any, error) { _, _ = b.Session(r); return "who knows", nil })
-	a.mux.Handle("/recent", b.RequireAuthAge(time.Minute, http.NotFoundHandler()))
-	h := b.Handler(a.mux)
-	p := pocket{}
-	p.get(t, h, "/inc")
+	a.Page("/anyway", func(r *http.Request) (any, error) { _, _ = b.Session(r); return "who knows", nil })
+	a.Mux.Handle("/recent", b.RequireAuthAge(time.Minute, http.NotFoundHandler()))
+	h := b.Handler(a.Mux)
+	p := webclient.Pocket{}
+	p.Get(t, h, "/inc")
 	old := maps.Clone(p)
-	for _, visitor := range []pocket{p, {}} {
+	for _, visitor := range []webclient.Pocket{p, {}} {
 		for _, path := range []string{"/client", "/session", "/get", "/id", "/recent", "/anyway", "/inc"} {
 			for range 2 {
-				w := visitor.get(t, h, path)
+				w := visitor.Get(t, h, path)
 				require.Equal(t, []string{"Cookie"}, w.Header()["Vary"], path)
 			}
 		}
-		require.Empty(t, visitor.get(t, h, "/plain").Header()["Vary"])
+		require.Empty(t, visitor.Get(t, h, "/plain").Header()["Vary"])
 	}
-	p.get(t, h, "/login?user=ada")
-	w := maps.Clone(old).get(t, h, "/anyway") // the session couldn't be opened, which depends on the cookie
+	p.Get(t, h, "/login?user=ada")
+	w := maps.Clone(old).Get(t, h, "/anyway") // the session couldn't be opened, which depends on the cookie
 	require.Equal(t, []string{"Cookie"}, w.Header()["Vary"])
-	w = maps.Clone(old).get(t, h, "/get")
+	w = maps.Clone(old).Get(t, h, "/get")
 	require.Equal(t, http.StatusConflict, w.Code)
 	require.Equal(t, []string{"Cookie"}, w.Header()["Vary"])
-	st.always(refuse(errOutage), "Get")
-	w = p.get(t, h, "/anyway")
+	st.Always(teststore.Refuse(teststore.ErrOutage), "Get")
+	w = p.Get(t, h, "/anyway")
 	require.Equal(t, []string{"Cookie"}, w.Header()["Vary"])
 }
 
@@ -281,13 +284,13 @@ func TestS16_WhatDependsOnCookiesVaries(t *testing.T) {
 // handler.
 func TestS16_ErrorAnswersAreNotCached(t *testing.T) {
 	for _, lines := range cacheable {
-		st := newFaultyStore()
+		st := teststore.NewFaulty()
 		b, _ := slotApp(t, st, bridge.Options{})
-		mux := newApp(b)
-		mux.HandleFunc("/set", sessionPage(b, func(s *bridge.Session) (any, error) { s.Set("k", "v"); return "set", nil }))
+		mux := testkit.NewMux(b)
+		mux.HandleFunc("/set", testkit.SessionPage(b, func(s *bridge.Session) (any, error) { s.Set("k", "v"); return "set", nil }))
 		h := setting(b.Handler(mux), lines...)
-		st.always(refuse(errOutage), "Set")
-		w := pocket{}.get(t, h, "/set")
+		st.Always(teststore.Refuse(teststore.ErrOutage), "Set")
+		w := webclient.Pocket{}.Get(t, h, "/set")
 		require.Equal(t, http.StatusServiceUnavailable, w.Code)
 		require.Equal(t, []string{"no-store"}, w.Header()["Cache-Control"], "%q", lines)
 		for _, name := range []string{"Cdn-Cache-Control", "Surrogate-Control", "Cloudflare-Cdn-Cache-Control", "Edge-Control", "X-Accel-Expires", "Expires"} {
@@ -298,15 +301,15 @@ func TestS16_ErrorAnswersAreNotCached(t *testing.T) {
 
 // A ticket, or a token for a client without cookies, is a credential like a cookie.
 func TestS16_OtherCredentialsOverruleCaching(t *testing.T) {
-	a := ticketApp(t, livestore.New(), tokens())
-	h := a.Handler(setting(a.mux, "Cache-Control", "public, max-age=60"))
-	p := pocket{}
-	p.get(t, h, "/inc")
-	w := p.get(t, h, "/ticket")
+	a := testkit.NewTicketApp(t, livestore.New(), tokens())
+	h := a.Handler(setting(a.Mux, "Cache-Control", "public, max-age=60"))
+	p := webclient.Pocket{}
+	p.Get(t, h, "/inc")
+	w := p.Get(t, h, "/ticket")
 	require.Equal(t, []string{"private, no-store"}, w.Header()["Cache-Control"])
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/inc", nil)
 	r.Header.Set("Authorization", "Bearer")
-	w = pocket{}.send(h, r)
+	w = webclient.Pocket{}.Send(h, r)
 	require.NotEmpty(t, w.Header()["Session-Token"])
 	require.Equal(t, []string{"private, no-store"}, w.Header()["Cache-Control"])
 }

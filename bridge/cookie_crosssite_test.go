@@ -12,6 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -151,11 +154,11 @@ func TestALoginFromAnotherSiteSetsBothCookies(t *testing.T) {
 // Cookies with SameSite=None are sent whoever asks: a browser without them has none.
 func TestEmbeddedPagesKeepTheirSession(t *testing.T) {
 	_, h := slotApp(t, livestore.New(), bridge.Options{SameSite: http.SameSiteNoneMode, Secure: bridge.SecureAlways})
-	p := pocket{}
+	p := webclient.Pocket{}
 	r := requestTo(t, "https://example.com/inc", foreignFrame...)
-	require.Equal(t, "1", p.send(h, r).Body.String())
+	require.Equal(t, "1", p.Send(h, r).Body.String())
 	require.Len(t, p, 2)
-	require.Equal(t, "2", p.send(h, requestTo(t, "POST https://example.com/inc", foreignFrame...)).Body.String())
+	require.Equal(t, "2", p.Send(h, requestTo(t, "POST https://example.com/inc", foreignFrame...)).Body.String())
 }
 
 // Two requests of a browser without cookies are answered in any order; one of them logs in.
@@ -191,48 +194,48 @@ func TestParallelFirstRequests(t *testing.T) {
 func TestSessionCookieComesWithItsClientCookie(t *testing.T) {
 	b, h := slotApp(t, livestore.New(), bridge.Options{RotateGrace: 1})
 	both := []string{"sid", "sid.cid"}
-	p := pocket{}
+	p := webclient.Pocket{}
 	for _, path := range []string{"/inc", "/login?user=ada", "/rotate", "/login?user=bob"} {
-		w := p.get(t, h, path)
+		w := p.Get(t, h, path)
 		require.Equal(t, http.StatusOK, w.Code)
 		require.Equal(t, both, names(w), path)
 		mine := maps.Clone(p)
 		require.Equal(t, p["sid.cid"], mine["sid.cid"])
 	}
-	require.Equal(t, []string{"sid"}, names(p.get(t, h, "/logout")), "the browser is still the same")
-	require.Empty(t, names(p.get(t, h, "/get")))
-	require.Equal(t, both, names(p.get(t, h, "/inc")))
+	require.Equal(t, []string{"sid"}, names(p.Get(t, h, "/logout")), "the browser is still the same")
+	require.Empty(t, names(p.Get(t, h, "/get")))
+	require.Equal(t, both, names(p.Get(t, h, "/inc")))
 	require.Zero(t, b.Stats().Mismatches)
 }
 
 func TestSessionCookieComesWithItsClientCookie_Elsewhere(t *testing.T) {
-	st := newFaultyStore()
-	a := makeApp(t, st, &bridge.Options{})
-	a.session("/short", func(s *bridge.Session) (any, error) { s.SetLifetime(3600e9); return "short", nil })
-	a.mux.HandleFunc("/handed", func(_ http.ResponseWriter, r *http.Request) {
+	st := teststore.NewFaulty()
+	a := testkit.NewApp(t, st, &bridge.Options{})
+	a.SessionPage("/short", func(s *bridge.Session) (any, error) { s.SetLifetime(3600e9); return "short", nil })
+	a.Mux.HandleFunc("/handed", func(_ http.ResponseWriter, r *http.Request) {
 		s, err := a.Session(r)
 		require.NoError(t, err)
 		require.NoError(t, s.Rotate())
 		require.Len(t, a.HandshakeHeader(r)["Set-Cookie"], 2)
 	})
-	a.mux.HandleFunc("/gorilla", func(w http.ResponseWriter, r *http.Request) {
+	a.Mux.HandleFunc("/gorilla", func(w http.ResponseWriter, r *http.Request) {
 		s, err := a.Gorilla().Get(r, "any")
 		require.NoError(t, err)
 		s.Values["k"] = "v"
 		require.NoError(t, s.Save(r, w))
 	})
-	a.mux.HandleFunc("/fails", func(w http.ResponseWriter, r *http.Request) {
+	a.Mux.HandleFunc("/fails", func(w http.ResponseWriter, r *http.Request) {
 		require.NoError(t, a.WithSession(r, func(_ context.Context, s *bridge.Session) error { return s.Rotate() }, nil))
 		s, err := a.Session(r)
 		require.NoError(t, err)
 		s.Set("k", "late")
-		st.next(1, "Set", refuse(errOutage))
+		st.Next(1, "Set", teststore.Refuse(teststore.ErrOutage))
 		w.WriteHeader(http.StatusOK)
 	})
-	h := a.Handler(a.mux)
-	p := pocket{}
+	h := a.Handler(a.Mux)
+	p := webclient.Pocket{}
 	for _, path := range []string{"/gorilla", "/short", "/handed", "/fails"} {
-		w := p.get(t, h, path)
+		w := p.Get(t, h, path)
 		require.Equal(t, []string{"sid", "sid.cid"}, names(w), path)
 		if path == "/fails" {
 			require.Equal(t, http.StatusServiceUnavailable, w.Code)
@@ -245,9 +248,9 @@ func TestSessionCookieComesWithItsClientCookie_Elsewhere(t *testing.T) {
 // A browser that knows no Max-Age forgets a removed cookie, too.
 func TestRemovalCookiesExpire(t *testing.T) {
 	_, h := slotApp(t, livestore.New(), bridge.Options{})
-	p := pocket{}
-	p.get(t, h, "/inc")
-	lines := p.get(t, h, "/logout").Header()["Set-Cookie"]
+	p := webclient.Pocket{}
+	p.Get(t, h, "/inc")
+	lines := p.Get(t, h, "/logout").Header()["Set-Cookie"]
 	require.Len(t, lines, 1)
 	require.Contains(t, strings.Split(lines[0], "; "), "Max-Age=0")
 	require.Contains(t, strings.Split(lines[0], "; "), "Expires=Thu, 01 Jan 1970 00:00:00 GMT")

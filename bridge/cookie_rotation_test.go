@@ -11,21 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
-
-// rotated returns the pockets of a browser before and after it visited the path, and the application's handler.
-func rotated(t *testing.T, path string, opts *bridge.Options) (before, after pocket, h http.Handler) {
-	t.Helper()
-	a := makeApp(t, livestore.New(), opts)
-	h = a.Handler(a.mux)
-	after = pocket{}
-	after.get(t, h, "/inc")
-	before = maps.Clone(after)
-	require.Equal(t, http.StatusOK, after.get(t, h, path).Code)
-	require.NotEqual(t, before["sid"], after["sid"])
-	return before, after, h
-}
 
 func TestStaleTokenAfterRotate(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -42,16 +33,16 @@ func TestStaleTokenAfterRotate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				before, after, h := rotated(t, "/rotate", c.opts)
+				before, after, h := testkit.Rotated(t, "/rotate", c.opts)
 				time.Sleep(c.wait)
 				if c.present {
-					require.Equal(t, "1", after.get(t, h, "/get").Body.String())
+					require.Equal(t, "1", after.Get(t, h, "/get").Body.String())
 				}
-				w := before.get(t, h, "/get")
+				w := before.Get(t, h, "/get")
 				require.Equal(t, http.StatusOK, w.Code)
 				require.Equal(t, c.want, w.Body.String())
 				require.Empty(t, w.Header()["Set-Cookie"], "whoever has the newer cookie keeps it")
-				require.Equal(t, "1", after.get(t, h, "/get").Body.String(), "the new token works")
+				require.Equal(t, "1", after.Get(t, h, "/get").Body.String(), "the new token works")
 			})
 		})
 	}
@@ -61,12 +52,12 @@ func TestStaleTokenCannotReplaceTheNewOne(t *testing.T) {
 	for _, path := range []string{"/rotate", "/login?user=eve"} {
 		t.Run(path, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				before, after, h := rotated(t, "/rotate", nil)
-				require.Equal(t, "2", before.get(t, h, "/inc").Body.String(), "it may change values")
-				w := before.get(t, h, path)
+				before, after, h := testkit.Rotated(t, "/rotate", nil)
+				require.Equal(t, "2", before.Get(t, h, "/inc").Body.String(), "it may change values")
+				w := before.Get(t, h, path)
 				require.Equal(t, http.StatusConflict, w.Code)
 				require.Empty(t, w.Header()["Set-Cookie"])
-				require.Equal(t, "2", after.get(t, h, "/get").Body.String())
+				require.Equal(t, "2", after.Get(t, h, "/get").Body.String())
 			})
 		})
 	}
@@ -74,60 +65,60 @@ func TestStaleTokenCannotReplaceTheNewOne(t *testing.T) {
 
 func TestS3_StaleTokenAfterLogin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		before, after, h := rotated(t, "/login?user=ada", nil)
+		before, after, h := testkit.Rotated(t, "/login?user=ada", nil)
 		for _, path := range []string{"/get", "/inc", "/logout", "/login?user=eve", "/id"} {
-			w := before.get(t, h, path)
+			w := before.Get(t, h, path)
 			require.Equal(t, http.StatusConflict, w.Code, path)
 			require.Empty(t, w.Header()["Set-Cookie"], "it would overwrite the newer one")
 		}
-		require.Equal(t, http.StatusOK, before.get(t, h, "/plain").Code)
+		require.Equal(t, http.StatusOK, before.Get(t, h, "/plain").Code)
 		time.Sleep(10 * time.Second)
-		w := before.get(t, h, "/inc")
+		w := before.Get(t, h, "/inc")
 		require.Equal(t, http.StatusOK, w.Code, "a browser that never got the answer isn't locked out")
 		require.Equal(t, "1", w.Body.String(), "but it begins anew")
-		require.Equal(t, "1", after.get(t, h, "/get").Body.String())
+		require.Equal(t, "1", after.Get(t, h, "/get").Body.String())
 	})
 }
 
 // Of two requests that rotate at once one wins. The loser learns it, and sends no session cookie.
 func TestOneOfTwoRotationsAtOnceWins(t *testing.T) {
-	st := newFaultyStore()
-	a := makeApp(t, st, nil)
-	h := a.Handler(a.mux)
-	visitor := pocket{}
-	visitor.get(t, h, "/inc")
+	st := teststore.NewFaulty()
+	a := testkit.NewApp(t, st, nil)
+	h := a.Handler(a.Mux)
+	visitor := webclient.Pocket{}
+	visitor.Get(t, h, "/inc")
 	first, second := maps.Clone(visitor), maps.Clone(visitor)
-	g := newGate()
-	st.next(1, "Set", g.wait)
+	g := teststore.NewGate()
+	st.Next(1, "Set", g.Wait)
 	codes := make(chan int, 1)
-	go func() { codes <- first.get(t, h, "/rotate").Code }()
-	receive(t, g.reached)
+	go func() { codes <- first.Get(t, h, "/rotate").Code }()
+	await.Receive(t, g.Reached)
 	done := make(chan int, 1)
-	loaded := newGate()
-	st.next(1, "Get", func(_ context.Context, call func() error) error {
+	loaded := teststore.NewGate()
+	st.Next(1, "Get", func(_ context.Context, call func() error) error {
 		err := call()
-		loaded.reached <- struct{}{}
+		loaded.Reached <- struct{}{}
 		return err
 	})
-	go func() { done <- second.get(t, h, "/rotate").Code }()
-	receive(t, loaded.reached)
-	close(g.opened)
-	require.Equal(t, http.StatusOK, receive(t, codes))
-	require.Equal(t, http.StatusConflict, receive(t, done))
+	go func() { done <- second.Get(t, h, "/rotate").Code }()
+	await.Receive(t, loaded.Reached)
+	close(g.Opened)
+	require.Equal(t, http.StatusOK, await.Receive(t, codes))
+	require.Equal(t, http.StatusConflict, await.Receive(t, done))
 	require.NotEqual(t, visitor["sid"], first["sid"])
 	require.Equal(t, visitor["sid"], second["sid"], "no session cookie for the loser")
-	require.Equal(t, "1", first.get(t, h, "/get").Body.String())
+	require.Equal(t, "1", first.Get(t, h, "/get").Body.String())
 }
 
 func TestHandshakeWithATokenThatALoginReplacedIs409(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	old := br.another()
-	br.ok("/login?user=ada")
-	_, res, err := old.tryDial("/ws", nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	old := br.Another()
+	br.OK("/login?user=ada")
+	_, res, err := old.TryDial("/ws", nil)
 	require.Error(t, err)
 	require.Equal(t, http.StatusConflict, res.StatusCode)
 	require.Empty(t, res.Header["Set-Cookie"])
-	require.Equal(t, "2", br.dial("/ws").ask("inc"))
+	require.Equal(t, "2", br.Dial("/ws").Ask("inc"))
 }

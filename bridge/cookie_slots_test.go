@@ -11,6 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -103,21 +106,21 @@ func TestSignedCookiesOfOthersDontHideTheOwn(t *testing.T) {
 		for _, restarted := range []bool{false, true} {
 			st := livestore.New()
 			b, h := slotApp(t, st, bridge.Options{StrictBinding: strict})
-			owner := pocket{}
-			owner.get(t, h, "/inc")
+			owner := webclient.Pocket{}
+			owner.Get(t, h, "/inc")
 			junk := ""
 			for i := range 10 {
-				other := pocket{}
-				other.get(t, h, "/inc")
+				other := webclient.Pocket{}
+				other.Get(t, h, "/inc")
 				junk += "sid=" + other["sid"] + "; "
 				if i%2 == 0 {
-					maps.Clone(other).get(t, h, "/logout")
+					maps.Clone(other).Get(t, h, "/logout")
 				}
 			}
 			if restarted { // it remembers none of them
 				b, h = slotApp(t, st, bridge.Options{StrictBinding: strict})
 			}
-			for _, cookies := range []string{junk + owner.header(), owner.header() + "; " + junk} {
+			for _, cookies := range []string{junk + owner.Header(), owner.Header() + "; " + junk} {
 				w := send(t, h, "/get", cookies)
 				require.Equal(t, "1", w.Body.String())
 				require.Empty(t, w.Header()["Set-Cookie"])
@@ -131,30 +134,30 @@ func TestSignedCookiesOfOthersDontHideTheOwn(t *testing.T) {
 // However many cookies a request has, it costs a bounded number of reads; the session that this
 // process knows to be the client's is among them.
 func TestCookiesCostABoundedNumberOfReads(t *testing.T) {
-	st := newFaultyStore()
+	st := teststore.NewFaulty()
 	_, h := slotApp(t, st, bridge.Options{})
-	owner, junk := pocket{}, ""
-	owner.get(t, h, "/inc")
+	owner, junk := webclient.Pocket{}, ""
+	owner.Get(t, h, "/inc")
 	for range 100 {
-		other := pocket{}
-		other.get(t, h, "/inc")
+		other := webclient.Pocket{}
+		other.Get(t, h, "/inc")
 		junk += "sid=" + other["sid"] + "; "
 	}
-	before := st.count("Get")
-	require.Equal(t, "1", send(t, h, "/get", junk+owner.header()).Body.String())
-	require.LessOrEqual(t, st.count("Get")-before, 48)
+	before := st.Count("Get")
+	require.Equal(t, "1", send(t, h, "/get", junk+owner.Header()).Body.String())
+	require.LessOrEqual(t, st.Count("Get")-before, 48)
 	_, restarted := slotApp(t, st, bridge.Options{StrictBinding: true}) // which knows none of them
-	guest := pocket{}
-	guest.get(t, restarted, "/client")
-	before = st.count("Get")
+	guest := webclient.Pocket{}
+	guest.Get(t, restarted, "/client")
+	before = st.Count("Get")
 	require.Equal(t, "0", send(t, restarted, "/get", junk+"sid.cid="+guest["sid.cid"]).Body.String())
-	require.LessOrEqual(t, st.count("Get")-before, 48)
+	require.LessOrEqual(t, st.Count("Get")-before, 48)
 }
 
 func TestTheCurrentTokenOfASessionCounts(t *testing.T) {
 	for _, path := range []string{"/login?user=ada", "/rotate"} {
 		for _, oldFirst := range []bool{true, false} {
-			before, after, h := rotated(t, path, nil)
+			before, after, h := testkit.Rotated(t, path, nil)
 			sids := "sid=" + after["sid"] + "; sid=" + before["sid"]
 			if oldFirst {
 				sids = "sid=" + before["sid"] + "; sid=" + before["sid"] + "; sid=" + after["sid"]
@@ -171,22 +174,22 @@ func TestTheCurrentTokenOfASessionCounts(t *testing.T) {
 func TestARotatedTokenHidesNoOtherSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, h := slotApp(t, livestore.New(), bridge.Options{RenewEvery: 30 * time.Second})
-		one := pocket{}
-		one.get(t, h, "/inc")
-		two := pocket{"sid.cid": one["sid.cid"]}
-		two.get(t, h, "/inc")
-		two.get(t, h, "/inc")
+		one := webclient.Pocket{}
+		one.Get(t, h, "/inc")
+		two := webclient.Pocket{"sid.cid": one["sid.cid"]}
+		two.Get(t, h, "/inc")
+		two.Get(t, h, "/inc")
 		old := maps.Clone(one)
 		time.Sleep(time.Minute)
-		require.Equal(t, http.StatusOK, one.get(t, h, "/login?user=ada").Code)
-		require.Equal(t, http.StatusConflict, send(t, h, "/get", old.header()).Code)
-		for _, cookies := range []string{old.header() + "; sid=" + two["sid"], "sid=" + two["sid"] + "; " + old.header()} {
+		require.Equal(t, http.StatusOK, one.Get(t, h, "/login?user=ada").Code)
+		require.Equal(t, http.StatusConflict, send(t, h, "/get", old.Header()).Code)
+		for _, cookies := range []string{old.Header() + "; sid=" + two["sid"], "sid=" + two["sid"] + "; " + old.Header()} {
 			w := send(t, h, "/get", cookies)
 			require.Equal(t, http.StatusOK, w.Code)
 			require.Equal(t, "2", w.Body.String())
 			require.Empty(t, w.Header()["Set-Cookie"], "a renewed token would take the place of the login's")
 		}
-		require.NotEmpty(t, send(t, h, "/get", two.header()).Header()["Set-Cookie"], "alone it is renewed")
+		require.NotEmpty(t, send(t, h, "/get", two.Header()).Header()["Set-Cookie"], "alone it is renewed")
 	})
 }
 
@@ -194,28 +197,28 @@ func TestARotatedTokenHidesNoOtherSession(t *testing.T) {
 // Another client's isn't taken meanwhile.
 func TestARotatedTokenOfTheOwnSessionComesBeforeAnothersSession(t *testing.T) {
 	b, h := slotApp(t, livestore.New(), bridge.Options{})
-	owner, stranger := pocket{}, pocket{}
-	owner.get(t, h, "/inc")
-	stranger.get(t, h, "/inc")
+	owner, stranger := webclient.Pocket{}, webclient.Pocket{}
+	owner.Get(t, h, "/inc")
+	stranger.Get(t, h, "/inc")
 	old := maps.Clone(owner)
-	owner.get(t, h, "/login?user=ada")
-	w := send(t, h, "/get", "sid="+stranger["sid"]+"; "+old.header())
+	owner.Get(t, h, "/login?user=ada")
+	w := send(t, h, "/get", "sid="+stranger["sid"]+"; "+old.Header())
 	require.Equal(t, http.StatusConflict, w.Code)
 	require.Empty(t, w.Header()["Set-Cookie"])
 	require.Zero(t, b.Stats().Mismatches)
 }
 
 func TestG9_StoreThatFailsAtOneOfSeveralCookiesIsAnError(t *testing.T) {
-	st := newFaultyStore()
+	st := teststore.NewFaulty()
 	_, h := slotApp(t, st, bridge.Options{})
-	dead, owner := pocket{}, pocket{}
-	dead.get(t, h, "/inc")
-	maps.Clone(dead).get(t, h, "/logout")
-	owner.get(t, h, "/inc")
+	dead, owner := webclient.Pocket{}, webclient.Pocket{}
+	dead.Get(t, h, "/inc")
+	maps.Clone(dead).Get(t, h, "/logout")
+	owner.Get(t, h, "/inc")
 	for nth := 1; nth <= 3; nth++ {
-		for _, cookies := range []string{"sid=" + dead["sid"] + "; " + owner.header(), owner.header() + "; sid=" + dead["sid"]} {
-			st.heal()
-			st.next(nth, "Get", refuse(errOutage))
+		for _, cookies := range []string{"sid=" + dead["sid"] + "; " + owner.Header(), owner.Header() + "; sid=" + dead["sid"]} {
+			st.Heal()
+			st.Next(nth, "Get", teststore.Refuse(teststore.ErrOutage))
 			w := send(t, h, "/get", cookies)
 			if w.Code == http.StatusOK { // it didn't need that read
 				require.Equal(t, "1", w.Body.String())
@@ -225,20 +228,20 @@ func TestG9_StoreThatFailsAtOneOfSeveralCookiesIsAnError(t *testing.T) {
 			require.Empty(t, w.Header()["Set-Cookie"])
 		}
 	}
-	st.heal()
-	st.always(refuse(errOutage), "Get")
-	require.Equal(t, http.StatusServiceUnavailable, send(t, h, "/get", "sid="+dead["sid"]+"; "+owner.header()).Code)
+	st.Heal()
+	st.Always(teststore.Refuse(teststore.ErrOutage), "Get")
+	require.Equal(t, http.StatusServiceUnavailable, send(t, h, "/get", "sid="+dead["sid"]+"; "+owner.Header()).Code)
 }
 
 // Of several client cookies any may be the session's.
 func TestAnyClientCookieMayBeTheSessions(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		b, h := slotApp(t, livestore.New(), bridge.Options{StrictBinding: strict})
-		owner, other := pocket{}, pocket{}
-		owner.get(t, h, "/inc")
-		client := owner.get(t, h, "/client").Body.String()
-		other.get(t, h, "/client")
-		for _, cookies := range []string{"sid.cid=" + other["sid.cid"] + "; " + owner.header(), owner.header() + "; sid.cid=" + other["sid.cid"]} {
+		owner, other := webclient.Pocket{}, webclient.Pocket{}
+		owner.Get(t, h, "/inc")
+		client := owner.Get(t, h, "/client").Body.String()
+		other.Get(t, h, "/client")
+		for _, cookies := range []string{"sid.cid=" + other["sid.cid"] + "; " + owner.Header(), owner.Header() + "; sid.cid=" + other["sid.cid"]} {
 			w := send(t, h, "/get", cookies)
 			require.Equal(t, "1", w.Body.String())
 			require.Empty(t, w.Header()["Set-Cookie"])
@@ -252,22 +255,22 @@ func TestAnyClientCookieMayBeTheSessions(t *testing.T) {
 
 // A handshake tries cookies as a page does.
 func TestHandshakeTriesSeveralCookies(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{StrictBinding: true})
-	site := a.serve(t)
-	br, other, dead := newBrowser(t, site), newBrowser(t, site), newBrowser(t, site)
-	br.ok("/inc")
-	other.ok("/inc")
-	dead.ok("/inc")
-	gone := dead.cookie("sid")
-	dead.ok("/logout")
-	program := newBrowser(t, site)
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{StrictBinding: true})
+	site := a.Serve(t)
+	br, other, dead := webclient.NewBrowser(t, site), webclient.NewBrowser(t, site), webclient.NewBrowser(t, site)
+	br.OK("/inc")
+	other.OK("/inc")
+	dead.OK("/inc")
+	gone := dead.Cookie("sid")
+	dead.OK("/logout")
+	program := webclient.NewBrowser(t, site)
 	for _, cookies := range []string{
-		"sid=" + gone + "; sid=" + other.cookie("sid") + "; sid=" + br.cookie("sid") + "; sid.cid=" + dead.cookie("sid.cid") + "; sid.cid=" + br.cookie("sid.cid"),
-		"sid.cid=" + br.cookie("sid.cid") + "; sid.cid=" + dead.cookie("sid.cid") + "; sid=" + br.cookie("sid") + "; sid=" + gone + "; sid=" + other.cookie("sid"),
+		"sid=" + gone + "; sid=" + other.Cookie("sid") + "; sid=" + br.Cookie("sid") + "; sid.cid=" + dead.Cookie("sid.cid") + "; sid.cid=" + br.Cookie("sid.cid"),
+		"sid.cid=" + br.Cookie("sid.cid") + "; sid.cid=" + dead.Cookie("sid.cid") + "; sid=" + br.Cookie("sid") + "; sid=" + gone + "; sid=" + other.Cookie("sid"),
 	} {
-		ws, _, err := program.tryDial("/ws", http.Header{"Cookie": {cookies}})
+		ws, _, err := program.TryDial("/ws", http.Header{"Cookie": {cookies}})
 		require.NoError(t, err)
-		require.Equal(t, strconv.Quote(br.ok("/id")), ws.ask("id"))
+		require.Equal(t, strconv.Quote(br.OK("/id")), ws.Ask("id"))
 	}
 	require.Zero(t, a.Stats().Mismatches)
 }
@@ -276,7 +279,7 @@ func TestHandshakeTriesSeveralCookies(t *testing.T) {
 func TestLogoutEndsEverySessionThatTheClientPresents(t *testing.T) {
 	for _, reversed := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			st := newFaultyStore()
+			st := teststore.NewFaulty()
 			_, before := slotApp(t, st, bridge.Options{Path: "/shop"})
 			ada := newTab(t)
 			ada.reversed = reversed
@@ -284,21 +287,21 @@ func TestLogoutEndsEverySessionThatTheClientPresents(t *testing.T) {
 			time.Sleep(time.Hour)
 			b, after := slotApp(t, st, bridge.Options{})
 			ada.ok(after, shop+"/login?user=ada")
-			stranger := pocket{}
-			stranger.get(t, after, "/inc")
+			stranger := webclient.Pocket{}
+			stranger.Get(t, after, "/inc")
 			require.Equal(t, "ada", ada.ok(after, shop+"/shop/who"))
 
-			st.next(1, "Destroy", refuse(errOutage))
+			st.Next(1, "Destroy", teststore.Refuse(teststore.ErrOutage))
 			require.Equal(t, http.StatusServiceUnavailable, ada.visit(after, shop+"/shop/logout", "Cookie", "sid="+stranger["sid"]).Code)
 			require.Equal(t, "ada", ada.ok(after, shop+"/shop/who"), "nothing has ended")
 
-			ends := record[bridge.SessionDestroy](t, b)
+			ends := testkit.Record[bridge.SessionDestroy](t, b)
 			require.Equal(t, http.StatusOK, ada.visit(after, shop+"/shop/logout", "Cookie", "sid="+stranger["sid"]).Code)
 			require.Empty(t, ada.ok(after, shop+"/shop/who"))
 			require.Empty(t, ada.ok(after, shop+"/who"))
-			require.Equal(t, bridge.ReasonLogout, ends.next().Reason)
-			require.Equal(t, bridge.ReasonLogout, ends.next().Reason)
-			require.Equal(t, "1", stranger.get(t, after, "/get").Body.String(), "another client's session stays")
+			require.Equal(t, bridge.ReasonLogout, ends.Next().Reason)
+			require.Equal(t, bridge.ReasonLogout, ends.Next().Reason)
+			require.Equal(t, "1", stranger.Get(t, after, "/get").Body.String(), "another client's session stays")
 		})
 	}
 }

@@ -11,55 +11,51 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// stranger has a copy of the browser's client cookie, and nothing else.
-func (br *browser) stranger() *browser {
-	s := br.another()
-	s.setCookie("sid", "")
-	return s
-}
-
-// A copied client cookie opens nothing, and its owner can go on: whoever has it makes sessions of the client, but can't cut the owner's sockets over and over.
+// A copied client cookie opens nothing, and its owner can go on: whoever has it makes sessions of
+// the client, but can't cut the owner's sockets over and over.
 func TestG10_ClientCookieOpensNothing_AndCutsNobodyAgainAndAgain(t *testing.T) {
 	for name, c := range map[string]struct {
-		attack func(thief *browser, i int) // makes a session, or changes one
+		attack func(thief *webclient.Browser, i int) // makes a session, or changes one
 		most   int
 	}{
-		"new sessions": {func(thief *browser, _ int) { thief.setCookie("sid", ""); thief.ok("/inc") }, 2},
-		"new sessions and logins": {func(thief *browser, i int) {
-			thief.setCookie("sid", "")
-			thief.ok(fmt.Sprintf("/login?user=mallory%d", i))
+		"new sessions": {func(thief *webclient.Browser, _ int) { thief.SetCookie("sid", ""); thief.OK("/inc") }, 2},
+		"new sessions and logins": {func(thief *webclient.Browser, i int) {
+			thief.SetCookie("sid", "")
+			thief.OK(fmt.Sprintf("/login?user=mallory%d", i))
 		}, 2},
-		"logins in one session of the thief's": {func(thief *browser, i int) { thief.ok(fmt.Sprintf("/login?user=mallory%d", i)) }, 2},
+		"logins in one session of the thief's": {func(thief *webclient.Browser, i int) { thief.OK(fmt.Sprintf("/login?user=mallory%d", i)) }, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), nil)
-				br := newBrowser(t, a.serveInMemory(t))
-				br.ok("/login?user=ada")
-				thief := br.stranger()
-				thief.ok("/inc")
+				a := testkit.NewApp(t, livestore.New(), nil)
+				br := webclient.NewBrowser(t, a.ServeInMemory(t))
+				br.OK("/login?user=ada")
+				thief := br.WithoutSession()
+				thief.OK("/inc")
 				time.Sleep(time.Hour)
 				cuts := 0
-				ws := br.dial("/ws").listen()
-				ws.ask("id")
+				ws := br.Dial("/ws").Listen()
+				ws.Ask("id")
 				for i := range 50 {
 					c.attack(thief, i)
 					time.Sleep(6 * time.Second) // the close waits that long for the response
 					select {
-					case _, open := <-ws.inbox:
+					case _, open := <-ws.Inbox:
 						require.False(t, open)
 						cuts++
-						ws = br.dial("/ws").listen()
+						ws = br.Dial("/ws").Listen()
 					default:
 					}
-					require.NotEqual(t, `""`, ws.ask("id"), "the owner is in")
+					require.NotEqual(t, `""`, ws.Ask("id"), "the owner is in")
 				}
 				require.Positive(t, cuts, "an owner who has lost the session cookie comes back with the new one")
 				require.LessOrEqual(t, cuts, c.most)
-				require.Equal(t, "1", ws.ask("inc"), "in the owner's session")
+				require.Equal(t, "1", ws.Ask("inc"), "in the owner's session")
 			})
 		})
 	}
@@ -67,20 +63,20 @@ func TestG10_ClientCookieOpensNothing_AndCutsNobodyAgainAndAgain(t *testing.T) {
 
 func TestG10_ClientCookieOpensNothing_AndCutsNobodyWithoutASessionAgainAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		br := newBrowser(t, a.serveInMemory(t))
-		ws := br.dial("/ws").listen()
-		require.Equal(t, `""`, ws.ask("id"))
-		thief := br.stranger()
+		a := testkit.NewApp(t, livestore.New(), nil)
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		ws := br.Dial("/ws").Listen()
+		require.Equal(t, `""`, ws.Ask("id"))
+		thief := br.WithoutSession()
 		cuts := 0
 		for range 200 {
-			thief.setCookie("sid", "")
-			thief.ok("/inc")
+			thief.SetCookie("sid", "")
+			thief.OK("/inc")
 			time.Sleep(6 * time.Second)
 			select {
-			case <-ws.inbox:
+			case <-ws.Inbox:
 				cuts++
-				ws = br.dial("/ws").listen()
+				ws = br.Dial("/ws").Listen()
 			default:
 			}
 		}
@@ -91,18 +87,18 @@ func TestG10_ClientCookieOpensNothing_AndCutsNobodyWithoutASessionAgainAndAgain(
 
 // A handshake is no better moment.
 func TestG10_ClientCookieOpensNothing_AndCutsNoHandshakeAgainAndAgain(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	attack := func() {}
-	site := serve(t, between(a.Handler(a.mux), func() { attack() }))
-	br := newBrowser(t, site)
-	br.ok("/inc")
-	thief := br.stranger()
-	attack = func() { thief.setCookie("sid", ""); thief.get("/inc") }
+	site := webclient.Serve(t, testkit.BetweenUpgrade(a.Handler(a.Mux), func() { attack() }))
+	br := webclient.NewBrowser(t, site)
+	br.OK("/inc")
+	thief := br.WithoutSession()
+	attack = func() { thief.SetCookie("sid", ""); thief.Get("/inc") }
 	cuts := 0
 	for range 20 {
-		ws := br.dial("/ws")
-		_ = ws.ws.Write(t.Context(), websocket.MessageText, []byte("id"))
-		if _, err := ws.read(t.Context()); err != nil {
+		ws := br.Dial("/ws")
+		_ = ws.Conn.Write(t.Context(), websocket.MessageText, []byte("id"))
+		if _, err := ws.Read(t.Context()); err != nil {
 			require.EqualValues(t, bridge.CodeReconnect, websocket.CloseStatus(err))
 			cuts++
 		}
@@ -113,29 +109,30 @@ func TestG10_ClientCookieOpensNothing_AndCutsNoHandshakeAgainAndAgain(t *testing
 // The owner's own session ends its own connections as ever.
 func TestLoginCutsOffConnectionsOfItsSessionHoweverOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		br := newBrowser(t, a.serveInMemory(t))
+		a := testkit.NewApp(t, livestore.New(), nil)
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
 		for range 30 {
-			br.ok("/inc")
-			ws := br.dial("/ws").listen()
-			ws.ask("id")
-			br.ok("/login?user=ada")
-			require.Equal(t, bridge.CodeReconnect, ws.closedEventually())
+			br.OK("/inc")
+			ws := br.Dial("/ws").Listen()
+			ws.Ask("id")
+			br.OK("/login?user=ada")
+			require.Equal(t, bridge.CodeReconnect, ws.ClosedEventually())
 		}
 	})
 }
 
-// A ticket is for a connection. That a request says it wants one is nothing: pages of a real server don't look at the Upgrade header.
+// A ticket is for a connection. That a request says it wants one is nothing: pages of a real server
+// don't look at the Upgrade header.
 func TestS08_TicketOpensNoPage(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	a.page("/ticket", func(r *http.Request) (any, error) { return a.Ticket(r) })
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
+	a := testkit.NewApp(t, livestore.New(), nil)
+	a.Page("/ticket", func(r *http.Request) (any, error) { return a.Ticket(r) })
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
 	for _, path := range []string{"/inc", "/get", "/id", "/logout", "/login?user=mallory", "/ticket"} {
-		stranger := newBrowser(t, &site{br.base.String(), br.client.Transport.(*http.Transport).DialContext})
-		rep := stranger.get(path, "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13",
-			"Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol", "sessionbridge, sessionbridge.ticket."+br.ok("/ticket"))
-		require.NotEqual(t, http.StatusOK, rep.status, "%s: %s", path, rep.body)
+		stranger := webclient.NewBrowser(t, &webclient.Site{URL: br.Base.String(), Dial: br.Client.Transport.(*http.Transport).DialContext})
+		rep := stranger.Get(path, "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13",
+			"Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol", "sessionbridge, sessionbridge.ticket."+br.OK("/ticket"))
+		require.NotEqual(t, http.StatusOK, rep.Status, "%s: %s", path, rep.Body)
 	}
-	require.Equal(t, "1", br.ok("/get"), "the session is as it was")
+	require.Equal(t, "1", br.OK("/get"), "the session is as it was")
 }

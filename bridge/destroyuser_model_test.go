@@ -16,11 +16,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/testhub"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// usersState is who is logged in with each session of a history: usersAbsent before it is created, usersOver after its end.
+// usersState is who is logged in with each session of a history: usersAbsent before it is created,
+// usersOver after its end.
 type usersState [12]byte
 
 const (
@@ -82,33 +87,6 @@ func usersModel() porcupine.Model {
 	}
 }
 
-// shakenStore has goroutines meet in other orders than they would by themselves.
-type shakenStore struct{ *livestore.Store }
-
-func shake() {
-	for range rand.IntN(12) {
-		runtime.Gosched()
-	}
-}
-
-func (s shakenStore) Set(ctx context.Context, rec store.Record) (uint64, error) {
-	shake()
-	defer shake()
-	return s.Store.Set(ctx, rec)
-}
-
-func (s shakenStore) Destroy(ctx context.Context, id string) (bool, error) {
-	shake()
-	defer shake()
-	return s.Store.Destroy(ctx, id)
-}
-
-func (s shakenStore) Get(ctx context.Context, id string) (store.Record, error) {
-	shake()
-	defer shake()
-	return s.Store.Get(ctx, id)
-}
-
 // usersWorld is one history of servers that share a store.
 type usersWorld struct {
 	t     *testing.T
@@ -139,13 +117,13 @@ func newUsersWorld(t *testing.T, st store.Store, nodes int) *usersWorld {
 func (w *usersWorld) any() usersNode { return w.nodes[rand.IntN(len(w.nodes))] }
 
 func newUsersNode(t *testing.T, st store.Store) usersNode {
-	b := newBridge(t, st, &bridge.Options{Keys: [][]byte{bytes.Repeat([]byte("k"), 32)}})
+	b := testkit.NewBridge(t, st, &bridge.Options{Keys: [][]byte{bytes.Repeat([]byte("k"), 32)}})
 	mux := http.NewServeMux()
-	mux.HandleFunc("/create", sessionPage(b, func(s *bridge.Session) (any, error) { count.Set(s, 1); return s.ID(), nil }))
+	mux.HandleFunc("/create", testkit.SessionPage(b, func(s *bridge.Session) (any, error) { testkit.Count.Set(s, 1); return s.ID(), nil }))
 	mux.HandleFunc("/merge", func(rw http.ResponseWriter, r *http.Request) {
-		sessionPage(b, func(s *bridge.Session) (any, error) { return s.ID(), s.Login(r.URL.Query().Get("user")) })(rw, r)
+		testkit.SessionPage(b, func(s *bridge.Session) (any, error) { return s.ID(), s.Login(r.URL.Query().Get("user")) })(rw, r)
 	})
-	mux.HandleFunc("/exact", page(func(r *http.Request) (any, error) {
+	mux.HandleFunc("/exact", testkit.Page(func(r *http.Request) (any, error) {
 		return bridge.WithSession(r.Context(), b.For(r), func(_ context.Context, s *bridge.Session) (string, error) {
 			return s.ID(), s.Login(r.URL.Query().Get("user"))
 		}, nil)
@@ -171,11 +149,11 @@ func (w *usersWorld) session(id string) int {
 	return n
 }
 
-// ask sends a request that creates a session, or logs in with one that the pocket has, and records what came of it. had is the pocket's session, "" for
-// none.
-func (w *usersWorld) ask(p pocket, had, path string, user byte) (id string) {
+// ask sends a request that creates a session, or logs in with one that the pocket has, and records
+// what came of it. had is the pocket's session, "" for none.
+func (w *usersWorld) ask(p webclient.Pocket, had, path string, user byte) (id string) {
 	from := w.clock.Add(1)
-	answer := p.send(w.any().app, mustRequest(w.t, path+"?user="+usersName(user)))
+	answer := p.Send(w.any().app, webclient.Request(w.t, path+"?user="+usersName(user)))
 	switch id = answer.Body.String(); {
 	case answer.Code == http.StatusOK && id == had:
 		n := w.session(id)
@@ -199,15 +177,8 @@ func (w *usersWorld) ask(p pocket, had, path string, user byte) (id string) {
 	return id
 }
 
-func mustRequest(t testing.TB, path string) *http.Request {
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://app.test"+path, nil)
-	if err != nil {
-		t.Errorf("request: %v", err)
-	}
-	return r
-}
-
-// destroy ends the user's sessions. alone says that nobody else ends any of them: then the number is known.
+// destroy ends the user's sessions. alone says that nobody else ends any of them: then the number
+// is known.
 func (w *usersWorld) destroy(user byte, alone bool) {
 	from := w.clock.Add(1)
 	var n int
@@ -231,7 +202,7 @@ func (w *usersWorld) requireLinearizable() {
 	w.t.Helper()
 	for id, n := range w.sessions {
 		from, user := w.clock.Add(1), byte(usersOver)
-		if exists(w.t, w.nodes[0].b, id) {
+		if testkit.SessionExists(w.t, w.nodes[0].b, id) {
 			s, err := w.nodes[0].b.GetByID(w.t.Context(), id)
 			require.NoError(w.t, err)
 			user = map[string]byte{"": usersNobody, "ada": usersAda, "bob": usersBob}[s.UserID()]
@@ -247,15 +218,16 @@ func (w *usersWorld) requireLinearizable() {
 	}
 }
 
-// run has sessions of ada's and bob's log in, switch users and be created, all at once, while users, or all, are destroyed.
+// run has sessions of ada's and bob's log in, switch users and be created, all at once, while
+// users, or all, are destroyed.
 func (w *usersWorld) run(random *rand.Rand) {
 	type known struct {
-		p  pocket
+		p  webclient.Pocket
 		id string
 	}
 	var old []known
 	for _, user := range []byte{usersAda, usersAda, usersBob, usersNobody} {
-		p, path := pocket{}, "/merge"
+		p, path := webclient.Pocket{}, "/merge"
 		if user == usersNobody {
 			path = "/create"
 		}
@@ -299,34 +271,36 @@ func (w *usersWorld) run(random *rand.Rand) {
 	}
 	for range 3 {
 		first := path()
-		act(func() { w.ask(pocket{}, "", first, usersAda) })
+		act(func() { w.ask(webclient.Pocket{}, "", first, usersAda) })
 	}
 	close(start)
 	w.actors.Wait()
 }
 
-// TestLinearizabilityDestroyUser: whatever logs in while a user's sessions are ended, what everybody is told and what is there in the end is as if
-// all had been done in some order, one at a time: a login is ended, or comes after as a whole.
+// TestLinearizabilityDestroyUser: whatever logs in while a user's sessions are ended, what
+// everybody is told and what is there in the end is as if all had been done in some order, one at a
+// time: a login is ended, or comes after as a whole.
 func TestLinearizabilityDestroyUser(t *testing.T) {
 	t.Parallel()
 	seed := linSeed(t)
 	for i := range 300 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			w := newUsersWorld(t, shakenStore{livestore.New()}, 1)
+			w := newUsersWorld(t, teststore.Shaken{Store: livestore.New()}, 1)
 			w.run(rand.New(rand.NewPCG(seed, uint64(i))))
 			w.requireLinearizable()
 		})
 	}
 }
 
-// TestLinearizabilityDestroyUserOfNodes: likewise, when the logins are at three nodes and the user's sessions are ended at any of them.
+// TestLinearizabilityDestroyUserOfNodes: likewise, when the logins are at three nodes and the
+// user's sessions are ended at any of them.
 func TestLinearizabilityDestroyUserOfNodes(t *testing.T) {
 	t.Parallel()
 	seed := linSeed(t)
 	for i := range 100 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			h := newHub()
-			h.shaken = true
+			h := testhub.New()
+			h.Shaken = true
 			w := newUsersWorld(t, h, 3)
 			w.run(rand.New(rand.NewPCG(seed, uint64(i))))
 			w.requireLinearizable()

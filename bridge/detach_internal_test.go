@@ -12,7 +12,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/workers"
 )
 
-// A close that begins while Detach is already looking for one is waited for, too: what it writes to is gone when Detach has returned.
+// A close that begins while Detach is already looking for one is waited for, too: what it writes to
+// is gone when Detach has returned.
 func TestDetachWaitsForACloseThatBeginsMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := make(chan struct{})

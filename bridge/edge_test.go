@@ -15,19 +15,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
-
-// dialAs opens a socket with another Host than the address that is dialed.
-func (br *browser) dialAs(host string, header http.Header) (status int) {
-	br.t.Helper()
-	ws, res, err := websocket.Dial(br.t.Context(), br.base.String()+"/ws", &websocket.DialOptions{HTTPClient: br.client, HTTPHeader: header, Host: host})
-	require.NotNil(br.t, res, err)
-	if err == nil {
-		require.NoError(br.t, ws.CloseNow())
-	}
-	return res.StatusCode
-}
 
 // A page on HTTPS behind a proxy that ends TLS opens sockets, whatever way the proxy has of saying
 // so; one on plain HTTP doesn't.
@@ -63,12 +55,12 @@ func TestS7_HandshakeBehindAProxyThatEndsTLS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.opts.TrustedProxies = []string{"127.0.0.0/8", "::1"}
-			a := makeApp(t, livestore.New(), &c.opts)
+			a := testkit.NewApp(t, livestore.New(), &c.opts)
 			header := http.Header{"Origin": {c.origin}}
 			for i := 0; i < len(c.lines); i += 2 {
 				header.Set(c.lines[i], c.lines[i+1])
 			}
-			require.Equal(t, c.want, newBrowser(t, a.serve(t)).dialAs(c.host, header))
+			require.Equal(t, c.want, webclient.NewBrowser(t, a.Serve(t)).DialAs(c.host, header))
 		})
 	}
 }
@@ -76,54 +68,54 @@ func TestS7_HandshakeBehindAProxyThatEndsTLS(t *testing.T) {
 // What a page sends over Traefik, which says wss of a handshake and https of a page, finds the
 // session that the page has.
 func TestSocketBehindTraefikHasThePagesSession(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{TrustedProxies: []string{"127.0.0.1"}})
-	br := newBrowser(t, a.serve(t))
-	rep := br.get("/inc", "X-Forwarded-Proto", "https")
-	require.Equal(t, "1", strings.TrimSpace(rep.body))
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{TrustedProxies: []string{"127.0.0.1"}})
+	br := webclient.NewBrowser(t, a.Serve(t))
+	rep := br.Get("/inc", "X-Forwarded-Proto", "https")
+	require.Equal(t, "1", strings.TrimSpace(rep.Body))
 	header := http.Header{"X-Forwarded-Proto": {"wss"}}
-	for _, line := range rep.header["Set-Cookie"] {
+	for _, line := range rep.Header["Set-Cookie"] {
 		c, err := http.ParseSetCookie(line)
 		require.NoError(t, err)
 		require.True(t, c.Secure)
 		header.Add("Cookie", c.Name+"="+c.Value)
 	}
-	ws, _, err := br.tryDial("/ws", header)
+	ws, _, err := br.TryDial("/ws", header)
 	require.NoError(t, err)
-	require.Equal(t, "2", ws.ask("inc"))
+	require.Equal(t, "2", ws.Ask("inc"))
 }
 
 func TestCheckOriginAllowsHostsKnownAtRunTime(t *testing.T) {
 	tenants := map[string]bool{"https://tenant.test": true}
 	var asked []string
-	a := makeApp(t, livestore.New(), &bridge.Options{
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{
 		OriginPatterns: []string{"partner.test"},
 		CheckOrigin: func(r *http.Request) bool {
 			asked = append(asked, r.Header.Get("Origin"))
 			return tenants[r.Header.Get("Origin")]
 		},
 	})
-	a.page("/attach", func(r *http.Request) (any, error) {
+	a.Page("/attach", func(r *http.Request) (any, error) {
 		l, err := a.Attach(r, func(int, string) {})
 		if err == nil {
 			l.Detach()
 		}
 		return "", err
 	})
-	br := newBrowser(t, a.serve(t))
+	br := webclient.NewBrowser(t, a.Serve(t))
 	for origin, want := range map[string]int{
 		"https://tenant.test": http.StatusSwitchingProtocols, "https://partner.test": http.StatusSwitchingProtocols,
-		br.base.String(): http.StatusSwitchingProtocols, "": http.StatusSwitchingProtocols,
+		br.Base.String(): http.StatusSwitchingProtocols, "": http.StatusSwitchingProtocols,
 		"https://evil.test": http.StatusForbidden, "null": http.StatusForbidden,
 	} {
 		header := http.Header{}
 		if origin != "" {
 			header.Set("Origin", origin)
 		}
-		require.Equal(t, want, br.dialAs("", header), origin)
+		require.Equal(t, want, br.DialAs("", header), origin)
 		if want == http.StatusSwitchingProtocols {
 			want = http.StatusOK
 		}
-		require.Equal(t, want, br.get("/attach", "Origin", origin).status, origin)
+		require.Equal(t, want, br.Get("/attach", "Origin", origin).Status, origin)
 	}
 	require.ElementsMatch(t, []string{
 		"https://tenant.test", "https://tenant.test", "https://evil.test", "https://evil.test", "null", "null",
@@ -132,18 +124,18 @@ func TestCheckOriginAllowsHostsKnownAtRunTime(t *testing.T) {
 
 func TestRefusedOriginIsLogged(t *testing.T) {
 	var log bytes.Buffer
-	a := makeApp(t, livestore.New(), &bridge.Options{Logger: slog.New(slog.NewJSONHandler(&log, nil))})
-	a.page("/attach", func(r *http.Request) (any, error) { return a.Attach(r, func(int, string) {}) })
-	br := newBrowser(t, a.serve(t))
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{Logger: slog.New(slog.NewJSONHandler(&log, nil))})
+	a.Page("/attach", func(r *http.Request) (any, error) { return a.Attach(r, func(int, string) {}) })
+	br := webclient.NewBrowser(t, a.Serve(t))
 	long := "https://" + strings.Repeat("x", 1000) + ".test"
 	for _, origin := range []string{"https://evil.test", "null", long} {
 		log.Reset()
-		require.Equal(t, http.StatusForbidden, br.dialAs("app.test", http.Header{"Origin": {origin}}))
+		require.Equal(t, http.StatusForbidden, br.DialAs("app.test", http.Header{"Origin": {origin}}))
 		require.NotEmpty(t, linesOf(t, log.Bytes(), "handshake from another origin refused", line{
 			"origin": origin[:min(len(origin), 256)], "host": "app.test", "https": false,
 		}), log.String())
 		log.Reset()
-		require.Equal(t, http.StatusForbidden, br.get("/attach", "Origin", origin).status)
+		require.Equal(t, http.StatusForbidden, br.Get("/attach", "Origin", origin).Status)
 		require.NotEmpty(t, linesOf(t, log.Bytes(), "connection from another origin refused", line{"origin": origin[:min(len(origin), 256)]}))
 	}
 }
@@ -162,16 +154,16 @@ func TestHeaderOfAPeerThatIsNotTrustedIsLoggedOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
-			a := makeApp(t, livestore.New(), &bridge.Options{TrustedProxies: c.trusted, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
-			h := a.Handler(a.mux)
-			pocket{}.get(t, h, "/plain")
+			a := testkit.NewApp(t, livestore.New(), &bridge.Options{TrustedProxies: c.trusted, Logger: slog.New(slog.NewJSONHandler(&log, nil))})
+			h := a.Handler(a.Mux)
+			webclient.Pocket{}.Get(t, h, "/plain")
 			const msg = "header of a peer that is not in Options.TrustedProxies ignored (logged once)"
 			require.Empty(t, linesOf(t, log.Bytes(), msg, nil))
 			for range 3 {
 				r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/plain", nil)
 				r.RemoteAddr = "192.0.2.9:99"
 				r.Header.Set(c.header, "x")
-				pocket{}.send(h, r)
+				webclient.Pocket{}.Send(h, r)
 			}
 			lines := linesOf(t, log.Bytes(), msg, nil)
 			if c.want == "" {
@@ -189,11 +181,11 @@ func TestHeaderOfAPeerThatIsNotTrustedIsLoggedOnce(t *testing.T) {
 // Behind a proxy on a unix socket clients have their own addresses, and their cookies are Secure.
 func TestProxyOnAUnixSocket(t *testing.T) {
 	st := livestore.New()
-	a := makeApp(t, st, &bridge.Options{TrustedProxies: []string{"unix"}, MaxConnsPerAddr: 1})
+	a := testkit.NewApp(t, st, &bridge.Options{TrustedProxies: []string{"unix"}, MaxConnsPerAddr: 1})
 	path := filepath.Join(t.TempDir(), "app.sock")
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", path)
 	require.NoError(t, err)
-	server := httptest.NewUnstartedServer(a.Handler(a.mux))
+	server := httptest.NewUnstartedServer(a.Handler(a.Mux))
 	require.NoError(t, server.Listener.Close())
 	server.Listener = listener
 	server.Start()
@@ -218,7 +210,7 @@ func TestProxyOnAUnixSocket(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "203.0.113.7", rec.Addr)
 	}
-	require.Equal(t, 1, storedCount(t, st))
+	require.Equal(t, 1, teststore.StoredCount(t, st))
 
 	from := func(addr string) int {
 		ws, res, err := websocket.Dial(t.Context(), "http://app.test/ws", &websocket.DialOptions{
@@ -244,15 +236,15 @@ func TestOneKindOfProxyHeadersOnly(t *testing.T) {
 		bridge.AnyProxyHeaders: "192.0.2.1", bridge.OnlyXForwarded: "203.0.113.1", bridge.OnlyForwarded: "203.0.113.2",
 	} {
 		st := livestore.New()
-		a := makeApp(t, st, &bridge.Options{TrustedProxies: []string{"192.0.2.1"}, ProxyHeaders: policy})
+		a := testkit.NewApp(t, st, &bridge.Options{TrustedProxies: []string{"192.0.2.1"}, ProxyHeaders: policy})
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/login?user=ada", nil)
 		r.Header.Set("X-Forwarded-For", "203.0.113.1")
 		r.Header.Set("Forwarded", "for=203.0.113.2")
-		require.Equal(t, http.StatusOK, pocket{}.send(a.Handler(a.mux), r).Code)
+		require.Equal(t, http.StatusOK, webclient.Pocket{}.Send(a.Handler(a.Mux), r).Code)
 		for rec, err := range st.ByUser(t.Context(), "ada") {
 			require.NoError(t, err)
 			require.Equal(t, want, rec.Addr)
 		}
-		require.Equal(t, 1, storedCount(t, st))
+		require.Equal(t, 1, teststore.StoredCount(t, st))
 	}
 }

@@ -10,25 +10,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-func panicking(_ context.Context, s *bridge.Session) error {
-	s.Set("panicked", true)
-	panic("in the application")
-}
-
 func TestPanicOnAConnectionReleasesTheLockAndCloses1011(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	a.mux.Handle("/panics", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
-		return c.WithSession(ctx, panicking, nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
+	a.Mux.Handle("/panics", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		return c.WithSession(ctx, testkit.Panicking, nil)
 	}, nil))
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	id := br.ok("/id")
-	bystander := br.dial("/ws")
-	require.Equal(t, bridge.CodeFailed, br.dial("/panics").closed())
-	require.Equal(t, "2", bystander.ask("inc"), "the lock is free")
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	id := br.OK("/id")
+	bystander := br.Dial("/ws")
+	require.Equal(t, bridge.CodeFailed, br.Dial("/panics").Closed())
+	require.Equal(t, "2", bystander.Ask("inc"), "the lock is free")
 	s, err := a.GetByID(t.Context(), id)
 	require.NoError(t, err)
 	_, there := s.Get("panicked")
@@ -36,17 +33,17 @@ func TestPanicOnAConnectionReleasesTheLockAndCloses1011(t *testing.T) {
 }
 
 func TestPanicOverHTTPReleasesTheLockAndStoresNothing(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	a.page("/panics", func(r *http.Request) (any, error) { return nil, a.WithSession(r, panicking, nil) })
-	a.session("/panicsown", func(s *bridge.Session) (any, error) { return nil, panicking(t.Context(), s) })
-	h := a.Handler(a.mux)
-	visitor := pocket{}
-	visitor.get(t, h, "/inc")
-	id := visitor.get(t, h, "/id").Body.String()
+	a := testkit.NewApp(t, livestore.New(), nil)
+	a.Page("/panics", func(r *http.Request) (any, error) { return nil, a.WithSession(r, testkit.Panicking, nil) })
+	a.SessionPage("/panicsown", func(s *bridge.Session) (any, error) { return nil, testkit.Panicking(t.Context(), s) })
+	h := a.Handler(a.Mux)
+	visitor := webclient.Pocket{}
+	visitor.Get(t, h, "/inc")
+	id := visitor.Get(t, h, "/id").Body.String()
 	for _, path := range []string{"/panics", "/panicsown"} {
-		require.Panics(t, func() { visitor.get(t, h, path) }, "net/http is to see it")
+		require.Panics(t, func() { visitor.Get(t, h, path) }, "net/http is to see it")
 	}
-	require.Equal(t, "2", visitor.get(t, h, "/inc").Body.String(), "the lock is free")
+	require.Equal(t, "2", visitor.Get(t, h, "/inc").Body.String(), "the lock is free")
 	s, err := a.GetByID(t.Context(), id)
 	require.NoError(t, err)
 	_, there := s.Get("panicked")
@@ -55,17 +52,17 @@ func TestPanicOverHTTPReleasesTheLockAndStoresNothing(t *testing.T) {
 
 func TestBlockedCallbackMissesEventsAndNobodyElseDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		release := make(chan struct{})
 		blocked, healthy := 0, 0
 		a.OnSessionSet(func(bridge.SessionSet) { <-release; blocked++ })
 		a.OnSessionSet(func(bridge.SessionSet) { panic("each time") })
 		a.OnSessionSet(func(bridge.SessionSet) { healthy++ })
-		h := a.Handler(a.mux)
-		visitor := pocket{}
+		h := a.Handler(a.Mux)
+		visitor := webclient.Pocket{}
 		const changes = 1500
 		for i := range changes {
-			require.Equal(t, strconv.Itoa(i+1), visitor.get(t, h, "/inc").Body.String())
+			require.Equal(t, strconv.Itoa(i+1), visitor.Get(t, h, "/inc").Body.String())
 			synctest.Wait() // the others have had it
 		}
 		dropped := int(a.Stats().EventsDropped)
@@ -79,15 +76,15 @@ func TestBlockedCallbackMissesEventsAndNobodyElseDoes(t *testing.T) {
 
 func TestCallbackThatIsOffGetsNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		got := 0
 		off := a.OnSessionSet(func(bridge.SessionSet) { got++ })
-		h := a.Handler(a.mux)
-		pocket{}.get(t, h, "/inc")
+		h := a.Handler(a.Mux)
+		webclient.Pocket{}.Get(t, h, "/inc")
 		synctest.Wait()
 		off()
 		off()
-		pocket{}.get(t, h, "/inc")
+		webclient.Pocket{}.Get(t, h, "/inc")
 		synctest.Wait()
 		require.Equal(t, 1, got)
 	})
@@ -97,15 +94,15 @@ func TestSubscriptionEndsWithItsContextOrTheBridge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, err := bridge.New(livestore.New(), nil)
 		require.NoError(t, err)
-		app := &app{b, newApp(b)}
-		h := app.Handler(app.mux)
+		app := &testkit.App{Bridge: b, Mux: testkit.NewMux(b)}
+		h := app.Handler(app.Mux)
 		ctx, cancel := context.WithCancel(t.Context())
 		short, long, narrow := b.Subscribe(ctx, 10), b.Subscribe(t.Context(), 10), b.Subscribe(t.Context(), -1)
-		visitor := pocket{}
-		visitor.get(t, h, "/inc")
+		visitor := webclient.Pocket{}
+		visitor.Get(t, h, "/inc")
 		cancel()
 		synctest.Wait()
-		visitor.get(t, h, "/inc")
+		visitor.Get(t, h, "/inc")
 		require.NoError(t, b.Shutdown(t.Context()))
 		events := func(from <-chan bridge.Event) (n int) {
 			for range from { // ends when it is closed

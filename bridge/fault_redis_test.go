@@ -16,6 +16,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -23,9 +27,9 @@ import (
 // The faults of redis-sessions and users-session-manager, none of which may be ours.
 
 func TestRedisFault_ManyChangesOfDifferentKeysAreAllKept(t *testing.T) {
-	b := newBridge(t, shakenStore{livestore.New()}, nil)
-	app := b.Handler(newApp(b))
-	_, id := signIn(t, app, "ada")
+	b := testkit.NewBridge(t, teststore.Shaken{Store: livestore.New()}, nil)
+	app := b.Handler(testkit.NewMux(b))
+	_, id := testkit.SignIn(t, app, "ada")
 	var all sync.WaitGroup
 	for i := range 20 {
 		all.Go(func() {
@@ -46,12 +50,12 @@ func TestRedisFault_ManyChangesOfDifferentKeysAreAllKept(t *testing.T) {
 
 func TestRedisFault_UseRacingKillLeavesNoGhost(t *testing.T) {
 	for range 100 {
-		b := newBridge(t, shakenStore{livestore.New()}, &bridge.Options{TouchInterval: 1})
-		app := b.Handler(newApp(b))
-		p, id := signIn(t, app, "ada")
+		b := testkit.NewBridge(t, teststore.Shaken{Store: livestore.New()}, &bridge.Options{TouchInterval: 1})
+		app := b.Handler(testkit.NewMux(b))
+		p, id := testkit.SignIn(t, app, "ada")
 		var all sync.WaitGroup
 		for range 4 {
-			all.Go(func() { p.lookAt(t, app, "/get") })
+			all.Go(func() { p.LookAt(t, app, "/get") })
 			all.Go(func() { _ = b.TouchByID(t.Context(), id) })
 		}
 		all.Go(func() { _, _ = b.DestroyUser(t.Context(), "ada") })
@@ -59,28 +63,19 @@ func TestRedisFault_UseRacingKillLeavesNoGhost(t *testing.T) {
 		a, err := b.Activity(t.Context(), time.Hour)
 		require.NoError(t, err)
 		require.Equal(t, bridge.Activity{}, a)
-		require.Empty(t, listed(t, b, bridge.Filter{}))
+		require.Empty(t, testkit.Listed(t, b, bridge.Filter{}))
 		require.Zero(t, b.Stats().Attached)
 	}
 }
 
-// lookAt is get by one of several who share the cookies, and keep none.
-func (p pocket) lookAt(t testing.TB, h http.Handler, path string) {
-	r := mustRequest(t, path)
-	for name, value := range p {
-		r.AddCookie(&http.Cookie{Name: name, Value: value})
-	}
-	pocket{}.send(h, r)
-}
-
 func TestRedisFault_DestroyAllRacingCreatesLeavesNoSessionThatIsNotListed(t *testing.T) {
 	for range 50 {
-		b := newBridge(t, shakenStore{livestore.New()}, nil)
-		app := b.Handler(newApp(b))
+		b := testkit.NewBridge(t, teststore.Shaken{Store: livestore.New()}, nil)
+		app := b.Handler(testkit.NewMux(b))
 		var all sync.WaitGroup
 		var ended atomic.Int64
 		for range 20 {
-			all.Go(func() { pocket{}.get(t, app, "/login?user=ada") })
+			all.Go(func() { webclient.Pocket{}.Get(t, app, "/login?user=ada") })
 		}
 		for range 2 {
 			all.Go(func() {
@@ -92,34 +87,35 @@ func TestRedisFault_DestroyAllRacingCreatesLeavesNoSessionThatIsNotListed(t *tes
 			})
 		}
 		all.Wait()
-		left := listed(t, b, bridge.Filter{})
+		left := testkit.Listed(t, b, bridge.Filter{})
 		require.EqualValues(t, 20, ended.Load()+int64(len(left)), "each was ended, or came after")
-		require.Len(t, listed(t, b, bridge.Filter{UserID: "ada"}), len(left), "what is there is her's")
+		require.Len(t, testkit.Listed(t, b, bridge.Filter{UserID: "ada"}), len(left), "what is there is her's")
 		n, err := b.DestroyUser(t.Context(), "ada")
 		require.NoError(t, err)
 		require.Equal(t, len(left), n, "and ends with her others")
 	}
 }
 
-// hostileUsers are user IDs that separators, patterns, prototypes and regular expressions have stumbled over.
+// hostileUsers are user IDs that separators, patterns, prototypes and regular expressions have
+// stumbled over.
 var hostileUsers = []string{
 	"a", "a:b", "a:b:c", ":", "constructor", "__proto__", "toString", "*", "a*", "{a}", "日本語", strings.Repeat("日", 85),
 	strings.Repeat("a", 26) + "!", strings.Repeat("aA0-_", 51), strings.Repeat("x", 255), strings.Repeat("x", 254),
 }
 
 func TestRedisFault_HostileUserIDsLeakNothing(t *testing.T) {
-	b := newBridge(t, livestore.New(), nil)
-	app := b.Handler(newApp(b))
+	b := testkit.NewBridge(t, livestore.New(), nil)
+	app := b.Handler(testkit.NewMux(b))
 	for _, user := range hostileUsers {
-		signIn(t, app, url.QueryEscape(user))
-		signIn(t, app, url.QueryEscape(user))
+		testkit.SignIn(t, app, url.QueryEscape(user))
+		testkit.SignIn(t, app, url.QueryEscape(user))
 	}
 	for i, user := range hostileUsers {
-		require.Len(t, listed(t, b, bridge.Filter{UserID: user}), 2, "%q", user)
+		require.Len(t, testkit.Listed(t, b, bridge.Filter{UserID: user}), 2, "%q", user)
 		n, err := b.DestroyUser(t.Context(), user)
 		require.NoError(t, err)
 		require.Equal(t, 2, n, "%q", user)
-		require.Len(t, listed(t, b, bridge.Filter{}), 2*(len(hostileUsers)-1-i), "and nobody else's")
+		require.Len(t, testkit.Listed(t, b, bridge.Filter{}), 2*(len(hostileUsers)-1-i), "and nobody else's")
 	}
 	a, err := b.Activity(t.Context(), time.Hour)
 	require.NoError(t, err)
@@ -128,9 +124,9 @@ func TestRedisFault_HostileUserIDsLeakNothing(t *testing.T) {
 }
 
 func TestUsersManagerFault_NamesOfAnObjectsOwnAreKeysLikeOthers(t *testing.T) {
-	b := newBridge(t, livestore.New(), nil)
-	app := b.Handler(newApp(b))
-	_, id := signIn(t, app, "__proto__")
+	b := testkit.NewBridge(t, livestore.New(), nil)
+	app := b.Handler(testkit.NewMux(b))
+	_, id := testkit.SignIn(t, app, "__proto__")
 	names := []string{"constructor", "__proto__", "toString", "hasOwnProperty", ""}
 	for _, name := range names {
 		s, err := b.GetByID(t.Context(), id)
@@ -149,7 +145,7 @@ func TestUsersManagerFault_NamesOfAnObjectsOwnAreKeysLikeOthers(t *testing.T) {
 }
 
 func TestUsersManagerFault_UnknownIDsAreErrorsNotCrashes(t *testing.T) {
-	b := newBridge(t, livestore.New(), nil)
+	b := testkit.NewBridge(t, livestore.New(), nil)
 	for _, id := range append(hostileUsers, "", "no such session") {
 		require.ErrorIs(t, b.MergeByID(t.Context(), id, map[string]any{"k": 1}), bridge.ErrSessionMissing)
 		require.ErrorIs(t, b.TouchByID(t.Context(), id), bridge.ErrSessionMissing)
@@ -163,40 +159,40 @@ func TestUsersManagerFault_TimeoutsOverTwentyFiveDaysDontFireAtOnce(t *testing.T
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const idle = 60 * 24 * time.Hour
-		b := newBridge(t, livestore.New(), &bridge.Options{IdleTimeout: idle, Lifetime: bridge.Off})
+		b := testkit.NewBridge(t, livestore.New(), &bridge.Options{IdleTimeout: idle, Lifetime: bridge.Off})
 		mux := http.NewServeMux()
-		mux.Handle("/", newApp(b))
-		mux.Handle("/quiet", b.WebSocket(converse, &bridge.ConnOptions{Heartbeat: bridge.Off})) // or there were 170,000 pings
-		s := serveInMemory(t, b.Handler(mux))
-		br := newBrowser(t, s)
-		br.ok("/login?user=ada")
-		ws := br.dial("/quiet")
-		require.NotEmpty(t, ws.ask("id"))
-		closed := ws.whenClosed()
+		mux.Handle("/", testkit.NewMux(b))
+		mux.Handle("/quiet", b.WebSocket(testkit.Converse, &bridge.ConnOptions{Heartbeat: bridge.Off})) // or there were 170,000 pings
+		s := webclient.ServeInMemory(t, b.Handler(mux))
+		br := webclient.NewBrowser(t, s)
+		br.OK("/login?user=ada")
+		ws := br.Dial("/quiet")
+		require.NotEmpty(t, ws.Ask("id"))
+		closed := ws.WhenClosed()
 		time.Sleep(idle - time.Hour)
-		require.Len(t, listed(t, b, bridge.Filter{}), 1)
+		require.Len(t, testkit.Listed(t, b, bridge.Filter{}), 1)
 		require.Empty(t, closed)
 		time.Sleep(2 * time.Hour)
-		require.Equal(t, bridge.CodeExpired, receive(t, closed))
-		require.Empty(t, listed(t, b, bridge.Filter{}))
+		require.Equal(t, bridge.CodeExpired, await.Receive(t, closed))
+		require.Empty(t, testkit.Listed(t, b, bridge.Filter{}))
 	})
 }
 
 func TestUsersManagerFault_EndingTellsTheClient(t *testing.T) {
-	b := newBridge(t, livestore.New(), nil)
-	s := serve(t, b.Handler(newApp(b)))
+	b := testkit.NewBridge(t, livestore.New(), nil)
+	s := webclient.Serve(t, b.Handler(testkit.NewMux(b)))
 	for name, end := range map[string]func() (int, error){
 		"user": func() (int, error) { return b.DestroyUser(t.Context(), "ada") },
 		"all":  func() (int, error) { return b.DestroyAll(t.Context()) },
 	} {
-		br := newBrowser(t, s)
-		br.ok("/login?user=ada")
-		ws := br.dial("/ws")
-		require.NotEmpty(t, ws.ask("id"))
+		br := webclient.NewBrowser(t, s)
+		br.OK("/login?user=ada")
+		ws := br.Dial("/ws")
+		require.NotEmpty(t, ws.Ask("id"))
 		n, err := end()
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
-		require.Equal(t, bridge.CodeDestroyed, ws.closed(), name)
+		require.Equal(t, bridge.CodeDestroyed, ws.Closed(), name)
 	}
 }
 
@@ -250,12 +246,12 @@ func listTenThousand(t *testing.T) {
 		})
 		require.NoError(t, err)
 	}
-	b := newBridge(t, st, nil)
-	require.Equal(t, users, len(listed(t, b, bridge.Filter{})))
+	b := testkit.NewBridge(t, st, nil)
+	require.Equal(t, users, len(testkit.Listed(t, b, bridge.Filter{})))
 	require.EqualValues(t, users, st.records.Swap(0), "each is read once")
-	require.Equal(t, 101, len(listed(t, b, bridge.Filter{ActiveWithin: 100500 * time.Millisecond})))
+	require.Equal(t, 101, len(testkit.Listed(t, b, bridge.Filter{ActiveWithin: 100500 * time.Millisecond})))
 	require.EqualValues(t, 101, st.records.Swap(0), "only what is asked for is read")
-	require.Len(t, listed(t, b, bridge.Filter{UserID: "user7"}), 1)
+	require.Len(t, testkit.Listed(t, b, bridge.Filter{UserID: "user7"}), 1)
 	require.EqualValues(t, 1, st.records.Swap(0))
 	for _, err := range b.Sessions(t.Context(), bridge.Filter{}) {
 		require.NoError(t, err)

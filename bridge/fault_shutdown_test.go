@@ -11,23 +11,26 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
 func TestShutdownClosesEverythingAndWaits(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	begun, ended := make(chan struct{}), make(chan error, 1)
-	a.mux.Handle("/wait", a.WebSocket(func(ctx context.Context, _ *bridge.Conn) error {
+	a.Mux.Handle("/wait", a.WebSocket(func(ctx context.Context, _ *bridge.Conn) error {
 		close(begun)
 		<-ctx.Done()
 		ended <- context.Cause(ctx)
 		return nil
 	}, nil))
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	reading, waiting := br.dial("/ws"), br.dial("/wait")
-	codes := []<-chan int{reading.whenClosed(), waiting.whenClosed()}
-	receive(t, begun)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	reading, waiting := br.Dial("/ws"), br.Dial("/wait")
+	codes := []<-chan int{reading.WhenClosed(), waiting.WhenClosed()}
+	await.Receive(t, begun)
 	require.NoError(t, a.Shutdown(t.Context()))
 	select {
 	case cause := <-ended:
@@ -36,14 +39,14 @@ func TestShutdownClosesEverythingAndWaits(t *testing.T) {
 		require.Fail(t, "Shutdown has returned before the handler")
 	}
 	for _, code := range codes {
-		require.Equal(t, bridge.CodeShutdown, receive(t, code))
+		require.Equal(t, bridge.CodeShutdown, await.Receive(t, code))
 	}
 	require.Zero(t, a.Stats().Conns)
 	require.NoError(t, a.Shutdown(t.Context()), "again")
-	_, res, err := br.tryDial("/ws", nil)
+	_, res, err := br.TryDial("/ws", nil)
 	require.Error(t, err)
 	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
-	require.Equal(t, "2", br.ok("/inc"), "requests are served on")
+	require.Equal(t, "2", br.OK("/inc"), "requests are served on")
 	require.False(t, a.StartAutoCleanup(time.Hour))
 }
 
@@ -54,7 +57,7 @@ func TestShutdownLeavesNoGoroutine(t *testing.T) {
 		require.NoError(t, err)
 		b.OnSessionSet(func(bridge.SessionSet) {})
 		b.OnCleanup(func(bridge.Cleanup) {})
-		pocket{}.get(t, b.Handler(newApp(b)), "/inc")
+		webclient.Pocket{}.Get(t, b.Handler(testkit.NewMux(b)), "/inc")
 		require.NoError(t, b.Shutdown(t.Context()))
 	})
 }
@@ -65,8 +68,8 @@ func TestShutdownGivesUpOnAHungHandlerWhenItsContextEnds(t *testing.T) {
 		require.NoError(t, err)
 		release := make(chan struct{})
 		h := b.WebSocket(func(context.Context, *bridge.Conn) error { <-release; return nil }, nil)
-		ws := newBrowser(t, serveInMemory(t, h)).dial("/")
-		code := ws.whenClosed()
+		ws := webclient.NewBrowser(t, webclient.ServeInMemory(t, h)).Dial("/")
+		code := ws.WhenClosed()
 		synctest.Wait() // the handler has begun
 		errEnough := errors.New("enough")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Second, errEnough)
@@ -85,7 +88,7 @@ func TestShutdownGivesUpOnAHungCallbackWhenItsContextEnds(t *testing.T) {
 		require.NoError(t, err)
 		release := make(chan struct{})
 		b.OnSessionSet(func(bridge.SessionSet) { <-release })
-		pocket{}.get(t, b.Handler(newApp(b)), "/inc")
+		webclient.Pocket{}.Get(t, b.Handler(testkit.NewMux(b)), "/inc")
 		errEnough := errors.New("enough")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errEnough)
 		defer cancel()

@@ -12,14 +12,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
 var errDisk = errors.New("disk on fire")
 
 // failures are the ways in which a store fails.
-var failures = map[string]fault{"refuses": refuse(errDisk), "loses the reply": loseReply(errDisk), "hangs": hang}
+var failures = map[string]teststore.Fault{"refuses": teststore.Refuse(errDisk), "loses the reply": teststore.LoseReply(errDisk), "hangs": teststore.Hang}
 
-// A request whose session can't be had or stored gets 503: never an anonymous session, never a 200 for what is not stored.
+// A request whose session can't be had or stored gets 503: never an anonymous session, never a 200
+// for what is not stored.
 func TestStoreFailureIs503AndServiceResumes(t *testing.T) {
 	for name, failure := range failures {
 		for path, methods := range map[string][]string{
@@ -32,19 +36,19 @@ func TestStoreFailureIs503AndServiceResumes(t *testing.T) {
 			for _, method := range methods {
 				t.Run(name+" at "+method+" of "+path, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						st := newFaultyStore()
-						a := makeApp(t, st, nil)
-						h := a.Handler(a.mux)
-						visitor := pocket{}
-						visitor.get(t, h, "/inc")
-						id := visitor.get(t, h, "/id").Body.String()
+						st := teststore.NewFaulty()
+						a := testkit.NewApp(t, st, nil)
+						h := a.Handler(a.Mux)
+						visitor := webclient.Pocket{}
+						visitor.Get(t, h, "/inc")
+						id := visitor.Get(t, h, "/id").Body.String()
 						cookie := visitor["sid"]
-						st.next(1, method, failure)
-						w := visitor.get(t, h, path)
+						st.Next(1, method, failure)
+						w := visitor.Get(t, h, path)
 						if name == "loses the reply" && (path == "/rotate" || path == "/login?user=ada") && method == "Set" {
 							require.Equal(t, http.StatusOK, w.Code, "the new token turns out to be stored: the browser gets it")
 							require.NotEqual(t, cookie, visitor["sid"])
-							require.Equal(t, id, visitor.get(t, h, "/id").Body.String())
+							require.Equal(t, id, visitor.Get(t, h, "/id").Body.String())
 							return
 						}
 						require.Equal(t, http.StatusServiceUnavailable, w.Code)
@@ -53,7 +57,7 @@ func TestStoreFailureIs503AndServiceResumes(t *testing.T) {
 						if name == "loses the reply" && method == "Destroy" {
 							return // it may have happened
 						}
-						require.Equal(t, id, visitor.get(t, h, "/id").Body.String(), "service resumes by itself, with the same session")
+						require.Equal(t, id, visitor.Get(t, h, "/id").Body.String(), "service resumes by itself, with the same session")
 					})
 				})
 			}
@@ -61,43 +65,44 @@ func TestStoreFailureIs503AndServiceResumes(t *testing.T) {
 	}
 }
 
-// A call to the store that doesn't return is given up after StoreTimeout, at each of the calls that a request makes.
+// A call to the store that doesn't return is given up after StoreTimeout, at each of the calls that
+// a request makes.
 func TestHungStoreIsGivenUpInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newFaultyStore()
-		a := makeApp(t, st, &bridge.Options{StoreTimeout: 2 * time.Second})
-		h := a.Handler(a.mux)
-		visitor := pocket{}
-		visitor.get(t, h, "/inc")
+		st := teststore.NewFaulty()
+		a := testkit.NewApp(t, st, &bridge.Options{StoreTimeout: 2 * time.Second})
+		h := a.Handler(a.Mux)
+		visitor := webclient.Pocket{}
+		visitor.Get(t, h, "/inc")
 		for _, c := range []struct {
 			method string
 			nth    int
 		}{{"Get", 1}, {"Get", 2}, {"Set", 1}} {
-			st.next(c.nth, c.method, hang)
+			st.Next(c.nth, c.method, teststore.Hang)
 			begin := time.Now()
-			require.Equal(t, http.StatusServiceUnavailable, visitor.get(t, h, "/inc").Code, "%+v", c)
+			require.Equal(t, http.StatusServiceUnavailable, visitor.Get(t, h, "/inc").Code, "%+v", c)
 			require.Equal(t, 2*time.Second, time.Since(begin), "%+v", c)
 		}
-		require.Equal(t, http.StatusOK, visitor.get(t, h, "/inc").Code)
+		require.Equal(t, http.StatusOK, visitor.Get(t, h, "/inc").Code)
 	})
 }
 
 // A touch that fails is no reason to turn anybody away; it is made up for at the next use.
 func TestFailedTouchHurtsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newFaultyStore()
-		a := makeApp(t, st, &bridge.Options{IdleTimeout: time.Hour})
-		h := a.Handler(a.mux)
-		visitor := pocket{}
-		visitor.get(t, h, "/inc")
+		st := teststore.NewFaulty()
+		a := testkit.NewApp(t, st, &bridge.Options{IdleTimeout: time.Hour})
+		h := a.Handler(a.Mux)
+		visitor := webclient.Pocket{}
+		visitor.Get(t, h, "/inc")
 		time.Sleep(50 * time.Minute)
-		st.next(1, "Touch", refuse(errDisk))
-		require.Equal(t, "1", visitor.get(t, h, "/get").Body.String())
+		st.Next(1, "Touch", teststore.Refuse(errDisk))
+		require.Equal(t, "1", visitor.Get(t, h, "/get").Body.String())
 		require.EqualValues(t, 1, a.Stats().StoreErrors)
-		require.Equal(t, "1", visitor.get(t, h, "/get").Body.String())
-		require.Equal(t, 2, st.count("Touch"), "tried again at once")
+		require.Equal(t, "1", visitor.Get(t, h, "/get").Body.String())
+		require.Equal(t, 2, st.Count("Touch"), "tried again at once")
 		time.Sleep(50 * time.Minute)
-		require.Equal(t, "1", visitor.get(t, h, "/get").Body.String())
+		require.Equal(t, "1", visitor.Get(t, h, "/get").Body.String())
 	})
 }
 
@@ -106,19 +111,19 @@ func TestStoreFailureOnAConnection(t *testing.T) {
 		for _, method := range []string{"Get", "Set"} {
 			t.Run(name+" at "+method, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					st := newFaultyStore()
-					a := makeApp(t, st, nil)
-					br := newBrowser(t, a.serveInMemory(t))
-					br.ok("/inc")
-					ws := br.dial("/ws")
+					st := teststore.NewFaulty()
+					a := testkit.NewApp(t, st, nil)
+					br := webclient.NewBrowser(t, a.ServeInMemory(t))
+					br.OK("/inc")
+					ws := br.Dial("/ws")
 					synctest.Wait() // the handshake has looked at the session twice
-					st.next(1, method, failure)
-					require.Contains(t, ws.ask("inc"), bridge.ErrStoreUnavailable.Error())
+					st.Next(1, method, failure)
+					require.Contains(t, ws.Ask("inc"), bridge.ErrStoreUnavailable.Error())
 					want := "2"
 					if name == "loses the reply" && method == "Set" {
 						want = "3" // the first one may be stored, as the error says; it is never run again by itself
 					}
-					require.Equal(t, want, ws.ask("inc"), "the connection goes on, on the same session")
+					require.Equal(t, want, ws.Ask("inc"), "the connection goes on, on the same session")
 				})
 			})
 		}
@@ -126,55 +131,55 @@ func TestStoreFailureOnAConnection(t *testing.T) {
 }
 
 func TestHandshakeDuringAStoreFailureIs503(t *testing.T) {
-	st := newFaultyStore()
-	a := makeApp(t, st, nil)
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	st.always(refuse(errDisk), "Get")
-	_, res, err := br.tryDial("/ws", nil)
+	st := teststore.NewFaulty()
+	a := testkit.NewApp(t, st, nil)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	st.Always(teststore.Refuse(errDisk), "Get")
+	_, res, err := br.TryDial("/ws", nil)
 	require.Error(t, err)
 	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
-	st.heal()
-	require.Equal(t, "2", br.dial("/ws").ask("inc"))
+	st.Heal()
+	require.Equal(t, "2", br.Dial("/ws").Ask("inc"))
 	// At the second look the upgrade has been answered: there is only a close code to say it with.
-	st.next(2, "Get", refuse(errDisk))
-	require.Equal(t, bridge.CodeUnavailable, br.dial("/ws").closed())
-	st.heal()
-	require.Equal(t, "3", br.dial("/ws").ask("inc"))
+	st.Next(2, "Get", teststore.Refuse(errDisk))
+	require.Equal(t, bridge.CodeUnavailable, br.Dial("/ws").Closed())
+	st.Heal()
+	require.Equal(t, "3", br.Dial("/ws").Ask("inc"))
 }
 
 // A handler that gives up because of the store is closed with 1013: come back later.
 func TestHandlerThatEndsWithTheStoresErrorCloses1013(t *testing.T) {
-	st := newFaultyStore()
-	a := makeApp(t, st, nil)
-	a.mux.Handle("/once", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+	st := teststore.NewFaulty()
+	a := testkit.NewApp(t, st, nil)
+	a.Mux.Handle("/once", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		if err := c.Write(ctx, websocket.MessageText, []byte("ready")); err != nil {
 			return err
 		}
 		if _, _, err := c.Read(ctx); err != nil {
 			return err
 		}
-		_, err := bridge.WithSession(ctx, c, increment, nil)
+		_, err := bridge.WithSession(ctx, c, testkit.Increment, nil)
 		return err
 	}, nil))
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	ws := br.dial("/once")
-	require.Equal(t, "ready", ws.hear())
-	st.always(refuse(errDisk), "Get")
-	ws.say("go")
-	require.Equal(t, bridge.CodeUnavailable, ws.closed())
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	ws := br.Dial("/once")
+	require.Equal(t, "ready", ws.Hear())
+	st.Always(teststore.Refuse(errDisk), "Get")
+	ws.Say("go")
+	require.Equal(t, bridge.CodeUnavailable, ws.Closed())
 }
 
 func TestByIDCallsReportAStoreFailure(t *testing.T) {
-	st := newFaultyStore()
-	a := makeApp(t, st, nil)
-	visitor := pocket{}
-	h := a.Handler(a.mux)
-	visitor.get(t, h, "/inc")
-	id := visitor.get(t, h, "/id").Body.String()
+	st := teststore.NewFaulty()
+	a := testkit.NewApp(t, st, nil)
+	visitor := webclient.Pocket{}
+	h := a.Handler(a.Mux)
+	visitor.Get(t, h, "/inc")
+	id := visitor.Get(t, h, "/id").Body.String()
 	client, _ := a.ClientIDOf(id)
-	st.always(refuse(errDisk), "Get", "Set", "Destroy", "Sweep", "NewestByClient", "Ping")
+	st.Always(teststore.Refuse(errDisk), "Get", "Set", "Destroy", "Sweep", "NewestByClient", "Ping")
 	ctx := t.Context()
 	_, getErr := a.GetByID(ctx, id)
 	_, clientErr := a.GetByClientID(ctx, client)
@@ -184,7 +189,7 @@ func TestByIDCallsReportAStoreFailure(t *testing.T) {
 	_, cleanupErr := a.Cleanup(ctx)
 	for name, err := range map[string]error{
 		"GetByID": getErr, "GetByClientID": clientErr, "GetByClientID of another": unknownErr, "DestroyByID": destroyErr, "DestroyByID of another": otherErr,
-		"UpdateByID": a.update(t, id, func(s *bridge.Session) { s.Set("k", 1) }),
+		"UpdateByID": a.Update(t, id, func(s *bridge.Session) { s.Set("k", 1) }),
 		"SetByID":    a.SetByID(ctx, id, nil, 0),
 		"Cleanup":    cleanupErr,
 		"Ping":       a.Ping(ctx),
@@ -193,7 +198,7 @@ func TestByIDCallsReportAStoreFailure(t *testing.T) {
 		require.ErrorIs(t, err, errDisk, name)
 		require.Equal(t, http.StatusServiceUnavailable, bridge.HTTPStatus(err), name)
 	}
-	st.heal()
-	require.Equal(t, "2", visitor.get(t, h, "/inc").Body.String())
+	st.Heal()
+	require.Equal(t, "2", visitor.Get(t, h, "/inc").Body.String())
 	require.NoError(t, a.Ping(ctx))
 }

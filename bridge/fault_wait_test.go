@@ -11,13 +11,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// Those who wait for a session come to it in the order of their arrival. One that gives up leaves a queue that is as it was.
+// Those who wait for a session come to it in the order of their arrival. One that gives up leaves a
+// queue that is as it was.
 func TestCancelledWaiterLeavesTheQueueInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, _, id := newSessionOf(t, nil)
+		a, _, id := testkit.NewSessionOf(t, nil)
 		errGaveUp := errors.New("gave up")
 		release := make(chan struct{})
 		var order []string
@@ -51,50 +56,50 @@ func TestCancelledWaiterLeavesTheQueueInOrder(t *testing.T) {
 
 func TestWaiterIsGoneWithItsRequestAndItsConnection(t *testing.T) {
 	t.Parallel()
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	inside, release, gone := make(chan struct{}), make(chan struct{}), make(chan error, 2)
 	conns := make(chan *bridge.Conn, 1)
-	a.page("/hold", func(r *http.Request) (any, error) {
+	a.Page("/hold", func(r *http.Request) (any, error) {
 		return nil, a.WithSession(r, func(context.Context, *bridge.Session) error { close(inside); <-release; return nil }, nil)
 	})
 	waiting := make(chan struct{}, 2)
-	a.page("/wait", func(r *http.Request) (any, error) {
+	a.Page("/wait", func(r *http.Request) (any, error) {
 		waiting <- struct{}{}
 		err := a.WithSession(r, func(context.Context, *bridge.Session) error { return nil }, nil)
 		gone <- err
 		return nil, err
 	})
-	a.mux.Handle("/waitws", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+	a.Mux.Handle("/waitws", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		conns <- c
 		waiting <- struct{}{}
 		err := c.WithSession(ctx, func(context.Context, *bridge.Session) error { return nil }, nil)
 		gone <- err
 		return err
 	}, nil))
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	held := make(chan reply, 1)
-	go func() { held <- br.get("/hold") }()
-	receive(t, inside)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	held := make(chan webclient.Reply, 1)
+	go func() { held <- br.Get("/hold") }()
+	await.Receive(t, inside)
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() { _, _ = br.try(ctx, "/wait") }()
-	receive(t, waiting)
+	go func() { _, _ = br.Try(ctx, "/wait") }()
+	await.Receive(t, waiting)
 	cancel()
-	require.ErrorIs(t, receive(t, gone), context.Canceled)
-	ws := br.dial("/waitws")
-	receive(t, waiting)
-	require.NoError(t, receive(t, conns).Close(4000, "enough"))
-	require.Error(t, receive(t, gone))
-	require.Equal(t, 4000, ws.closed())
+	require.ErrorIs(t, await.Receive(t, gone), context.Canceled)
+	ws := br.Dial("/waitws")
+	await.Receive(t, waiting)
+	require.NoError(t, await.Receive(t, conns).Close(4000, "enough"))
+	require.Error(t, await.Receive(t, gone))
+	require.Equal(t, 4000, ws.Closed())
 	close(release)
-	require.Equal(t, http.StatusOK, receive(t, held).status)
-	require.Equal(t, "2", br.ok("/inc"))
+	require.Equal(t, http.StatusOK, await.Receive(t, held).Status)
+	require.Equal(t, "2", br.OK("/inc"))
 }
 
 // Neither a handler that hangs nor one that waits for it holds up a logout.
 func TestDestroyDoesNotWaitForAHungHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, _, id := newSessionOf(t, nil)
+		a, _, id := testkit.NewSessionOf(t, nil)
 		release, done := make(chan struct{}), make(chan error, 2)
 		for range 2 {
 			go func() {
@@ -111,8 +116,8 @@ func TestDestroyDoesNotWaitForAHungHandler(t *testing.T) {
 	})
 }
 
-// Whenever during a handshake the session is destroyed, the connection doesn't stay open on it. A handshake reads the session twice: to
-// open it, and once more when the connection is registered.
+// Whenever during a handshake the session is destroyed, the connection doesn't stay open on it. A
+// handshake reads the session twice: to open it, and once more when the connection is registered.
 func TestHandshakeRacingADestroy(t *testing.T) {
 	for name, c := range map[string]struct {
 		read   int
@@ -127,17 +132,17 @@ func TestHandshakeRacingADestroy(t *testing.T) {
 		"after the second read, kept open": {2, false, bridge.KeepConns, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			st := newFaultyStore()
-			a := makeApp(t, st, &bridge.Options{OnSessionEnd: c.policy})
-			br := newBrowser(t, a.serve(t))
-			br.ok("/inc")
-			id := br.ok("/id")
+			st := teststore.NewFaulty()
+			a := testkit.NewApp(t, st, &bridge.Options{OnSessionEnd: c.policy})
+			br := webclient.NewBrowser(t, a.Serve(t))
+			br.OK("/inc")
+			id := br.OK("/id")
 			destroyed := make(chan error, 1)
 			destroy := func() {
 				_, err := a.DestroyByID(t.Context(), id)
 				destroyed <- err
 			}
-			st.next(c.read, "Get", func(_ context.Context, get func() error) error {
+			st.Next(c.read, "Get", func(_ context.Context, get func() error) error {
 				if c.before {
 					destroy()
 					return get()
@@ -145,14 +150,14 @@ func TestHandshakeRacingADestroy(t *testing.T) {
 				defer destroy()
 				return get()
 			})
-			ws := br.dial("/ws")
-			require.NoError(t, receive(t, destroyed))
+			ws := br.Dial("/ws")
+			require.NoError(t, await.Receive(t, destroyed))
 			if c.closed {
-				require.Equal(t, bridge.CodeDestroyed, ws.closed())
+				require.Equal(t, bridge.CodeDestroyed, ws.Closed())
 				return
 			}
-			require.Equal(t, `""`, ws.ask("id"))
-			require.Contains(t, ws.ask("inc"), bridge.ErrSessionMissing.Error())
+			require.Equal(t, `""`, ws.Ask("id"))
+			require.Contains(t, ws.Ask("inc"), bridge.ErrSessionMissing.Error())
 		})
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -36,26 +38,26 @@ const (
 	more, text0, binary0, ping0, pong0 = 0, 1, 2, 9, 10
 )
 
-// pour opens a connection on which fn runs, and sends what next returns over and over, in time. It returns the code that the server closes with, and how many were
-// sent.
+// pour opens a connection on which fn runs, and sends what next returns over and over, in time. It
+// returns the code that the server closes with, and how many were sent.
 func pour(t *testing.T, opts bridge.ConnOptions, fn func(context.Context, *bridge.Conn) error, every time.Duration, most int, next func(i int) []byte) (code, sent int) {
-	a := makeApp(t, livestore.New(), nil)
-	a.mux.Handle("/flood", a.WebSocket(fn, &opts))
-	ended := record[bridge.ConnClose](t, a.Bridge)
-	conn := handshake(t, a.serveInMemory(t), "/flood")
+	a := testkit.NewApp(t, livestore.New(), nil)
+	a.Mux.Handle("/flood", a.WebSocket(fn, &opts))
+	ended := testkit.Record[bridge.ConnClose](t, a.Bridge)
+	conn := webclient.Handshake(t, a.ServeInMemory(t), "/flood")
 	go func() { _, _ = io.Copy(io.Discard, conn) }()
 	for sent < most && write(conn, next(sent)) {
 		sent++
 		time.Sleep(every)
 		synctest.Wait()
-		if over := ended.rest(); len(over) > 0 {
+		if over := ended.Rest(); len(over) > 0 {
 			require.EqualValues(t, 1, a.Stats().TooFast)
 			return over[0].Code, sent
 		}
 	}
 	require.Equal(t, most, sent)
 	require.NoError(t, conn.Close())
-	return ended.next().Code, sent
+	return ended.Next().Code, sent
 }
 
 func write(conn net.Conn, p []byte) bool {
@@ -90,12 +92,12 @@ func TestS13_AFloodOfFramesThatBringNothingIsClosed(t *testing.T) {
 			fn   func(context.Context, *bridge.Conn) error
 			most int
 		}{
-			"by default":                          {bridge.ConnOptions{}, converse, 510},
-			"with MessagesPerSecond":              {bridge.ConnOptions{MessagesPerSecond: 2, MessageBurst: 1000}, converse, 60},
-			"with FramesPerSecond":                {bridge.ConnOptions{FramesPerSecond: 1}, converse, 10},
-			"with a handler that doesn't read":    {bridge.ConnOptions{}, pushOnly, 510},
-			"with many messages allowed":          {bridge.ConnOptions{MessagesPerSecond: 1e6}, converse, 510},
-			"with messages of any size and pings": {bridge.ConnOptions{MaxMessageBytes: bridge.Off, Heartbeat: time.Second}, converse, 510},
+			"by default":                          {bridge.ConnOptions{}, testkit.Converse, 510},
+			"with MessagesPerSecond":              {bridge.ConnOptions{MessagesPerSecond: 2, MessageBurst: 1000}, testkit.Converse, 60},
+			"with FramesPerSecond":                {bridge.ConnOptions{FramesPerSecond: 1}, testkit.Converse, 10},
+			"with a handler that doesn't read":    {bridge.ConnOptions{}, testkit.PushOnly, 510},
+			"with many messages allowed":          {bridge.ConnOptions{MessagesPerSecond: 1e6}, testkit.Converse, 510},
+			"with messages of any size and pings": {bridge.ConnOptions{MaxMessageBytes: bridge.Off, Heartbeat: time.Second}, testkit.Converse, 510},
 		} {
 			t.Run(name+"/"+how, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -147,9 +149,9 @@ func TestAClientMayPingAndSendMessagesInParts(t *testing.T) {
 func TestFramesAreCountedHoweverTheyArrive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for size := 1; size < 40; size += 3 {
-			a := makeApp(t, livestore.New(), nil)
+			a := testkit.NewApp(t, livestore.New(), nil)
 			got := make(chan int, 100)
-			a.mux.Handle("/pieces", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+			a.Mux.Handle("/pieces", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 				for {
 					_, data, err := c.Read(ctx)
 					if err != nil {
@@ -158,13 +160,13 @@ func TestFramesAreCountedHoweverTheyArrive(t *testing.T) {
 					got <- len(data)
 				}
 			}, &bridge.ConnOptions{FramesPerSecond: 1}))
-			ended := record[bridge.ConnClose](t, a.Bridge)
+			ended := testkit.Record[bridge.ConnClose](t, a.Bridge)
 			stream := []byte("GET /pieces HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 				"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
 			for _, f := range [][]byte{frame(true, text0, 5), frame(true, ping0, 2), frame(true, binary0, 300), frame(false, text0, 300), frame(true, ping0, 0), frame(true, more, 7)} {
 				stream = append(stream, f...)
 			}
-			conn, err := a.serveInMemory(t).dial(t.Context(), "", "")
+			conn, err := a.ServeInMemory(t).Dial(t.Context(), "", "")
 			require.NoError(t, err)
 			go func() { _, _ = io.Copy(io.Discard, conn) }()
 			for len(stream) > 0 {
@@ -173,31 +175,31 @@ func TestFramesAreCountedHoweverTheyArrive(t *testing.T) {
 				stream = stream[n:]
 			}
 			require.Equal(t, []int{5, 300, 307}, []int{<-got, <-got, <-got})
-			require.Empty(t, ended.rest())
+			require.Empty(t, ended.Rest())
 			for range 2 { // 3 of 5
 				require.True(t, write(conn, frame(true, ping0, 0)))
 			}
 			_ = write(conn, frame(true, ping0, 0))
-			require.Equal(t, bridge.CodePolicy, ended.next().Code)
+			require.Equal(t, bridge.CodePolicy, ended.Next().Code)
 		}
 	})
 }
 
 // A message that never ends is no activity: it holds a connection no longer than silence does.
 func TestS13_AMessageThatNeverEndsIsNoActivity(t *testing.T) {
-	for name, fn := range map[string]func(context.Context, *bridge.Conn) error{"read": converse, "not read": pushOnly} {
+	for name, fn := range map[string]func(context.Context, *bridge.Conn) error{"read": testkit.Converse, "not read": testkit.PushOnly} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				a := makeApp(t, livestore.New(), nil)
-				a.mux.Handle("/slow", a.WebSocket(fn, &bridge.ConnOptions{IdleTimeout: time.Minute}))
-				ended := record[bridge.ConnClose](t, a.Bridge)
-				conn := handshake(t, a.serveInMemory(t), "/slow")
+				a := testkit.NewApp(t, livestore.New(), nil)
+				a.Mux.Handle("/slow", a.WebSocket(fn, &bridge.ConnOptions{IdleTimeout: time.Minute}))
+				ended := testkit.Record[bridge.ConnClose](t, a.Bridge)
+				conn := webclient.Handshake(t, a.ServeInMemory(t), "/slow")
 				go func() { _, _ = io.Copy(io.Discard, conn) }()
 				for i := 0; write(conn, frame(false, first(i, text0), 1)); i++ {
 					time.Sleep(5 * time.Second)
 				}
-				require.Equal(t, bridge.CodeIdle, ended.next().Code)
+				require.Equal(t, bridge.CodeIdle, ended.Next().Code)
 				require.Less(t, time.Since(start), 70*time.Second)
 			})
 		})
@@ -206,9 +208,9 @@ func TestS13_AMessageThatNeverEndsIsNoActivity(t *testing.T) {
 
 // What can't be upgraded is told so, as long as nothing has been sent.
 func TestHandshakeUnderAWriterThatCannotBeHijacked(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	br := newBrowser(t, serve(t, http.TimeoutHandler(a.Handler(a.mux), time.Minute, "late")))
-	_, res, err := br.tryDial("/ws", nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
+	br := webclient.NewBrowser(t, webclient.Serve(t, http.TimeoutHandler(a.Handler(a.Mux), time.Minute, "late")))
+	_, res, err := br.TryDial("/ws", nil)
 	require.Error(t, err)
 	require.Equal(t, http.StatusNotImplemented, res.StatusCode)
 }

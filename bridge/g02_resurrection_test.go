@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -28,7 +30,7 @@ func (s *slow) change(_ context.Context, ses *bridge.Session) error {
 }
 
 // socket makes the change over a connection.
-func (s *slow) socket(a *app) http.Handler {
+func (s *slow) socket(a *testkit.App) http.Handler {
 	return a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		err := c.WithSession(ctx, s.change, nil)
 		s.result <- err
@@ -38,56 +40,56 @@ func (s *slow) socket(a *app) http.Handler {
 
 func TestG2_NoResurrection_RequestInFlight(t *testing.T) {
 	st := livestore.New()
-	a := makeApp(t, st, nil)
+	a := testkit.NewApp(t, st, nil)
 	sl := newSlow()
-	a.page("/slow", func(r *http.Request) (any, error) {
+	a.Page("/slow", func(r *http.Request) (any, error) {
 		s, err := a.Session(r)
 		if err == nil {
 			err = sl.change(r.Context(), s)
 		}
 		return "a 200 for a lost write", err
 	})
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	id := br.ok("/id")
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	id := br.OK("/id")
 	var wg sync.WaitGroup
-	var rep reply
-	thief := br.another() // the answer's cookies must not matter to the logout
-	wg.Go(func() { rep = thief.get("/slow") })
+	var rep webclient.Reply
+	thief := br.Another() // the answer's cookies must not matter to the logout
+	wg.Go(func() { rep = thief.Get("/slow") })
 	<-sl.inside
-	br.ok("/logout")
+	br.OK("/logout")
 	close(sl.goOn)
 	wg.Wait()
-	require.Equal(t, http.StatusUnauthorized, rep.status)
-	require.Empty(t, rep.header["Set-Cookie"], "the browser may have the next session's cookie by now")
+	require.Equal(t, http.StatusUnauthorized, rep.Status)
+	require.Empty(t, rep.Header["Set-Cookie"], "the browser may have the next session's cookie by now")
 	requireGone(t, a, st, id)
 }
 
 func TestG2_NoResurrection_WithSessionInFlight(t *testing.T) {
-	for name, inFlight := range map[string]func(a *app, sl *slow, br *browser, wg *sync.WaitGroup){
-		"http": func(a *app, sl *slow, br *browser, wg *sync.WaitGroup) {
-			a.page("/slow", func(r *http.Request) (any, error) {
+	for name, inFlight := range map[string]func(a *testkit.App, sl *slow, br *webclient.Browser, wg *sync.WaitGroup){
+		"http": func(a *testkit.App, sl *slow, br *webclient.Browser, wg *sync.WaitGroup) {
+			a.Page("/slow", func(r *http.Request) (any, error) {
 				err := a.WithSession(r, sl.change, nil)
 				sl.result <- err
 				return "done", err
 			})
-			wg.Go(func() { br.get("/slow") })
+			wg.Go(func() { br.Get("/slow") })
 		},
-		"socket": func(a *app, sl *slow, br *browser, _ *sync.WaitGroup) {
-			a.mux.Handle("/slow", sl.socket(a))
-			br.dial("/slow")
+		"socket": func(a *testkit.App, sl *slow, br *webclient.Browser, _ *sync.WaitGroup) {
+			a.Mux.Handle("/slow", sl.socket(a))
+			br.Dial("/slow")
 		},
-		"api": func(a *app, sl *slow, br *browser, wg *sync.WaitGroup) {
-			id := br.ok("/id")
+		"api": func(a *testkit.App, sl *slow, br *webclient.Browser, wg *sync.WaitGroup) {
+			id := br.OK("/id")
 			wg.Go(func() { sl.result <- a.UpdateByID(t.Context(), id, sl.change) })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := livestore.New()
-			a := makeApp(t, st, nil)
-			br := newBrowser(t, a.serve(t))
-			br.ok("/inc")
-			id := br.ok("/id")
+			a := testkit.NewApp(t, st, nil)
+			br := webclient.NewBrowser(t, a.Serve(t))
+			br.OK("/inc")
+			id := br.OK("/id")
 			sl := newSlow()
 			var wg sync.WaitGroup
 			inFlight(a, sl, br, &wg)
@@ -105,19 +107,19 @@ func TestG2_NoResurrection_WithSessionInFlight(t *testing.T) {
 
 func TestG2_NoResurrection_ByIDCallsCannotCreate(t *testing.T) {
 	st := livestore.New()
-	a := makeApp(t, st, nil)
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	id := br.ok("/id")
+	a := testkit.NewApp(t, st, nil)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	id := br.OK("/id")
 	_, err := a.DestroyByID(t.Context(), id)
 	require.NoError(t, err)
 	requireGone(t, a, st, id)
-	require.Equal(t, "1", br.ok("/inc"), "the next request begins a new session")
-	require.NotEqual(t, id, br.ok("/id"))
+	require.Equal(t, "1", br.OK("/inc"), "the next request begins a new session")
+	require.NotEqual(t, id, br.OK("/id"))
 	requireGone(t, a, st, id)
 }
 
-func requireGone(t *testing.T, a *app, st *livestore.Store, id string) {
+func requireGone(t *testing.T, a *testkit.App, st *livestore.Store, id string) {
 	t.Helper()
 	for rec, err := range st.List(t.Context()) {
 		require.NoError(t, err)

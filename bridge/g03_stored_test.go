@@ -13,6 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
 // watched is a ResponseWriter that asks, whenever something leaves, whether the change is stored.
@@ -36,7 +39,9 @@ func (w *watched) WriteHeader(code int) {
 }
 
 func (w *watched) Write(p []byte) (int, error) { w.check("body"); return w.ResponseRecorder.Write(p) }
-func (w *watched) Flush()                      { w.check("flush"); w.ResponseRecorder.Flush() }
+
+func (w *watched) Flush() { w.check("flush"); w.ResponseRecorder.Flush() }
+
 func (w *watched) ReadFrom(r io.Reader) (int64, error) {
 	w.check("readfrom")
 	return io.Copy(w.ResponseRecorder, r)
@@ -64,18 +69,18 @@ var firstBytes = map[string]func(w http.ResponseWriter){
 func TestG3_StoredBeforeSeen(t *testing.T) {
 	for name, first := range firstBytes {
 		t.Run(name, func(t *testing.T) {
-			st := newFaultyStore()
-			b := newBridge(t, st, nil)
-			w := &watched{httptest.NewRecorder(), func() bool { return st.count("Set") > 0 }, nil}
+			st := teststore.NewFaulty()
+			b := testkit.NewBridge(t, st, nil)
+			w := &watched{httptest.NewRecorder(), func() bool { return st.Count("Set") > 0 }, nil}
 			b.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				s, err := b.Session(r)
 				require.NoError(t, err)
 				s.Set("k", "v")
-				require.Zero(t, st.count("Set"))
+				require.Zero(t, st.Count("Set"))
 				first(w)
-				require.True(t, name == "return" || st.count("Set") == 1)
+				require.True(t, name == "return" || st.Count("Set") == 1)
 			})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
-			require.Equal(t, 1, st.count("Set"))
+			require.Equal(t, 1, st.Count("Set"))
 			require.Empty(t, w.early, "left before the change was stored")
 			require.NotEmpty(t, w.Header()["Set-Cookie"])
 		})
@@ -88,9 +93,9 @@ func TestG3_StoredBeforeSeen_FailureIs503(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			st := newFaultyStore()
-			b := newBridge(t, st, nil)
-			st.always(refuse(errors.New("disk full")), "Set")
+			st := teststore.NewFaulty()
+			b := testkit.NewBridge(t, st, nil)
+			st.Always(teststore.Refuse(errors.New("disk full")), "Set")
 			w := httptest.NewRecorder()
 			b.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				s, err := b.Session(r)
@@ -111,30 +116,30 @@ func TestG3_StoredBeforeSeen_FailureIs503(t *testing.T) {
 }
 
 func TestG3_StoredBeforeSeen_LateFailureAbortsTheResponse(t *testing.T) {
-	st := newFaultyStore()
-	a := makeApp(t, st, nil)
-	a.mux.HandleFunc("/late", func(w http.ResponseWriter, r *http.Request) {
+	st := teststore.NewFaulty()
+	a := testkit.NewApp(t, st, nil)
+	a.Mux.HandleFunc("/late", func(w http.ResponseWriter, r *http.Request) {
 		s, err := a.Session(r)
 		require.NoError(t, err)
 		w.Header().Set("Content-Length", "5")
 		_, _ = io.WriteString(w, "early")
-		st.always(refuse(errors.New("disk full")), "Set")
+		st.Always(teststore.Refuse(errors.New("disk full")), "Set")
 		s.Set("late", true)
 	})
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	_, err := br.try(t.Context(), "/late")
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	_, err := br.Try(t.Context(), "/late")
 	require.Error(t, err, "the client must not take the response for a whole one")
-	st.heal()
-	require.Equal(t, "1", br.ok("/get"))
+	st.Heal()
+	require.Equal(t, "1", br.OK("/get"))
 }
 
 func TestG3_StoredBeforeSeen_WithinWithSession(t *testing.T) {
-	st := newFaultyStore()
-	b := newBridge(t, st, nil)
-	w := &watched{httptest.NewRecorder(), func() bool { return st.count("Set") > 0 }, nil}
+	st := teststore.NewFaulty()
+	b := testkit.NewBridge(t, st, nil)
+	w := &watched{httptest.NewRecorder(), func() bool { return st.Count("Set") > 0 }, nil}
 	b.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, err := bridge.WithSession(r.Context(), b.For(r), increment, nil)
+		_, err := bridge.WithSession(r.Context(), b.For(r), testkit.Increment, nil)
 		require.NoError(t, err)
 		_, _ = io.WriteString(w, "x")
 	})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))

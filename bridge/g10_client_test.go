@@ -7,25 +7,28 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
 func TestG10_ClientCookieOpensNothing(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	id, client := br.ok("/id"), br.cookie("sid.cid")
+	a := testkit.NewApp(t, livestore.New(), nil)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	id, client := br.OK("/id"), br.Cookie("sid.cid")
 	clientID, _ := a.ClientIDOf(id)
 
-	thief := br.another()
-	thief.setCookie("sid", "")
-	require.Equal(t, client, thief.cookie("sid.cid"))
-	require.Equal(t, "0", thief.ok("/get"))
-	require.NotEqual(t, id, thief.ok("/id"))
-	ws := thief.dial("/ws")
-	require.Equal(t, `""`, ws.ask("id"))
-	require.Contains(t, ws.ask("inc"), bridge.ErrSessionMissing.Error())
-	require.Equal(t, "1", br.ok("/get"))
+	thief := br.Another()
+	thief.SetCookie("sid", "")
+	require.Equal(t, client, thief.Cookie("sid.cid"))
+	require.Equal(t, "0", thief.OK("/get"))
+	require.NotEqual(t, id, thief.OK("/id"))
+	ws := thief.Dial("/ws")
+	require.Equal(t, `""`, ws.Ask("id"))
+	require.Contains(t, ws.Ask("inc"), bridge.ErrSessionMissing.Error())
+	require.Equal(t, "1", br.OK("/get"))
 	now, _ := a.ClientIDOf(id)
 	require.Equal(t, clientID, now)
 	sessionID, _ := a.SessionIDOf(clientID)
@@ -33,45 +36,45 @@ func TestG10_ClientCookieOpensNothing(t *testing.T) {
 }
 
 func TestG10_ClientCookieOpensNothing_MismatchIsHealed(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{EagerClient: true})
-	site := a.serve(t)
-	br, other := newBrowser(t, site), newBrowser(t, site)
-	br.ok("/inc")
-	other.ok("/plain")
-	id := br.ok("/id")
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{EagerClient: true})
+	site := a.Serve(t)
+	br, other := webclient.NewBrowser(t, site), webclient.NewBrowser(t, site)
+	br.OK("/inc")
+	other.OK("/plain")
+	id := br.OK("/id")
 	clientID, _ := a.ClientIDOf(id)
-	a.page("/client", func(r *http.Request) (any, error) {
+	a.Page("/client", func(r *http.Request) (any, error) {
 		if _, err := a.Session(r); err != nil {
 			return nil, err
 		}
 		id, _ := bridge.ClientIDFrom(r.Context())
 		return id, nil
 	})
-	other.setCookie("sid", br.cookie("sid"))
-	require.NotEqual(t, clientID, other.cookie("sid.cid"))
-	require.Equal(t, clientID, other.ok("/client"))
+	other.SetCookie("sid", br.Cookie("sid"))
+	require.NotEqual(t, clientID, other.Cookie("sid.cid"))
+	require.Equal(t, clientID, other.OK("/client"))
 	require.EqualValues(t, 1, a.Stats().Mismatches)
-	require.Equal(t, clientID, other.ok("/client"), "its client cookie has been set to the session's client")
+	require.Equal(t, clientID, other.OK("/client"), "its client cookie has been set to the session's client")
 	require.EqualValues(t, 1, a.Stats().Mismatches)
 
-	other.setCookie("sid.cid", "")
-	require.Equal(t, id, other.ok("/id"), "so it is without a client cookie")
+	other.SetCookie("sid.cid", "")
+	require.Equal(t, id, other.OK("/id"), "so it is without a client cookie")
 	require.EqualValues(t, 2, a.Stats().Mismatches)
 }
 
 func TestG10_ClientCookieOpensNothing_StrictBindingRefuses(t *testing.T) {
 	st := livestore.New()
-	a := makeApp(t, st, &bridge.Options{StrictBinding: true, EagerClient: true})
-	site := a.serve(t)
-	br, other := newBrowser(t, site), newBrowser(t, site)
-	br.ok("/inc")
-	id := br.ok("/id")
-	other.ok("/plain")
-	other.setCookie("sid", br.cookie("sid"))
-	require.NotEqual(t, id, other.ok("/id"))
-	require.Equal(t, `""`, other.dial("/ws").ask("id"))
-	require.Equal(t, "1", other.ok("/inc"), "a session of its own")
-	require.Equal(t, "2", br.ok("/inc"), "which hurts the other one in nothing")
-	require.Equal(t, 2, storedCount(t, st))
+	a := testkit.NewApp(t, st, &bridge.Options{StrictBinding: true, EagerClient: true})
+	site := a.Serve(t)
+	br, other := webclient.NewBrowser(t, site), webclient.NewBrowser(t, site)
+	br.OK("/inc")
+	id := br.OK("/id")
+	other.OK("/plain")
+	other.SetCookie("sid", br.Cookie("sid"))
+	require.NotEqual(t, id, other.OK("/id"))
+	require.Equal(t, `""`, other.Dial("/ws").Ask("id"))
+	require.Equal(t, "1", other.OK("/inc"), "a session of its own")
+	require.Equal(t, "2", br.OK("/inc"), "which hurts the other one in nothing")
+	require.Equal(t, 2, teststore.StoredCount(t, st))
 	require.Positive(t, a.Stats().Mismatches)
 }

@@ -15,10 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// stuckHandler is an application's slog.Handler that hangs at lines with a text, for as long as the test says.
+// stuckHandler is an application's slog.Handler that hangs at lines with a text, for as long as the
+// test says.
 type stuckHandler struct {
 	slog.Handler
 	at      string
@@ -48,50 +52,51 @@ func (h *stuckHandler) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// A Handler that hangs at a line hangs for who logs it. Nobody waits for that: not another request of the session, a function of WithSession, its logout, the user's other
-// logins, or a connection's end.
+// A Handler that hangs at a line hangs for who logs it. Nobody waits for that: not another request
+// of the session, a function of WithSession, its logout, the user's other logins, or a connection's
+// end.
 func TestG12_NobodyCanStallIt_StuckLogHandlerDelaysOnlyWhoLogs(t *testing.T) {
 	down := errors.New("the store is down")
-	login := func(b *busy, _ *faultyStore) { b.ask(b.t.Context(), "/login?user=ada") }
-	for line, provoke := range map[string]func(b *busy, st *faultyStore){
+	login := func(b *busy, _ *teststore.Faulty) { b.ask(b.t.Context(), "/login?user=ada") }
+	for line, provoke := range map[string]func(b *busy, st *teststore.Faulty){
 		"user logged in": login,
-		"token rotated":  func(b *busy, _ *faultyStore) { b.ask(b.t.Context(), "/rotate") },
-		"session ended": func(b *busy, _ *faultyStore) { // of the user, beyond the limit
-			pocket{}.get(b.t, b.h, "/login?user=ada")
+		"token rotated":  func(b *busy, _ *teststore.Faulty) { b.ask(b.t.Context(), "/rotate") },
+		"session ended": func(b *busy, _ *teststore.Faulty) { // of the user, beyond the limit
+			webclient.Pocket{}.Get(b.t, b.h, "/login?user=ada")
 			login(b, nil)
 		},
-		"beyond Options.MaxSessionsPerUser": func(b *busy, st *faultyStore) {
-			pocket{}.get(b.t, b.h, "/login?user=ada")
-			st.next(1, "Destroy", refuse(down))
+		"beyond Options.MaxSessionsPerUser": func(b *busy, st *teststore.Faulty) {
+			webclient.Pocket{}.Get(b.t, b.h, "/login?user=ada")
+			st.Next(1, "Destroy", teststore.Refuse(down))
 			login(b, nil)
 		},
-		"another client's cookie": func(b *busy, _ *faultyStore) {
-			p := pocket{"sid": b.p["sid"], "sid.cid": "x"}
-			p.get(b.t, b.h, "/get")
+		"another client's cookie": func(b *busy, _ *teststore.Faulty) {
+			p := webclient.Pocket{"sid": b.p["sid"], "sid.cid": "x"}
+			p.Get(b.t, b.h, "/get")
 		},
-		"record a session's activity": func(b *busy, st *faultyStore) {
+		"record a session's activity": func(b *busy, st *teststore.Faulty) {
 			time.Sleep(time.Hour)
-			st.next(1, "Touch", refuse(down))
+			st.Next(1, "Touch", teststore.Refuse(down))
 			b.ask(b.t.Context(), "/inc")
 		},
-		"the response is replaced by an error": func(b *busy, st *faultyStore) {
-			st.next(1, "Set", refuse(down))
+		"the response is replaced by an error": func(b *busy, st *teststore.Faulty) {
+			st.Next(1, "Set", teststore.Refuse(down))
 			b.ask(b.t.Context(), "/tab")
 		},
 	} {
 		t.Run(line, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				st, h := newFaultyStore(), stuckAt(line)
+				st, h := teststore.NewFaulty(), stuckAt(line)
 				b := newBusyWith(t, st, &bridge.Options{
 					StoreTimeout: storeLimit, MaxSessionsPerUser: 1, TouchInterval: time.Minute, Logger: slog.New(h),
 				})
 				go provoke(b, st)
 				<-h.reached
 				start := time.Now()
-				require.NoError(t, b.UpdateByID(t.Context(), b.id, set("k", 1)))
+				require.NoError(t, b.UpdateByID(t.Context(), b.id, testkit.Set("k", 1)))
 				require.NoError(t, b.SetByID(t.Context(), b.id, map[string]any{"k": 2}, 0))
 				require.NoError(t, b.TouchByID(t.Context(), b.id))
-				require.Equal(t, 200, pocket{}.get(t, b.h, "/inc").Code)
+				require.Equal(t, 200, webclient.Pocket{}.Get(t, b.h, "/inc").Code)
 				if line != "session ended" { // that of another session is being logged
 					ended, err := b.DestroyByID(t.Context(), b.id)
 					require.NoError(t, err)
@@ -104,59 +109,61 @@ func TestG12_NobodyCanStallIt_StuckLogHandlerDelaysOnlyWhoLogs(t *testing.T) {
 	}
 }
 
-// The line of a session's end itself delays neither the closes of its connections nor another end of it.
+// The line of a session's end itself delays neither the closes of its connections nor another end
+// of it.
 func TestG12_NobodyCanStallIt_StuckLineOfASessionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := stuckAt("session ended")
 		b := newBusyWith(t, livestore.New(), &bridge.Options{Logger: slog.New(h)})
-		closes := record[bridge.ConnClose](t, b.Bridge)
-		br := newBrowser(t, b.serveInMemory(t))
+		closes := testkit.Record[bridge.ConnClose](t, b.Bridge)
+		br := webclient.NewBrowser(t, b.ServeInMemory(t))
 		for name, value := range b.p {
-			br.setCookie(name, value)
+			br.SetCookie(name, value)
 		}
-		ws := br.dial("/ws").listen()
+		ws := br.Dial("/ws").Listen()
 		go b.ask(t.Context(), "/logout")
 		<-h.reached
 		start := time.Now()
-		require.Equal(t, bridge.CodeDestroyed, closes.next().Code)
-		require.Equal(t, bridge.CodeDestroyed, ws.closed())
+		require.Equal(t, bridge.CodeDestroyed, closes.Next().Code)
+		require.Equal(t, bridge.CodeDestroyed, ws.Closed())
 		was, err := b.DestroyByID(t.Context(), b.id)
 		require.NoError(t, err)
 		require.False(t, was)
-		require.ErrorIs(t, b.UpdateByID(t.Context(), b.id, set("k", 1)), bridge.ErrSessionMissing)
-		require.Equal(t, 200, pocket{}.get(t, b.h, "/inc").Code)
+		require.ErrorIs(t, b.UpdateByID(t.Context(), b.id, testkit.Set("k", 1)), bridge.ErrSessionMissing)
+		require.Equal(t, 200, webclient.Pocket{}.Get(t, b.h, "/inc").Code)
 		require.Zero(t, time.Since(start))
 		close(h.goOn)
 	})
 }
 
-// What other goroutines of the Bridge have to say during an outage delays none of its work, however much it is.
+// What other goroutines of the Bridge have to say during an outage delays none of its work, however
+// much it is.
 func TestG12_NobodyCanStallIt_StuckLogHandlerDelaysNoBackgroundWork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const conns = 100 // more than there are workers
-		st, h := newFaultyStore(), stuckAt("store a connection's session")
-		a := makeApp(t, st, &bridge.Options{Logger: slog.New(h)})
-		a.mux.Handle("/held", a.PerConnection(func(ctx context.Context, c *bridge.Conn, s *bridge.Session) error {
+		st, h := teststore.NewFaulty(), stuckAt("store a connection's session")
+		a := testkit.NewApp(t, st, &bridge.Options{Logger: slog.New(h)})
+		a.Mux.Handle("/held", a.PerConnection(func(ctx context.Context, c *bridge.Conn, s *bridge.Session) error {
 			s.Set("k", "v")
 			_, _, err := c.Read(ctx)
 			return err
 		}, &bridge.ConnOptions{SaveEvery: time.Second}))
-		site := a.serveInMemory(t)
+		site := a.ServeInMemory(t)
 		var ids []string
 		for range conns {
-			br := newBrowser(t, site)
-			br.ok("/inc")
-			ids = append(ids, br.ok("/id"))
-			br.dial("/held").listen()
+			br := webclient.NewBrowser(t, site)
+			br.OK("/inc")
+			ids = append(ids, br.OK("/id"))
+			br.Dial("/held").Listen()
 		}
-		st.always(refuse(errors.New("down")), "Set")
+		st.Always(teststore.Refuse(errors.New("down")), "Set")
 		time.Sleep(10 * time.Second)
 		require.Equal(t, uint64(10*conns), a.Stats().SaveFailures)
-		st.heal()
+		st.Heal()
 		time.Sleep(time.Second)
 		for _, id := range ids {
-			require.Contains(t, string(stored(t, st, id).Data), `"k":"v"`)
+			require.Contains(t, string(teststore.Stored(t, st, id).Data), `"k":"v"`)
 		}
 		close(h.goOn)
 	})
@@ -171,14 +178,14 @@ func TestG12_NobodyCanStallIt_StuckLineOfAPanicKeepsNoConnectionOpen(t *testing.
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := stuckAt(name)
-				a := makeApp(t, livestore.New(), &bridge.Options{Logger: slog.New(h)})
-				a.mux.Handle("/fails", a.WebSocket(func(context.Context, *bridge.Conn) error { return fn() }, nil))
-				closes := record[bridge.ConnClose](t, a.Bridge)
-				br := newBrowser(t, a.serveInMemory(t))
-				br.ok("/inc")
-				ws := br.dial("/fails").listen()
-				require.Equal(t, bridge.CodeFailed, closes.next().Code)
-				require.Equal(t, bridge.CodeFailed, ws.closed())
+				a := testkit.NewApp(t, livestore.New(), &bridge.Options{Logger: slog.New(h)})
+				a.Mux.Handle("/fails", a.WebSocket(func(context.Context, *bridge.Conn) error { return fn() }, nil))
+				closes := testkit.Record[bridge.ConnClose](t, a.Bridge)
+				br := webclient.NewBrowser(t, a.ServeInMemory(t))
+				br.OK("/inc")
+				ws := br.Dial("/fails").Listen()
+				require.Equal(t, bridge.CodeFailed, closes.Next().Code)
+				require.Equal(t, bridge.CodeFailed, ws.Closed())
 				require.Zero(t, a.Stats().Conns)
 				close(h.goOn)
 			})
@@ -206,7 +213,7 @@ func TestG12_NobodyCanStallIt_ValueThatHangsWhenItIsEncodedDelaysNoOther(t *test
 			synctest.Test(t, func(t *testing.T) {
 				b := newBusy(t, livestore.New())
 				v := nosy{make(chan struct{}), make(chan struct{})}
-				b.page("/use", func(r *http.Request) (any, error) {
+				b.Page("/use", func(r *http.Request) (any, error) {
 					s, err := b.Session(r)
 					require.NoError(t, err)
 					done := make(chan struct{})
@@ -241,11 +248,11 @@ func TestG12_NobodyCanStallIt_ValueThatHangsWhenItIsEncodedDelaysNoOther(t *test
 func TestLinesOfOneSessionComeInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := stuckAt("never")
-		b := newBusyWith(t, livestore.New(), &bridge.Options{Keys: [][]byte{goodKey()}, Logger: slog.New(h)})
+		b := newBusyWith(t, livestore.New(), &bridge.Options{Keys: [][]byte{testkit.Key()}, Logger: slog.New(h)})
 		p := b.p
-		p.get(t, b.h, "/login?user=ada")
-		p.get(t, b.h, "/rotate")
-		p.get(t, b.h, "/logout")
+		p.Get(t, b.h, "/login?user=ada")
+		p.Get(t, b.h, "/rotate")
+		p.Get(t, b.h, "/logout")
 		var lines []string
 		for _, line := range h.lines {
 			text, _, _ := strings.Cut(line, " session=")

@@ -14,11 +14,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// The figures of the tests below: functions that take a moment, and a tab that writes 50 times a second.
+// The figures of the tests below: functions that take a moment, and a tab that writes 50 times a
+// second.
 const (
 	fnTakes    = 20 * time.Millisecond
 	tabWrites  = 20 * time.Millisecond
@@ -28,9 +32,9 @@ const (
 
 // busy is an application whose session another tab keeps changing.
 type busy struct {
-	*app
+	*testkit.App
 	t   *testing.T
-	p   pocket
+	p   webclient.Pocket
 	h   http.Handler
 	id  string
 	tab sync.WaitGroup
@@ -43,16 +47,16 @@ func newBusy(t *testing.T, st store.Store) *busy {
 
 func newBusyWith(t *testing.T, st store.Store, opts *bridge.Options) *busy {
 	t.Helper()
-	a := makeApp(t, st, opts)
-	a.session("/tab", func(s *bridge.Session) (any, error) {
+	a := testkit.NewApp(t, st, opts)
+	a.SessionPage("/tab", func(s *bridge.Session) (any, error) {
 		n, _ := s.Get("tab")
 		was, _ := n.(int64)
 		s.Set("tab", was+1)
 		return was + 1, nil
 	})
-	b := &busy{app: a, t: t, p: pocket{}, h: a.Handler(a.mux)}
-	require.Equal(t, 200, b.p.get(t, b.h, "/inc").Code)
-	b.id = b.p.get(t, b.h, "/id").Body.String()
+	b := &busy{App: a, t: t, p: webclient.Pocket{}, h: a.Handler(a.Mux)}
+	require.Equal(t, 200, b.p.Get(t, b.h, "/inc").Code)
+	b.id = b.p.Get(t, b.h, "/id").Body.String()
 	return b
 }
 
@@ -97,11 +101,12 @@ func (b *busy) write(write func()) (stop func() int) {
 // slowly is increment by a function that takes its time.
 func slowly(ctx context.Context, s *bridge.Session) error {
 	time.Sleep(fnTakes)
-	_, err := increment(ctx, s)
+	_, err := testkit.Increment(ctx, s)
 	return err
 }
 
-// A function of WithSession that has lost twice to a request's merges has the session to itself, whichever way it came and whatever they are.
+// A function of WithSession that has lost twice to a request's merges has the session to itself,
+// whichever way it came and whatever they are.
 func TestG1_NoLostUpdate_MergesOfItsOwnProcessDoNotStarveAFunction(t *testing.T) {
 	writers := map[string]func(b *busy) func(){
 		"requests": func(b *busy) func() {
@@ -111,7 +116,7 @@ func TestG1_NoLostUpdate_MergesOfItsOwnProcessDoNotStarveAFunction(t *testing.T)
 			}
 		},
 		"gorilla": func(b *busy) func() {
-			b.page("/gorilla", func(r *http.Request) (any, error) {
+			b.Page("/gorilla", func(r *http.Request) (any, error) {
 				gs, err := b.Gorilla().Get(r, "x")
 				if err != nil {
 					return nil, err
@@ -127,7 +132,7 @@ func TestG1_NoLostUpdate_MergesOfItsOwnProcessDoNotStarveAFunction(t *testing.T)
 		},
 		"connection": func(b *busy) func() {
 			goOn, done := make(chan bool), make(chan error)
-			b.mux.Handle("/held", b.PerConnection(func(ctx context.Context, c *bridge.Conn, s *bridge.Session) error {
+			b.Mux.Handle("/held", b.PerConnection(func(ctx context.Context, c *bridge.Conn, s *bridge.Session) error {
 				for range goOn {
 					n, _ := s.Get("tab")
 					was, _ := n.(int64)
@@ -136,11 +141,11 @@ func TestG1_NoLostUpdate_MergesOfItsOwnProcessDoNotStarveAFunction(t *testing.T)
 				}
 				return nil
 			}, &bridge.ConnOptions{SaveEvery: bridge.Off}))
-			br := newBrowser(b.t, b.serveInMemory(b.t))
+			br := webclient.NewBrowser(b.t, b.ServeInMemory(b.t))
 			for name, value := range b.p {
-				br.setCookie(name, value)
+				br.SetCookie(name, value)
 			}
-			br.dial("/held")
+			br.Dial("/held")
 			b.t.Cleanup(func() { close(goOn) })
 			return func() {
 				goOn <- true
@@ -151,7 +156,7 @@ func TestG1_NoLostUpdate_MergesOfItsOwnProcessDoNotStarveAFunction(t *testing.T)
 	callers := map[string]func(b *busy) func() error{
 		"by ID": func(b *busy) func() error { return func() error { return b.UpdateByID(b.t.Context(), b.id, slowly) } },
 		"over HTTP": func(b *busy) func() error {
-			b.page("/slowly", func(r *http.Request) (any, error) { return nil, b.WithSession(r, slowly, nil) })
+			b.Page("/slowly", func(r *http.Request) (any, error) { return nil, b.WithSession(r, slowly, nil) })
 			return func() error {
 				if w := b.ask(b.t.Context(), "/slowly"); w.Code != 200 {
 					return errors.New(w.Body.String())
@@ -160,20 +165,20 @@ func TestG1_NoLostUpdate_MergesOfItsOwnProcessDoNotStarveAFunction(t *testing.T)
 			}
 		},
 		"messages": func(b *busy) func() error {
-			b.mux.Handle("/messages", b.Messages(func(ctx context.Context, _ *bridge.Conn, msg bridge.Message, s *bridge.Session) error {
+			b.Mux.Handle("/messages", b.Messages(func(ctx context.Context, _ *bridge.Conn, msg bridge.Message, s *bridge.Session) error {
 				if err := slowly(ctx, s); err != nil {
 					return err
 				}
 				return msg.Reply([]byte("ok"))
 			}, nil))
-			br := newBrowser(b.t, b.serveInMemory(b.t))
+			br := webclient.NewBrowser(b.t, b.ServeInMemory(b.t))
 			for name, value := range b.p {
-				br.setCookie(name, value)
+				br.SetCookie(name, value)
 			}
-			ws := br.dial("/messages")
+			ws := br.Dial("/messages")
 			return func() error {
-				ws.say("x")
-				_, text, err := ws.ws.Read(b.t.Context())
+				ws.Say("x")
+				_, text, err := ws.Conn.Read(b.t.Context())
 				if err == nil && string(text) != "ok" {
 					err = errors.New(string(text))
 				}
@@ -195,7 +200,7 @@ func TestG1_NoLostUpdate_MergesOfItsOwnProcessDoNotStarveAFunction(t *testing.T)
 					require.Greater(t, stop(), fnCalls, "the tab goes on meanwhile")
 					s, err := b.GetByID(t.Context(), b.id)
 					require.NoError(t, err)
-					n, _ := count.Get(s)
+					n, _ := testkit.Count.Get(s)
 					require.Equal(t, 1+fnCalls, n)
 				})
 			})
@@ -203,10 +208,11 @@ func TestG1_NoLostUpdate_MergesOfItsOwnProcessDoNotStarveAFunction(t *testing.T)
 	}
 }
 
-// Also what writes the whole record to say that the session is in use keeps no function from its end.
+// Also what writes the whole record to say that the session is in use keeps no function from its
+// end.
 func TestG1_NoLostUpdate_ActivityDoesNotStarveAFunction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBusy(t, threeMethodStore{livestore.New()})
+		b := newBusy(t, teststore.Minimal{Store: livestore.New()})
 		stop := b.write(func() { require.NoError(t, b.TouchByID(t.Context(), b.id)) })
 		time.Sleep(5 * time.Millisecond)
 		for range fnCalls {
@@ -217,7 +223,8 @@ func TestG1_NoLostUpdate_ActivityDoesNotStarveAFunction(t *testing.T) {
 	})
 }
 
-// hungAlone returns when a function has the session to itself, and hangs until the result is called.
+// hungAlone returns when a function has the session to itself, and hangs until the result is
+// called.
 func (b *busy) hungAlone() (goOn func() error) {
 	runs, inside, release, done := 0, make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -228,7 +235,7 @@ func (b *busy) hungAlone() (goOn func() error) {
 				close(inside)
 				<-release
 			}
-			_, err := increment(ctx, s)
+			_, err := testkit.Increment(ctx, s)
 			return err
 		})
 	}()
@@ -264,7 +271,7 @@ func TestG12_NobodyCanStallIt_HungFunctionHoldsUpMergesForAMoment(t *testing.T) 
 		require.NoError(t, goOn(), "it has run once more")
 		s, err := b.GetByID(t.Context(), b.id)
 		require.NoError(t, err)
-		n, _ := count.Get(s)
+		n, _ := testkit.Count.Get(s)
 		require.Equal(t, 2, n)
 	})
 }
@@ -276,7 +283,7 @@ func TestG12_NobodyCanStallIt_WaitOfAMergeTakesAContext(t *testing.T) {
 		hungUp := errors.New("hung up")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		saved := make(chan error, 1)
-		b.page("/save", func(r *http.Request) (any, error) {
+		b.Page("/save", func(r *http.Request) (any, error) {
 			gs, err := b.Gorilla().Get(r, "x")
 			require.NoError(t, err)
 			gs.Values["k"] = "v"
@@ -296,18 +303,18 @@ func TestG12_NobodyCanStallIt_WaitOfAMergeTakesAContext(t *testing.T) {
 func TestG12_NobodyCanStallIt_LogoutDoesNotWaitForAFunctionThatHasTheSessionToItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBusy(t, livestore.New())
-		closes := record[bridge.ConnClose](t, b.Bridge)
-		br := newBrowser(t, b.serveInMemory(t))
+		closes := testkit.Record[bridge.ConnClose](t, b.Bridge)
+		br := webclient.NewBrowser(t, b.ServeInMemory(t))
 		for name, value := range b.p {
-			br.setCookie(name, value)
+			br.SetCookie(name, value)
 		}
-		ws := br.dial("/ws").listen()
+		ws := br.Dial("/ws").Listen()
 		goOn := b.hungAlone()
 		start := time.Now()
 		require.Equal(t, 200, b.ask(t.Context(), "/logout").Code)
 		require.Zero(t, time.Since(start))
-		require.Equal(t, bridge.CodeDestroyed, closes.next().Code)
-		require.Equal(t, bridge.CodeDestroyed, ws.closed())
+		require.Equal(t, bridge.CodeDestroyed, closes.Next().Code)
+		require.Equal(t, bridge.CodeDestroyed, ws.Closed())
 		require.ErrorIs(t, goOn(), bridge.ErrSessionGone)
 	})
 }
@@ -326,13 +333,14 @@ func TestG1_NoLostUpdate_MergeThatWaitsComesAfterTheFunction(t *testing.T) {
 		s, err := b.GetByID(t.Context(), b.id)
 		require.NoError(t, err)
 		tab, _ := s.Get("tab")
-		n, _ := count.Get(s)
+		n, _ := testkit.Count.Get(s)
 		require.Equal(t, []string{"3", "2"}, []string{strconv.FormatInt(tab.(int64), 10), strconv.Itoa(n)}) //nolint:forcetypeassert // a count
 		require.EqualValues(t, 2, b.Stats().Reruns)
 	})
 }
 
-// Many functions, each of which has the session to itself after a while, keep no merge waiting for longer than StoreTimeout.
+// Many functions, each of which has the session to itself after a while, keep no merge waiting for
+// longer than StoreTimeout.
 func TestG12_NobodyCanStallIt_ManyFunctionsHoldUpNoMergeForLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -342,7 +350,7 @@ func TestG12_NobodyCanStallIt_ManyFunctionsHoldUpNoMergeForLong(t *testing.T) {
 			fns.Go(func() {
 				require.NoError(t, b.UpdateByID(t.Context(), b.id, func(ctx context.Context, s *bridge.Session) error {
 					time.Sleep(time.Second)
-					_, err := increment(ctx, s)
+					_, err := testkit.Increment(ctx, s)
 					return err
 				}))
 			})
@@ -359,28 +367,29 @@ func TestG12_NobodyCanStallIt_ManyFunctionsHoldUpNoMergeForLong(t *testing.T) {
 		require.LessOrEqual(t, longest, storeLimit)
 		s, err := b.GetByID(t.Context(), b.id)
 		require.NoError(t, err)
-		n, _ := count.Get(s)
+		n, _ := testkit.Count.Get(s)
 		require.Equal(t, 21, n)
 	})
 }
 
-// The other way round: functions that follow one another without a pause keep no merge from being stored.
+// The other way round: functions that follow one another without a pause keep no merge from being
+// stored.
 func TestG1_NoLostUpdate_FunctionsDoNotStarveAMerge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newFaultyStore()
+		st := teststore.NewFaulty()
 		b := newBusy(t, st)
 		slow := func(_ context.Context, call func() error) error {
 			time.Sleep(time.Millisecond)
 			return call()
 		}
-		st.always(slow, "Set", "Get")
+		st.Always(slow, "Set", "Get")
 		ctx, cancel := context.WithCancel(t.Context())
 		var fns sync.WaitGroup
 		for range 4 {
 			fns.Go(func() {
 				for ctx.Err() == nil {
 					require.NoError(t, b.UpdateByID(t.Context(), b.id, func(ctx context.Context, s *bridge.Session) error {
-						_, err := increment(ctx, s)
+						_, err := testkit.Increment(ctx, s)
 						return err
 					}))
 				}

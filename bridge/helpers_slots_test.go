@@ -12,21 +12,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// slotApp is an application whose cookies may be of any Path and Domain: newApp, once at / and once
-// below /shop, with the pages /who, /client and /set as well.
+// slotApp is an application whose cookies may be of any Path and Domain: that of testkit, once at /
+// and once below /shop, with the pages /who, /client and /set as well.
 func slotApp(t testing.TB, st store.Store, opts bridge.Options) (*bridge.Bridge, http.Handler) {
 	t.Helper()
 	opts.Keys = [][]byte{[]byte(strings.Repeat("k", 32))}
-	a := makeApp(t, st, &opts)
-	a.session("/who", func(s *bridge.Session) (any, error) { return s.UserID(), nil })
-	a.session("/set", func(s *bridge.Session) (any, error) { s.Set("k", "v"); return "set", nil })
-	a.page("/client", func(r *http.Request) (any, error) { id, _ := bridge.ClientIDFrom(r.Context()); return id, nil })
+	a := testkit.NewApp(t, st, &opts)
+	a.SessionPage("/who", func(s *bridge.Session) (any, error) { return s.UserID(), nil })
+	a.SessionPage("/set", func(s *bridge.Session) (any, error) { s.Set("k", "v"); return "set", nil })
+	a.Page("/client", func(r *http.Request) (any, error) { id, _ := bridge.ClientIDFrom(r.Context()); return id, nil })
 	mux := http.NewServeMux()
-	mux.Handle("/", a.mux)
-	mux.Handle("/shop/", http.StripPrefix("/shop", a.mux))
+	mux.Handle("/", a.Mux)
+	mux.Handle("/shop/", http.StripPrefix("/shop", a.Mux))
 	return a.Bridge, a.Handler(mux)
 }
 
@@ -117,6 +118,3 @@ func send(t testing.TB, h http.Handler, path, cookies string) *httptest.Response
 	h.ServeHTTP(w, r)
 	return w
 }
-
-// header returns the pocket's cookies as a header line.
-func (p pocket) header() string { return "sid=" + p["sid"] + "; sid.cid=" + p["sid.cid"] }

@@ -8,10 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A session says where its user logged in. X-Forwarded-For is believed as far as trusted proxies have written it.
+// A session says where its user logged in. X-Forwarded-For is believed as far as trusted proxies
+// have written it.
 func TestForwardedForIsBelievedOnlyFromTrustedProxies(t *testing.T) {
 	proxies := []string{"10.0.0.0/8", "2001:db8::1"}
 	for name, c := range map[string]struct {
@@ -36,18 +40,18 @@ func TestForwardedForIsBelievedOnlyFromTrustedProxies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := livestore.New()
-			a := makeApp(t, st, &bridge.Options{TrustedProxies: c.proxies})
+			a := testkit.NewApp(t, st, &bridge.Options{TrustedProxies: c.proxies})
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/login?user=ada", nil)
 			r.RemoteAddr = c.remote
 			for _, line := range c.forwarded {
 				r.Header.Add("X-Forwarded-For", line)
 			}
-			require.Equal(t, http.StatusOK, pocket{}.send(a.Handler(a.mux), r).Code)
+			require.Equal(t, http.StatusOK, webclient.Pocket{}.Send(a.Handler(a.Mux), r).Code)
 			for rec, err := range st.ByUser(t.Context(), "ada") {
 				require.NoError(t, err)
 				require.Equal(t, c.want, rec.Addr)
 			}
-			require.Equal(t, 1, storedCount(t, st))
+			require.Equal(t, 1, teststore.StoredCount(t, st))
 		})
 	}
 }
@@ -75,18 +79,18 @@ func TestS7_HandshakeOrigin(t *testing.T) {
 		"user info hides no host":      {[]string{"app.example.com"}, "https://app.example.com@evil.example", http.StatusForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := makeApp(t, livestore.New(), &bridge.Options{OriginPatterns: c.patterns})
-			site := a.serve(t)
-			br := newBrowser(t, site)
+			a := testkit.NewApp(t, livestore.New(), &bridge.Options{OriginPatterns: c.patterns})
+			site := a.Serve(t)
+			br := webclient.NewBrowser(t, site)
 			header := http.Header{}
 			switch c.origin {
 			case "":
 			case "http://{host}":
-				header.Set("Origin", site.url)
+				header.Set("Origin", site.URL)
 			default:
 				header.Set("Origin", c.origin)
 			}
-			_, res, err := br.tryDial("/ws", header)
+			_, res, err := br.TryDial("/ws", header)
 			require.Equal(t, c.want, res.StatusCode)
 			require.Equal(t, c.want == http.StatusSwitchingProtocols, err == nil)
 		})

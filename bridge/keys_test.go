@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -51,24 +53,25 @@ func TestErrorsOfKeysNameThePackage(t *testing.T) {
 	require.Len(t, keys, 1)
 }
 
-// To replace a key the new one goes in front, and the old one stays as long as its cookies are to be valid.
+// To replace a key the new one goes in front, and the old one stays as long as its cookies are to
+// be valid.
 func TestNewKeySignsAndOldKeyStillVerifies(t *testing.T) {
 	old, next := []byte(strings.Repeat("o", 32)), []byte(strings.Repeat("n", 32))
 	st := livestore.New()
 	handler := func(keys ...[]byte) http.Handler {
-		a := makeApp(t, st, &bridge.Options{Keys: keys})
-		return a.Handler(a.mux)
+		a := testkit.NewApp(t, st, &bridge.Options{Keys: keys})
+		return a.Handler(a.Mux)
 	}
 	before, during, after := handler(old), handler(next, old), handler(next)
-	visitor := pocket{}
-	visitor.get(t, before, "/inc")
-	require.Equal(t, "2", visitor.get(t, during, "/inc").Body.String())
+	visitor := webclient.Pocket{}
+	visitor.Get(t, before, "/inc")
+	require.Equal(t, "2", visitor.Get(t, during, "/inc").Body.String())
 	oldCookie := visitor["sid"]
-	visitor.get(t, during, "/rotate")
+	visitor.Get(t, during, "/rotate")
 	require.NotEqual(t, oldCookie, visitor["sid"])
-	require.Equal(t, "3", visitor.get(t, after, "/inc").Body.String(), "the new key has signed it")
-	require.Equal(t, "0", visitor.get(t, before, "/get").Body.String())
-	late := pocket{"sid": oldCookie}
-	require.Equal(t, "0", late.get(t, after, "/get").Body.String())
+	require.Equal(t, "3", visitor.Get(t, after, "/inc").Body.String(), "the new key has signed it")
+	require.Equal(t, "0", visitor.Get(t, before, "/get").Body.String())
+	late := webclient.Pocket{"sid": oldCookie}
+	require.Equal(t, "0", late.Get(t, after, "/get").Body.String())
 	require.True(t, slices.Equal(next, []byte(strings.Repeat("n", 32))), "the caller's keys are not touched")
 }

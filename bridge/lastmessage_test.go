@@ -10,10 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A function of the application's that does what it shouldn't holds up no logout, and no close (G4, G12).
+// A function of the application's that does what it shouldn't holds up no logout, and no close (G4,
+// G12).
 func TestG12_LastMessageThatMisbehavesHoldsUpNoLogout(t *testing.T) {
 	for name, last := range map[string]func(ctx context.Context, b *bridge.Bridge, e bridge.SessionDestroy) []byte{
 		"hangs": func(context.Context, *bridge.Bridge, bridge.SessionDestroy) []byte {
@@ -33,11 +35,11 @@ func TestG12_LastMessageThatMisbehavesHoldsUpNoLogout(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var a *app
+				var a *testkit.App
 				ctx := context.WithoutCancel(t.Context())
-				a = makeApp(t, livestore.New(), &bridge.Options{LastMessage: func(e bridge.SessionDestroy) []byte { return last(ctx, a.Bridge, e) }})
+				a = testkit.NewApp(t, livestore.New(), &bridge.Options{LastMessage: func(e bridge.SessionDestroy) []byte { return last(ctx, a.Bridge, e) }})
 				codes := make(chan int, 1)
-				link, id := attached(t, a, func(code int, _ string) { codes <- code })
+				link, id := testkit.Attach(t, a, func(code int, _ string) { codes <- code })
 				defer link.Detach()
 				start := time.Now()
 				done := make(chan struct{})
@@ -61,14 +63,14 @@ func TestG12_LastMessageThatHangsStopsNoOtherExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hung := make(chan struct{})
 		defer close(hung)
-		a := makeApp(t, livestore.New(), &bridge.Options{
+		a := testkit.NewApp(t, livestore.New(), &bridge.Options{
 			IdleTimeout: time.Hour, AutoCleanup: bridge.Off,
 			LastMessage: func(bridge.SessionDestroy) []byte { <-hung; return nil },
 		})
 		const n = 100
 		codes := make(chan int, n)
 		for range n {
-			link, _ := attached(t, a, func(code int, _ string) { codes <- code })
+			link, _ := testkit.Attach(t, a, func(code int, _ string) { codes <- code })
 			defer link.Detach()
 		}
 		time.Sleep(time.Hour + 5*time.Minute)

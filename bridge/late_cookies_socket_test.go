@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -23,25 +25,25 @@ func TestG6_SocketThatComesBackBeforeTheCookiesIsSentBackAgain(t *testing.T) {
 		for _, late := range []time.Duration{300 * time.Millisecond, 3 * time.Second} {
 			t.Run(path+" "+late.String(), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					a := makeApp(t, livestore.New(), nil)
-					br := newBrowser(t, serveInMemory(t, slowLine(a.Handler(a.mux), late)))
-					ws := br.dial("/ws")
-					require.Equal(t, `""`, ws.ask("id"))
+					a := testkit.NewApp(t, livestore.New(), nil)
+					br := webclient.NewBrowser(t, webclient.ServeInMemory(t, slowLine(a.Handler(a.Mux), late)))
+					ws := br.Dial("/ws")
+					require.Equal(t, `""`, ws.Ask("id"))
 					var wg sync.WaitGroup
-					wg.Go(func() { br.get(path, "Slow-Line", "yes") })
+					wg.Go(func() { br.Get(path, "Slow-Line", "yes") })
 					backs := 0
-					for ; br.cookie("sid") == "" || backs == 0; backs++ {
-						require.Equal(t, bridge.CodeReconnect, ws.closed())
-						ws = br.dial("/ws")
+					for ; br.Cookie("sid") == "" || backs == 0; backs++ {
+						require.Equal(t, bridge.CodeReconnect, ws.Closed())
+						ws = br.Dial("/ws")
 					}
 					wg.Wait()
-					if ws.ask("id") == `""` {
-						require.Equal(t, bridge.CodeReconnect, ws.closed())
-						ws = br.dial("/ws")
+					if ws.Ask("id") == `""` {
+						require.Equal(t, bridge.CodeReconnect, ws.Closed())
+						ws = br.Dial("/ws")
 					}
-					require.Equal(t, `"`+br.ok("/id")+`"`, ws.ask("id"))
+					require.Equal(t, `"`+br.OK("/id")+`"`, ws.Ask("id"))
 					require.Less(t, backs, 8)
-					closed := ws.whenClosed()
+					closed := ws.WhenClosed()
 					time.Sleep(time.Minute)
 					synctest.Wait()
 					require.Empty(t, closed, "it stays")
@@ -54,14 +56,14 @@ func TestG6_SocketThatComesBackBeforeTheCookiesIsSentBackAgain(t *testing.T) {
 // However many tabs there are, they are told.
 func TestG6_ManySocketsThatComeBackBeforeTheCookiesAreSentBackAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		br := newBrowser(t, serveInMemory(t, a.Handler(a.mux)))
-		br.dial("/ws")
-		bare := br.another()
-		br.ok("/inc")
+		a := testkit.NewApp(t, livestore.New(), nil)
+		br := webclient.NewBrowser(t, webclient.ServeInMemory(t, a.Handler(a.Mux)))
+		br.Dial("/ws")
+		bare := br.Another()
+		br.OK("/inc")
 		var codes []<-chan int
 		for range 40 {
-			codes = append(codes, bare.dial("/ws").whenClosed())
+			codes = append(codes, bare.Dial("/ws").WhenClosed())
 		}
 		for _, code := range codes {
 			require.Equal(t, bridge.CodeReconnect, <-code)
@@ -74,27 +76,27 @@ func TestG6_ManySocketsThatComeBackBeforeTheCookiesAreSentBackAgain(t *testing.T
 func TestG10_CopiedClientCookieDoesNotKeepSocketsFromStaying(t *testing.T) {
 	for _, path := range []string{"/inc", "/login?user=eve"} {
 		synctest.Test(t, func(t *testing.T) {
-			a := makeApp(t, livestore.New(), nil)
-			s := serveInMemory(t, a.Handler(a.mux))
-			br := newBrowser(t, s)
-			code := br.dial("/ws").whenClosed()
-			thief := br.another()
+			a := testkit.NewApp(t, livestore.New(), nil)
+			s := webclient.ServeInMemory(t, a.Handler(a.Mux))
+			br := webclient.NewBrowser(t, s)
+			code := br.Dial("/ws").WhenClosed()
+			thief := br.Another()
 			for range 30 {
 				if path == "/inc" {
-					thief.setCookie("sid", "")
+					thief.SetCookie("sid", "")
 				}
-				thief.ok(path)
+				thief.OK(path)
 				time.Sleep(150 * time.Millisecond)
 				synctest.Wait()
 				if len(code) > 0 {
-					code = br.dial("/ws").whenClosed()
+					code = br.Dial("/ws").WhenClosed()
 				}
 			}
 			for range 30 {
 				if path == "/inc" {
-					thief.setCookie("sid", "")
+					thief.SetCookie("sid", "")
 				}
-				thief.ok(path)
+				thief.OK(path)
 				time.Sleep(150 * time.Millisecond)
 				synctest.Wait()
 				require.Empty(t, code)
@@ -107,22 +109,22 @@ func TestG10_CopiedClientCookieDoesNotKeepSocketsFromStaying(t *testing.T) {
 // most.
 func TestG6_SocketWithoutTheSessionOfItsClientStaysInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		s := serveInMemory(t, a.Handler(a.mux))
-		br := newBrowser(t, s)
-		br.ok("/inc")
-		bare := newBrowser(t, s)
-		bare.setCookie("sid.cid", br.cookie("sid.cid"))
-		ws := bare.dial("/ws")
+		a := testkit.NewApp(t, livestore.New(), nil)
+		s := webclient.ServeInMemory(t, a.Handler(a.Mux))
+		br := webclient.NewBrowser(t, s)
+		br.OK("/inc")
+		bare := webclient.NewBrowser(t, s)
+		bare.SetCookie("sid.cid", br.Cookie("sid.cid"))
+		ws := bare.Dial("/ws")
 		for range 10 {
-			code := ws.whenClosed()
+			code := ws.WhenClosed()
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			if len(code) == 0 {
 				return
 			}
 			require.Equal(t, bridge.CodeReconnect, <-code)
-			ws = bare.dial("/ws")
+			ws = bare.Dial("/ws")
 		}
 		require.Fail(t, "it is sent back again and again")
 	})
@@ -132,18 +134,18 @@ func TestG6_SocketWithoutTheSessionOfItsClientStaysInTheEnd(t *testing.T) {
 // cookies may be on their way.
 func TestG6_SocketThatComesBeforeTheCookiesIsToComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		a.mux.Handle("/members", a.WebSocket(converse, &bridge.ConnOptions{OnMissing: bridge.CloseMissing}))
-		s := serveInMemory(t, a.Handler(a.mux))
-		br := newBrowser(t, s)
-		require.Equal(t, bridge.CodeNoSession, br.dial("/members").closed(), "nobody has a session")
-		bare := br.another()
-		br.ok("/inc")
-		require.Equal(t, br.cookie("sid.cid"), bare.cookie("sid.cid"))
-		require.Equal(t, bridge.CodeReconnect, bare.dial("/members").closed())
+		a := testkit.NewApp(t, livestore.New(), nil)
+		a.Mux.Handle("/members", a.WebSocket(testkit.Converse, &bridge.ConnOptions{OnMissing: bridge.CloseMissing}))
+		s := webclient.ServeInMemory(t, a.Handler(a.Mux))
+		br := webclient.NewBrowser(t, s)
+		require.Equal(t, bridge.CodeNoSession, br.Dial("/members").Closed(), "nobody has a session")
+		bare := br.Another()
+		br.OK("/inc")
+		require.Equal(t, br.Cookie("sid.cid"), bare.Cookie("sid.cid"))
+		require.Equal(t, bridge.CodeReconnect, bare.Dial("/members").Closed())
 		time.Sleep(10 * time.Second)
-		require.Equal(t, bridge.CodeNoSession, bare.dial("/members").closed(), "they have been lost")
-		require.Equal(t, "2", br.dial("/members").ask("inc"))
+		require.Equal(t, bridge.CodeNoSession, bare.Dial("/members").Closed(), "they have been lost")
+		require.Equal(t, "2", br.Dial("/members").Ask("inc"))
 	})
 }
 

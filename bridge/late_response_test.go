@@ -3,7 +3,6 @@ package bridge_test
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -14,76 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/testhub"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
-
-// inFlight is a request under way, whose response arrives when the test says so.
-type inFlight struct {
-	done chan *httptest.ResponseRecorder
-}
-
-// begin sends a request with a copy of the browser's cookies, and leaves it to its handler.
-func (p pocket) begin(t testing.TB, h http.Handler, path string) inFlight {
-	f := inFlight{make(chan *httptest.ResponseRecorder, 1)}
-	mine := maps.Clone(p)
-	go func() { f.done <- mine.get(t, h, path) }()
-	synctest.Wait()
-	return f
-}
-
-// arrive brings the response to the browser.
-func (p pocket) arrive(f inFlight) *httptest.ResponseRecorder {
-	w := <-f.done
-	for _, c := range w.Result().Cookies() {
-		if c.MaxAge < 0 {
-			delete(p, c.Name)
-		} else {
-			p[c.Name] = c.Value
-		}
-	}
-	return w
-}
-
-// sleepy adds pages that take ?before before they ask for their session, and ?after before they
-// answer: /sleepy reads, /sleepyset changes, /sleepywith changes in a WithSession.
-func sleepy(a *app) {
-	pause := func(r *http.Request, name string) {
-		d, _ := time.ParseDuration(r.URL.Query().Get(name))
-		time.Sleep(d)
-	}
-	change := func(r *http.Request, fn func(s *bridge.Session)) (any, error) {
-		pause(r, "before")
-		s, err := a.Session(r)
-		if err != nil {
-			return nil, err
-		}
-		fn(s)
-		pause(r, "after")
-		return s.UserID(), s.Err()
-	}
-	a.page("/sleepy", func(r *http.Request) (any, error) { return change(r, func(*bridge.Session) {}) })
-	a.page("/sleepyset", func(r *http.Request) (any, error) {
-		return change(r, func(s *bridge.Session) { s.Set("slow", true) })
-	})
-	with := func(fn func(*bridge.Session) error) func(r *http.Request) (any, error) {
-		return func(r *http.Request) (any, error) {
-			pause(r, "before")
-			err := a.WithSession(r, func(_ context.Context, s *bridge.Session) error { return fn(s) }, nil)
-			pause(r, "after")
-			return "done", err
-		}
-	}
-	a.page("/sleepywith", with(func(s *bridge.Session) error { s.Set("slow", true); return nil }))
-	a.page("/sleepylogout", with(func(s *bridge.Session) error { s.Logout(); return nil }))
-	a.page("/sleepyextend", with(func(s *bridge.Session) error { s.SetLifetime(48 * time.Hour); return nil }))
-	a.page("/user", func(r *http.Request) (any, error) {
-		s, err := a.Session(r)
-		if err != nil {
-			return nil, err
-		}
-		return s.UserID(), nil
-	})
-}
 
 // Whatever a request of the session before does, and whenever it is answered, the browser stays
 // logged in as who it has logged in as since.
@@ -108,27 +43,27 @@ func TestG6_LateResponseTakesNobodysLogin(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), nil)
-				sleepy(a)
-				h := a.Handler(a.mux)
-				p := pocket{}
-				require.Equal(t, http.StatusOK, p.get(t, h, "/login?user=ann").Code)
+				a := testkit.NewApp(t, livestore.New(), nil)
+				testkit.SleepyPages(a)
+				h := a.Handler(a.Mux)
+				p := webclient.Pocket{}
+				require.Equal(t, http.StatusOK, p.Get(t, h, "/login?user=ann").Code)
 				if !c.loggedIn {
-					p.get(t, h, "/logout")
+					p.Get(t, h, "/logout")
 				}
-				late := p.begin(t, h, c.path)
+				late := p.Begin(t, h, c.path)
 				time.Sleep(time.Second)
-				p.get(t, h, "/logout")
-				require.Equal(t, http.StatusOK, p.get(t, h, "/login?user=bob").Code)
+				p.Get(t, h, "/logout")
+				require.Equal(t, http.StatusOK, p.Get(t, h, "/login?user=bob").Code)
 				time.Sleep(20 * time.Second)
-				w := p.arrive(late)
+				w := p.Arrive(late)
 				if c.status != 0 {
 					require.Equal(t, c.status, w.Code, w.Body)
 				} else {
 					require.GreaterOrEqual(t, w.Code, http.StatusBadRequest)
 				}
 				require.Empty(t, w.Header()["Set-Cookie"])
-				require.Equal(t, "bob", p.get(t, h, "/user").Body.String())
+				require.Equal(t, "bob", p.Get(t, h, "/user").Body.String())
 			})
 		})
 	}
@@ -139,21 +74,21 @@ func TestG6_LateResponseTakesNobodysLoginAtAnotherNode(t *testing.T) {
 	for _, path := range []string{"/sleepyset?before=20s", "/sleepywith?before=20s", "/sleepywith?after=20s"} {
 		t.Run(path, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				nodes := newHub()
-				opts := &bridge.Options{Keys: [][]byte{goodKey()}}
-				here, there := makeApp(t, nodes, opts), makeApp(t, nodes, opts)
-				sleepy(here)
-				sleepy(there)
-				h, elsewhere := here.Handler(here.mux), there.Handler(there.mux)
-				p := pocket{}
-				p.get(t, elsewhere, "/inc")
-				p.get(t, elsewhere, "/logout")
-				late := p.begin(t, h, path)
+				nodes := testhub.New()
+				opts := &bridge.Options{Keys: [][]byte{testkit.Key()}}
+				here, there := testkit.NewApp(t, nodes, opts), testkit.NewApp(t, nodes, opts)
+				testkit.SleepyPages(here)
+				testkit.SleepyPages(there)
+				h, elsewhere := here.Handler(here.Mux), there.Handler(there.Mux)
+				p := webclient.Pocket{}
+				p.Get(t, elsewhere, "/inc")
+				p.Get(t, elsewhere, "/logout")
+				late := p.Begin(t, h, path)
 				time.Sleep(time.Second)
-				require.Equal(t, http.StatusOK, p.get(t, elsewhere, "/login?user=bob").Code)
+				require.Equal(t, http.StatusOK, p.Get(t, elsewhere, "/login?user=bob").Code)
 				time.Sleep(20 * time.Second)
-				require.Empty(t, p.arrive(late).Header()["Set-Cookie"])
-				require.Equal(t, "bob", p.get(t, h, "/user").Body.String())
+				require.Empty(t, p.Arrive(late).Header()["Set-Cookie"])
+				require.Equal(t, "bob", p.Get(t, h, "/user").Body.String())
 			})
 		})
 	}
@@ -162,46 +97,46 @@ func TestG6_LateResponseTakesNobodysLoginAtAnotherNode(t *testing.T) {
 // A dead cookie clears nothing, and leads to a new session as if it weren't there.
 func TestS02_DeadCookieIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		h := a.Handler(a.mux)
-		p := pocket{}
-		p.get(t, h, "/inc")
-		id := p.get(t, h, "/id").Body.String()
+		a := testkit.NewApp(t, livestore.New(), nil)
+		h := a.Handler(a.Mux)
+		p := webclient.Pocket{}
+		p.Get(t, h, "/inc")
+		id := p.Get(t, h, "/id").Body.String()
 		_, err := a.DestroyByID(t.Context(), id)
 		require.NoError(t, err)
 		time.Sleep(time.Millisecond)
 		for _, path := range []string{"/get", "/logout", "/plain"} {
-			w := p.get(t, h, path)
+			w := p.Get(t, h, path)
 			require.Equal(t, http.StatusOK, w.Code, path)
 			require.Empty(t, w.Header()["Set-Cookie"], path)
 		}
-		require.Equal(t, "1", p.get(t, h, "/inc").Body.String())
-		require.Equal(t, "2", p.get(t, h, "/inc").Body.String())
+		require.Equal(t, "1", p.Get(t, h, "/inc").Body.String())
+		require.Equal(t, "2", p.Get(t, h, "/inc").Body.String())
 
 		time.Sleep(25 * time.Hour)
-		require.Equal(t, "0", p.get(t, h, "/get").Body.String(), "and so does one whose session has expired")
-		require.Equal(t, "1", p.get(t, h, "/inc").Body.String())
+		require.Equal(t, "0", p.Get(t, h, "/get").Body.String(), "and so does one whose session has expired")
+		require.Equal(t, "1", p.Get(t, h, "/inc").Body.String())
 	})
 }
 
 // An upload takes longer than RotateGrace. What was current when it began still counts.
 func TestG6_AgeIsJudgedByWhenTheRequestBegan(t *testing.T) {
-	upload := func(t *testing.T, meanwhile func(p pocket, h http.Handler), opts *bridge.Options) (w *httptest.ResponseRecorder, after string) {
-		a := makeApp(t, livestore.New(), opts)
-		sleepy(a)
-		h := a.Handler(a.mux)
-		p := pocket{}
-		p.get(t, h, "/inc")
-		late := p.begin(t, h, "/sleepyset?before=1m")
+	upload := func(t *testing.T, meanwhile func(p webclient.Pocket, h http.Handler), opts *bridge.Options) (w *httptest.ResponseRecorder, after string) {
+		a := testkit.NewApp(t, livestore.New(), opts)
+		testkit.SleepyPages(a)
+		h := a.Handler(a.Mux)
+		p := webclient.Pocket{}
+		p.Get(t, h, "/inc")
+		late := p.Begin(t, h, "/sleepyset?before=1m")
 		time.Sleep(time.Second)
 		meanwhile(p, h)
 		time.Sleep(time.Minute)
-		w = p.arrive(late)
-		return w, p.get(t, h, "/get").Body.String()
+		w = p.Arrive(late)
+		return w, p.Get(t, h, "/get").Body.String()
 	}
-	visit := func(t *testing.T, p pocket, h http.Handler, paths ...string) {
+	visit := func(t *testing.T, p webclient.Pocket, h http.Handler, paths ...string) {
 		for _, path := range paths {
-			require.Equal(t, http.StatusOK, p.get(t, h, path).Code, path)
+			require.Equal(t, http.StatusOK, p.Get(t, h, path).Code, path)
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
@@ -224,7 +159,7 @@ func TestG6_AgeIsJudgedByWhenTheRequestBegan(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w, after := upload(t, func(p pocket, h http.Handler) { visit(t, p, h, c.paths...) }, c.opts)
+				w, after := upload(t, func(p webclient.Pocket, h http.Handler) { visit(t, p, h, c.paths...) }, c.opts)
 				require.Equal(t, c.status, w.Code, w.Body)
 				require.Empty(t, w.Header()["Set-Cookie"])
 				require.NotEqual(t, "0", after, "the session is alive")
@@ -236,45 +171,46 @@ func TestG6_AgeIsJudgedByWhenTheRequestBegan(t *testing.T) {
 // The token of a request that begins after the new one was presented is refused as before.
 func TestG6_PreviousTokenEndsWhenTheNextIsPresented(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		before, after, h := rotated(t, "/rotate", &bridge.Options{RotateGrace: time.Hour})
+		before, after, h := testkit.Rotated(t, "/rotate", &bridge.Options{RotateGrace: time.Hour})
 		time.Sleep(time.Minute)
-		require.Equal(t, "1", before.get(t, h, "/get").Body.String())
-		after.get(t, h, "/get")
+		require.Equal(t, "1", before.Get(t, h, "/get").Body.String())
+		after.Get(t, h, "/get")
 		time.Sleep(time.Millisecond)
-		require.Equal(t, "0", before.get(t, h, "/get").Body.String())
-		after.get(t, h, "/rotate")
+		require.Equal(t, "0", before.Get(t, h, "/get").Body.String())
+		after.Get(t, h, "/rotate")
 		time.Sleep(time.Millisecond)
-		require.Equal(t, "0", before.get(t, h, "/get").Body.String(), "nor does another rotation bring it back")
-		require.Equal(t, "1", after.get(t, h, "/get").Body.String())
+		require.Equal(t, "0", before.Get(t, h, "/get").Body.String(), "nor does another rotation bring it back")
+		require.Equal(t, "1", after.Get(t, h, "/get").Body.String())
 	})
 }
 
-// A renewal's response arrives late: the cookie that it brings is good, in whatever order they arrive.
+// A renewal's response arrives late: the cookie that it brings is good, in whatever order they
+// arrive.
 func TestS04_RenewalThatArrivesLate(t *testing.T) {
 	for _, delay := range []time.Duration{0, 12 * time.Second, 2 * time.Minute} {
 		for _, every := range []time.Duration{time.Minute, 15 * time.Minute} {
 			for _, lateFirst := range []bool{true, false} {
 				t.Run(strconv.FormatBool(lateFirst)+" "+delay.String()+" of "+every.String(), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						a := makeApp(t, livestore.New(), &bridge.Options{RenewEvery: every})
-						h := a.Handler(a.mux)
-						p := pocket{}
-						p.get(t, h, "/inc")
+						a := testkit.NewApp(t, livestore.New(), &bridge.Options{RenewEvery: every})
+						h := a.Handler(a.Mux)
+						p := webclient.Pocket{}
+						p.Get(t, h, "/inc")
 						time.Sleep(every)
-						late := p.begin(t, h, "/get")
+						late := p.Begin(t, h, "/get")
 						for range delay / (5 * time.Second) {
 							time.Sleep(5 * time.Second)
-							require.Equal(t, "1", p.get(t, h, "/get").Body.String(), "with the cookie that it has")
+							require.Equal(t, "1", p.Get(t, h, "/get").Body.String(), "with the cookie that it has")
 						}
 						time.Sleep(delay % (5 * time.Second))
 						if lateFirst {
-							p.arrive(late)
+							p.Arrive(late)
 						} else {
-							p.get(t, h, "/get")
-							p.arrive(late)
+							p.Get(t, h, "/get")
+							p.Arrive(late)
 						}
 						for range 10 {
-							require.Equal(t, "1", p.get(t, h, "/get").Body.String(), "with the cookie that came late")
+							require.Equal(t, "1", p.Get(t, h, "/get").Body.String(), "with the cookie that came late")
 							time.Sleep(every / 4)
 						}
 					})
@@ -284,23 +220,24 @@ func TestS04_RenewalThatArrivesLate(t *testing.T) {
 	}
 }
 
-// A handler that takes longer than its http.TimeoutHandler renews nothing that its browser doesn't get.
+// A handler that takes longer than its http.TimeoutHandler renews nothing that its browser doesn't
+// get.
 func TestS04_RenewalBehindATimeoutHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), &bridge.Options{RenewEvery: time.Hour})
-		sleepy(a)
+		a := testkit.NewApp(t, livestore.New(), &bridge.Options{RenewEvery: time.Hour})
+		testkit.SleepyPages(a)
 		for name, h := range map[string]http.Handler{
-			"outside": http.TimeoutHandler(a.Handler(a.mux), 5*time.Second, "too late"),
-			"inside":  a.Handler(http.TimeoutHandler(a.mux, 5*time.Second, "too late")),
+			"outside": http.TimeoutHandler(a.Handler(a.Mux), 5*time.Second, "too late"),
+			"inside":  a.Handler(http.TimeoutHandler(a.Mux, 5*time.Second, "too late")),
 		} {
-			p := pocket{}
-			p.get(t, h, "/inc")
+			p := webclient.Pocket{}
+			p.Get(t, h, "/inc")
 			time.Sleep(time.Hour)
 			for range 5 {
-				require.Equal(t, http.StatusServiceUnavailable, p.get(t, h, "/sleepy?after=6s").Code, name)
+				require.Equal(t, http.StatusServiceUnavailable, p.Get(t, h, "/sleepy?after=6s").Code, name)
 				time.Sleep(20 * time.Second)
 			}
-			require.Equal(t, "1", p.get(t, h, "/get").Body.String(), name)
+			require.Equal(t, "1", p.Get(t, h, "/get").Body.String(), name)
 		}
 	})
 }
@@ -308,24 +245,24 @@ func TestS04_RenewalBehindATimeoutHandler(t *testing.T) {
 // The store takes a new token and its reply is lost.
 func TestG9_LostReplyToANewTokenCostsNobodyTheSession(t *testing.T) {
 	for _, path := range []string{"/rotate", "/login?user=ann"} {
-		for name, f := range map[string]fault{
-			"reset":   loseReply(errors.New("connection reset")),
+		for name, f := range map[string]teststore.Fault{
+			"reset":   teststore.LoseReply(errors.New("connection reset")),
 			"timeout": func(ctx context.Context, call func() error) error { defer func() { <-ctx.Done() }(); return call() },
-			"refused": refuse(errors.New("disk full")),
+			"refused": teststore.Refuse(errors.New("disk full")),
 		} {
 			t.Run(path+" "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					st := newFaultyStore()
-					a := makeApp(t, st, nil)
-					h := a.Handler(a.mux)
-					p := pocket{}
-					p.get(t, h, "/inc")
-					st.next(1, "Set", f)
-					p.get(t, h, path)
+					st := teststore.NewFaulty()
+					a := testkit.NewApp(t, st, nil)
+					h := a.Handler(a.Mux)
+					p := webclient.Pocket{}
+					p.Get(t, h, "/inc")
+					st.Next(1, "Set", f)
+					p.Get(t, h, path)
 					time.Sleep(time.Minute)
-					require.Equal(t, "1", p.get(t, h, "/get").Body.String())
-					require.Equal(t, http.StatusOK, p.get(t, h, path).Code, "and it can be done again")
-					require.Equal(t, "1", p.get(t, h, "/get").Body.String())
+					require.Equal(t, "1", p.Get(t, h, "/get").Body.String())
+					require.Equal(t, http.StatusOK, p.Get(t, h, path).Code, "and it can be done again")
+					require.Equal(t, "1", p.Get(t, h, "/get").Body.String())
 				})
 			})
 		}

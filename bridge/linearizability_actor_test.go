@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
 )
 
 // linActor is a client with cookies and sockets of its own: a browser, a copy of one, or a thief.
@@ -88,7 +89,8 @@ func (a *linActor) do(ctx context.Context, session int, op string) {
 	}
 }
 
-// switchCookie takes over the newest cookie that anybody has received, as the tabs of one browser do.
+// switchCookie takes over the newest cookie that anybody has received, as the tabs of one browser
+// do.
 func (a *linActor) switchCookie(session int) {
 	s := &a.sessions[session]
 	s.mu.Lock()
@@ -184,7 +186,8 @@ func (a *linActor) receive(session int, c linCookie) {
 	s.newest = c
 }
 
-// linMiddlewareWord is what happened when not the handler has answered but the middleware: it could not store the session.
+// linMiddlewareWord is what happened when not the handler has answered but the middleware: it could
+// not store the session.
 func linMiddlewareWord(res *http.Response, body string) string {
 	switch {
 	case res.StatusCode == http.StatusConflict && strings.Contains(body, "again and again"):
@@ -214,13 +217,13 @@ func (a *linActor) byID(ctx context.Context, session int, what string) {
 	case "update":
 		e.kind = linIncrement
 		err = a.b.UpdateByID(ctx, id, func(ctx context.Context, s *bridge.Session) error {
-			n, err := increment(ctx, s)
+			n, err := testkit.Increment(ctx, s)
 			e.values.N = n
 			return err
 		})
 	case "set":
 		e = linEvent{kind: linReplace, values: linValues{N: 1000 * int(a.fresh.Add(1)), A: int(a.fresh.Add(1))}}
-		err = a.b.SetByID(ctx, id, map[string]any{count.Name(): e.values.N, "a": e.values.A}, 0)
+		err = a.b.SetByID(ctx, id, map[string]any{testkit.Count.Name(): e.values.N, "a": e.values.A}, 0)
 	case "destroy":
 		var was bool
 		was, err = a.b.DestroyByID(ctx, id)

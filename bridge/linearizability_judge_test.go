@@ -15,14 +15,16 @@ type linCall struct {
 	cookie     linCookie
 }
 
-// retire records that the token was presented, which invalidates the one before it, if that was replaced by Rotate.
+// retire records that the token was presented, which invalidates the one before it, if that was
+// replaced by Rotate.
 func (a *linActor) retire(session int, call linCall, maybe bool) {
 	if call.cookie.rotated {
 		a.record(session, a.number, call.from, call.to, linEvent{kind: linRetire, label: call.cookie.label, maybe: maybe || a.troubled})
 	}
 }
 
-// judgeHTTP records what the answer to a request tells: that its token opened the session at one moment, and what happened at another.
+// judgeHTTP records what the answer to a request tells: that its token opened the session at one
+// moment, and what happened at another.
 func (a *linActor) judgeHTTP(session int, call linCall, v linView, effect linEvent) {
 	tell := func(from, to int64, e linEvent) {
 		e.label = call.cookie.label

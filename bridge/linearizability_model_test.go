@@ -6,8 +6,8 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// linState is one session as the model has it: a value that changes in one step at a time. Tokens have labels, from 1, in
-// no particular order.
+// linState is one session as the model has it: a value that changes in one step at a time. Tokens
+// have labels, from 1, in no particular order.
 type linState struct {
 	over      bool
 	values    linValues
@@ -68,7 +68,8 @@ func (e linEvent) String() string {
 	return text
 }
 
-// opens reports whether the token opens the session; rotated, that a login is what keeps it from that.
+// opens reports whether the token opens the session; rotated, that a login is what keeps it from
+// that.
 func (s linState) opens(label uint8) (ok, rotated bool) {
 	switch {
 	case s.over:
@@ -81,7 +82,8 @@ func (s linState) opens(label uint8) (ok, rotated bool) {
 	return false, false
 }
 
-func (s linState) proved(label uint8) bool  { return label == 0 || s.proof&(1<<label) != 0 }
+func (s linState) proved(label uint8) bool { return label == 0 || s.proof&(1<<label) != 0 }
+
 func (s linState) mayWork(label uint8) bool { return !s.over && s.proved(label) }
 
 // apply returns the state after e, or false when e can't have happened in s.

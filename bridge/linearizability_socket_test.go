@@ -10,6 +10,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
 // overSocket does an operation on the socket's session. Without a socket it opens one first.
@@ -40,7 +41,7 @@ func (a *linActor) hear(s *linSocket) (linView, bool) {
 	select {
 	case v, open := <-s.answers:
 		return v, open
-	case <-time.After(patience):
+	case <-time.After(await.Limit):
 		_ = s.ws.CloseNow()
 		a.unexpected("socket", "no answer and no end")
 		return linView{}, false
@@ -91,8 +92,9 @@ func (a *linActor) dial(ctx context.Context, session int) bool {
 	return false
 }
 
-// cutOff is the code of a connection that ended without a close frame: the Bridge cuts one whose close takes more than a second, as it may on a
-// busy machine. Whether what was asked has been done is unknown then.
+// cutOff is the code of a connection that ended without a close frame: the Bridge cuts one whose
+// close takes more than a second, as it may on a busy machine. Whether what was asked has been done
+// is unknown then.
 const cutOff = -1
 
 // linSocket is a socket's end in the browser. Somebody is always reading, as in a browser.

@@ -11,7 +11,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// troubledStore takes its time, for a test in a bubble, and fails now and then in each of the ways that a store may fail.
+// troubledStore takes its time, for a test in a bubble, and fails now and then in each of the ways
+// that a store may fail.
 type troubledStore struct {
 	store.Store
 	mu     sync.Mutex

@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -23,8 +25,8 @@ const (
 	linLength = 15 // operations of each
 )
 
-// linSeed is what the histories' operations are made from: LINEARIZABILITY_SEED, or another one each time. The order in which
-// they meet is up to the scheduler.
+// linSeed is what the histories' operations are made from: LINEARIZABILITY_SEED, or another one
+// each time. The order in which they meet is up to the scheduler.
 func linSeed(t *testing.T) uint64 {
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("LINEARIZABILITY_SEED"); text != "" {
@@ -36,10 +38,12 @@ func linSeed(t *testing.T) uint64 {
 	return seed
 }
 
-// TestSoakLinearizability: whatever clients do at once to sessions that they share, over HTTP, sockets and by ID, with the newest
-// cookie or one that a login has replaced, what each is told is what it would have been told had everything been done in
-// some order, one at a time: no update is lost, none counts twice, nothing comes back after its end, no old token opens
-// anything. 200 histories, half of them over a store that takes its time and fails now and then; with SOAK set 2000.
+// TestSoakLinearizability: whatever clients do at once to sessions that they share, over HTTP,
+// sockets and by ID, with the newest cookie or one that a login has replaced, what each is told is
+// what it would have been told had everything been done in some order, one at a time: no update is
+// lost, none counts twice, nothing comes back after its end, no old token opens anything. 200
+// histories, half of them over a store that takes its time and fails now and then; with SOAK set
+// 2000.
 func TestSoakLinearizability(t *testing.T) {
 	t.Parallel()
 	seed := linSeed(t)
@@ -58,7 +62,7 @@ func TestSoakLinearizability(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, uint64(i)))
 		if i%2 == 0 {
 			t.Run(fmt.Sprintf("livestore/%d", i), func(t *testing.T) {
-				w := newLinWorld(t, newBridge(t, livestore.New(), linOptions()), serve)
+				w := newLinWorld(t, testkit.NewBridge(t, livestore.New(), linOptions()), webclient.Serve)
 				w.run(random)
 				w.requireLinearizable()
 				tally(w)
@@ -114,7 +118,7 @@ func linOptions() *bridge.Options {
 func newTroubledWorld(t *testing.T, st store.Store, random *rand.Rand) *linWorld {
 	trouble := &troubledStore{Store: st, random: rand.New(rand.NewPCG(random.Uint64(), random.Uint64()))}
 	trouble.calm.Store(true)
-	w := newLinWorld(t, newBridge(t, trouble, linOptions()), serveInMemory)
+	w := newLinWorld(t, testkit.NewBridge(t, trouble, linOptions()), webclient.ServeInMemory)
 	trouble.calm.Store(false)
 	w.troubled = true
 	return w

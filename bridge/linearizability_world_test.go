@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
 const linSessions = 2 // that the actors of one history share
@@ -80,7 +82,7 @@ var linKeyA, linKeyB = bridge.NewKey[int]("a"), bridge.NewKey[int]("b")
 
 func linViewOf(s *bridge.Session) linView {
 	v := linView{Word: "ok", ID: s.ID()}
-	v.N, _ = count.Get(s)
+	v.N, _ = testkit.Count.Get(s)
 	v.A, _ = linKeyA.Get(s)
 	v.B, _ = linKeyB.Get(s)
 	v.User = s.UserID()
@@ -99,17 +101,17 @@ func (w *linWorld) record(session, actor int, from, to int64, e linEvent) {
 func (w *linWorld) mark(op string) { w.opened.LoadOrStore(op, w.clock.Add(1)) }
 
 // newLinWorld starts a server with sessions that have just been created.
-func newLinWorld(t testing.TB, b *bridge.Bridge, start func(testing.TB, http.Handler) *site) *linWorld {
+func newLinWorld(t testing.TB, b *bridge.Bridge, start func(testing.TB, http.Handler) *webclient.Site) *linWorld {
 	w := &linWorld{t: t, b: b}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", w.page)
 	mux.Handle("/socket", b.WebSocket(w.talk, nil))
 	s := start(t, b.Handler(mux))
-	transport := &http.Transport{DialContext: s.dial, MaxIdleConnsPerHost: 100}
+	transport := &http.Transport{DialContext: s.Dial, MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)
-	w.url, w.client = s.url, &http.Client{Transport: transport}
+	w.url, w.client = s.URL, &http.Client{Transport: transport}
 	for i := range w.sessions {
-		res, err := w.client.Get(s.url + "/?do=create")
+		res, err := w.client.Get(s.URL + "/?do=create")
 		require.NoError(t, err)
 		var v linView
 		require.NoError(t, json.NewDecoder(res.Body).Decode(&v))
@@ -122,7 +124,8 @@ func newLinWorld(t testing.TB, b *bridge.Bridge, start func(testing.TB, http.Han
 	return w
 }
 
-// linCookies returns the cookies of an answer, and whether the session's is among them, or is removed.
+// linCookies returns the cookies of an answer, and whether the session's is among them, or is
+// removed.
 func linCookies(res *http.Response) (header string, set bool) {
 	for _, c := range res.Cookies() {
 		if c.MaxAge < 0 {
@@ -197,7 +200,7 @@ func (w *linWorld) serve(r *http.Request) (v linView, err error) {
 func (w *linWorld) work(ctx context.Context, s *bridge.Session, do string, v *linView) error {
 	switch do {
 	case "increment":
-		if _, err := increment(ctx, s); err != nil {
+		if _, err := testkit.Increment(ctx, s); err != nil {
 			return err
 		}
 	case "destroy":

@@ -22,7 +22,7 @@ func TestG6_ReplacedTokenHasNoSessionIDInTheContext(t *testing.T) {
 			id, ok := bridge.SessionIDFrom(r.Context())
 			seen = append(seen, fmt.Sprint(id, " ", ok))
 		}
-		a.page("/look", func(r *http.Request) (any, error) {
+		a.Page("/look", func(r *http.Request) (any, error) {
 			s, err := a.Session(r)
 			if err != nil {
 				return nil, err
@@ -32,8 +32,8 @@ func TestG6_ReplacedTokenHasNoSessionIDInTheContext(t *testing.T) {
 			look(r)
 			return nil, err
 		})
-		require.Equal(t, http.StatusConflict, maps.Clone(p).get(t, h, "/look?user=eve").Code)
-		require.Equal(t, http.StatusOK, p.get(t, h, "/look?user=ann").Code)
+		require.Equal(t, http.StatusConflict, maps.Clone(p).Get(t, h, "/look?user=eve").Code)
+		require.Equal(t, http.StatusOK, p.Get(t, h, "/look?user=ann").Code)
 		require.Equal(t, []string{" false", " false", " false", id + " true"}, seen)
 	})
 }

@@ -10,13 +10,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
 // slowLogins adds pages that open the session, take 300 ms for the password, and log in.
-func slowLogins(a *app) {
+func slowLogins(a *testkit.App) {
 	hash := func() { time.Sleep(300 * time.Millisecond) }
-	a.page("/slow", func(r *http.Request) (any, error) {
+	a.Page("/slow", func(r *http.Request) (any, error) {
 		s, err := a.Session(r)
 		if err != nil {
 			return nil, err
@@ -24,7 +27,7 @@ func slowLogins(a *app) {
 		hash()
 		return "in", s.Login(r.FormValue("user"))
 	})
-	a.page("/slowwith", func(r *http.Request) (any, error) {
+	a.Page("/slowwith", func(r *http.Request) (any, error) {
 		err := a.WithSession(r, func(_ context.Context, s *bridge.Session) error {
 			hash()
 			s.Set("page", "login")
@@ -32,7 +35,7 @@ func slowLogins(a *app) {
 		}, nil)
 		return "in", err
 	})
-	a.page("/slowafter", func(r *http.Request) (any, error) { // Session and WithSession in one handler
+	a.Page("/slowafter", func(r *http.Request) (any, error) { // Session and WithSession in one handler
 		s, err := a.Session(r)
 		if err != nil {
 			return nil, err
@@ -46,7 +49,7 @@ func slowLogins(a *app) {
 }
 
 func increment2(ctx context.Context, s *bridge.Session) error {
-	_, err := increment(ctx, s)
+	_, err := testkit.Increment(ctx, s)
 	return err
 }
 
@@ -58,23 +61,23 @@ func TestG6_TwoLoginsOfOneUserAtOnceBothSucceed(t *testing.T) {
 			t.Run(first+second, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					st := livestore.New()
-					a := makeApp(t, st, nil)
+					a := testkit.NewApp(t, st, nil)
 					loginPages(a)
 					slowLogins(a)
-					h := a.Handler(a.mux)
-					p := pocket{}
-					p.get(t, h, "/inc")
-					id := p.get(t, h, "/id").Body.String()
-					lost := p.begin(t, h, first+"?user=ann")
+					h := a.Handler(a.Mux)
+					p := webclient.Pocket{}
+					p.Get(t, h, "/inc")
+					id := p.Get(t, h, "/id").Body.String()
+					lost := p.Begin(t, h, first+"?user=ann")
 					time.Sleep(150 * time.Millisecond)
-					shown := p.begin(t, h, second+"?user=ann")
-					require.Equal(t, http.StatusOK, (<-lost.done).Code)
-					w := p.arrive(shown)
+					shown := p.Begin(t, h, second+"?user=ann")
+					require.Equal(t, http.StatusOK, (<-lost.Done).Code)
+					w := p.Arrive(shown)
 					require.Equal(t, http.StatusOK, w.Code, w.Body)
-					require.Equal(t, "ann", p.get(t, h, "/user").Body.String())
-					require.Equal(t, id, p.get(t, h, "/id").Body.String())
-					require.NotEqual(t, "0", p.get(t, h, "/get").Body.String(), "with the basket")
-					require.Equal(t, 1, storedCount(t, st))
+					require.Equal(t, "ann", p.Get(t, h, "/user").Body.String())
+					require.Equal(t, id, p.Get(t, h, "/id").Body.String())
+					require.NotEqual(t, "0", p.Get(t, h, "/get").Body.String(), "with the basket")
+					require.Equal(t, 1, teststore.StoredCount(t, st))
 				})
 			})
 		}
@@ -87,10 +90,10 @@ func TestG6_OfTwoUsersWhoLogInAtOnceOneSucceeds(t *testing.T) {
 		t.Run(second, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				st := livestore.New()
-				a := makeApp(t, st, nil)
+				a := testkit.NewApp(t, st, nil)
 				loginPages(a)
 				slowLogins(a)
-				a.page("/sleepyset", func(r *http.Request) (any, error) {
+				a.Page("/sleepyset", func(r *http.Request) (any, error) {
 					s, err := a.Session(r)
 					if err != nil {
 						return nil, err
@@ -99,19 +102,19 @@ func TestG6_OfTwoUsersWhoLogInAtOnceOneSucceeds(t *testing.T) {
 					s.Set("late", true)
 					return nil, nil
 				})
-				h := a.Handler(a.mux)
-				p := pocket{}
-				p.get(t, h, "/inc")
-				id := p.get(t, h, "/id").Body.String()
-				winner := p.begin(t, h, "/slowwith?user=ann")
+				h := a.Handler(a.Mux)
+				p := webclient.Pocket{}
+				p.Get(t, h, "/inc")
+				id := p.Get(t, h, "/id").Body.String()
+				winner := p.Begin(t, h, "/slowwith?user=ann")
 				time.Sleep(150 * time.Millisecond)
-				loser := p.begin(t, h, second)
-				w := <-loser.done
+				loser := p.Begin(t, h, second)
+				w := <-loser.Done
 				require.Equal(t, http.StatusConflict, w.Code, w.Body)
 				require.Empty(t, w.Header()["Set-Cookie"])
-				require.Equal(t, http.StatusOK, p.arrive(winner).Code)
-				require.Equal(t, "ann", p.get(t, h, "/user").Body.String())
-				require.NotContains(t, string(stored(t, st, id).Data), "late")
+				require.Equal(t, http.StatusOK, p.Arrive(winner).Code)
+				require.Equal(t, "ann", p.Get(t, h, "/user").Body.String())
+				require.NotContains(t, string(teststore.Stored(t, st, id).Data), "late")
 			})
 		})
 	}

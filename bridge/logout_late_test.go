@@ -10,14 +10,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/testhub"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // slowLogouts adds pages and a socket that open the session, take a second, and end it.
-func slowLogouts(a *app) {
+func slowLogouts(a *testkit.App) {
 	out := func(s *bridge.Session) { time.Sleep(time.Second); s.Logout() }
-	a.page("/slowout", func(r *http.Request) (any, error) {
+	a.Page("/slowout", func(r *http.Request) (any, error) {
 		s, err := a.Session(r)
 		if err != nil {
 			return nil, err
@@ -25,10 +29,10 @@ func slowLogouts(a *app) {
 		out(s)
 		return "out", nil
 	})
-	a.page("/slowoutwith", func(r *http.Request) (any, error) {
+	a.Page("/slowoutwith", func(r *http.Request) (any, error) {
 		return "out", a.WithSession(r, func(_ context.Context, s *bridge.Session) error { out(s); return nil }, nil)
 	})
-	a.mux.Handle("/wsout", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+	a.Mux.Handle("/wsout", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		if _, _, err := c.Read(ctx); err != nil {
 			return err
 		}
@@ -44,43 +48,43 @@ func TestG6_TokenThatALoginHasReplacedEndsNothing(t *testing.T) {
 			t.Run(name+path, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					var st store.Store = livestore.New()
-					opts := &bridge.Options{Keys: [][]byte{goodKey()}}
+					opts := &bridge.Options{Keys: [][]byte{testkit.Key()}}
 					if nodes == 2 {
-						st = newHub()
+						st = testhub.New()
 					}
-					a := makeApp(t, st, opts)
-					sleepy(a)
+					a := testkit.NewApp(t, st, opts)
+					testkit.SleepyPages(a)
 					slowLogouts(a)
-					h := a.Handler(a.mux)
+					h := a.Handler(a.Mux)
 					elsewhere := h
 					if nodes == 2 {
-						b := makeApp(t, st, opts)
-						sleepy(b)
-						elsewhere = b.Handler(b.mux)
+						b := testkit.NewApp(t, st, opts)
+						testkit.SleepyPages(b)
+						elsewhere = b.Handler(b.Mux)
 					}
-					p := pocket{}
-					p.get(t, h, "/inc")
-					id := p.get(t, h, "/id").Body.String()
+					p := webclient.Pocket{}
+					p.Get(t, h, "/inc")
+					id := p.Get(t, h, "/id").Body.String()
 					login := func() {
-						require.Equal(t, http.StatusOK, p.get(t, elsewhere, "/login?user=ann").Code)
+						require.Equal(t, http.StatusOK, p.Get(t, elsewhere, "/login?user=ann").Code)
 					}
 					if path == "/wsout" {
-						br := newBrowser(t, serveInMemory(t, h))
-						br.setCookie("sid", p["sid"])
-						br.setCookie("sid.cid", p["sid.cid"])
-						br.dial(path).say("out")
+						br := webclient.NewBrowser(t, webclient.ServeInMemory(t, h))
+						br.SetCookie("sid", p["sid"])
+						br.SetCookie("sid.cid", p["sid.cid"])
+						br.Dial(path).Say("out")
 						synctest.Wait()
 						login()
 						time.Sleep(10 * time.Second)
 					} else {
-						late := p.begin(t, h, path)
+						late := p.Begin(t, h, path)
 						login()
-						w := <-late.done
+						w := <-late.Done
 						require.Equal(t, http.StatusConflict, w.Code, w.Body)
 						require.Empty(t, w.Header()["Set-Cookie"])
 					}
-					require.Equal(t, "ann", stored(t, st, id).UserID)
-					require.Equal(t, "ann", p.get(t, h, "/user").Body.String())
+					require.Equal(t, "ann", teststore.Stored(t, st, id).UserID)
+					require.Equal(t, "ann", p.Get(t, h, "/user").Body.String())
 				})
 			})
 		}
@@ -94,17 +98,17 @@ func TestG6_LateLogoutEndsASessionThatWasOnlyRotated(t *testing.T) {
 			t.Run(path+meanwhile, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					st := livestore.New()
-					a := makeApp(t, st, nil)
+					a := testkit.NewApp(t, st, nil)
 					slowLogouts(a)
-					h := a.Handler(a.mux)
-					p := pocket{}
-					p.get(t, h, "/login?user=ann")
-					late := p.begin(t, h, path)
+					h := a.Handler(a.Mux)
+					p := webclient.Pocket{}
+					p.Get(t, h, "/login?user=ann")
+					late := p.Begin(t, h, path)
 					if path == "/slowout" || meanwhile != "/inc" { // which would wait for its turn
-						p.get(t, h, meanwhile)
+						p.Get(t, h, meanwhile)
 					}
-					require.Equal(t, http.StatusOK, p.arrive(late).Code)
-					require.Zero(t, storedCount(t, st))
+					require.Equal(t, http.StatusOK, p.Arrive(late).Code)
+					require.Zero(t, teststore.StoredCount(t, st))
 					require.NotContains(t, p, "sid")
 				})
 			})

@@ -11,6 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -128,34 +131,34 @@ func TestARecordOfAnotherSessionIsAFailureOfTheStore(t *testing.T) {
 		for _, cached := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
 				st := newMixedStore()
-				a := makeApp(t, st, &bridge.Options{CachedReads: cached})
-				s := a.serve(t)
-				ada, bob := newBrowser(t, s), newBrowser(t, s)
-				ada.ok("/login?user=ada")
-				bob.ok("/inc")
-				adas, bobs := ada.ok("/id"), bob.ok("/id")
-				ws, idle := ada.dial("/ws"), ada.dial("/ws")
-				require.Equal(t, "1", ws.ask("inc"))
-				require.NotEmpty(t, idle.ask("id"), "its handshake is done")
-				before := stored(t, st.Store, bobs)
+				a := testkit.NewApp(t, st, &bridge.Options{CachedReads: cached})
+				s := a.Serve(t)
+				ada, bob := webclient.NewBrowser(t, s), webclient.NewBrowser(t, s)
+				ada.OK("/login?user=ada")
+				bob.OK("/inc")
+				adas, bobs := ada.OK("/id"), bob.OK("/id")
+				ws, idle := ada.Dial("/ws"), ada.Dial("/ws")
+				require.Equal(t, "1", ws.Ask("inc"))
+				require.NotEmpty(t, idle.Ask("id"), "its handshake is done")
+				before := teststore.Stored(t, st.Store, bobs)
 				wrong := bend(before)
 				st.mix("GetCached", wrong)
 				if cached {
-					require.Equal(t, "2", ws.ask("inc"), "what is cached is asked for again")
+					require.Equal(t, "2", ws.Ask("inc"), "what is cached is asked for again")
 				}
 				st.mix("Get", wrong)
 
-				require.Contains(t, ws.ask("inc"), "unavailable")
+				require.Contains(t, ws.Ask("inc"), "unavailable")
 				for path, want := range map[string]int{"/inc": 503, "/get": 503, "/id": 503, "/plain": 200} {
-					require.Equal(t, want, ada.get(path).status, path)
+					require.Equal(t, want, ada.Get(path).Status, path)
 				}
-				_, res, err := ada.tryDial("/ws", nil)
+				_, res, err := ada.TryDial("/ws", nil)
 				require.Error(t, err)
 				require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
 				ctx := t.Context()
 				_, getErr := a.GetByID(ctx, adas)
 				for call, err := range map[string]error{
-					"GetByID": getErr, "TouchByID": a.TouchByID(ctx, adas), "UpdateByID": a.update(t, adas, func(s *bridge.Session) { s.Set("k", 1) }),
+					"GetByID": getErr, "TouchByID": a.TouchByID(ctx, adas), "UpdateByID": a.Update(t, adas, func(s *bridge.Session) { s.Set("k", 1) }),
 					"SetByID": a.SetByID(ctx, adas, nil, 0), "MergeByID": a.MergeByID(ctx, adas, map[string]any{"k": 1}),
 				} {
 					require.ErrorIs(t, err, bridge.ErrStoreUnavailable, call)
@@ -164,10 +167,10 @@ func TestARecordOfAnotherSessionIsAFailureOfTheStore(t *testing.T) {
 				}
 				st.mix("Get", nil)
 				st.mix("GetCached", nil)
-				require.Equal(t, before, stored(t, st.Store, bobs), "bob's is as it was")
-				require.NotEqual(t, `""`, idle.ask("id"), "ada's sockets are hers still")
-				require.Equal(t, "1", bob.ok("/get"))
-				require.Equal(t, adas, ada.ok("/id"))
+				require.Equal(t, before, teststore.Stored(t, st.Store, bobs), "bob's is as it was")
+				require.NotEqual(t, `""`, idle.Ask("id"), "ada's sockets are hers still")
+				require.Equal(t, "1", bob.OK("/get"))
+				require.Equal(t, adas, ada.OK("/id"))
 			})
 		}
 	}
@@ -177,11 +180,11 @@ func TestARecordOfAnotherSessionIsAFailureOfTheStore(t *testing.T) {
 // in another's place.
 func TestAnIndexThatAnswersWithAnothersSessionsIsAFailureOfTheStore(t *testing.T) {
 	st := newMixedStore()
-	a := makeApp(t, st, nil)
-	h := a.Handler(a.mux)
-	_, adas := signIn(t, h, "ada")
-	_, bobs := signIn(t, h, "bob")
-	ada, bob := stored(t, st.Store, adas), stored(t, st.Store, bobs)
+	a := testkit.NewApp(t, st, nil)
+	h := a.Handler(a.Mux)
+	_, adas := testkit.SignIn(t, h, "ada")
+	_, bobs := testkit.SignIn(t, h, "bob")
+	ada, bob := teststore.Stored(t, st.Store, adas), teststore.Stored(t, st.Store, bobs)
 	ctx := t.Context()
 	list := func(f bridge.Filter) func() error {
 		return func() error {
@@ -216,7 +219,7 @@ func TestAnIndexThatAnswersWithAnothersSessionsIsAFailureOfTheStore(t *testing.T
 		st.mix(c.method, nil)
 		require.ErrorIs(t, err, bridge.ErrStoreUnavailable, "%s through %s", c.name, c.method)
 		require.ErrorContains(t, err, "the store has answered with")
-		require.True(t, exists(t, a.Bridge, adas) && exists(t, a.Bridge, bobs), "%s through %s has ended nothing", c.name, c.method)
+		require.True(t, testkit.SessionExists(t, a.Bridge, adas) && testkit.SessionExists(t, a.Bridge, bobs), "%s through %s has ended nothing", c.name, c.method)
 	}
 }
 
@@ -224,14 +227,14 @@ func TestAnIndexThatAnswersWithAnothersSessionsIsAFailureOfTheStore(t *testing.T
 // an end.
 func TestASweepThatAnswersWithALivingSessionIsAFailureOfTheStore(t *testing.T) {
 	st := newMixedStore()
-	a := makeApp(t, st, &bridge.Options{AutoCleanup: bridge.Off})
-	ada := newBrowser(t, a.serve(t))
-	ada.ok("/inc")
-	id := ada.ok("/id")
-	ws := ada.dial("/ws")
-	require.Equal(t, "2", ws.ask("inc"))
-	ends := record[bridge.SessionDestroy](t, a.Bridge)
-	living := stored(t, st.Store, id)
+	a := testkit.NewApp(t, st, &bridge.Options{AutoCleanup: bridge.Off})
+	ada := webclient.NewBrowser(t, a.Serve(t))
+	ada.OK("/inc")
+	id := ada.OK("/id")
+	ws := ada.Dial("/ws")
+	require.Equal(t, "2", ws.Ask("inc"))
+	ends := testkit.Record[bridge.SessionDestroy](t, a.Bridge)
+	living := teststore.Stored(t, st.Store, id)
 	for name, bend := range map[string]func(store.Record) store.Record{
 		"living": func(store.Record) store.Record { return living.Clone() }, "no record": nothing,
 	} {
@@ -240,31 +243,31 @@ func TestASweepThatAnswersWithALivingSessionIsAFailureOfTheStore(t *testing.T) {
 		require.ErrorIs(t, err, bridge.ErrStoreUnavailable, name)
 		require.Zero(t, n, name)
 	}
-	require.Equal(t, "3", ws.ask("inc"))
-	require.Empty(t, ends.rest())
+	require.Equal(t, "3", ws.Ask("inc"))
+	require.Empty(t, ends.Rest())
 }
 
 // TestASetThatAnswersWithAnOldRevisionIsAFailureOfTheStore: nobody knows what it has done.
 func TestASetThatAnswersWithAnOldRevisionIsAFailureOfTheStore(t *testing.T) {
 	st := newMixedStore()
-	a := makeApp(t, st, nil)
-	ada := newBrowser(t, a.serve(t))
-	ada.ok("/inc")
+	a := testkit.NewApp(t, st, nil)
+	ada := webclient.NewBrowser(t, a.Serve(t))
+	ada.OK("/inc")
 	st.mix("Set", nothing)
-	require.Equal(t, http.StatusServiceUnavailable, ada.get("/inc").status)
-	require.Equal(t, http.StatusServiceUnavailable, newBrowser(t, a.serve(t)).get("/inc").status, "to create is no other")
+	require.Equal(t, http.StatusServiceUnavailable, ada.Get("/inc").Status)
+	require.Equal(t, http.StatusServiceUnavailable, webclient.NewBrowser(t, a.Serve(t)).Get("/inc").Status, "to create is no other")
 	st.mix("Set", nil)
-	ada.ok("/inc")
+	ada.OK("/inc")
 }
 
 // TestATicketStoreThatAnswersWithAnotherTicketIsUnavailable: that says nothing about the ticket.
 func TestATicketStoreThatAnswersWithAnotherTicketIsUnavailable(t *testing.T) {
 	for name, tickets := range map[string]*mixedStore{"of another": newMixedStore(), "none": newMixedStore()} {
 		t.Run(name, func(t *testing.T) {
-			a := ticketApp(t, ticketSpace{livestore.New(), tickets}, nil)
-			br := newBrowser(t, a.serve(t))
-			br.ok("/inc")
-			ticket := br.ok("/ticket")
+			a := testkit.NewTicketApp(t, ticketSpace{livestore.New(), tickets}, nil)
+			br := webclient.NewBrowser(t, a.Serve(t))
+			br.OK("/inc")
+			ticket := br.OK("/ticket")
 			tickets.mix("Get", func(rec store.Record) store.Record {
 				if name == "none" {
 					return store.Record{}
@@ -272,7 +275,7 @@ func TestATicketStoreThatAnswersWithAnotherTicketIsUnavailable(t *testing.T) {
 				rec.ID = "another"
 				return rec
 			})
-			_, res, err := br.dialTicket("/ws", ticket)
+			_, res, err := br.DialTicket("/ws", ticket)
 			require.Error(t, err)
 			require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
 		})

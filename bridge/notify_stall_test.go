@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -18,7 +19,7 @@ func TestG12_ThousandSocketsThatGetStuckAtOnceDelayNobody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const stuck, fast = 1000, 100
-		a := makeApp(t, livestore.New(), &bridge.Options{IdleTimeout: bridge.Off, Lifetime: bridge.Off, AutoCleanup: bridge.Off})
+		a := testkit.NewApp(t, livestore.New(), &bridge.Options{IdleTimeout: bridge.Off, Lifetime: bridge.Off, AutoCleanup: bridge.Off})
 		gone := make(chan struct{})
 		var reached atomic.Int64
 		var links []*bridge.Link
@@ -29,7 +30,7 @@ func TestG12_ThousandSocketsThatGetStuckAtOnceDelayNobody(t *testing.T) {
 			}
 		}()
 		for i := range stuck + fast {
-			link, _ := attached(t, a, func(int, string) {})
+			link, _ := testkit.Attach(t, a, func(int, string) {})
 			link.OnNotify(0, bridge.CloseSlow, func(websocket.MessageType, []byte) error {
 				if i < stuck {
 					<-gone
@@ -40,7 +41,7 @@ func TestG12_ThousandSocketsThatGetStuckAtOnceDelayNobody(t *testing.T) {
 			})
 			links = append(links, link)
 		}
-		a.notify(t, bridge.To{All: true}, "hello", stuck+fast)
+		a.MustNotify(t, bridge.To{All: true}, "hello", stuck+fast)
 		time.Sleep(200 * time.Millisecond)
 		require.EqualValues(t, fast, reached.Load(), "a fifth of a second later")
 	})

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -29,30 +31,32 @@ func TestG6_RequestThatIsOutrunOnItsWayTakesNobodysSession(t *testing.T) {
 		for _, path := range []string{"/inc", "/incwith", "/logout", "/sleepylogout"} {
 			t.Run(name+" "+path, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					a := makeApp(t, livestore.New(), nil)
-					sleepy(a)
-					a.page("/incwith", func(r *http.Request) (any, error) { return bridge.WithSession(r.Context(), a.For(r), increment, nil) })
-					h := a.Handler(a.mux)
-					p := pocket{}
-					require.Equal(t, http.StatusOK, p.get(t, h, "/login?user=ann").Code)
+					a := testkit.NewApp(t, livestore.New(), nil)
+					testkit.SleepyPages(a)
+					a.Page("/incwith", func(r *http.Request) (any, error) {
+						return bridge.WithSession(r.Context(), a.For(r), testkit.Increment, nil)
+					})
+					h := a.Handler(a.Mux)
+					p := webclient.Pocket{}
+					require.Equal(t, http.StatusOK, p.Get(t, h, "/login?user=ann").Code)
 					old := maps.Clone(p)
 					for _, step := range steps {
-						require.Equal(t, http.StatusOK, p.get(t, h, step).Code)
+						require.Equal(t, http.StatusOK, p.Get(t, h, step).Code)
 						time.Sleep(10 * time.Millisecond)
 					}
-					w := old.get(t, h, "/get")
+					w := old.Get(t, h, "/get")
 					require.Equal(t, "0", w.Body.String(), "the old token opens nothing")
 					require.Empty(t, w.Header()["Set-Cookie"])
-					w = old.get(t, h, path)
+					w = old.Get(t, h, path)
 					require.Equal(t, http.StatusConflict, w.Code, w.Body)
 					require.Empty(t, w.Header()["Set-Cookie"])
-					require.Equal(t, "ann", p.get(t, h, "/user").Body.String())
+					require.Equal(t, "ann", p.Get(t, h, "/user").Body.String())
 
 					time.Sleep(10 * time.Second)
-					w = old.get(t, h, path)
+					w = old.Get(t, h, path)
 					require.Equal(t, http.StatusOK, w.Code, "later it counts as absent")
 					require.Equal(t, strings.HasPrefix(path, "/inc"), w.Header()["Set-Cookie"] != nil)
-					require.Equal(t, "ann", p.get(t, h, "/user").Body.String())
+					require.Equal(t, "ann", p.Get(t, h, "/user").Body.String())
 				})
 			})
 		}

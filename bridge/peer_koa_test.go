@@ -9,17 +9,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// What users of koa-io-session have, and docs/features.md lists. Its faults are in fault_koa_*_test.go.
+// What users of koa-io-session have, and docs/features.md lists. Its faults are in
+// fault_koa_*_test.go.
 
 // One session under three names that both transports know, and that follow the session.
 func TestPeerKoaIOSession_ClientIDAndLiveSessionIDOverBoth(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{OnSessionEnd: bridge.KeepConns})
-	a.session("/client", func(s *bridge.Session) (any, error) { return s.ClientID(), nil })
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{OnSessionEnd: bridge.KeepConns})
+	a.SessionPage("/client", func(s *bridge.Session) (any, error) { return s.ClientID(), nil })
 	ids := make(chan [2]string)
-	a.mux.Handle("/ids", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+	a.Mux.Handle("/ids", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		for {
 			if _, _, err := c.Read(ctx); err != nil {
 				return err
@@ -27,18 +32,18 @@ func TestPeerKoaIOSession_ClientIDAndLiveSessionIDOverBoth(t *testing.T) {
 			ids <- [2]string{c.ClientID(), c.SessionID()}
 		}
 	}, nil))
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	client, session := br.ok("/client"), br.ok("/id")
-	ws := br.dial("/ids")
-	ws.say("?")
-	require.Equal(t, [2]string{client, session}, receive(t, ids))
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	client, session := br.OK("/client"), br.OK("/id")
+	ws := br.Dial("/ids")
+	ws.Say("?")
+	require.Equal(t, [2]string{client, session}, await.Receive(t, ids))
 	known, ok := a.SessionIDOf(client)
 	require.True(t, ok)
 	require.Equal(t, session, known)
-	br.ok("/logout")
-	ws.say("?")
-	require.Equal(t, [2]string{client, ""}, receive(t, ids), "the client outlives its session")
+	br.OK("/logout")
+	ws.Say("?")
+	require.Equal(t, [2]string{client, ""}, await.Receive(t, ids), "the client outlives its session")
 	_, ok = a.SessionIDOf(client)
 	require.False(t, ok)
 }
@@ -46,22 +51,22 @@ func TestPeerKoaIOSession_ClientIDAndLiveSessionIDOverBoth(t *testing.T) {
 // A handler that fails stores nothing of what it did, over both; koa's session = null is Destroy.
 func TestPeerKoaIOSession_FailedHandlerStoresNothing(t *testing.T) {
 	st := livestore.New()
-	a := makeApp(t, st, nil)
-	half := func(_ context.Context, s *bridge.Session) error { count.Set(s, 99); return errOwn }
-	a.page("/half", func(r *http.Request) (any, error) { return nil, a.WithSession(r, half, nil) })
+	a := testkit.NewApp(t, st, nil)
+	half := func(_ context.Context, s *bridge.Session) error { testkit.Count.Set(s, 99); return testkit.ErrApp }
+	a.Page("/half", func(r *http.Request) (any, error) { return nil, a.WithSession(r, half, nil) })
 	errs := make(chan error, 1)
-	a.mux.Handle("/half-socket", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+	a.Mux.Handle("/half-socket", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		errs <- c.WithSession(ctx, half, nil)
 		return nil
 	}, nil))
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	before := stored(t, st, br.ok("/id"))
-	require.Equal(t, 500, br.get("/half").status)
-	br.dial("/half-socket").closed()
-	require.ErrorIs(t, receive(t, errs), errOwn)
-	require.Equal(t, "1", br.ok("/get"))
-	after := stored(t, st, before.ID)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	before := teststore.Stored(t, st, br.OK("/id"))
+	require.Equal(t, 500, br.Get("/half").Status)
+	br.Dial("/half-socket").Closed()
+	require.ErrorIs(t, await.Receive(t, errs), testkit.ErrApp)
+	require.Equal(t, "1", br.OK("/get"))
+	after := teststore.Stored(t, st, before.ID)
 	require.Equal(t, before.Writes, after.Writes)
 
 	err := a.UpdateByID(t.Context(), before.ID, func(_ context.Context, s *bridge.Session) error { s.Destroy(); return nil })
@@ -71,7 +76,7 @@ func TestPeerKoaIOSession_FailedHandlerStoresNothing(t *testing.T) {
 }
 
 func TestPeerKoaIOSession_AutoCleanupStartsOnceAndStopsOnce(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{AutoCleanup: bridge.Off})
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{AutoCleanup: bridge.Off})
 	require.False(t, a.StopAutoCleanup(), "none is running")
 	require.True(t, a.StartAutoCleanup(time.Hour))
 	require.False(t, a.StartAutoCleanup(time.Hour), "one is running")

@@ -10,17 +10,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// What users of redis-sessions, rest-sessions and connect-redis-sessions have, and docs/features.md lists. Its faults are in fault_redis_test.go.
+// What users of redis-sessions, rest-sessions and connect-redis-sessions have, and docs/features.md
+// lists. Its faults are in fault_redis_test.go.
 
 func TestPeerRedisSessions_CreateGetSetKillKillAll(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	br := newBrowser(t, a.serve(t))
-	br.ok("/login?user=user1001") // create
-	id := br.ok("/id")
-	require.NotEmpty(t, br.cookie("sid"), "the token, which only the browser has")
+	a := testkit.NewApp(t, livestore.New(), nil)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/login?user=user1001") // create
+	id := br.OK("/id")
+	require.NotEmpty(t, br.Cookie("sid"), "the token, which only the browser has")
 
 	require.NoError(t, a.MergeByID(t.Context(), id, map[string]any{"foo": "bar", "unread_msgs": 34})) // set
 	require.NoError(t, a.MergeByID(t.Context(), id, map[string]any{"unread_msgs": nil, "last_action": "/read/news"}))
@@ -36,123 +40,123 @@ func TestPeerRedisSessions_CreateGetSetKillKillAll(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, was, killed)
 	}
-	br.ok("/inc")
-	require.NotEqual(t, id, br.ok("/id"), "its token opens nothing any more")
-	newBrowser(t, a.serve(t)).ok("/inc")
+	br.OK("/inc")
+	require.NotEqual(t, id, br.OK("/id"), "its token opens nothing any more")
+	webclient.NewBrowser(t, a.Serve(t)).OK("/inc")
 	n, err := a.DestroyAll(t.Context()) // killall
 	require.NoError(t, err)
 	require.Equal(t, 2, n)
 }
 
 func TestPeerRedisSessions_LogoutRemovesTheCookie(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	br := newBrowser(t, a.serve(t))
-	br.ok("/login?user=ada")
-	require.NotEmpty(t, br.cookie("sid"))
-	br.ok("/logout")
-	require.Empty(t, br.cookie("sid"))
+	a := testkit.NewApp(t, livestore.New(), nil)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/login?user=ada")
+	require.NotEmpty(t, br.Cookie("sid"))
+	br.OK("/logout")
+	require.Empty(t, br.Cookie("sid"))
 }
 
 func TestPeerRedisSessions_MetadataOfAListedSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), &bridge.Options{IdleTimeout: 2 * time.Hour, TrustedProxies: []string{"192.0.2.1"}})
-		p, h := pocket{}, a.Handler(a.mux)
+		a := testkit.NewApp(t, livestore.New(), &bridge.Options{IdleTimeout: 2 * time.Hour, TrustedProxies: []string{"192.0.2.1"}})
+		p, h := webclient.Pocket{}, a.Handler(a.Mux)
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/login?user=bulkuser_999", nil) // from 192.0.2.1
 		r.Header.Set("X-Forwarded-For", "198.51.100.7")
-		p.send(h, r)
-		before := listed(t, a.Bridge, bridge.Filter{UserID: "bulkuser_999"})[0]
-		p.get(t, h, "/get")
-		p.get(t, h, "/inc")
+		p.Send(h, r)
+		before := testkit.Listed(t, a.Bridge, bridge.Filter{UserID: "bulkuser_999"})[0]
+		p.Get(t, h, "/get")
+		p.Get(t, h, "/inc")
 		time.Sleep(21 * time.Second)
-		info := listed(t, a.Bridge, bridge.Filter{ActiveWithin: 10 * time.Minute})[0] // soapp; soid above
+		info := testkit.Listed(t, a.Bridge, bridge.Filter{ActiveWithin: 10 * time.Minute})[0] // soapp; soid above
 		require.Greater(t, info.Reads, before.Reads, "r")
 		require.Equal(t, before.Writes+1, info.Writes, "w")
 		require.Equal(t, 21*time.Second, time.Since(info.Seen), "idle")
 		require.Equal(t, 2*time.Hour, info.Idle, "ttl")
 		require.Equal(t, "198.51.100.7", info.Addr, "ip")
-		require.Equal(t, p.get(t, h, "/id").Body.String(), info.ID, "and what redis-sessions leaves out: a handle to end it by")
+		require.Equal(t, p.Get(t, h, "/id").Body.String(), info.ID, "and what redis-sessions leaves out: a handle to end it by")
 	})
 }
 
 // no_resave: what reads it doesn't extend it, and what it ends with is exact.
 func TestPeerRedisSessions_NoResaveEndsExactlyAfterItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		a.session("/fixed", func(s *bridge.Session) (any, error) {
+		a := testkit.NewApp(t, livestore.New(), nil)
+		a.SessionPage("/fixed", func(s *bridge.Session) (any, error) {
 			s.SetIdleTimeout(bridge.Off)
 			s.SetLifetime(2 * time.Hour)
-			return increment(t.Context(), s)
+			return testkit.Increment(t.Context(), s)
 		})
-		p, h, begin := pocket{}, a.Handler(a.mux), time.Now()
-		require.Equal(t, "1", p.get(t, h, "/fixed").Body.String())
+		p, h, begin := webclient.Pocket{}, a.Handler(a.Mux), time.Now()
+		require.Equal(t, "1", p.Get(t, h, "/fixed").Body.String())
 		for range 100 {
 			time.Sleep(time.Minute)
-			require.Equal(t, "1", p.get(t, h, "/get").Body.String(), "reads take nothing off")
+			require.Equal(t, "1", p.Get(t, h, "/get").Body.String(), "reads take nothing off")
 		}
 		time.Sleep(time.Until(begin.Add(2*time.Hour - time.Millisecond)))
-		require.Equal(t, "1", p.get(t, h, "/get").Body.String())
+		require.Equal(t, "1", p.Get(t, h, "/get").Body.String())
 		time.Sleep(time.Millisecond)
-		require.Equal(t, "0", p.get(t, h, "/get").Body.String(), "reads add nothing")
+		require.Equal(t, "0", p.Get(t, h, "/get").Body.String(), "reads add nothing")
 	})
 }
 
 // What its users asked for: another ttl for a session that is there.
 func TestPeerRedisSessions_TTLCanBeChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		p, h := pocket{}, a.Handler(a.mux)
-		p.get(t, h, "/inc")
-		id := p.get(t, h, "/id").Body.String()
+		a := testkit.NewApp(t, livestore.New(), nil)
+		p, h := webclient.Pocket{}, a.Handler(a.Mux)
+		p.Get(t, h, "/inc")
+		id := p.Get(t, h, "/id").Body.String()
 		require.NoError(t, a.SetByID(t.Context(), id, map[string]any{"n": 1}, 10*time.Minute))
-		require.Equal(t, 10*time.Minute, listed(t, a.Bridge, bridge.Filter{})[0].Idle)
+		require.Equal(t, 10*time.Minute, testkit.Listed(t, a.Bridge, bridge.Filter{})[0].Idle)
 		time.Sleep(9 * time.Minute)
-		require.Equal(t, "1", p.get(t, h, "/get").Body.String())
+		require.Equal(t, "1", p.Get(t, h, "/get").Body.String())
 		time.Sleep(12 * time.Minute)
-		require.Equal(t, "0", p.get(t, h, "/get").Body.String())
+		require.Equal(t, "0", p.Get(t, h, "/get").Body.String())
 	})
 }
 
 // upgrade: who logs in keeps what was collected before, under a new token.
 func TestPeerRedisSessions_AnonymousUntilLogin(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	br := newBrowser(t, a.serve(t))
-	require.Equal(t, "0", br.ok("/get"))
-	require.Empty(t, br.cookie("sid"), "nothing to keep, nothing stored")
-	br.ok("/inc")
-	id, token := br.ok("/id"), br.cookie("sid")
-	require.Empty(t, listed(t, a.Bridge, bridge.Filter{})[0].UserID)
-	br.ok("/login?user=ada")
-	require.Equal(t, "1", br.ok("/get"))
-	require.Equal(t, id, br.ok("/id"))
-	require.NotEqual(t, token, br.cookie("sid"))
-	require.Equal(t, []string{id}, listedIDs(t, a.Bridge, bridge.Filter{UserID: "ada"}))
+	a := testkit.NewApp(t, livestore.New(), nil)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	require.Equal(t, "0", br.OK("/get"))
+	require.Empty(t, br.Cookie("sid"), "nothing to keep, nothing stored")
+	br.OK("/inc")
+	id, token := br.OK("/id"), br.Cookie("sid")
+	require.Empty(t, testkit.Listed(t, a.Bridge, bridge.Filter{})[0].UserID)
+	br.OK("/login?user=ada")
+	require.Equal(t, "1", br.OK("/get"))
+	require.Equal(t, id, br.OK("/id"))
+	require.NotEqual(t, token, br.Cookie("sid"))
+	require.Equal(t, []string{id}, testkit.ListedIDs(t, a.Bridge, bridge.Filter{UserID: "ada"}))
 }
 
 func TestPeerRedisSessions_SavedOnlyIfChanged(t *testing.T) {
-	st := newFaultyStore()
-	a := makeApp(t, st, nil)
-	a.session("/read", func(s *bridge.Session) (any, error) { n, _ := count.Get(s); return n, nil })
-	a.session("/same", func(s *bridge.Session) (any, error) { count.Set(s, 1); return "same", nil })
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	ws := br.dial("/ws")
-	before := st.count("Set")
+	st := teststore.NewFaulty()
+	a := testkit.NewApp(t, st, nil)
+	a.SessionPage("/read", func(s *bridge.Session) (any, error) { n, _ := testkit.Count.Get(s); return n, nil })
+	a.SessionPage("/same", func(s *bridge.Session) (any, error) { testkit.Count.Set(s, 1); return "same", nil })
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	ws := br.Dial("/ws")
+	before := st.Count("Set")
 	for _, path := range []string{"/plain", "/read", "/same"} {
-		br.ok(path)
+		br.OK(path)
 	}
-	require.Equal(t, "1", ws.ask("get"))
-	require.Equal(t, before, st.count("Set"))
-	br.ok("/inc")
-	require.Equal(t, before+1, st.count("Set"))
+	require.Equal(t, "1", ws.Ask("get"))
+	require.Equal(t, before, st.Count("Set"))
+	br.OK("/inc")
+	require.Equal(t, before+1, st.Count("Set"))
 }
 
 func TestPeerRedisSessions_Ping(t *testing.T) {
-	st := newFaultyStore()
-	b := newBridge(t, st, nil)
+	st := teststore.NewFaulty()
+	b := testkit.NewBridge(t, st, nil)
 	require.NoError(t, b.Ping(t.Context()))
-	st.next(1, "Ping", refuse(errStore))
+	st.Next(1, "Ping", teststore.Refuse(teststore.ErrDiskFull))
 	err := b.Ping(t.Context())
 	require.ErrorIs(t, err, bridge.ErrStoreUnavailable)
-	require.ErrorIs(t, err, errStore)
+	require.ErrorIs(t, err, teststore.ErrDiskFull)
 	require.NoError(t, b.Ping(t.Context()), "and its end is seen, too")
 }

@@ -13,11 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// What a slow writer knows of the session's times is old: whether it has expired is for the store to say, which others have told of
-// their activity.
+// What a slow writer knows of the session's times is old: whether it has expired is for the store
+// to say, which others have told of their activity.
 func TestSessionKeptAliveByOthersIsNotGoneForASlowWriter(t *testing.T) {
 	for name, c := range map[string]struct{ slow, others, runs string }{
 		"request, others look":    {"/request", "/get", "1"},
@@ -27,29 +29,29 @@ func TestSessionKeptAliveByOthersIsNotGoneForASlowWriter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), expiring(0))
-				h := a.Handler(a.mux)
-				visitor := pocket{}
-				a.session("/change", func(s *bridge.Session) (any, error) { s.Set("theirs", time.Now().Unix()); return "", nil })
+				a := testkit.NewApp(t, livestore.New(), testkit.Expiring(0))
+				h := a.Handler(a.Mux)
+				visitor := webclient.Pocket{}
+				a.SessionPage("/change", func(s *bridge.Session) (any, error) { s.Set("theirs", time.Now().Unix()); return "", nil })
 				runs := 0
 				slowly := func(_ context.Context, s *bridge.Session) error {
 					if runs++; runs == 1 {
 						for range 6 {
-							time.Sleep(idle / 2)
-							require.Equal(t, http.StatusOK, visitor.get(t, h, c.others).Code)
+							time.Sleep(testkit.Idle / 2)
+							require.Equal(t, http.StatusOK, visitor.Get(t, h, c.others).Code)
 						}
 					}
 					s.Set("mine", true)
 					return nil
 				}
-				a.session("/request", func(s *bridge.Session) (any, error) { err := slowly(t.Context(), s); return runs, err })
-				a.page("/function", func(r *http.Request) (any, error) { err := a.WithSession(r, slowly, nil); return runs, err })
-				visitor.get(t, h, "/inc")
-				id := visitor.get(t, h, "/id").Body.String()
-				res := visitor.get(t, h, c.slow)
+				a.SessionPage("/request", func(s *bridge.Session) (any, error) { err := slowly(t.Context(), s); return runs, err })
+				a.Page("/function", func(r *http.Request) (any, error) { err := a.WithSession(r, slowly, nil); return runs, err })
+				visitor.Get(t, h, "/inc")
+				id := visitor.Get(t, h, "/id").Body.String()
+				res := visitor.Get(t, h, c.slow)
 				require.Equal(t, http.StatusOK, res.Code, res.Body)
 				require.Equal(t, c.runs, res.Body.String())
-				s := snapshot(t, a, id)
+				s := testkit.Snapshot(t, a, id)
 				mine, _ := s.Get("mine")
 				require.Equal(t, true, mine)
 				_, theirs := s.Get("theirs")
@@ -61,11 +63,11 @@ func TestSessionKeptAliveByOthersIsNotGoneForASlowWriter(t *testing.T) {
 
 // Requests that change different keys don't wear out one another's attempts at storing them.
 func TestG1_NoLostUpdate_ManyRequestsAtOnceEachWithItsOwnKey(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	const requests = 64
 	var loaded sync.WaitGroup
 	loaded.Add(requests)
-	a.page("/put", func(r *http.Request) (any, error) {
+	a.Page("/put", func(r *http.Request) (any, error) {
 		s, err := a.Session(r)
 		loaded.Done()
 		loaded.Wait() // all have seen the same state
@@ -74,10 +76,10 @@ func TestG1_NoLostUpdate_ManyRequestsAtOnceEachWithItsOwnKey(t *testing.T) {
 		}
 		return "stored", err
 	})
-	h := a.Handler(a.mux)
-	visitor := pocket{}
-	visitor.get(t, h, "/inc")
-	id := visitor.get(t, h, "/id").Body.String()
+	h := a.Handler(a.Mux)
+	visitor := webclient.Pocket{}
+	visitor.Get(t, h, "/inc")
+	id := visitor.Get(t, h, "/id").Body.String()
 	answers := make([]*httptest.ResponseRecorder, requests)
 	var done sync.WaitGroup
 	for i := range requests {
@@ -89,7 +91,7 @@ func TestG1_NoLostUpdate_ManyRequestsAtOnceEachWithItsOwnKey(t *testing.T) {
 		done.Go(func() { h.ServeHTTP(answers[i], r) })
 	}
 	done.Wait()
-	s := snapshot(t, a, id)
+	s := testkit.Snapshot(t, a, id)
 	for i, w := range answers {
 		require.Equal(t, http.StatusOK, w.Code, w.Body)
 		_, there := s.Get("k" + strconv.Itoa(i))
@@ -97,7 +99,8 @@ func TestG1_NoLostUpdate_ManyRequestsAtOnceEachWithItsOwnKey(t *testing.T) {
 	}
 }
 
-// Somebody else answers for a function whose time is up. Whatever it then says, its changes belong together: none is stored.
+// Somebody else answers for a function whose time is up. Whatever it then says, its changes belong
+// together: none is stored.
 func TestFunctionWhoseTimeIsUpStoresNoHalf(t *testing.T) {
 	const late = 50 * time.Millisecond
 	for name, c := range map[string]struct {
@@ -111,9 +114,9 @@ func TestFunctionWhoseTimeIsUpStoresNoHalf(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), nil)
+				a := testkit.NewApp(t, livestore.New(), nil)
 				result := make(chan error, 1)
-				a.mux.Handle("/transfer", http.TimeoutHandler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				a.Mux.Handle("/transfer", http.TimeoutHandler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 					result <- a.WithSession(r, func(ctx context.Context, s *bridge.Session) error {
 						time.Sleep(c.before)
 						s.Set("from", -10)
@@ -123,56 +126,57 @@ func TestFunctionWhoseTimeIsUpStoresNoHalf(t *testing.T) {
 						return c.answer(ctx)
 					}, nil)
 				}), late, "late"))
-				h := a.Handler(a.mux)
-				visitor := pocket{}
-				visitor.get(t, h, "/inc")
-				id := visitor.get(t, h, "/id").Body.String()
-				require.Equal(t, http.StatusServiceUnavailable, visitor.get(t, h, "/transfer").Code)
+				h := a.Handler(a.Mux)
+				visitor := webclient.Pocket{}
+				visitor.Get(t, h, "/inc")
+				id := visitor.Get(t, h, "/id").Body.String()
+				require.Equal(t, http.StatusServiceUnavailable, visitor.Get(t, h, "/transfer").Code)
 				require.Error(t, <-result, "it must not take its changes for stored")
-				s := snapshot(t, a, id)
+				s := testkit.Snapshot(t, a, id)
 				for _, key := range []string{"from", "to"} {
 					_, there := s.Get(key)
 					require.False(t, there, key)
 				}
-				require.Equal(t, "2", visitor.get(t, h, "/inc").Body.String(), "the session is as usable as before")
+				require.Equal(t, "2", visitor.Get(t, h, "/inc").Body.String(), "the session is as usable as before")
 			})
 		})
 	}
 }
 
-// What is stored because a response began is not undone by what comes after, and the response is a whole one.
+// What is stored because a response began is not undone by what comes after, and the response is a
+// whole one.
 func TestResponseBegunWithinAFunctionThatFailsIsNotAborted(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	respond := func(w http.ResponseWriter, r *http.Request) {
 		err := a.WithSession(r, func(_ context.Context, s *bridge.Session) error {
 			s.Set("before", true)
 			_, _ = w.Write([]byte("the answer"))
 			s.Set("after", true)
-			return errOfFn
+			return testkit.ErrApp
 		}, nil)
-		require.ErrorIs(t, err, errOfFn)
+		require.ErrorIs(t, err, testkit.ErrApp)
 	}
-	a.mux.HandleFunc("/flash", func(w http.ResponseWriter, r *http.Request) {
+	a.Mux.HandleFunc("/flash", func(w http.ResponseWriter, r *http.Request) {
 		s, err := a.Session(r)
 		require.NoError(t, err)
 		s.AddFlash("hello")
 		respond(w, r)
 	})
-	a.mux.HandleFunc("/enter", func(w http.ResponseWriter, r *http.Request) {
+	a.Mux.HandleFunc("/enter", func(w http.ResponseWriter, r *http.Request) {
 		s, err := a.Session(r)
 		require.NoError(t, err)
 		require.NoError(t, s.Login("ada"))
 		respond(w, r)
 	})
-	a.session("/flashes", func(s *bridge.Session) (any, error) { return s.Flashes(), nil })
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	id := br.ok("/id")
-	require.Equal(t, "the answer", br.ok("/flash"))
-	require.Equal(t, "[hello]", br.ok("/flashes"), "once")
-	require.Equal(t, "the answer", br.ok("/enter"))
-	require.Equal(t, "2", br.ok("/inc"), "the browser has the login's cookie")
-	s := snapshot(t, a, id)
+	a.SessionPage("/flashes", func(s *bridge.Session) (any, error) { return s.Flashes(), nil })
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	id := br.OK("/id")
+	require.Equal(t, "the answer", br.OK("/flash"))
+	require.Equal(t, "[hello]", br.OK("/flashes"), "once")
+	require.Equal(t, "the answer", br.OK("/enter"))
+	require.Equal(t, "2", br.OK("/inc"), "the browser has the login's cookie")
+	s := testkit.Snapshot(t, a, id)
 	require.Equal(t, "ada", s.UserID())
 	_, before := s.Get("before")
 	_, after := s.Get("after")

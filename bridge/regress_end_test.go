@@ -10,9 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
-// A Destroy that was done is known to be done soon, also where its reply was lost and nobody asks again.
+// A Destroy that was done is known to be done soon, also where its reply was lost and nobody asks
+// again.
 func TestG4_DestroyReachesTheSockets_WhenItsReplyIsLost(t *testing.T) {
 	for name, c := range map[string]struct {
 		blind  int // how many reads fail after it
@@ -26,17 +31,17 @@ func TestG4_DestroyReachesTheSockets_WhenItsReplyIsLost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				st := newFaultyStore()
-				a := makeApp(t, st, nil)
-				ended := record[bridge.SessionDestroy](t, a.Bridge)
-				br := newBrowser(t, a.serveInMemory(t))
-				br.ok("/inc")
-				id := br.ok("/id")
-				ws := br.dial("/ws")
-				ws.ask("id") // its handshake is over
-				st.next(1, "Destroy", loseReply(errStore))
+				st := teststore.NewFaulty()
+				a := testkit.NewApp(t, st, nil)
+				ended := testkit.Record[bridge.SessionDestroy](t, a.Bridge)
+				br := webclient.NewBrowser(t, a.ServeInMemory(t))
+				br.OK("/inc")
+				id := br.OK("/id")
+				ws := br.Dial("/ws")
+				ws.Ask("id") // its handshake is over
+				st.Next(1, "Destroy", teststore.LoseReply(teststore.ErrDiskFull))
 				for n := range c.blind {
-					st.next(1+n, "Get", refuse(errStore))
+					st.Next(1+n, "Get", teststore.Refuse(teststore.ErrDiskFull))
 				}
 				start := time.Now()
 				_, err := a.DestroyByID(t.Context(), id)
@@ -46,11 +51,11 @@ func TestG4_DestroyReachesTheSockets_WhenItsReplyIsLost(t *testing.T) {
 					require.NoError(t, err)
 					require.False(t, was, "any more")
 				}
-				require.Equal(t, bridge.CodeDestroyed, ws.closedEventually())
+				require.Equal(t, bridge.CodeDestroyed, ws.ClosedEventually())
 				require.LessOrEqual(t, time.Since(start), c.within)
-				require.Equal(t, bridge.ReasonDestroyed, ended.next().Reason)
+				require.Equal(t, bridge.ReasonDestroyed, ended.Next().Reason)
 				synctest.Wait()
-				require.Empty(t, ended.rest(), "it ended once")
+				require.Empty(t, ended.Rest(), "it ended once")
 				require.Zero(t, a.Stats().Attached)
 			})
 		})
@@ -60,42 +65,43 @@ func TestG4_DestroyReachesTheSockets_WhenItsReplyIsLost(t *testing.T) {
 // A Destroy that the store has refused ends nothing.
 func TestRefusedDestroyLeavesTheSessionAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newFaultyStore()
-		a := makeApp(t, st, nil)
-		ended := record[bridge.SessionDestroy](t, a.Bridge)
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
-		id := br.ok("/id")
-		ws := br.dial("/ws")
-		ws.ask("id")
-		st.next(1, "Destroy", refuse(errStore))
+		st := teststore.NewFaulty()
+		a := testkit.NewApp(t, st, nil)
+		ended := testkit.Record[bridge.SessionDestroy](t, a.Bridge)
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
+		id := br.OK("/id")
+		ws := br.Dial("/ws")
+		ws.Ask("id")
+		st.Next(1, "Destroy", teststore.Refuse(teststore.ErrDiskFull))
 		_, err := a.DestroyByID(t.Context(), id)
 		require.ErrorIs(t, err, bridge.ErrStoreUnavailable)
 		time.Sleep(10 * time.Second)
-		require.Equal(t, "2", ws.ask("inc"))
-		require.Empty(t, ended.rest())
+		require.Equal(t, "2", ws.Ask("inc"))
+		require.Empty(t, ended.Rest())
 	})
 }
 
-// Most handlers read with a context that they have made from their own. When that one ends, the close frame is still on its way.
+// Most handlers read with a context that they have made from their own. When that one ends, the
+// close frame is still on its way.
 func TestCloseCodeReachesTheClientOfAReadWithADerivedContext(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		code int
-		end  func(t *testing.T, a *app, br *browser)
+		end  func(t *testing.T, a *testkit.App, br *webclient.Browser)
 	}{
-		"destroyed": {bridge.CodeDestroyed, func(t *testing.T, a *app, br *browser) {
-			_, err := a.DestroyByID(t.Context(), br.ok("/id"))
+		"destroyed": {bridge.CodeDestroyed, func(t *testing.T, a *testkit.App, br *webclient.Browser) {
+			_, err := a.DestroyByID(t.Context(), br.OK("/id"))
 			require.NoError(t, err)
 		}},
-		"logged in": {bridge.CodeReconnect, func(_ *testing.T, _ *app, br *browser) { br.ok("/login?user=ada") }},
-		"expired":   {bridge.CodeExpired, func(*testing.T, *app, *browser) { time.Sleep(2 * idle) }},
-		"shut down": {bridge.CodeShutdown, func(t *testing.T, a *app, _ *browser) { require.NoError(t, a.Shutdown(t.Context())) }},
+		"logged in": {bridge.CodeReconnect, func(_ *testing.T, _ *testkit.App, br *webclient.Browser) { br.OK("/login?user=ada") }},
+		"expired":   {bridge.CodeExpired, func(*testing.T, *testkit.App, *webclient.Browser) { time.Sleep(2 * testkit.Idle) }},
+		"shut down": {bridge.CodeShutdown, func(t *testing.T, a *testkit.App, _ *webclient.Browser) { require.NoError(t, a.Shutdown(t.Context())) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, newFaultyStore(), expiring(0))
-				a.mux.Handle("/derived", a.WebSocket(func(ctx context.Context, conn *bridge.Conn) error {
+				a := testkit.NewApp(t, teststore.NewFaulty(), testkit.Expiring(0))
+				a.Mux.Handle("/derived", a.WebSocket(func(ctx context.Context, conn *bridge.Conn) error {
 					for {
 						one, cancel := context.WithTimeout(ctx, time.Hour)
 						_, _, err := conn.Read(one)
@@ -105,11 +111,11 @@ func TestCloseCodeReachesTheClientOfAReadWithADerivedContext(t *testing.T) {
 						}
 					}
 				}, nil))
-				br := newBrowser(t, a.serveInMemory(t))
-				br.ok("/inc")
+				br := webclient.NewBrowser(t, a.ServeInMemory(t))
+				br.OK("/inc")
 				var codes []<-chan int
 				for range 20 { // which of the two is first is decided anew each time
-					codes = append(codes, br.dial("/derived").whenClosed())
+					codes = append(codes, br.Dial("/derived").WhenClosed())
 				}
 				synctest.Wait()
 				c.end(t, a, br)
@@ -124,33 +130,33 @@ func TestCloseCodeReachesTheClientOfAReadWithADerivedContext(t *testing.T) {
 // Who finds the session gone before the one who ended it has said so leaves it to him to say why.
 func TestEndIsReportedOnceByTheOneWhoEndedIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newFaultyStore()
-		a := makeApp(t, st, nil)
-		a.mux.Handle("/busy", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		st := teststore.NewFaulty()
+		a := testkit.NewApp(t, st, nil)
+		a.Mux.Handle("/busy", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 			for {
 				if _, _, err := c.Read(ctx); err != nil {
 					return err
 				}
-				_ = c.WithSession(ctx, set("k", 1), nil) // the session is over
+				_ = c.WithSession(ctx, testkit.Set("k", 1), nil) // the session is over
 			}
 		}, nil))
-		ended := record[bridge.SessionDestroy](t, a.Bridge)
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
-		ws := br.dial("/busy")
-		code := ws.whenClosed()
-		other := br.another()
-		st.next(1, "Destroy", func(ctx context.Context, destroy func() error) error {
+		ended := testkit.Record[bridge.SessionDestroy](t, a.Bridge)
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
+		ws := br.Dial("/busy")
+		code := ws.WhenClosed()
+		other := br.Another()
+		st.Next(1, "Destroy", func(ctx context.Context, destroy func() error) error {
 			err := destroy()
-			ws.say("are you there?")
-			go other.get("/get")
+			ws.Say("are you there?")
+			go other.Get("/get")
 			synctest.Wait() // both have found nothing
 			return err
 		})
-		br.ok("/logout")
+		br.OK("/logout")
 		require.Equal(t, bridge.CodeDestroyed, <-code)
 		synctest.Wait()
-		all := ended.rest()
+		all := ended.Rest()
 		require.Len(t, all, 1)
 		require.Equal(t, bridge.ReasonLogout, all[0].Reason)
 		require.Equal(t, bridge.ViaHTTP, all[0].Via)
@@ -158,18 +164,18 @@ func TestEndIsReportedOnceByTheOneWhoEndedIt(t *testing.T) {
 }
 
 func TestExpiryThatTheStoreFailsToConfirmIsStillAnExpiry(t *testing.T) {
-	for name, fail := range map[string]fault{"refused": refuse(errStore), "done, but the reply lost": loseReply(errStore)} {
+	for name, fail := range map[string]teststore.Fault{"refused": teststore.Refuse(teststore.ErrDiskFull), "done, but the reply lost": teststore.LoseReply(teststore.ErrDiskFull)} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				st := newFaultyStore()
-				a := makeApp(t, st, expiring(0))
-				ended := record[bridge.SessionDestroy](t, a.Bridge)
-				br := newBrowser(t, a.serveInMemory(t))
-				br.ok("/inc")
-				st.next(1, "Destroy", fail)
-				require.Equal(t, bridge.CodeExpired, br.dial("/ws").closedEventually())
+				st := teststore.NewFaulty()
+				a := testkit.NewApp(t, st, testkit.Expiring(0))
+				ended := testkit.Record[bridge.SessionDestroy](t, a.Bridge)
+				br := webclient.NewBrowser(t, a.ServeInMemory(t))
+				br.OK("/inc")
+				st.Next(1, "Destroy", fail)
+				require.Equal(t, bridge.CodeExpired, br.Dial("/ws").ClosedEventually())
 				time.Sleep(time.Minute)
-				all := ended.rest()
+				all := ended.Rest()
 				require.Len(t, all, 1)
 				require.Equal(t, bridge.ReasonExpired, all[0].Reason)
 				require.Zero(t, a.Stats().Attached)
@@ -178,36 +184,37 @@ func TestExpiryThatTheStoreFailsToConfirmIsStillAnExpiry(t *testing.T) {
 	}
 }
 
-// However a function that has asked for Destroy then fails, and whether the store does, too: its caller learns of both.
+// However a function that has asked for Destroy then fails, and whether the store does, too: its
+// caller learns of both.
 func TestFailedDestroyOfAFailedFunctionIsBothErrors(t *testing.T) {
-	st := newFaultyStore()
-	a := makeApp(t, st, nil)
-	destroyAndFail := func(_ context.Context, s *bridge.Session) error { s.Destroy(); return errOfFn }
+	st := teststore.NewFaulty()
+	a := testkit.NewApp(t, st, nil)
+	destroyAndFail := func(_ context.Context, s *bridge.Session) error { s.Destroy(); return testkit.ErrApp }
 	result := make(chan error, 1)
-	a.mux.HandleFunc("/http", func(w http.ResponseWriter, r *http.Request) {
+	a.Mux.HandleFunc("/http", func(w http.ResponseWriter, r *http.Request) {
 		result <- a.WithSession(r, destroyAndFail, nil)
 		w.WriteHeader(http.StatusTeapot)
 	})
-	a.mux.Handle("/socket", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+	a.Mux.Handle("/socket", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		result <- c.WithSession(ctx, destroyAndFail, nil)
 		return readOn(ctx, c)
 	}, nil))
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	id := br.ok("/id")
-	st.always(refuse(errStore), "Destroy")
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	id := br.OK("/id")
+	st.Always(teststore.Refuse(teststore.ErrDiskFull), "Destroy")
 	both := func(err error) {
 		t.Helper()
-		require.ErrorIs(t, err, errOfFn)
+		require.ErrorIs(t, err, testkit.ErrApp)
 		require.ErrorIs(t, err, bridge.ErrStoreUnavailable)
 	}
-	ws := br.dial("/socket")
-	both(receive(t, result))
+	ws := br.Dial("/socket")
+	both(await.Receive(t, result))
 	both(a.UpdateByID(t.Context(), id, destroyAndFail))
-	require.Equal(t, http.StatusServiceUnavailable, br.get("/http").status, "Destroy stays asked for, and can't be done")
-	both(receive(t, result))
-	st.heal()
-	require.Equal(t, "2", br.ok("/inc"), "the session is alive")
-	br.ok("/logout")
-	require.Equal(t, bridge.CodeDestroyed, ws.closed())
+	require.Equal(t, http.StatusServiceUnavailable, br.Get("/http").Status, "Destroy stays asked for, and can't be done")
+	both(await.Receive(t, result))
+	st.Heal()
+	require.Equal(t, "2", br.OK("/inc"), "the session is alive")
+	br.OK("/logout")
+	require.Equal(t, bridge.CodeDestroyed, ws.Closed())
 }

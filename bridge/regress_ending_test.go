@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -30,24 +32,25 @@ func (p *panickingLists) List(ctx context.Context) iter.Seq2[store.Record, error
 func (p *panickingLists) unlessBroken(all iter.Seq2[store.Record, error]) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		if p.broken.Load() {
-			panic(panics{})
+			panic(testkit.Panics{})
 		}
 		all(yield)
 	}
 }
 
-// An ending that was left behind would end every session that somebody logs in again with, for as long as the process lives.
+// An ending that was left behind would end every session that somebody logs in again with, for as
+// long as the process lives.
 func TestG12_NobodyCanStallIt_AStoreThatPanicsLeavesNoEndingBehind(t *testing.T) {
 	st := &panickingLists{Store: livestore.New()}
-	a := makeApp(t, st, nil)
-	h := a.Handler(a.mux)
-	p := pocket{}
-	p.get(t, h, "/login?user=ada")
+	a := testkit.NewApp(t, st, nil)
+	h := a.Handler(a.Mux)
+	p := webclient.Pocket{}
+	p.Get(t, h, "/login?user=ada")
 	st.broken.Store(true)
 	require.Panics(t, func() { _, _ = a.DestroyUser(t.Context(), "ada") })
 	require.Panics(t, func() { _, _ = a.DestroyAll(t.Context()) })
 	st.broken.Store(false)
-	w := p.get(t, h, "/login?user=ada")
+	w := p.Get(t, h, "/login?user=ada")
 	require.Equal(t, http.StatusOK, w.Code, w.Body)
 	n, err := a.DestroyUser(t.Context(), "ada")
 	require.NoError(t, err)

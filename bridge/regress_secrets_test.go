@@ -19,6 +19,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
 // secrets are what must not be in a log, under a name for each.
@@ -28,9 +31,9 @@ type secrets struct {
 }
 
 // learn adds what is in a browser's cookies, and returns the session's ID.
-func (sec *secrets) learn(t *testing.T, br *browser) (id string) {
+func (sec *secrets) learn(t *testing.T, br *webclient.Browser) (id string) {
 	t.Helper()
-	if sid := br.cookie("sid"); sid != "" {
+	if sid := br.Cookie("sid"); sid != "" {
 		var token [16]byte
 		id, token = sessionCookie(t, sec.key, sid)
 		sec.text[id] = "a session's ID"
@@ -41,7 +44,7 @@ func (sec *secrets) learn(t *testing.T, br *browser) (id string) {
 		sec.text[string(token[:])] = "a token's bytes"
 		sec.text[fmt.Sprint(token)] = "a token as numbers"
 	}
-	if cid := br.cookie("sid.cid"); cid != "" {
+	if cid := br.Cookie("sid.cid"); cid != "" {
 		var client []byte
 		require.NoError(t, securecookie.New(sec.key, nil).SetSerializer(securecookie.NopEncoder{}).Decode("sid.cid", cid, &client))
 		sec.text[cid] = "a client cookie"
@@ -50,92 +53,91 @@ func (sec *secrets) learn(t *testing.T, br *browser) (id string) {
 	return id
 }
 
-const confidential = "correct horse battery staple" // a value in a session
-
-// The life of sessions can be followed in the log, under hashes of their IDs, and nothing in it opens anything.
+// The life of sessions can be followed in the log, under hashes of their IDs, and nothing in it
+// opens anything.
 func TestS15_LogTellsTheLifeOfSessionsAndNoSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sec := &secrets{key: goodKey(), text: map[string]string{confidential: "a value"}}
+		sec := &secrets{key: testkit.Key(), text: map[string]string{testkit.Confidential: "a value"}}
 		var buf bytes.Buffer
 		log := slog.New(slog.NewJSONHandler(&buf, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))
-		st := newFaultyStore()
-		opts := expiring(0)
+		st := teststore.NewFaulty()
+		opts := testkit.Expiring(0)
 		opts.Keys, opts.Logger, opts.EagerClient = [][]byte{sec.key}, log, true
-		a := makeApp(t, st, opts)
+		a := testkit.NewApp(t, st, opts)
 		addPagesThatGoWrong(a)
-		failures := record[bridge.Failure](t, a.Bridge)
-		site := a.serveInMemory(t)
+		failures := testkit.Record[bridge.Failure](t, a.Bridge)
+		site := a.ServeInMemory(t)
 
 		// A visitor logs in.
-		br := newBrowser(t, site)
-		br.ok("/plain")
-		br.ok("/secret")
+		br := webclient.NewBrowser(t, site)
+		br.OK("/plain")
+		br.OK("/secret")
 		sec.learn(t, br)
-		stale := br.another()
-		br.ok("/rotate")
+		stale := br.Another()
+		br.OK("/rotate")
 		sec.learn(t, br)
-		br.ok("/login?user=ada")
+		br.OK("/login?user=ada")
 		sec.learn(t, br)
-		ws := br.dial("/ws").listen()
-		ws.ask("inc")
-		require.Equal(t, bridge.CodeFailed, br.dial("/panics").closedEventually())
+		ws := br.Dial("/ws").Listen()
+		ws.Ask("inc")
+		require.Equal(t, bridge.CodeFailed, br.Dial("/panics").ClosedEventually())
 
 		// Others come with what they shouldn't have.
 		time.Sleep(time.Minute)
-		stale.ok("/id")
+		stale.OK("/id")
 		sec.learn(t, stale)
-		forger := br.another()
-		forger.setCookie("sid", "x"+br.cookie("sid"))
-		forger.ok("/id")
-		sec.text["x"+br.cookie("sid")] = "a cookie that was refused"
-		thief := br.another()
-		thief.setCookie("sid.cid", "")
-		thief.ok("/id")
+		forger := br.Another()
+		forger.SetCookie("sid", "x"+br.Cookie("sid"))
+		forger.OK("/id")
+		sec.text["x"+br.Cookie("sid")] = "a cookie that was refused"
+		thief := br.Another()
+		thief.SetCookie("sid.cid", "")
+		thief.OK("/id")
 		sec.learn(t, thief)
-		_, _, err := br.tryDial("/ws", http.Header{"Origin": {"https://evil.example"}})
+		_, _, err := br.TryDial("/ws", http.Header{"Origin": {"https://evil.example"}})
 		require.Error(t, err)
 
 		// The store fails, and so does the application.
 		for _, path := range []string{"/badvalue", "/toolarge", "/sealed"} {
-			_, _ = br.try(t.Context(), path)
+			_, _ = br.Try(t.Context(), path)
 		}
 		for _, c := range [][]string{{"Set", "/secret", "/late"}, {"Get", "/get"}, {"Destroy", "/logout", "/destroypanic"}, {"Touch", "/get"}} {
-			time.Sleep(2 * touch)
-			st.always(refuse(errStore), c[0])
+			time.Sleep(2 * testkit.Touch)
+			st.Always(teststore.Refuse(teststore.ErrDiskFull), c[0])
 			for _, path := range c[1:] {
-				_, _ = br.try(t.Context(), path)
+				_, _ = br.Try(t.Context(), path)
 			}
-			ws.say("inc")
-			ws.hear()
-			st.heal()
+			ws.Say("inc")
+			ws.Hear()
+			st.Heal()
 		}
-		st.always(refuse(errStore), "Sweep")
+		st.Always(teststore.Refuse(teststore.ErrDiskFull), "Sweep")
 		_, err = a.Cleanup(t.Context())
 		require.Error(t, err)
-		st.heal()
+		st.Heal()
 
 		// Sessions end.
-		code := ws.whenClosed()
-		br.ok("/logout")
+		code := ws.WhenClosed()
+		br.OK("/logout")
 		require.Equal(t, bridge.CodeDestroyed, <-code)
-		idler := newBrowser(t, site)
-		idler.ok("/secret")
+		idler := webclient.NewBrowser(t, site)
+		idler.OK("/secret")
 		sec.learn(t, idler)
-		require.Equal(t, bridge.CodeExpired, idler.dial("/ws").closedEventually())
-		idler.ok("/secret")
+		require.Equal(t, bridge.CodeExpired, idler.Dial("/ws").ClosedEventually())
+		idler.OK("/secret")
 		destroyed := sec.learn(t, idler)
 		_, err = a.DestroyByID(t.Context(), destroyed)
 		require.NoError(t, err)
-		idler.ok("/inc")
+		idler.OK("/inc")
 		broken := sec.learn(t, idler)
-		rec := stored(t, st, broken)
-		rec.Data = []byte(`{"k":"` + confidential)
+		rec := teststore.Stored(t, st, broken)
+		rec.Data = []byte(`{"k":"` + testkit.Confidential)
 		_, err = st.Set(t.Context(), rec)
 		require.NoError(t, err)
-		require.Equal(t, http.StatusServiceUnavailable, idler.get("/get").status)
+		require.Equal(t, http.StatusServiceUnavailable, idler.Get("/get").Status)
 		synctest.Wait()
 		var told strings.Builder
-		for _, f := range failures.rest() {
+		for _, f := range failures.Rest() {
 			fmt.Fprintln(&told, f.Doing, f.Err)
 		}
 		require.NotEmpty(t, told.String())
@@ -151,29 +153,35 @@ func TestS15_LogTellsTheLifeOfSessionsAndNoSecret(t *testing.T) {
 }
 
 // addPagesThatGoWrong adds pages of an application with a secret in its sessions.
-func addPagesThatGoWrong(a *app) {
-	a.session("/secret", func(s *bridge.Session) (any, error) { s.Set("k", confidential+time.Now().String()); return "", nil })
-	a.session("/badvalue", func(s *bridge.Session) (any, error) {
-		s.Set("k", map[string]any{confidential: func() {}})
+func addPagesThatGoWrong(a *testkit.App) {
+	a.SessionPage("/secret", func(s *bridge.Session) (any, error) {
+		s.Set("k", testkit.Confidential+time.Now().String())
 		return "", nil
 	})
-	a.session("/toolarge", func(s *bridge.Session) (any, error) { s.Set("k", strings.Repeat(confidential, 10_000)); return "", nil })
-	a.mux.HandleFunc("/late", func(w http.ResponseWriter, r *http.Request) {
+	a.SessionPage("/badvalue", func(s *bridge.Session) (any, error) {
+		s.Set("k", map[string]any{testkit.Confidential: func() {}})
+		return "", nil
+	})
+	a.SessionPage("/toolarge", func(s *bridge.Session) (any, error) {
+		s.Set("k", strings.Repeat(testkit.Confidential, 10_000))
+		return "", nil
+	})
+	a.Mux.HandleFunc("/late", func(w http.ResponseWriter, r *http.Request) {
 		s, err := a.Session(r)
 		if err == nil {
 			_, _ = io.WriteString(w, "early")
-			s.Set("k", confidential+" late")
+			s.Set("k", testkit.Confidential+" late")
 		}
 	})
-	a.session("/destroypanic", func(s *bridge.Session) (any, error) { s.Destroy(); panic(http.ErrAbortHandler) })
-	a.session("/sealed", func(s *bridge.Session) (any, error) {
+	a.SessionPage("/destroypanic", func(s *bridge.Session) (any, error) { s.Destroy(); panic(http.ErrAbortHandler) })
+	a.SessionPage("/sealed", func(s *bridge.Session) (any, error) {
 		kept, err := a.GetByID(context.Background(), s.ID())
 		if err == nil {
-			kept.Set("k", confidential)
+			kept.Set("k", testkit.Confidential)
 		}
 		return "", err
 	})
-	a.mux.Handle("/panics", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error { return c.WithSession(ctx, panicking, nil) }, nil))
+	a.Mux.Handle("/panics", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error { return c.WithSession(ctx, testkit.Panicking, nil) }, nil))
 }
 
 // line is one line of a log in JSON.

@@ -15,6 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -30,9 +33,9 @@ func TestStoreTimeoutBoundsWhatHasNoOtherLimit(t *testing.T) {
 	} {
 		t.Run(method, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				st := newFaultyStore()
-				b := newBridge(t, st, &bridge.Options{StoreTimeout: 2 * time.Second, AutoCleanup: bridge.Off})
-				st.always(hang, method)
+				st := teststore.NewFaulty()
+				b := testkit.NewBridge(t, st, &bridge.Options{StoreTimeout: 2 * time.Second, AutoCleanup: bridge.Off})
+				st.Always(teststore.Hang, method)
 				start := time.Now()
 				require.ErrorIs(t, call(t.Context(), b), bridge.ErrStoreUnavailable)
 				require.Equal(t, 2*time.Second, time.Since(start))
@@ -43,26 +46,26 @@ func TestStoreTimeoutBoundsWhatHasNoOtherLimit(t *testing.T) {
 
 func TestAutoCleanupGoesOnAfterAPanicOfTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newFaultyStore()
-		opts := expiring(0)
+		st := teststore.NewFaulty()
+		opts := testkit.Expiring(0)
 		opts.AutoCleanup = time.Minute
-		a := makeApp(t, st, opts)
-		ended := record[bridge.SessionDestroy](t, a.Bridge)
-		pocket{}.get(t, a.Handler(a.mux), "/inc")
-		st.always(func(context.Context, func() error) error { panic("in the store") }, "Sweep")
-		time.Sleep(2*idle + time.Second)
-		require.Equal(t, 20, st.count("Sweep"))
-		require.Empty(t, ended.rest())
-		st.heal()
+		a := testkit.NewApp(t, st, opts)
+		ended := testkit.Record[bridge.SessionDestroy](t, a.Bridge)
+		webclient.Pocket{}.Get(t, a.Handler(a.Mux), "/inc")
+		st.Always(func(context.Context, func() error) error { panic("in the store") }, "Sweep")
+		time.Sleep(2*testkit.Idle + time.Second)
+		require.Equal(t, 20, st.Count("Sweep"))
+		require.Empty(t, ended.Rest())
+		st.Heal()
 		time.Sleep(time.Minute)
-		require.Len(t, ended.rest(), 1)
+		require.Len(t, ended.Rest(), 1)
 		require.Zero(t, a.Stats().Attached)
 	})
 }
 
 // creating keeps the IDs of the sessions that it was asked to create.
 type creating struct {
-	*faultyStore
+	*teststore.Faulty
 	ids []string
 }
 
@@ -70,48 +73,49 @@ func (c *creating) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	if rec.Revision == 0 {
 		c.ids = append(c.ids, rec.ID)
 	}
-	return c.faultyStore.Set(ctx, rec)
+	return c.Faulty.Set(ctx, rec)
 }
 
-// A create that may have been done is never done again: two records under one ID could each be somebody's.
+// A create that may have been done is never done again: two records under one ID could each be
+// somebody's.
 func TestNothingIsCreatedAgainUnderAnIDWhoseFateIsUnknown(t *testing.T) {
-	for name, fail := range map[string]fault{"not done": refuse(errStore), "done, but the reply lost": loseReply(errStore)} {
+	for name, fail := range map[string]teststore.Fault{"not done": teststore.Refuse(teststore.ErrDiskFull), "done, but the reply lost": teststore.LoseReply(teststore.ErrDiskFull)} {
 		t.Run(name, func(t *testing.T) {
-			st := &creating{faultyStore: newFaultyStore()}
-			a := makeApp(t, st, nil)
-			st.next(1, "Set", fail)
-			a.page("/twice", func(r *http.Request) (any, error) {
-				err := a.WithSession(r, set("k", 1), nil)
+			st := &creating{Faulty: teststore.NewFaulty()}
+			a := testkit.NewApp(t, st, nil)
+			st.Next(1, "Set", fail)
+			a.Page("/twice", func(r *http.Request) (any, error) {
+				err := a.WithSession(r, testkit.Set("k", 1), nil)
 				require.ErrorIs(t, err, bridge.ErrStoreUnavailable)
-				return "", a.WithSession(r, set("k", 2), nil)
+				return "", a.WithSession(r, testkit.Set("k", 2), nil)
 			})
-			h := a.Handler(a.mux)
-			visitor := pocket{}
-			require.Equal(t, http.StatusOK, visitor.get(t, h, "/twice").Code)
+			h := a.Handler(a.Mux)
+			visitor := webclient.Pocket{}
+			require.Equal(t, http.StatusOK, visitor.Get(t, h, "/twice").Code)
 			require.Len(t, st.ids, 2)
 			require.NotEqual(t, st.ids[0], st.ids[1])
-			require.Equal(t, st.ids[1], visitor.get(t, h, "/id").Body.String(), "the cookie is of the one that is known to exist")
+			require.Equal(t, st.ids[1], visitor.Get(t, h, "/id").Body.String(), "the cookie is of the one that is known to exist")
 		})
 	}
 }
 
 func TestSessionOpenedAfterTheRequestsEndIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newFaultyStore()
-		a := makeApp(t, st, nil)
+		st := teststore.NewFaulty()
+		a := testkit.NewApp(t, st, nil)
 		result := make(chan error, 2)
-		a.mux.Handle("/slow", http.TimeoutHandler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		a.Mux.Handle("/slow", http.TimeoutHandler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			for range 2 { // the store answers after the end, and then it is asked after the end
 				_, err := a.Session(r)
 				result <- err
 			}
 		}), time.Second, "late"))
-		h := a.Handler(a.mux)
-		visitor := pocket{}
-		visitor.get(t, h, "/inc")
+		h := a.Handler(a.Mux)
+		visitor := webclient.Pocket{}
+		visitor.Get(t, h, "/inc")
 		answer := make(chan struct{})
-		st.next(1, "Get", func(_ context.Context, get func() error) error { defer func() { <-answer }(); return get() })
-		require.Equal(t, http.StatusServiceUnavailable, visitor.get(t, h, "/slow").Code)
+		st.Next(1, "Get", func(_ context.Context, get func() error) error { defer func() { <-answer }(); return get() })
+		require.Equal(t, http.StatusServiceUnavailable, visitor.Get(t, h, "/slow").Code)
 		close(answer)
 		require.ErrorIs(t, <-result, bridge.ErrSessionClosed)
 		require.ErrorIs(t, <-result, bridge.ErrSessionClosed)
@@ -137,21 +141,22 @@ func TestClientMapForgetsASessionThatIsDestroyedWhileInUse(t *testing.T) {
 	}
 }
 
-// destroyWhileInUse asks for a page and destroys its session before or after a certain call to the store. It returns whether that was reached.
+// destroyWhileInUse asks for a page and destroys its session before or after a certain call to the
+// store. It returns whether that was reached.
 func destroyWhileInUse(t *testing.T, path string, known bool, at string, after bool) (reached bool) {
-	st := newFaultyStore()
-	opts := &bridge.Options{Keys: [][]byte{goodKey()}, AutoCleanup: bridge.Off}
-	a := makeApp(t, st, opts)
-	visitor := pocket{}
-	visitor.get(t, a.Handler(a.mux), "/inc")
-	id := visitor.get(t, a.Handler(a.mux), "/id").Body.String()
+	st := teststore.NewFaulty()
+	opts := &bridge.Options{Keys: [][]byte{testkit.Key()}, AutoCleanup: bridge.Off}
+	a := testkit.NewApp(t, st, opts)
+	visitor := webclient.Pocket{}
+	visitor.Get(t, a.Handler(a.Mux), "/inc")
+	id := visitor.Get(t, a.Handler(a.Mux), "/id").Body.String()
 	if !known {
-		a = makeApp(t, st, opts)
+		a = testkit.NewApp(t, st, opts)
 	}
-	time.Sleep(2 * touch) // so that the use is touched
+	time.Sleep(2 * testkit.Touch) // so that the use is touched
 	destroyed := make(chan error, 1)
 	method, nth, _ := strings.Cut(at, " ")
-	st.next(atoi(t, nth), method, func(_ context.Context, call func() error) error {
+	st.Next(testkit.Atoi(t, nth), method, func(_ context.Context, call func() error) error {
 		destroy := func() {
 			go func() { _, err := a.DestroyByID(t.Context(), id); destroyed <- err }()
 			synctest.Wait() // done, or waiting for the one that is here
@@ -163,7 +168,7 @@ func destroyWhileInUse(t *testing.T, path string, known bool, at string, after b
 		defer destroy()
 		return call()
 	})
-	visitor.get(t, a.Handler(a.mux), path)
+	visitor.Get(t, a.Handler(a.Mux), path)
 	synctest.Wait()
 	if len(destroyed) == 0 { // this use makes no such call
 		return false
@@ -175,15 +180,15 @@ func destroyWhileInUse(t *testing.T, path string, known bool, at string, after b
 }
 
 func TestClientMapForgetsSessionsThatAreDestroyedInParallelWithTheirUse(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	h := a.Handler(a.mux)
+	a := testkit.NewApp(t, livestore.New(), nil)
+	h := a.Handler(a.Mux)
 	for range 300 {
-		visitor := pocket{}
-		visitor.get(t, h, "/inc")
-		id := visitor.get(t, h, "/id").Body.String()
+		visitor := webclient.Pocket{}
+		visitor.Get(t, h, "/inc")
+		id := visitor.Get(t, h, "/id").Body.String()
 		var using sync.WaitGroup
 		for range 2 {
-			using.Go(func() { maps.Clone(visitor).send(h, httptest.NewRequest(http.MethodGet, "/get", nil)) })
+			using.Go(func() { maps.Clone(visitor).Send(h, httptest.NewRequest(http.MethodGet, "/get", nil)) })
 		}
 		_, err := a.DestroyByID(t.Context(), id)
 		require.NoError(t, err)
@@ -195,20 +200,20 @@ func TestClientMapForgetsSessionsThatAreDestroyedInParallelWithTheirUse(t *testi
 // A browser keeps the cookie for as long as the session lives, also where that is decided later.
 func TestCookieFollowsSetLifetime(t *testing.T) {
 	const year = 365 * 24 * time.Hour
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	remember := func(_ context.Context, s *bridge.Session) error { s.SetLifetime(year); return nil }
-	a.session("/remember", func(s *bridge.Session) (any, error) { return "", remember(t.Context(), s) })
-	a.page("/rememberinside", func(r *http.Request) (any, error) { return "", a.WithSession(r, remember, nil) })
+	a.SessionPage("/remember", func(s *bridge.Session) (any, error) { return "", remember(t.Context(), s) })
+	a.Page("/rememberinside", func(r *http.Request) (any, error) { return "", a.WithSession(r, remember, nil) })
 	for _, path := range []string{"/remember", "/rememberinside"} {
-		h := a.Handler(a.mux)
-		visitor := pocket{}
-		visitor.get(t, h, "/inc")
-		id := visitor.get(t, h, "/id").Body.String()
-		res := visitor.get(t, h, path)
+		h := a.Handler(a.Mux)
+		visitor := webclient.Pocket{}
+		visitor.Get(t, h, "/inc")
+		id := visitor.Get(t, h, "/id").Body.String()
+		res := visitor.Get(t, h, path)
 		sent := slices.IndexFunc(res.Result().Cookies(), func(c *http.Cookie) bool { return c.Name == "sid" })
 		require.GreaterOrEqual(t, sent, 0, "the cookie is sent again")
 		require.Equal(t, int(year/time.Second), res.Result().Cookies()[sent].MaxAge)
-		require.Equal(t, id, visitor.get(t, h, "/id").Body.String(), "it opens the same session")
-		require.Empty(t, visitor.get(t, h, path).Result().Cookies(), "nothing has changed")
+		require.Equal(t, id, visitor.Get(t, h, "/id").Body.String(), "it opens the same session")
+		require.Empty(t, visitor.Get(t, h, path).Result().Cookies(), "nothing has changed")
 	}
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -29,7 +32,8 @@ func sessionCookie(t *testing.T, key []byte, value string) (id string, token [16
 	return uuid.UUID(raw[:16]).String(), [16]byte(raw[16:])
 }
 
-// requireSecret checks that nothing of the record has the token in it, whichever way it may be written.
+// requireSecret checks that nothing of the record has the token in it, whichever way it may be
+// written.
 func requireSecret(t *testing.T, token [16]byte, rec store.Record) {
 	t.Helper()
 	written := [][]byte{
@@ -60,20 +64,21 @@ func requireSecret(t *testing.T, token [16]byte, rec store.Record) {
 	}
 }
 
-// ASVS 7.2.3: 128 bits of randomness. The store has no more than its SHA-256, so who reads the store opens nothing.
+// ASVS 7.2.3: 128 bits of randomness. The store has no more than its SHA-256, so who reads the
+// store opens nothing.
 func TestS1_TokenIs128RandomBitsThatTheStoreDoesNotHave(t *testing.T) {
-	key := goodKey()
+	key := testkit.Key()
 	st := livestore.New()
-	a := makeApp(t, st, &bridge.Options{Keys: [][]byte{key}})
-	h := a.Handler(a.mux)
+	a := testkit.NewApp(t, st, &bridge.Options{Keys: [][]byte{key}})
+	h := a.Handler(a.Mux)
 	seen := make(map[[16]byte]bool)
 	var ones, zeros [16]byte // bits that have been so
 	for range 64 {
-		visitor := pocket{}
-		visitor.get(t, h, "/inc")
+		visitor := webclient.Pocket{}
+		visitor.Get(t, h, "/inc")
 		id, token := sessionCookie(t, key, visitor["sid"])
-		require.Equal(t, id, visitor.get(t, h, "/id").Body.String())
-		rec := stored(t, st, id)
+		require.Equal(t, id, visitor.Get(t, h, "/id").Body.String())
+		rec := teststore.Stored(t, st, id)
 		require.Equal(t, store.TokenHash(sha256.Sum256(token[:])), rec.TokenHash)
 		require.True(t, rec.PrevTokenHash.IsZero())
 		requireSecret(t, token, rec)
@@ -90,15 +95,15 @@ func TestS1_TokenIs128RandomBitsThatTheStoreDoesNotHave(t *testing.T) {
 }
 
 func TestEachNewTokenIsUnrelatedToTheLastOne(t *testing.T) {
-	key := goodKey()
+	key := testkit.Key()
 	st := livestore.New()
-	a := makeApp(t, st, &bridge.Options{Keys: [][]byte{key}})
-	h := a.Handler(a.mux)
-	visitor := pocket{}
-	visitor.get(t, h, "/inc")
+	a := testkit.NewApp(t, st, &bridge.Options{Keys: [][]byte{key}})
+	h := a.Handler(a.Mux)
+	visitor := webclient.Pocket{}
+	visitor.Get(t, h, "/inc")
 	id, last := sessionCookie(t, key, visitor["sid"])
 	for _, path := range []string{"/rotate", "/login?user=ada", "/rotate"} {
-		visitor.get(t, h, path)
+		visitor.Get(t, h, path)
 		same, token := sessionCookie(t, key, visitor["sid"])
 		require.Equal(t, id, same, "the ID is stable")
 		for i := range token { // a byte in common is chance, four in a row are not
@@ -106,7 +111,7 @@ func TestEachNewTokenIsUnrelatedToTheLastOne(t *testing.T) {
 				require.False(t, bytes.Contains(last[:], token[i:i+4]))
 			}
 		}
-		rec := stored(t, st, id)
+		rec := teststore.Stored(t, st, id)
 		require.Equal(t, store.TokenHash(sha256.Sum256(token[:])), rec.TokenHash)
 		require.Equal(t, store.TokenHash(sha256.Sum256(last[:])), rec.PrevTokenHash)
 		requireSecret(t, token, rec)

@@ -11,10 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// unwrapping is a middleware's ResponseWriter that offers nothing but Unwrap, as the ones of access logs often do.
+// unwrapping is a middleware's ResponseWriter that offers nothing but Unwrap, as the ones of access
+// logs often do.
 type unwrapping struct{ http.ResponseWriter }
 
 // Unwrap serves http.ResponseController.
@@ -40,17 +45,17 @@ var controlled = map[string]func(*http.ResponseController) error{
 func TestG3_StoredBeforeSeen_BehindAMiddlewareThatOnlyUnwraps(t *testing.T) {
 	for name, first := range controlled {
 		t.Run(name, func(t *testing.T) {
-			st := newFaultyStore()
-			a := makeApp(t, st, nil)
-			a.mux.HandleFunc("/first", func(w http.ResponseWriter, r *http.Request) {
+			st := teststore.NewFaulty()
+			a := testkit.NewApp(t, st, nil)
+			a.Mux.HandleFunc("/first", func(w http.ResponseWriter, r *http.Request) {
 				s, err := a.Session(r)
 				require.NoError(t, err)
 				s.Set("k", "v")
 				_ = first(http.NewResponseController(w)) // a recorder can't be hijacked, and says so
-				require.Equal(t, 1, st.count("Set"))
+				require.Equal(t, 1, st.Count("Set"))
 			})
-			w := &watched{httptest.NewRecorder(), func() bool { return st.count("Set") > 0 }, nil}
-			behindUnwrapping(a.Handler(a.mux)).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/first", nil))
+			w := &watched{httptest.NewRecorder(), func() bool { return st.Count("Set") > 0 }, nil}
+			behindUnwrapping(a.Handler(a.Mux)).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/first", nil))
 			require.Empty(t, w.early, "left before the change was stored")
 			require.Len(t, w.Result().Cookies(), 2, "the session cookie and the client cookie")
 		})
@@ -60,11 +65,11 @@ func TestG3_StoredBeforeSeen_BehindAMiddlewareThatOnlyUnwraps(t *testing.T) {
 func TestG3_StoredBeforeSeen_BehindAMiddlewareThatOnlyUnwraps_FailureIs503(t *testing.T) {
 	for name, first := range controlled {
 		t.Run(name, func(t *testing.T) {
-			st := newFaultyStore()
-			st.always(refuse(errors.New("disk full")), "Set")
-			a := makeApp(t, st, nil)
+			st := teststore.NewFaulty()
+			st.Always(teststore.Refuse(errors.New("disk full")), "Set")
+			a := testkit.NewApp(t, st, nil)
 			failed := make(chan error, 1)
-			a.mux.HandleFunc("/first", func(w http.ResponseWriter, r *http.Request) {
+			a.Mux.HandleFunc("/first", func(w http.ResponseWriter, r *http.Request) {
 				s, err := a.Session(r)
 				if err == nil {
 					s.Set("k", "v")
@@ -72,10 +77,10 @@ func TestG3_StoredBeforeSeen_BehindAMiddlewareThatOnlyUnwraps_FailureIs503(t *te
 				}
 				failed <- err
 			})
-			br := newBrowser(t, serve(t, behindUnwrapping(a.Handler(a.mux))))
-			require.Equal(t, http.StatusServiceUnavailable, br.get("/first").status)
-			require.ErrorIs(t, receive(t, failed), bridge.ErrStoreUnavailable)
-			require.Empty(t, br.cookie("sid"))
+			br := webclient.NewBrowser(t, webclient.Serve(t, behindUnwrapping(a.Handler(a.Mux))))
+			require.Equal(t, http.StatusServiceUnavailable, br.Get("/first").Status)
+			require.ErrorIs(t, await.Receive(t, failed), bridge.ErrStoreUnavailable)
+			require.Empty(t, br.Cookie("sid"))
 		})
 	}
 }
@@ -83,59 +88,60 @@ func TestG3_StoredBeforeSeen_BehindAMiddlewareThatOnlyUnwraps_FailureIs503(t *te
 // A connection's limits are set on what Hijack returned, so they too need it to be seen.
 func TestG12_NobodyCanStallIt_BehindAMiddlewareThatOnlyUnwraps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		wrote := make(chan time.Duration, 1)
-		a.mux.Handle("/flood", a.WebSocket(flood(wrote), &bridge.ConnOptions{WriteTimeout: 3 * time.Second}))
-		closed := record[bridge.ConnClose](t, a.Bridge)
-		br := newBrowser(t, serveInMemory(t, behindUnwrapping(a.Handler(a.mux))))
-		br.ok("/inc")
-		br.dial("/flood") // and never reads
+		a.Mux.Handle("/flood", a.WebSocket(flood(wrote), &bridge.ConnOptions{WriteTimeout: 3 * time.Second}))
+		closed := testkit.Record[bridge.ConnClose](t, a.Bridge)
+		br := webclient.NewBrowser(t, webclient.ServeInMemory(t, behindUnwrapping(a.Handler(a.Mux))))
+		br.OK("/inc")
+		br.Dial("/flood") // and never reads
 		took := <-wrote
 		require.GreaterOrEqual(t, took, 3*time.Second)
 		require.LessOrEqual(t, took, 4*time.Second)
-		closed.next()
+		closed.Next()
 
-		br.dial("/ws") // and never reads
+		br.Dial("/ws") // and never reads
 		start := time.Now()
-		br.ok("/logout")
-		require.Equal(t, bridge.CodeDestroyed, closed.next().Code)
+		br.OK("/logout")
+		require.Equal(t, bridge.CodeDestroyed, closed.Next().Code)
 		require.LessOrEqual(t, time.Since(start), time.Second)
 	})
 }
 
-// HandshakeHeader stores what has changed by then. A change after it is stored by the Hijack, or fails it.
+// HandshakeHeader stores what has changed by then. A change after it is stored by the Hijack, or
+// fails it.
 func TestG3_StoredBeforeSeen_ChangeBetweenHandshakeHeaderAndHijack(t *testing.T) {
 	for name, down := range map[string]bool{"stored": false, "not stored": true} {
 		t.Run(name, func(t *testing.T) {
-			st := newFaultyStore()
-			a := makeApp(t, st, nil)
+			st := teststore.NewFaulty()
+			a := testkit.NewApp(t, st, nil)
 			hijacked := make(chan error, 1)
-			a.mux.HandleFunc("/upgrade", func(w http.ResponseWriter, r *http.Request) {
+			a.Mux.HandleFunc("/upgrade", func(w http.ResponseWriter, r *http.Request) {
 				s, err := a.Session(r)
 				require.NoError(t, err)
 				a.HandshakeHeader(r)
 				require.ErrorIs(t, s.Login("ada"), bridge.ErrHeadersSent, "its cookie would not be in the header")
 				if down {
-					st.always(refuse(errors.New("disk full")), "Set")
+					st.Always(teststore.Refuse(errors.New("disk full")), "Set")
 				}
 				s.Set("late", true)
 				err = controlled["Hijack"](http.NewResponseController(w))
 				hijacked <- err
 			})
-			br := newBrowser(t, a.serve(t))
-			br.ok("/inc")
-			id := br.ok("/id")
-			rep, err := br.try(t.Context(), "/upgrade")
-			_, there := snapshot(t, a, id).Get("late")
+			br := webclient.NewBrowser(t, a.Serve(t))
+			br.OK("/inc")
+			id := br.OK("/id")
+			rep, err := br.Try(t.Context(), "/upgrade")
+			_, there := testkit.Snapshot(t, a, id).Get("late")
 			require.Equal(t, !down, there)
 			if !down {
 				require.Error(t, err, "the connection was closed without an answer")
-				require.NoError(t, receive(t, hijacked))
+				require.NoError(t, await.Receive(t, hijacked))
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, http.StatusServiceUnavailable, rep.status)
-			require.ErrorIs(t, receive(t, hijacked), bridge.ErrStoreUnavailable)
+			require.Equal(t, http.StatusServiceUnavailable, rep.Status)
+			require.ErrorIs(t, await.Receive(t, hijacked), bridge.ErrStoreUnavailable)
 		})
 	}
 }

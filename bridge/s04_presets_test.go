@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -29,19 +31,19 @@ func TestS04_PresetsEndSilentSessions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, touch := range []time.Duration{0, time.Second} {
 				synctest.Test(t, func(t *testing.T) {
-					a := makeApp(t, livestore.New(), &bridge.Options{Timeouts: c.preset, TouchInterval: touch, AutoCleanup: time.Hour})
-					h := a.Handler(a.mux)
-					p := pocket{}
-					p.get(t, h, "/inc")
+					a := testkit.NewApp(t, livestore.New(), &bridge.Options{Timeouts: c.preset, TouchInterval: touch, AutoCleanup: time.Hour})
+					h := a.Handler(a.Mux)
+					p := webclient.Pocket{}
+					p.Get(t, h, "/inc")
 					if c.silence == 0 {
 						time.Sleep(20 * 24 * time.Hour)
-						require.Equal(t, "1", p.get(t, h, "/get").Body.String(), "there is no limit")
+						require.Equal(t, "1", p.Get(t, h, "/get").Body.String(), "there is no limit")
 						return
 					}
 					time.Sleep(c.silence * 9 / 10)
-					require.Equal(t, "1", p.get(t, h, "/get").Body.String())
+					require.Equal(t, "1", p.Get(t, h, "/get").Body.String())
 					time.Sleep(c.silence)
-					require.Equal(t, "0", p.get(t, h, "/get").Body.String(), "silent for as long as it may be")
+					require.Equal(t, "0", p.Get(t, h, "/get").Body.String(), "silent for as long as it may be")
 				})
 			}
 		})
@@ -53,10 +55,10 @@ func TestS04_PresetsEndBusySessions(t *testing.T) {
 	for name, c := range presets {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), &bridge.Options{Timeouts: c.preset, AutoCleanup: time.Hour})
-				h := a.Handler(a.mux)
-				p := pocket{}
-				p.get(t, h, "/inc")
+				a := testkit.NewApp(t, livestore.New(), &bridge.Options{Timeouts: c.preset, AutoCleanup: time.Hour})
+				h := a.Handler(a.Mux)
+				p := webclient.Pocket{}
+				p.Get(t, h, "/inc")
 				start := time.Now()
 				step := 4 * time.Minute
 				if c.silence == 0 {
@@ -64,10 +66,10 @@ func TestS04_PresetsEndBusySessions(t *testing.T) {
 				}
 				for time.Since(start) < c.lifetime-step {
 					time.Sleep(step)
-					require.Equal(t, "1", p.get(t, h, "/get").Body.String(), "after %v", time.Since(start))
+					require.Equal(t, "1", p.Get(t, h, "/get").Body.String(), "after %v", time.Since(start))
 				}
 				time.Sleep(c.lifetime - time.Since(start))
-				require.Equal(t, "0", p.get(t, h, "/get").Body.String(), "whatever the activity")
+				require.Equal(t, "0", p.Get(t, h, "/get").Body.String(), "whatever the activity")
 			})
 		})
 	}
@@ -77,19 +79,19 @@ func TestS04_PresetsRenewTokens(t *testing.T) {
 	for name, c := range presets {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), &bridge.Options{Timeouts: c.preset})
-				h := a.Handler(a.mux)
-				p := pocket{}
-				p.get(t, h, "/inc")
+				a := testkit.NewApp(t, livestore.New(), &bridge.Options{Timeouts: c.preset})
+				h := a.Handler(a.Mux)
+				p := webclient.Pocket{}
+				p.Get(t, h, "/inc")
 				token, start := p["sid"], time.Now()
 				step := c.renew / 5
 				for time.Since(start) < c.renew-step {
 					time.Sleep(step)
-					p.get(t, h, "/get")
+					p.Get(t, h, "/get")
 					require.Equal(t, token, p["sid"], "after %v", time.Since(start))
 				}
 				time.Sleep(step)
-				require.Equal(t, "1", p.get(t, h, "/get").Body.String())
+				require.Equal(t, "1", p.Get(t, h, "/get").Body.String())
 				require.NotEqual(t, token, p["sid"])
 			})
 		})
@@ -98,16 +100,16 @@ func TestS04_PresetsRenewTokens(t *testing.T) {
 
 func TestS04_OptionsComeBeforeThePreset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), &bridge.Options{
+		a := testkit.NewApp(t, livestore.New(), &bridge.Options{
 			Timeouts: bridge.TimeoutsOWASPHighRisk, IdleTimeout: time.Hour, Lifetime: bridge.Off, RenewEvery: bridge.Off,
 		})
-		h := a.Handler(a.mux)
-		p := pocket{}
-		p.get(t, h, "/inc")
+		h := a.Handler(a.Mux)
+		p := webclient.Pocket{}
+		p.Get(t, h, "/inc")
 		token := p["sid"]
 		for range 10 {
 			time.Sleep(59 * time.Minute)
-			require.Equal(t, "1", p.get(t, h, "/get").Body.String())
+			require.Equal(t, "1", p.Get(t, h, "/get").Body.String())
 		}
 		require.Equal(t, token, p["sid"])
 	})

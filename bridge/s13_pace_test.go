@@ -10,13 +10,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
 // paced opens a socket that echoes, with limits.
-func paced(t *testing.T, a *app, opts *bridge.ConnOptions) *socket {
+func paced(t *testing.T, a *testkit.App, opts *bridge.ConnOptions) *webclient.Socket {
 	t.Helper()
-	a.mux.Handle("/echo", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+	a.Mux.Handle("/echo", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		for {
 			kind, data, err := c.Read(ctx)
 			if err == nil {
@@ -27,24 +29,24 @@ func paced(t *testing.T, a *app, opts *bridge.ConnOptions) *socket {
 			}
 		}
 	}, opts))
-	br := newBrowser(t, a.serveInMemory(t))
-	br.ok("/inc")
-	return br.dial("/echo")
+	br := webclient.NewBrowser(t, a.ServeInMemory(t))
+	br.OK("/inc")
+	return br.Dial("/echo")
 }
 
 func TestS13_AClientThatSendsTooFastIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		ws := paced(t, a, &bridge.ConnOptions{MessagesPerSecond: 2, MessageBurst: 5})
 		for range 5 {
-			require.Equal(t, "burst", ws.ask("burst"))
+			require.Equal(t, "burst", ws.Ask("burst"))
 		}
 		for range 20 {
 			time.Sleep(500 * time.Millisecond)
-			require.Equal(t, "in time", ws.ask("in time"))
+			require.Equal(t, "in time", ws.Ask("in time"))
 		}
-		ws.say("too fast")
-		_, _, err := ws.ws.Read(t.Context())
+		ws.Say("too fast")
+		_, _, err := ws.Conn.Read(t.Context())
 		var closed websocket.CloseError
 		require.ErrorAs(t, err, &closed, "it isn't handed to the application")
 		require.EqualValues(t, bridge.CodePolicy, closed.Code)
@@ -55,12 +57,12 @@ func TestS13_AClientThatSendsTooFastIsClosed(t *testing.T) {
 
 func TestS13_TheBurstIsASecondsWorthByDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ws := paced(t, makeApp(t, livestore.New(), nil), &bridge.ConnOptions{MessagesPerSecond: 2.5})
+		ws := paced(t, testkit.NewApp(t, livestore.New(), nil), &bridge.ConnOptions{MessagesPerSecond: 2.5})
 		for range 3 {
-			require.Equal(t, "x", ws.ask("x"))
+			require.Equal(t, "x", ws.Ask("x"))
 		}
-		ws.say("x")
-		require.Equal(t, bridge.CodePolicy, ws.closedEventually())
+		ws.Say("x")
+		require.Equal(t, bridge.CodePolicy, ws.ClosedEventually())
 	})
 }
 
@@ -72,9 +74,9 @@ func TestS13_MessagesAreNotLimitedUnlessAskedFor(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ws := paced(t, makeApp(t, livestore.New(), nil), opts)
+				ws := paced(t, testkit.NewApp(t, livestore.New(), nil), opts)
 				for range 1000 {
-					require.Equal(t, "x", ws.ask("x"))
+					require.Equal(t, "x", ws.Ask("x"))
 				}
 			})
 		})

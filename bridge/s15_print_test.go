@@ -16,6 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -75,7 +78,7 @@ func requireNothingSecret(t *testing.T, v any, secrets ...string) {
 
 func TestS15_PrintedSessionsTellNothing(t *testing.T) {
 	st := livestore.New()
-	a := makeApp(t, st, nil)
+	a := testkit.NewApp(t, st, nil)
 	var hash [32]byte
 	var ids []string
 	check := func(ctx context.Context, s *bridge.Session) {
@@ -89,12 +92,12 @@ func TestS15_PrintedSessionsTellNothing(t *testing.T) {
 		requireNothingSecret(t, ctx, secrets...)
 		requireNothingSecret(t, a.Bridge, secrets...)
 	}
-	a.session("/fill", func(s *bridge.Session) (any, error) {
+	a.SessionPage("/fill", func(s *bridge.Session) (any, error) {
 		s.Set("k", secretWord)
 		s.AddFlash(secretWord)
 		return "", s.Login(secretWord)
 	})
-	a.mux.HandleFunc("/print", func(w http.ResponseWriter, r *http.Request) {
+	a.Mux.HandleFunc("/print", func(w http.ResponseWriter, r *http.Request) {
 		s, err := a.Session(r)
 		require.NoError(t, err)
 		s.Set("another", secretWord)
@@ -105,13 +108,13 @@ func TestS15_PrintedSessionsTellNothing(t *testing.T) {
 		require.NoError(t, err)
 		check(r.Context(), snapshot)
 	})
-	h := a.Handler(a.mux)
-	visitor := pocket{}
-	require.Equal(t, http.StatusOK, visitor.get(t, h, "/fill").Code)
+	h := a.Handler(a.Mux)
+	visitor := webclient.Pocket{}
+	require.Equal(t, http.StatusOK, visitor.Get(t, h, "/fill").Code)
 	for _, cookie := range visitor {
 		ids = append(ids, cookie)
 	}
-	require.Equal(t, http.StatusOK, visitor.get(t, h, "/print").Code)
+	require.Equal(t, http.StatusOK, visitor.Get(t, h, "/print").Code)
 	var none *bridge.Session
 	require.Equal(t, "<nil>", fmt.Sprint(none))
 	require.Equal(t, "bridge.Session()", fmt.Sprint(new(bridge.Session)))
@@ -122,13 +125,13 @@ func TestS15_PrintedSessionsTellNothing(t *testing.T) {
 func TestS15_PrintedSessionIsNamedAsTheLogNamesIt(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	a := makeApp(t, livestore.New(), &bridge.Options{Logger: logger})
-	a.session("/say", func(s *bridge.Session) (any, error) {
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{Logger: logger})
+	a.SessionPage("/say", func(s *bridge.Session) (any, error) {
 		s.Set("k", 1)
 		logger.Info("said", slog.Any("session", s), slog.String("text", fmt.Sprint(s)))
 		return "", nil
 	})
-	pocket{}.get(t, a.Handler(a.mux), "/say")
+	webclient.Pocket{}.Get(t, a.Handler(a.Mux), "/say")
 	said := linesOf(t, log.Bytes(), "said", nil)
 	require.Len(t, said, 1)
 	require.Len(t, linesOf(t, log.Bytes(), "session created", line{"session": said[0]["session"]}), 1)
@@ -136,9 +139,9 @@ func TestS15_PrintedSessionIsNamedAsTheLogNamesIt(t *testing.T) {
 }
 
 func TestS15_PrintedConnectionsTellNothing(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	checked := make(chan struct{})
-	a.mux.Handle("/print", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+	a.Mux.Handle("/print", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		defer close(checked)
 		c.SetData(secretWord)
 		secrets := []string{c.ID(), c.ClientID(), c.SessionID()}
@@ -150,7 +153,7 @@ func TestS15_PrintedConnectionsTellNothing(t *testing.T) {
 			return nil
 		}, nil)
 	}, nil))
-	a.page("/attach", func(r *http.Request) (any, error) {
+	a.Page("/attach", func(r *http.Request) (any, error) {
 		l, err := a.Attach(r, func(int, string) {})
 		if err != nil {
 			return nil, err
@@ -161,11 +164,11 @@ func TestS15_PrintedConnectionsTellNothing(t *testing.T) {
 		requireNothingSecret(t, l.Context(), l.ID(), l.ClientID(), l.SessionID())
 		return "", nil
 	})
-	br := newBrowser(t, a.serve(t))
-	br.ok("/login?user=" + secretWord)
-	br.ok("/attach")
-	br.dial("/print")
-	receive(t, checked)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/login?user=" + secretWord)
+	br.OK("/attach")
+	br.Dial("/print")
+	await.Receive(t, checked)
 }
 
 func TestS15_PrintedMessagesTellNothing(t *testing.T) {

@@ -14,6 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -21,10 +25,11 @@ func limited(most int, policy bridge.SessionLimitPolicy) *bridge.Options {
 	return &bridge.Options{MaxSessionsPerUser: most, OnTooManySessions: policy}
 }
 
-// strictLogin is newApp with /strict, which logs in within WithSession, so that its handler gets the error.
+// strictLogin is the application of testkit with /strict, which logs in within WithSession, so that
+// its handler gets the error.
 func strictLogin(b *bridge.Bridge) http.Handler {
-	mux := newApp(b)
-	mux.HandleFunc("/strict", page(func(r *http.Request) (any, error) {
+	mux := testkit.NewMux(b)
+	mux.HandleFunc("/strict", testkit.Page(func(r *http.Request) (any, error) {
 		return "in", b.WithSession(r, func(_ context.Context, s *bridge.Session) error { return s.Login(r.URL.Query().Get("user")) }, nil)
 	}))
 	return b.Handler(mux)
@@ -32,45 +37,45 @@ func strictLogin(b *bridge.Bridge) http.Handler {
 
 func TestS11_ALoginTooManyEvictsTheSessionThatHasBeenSilentForLongest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBridge(t, livestore.New(), limited(2, bridge.EvictOldest))
+		b := testkit.NewBridge(t, livestore.New(), limited(2, bridge.EvictOldest))
 		app := strictLogin(b)
-		s := serveInMemory(t, app)
-		oldest, second := newBrowser(t, s), newBrowser(t, s)
-		oldest.ok("/login?user=ada")
+		s := webclient.ServeInMemory(t, app)
+		oldest, second := webclient.NewBrowser(t, s), webclient.NewBrowser(t, s)
+		oldest.OK("/login?user=ada")
 		time.Sleep(time.Hour)
-		second.ok("/login?user=ada")
-		ws := second.dial("/ws")
-		require.NotEmpty(t, ws.ask("id"))
-		closed := ws.whenClosed()
+		second.OK("/login?user=ada")
+		ws := second.Dial("/ws")
+		require.NotEmpty(t, ws.Ask("id"))
+		closed := ws.WhenClosed()
 		time.Sleep(time.Hour)
-		oldest.ok("/get") // so that the second one has been silent for longest
-		events := record[bridge.SessionDestroy](t, b)
-		_, bobs := signIn(t, app, "bob")
-		third, thirds := signIn(t, app, "ada")
-		require.Equal(t, bridge.CodeEvicted, receive(t, closed))
-		ev := events.next()
+		oldest.OK("/get") // so that the second one has been silent for longest
+		events := testkit.Record[bridge.SessionDestroy](t, b)
+		_, bobs := testkit.SignIn(t, app, "bob")
+		third, thirds := testkit.SignIn(t, app, "ada")
+		require.Equal(t, bridge.CodeEvicted, await.Receive(t, closed))
+		ev := events.Next()
 		require.Equal(t, bridge.ReasonEvicted, ev.Reason)
 		require.Equal(t, bridge.ViaHTTP, ev.Via)
-		require.ElementsMatch(t, []string{oldest.ok("/id"), thirds}, listedIDs(t, b, bridge.Filter{UserID: "ada"}))
-		require.True(t, exists(t, b, bobs), "others have a limit of their own")
-		require.Equal(t, http.StatusOK, third.get(t, app, "/login?user=ada").Code)
-		require.Equal(t, http.StatusOK, third.get(t, app, "/strict?user=ada").Code)
-		require.Len(t, listed(t, b, bridge.Filter{UserID: "ada"}), 2, "to log in again doesn't count twice")
+		require.ElementsMatch(t, []string{oldest.OK("/id"), thirds}, testkit.ListedIDs(t, b, bridge.Filter{UserID: "ada"}))
+		require.True(t, testkit.SessionExists(t, b, bobs), "others have a limit of their own")
+		require.Equal(t, http.StatusOK, third.Get(t, app, "/login?user=ada").Code)
+		require.Equal(t, http.StatusOK, third.Get(t, app, "/strict?user=ada").Code)
+		require.Len(t, testkit.Listed(t, b, bridge.Filter{UserID: "ada"}), 2, "to log in again doesn't count twice")
 		time.Sleep(time.Minute)
-		_, fourths := signIn(t, app, "ada")
-		require.False(t, exists(t, b, oldest.ok("/id")))
-		require.ElementsMatch(t, []string{thirds, fourths}, listedIDs(t, b, bridge.Filter{UserID: "ada"}))
+		_, fourths := testkit.SignIn(t, app, "ada")
+		require.False(t, testkit.SessionExists(t, b, oldest.OK("/id")))
+		require.ElementsMatch(t, []string{thirds, fourths}, testkit.ListedIDs(t, b, bridge.Filter{UserID: "ada"}))
 	})
 }
 
 func TestS11_ALoginTooManyIsRefused(t *testing.T) {
-	b := newBridge(t, livestore.New(), limited(2, bridge.RefuseLogin))
+	b := testkit.NewBridge(t, livestore.New(), limited(2, bridge.RefuseLogin))
 	app := strictLogin(b)
-	first, _ := signIn(t, app, "ada")
-	signIn(t, app, "ada")
+	first, _ := testkit.SignIn(t, app, "ada")
+	testkit.SignIn(t, app, "ada")
 	for _, path := range []string{"/login", "/strict"} {
-		third := pocket{}
-		rep := third.get(t, app, path+"?user=ada")
+		third := webclient.Pocket{}
+		rep := third.Get(t, app, path+"?user=ada")
 		require.Equal(t, http.StatusForbidden, rep.Code, path)
 		require.NotContains(t, third, "sid", "no session was made")
 		if path == "/login" {
@@ -78,27 +83,27 @@ func TestS11_ALoginTooManyIsRefused(t *testing.T) {
 		} else {
 			require.Contains(t, rep.Body.String(), bridge.ErrTooManySessions.Error())
 		}
-		require.Equal(t, http.StatusOK, first.get(t, app, path+"?user=ada").Code, "to log in again is no session more")
+		require.Equal(t, http.StatusOK, first.Get(t, app, path+"?user=ada").Code, "to log in again is no session more")
 	}
-	require.Len(t, listed(t, b, bridge.Filter{UserID: "ada"}), 2)
-	other, id := signIn(t, app, "bob")
-	require.Equal(t, http.StatusForbidden, other.get(t, app, "/login?user=ada").Code)
-	require.Equal(t, id, other.get(t, app, "/id").Body.String(), "the session is what it was")
-	require.Len(t, listed(t, b, bridge.Filter{UserID: "bob"}), 1)
-	require.Equal(t, http.StatusOK, first.get(t, app, "/logout").Code)
-	require.Equal(t, http.StatusOK, other.get(t, app, "/login?user=ada").Code, "there is room again")
+	require.Len(t, testkit.Listed(t, b, bridge.Filter{UserID: "ada"}), 2)
+	other, id := testkit.SignIn(t, app, "bob")
+	require.Equal(t, http.StatusForbidden, other.Get(t, app, "/login?user=ada").Code)
+	require.Equal(t, id, other.Get(t, app, "/id").Body.String(), "the session is what it was")
+	require.Len(t, testkit.Listed(t, b, bridge.Filter{UserID: "bob"}), 1)
+	require.Equal(t, http.StatusOK, first.Get(t, app, "/logout").Code)
+	require.Equal(t, http.StatusOK, other.Get(t, app, "/login?user=ada").Code, "there is room again")
 }
 
 func TestExpiredSessionsDontCountAgainstTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		opts := limited(1, bridge.RefuseLogin)
 		opts.AutoCleanup = bridge.Off
-		b := newBridge(t, livestore.New(), opts)
+		b := testkit.NewBridge(t, livestore.New(), opts)
 		app := strictLogin(b)
-		signIn(t, app, "ada")
-		require.Equal(t, http.StatusForbidden, pocket{}.get(t, app, "/login?user=ada").Code)
+		testkit.SignIn(t, app, "ada")
+		require.Equal(t, http.StatusForbidden, webclient.Pocket{}.Get(t, app, "/login?user=ada").Code)
 		time.Sleep(25 * time.Hour)
-		require.Equal(t, http.StatusOK, pocket{}.get(t, app, "/login?user=ada").Code)
+		require.Equal(t, http.StatusOK, webclient.Pocket{}.Get(t, app, "/login?user=ada").Code)
 	})
 }
 
@@ -106,13 +111,13 @@ func TestTheLimitHoldsWhenManyLogInAtOnce(t *testing.T) {
 	for name, policy := range map[string]bridge.SessionLimitPolicy{"evict": bridge.EvictOldest, "refuse": bridge.RefuseLogin} {
 		t.Run(name, func(t *testing.T) {
 			for range 20 {
-				b := newBridge(t, shakenStore{livestore.New()}, limited(3, policy))
+				b := testkit.NewBridge(t, teststore.Shaken{Store: livestore.New()}, limited(3, policy))
 				app := strictLogin(b)
 				codes := make(chan int, 24)
 				var all sync.WaitGroup
 				for i := range cap(codes) {
 					path := []string{"/login?user=", "/strict?user="}[i%2] + []string{"ada", "bob"}[i/2%2]
-					all.Go(func() { codes <- pocket{}.get(t, app, path).Code })
+					all.Go(func() { codes <- webclient.Pocket{}.Get(t, app, path).Code })
 				}
 				all.Wait()
 				close(codes)
@@ -125,54 +130,54 @@ func TestTheLimitHoldsWhenManyLogInAtOnce(t *testing.T) {
 				} else {
 					require.Equal(t, map[int]int{http.StatusOK: 6, http.StatusForbidden: 18}, got)
 				}
-				require.Len(t, listed(t, b, bridge.Filter{UserID: "ada"}), 3)
-				require.Len(t, listed(t, b, bridge.Filter{UserID: "bob"}), 3)
+				require.Len(t, testkit.Listed(t, b, bridge.Filter{UserID: "ada"}), 3)
+				require.Len(t, testkit.Listed(t, b, bridge.Filter{UserID: "bob"}), 3)
 			}
 		})
 	}
 }
 
 func TestALoginWaitsForAnotherOfItsUserAsLongAsItsContextSays(t *testing.T) {
-	st := newFaultyStore()
-	b := newBridge(t, st, limited(1, bridge.EvictOldest))
+	st := teststore.NewFaulty()
+	b := testkit.NewBridge(t, st, limited(1, bridge.EvictOldest))
 	app := strictLogin(b)
-	on := newGate()
-	st.next(1, "Set", on.wait)
-	first := logIn(t, app, pocket{}, "ada")
-	receive(t, on.reached)
+	on := teststore.NewGate()
+	st.Next(1, "Set", on.Wait)
+	first := logIn(t, app, webclient.Pocket{}, "ada")
+	await.Receive(t, on.Reached)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("the browser hung up"))
-	rep := pocket{}.send(app, mustRequest(t, "/strict?user=ada").WithContext(ctx))
+	rep := webclient.Pocket{}.Send(app, webclient.Request(t, "/strict?user=ada").WithContext(ctx))
 	require.Equal(t, http.StatusInternalServerError, rep.Code)
 	require.Contains(t, rep.Body.String(), "the browser hung up")
-	require.Equal(t, http.StatusOK, pocket{}.get(t, app, "/login?user=bob").Code, "other users don't wait")
-	close(on.opened)
-	require.Equal(t, http.StatusOK, receive(t, first))
-	require.Len(t, listed(t, b, bridge.Filter{UserID: "ada"}), 1)
+	require.Equal(t, http.StatusOK, webclient.Pocket{}.Get(t, app, "/login?user=bob").Code, "other users don't wait")
+	close(on.Opened)
+	require.Equal(t, http.StatusOK, await.Receive(t, first))
+	require.Len(t, testkit.Listed(t, b, bridge.Filter{UserID: "ada"}), 1)
 }
 
 func TestALoginStandsWhenTheOldSessionCannotBeEvicted(t *testing.T) {
-	st := newFaultyStore()
+	st := teststore.NewFaulty()
 	log := &strings.Builder{}
 	opts := limited(1, bridge.EvictOldest)
 	opts.Logger = slog.New(slog.NewTextHandler(log, nil))
-	b := newBridge(t, st, opts)
+	b := testkit.NewBridge(t, st, opts)
 	app := strictLogin(b)
-	signIn(t, app, "ada")
-	st.next(1, "Destroy", refuse(errors.New("down")))
-	_, second := signIn(t, app, "ada")
-	require.Len(t, listed(t, b, bridge.Filter{UserID: "ada"}), 2)
+	testkit.SignIn(t, app, "ada")
+	st.Next(1, "Destroy", teststore.Refuse(errors.New("down")))
+	_, second := testkit.SignIn(t, app, "ada")
+	require.Len(t, testkit.Listed(t, b, bridge.Filter{UserID: "ada"}), 2)
 	require.Contains(t, log.String(), "MaxSessionsPerUser")
-	_, third := signIn(t, app, "ada")
-	require.Equal(t, []string{third}, listedIDs(t, b, bridge.Filter{UserID: "ada"}), "the next login makes up for it")
+	_, third := testkit.SignIn(t, app, "ada")
+	require.Equal(t, []string{third}, testkit.ListedIDs(t, b, bridge.Filter{UserID: "ada"}), "the next login makes up for it")
 	require.NotEqual(t, second, third)
 }
 
 func TestTheLimitNeedsAUserIndex(t *testing.T) {
-	st := threeMethodStore{livestore.New()}
+	st := teststore.Minimal{Store: livestore.New()}
 	_, err := bridge.New(st, limited(1, bridge.RefuseLogin))
 	require.ErrorContains(t, err, "Options.MaxSessionsPerUser")
 	require.ErrorContains(t, err, "store.UserIndex")
 	require.ErrorIs(t, err, bridge.ErrUnsupported)
-	newBridge(t, st, limited(bridge.Off, bridge.RefuseLogin))
+	testkit.NewBridge(t, st, limited(bridge.Off, bridge.RefuseLogin))
 }

@@ -9,10 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A shutdown that has no time left leaves what is closing to its limits: a peer that doesn't answer is cut after a second all the same.
+// A shutdown that has no time left leaves what is closing to its limits: a peer that doesn't answer
+// is cut after a second all the same.
 func TestShutdownThatIsOutOfTimeStillCutsThoseThatDoNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, err := bridge.New(livestore.New(), nil)
@@ -26,7 +28,7 @@ func TestShutdownThatIsOutOfTimeStillCutsThoseThatDoNotAnswer(t *testing.T) {
 			ended <- time.Now()
 			return err
 		}, nil)
-		newBrowser(t, serveInMemory(t, h)).dial("/") // and never reads
+		webclient.NewBrowser(t, webclient.ServeInMemory(t, h)).Dial("/") // and never reads
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -20,11 +22,11 @@ func TestG12_SecondShutdownWaitsNoLongerThanItsContext(t *testing.T) {
 		b, err := bridge.New(livestore.New(), nil)
 		require.NoError(t, err)
 		leave := make(chan struct{})
-		ws := newBrowser(t, serveInMemory(t, b.WebSocket(func(context.Context, *bridge.Conn) error {
+		ws := webclient.NewBrowser(t, webclient.ServeInMemory(t, b.WebSocket(func(context.Context, *bridge.Conn) error {
 			<-leave // it doesn't listen
 			return nil
-		}, nil))).dial("/").listen()
-		defer func() { _ = ws.ws.CloseNow() }()
+		}, nil))).Dial("/").Listen()
+		defer func() { _ = ws.Conn.CloseNow() }()
 		synctest.Wait()
 		first := make(chan error, 1)
 		go func() { first <- b.Shutdown(context.WithoutCancel(t.Context())) }()
@@ -38,7 +40,7 @@ func TestG12_SecondShutdownWaitsNoLongerThanItsContext(t *testing.T) {
 		require.Equal(t, time.Second, time.Since(begun))
 
 		close(leave)
-		require.NoError(t, receive(t, first))
+		require.NoError(t, await.Receive(t, first))
 		require.NoError(t, b.Shutdown(ctx), "it is done: no wait, no error")
 	})
 }
@@ -48,11 +50,11 @@ func TestSecondShutdownReturnsTheResultOfTheFirst(t *testing.T) {
 		b, err := bridge.New(livestore.New(), nil)
 		require.NoError(t, err)
 		leave := make(chan struct{})
-		ws := newBrowser(t, serveInMemory(t, b.WebSocket(func(context.Context, *bridge.Conn) error {
+		ws := webclient.NewBrowser(t, webclient.ServeInMemory(t, b.WebSocket(func(context.Context, *bridge.Conn) error {
 			<-leave
 			return nil
-		}, nil))).dial("/").listen()
-		defer func() { _ = ws.ws.CloseNow() }()
+		}, nil))).Dial("/").Listen()
+		defer func() { _ = ws.Conn.CloseNow() }()
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

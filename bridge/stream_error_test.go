@@ -14,6 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -43,24 +47,24 @@ func TestG3_StreamWhoseFirstCommitFailsIsAnsweredAtOnce(t *testing.T) {
 		for cause, c := range map[string]struct {
 			status int
 			err    error
-			fail   func(a *app, st *faultyStore, s *bridge.Session, other pocket)
+			fail   func(a *testkit.App, st *teststore.Faulty, s *bridge.Session, other webclient.Pocket)
 		}{
-			"an outage": {http.StatusServiceUnavailable, bridge.ErrStoreUnavailable, func(_ *app, st *faultyStore, s *bridge.Session, _ pocket) {
-				st.always(refuse(errors.New("down")), "Set")
+			"an outage": {http.StatusServiceUnavailable, bridge.ErrStoreUnavailable, func(_ *testkit.App, st *teststore.Faulty, s *bridge.Session, _ webclient.Pocket) {
+				st.Always(teststore.Refuse(errors.New("down")), "Set")
 				s.Set("k", 1)
 			}},
-			"a login in another tab": {http.StatusConflict, bridge.ErrTokenRotated, func(a *app, _ *faultyStore, s *bridge.Session, other pocket) {
+			"a login in another tab": {http.StatusConflict, bridge.ErrTokenRotated, func(a *testkit.App, _ *teststore.Faulty, s *bridge.Session, other webclient.Pocket) {
 				_ = s.Rotate()
 				r, _ := http.NewRequest(http.MethodGet, "/login?user=ada", nil)
-				other.send(a.Handler(a.mux), r)
+				other.Send(a.Handler(a.Mux), r)
 			}},
 		} {
 			t.Run(name+" "+cause, func(t *testing.T) {
-				st := newFaultyStore()
-				a := makeApp(t, st, nil)
-				other := pocket{}
+				st := teststore.NewFaulty()
+				a := testkit.NewApp(t, st, nil)
+				other := webclient.Pocket{}
 				first, last, release := make(chan error, 1), make(chan error, 1), make(chan struct{})
-				a.mux.HandleFunc("/stream", func(w http.ResponseWriter, r *http.Request) {
+				a.Mux.HandleFunc("/stream", func(w http.ResponseWriter, r *http.Request) {
 					s, err := a.Session(r)
 					if err != nil {
 						first <- err
@@ -73,20 +77,20 @@ func TestG3_StreamWhoseFirstCommitFailsIsAnsweredAtOnce(t *testing.T) {
 					w.(http.Flusher).Flush()
 					last <- write(w)
 				})
-				br := newBrowser(t, a.serve(t))
-				br.ok("/inc")
+				br := webclient.NewBrowser(t, a.Serve(t))
+				br.OK("/inc")
 				for _, name := range []string{"sid", "sid.cid"} {
-					other[name] = br.cookie(name)
+					other[name] = br.Cookie(name)
 				}
-				rep := br.get("/stream") // to the end of the body
-				require.Equal(t, c.status, rep.status)
-				require.NotContains(t, rep.body, "data:")
-				require.NotEmpty(t, rep.body)
-				require.ErrorIs(t, receive(t, first), c.err)
-				st.heal()
-				require.Equal(t, "plain", br.ok("/plain"), "no other request waits for the handler")
+				rep := br.Get("/stream") // to the end of the body
+				require.Equal(t, c.status, rep.Status)
+				require.NotContains(t, rep.Body, "data:")
+				require.NotEmpty(t, rep.Body)
+				require.ErrorIs(t, await.Receive(t, first), c.err)
+				st.Heal()
+				require.Equal(t, "plain", br.OK("/plain"), "no other request waits for the handler")
 				close(release)
-				require.ErrorIs(t, receive(t, last), c.err)
+				require.ErrorIs(t, await.Receive(t, last), c.err)
 			})
 		}
 	}
@@ -95,8 +99,8 @@ func TestG3_StreamWhoseFirstCommitFailsIsAnsweredAtOnce(t *testing.T) {
 // A handler that aborts what it can't write, as httputil.ReverseProxy does, doesn't abort the error
 // that the client gets.
 func TestErrorIsWholeWhenTheHandlerAborts(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	a.mux.HandleFunc("/proxy", func(w http.ResponseWriter, r *http.Request) {
+	a := testkit.NewApp(t, livestore.New(), nil)
+	a.Mux.HandleFunc("/proxy", func(w http.ResponseWriter, r *http.Request) {
 		s, err := a.Session(r)
 		require.NoError(t, err)
 		s.Set("k", func() {})
@@ -104,18 +108,18 @@ func TestErrorIsWholeWhenTheHandlerAborts(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 	})
-	a.mux.HandleFunc("/panic", func(w http.ResponseWriter, r *http.Request) {
+	a.Mux.HandleFunc("/panic", func(w http.ResponseWriter, r *http.Request) {
 		s, err := a.Session(r)
 		require.NoError(t, err)
 		s.Set("k", func() {})
 		_, _ = io.WriteString(w, "ok")
-		panic(panics{})
+		panic(testkit.Panics{})
 	})
-	h := a.Handler(a.mux)
+	h := a.Handler(a.Mux)
 	var rep int
-	require.NotPanics(t, func() { rep = pocket{}.get(t, h, "/proxy").Code })
+	require.NotPanics(t, func() { rep = webclient.Pocket{}.Get(t, h, "/proxy").Code })
 	require.Equal(t, http.StatusInternalServerError, rep)
-	require.PanicsWithValue(t, panics{}, func() { pocket{}.get(t, h, "/panic") }, "others are net/http's to report")
+	require.PanicsWithValue(t, testkit.Panics{}, func() { webclient.Pocket{}.Get(t, h, "/panic") }, "others are net/http's to report")
 }
 
 // TestConnOfAClientThatHangsUpDuringTheUpgrade has its handler run, and ends with the code -1, as
@@ -123,16 +127,16 @@ func TestErrorIsWholeWhenTheHandlerAborts(t *testing.T) {
 func TestConnOfAClientThatHangsUpDuringTheUpgrade(t *testing.T) {
 	for name, attach := range map[string]bool{"WebSocket": false, "Attach": true} {
 		t.Run(name, func(t *testing.T) {
-			a := makeApp(t, livestore.New(), nil)
-			closes := record[bridge.ConnClose](t, a.Bridge)
+			a := testkit.NewApp(t, livestore.New(), nil)
+			closes := testkit.Record[bridge.ConnClose](t, a.Bridge)
 			ran := make(chan error, 1)
 			ended, goAway := context.WithCancel(context.WithoutCancel(t.Context()))
-			a.mux.Handle("/socket", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+			a.Mux.Handle("/socket", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 				ran <- ctx.Err()
 				_, _, err := c.Read(ctx)
 				return err
 			}, nil))
-			a.mux.HandleFunc("/attach", func(w http.ResponseWriter, r *http.Request) {
+			a.Mux.HandleFunc("/attach", func(w http.ResponseWriter, r *http.Request) {
 				conn, _, err := http.NewResponseController(w).Hijack()
 				if err != nil {
 					ran <- err
@@ -148,21 +152,21 @@ func TestConnOfAClientThatHangsUpDuringTheUpgrade(t *testing.T) {
 			// net/http ends the request's context when it notices: here when the connection is
 			// handed over.
 			noticing := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				a.Handler(a.mux).ServeHTTP(&hangsUp{w, goAway}, r.WithContext(ended))
+				a.Handler(a.Mux).ServeHTTP(&hangsUp{w, goAway}, r.WithContext(ended))
 			})
-			plain, site := newBrowser(t, a.serve(t)), serve(t, noticing)
-			plain.ok("/inc")
-			br := plain.at(site)
+			plain, site := webclient.NewBrowser(t, a.Serve(t)), webclient.Serve(t, noticing)
+			plain.OK("/inc")
+			br := plain.At(site)
 			if attach {
-				_, err := br.try(t.Context(), "/attach")
+				_, err := br.Try(t.Context(), "/attach")
 				require.Error(t, err, "the connection was hijacked")
-				require.NoError(t, receive(t, ran))
+				require.NoError(t, await.Receive(t, ran))
 				return
 			}
-			ws := br.dial("/socket")
-			require.NoError(t, ws.ws.CloseNow())
-			require.NoError(t, receive(t, ran), "the handler runs, and its context lives")
-			require.Equal(t, -1, closes.next().Code)
+			ws := br.Dial("/socket")
+			require.NoError(t, ws.Conn.CloseNow())
+			require.NoError(t, await.Receive(t, ran), "the handler runs, and its context lives")
+			require.Equal(t, -1, closes.Next().Code)
 		})
 	}
 }

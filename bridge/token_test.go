@@ -13,18 +13,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
 func tokens() *bridge.Options {
-	return &bridge.Options{TokenFrom: bridge.TokenFromHeader("Authorization"), Keys: [][]byte{goodKey()}}
+	return &bridge.Options{TokenFrom: bridge.TokenFromHeader("Authorization"), Keys: [][]byte{testkit.Key()}}
 }
 
-// A program keeps a token instead of cookies, over both transports, through a login, a rotation and a logout.
+// A program keeps a token instead of cookies, over both transports, through a login, a rotation and
+// a logout.
 func TestClientWithoutCookies(t *testing.T) {
 	st := livestore.New()
-	a := makeApp(t, st, tokens())
-	n := newNative(t, a.serve(t))
+	a := testkit.NewApp(t, st, tokens())
+	n := newNative(t, a.Serve(t))
 	require.Equal(t, "plain", n.ok("/plain"))
 	require.Equal(t, "0", n.ok("/get"))
 	require.Empty(t, n.token, "nothing is stored yet")
@@ -34,26 +38,26 @@ func TestClientWithoutCookies(t *testing.T) {
 	require.NotContains(t, first, "=")
 	id := n.ok("/id")
 	ws := n.dial("/ws")
-	require.Equal(t, "2", ws.ask("inc"))
+	require.Equal(t, "2", ws.Ask("inc"))
 	require.Equal(t, "3", n.ok("/inc"))
 	require.Equal(t, first, n.token, "the token is sent when it changes")
 
 	n.ok("/login?user=ada")
 	require.NotEqual(t, first, n.token)
-	require.Equal(t, bridge.CodeReconnect, ws.closed())
-	require.Equal(t, "ada", stored(t, st, id).UserID)
+	require.Equal(t, bridge.CodeReconnect, ws.Closed())
+	require.Equal(t, "ada", teststore.Stored(t, st, id).UserID)
 	thief := &native{t: t, br: n.br, token: first}
-	require.Equal(t, http.StatusConflict, thief.get("/get").status, "the old token opens nothing")
+	require.Equal(t, http.StatusConflict, thief.get("/get").Status, "the old token opens nothing")
 	ws = n.dial("/ws")
-	require.Equal(t, "4", ws.ask("inc"))
+	require.Equal(t, "4", ws.Ask("inc"))
 	second := n.token
 	n.ok("/rotate")
 	require.NotEqual(t, second, n.token)
-	require.Equal(t, "5", ws.ask("inc"), "a plain rotation keeps sockets")
+	require.Equal(t, "5", ws.Ask("inc"), "a plain rotation keeps sockets")
 
 	n.ok("/logout")
 	require.Empty(t, n.token, "to be forgotten")
-	require.Equal(t, bridge.CodeDestroyed, ws.closed())
+	require.Equal(t, bridge.CodeDestroyed, ws.Closed())
 	require.Equal(t, "0", n.ok("/get"))
 	require.Zero(t, a.Stats().Mismatches)
 }
@@ -62,8 +66,8 @@ func TestClientWithoutCookiesHasItsSessionsClient(t *testing.T) {
 	opts := tokens()
 	opts.StrictBinding = true
 	st := livestore.New()
-	a := makeApp(t, st, opts)
-	a.page("/client", func(r *http.Request) (any, error) {
+	a := testkit.NewApp(t, st, opts)
+	a.Page("/client", func(r *http.Request) (any, error) {
 		s, err := a.Session(r)
 		if err != nil {
 			return nil, err
@@ -72,47 +76,47 @@ func TestClientWithoutCookiesHasItsSessionsClient(t *testing.T) {
 		require.Equal(t, s.ClientID(), id)
 		return id, nil
 	})
-	site := a.serve(t)
+	site := a.Serve(t)
 	one, two := newNative(t, site), newNative(t, site)
 	one.ok("/inc")
 	two.ok("/inc")
 	mine := one.ok("/client")
-	require.Equal(t, mine, stored(t, st, one.ok("/id")).ClientID)
+	require.Equal(t, mine, teststore.Stored(t, st, one.ok("/id")).ClientID)
 	require.Equal(t, mine, one.ok("/client"))
 	require.NotEqual(t, mine, two.ok("/client"), "each session is a client of its own")
 }
 
 // The token is what the session cookie holds, so a session can move from one to the other.
 func TestTokenIsTheCookiesValue(t *testing.T) {
-	a := makeApp(t, livestore.New(), tokens())
-	site := a.serve(t)
-	br := newBrowser(t, site)
-	br.ok("/inc")
+	a := testkit.NewApp(t, livestore.New(), tokens())
+	site := a.Serve(t)
+	br := webclient.NewBrowser(t, site)
+	br.OK("/inc")
 	n := newNative(t, site)
-	n.token = strings.TrimRight(br.cookie("sid"), "=")
+	n.token = strings.TrimRight(br.Cookie("sid"), "=")
 	require.Equal(t, "2", n.ok("/inc"))
-	n.token = br.cookie("sid")
+	n.token = br.Cookie("sid")
 	require.Equal(t, "3", n.ok("/inc"), "its padding does no harm")
-	require.Equal(t, "4", br.ok("/inc"), "browsers go on with cookies")
+	require.Equal(t, "4", br.OK("/inc"), "browsers go on with cookies")
 	require.Zero(t, a.Stats().Mismatches)
 }
 
 func TestWhoPresentsATokenGetsNoHearingForCookies(t *testing.T) {
-	a := makeApp(t, livestore.New(), tokens())
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	rep := br.get("/get", "Authorization", "Bearer")
-	require.Equal(t, "0", rep.body)
-	require.Empty(t, rep.header["Set-Cookie"])
-	require.Equal(t, "1", br.get("/get", "Authorization", "Basic YTpi").body, "another scheme is none of ours")
+	a := testkit.NewApp(t, livestore.New(), tokens())
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	rep := br.Get("/get", "Authorization", "Bearer")
+	require.Equal(t, "0", rep.Body)
+	require.Empty(t, rep.Header["Set-Cookie"])
+	require.Equal(t, "1", br.Get("/get", "Authorization", "Basic YTpi").Body, "another scheme is none of ours")
 }
 
 func TestTokenInTheURLOpensNothing(t *testing.T) {
-	a := makeApp(t, livestore.New(), tokens())
-	n := newNative(t, a.serve(t))
+	a := testkit.NewApp(t, livestore.New(), tokens())
+	n := newNative(t, a.Serve(t))
 	n.ok("/inc")
 	for _, name := range []string{"token", "access_token", "sid", "Session-Token", "session_token", "ticket", "Authorization"} {
-		require.Equal(t, "0", n.br.get("/get?"+name+"="+n.token).body, name)
+		require.Equal(t, "0", n.br.Get("/get?"+name+"="+n.token).Body, name)
 	}
 }
 
@@ -165,34 +169,34 @@ func TestHeadersThatATokenMayStandIn(t *testing.T) {
 // A cache must not give one client's answer to another, whatever tells them apart.
 func TestS16_ResponsesToTokensAreNotMixedUp(t *testing.T) {
 	opts := tokens()
-	a := makeApp(t, livestore.New(), opts)
-	n := newNative(t, a.serve(t))
+	a := testkit.NewApp(t, livestore.New(), opts)
+	n := newNative(t, a.Serve(t))
 	rep := n.get("/inc")
-	require.Equal(t, "no-store", rep.header.Get("Cache-Control"))
-	require.Equal(t, []string{"Authorization"}, rep.header["Vary"])
+	require.Equal(t, "no-store", rep.Header.Get("Cache-Control"))
+	require.Equal(t, []string{"Authorization"}, rep.Header["Vary"])
 	rep = n.get("/get")
-	require.Equal(t, []string{"Authorization"}, rep.header["Vary"])
-	require.Empty(t, rep.header.Get("Cache-Control"), "nothing to be kept in it")
-	require.Empty(t, n.get("/plain").header["Vary"])
-	rep = n.br.get("/get")
-	require.ElementsMatch(t, []string{"Cookie", "Authorization"}, rep.header["Vary"], "with a token it would be another")
+	require.Equal(t, []string{"Authorization"}, rep.Header["Vary"])
+	require.Empty(t, rep.Header.Get("Cache-Control"), "nothing to be kept in it")
+	require.Empty(t, n.get("/plain").Header["Vary"])
+	rep = n.br.Get("/get")
+	require.ElementsMatch(t, []string{"Cookie", "Authorization"}, rep.Header["Vary"], "with a token it would be another")
 
 	opts.TokenFrom = func(r *http.Request) (string, bool) { return r.Header.Get("X-Mine"), true }
-	a = makeApp(t, livestore.New(), opts)
-	rep = newNative(t, a.serve(t)).br.get("/get")
-	require.Equal(t, "no-store", rep.header.Get("Cache-Control"), "what it depends on nobody knows")
+	a = testkit.NewApp(t, livestore.New(), opts)
+	rep = newNative(t, a.Serve(t)).br.Get("/get")
+	require.Equal(t, "no-store", rep.Header.Get("Cache-Control"), "what it depends on nobody knows")
 }
 
 func TestTokenOfAFailedCommitIsNotSent(t *testing.T) {
-	st := newFaultyStore()
-	a := makeApp(t, st, tokens())
-	n := newNative(t, a.serve(t))
-	st.next(1, "Set", refuse(http.ErrAbortHandler))
-	require.Equal(t, http.StatusServiceUnavailable, n.get("/login?user=ada").status)
+	st := teststore.NewFaulty()
+	a := testkit.NewApp(t, st, tokens())
+	n := newNative(t, a.Serve(t))
+	st.Next(1, "Set", teststore.Refuse(http.ErrAbortHandler))
+	require.Equal(t, http.StatusServiceUnavailable, n.get("/login?user=ada").Status)
 	require.Empty(t, n.token)
 	n.ok("/inc")
 	token := n.token
-	a.mux.HandleFunc("/endedby", func(w http.ResponseWriter, r *http.Request) {
+	a.Mux.HandleFunc("/endedby", func(w http.ResponseWriter, r *http.Request) {
 		s, err := a.Session(r)
 		require.NoError(t, err)
 		_, err = a.DestroyByID(r.Context(), s.ID())
@@ -200,7 +204,7 @@ func TestTokenOfAFailedCommitIsNotSent(t *testing.T) {
 		s.Set("late", true)
 	})
 	require.NotEmpty(t, token)
-	require.Equal(t, http.StatusUnauthorized, n.get("/endedby").status)
+	require.Equal(t, http.StatusUnauthorized, n.get("/endedby").Status)
 	require.Equal(t, token, n.token, "only the request that ends its session has its client forget the token")
 }
 
@@ -208,8 +212,8 @@ func TestS04_TokenWithoutCookiesIsRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		opts := tokens()
 		opts.RenewEvery = time.Hour
-		a := makeApp(t, livestore.New(), opts)
-		n := newNative(t, a.serveInMemory(t))
+		a := testkit.NewApp(t, livestore.New(), opts)
+		n := newNative(t, a.ServeInMemory(t))
 		n.ok("/inc")
 		first := n.token
 		time.Sleep(time.Hour)
@@ -219,7 +223,8 @@ func TestS04_TokenWithoutCookiesIsRenewed(t *testing.T) {
 	})
 }
 
-// A script's socket can't set headers: the token goes with the subprotocols, and is not what is answered.
+// A script's socket can't set headers: the token goes with the subprotocols, and is not what is
+// answered.
 func TestTokenAmongTheSubprotocols(t *testing.T) {
 	opts := tokens()
 	opts.TokenFrom = func(r *http.Request) (string, bool) {
@@ -228,9 +233,9 @@ func TestTokenAmongTheSubprotocols(t *testing.T) {
 		}
 		return bridge.TokenFromHeader("Authorization")(r)
 	}
-	a := makeApp(t, livestore.New(), opts)
-	a.mux.Handle("/chat", a.WebSocket(converse, &bridge.ConnOptions{Subprotocols: []string{"chat.v2", "chat.v1"}}))
-	n := newNative(t, a.serve(t))
+	a := testkit.NewApp(t, livestore.New(), opts)
+	a.Mux.Handle("/chat", a.WebSocket(testkit.Converse, &bridge.ConnOptions{Subprotocols: []string{"chat.v2", "chat.v1"}}))
+	n := newNative(t, a.Serve(t))
 	n.ok("/inc")
 	secret := "sessionbridge.token." + n.token
 	for _, c := range []struct {
@@ -244,20 +249,21 @@ func TestTokenAmongTheSubprotocols(t *testing.T) {
 		{"/chat", "chat.v1", []string{secret, "sessionbridge", "chat.v1"}},
 		{"/chat", "chat.v2", []string{secret, "chat.v1", "chat.v2"}},
 	} {
-		ws, res, err := n.br.dialOffering(c.path, []string{c.want}, c.offers...)
+		ws, res, err := n.br.DialOffering(c.path, []string{c.want}, c.offers...)
 		require.NoError(t, err, "%v", c.offers)
 		require.Equal(t, c.want, res.Header.Get("Sec-Websocket-Protocol"))
-		require.NotEqual(t, `""`, ws.ask("id"))
+		require.NotEqual(t, `""`, ws.Ask("id"))
 	}
-	ws, _, err := n.br.dialOffering("/ws", []string{"sessionbridge"}, "sessionbridge", "sessionbridge.token."+n.token[1:])
+	ws, _, err := n.br.DialOffering("/ws", []string{"sessionbridge"}, "sessionbridge", "sessionbridge.token."+n.token[1:])
 	require.NoError(t, err)
-	require.Equal(t, `""`, ws.ask("id"), "a token that opens nothing is as good as none")
+	require.Equal(t, `""`, ws.Ask("id"), "a token that opens nothing is as good as none")
 }
 
-// FuzzToken: whatever is presented as a token, nothing of it panics, and only what was issued opens anything.
+// FuzzToken: whatever is presented as a token, nothing of it panics, and only what was issued opens
+// anything.
 func FuzzToken(f *testing.F) {
-	a := makeApp(f, livestore.New(), tokens())
-	h := a.Handler(a.mux)
+	a := testkit.NewApp(f, livestore.New(), tokens())
+	h := a.Handler(a.Mux)
 	send := func(ctx context.Context, path, value string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 		r.Header["Authorization"] = []string{value}

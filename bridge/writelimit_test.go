@@ -10,15 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
 // A write that gives up while it waits for the one before it is no progress of that one.
 func TestG12_NobodyCanStallIt_WritesThatGiveUpKeepNoStuckOneAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		done := make(chan time.Duration, 1)
-		a.mux.Handle("/stuck", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		a.Mux.Handle("/stuck", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 			start := time.Now()
 			go func() {
 				_ = c.Write(ctx, websocket.MessageText, []byte("nobody takes it"))
@@ -34,7 +36,7 @@ func TestG12_NobodyCanStallIt_WritesThatGiveUpKeepNoStuckOneAlive(t *testing.T) 
 			}
 			return nil
 		}, &bridge.ConnOptions{Heartbeat: bridge.Off}))
-		newBrowser(t, a.serveInMemory(t)).dial("/stuck")
+		webclient.NewBrowser(t, a.ServeInMemory(t)).Dial("/stuck")
 		require.LessOrEqual(t, <-done, 11*time.Second, "WriteTimeout is 10 s")
 	})
 }

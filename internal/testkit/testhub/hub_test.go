@@ -1,8 +1,9 @@
-package bridge_test
+package testhub_test
 
 import (
 	"testing"
 
+	"github.com/sessionbridge/sessionbridge/internal/testkit/testhub"
 	"github.com/sessionbridge/sessionbridge/store"
 	"github.com/sessionbridge/sessionbridge/store/storetest"
 )
@@ -10,5 +11,5 @@ import (
 // TestHubKeepsTheContract: what the tests of nodes stand on does what stores have to do.
 func TestHubKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(*testing.T) store.Store { return newHub() })
+	storetest.Run(t, func(*testing.T) store.Store { return testhub.New() })
 }

@@ -1,4 +1,4 @@
-package sessionbridge_test
+package faults_test
 
 import (
 	"strconv"

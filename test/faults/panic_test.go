@@ -1,4 +1,4 @@
-package bridge_test
+package faults_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package sessionbridge_test
+package peers_test
 
 import (
 	"net/http"

@@ -1,4 +1,4 @@
-package bridge_test
+package peers_test
 
 import (
 	"fmt"

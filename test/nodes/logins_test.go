@@ -1,4 +1,4 @@
-package sessionbridge_test
+package nodes_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package bridge_test
+package nodes_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package bridge_test
+package linearizability_test
 
 import (
 	"fmt"

@@ -1,38 +1,16 @@
 package sessionbridge_test
 
 import (
-	"flag"
-	"log/slog"
-	"os"
 	"strconv"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
-
-// TestMain checks that no test leaves a goroutine behind, or is, in a process that a test has
-// started, clients or a node.
-func TestMain(m *testing.M) {
-	if redis := os.Getenv(farmVariable); redis != "" {
-		os.Exit(runFarmNode(redis, os.Stdin, os.Stdout))
-	}
-	if addr := os.Getenv(crowdVariable); addr != "" {
-		runClients(addr, os.Stdin, os.Stdout)
-		return
-	}
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // of Bridges without a Logger
-	flag.Parse()
-	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
-		_ = flag.Set("test.parallel", "4") // not one for each core: those in parallel mostly wait
-	}
-	goleak.VerifyTestMain(m)
-}
 
 // TestLife: one session, from its first request to its logout, over both transports and in two
 // tabs; and the one after it.

@@ -1,4 +1,4 @@
-package sessionbridge_test
+package bridge_test
 
 import (
 	"crypto/tls"

@@ -1,4 +1,4 @@
-package sessionbridge_test
+package soak_test
 
 import (
 	"errors"

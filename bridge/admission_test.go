@@ -11,78 +11,83 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// refusedFor is after how many seconds a refused handshake may come back; 0 for one that was let in.
-func refusedFor(t *testing.T, br *browser, path string) int {
+// refusedFor is after how many seconds a refused handshake may come back; 0 for one that was let
+// in.
+func refusedFor(t *testing.T, br *webclient.Browser, path string) int {
 	t.Helper()
-	s, res, err := br.tryDial(path, nil)
+	s, res, err := br.TryDial(path, nil)
 	if err == nil {
-		s.whenClosed()
+		s.WhenClosed()
 		return 0
 	}
 	require.NotNil(t, res, "%v", err)
 	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
-	seconds := atoi(t, res.Header.Get("Retry-After"))
+	seconds := testkit.Atoi(t, res.Header.Get("Retry-After"))
 	require.Positive(t, seconds)
 	return seconds
 }
 
 func TestHandshakesBeyondThoseUnderWayAreRefused(t *testing.T) {
-	st := newFaultyStore()
-	a := makeApp(t, st, &bridge.Options{MaxHandshakes: 2})
-	site := a.serve(t)
-	var brs []*browser
+	st := teststore.NewFaulty()
+	a := testkit.NewApp(t, st, &bridge.Options{MaxHandshakes: 2})
+	site := a.Serve(t)
+	var brs []*webclient.Browser
 	for range 3 {
-		br := newBrowser(t, site)
-		br.ok("/inc")
+		br := webclient.NewBrowser(t, site)
+		br.OK("/inc")
 		brs = append(brs, br)
 	}
-	slow := newGate()
-	st.always(slow.wait, "Get")
+	slow := teststore.NewGate()
+	st.Always(slow.Wait, "Get")
 	var opened sync.WaitGroup
 	for _, br := range brs[:2] {
-		opened.Go(func() { br.dial("/ws").ask("id") })
+		opened.Go(func() { br.Dial("/ws").Ask("id") })
 	}
-	receive(t, slow.reached)
-	receive(t, slow.reached)
-	gets := st.count("Get")
+	await.Receive(t, slow.Reached)
+	await.Receive(t, slow.Reached)
+	gets := st.Count("Get")
 	refusedFor(t, brs[2], "/ws")
-	require.Equal(t, gets, st.count("Get"), "refused before the store is asked")
+	require.Equal(t, gets, st.Count("Get"), "refused before the store is asked")
 	require.EqualValues(t, 1, a.Stats().Overloaded)
-	close(slow.opened)
+	close(slow.Opened)
 	opened.Wait()
 	for range 5 { // a handshake is over when its connection is open
-		brs[2].dial("/ws").ask("id")
+		brs[2].Dial("/ws").Ask("id")
 	}
 }
 
 func TestHandshakesThatFailAreOver(t *testing.T) {
-	st := newFaultyStore()
-	a := makeApp(t, st, &bridge.Options{MaxHandshakes: 1})
-	a.mux.Handle("/refuse", a.WebSocket(converse, &bridge.ConnOptions{OnMissing: bridge.RefuseMissing}))
-	br := newBrowser(t, a.serve(t))
+	st := teststore.NewFaulty()
+	a := testkit.NewApp(t, st, &bridge.Options{MaxHandshakes: 1})
+	a.Mux.Handle("/refuse", a.WebSocket(testkit.Converse, &bridge.ConnOptions{OnMissing: bridge.RefuseMissing}))
+	br := webclient.NewBrowser(t, a.Serve(t))
 	for range 3 {
-		_, res, err := br.tryDial("/refuse", nil)
+		_, res, err := br.TryDial("/refuse", nil)
 		require.Error(t, err)
 		require.Equal(t, http.StatusUnauthorized, res.StatusCode)
-		require.NotEqual(t, http.StatusOK, br.get("/refuse").status, "no upgrade at all")
+		require.NotEqual(t, http.StatusOK, br.Get("/refuse").Status, "no upgrade at all")
 	}
-	br.ok("/inc")
-	st.always(refuse(errOutage), "Get")
-	_, _, err := br.tryDial("/ws", nil)
+	br.OK("/inc")
+	st.Always(teststore.Refuse(teststore.ErrOutage), "Get")
+	_, _, err := br.TryDial("/ws", nil)
 	require.Error(t, err)
-	st.heal()
-	br.dial("/ws").ask("id")
+	st.Heal()
+	br.Dial("/ws").Ask("id")
 	require.Zero(t, a.Stats().Overloaded)
 }
 
 func TestHandshakesBeyondTheirRateAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), &bridge.Options{HandshakesPerSecond: 2, HandshakeBurst: 3})
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
+		a := testkit.NewApp(t, livestore.New(), &bridge.Options{HandshakesPerSecond: 2, HandshakeBurst: 3})
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
 		for range 3 {
 			require.Zero(t, refusedFor(t, br, "/ws"))
 		}
@@ -91,15 +96,16 @@ func TestHandshakesBeyondTheirRateAreRefused(t *testing.T) {
 			time.Sleep(500 * time.Millisecond)
 			require.Zero(t, refusedFor(t, br, "/ws"))
 		}
-		require.Equal(t, "2", br.ok("/inc"), "requests are not handshakes")
+		require.Equal(t, "2", br.OK("/inc"), "requests are not handshakes")
 	})
 }
 
-// The server chooses when the refused come back: not all at once, and later the longer it is overloaded.
+// The server chooses when the refused come back: not all at once, and later the longer it is
+// overloaded.
 func TestRefusedHandshakesAreToldTimesThatSpread(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), &bridge.Options{HandshakesPerSecond: 0.001, HandshakeBurst: 1})
-		br := newBrowser(t, a.serveInMemory(t))
+		a := testkit.NewApp(t, livestore.New(), &bridge.Options{HandshakesPerSecond: 0.001, HandshakeBurst: 1})
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
 		require.Zero(t, refusedFor(t, br, "/ws"))
 		round := func() (distinct, latest int) {
 			seen := map[int]bool{}
@@ -122,16 +128,16 @@ func TestRefusedHandshakesAreToldTimesThatSpread(t *testing.T) {
 		require.Greater(t, latest, 30)
 		require.LessOrEqual(t, latest, 61)
 		time.Sleep(10 * time.Minute)
-		_, _ = br.get("/plain"), refusedFor(t, br, "/ws")
+		_, _ = br.Get("/plain"), refusedFor(t, br, "/ws")
 		_, latest = round()
 		require.LessOrEqual(t, latest, 4, "the overload was over")
 	})
 }
 
 func TestAttachIsAHandshake(t *testing.T) {
-	st := newFaultyStore()
-	a := makeApp(t, st, &bridge.Options{HandshakesPerSecond: 0.001, HandshakeBurst: 1})
-	a.page("/attach", func(r *http.Request) (any, error) {
+	st := teststore.NewFaulty()
+	a := testkit.NewApp(t, st, &bridge.Options{HandshakesPerSecond: 0.001, HandshakeBurst: 1})
+	a.Page("/attach", func(r *http.Request) (any, error) {
 		link, err := a.Attach(r, func(int, string) {})
 		if err != nil {
 			require.ErrorIs(t, err, bridge.ErrOverloaded)
@@ -140,12 +146,12 @@ func TestAttachIsAHandshake(t *testing.T) {
 		link.Detach()
 		return "attached", nil
 	})
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	br.ok("/attach")
-	gets := st.count("Get")
-	require.Equal(t, http.StatusServiceUnavailable, br.get("/attach").status)
-	require.Equal(t, gets, st.count("Get"))
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	br.OK("/attach")
+	gets := st.Count("Get")
+	require.Equal(t, http.StatusServiceUnavailable, br.Get("/attach").Status)
+	require.Equal(t, gets, st.Count("Get"))
 	require.Equal(t, bridge.CodeUnavailable, bridge.CloseCode(bridge.ErrOverloaded))
 	require.EqualValues(t, 1, a.Stats().Overloaded)
 }
@@ -156,8 +162,8 @@ func TestHandshakeLimitsCanBeSwitchedOff(t *testing.T) {
 		"burst": {HandshakesPerSecond: 0.001, HandshakeBurst: bridge.Off},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := makeApp(t, livestore.New(), opts)
-			br := newBrowser(t, a.serve(t))
+			a := testkit.NewApp(t, livestore.New(), opts)
+			br := webclient.NewBrowser(t, a.Serve(t))
 			for i := range 20 {
 				require.Zero(t, refusedFor(t, br, "/ws"), strconv.Itoa(i))
 			}

@@ -8,10 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// TestConnHasTheValuesOfItsRequest, those too that a middleware between the Bridge and the handler has added.
+// TestConnHasTheValuesOfItsRequest, those too that a middleware between the Bridge and the handler
+// has added.
 func TestConnHasTheValuesOfItsRequest(t *testing.T) {
 	type key string
 	with := func(k, v string, next http.Handler) http.Handler {
@@ -19,12 +22,12 @@ func TestConnHasTheValuesOfItsRequest(t *testing.T) {
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), key(k), v)))
 		})
 	}
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	ws := a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		client, _ := bridge.ClientIDFrom(ctx)
 		return c.WriteJSON(ctx, []any{ctx.Value(key("outside")), ctx.Value(key("inside")), client == c.ClientID()})
 	}, nil)
-	site := serve(t, with("outside", "o", a.Handler(with("inside", "i", ws))))
-	require.JSONEq(t, `["o","i",true]`, newBrowser(t, site).dial("/").hear())
-	require.JSONEq(t, `["o",null,true]`, newBrowser(t, serve(t, with("outside", "o", ws))).dial("/").hear())
+	site := webclient.Serve(t, with("outside", "o", a.Handler(with("inside", "i", ws))))
+	require.JSONEq(t, `["o","i",true]`, webclient.NewBrowser(t, site).Dial("/").Hear())
+	require.JSONEq(t, `["o",null,true]`, webclient.NewBrowser(t, webclient.Serve(t, with("outside", "o", ws))).Dial("/").Hear())
 }

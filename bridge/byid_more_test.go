@@ -10,15 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
 func TestMergeByIDSetsDeletesAndKeeps(t *testing.T) {
-	b := newBridge(t, livestore.New(), nil)
-	app := b.Handler(newApp(b))
-	p, id := signIn(t, app, "ada")
-	p.get(t, app, "/inc")
+	b := testkit.NewBridge(t, livestore.New(), nil)
+	app := b.Handler(testkit.NewMux(b))
+	p, id := testkit.SignIn(t, app, "ada")
+	p.Get(t, app, "/inc")
 	require.NoError(t, b.MergeByID(t.Context(), id, map[string]any{"a": "x", "b": []int{1}}))
 	require.NoError(t, b.MergeByID(t.Context(), id, map[string]any{"a": nil, "c": 1.5, "never there": nil}))
 	s, err := b.GetByID(t.Context(), id)
@@ -39,22 +41,22 @@ func TestMergeByIDSetsDeletesAndKeeps(t *testing.T) {
 func TestTouchByIDRestartsTheIdleTimeout(t *testing.T) {
 	for name, narrow := range map[string]func(*livestore.Store) store.Store{
 		"toucher":   func(st *livestore.Store) store.Store { return st },
-		"set alone": func(st *livestore.Store) store.Store { return threeMethodStore{st} },
+		"set alone": func(st *livestore.Store) store.Store { return teststore.Minimal{Store: st} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				st := livestore.New()
-				b := newBridge(t, narrow(st), &bridge.Options{IdleTimeout: time.Hour, Lifetime: 3 * time.Hour})
-				app := b.Handler(newApp(b))
-				_, id := signIn(t, app, "ada")
-				before := stored(t, st, id)
+				b := testkit.NewBridge(t, narrow(st), &bridge.Options{IdleTimeout: time.Hour, Lifetime: 3 * time.Hour})
+				app := b.Handler(testkit.NewMux(b))
+				_, id := testkit.SignIn(t, app, "ada")
+				before := teststore.Stored(t, st, id)
 				for range 3 {
 					time.Sleep(50 * time.Minute)
 					require.NoError(t, b.TouchByID(t.Context(), id))
 				}
 				time.Sleep(time.Second)
 				require.NoError(t, b.TouchByID(t.Context(), id), "however short ago it was touched")
-				after := stored(t, st, id)
+				after := teststore.Stored(t, st, id)
 				require.WithinDuration(t, time.Now(), after.Seen, time.Millisecond)
 				require.Equal(t, before.Created.Add(3*time.Hour), after.Expires, "the lifetime stands")
 				require.Equal(t, before.Writes, after.Writes, "nothing else changed")
@@ -66,13 +68,13 @@ func TestTouchByIDRestartsTheIdleTimeout(t *testing.T) {
 }
 
 func TestTouchByIDWaitsForNoHandlerAndSaysWhenTheStoreFails(t *testing.T) {
-	st := newFaultyStore()
-	b := newBridge(t, st, nil)
-	app := b.Handler(newApp(b))
-	_, id := signIn(t, app, "ada")
+	st := teststore.NewFaulty()
+	b := testkit.NewBridge(t, st, nil)
+	app := b.Handler(testkit.NewMux(b))
+	_, id := testkit.SignIn(t, app, "ada")
 	require.NoError(t, b.UpdateByID(t.Context(), id, func(context.Context, *bridge.Session) error {
 		return b.TouchByID(t.Context(), id)
 	}))
-	st.next(1, "Touch", refuse(errors.New("down")))
+	st.Next(1, "Touch", teststore.Refuse(errors.New("down")))
 	require.ErrorIs(t, b.TouchByID(t.Context(), id), bridge.ErrStoreUnavailable)
 }

@@ -10,34 +10,38 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// 1008 has several causes, and 4502 a remedy: without the reason whoever develops a client can't tell.
+// 1008 has several causes, and 4502 a remedy: without the reason whoever develops a client can't
+// tell.
 func TestClientIsToldWhyItIsClosed(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{MaxConnsPerSession: 1})
-	a.mux.Handle("/named", a.WebSocket(converse, &bridge.ConnOptions{ID: func(*http.Request) string { return "kitchen" }}))
-	a.mux.Handle("/needs", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{MaxConnsPerSession: 1})
+	a.Mux.Handle("/named", a.WebSocket(testkit.Converse, &bridge.ConnOptions{ID: func(*http.Request) string { return "kitchen" }}))
+	a.Mux.Handle("/needs", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		return c.WithSession(ctx, func(context.Context, *bridge.Session) error { return nil }, nil)
 	}, nil))
-	a.mux.Handle("/fails", a.WebSocket(func(context.Context, *bridge.Conn) error { return errors.New("the password of ann is x") }, nil))
-	site := a.serve(t)
-	br, guest := newBrowser(t, site), newBrowser(t, site)
-	br.ok("/inc")
+	a.Mux.Handle("/fails", a.WebSocket(func(context.Context, *bridge.Conn) error { return errors.New("the password of ann is x") }, nil))
+	site := a.Serve(t)
+	br, guest := webclient.NewBrowser(t, site), webclient.NewBrowser(t, site)
+	br.OK("/inc")
 
-	require.Equal(t, websocket.CloseError{Code: bridge.CodeNoSession, Reason: "no session: ask for one over HTTP"}, closeFrame(t, guest.dial("/needs")))
-	require.Equal(t, websocket.CloseError{Code: bridge.CodeFailed}, closeFrame(t, guest.dial("/fails")), "what the application says is its own business")
-	br.dial("/ws").ask("id")
-	require.Equal(t, websocket.CloseError{Code: bridge.CodePolicy, Reason: "the session has too many connections"}, closeFrame(t, br.dial("/ws")))
-	guest.dial("/named").ask("id")
-	require.Equal(t, websocket.CloseError{Code: bridge.CodePolicy, Reason: "the connection's name is taken"}, closeFrame(t, guest.dial("/named")))
+	require.Equal(t, websocket.CloseError{Code: bridge.CodeNoSession, Reason: "no session: ask for one over HTTP"}, closeFrame(t, guest.Dial("/needs")))
+	require.Equal(t, websocket.CloseError{Code: bridge.CodeFailed}, closeFrame(t, guest.Dial("/fails")), "what the application says is its own business")
+	br.Dial("/ws").Ask("id")
+	require.Equal(t, websocket.CloseError{Code: bridge.CodePolicy, Reason: "the session has too many connections"}, closeFrame(t, br.Dial("/ws")))
+	guest.Dial("/named").Ask("id")
+	require.Equal(t, websocket.CloseError{Code: bridge.CodePolicy, Reason: "the connection's name is taken"}, closeFrame(t, guest.Dial("/named")))
 }
 
-func closeFrame(t *testing.T, s *socket) (frame websocket.CloseError) {
+func closeFrame(t *testing.T, s *webclient.Socket) (frame websocket.CloseError) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Limit)
 	defer cancel()
-	_, err := s.read(ctx)
+	_, err := s.Read(ctx)
 	require.ErrorAs(t, err, &frame)
 	return frame
 }

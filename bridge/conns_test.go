@@ -11,43 +11,28 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// conns collects what Conns yields.
-func conns(t *testing.T, b *bridge.Bridge, f bridge.ConnFilter) []bridge.ConnInfo {
-	t.Helper()
-	var all []bridge.ConnInfo
-	for c, err := range b.Conns(t.Context(), f) {
-		require.NoError(t, err)
-		all = append(all, c)
-	}
-	return all
-}
-
-// openConns waits until n connections are open, and returns them.
-func openConns(t *testing.T, b *bridge.Bridge, f bridge.ConnFilter, n int) (found []bridge.ConnInfo) {
-	t.Helper()
-	require.Eventually(t, func() bool { found = conns(t, b, f); return len(found) == n }, patience, time.Millisecond)
-	return found
-}
-
 func TestConnsTellWhoIsConnected(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	site := a.serve(t)
-	ann, bob, nobody := newBrowser(t, site), newBrowser(t, site), newBrowser(t, site)
-	ann.ok("/login?user=ann")
-	bob.ok("/login?user=bob")
+	a := testkit.NewApp(t, livestore.New(), nil)
+	site := a.Serve(t)
+	ann, bob, nobody := webclient.NewBrowser(t, site), webclient.NewBrowser(t, site), webclient.NewBrowser(t, site)
+	ann.OK("/login?user=ann")
+	bob.OK("/login?user=bob")
 	before := time.Now()
-	one, two, third, none := ann.dial("/ws"), ann.dial("/ws"), bob.dial("/ws"), nobody.dial("/ws")
-	for _, s := range []*socket{one, two, third, none} {
-		s.ask("id") // it is registered
+	one, two, third, none := ann.Dial("/ws"), ann.Dial("/ws"), bob.Dial("/ws"), nobody.Dial("/ws")
+	for _, s := range []*webclient.Socket{one, two, third, none} {
+		s.Ask("id") // it is registered
 	}
-	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{}), 4)
-	ofAnn := conns(t, a.Bridge, bridge.ConnFilter{UserID: "ann"})
+	require.Len(t, testkit.Conns(t, a.Bridge, bridge.ConnFilter{}), 4)
+	ofAnn := testkit.Conns(t, a.Bridge, bridge.ConnFilter{UserID: "ann"})
 	require.Len(t, ofAnn, 2)
 	c := ofAnn[0]
-	require.Equal(t, ann.ok("/id"), c.SessionID)
+	require.Equal(t, ann.OK("/id"), c.SessionID)
 	require.Equal(t, "ann", c.UserID)
 	require.Equal(t, "127.0.0.1", c.Addr)
 	require.Contains(t, c.UserAgent, "Go-http-client")
@@ -56,23 +41,23 @@ func TestConnsTellWhoIsConnected(t *testing.T) {
 	require.Equal(t, bridge.Traffic{Messages: 1, Bytes: 2}, c.Received)
 	require.EqualValues(t, 1, c.Sent.Messages)
 
-	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{SessionID: c.SessionID}), 2)
-	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{ClientID: c.ClientID}), 2)
-	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{ClientID: c.ClientID, UserID: "bob"}), 0, "filters combine")
-	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{Addr: "127.0.0.1"}), 4)
-	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{Addr: "10.0.0.1"}), 0)
-	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{UserID: "constructor"}), 0)
+	require.Len(t, testkit.Conns(t, a.Bridge, bridge.ConnFilter{SessionID: c.SessionID}), 2)
+	require.Len(t, testkit.Conns(t, a.Bridge, bridge.ConnFilter{ClientID: c.ClientID}), 2)
+	require.Len(t, testkit.Conns(t, a.Bridge, bridge.ConnFilter{ClientID: c.ClientID, UserID: "bob"}), 0, "filters combine")
+	require.Len(t, testkit.Conns(t, a.Bridge, bridge.ConnFilter{Addr: "127.0.0.1"}), 4)
+	require.Len(t, testkit.Conns(t, a.Bridge, bridge.ConnFilter{Addr: "10.0.0.1"}), 0)
+	require.Len(t, testkit.Conns(t, a.Bridge, bridge.ConnFilter{UserID: "constructor"}), 0)
 	for c, err := range a.Conns(t.Context(), bridge.ConnFilter{}) {
 		require.NoError(t, err)
 		require.NotEmpty(t, c.ID)
 		break // the loop may end early
 	}
-	ann.ok("/logout")
-	openConns(t, a.Bridge, bridge.ConnFilter{UserID: "ann"}, 0)
+	ann.OK("/logout")
+	testkit.OpenConns(t, a.Bridge, bridge.ConnFilter{UserID: "ann"}, 0)
 }
 
 func TestConnsTakeNoNegativeDurations(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	for field, f := range map[string]bridge.ConnFilter{"OpenFor": {OpenFor: -1}, "QuietFor": {QuietFor: -1}} {
 		for _, err := range a.Conns(t.Context(), f) {
 			require.ErrorContains(t, err, field)
@@ -85,20 +70,20 @@ func TestConnsTakeNoNegativeDurations(t *testing.T) {
 }
 
 func TestCloseConnClosesOne(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	one := br.dial("/ws")
-	one.ask("id")
-	id := conns(t, a.Bridge, bridge.ConnFilter{})[0].ID
-	two := br.dial("/ws")
-	two.ask("id")
+	a := testkit.NewApp(t, livestore.New(), nil)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	one := br.Dial("/ws")
+	one.Ask("id")
+	id := testkit.Conns(t, a.Bridge, bridge.ConnFilter{})[0].ID
+	two := br.Dial("/ws")
+	two.Ask("id")
 	closed, err := a.CloseConn(t.Context(), id, 4100, "go and come back")
 	require.NoError(t, err)
 	require.True(t, closed)
-	require.Equal(t, 4100, one.closed())
-	two.ask("id")
-	openConns(t, a.Bridge, bridge.ConnFilter{}, 1)
+	require.Equal(t, 4100, one.Closed())
+	two.Ask("id")
+	testkit.OpenConns(t, a.Bridge, bridge.ConnFilter{}, 1)
 	closed, err = a.CloseConn(t.Context(), id, 4100, "again")
 	require.NoError(t, err)
 	require.False(t, closed)
@@ -114,32 +99,32 @@ func TestCloseConnClosesOne(t *testing.T) {
 
 func TestCloseConnsPrunesByAgeAndIdleness(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
-		old := br.dial("/ws").listen()
+		a := testkit.NewApp(t, livestore.New(), nil)
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
+		old := br.Dial("/ws").Listen()
 		time.Sleep(10 * time.Minute)
-		busy, quiet := br.dial("/ws").listen(), br.dial("/ws").listen()
+		busy, quiet := br.Dial("/ws").Listen(), br.Dial("/ws").Listen()
 		time.Sleep(5 * time.Minute)
-		busy.ask("id")
-		old.ask("id")
+		busy.Ask("id")
+		old.Ask("id")
 		synctest.Wait()
 		n, err := a.CloseConns(t.Context(), bridge.ConnFilter{QuietFor: 4 * time.Minute}, 4200, "quiet")
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
-		require.Equal(t, 4200, quiet.closed())
+		require.Equal(t, 4200, quiet.Closed())
 		n, err = a.CloseConns(t.Context(), bridge.ConnFilter{OpenFor: 15 * time.Minute}, 4201, "old")
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
-		require.Equal(t, 4201, old.closed())
-		busy.ask("id")
+		require.Equal(t, 4201, old.Closed())
+		busy.Ask("id")
 	})
 }
 
 func TestConnHasDataOfTheApplication(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	type device struct{ Name string }
-	a.mux.Handle("/device", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+	a.Mux.Handle("/device", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		if c.Data() != nil {
 			return nil
 		}
@@ -147,25 +132,25 @@ func TestConnHasDataOfTheApplication(t *testing.T) {
 		_, _, err := c.Read(ctx)
 		return err
 	}, &bridge.ConnOptions{ID: func(r *http.Request) string { return r.URL.Query().Get("id") }}))
-	br := newBrowser(t, a.serve(t))
-	br.dial("/device?id=kitchen-1")
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.Dial("/device?id=kitchen-1")
 	require.Eventually(t, func() bool {
-		c := conns(t, a.Bridge, bridge.ConnFilter{})
+		c := testkit.Conns(t, a.Bridge, bridge.ConnFilter{})
 		return len(c) == 1 && c[0].ID == "kitchen-1" && c[0].Data == device{"phone"}
-	}, patience, time.Millisecond)
+	}, await.Limit, time.Millisecond)
 }
 
 func TestConnIDOfTheApplicationIsChecked(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	a.mux.Handle("/named", a.WebSocket(converse, &bridge.ConnOptions{ID: func(r *http.Request) string { return r.URL.Query().Get("id") }}))
-	br := newBrowser(t, a.serve(t))
+	a := testkit.NewApp(t, livestore.New(), nil)
+	a.Mux.Handle("/named", a.WebSocket(testkit.Converse, &bridge.ConnOptions{ID: func(r *http.Request) string { return r.URL.Query().Get("id") }}))
+	br := webclient.NewBrowser(t, a.Serve(t))
 	for _, bad := range []string{"", "a%20b", "a/b", "%C3%A4", strings.Repeat("x", 101), "a%00", "a.b"} {
-		_, res, err := br.tryDial("/named?id="+bad, nil)
+		_, res, err := br.TryDial("/named?id="+bad, nil)
 		require.Error(t, err)
 		require.Equal(t, http.StatusBadRequest, res.StatusCode, bad)
 	}
-	first := br.dial("/named?id=" + strings.Repeat("x", 100))
-	first.ask("id")
-	require.Equal(t, bridge.CodePolicy, br.dial("/named?id="+strings.Repeat("x", 100)).closed(), "the name is taken")
-	first.ask("id")
+	first := br.Dial("/named?id=" + strings.Repeat("x", 100))
+	first.Ask("id")
+	require.Equal(t, bridge.CodePolicy, br.Dial("/named?id="+strings.Repeat("x", 100)).Closed(), "the name is taken")
+	first.Ask("id")
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -48,52 +51,52 @@ func captureDefault(t *testing.T) *lockedBuffer {
 // failures of an application that has no logger of its own.
 var silentFailures = map[string]struct {
 	level, says string
-	cause       func(t *testing.T, a *app)
+	cause       func(t *testing.T, a *testkit.App)
 }{
-	"a socket handler panics": {"ERROR", "connection handler panicked", func(t *testing.T, a *app) {
-		a.mux.Handle("/panics", a.WebSocket(func(context.Context, *bridge.Conn) error { panic(panics{}) }, nil))
-		require.Equal(t, bridge.CodeFailed, newBrowser(t, a.serve(t)).dial("/panics").closed())
+	"a socket handler panics": {"ERROR", "connection handler panicked", func(t *testing.T, a *testkit.App) {
+		a.Mux.Handle("/panics", a.WebSocket(func(context.Context, *bridge.Conn) error { panic(testkit.Panics{}) }, nil))
+		require.Equal(t, bridge.CodeFailed, webclient.NewBrowser(t, a.Serve(t)).Dial("/panics").Closed())
 	}},
-	"a socket handler fails": {"WARN", "out of ink", func(t *testing.T, a *app) {
-		a.mux.Handle("/fails", a.WebSocket(func(context.Context, *bridge.Conn) error { return errors.New("out of ink") }, nil))
-		require.Equal(t, bridge.CodeFailed, newBrowser(t, a.serve(t)).dial("/fails").closed())
+	"a socket handler fails": {"WARN", "out of ink", func(t *testing.T, a *testkit.App) {
+		a.Mux.Handle("/fails", a.WebSocket(func(context.Context, *bridge.Conn) error { return errors.New("out of ink") }, nil))
+		require.Equal(t, bridge.CodeFailed, webclient.NewBrowser(t, a.Serve(t)).Dial("/fails").Closed())
 	}},
-	"ConnOptions are out of range": {"ERROR", "MaxMessageBytes", func(_ *testing.T, a *app) {
-		a.WebSocket(converse, &bridge.ConnOptions{MaxMessageBytes: -7})
+	"ConnOptions are out of range": {"ERROR", "MaxMessageBytes", func(_ *testing.T, a *testkit.App) {
+		a.WebSocket(testkit.Converse, &bridge.ConnOptions{MaxMessageBytes: -7})
 	}},
-	"a value can't be encoded": {"ERROR", "the key", func(t *testing.T, a *app) {
-		a.session("/bad", func(s *bridge.Session) (any, error) { s.Set("the key", func() {}); return "ok", nil })
-		require.Equal(t, http.StatusInternalServerError, pocket{}.get(t, a.Handler(a.mux), "/bad").Code)
+	"a value can't be encoded": {"ERROR", "the key", func(t *testing.T, a *testkit.App) {
+		a.SessionPage("/bad", func(s *bridge.Session) (any, error) { s.Set("the key", func() {}); return "ok", nil })
+		require.Equal(t, http.StatusInternalServerError, webclient.Pocket{}.Get(t, a.Handler(a.Mux), "/bad").Code)
 	}},
-	"a session begins after the first byte": {"ERROR", "headers have been sent", func(t *testing.T, a *app) {
-		a.mux.HandleFunc("/late", func(w http.ResponseWriter, r *http.Request) {
+	"a session begins after the first byte": {"ERROR", "headers have been sent", func(t *testing.T, a *testkit.App) {
+		a.Mux.HandleFunc("/late", func(w http.ResponseWriter, r *http.Request) {
 			s, err := a.Session(r)
 			require.NoError(t, err)
 			_, _ = io.WriteString(w, "early")
 			s.Set("k", 1)
 		})
-		require.Panics(t, func() { pocket{}.get(t, a.Handler(a.mux), "/late") })
+		require.Panics(t, func() { webclient.Pocket{}.Get(t, a.Handler(a.Mux), "/late") })
 	}},
-	"a change after the last commit": {"WARN", "the change is lost", func(t *testing.T, a *app) {
+	"a change after the last commit": {"WARN", "the change is lost", func(t *testing.T, a *testkit.App) {
 		var kept *bridge.Session
-		a.session("/keep", func(s *bridge.Session) (any, error) { kept = s; return "ok", nil })
-		pocket{}.get(t, a.Handler(a.mux), "/keep")
+		a.SessionPage("/keep", func(s *bridge.Session) (any, error) { kept = s; return "ok", nil })
+		webclient.Pocket{}.Get(t, a.Handler(a.Mux), "/keep")
 		kept.Set("k", 1)
 	}},
-	"an event callback panics": {"ERROR", "event callback panicked", func(t *testing.T, a *app) {
-		a.OnSessionSet(func(bridge.SessionSet) { panic(panics{}) })
-		pocket{}.get(t, a.Handler(a.mux), "/inc")
+	"an event callback panics": {"ERROR", "event callback panicked", func(t *testing.T, a *testkit.App) {
+		a.OnSessionSet(func(bridge.SessionSet) { panic(testkit.Panics{}) })
+		webclient.Pocket{}.Get(t, a.Handler(a.Mux), "/inc")
 	}},
-	"a close function panics": {"ERROR", "background task panicked", func(t *testing.T, a *app) {
-		a.mux.HandleFunc("/attach", func(_ http.ResponseWriter, r *http.Request) {
-			link, err := a.Attach(r, func(int, string) { panic(panics{}) })
+	"a close function panics": {"ERROR", "background task panicked", func(t *testing.T, a *testkit.App) {
+		a.Mux.HandleFunc("/attach", func(_ http.ResponseWriter, r *http.Request) {
+			link, err := a.Attach(r, func(int, string) { panic(testkit.Panics{}) })
 			require.NoError(t, err)
 			_, err = a.CloseConn(r.Context(), link.ID(), bridge.CodeIdle, "")
 			require.NoError(t, err)
 			<-link.Context().Done()
 			link.Detach()
 		})
-		pocket{}.get(t, a.Handler(a.mux), "/attach")
+		webclient.Pocket{}.Get(t, a.Handler(a.Mux), "/attach")
 	}},
 }
 
@@ -101,7 +104,7 @@ var silentFailures = map[string]struct {
 func TestABridgeWithoutOptionsReportsFailures(t *testing.T) {
 	for name, c := range silentFailures {
 		t.Run(name, func(t *testing.T) {
-			a := makeApp(t, livestore.New(), nil)
+			a := testkit.NewApp(t, livestore.New(), nil)
 			log := captureDefault(t) // after New: as an application may call SetDefault
 			c.cause(t, a)
 			require.NoError(t, a.Shutdown(t.Context()))
@@ -119,7 +122,7 @@ func TestPanicsAreReportedWhateverTheLogger(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			log := captureDefault(t)
-			a := makeApp(t, livestore.New(), &bridge.Options{Logger: slog.New(slog.DiscardHandler)})
+			a := testkit.NewApp(t, livestore.New(), &bridge.Options{Logger: slog.New(slog.DiscardHandler)})
 			failed := make(chan error, 10)
 			a.OnFailure(func(f bridge.Failure) { failed <- f.Err })
 			c.cause(t, a)
@@ -127,7 +130,7 @@ func TestPanicsAreReportedWhateverTheLogger(t *testing.T) {
 			require.Contains(t, log.String(), c.says)
 			require.Contains(t, log.String(), "defaultlog_test.go", "with the stack")
 			if name != "an event callback panics" { // it may be one of failures
-				require.ErrorIs(t, receive(t, failed), bridge.ErrPanicked)
+				require.ErrorIs(t, await.Receive(t, failed), bridge.ErrPanicked)
 			}
 		})
 	}
@@ -137,24 +140,24 @@ func TestPanicsAreReportedWhateverTheLogger(t *testing.T) {
 // by line.
 func TestAnOrdinaryDayFillsNoLog(t *testing.T) {
 	log := captureDefault(t)
-	a := makeApp(t, livestore.New(), &bridge.Options{Keys: [][]byte{goodKey()}})
-	site := a.serve(t)
-	br := newBrowser(t, site)
-	br.ok("/plain")
-	br.ok("/inc")
-	br.ok("/rotate")
-	stale := br.another()
-	br.ok("/login?user=ada")
-	require.Equal(t, http.StatusConflict, stale.get("/inc").status)
-	ws := br.dial("/ws")
-	ws.ask("inc")
-	require.NoError(t, ws.ws.CloseNow())
-	br.ok("/logout")
-	br.ok("/inc")
-	forger := newBrowser(t, site)
-	forger.setCookie("sid", "forged")
-	forger.ok("/get")
-	_, _, err := newBrowser(t, site).dialOffering("/ws", nil, bridge.Subprotocol, "sessionbridge.ticket.x")
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{Keys: [][]byte{testkit.Key()}})
+	site := a.Serve(t)
+	br := webclient.NewBrowser(t, site)
+	br.OK("/plain")
+	br.OK("/inc")
+	br.OK("/rotate")
+	stale := br.Another()
+	br.OK("/login?user=ada")
+	require.Equal(t, http.StatusConflict, stale.Get("/inc").Status)
+	ws := br.Dial("/ws")
+	ws.Ask("inc")
+	require.NoError(t, ws.Conn.CloseNow())
+	br.OK("/logout")
+	br.OK("/inc")
+	forger := webclient.NewBrowser(t, site)
+	forger.SetCookie("sid", "forged")
+	forger.OK("/get")
+	_, _, err := webclient.NewBrowser(t, site).DialOffering("/ws", nil, bridge.Subprotocol, "sessionbridge.ticket.x")
 	require.Error(t, err)
 	require.NoError(t, a.Shutdown(t.Context()))
 	require.Empty(t, log.String())

@@ -15,6 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -27,14 +30,14 @@ func TestNewSaysOnceThatNobodyRemovesExpiredSessions(t *testing.T) {
 		opts bridge.Options
 		want int
 	}{
-		"three methods":          {threeMethodStore{livestore.New()}, bridge.Options{}, 1},
-		"three methods, told so": {threeMethodStore{livestore.New()}, bridge.Options{AutoCleanup: bridge.Off}, 0},
+		"three methods":          {teststore.Minimal{Store: livestore.New()}, bridge.Options{}, 1},
+		"three methods, told so": {teststore.Minimal{Store: livestore.New()}, bridge.Options{AutoCleanup: bridge.Off}, 0},
 		"sweeper":                {livestore.New(), bridge.Options{}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
 			c.opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
-			b := newBridge(t, c.st, &c.opts)
+			b := testkit.NewBridge(t, c.st, &c.opts)
 			require.NoError(t, b.Ping(t.Context()))
 			require.Equal(t, c.want, strings.Count(log.String(), "store.Sweeper"))
 			require.Equal(t, c.want, strings.Count(log.String(), "Options.AutoCleanup"))
@@ -50,10 +53,10 @@ func TestHandshakesAreBoundedByDefault(t *testing.T) {
 	}{"default": {0, 76}, "off": {bridge.Off, 0}, "set": {10, 1090}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				st := newFaultyStore()
-				b := newBridge(t, st, &bridge.Options{MaxHandshakes: c.most, AutoCleanup: bridge.Off})
-				mux := newApp(b)
-				mux.HandleFunc("/attach", page(func(r *http.Request) (any, error) {
+				st := teststore.NewFaulty()
+				b := testkit.NewBridge(t, st, &bridge.Options{MaxHandshakes: c.most, AutoCleanup: bridge.Off})
+				mux := testkit.NewMux(b)
+				mux.HandleFunc("/attach", testkit.Page(func(r *http.Request) (any, error) {
 					l, err := b.Attach(r, func(int, string) {})
 					if err == nil {
 						l.Detach()
@@ -61,15 +64,15 @@ func TestHandshakesAreBoundedByDefault(t *testing.T) {
 					return "", err
 				}))
 				h := b.Handler(mux)
-				ada := pocket{}
-				ada.get(t, h, "/inc")
-				st.always(hang, "Get")
+				ada := webclient.Pocket{}
+				ada.Get(t, h, "/inc")
+				st.Always(teststore.Hang, "Get")
 				var overloaded, unavailable atomic.Int32
 				var all sync.WaitGroup
 				start := time.Now()
 				for range 1100 {
 					all.Go(func() {
-						w := (pocket{"sid": ada["sid"], "sid.cid": ada["sid.cid"]}).get(t, h, "/attach")
+						w := (webclient.Pocket{"sid": ada["sid"], "sid.cid": ada["sid.cid"]}).Get(t, h, "/attach")
 						switch {
 						case w.Code == http.StatusServiceUnavailable && strings.Contains(w.Body.String(), "too many handshakes"):
 							overloaded.Add(1)
@@ -91,26 +94,26 @@ func TestHandshakesAreBoundedByDefault(t *testing.T) {
 // status over HTTP says, too.
 func TestAHandlerWhoseDeadlineHasPassedClosesWith1013(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newFaultyStore()
-		a := makeApp(t, st, nil)
-		a.mux.Handle("/hurry", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		st := teststore.NewFaulty()
+		a := testkit.NewApp(t, st, nil)
+		a.Mux.Handle("/hurry", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 			if _, _, err := c.Read(ctx); err != nil {
 				return err
 			}
 			ctx, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
 			return c.WithSession(ctx, func(ctx context.Context, s *bridge.Session) error {
-				_, err := increment(ctx, s)
+				_, err := testkit.Increment(ctx, s)
 				return err
 			}, nil)
 		}, nil))
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
-		ws := br.dial("/hurry")
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
+		ws := br.Dial("/hurry")
 		synctest.Wait()
-		st.always(hang, "Get")
-		closed := ws.whenClosed()
-		ws.say("go")
+		st.Always(teststore.Hang, "Get")
+		closed := ws.WhenClosed()
+		ws.Say("go")
 		require.Equal(t, bridge.CodeUnavailable, <-closed)
 		require.Equal(t, http.StatusServiceUnavailable, bridge.HTTPStatus(context.DeadlineExceeded))
 	})

@@ -10,11 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
 // derive returns a request with the context of r and the cookies of p.
-func derive(r *http.Request, path string, p pocket) *http.Request {
+func derive(r *http.Request, path string, p webclient.Pocket) *http.Request {
 	sub := httptest.NewRequestWithContext(r.Context(), http.MethodGet, path, nil)
 	for name, value := range p {
 		sub.AddCookie(&http.Cookie{Name: name, Value: value})
@@ -25,21 +27,21 @@ func derive(r *http.Request, path string, p pocket) *http.Request {
 // A request that is made with another one's context and has cookies of its own never gets that
 // one's session.
 func TestRequestWithAnotherOnesContextHasItsOwnSession(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	h := a.Handler(a.mux)
-	ada, bob := pocket{}, pocket{}
-	ada.get(t, h, "/login?user=ada")
-	bob.get(t, h, "/login?user=bob")
-	newcomer, stranger, halfAda := pocket{"sid.cid": bob["sid.cid"]}, pocket{"sid": "junk"}, pocket{"sid": ada["sid"], "sid.cid": bob["sid.cid"]}
-	a.page("/user", func(r *http.Request) (any, error) {
+	a := testkit.NewApp(t, livestore.New(), nil)
+	h := a.Handler(a.Mux)
+	ada, bob := webclient.Pocket{}, webclient.Pocket{}
+	ada.Get(t, h, "/login?user=ada")
+	bob.Get(t, h, "/login?user=bob")
+	newcomer, stranger, halfAda := webclient.Pocket{"sid.cid": bob["sid.cid"]}, webclient.Pocket{"sid": "junk"}, webclient.Pocket{"sid": ada["sid"], "sid.cid": bob["sid.cid"]}
+	a.Page("/user", func(r *http.Request) (any, error) {
 		s, err := a.Session(r)
 		if err != nil {
 			return nil, err
 		}
 		return s.UserID(), nil
 	})
-	a.page("/outer", func(r *http.Request) (any, error) {
-		for _, other := range []pocket{bob, newcomer, stranger, halfAda} {
+	a.Page("/outer", func(r *http.Request) (any, error) {
+		for _, other := range []webclient.Pocket{bob, newcomer, stranger, halfAda} {
 			sub := derive(r, "/user", other)
 			_, err := a.Session(sub)
 			require.ErrorIs(t, err, bridge.ErrNoMiddleware)
@@ -67,7 +69,7 @@ func TestRequestWithAnotherOnesContextHasItsOwnSession(t *testing.T) {
 		// With the same cookies, or none, it is the outer one's.
 		s, err := a.Session(r)
 		require.NoError(t, err)
-		for _, same := range []pocket{ada, {}, {"theme": "dark"}} {
+		for _, same := range []webclient.Pocket{ada, {}, {"theme": "dark"}} {
 			again, err := a.Session(derive(r, "/user", same))
 			require.NoError(t, err)
 			require.Same(t, s, again)
@@ -79,33 +81,33 @@ func TestRequestWithAnotherOnesContextHasItsOwnSession(t *testing.T) {
 		require.Same(t, s, again)
 		return s.UserID(), nil
 	})
-	require.Equal(t, "ada", ada.get(t, h, "/outer").Body.String())
-	require.Equal(t, "1", bob.get(t, h, "/get").Body.String(), "the inner request has stored what it changed")
-	require.Equal(t, "0", ada.get(t, h, "/get").Body.String())
+	require.Equal(t, "ada", ada.Get(t, h, "/outer").Body.String())
+	require.Equal(t, "1", bob.Get(t, h, "/get").Body.String(), "the inner request has stored what it changed")
+	require.Equal(t, "0", ada.Get(t, h, "/get").Body.String())
 }
 
 // What is set for the inner request's session goes into the inner response.
 func TestCookiesOfADerivedRequestAreItsOwn(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	h := a.Handler(a.mux)
-	ada, bob := pocket{}, pocket{}
-	ada.get(t, h, "/login?user=ada")
-	bob.get(t, h, "/inc")
+	a := testkit.NewApp(t, livestore.New(), nil)
+	h := a.Handler(a.Mux)
+	ada, bob := webclient.Pocket{}, webclient.Pocket{}
+	ada.Get(t, h, "/login?user=ada")
+	bob.Get(t, h, "/inc")
 	before := maps.Clone(bob)
-	a.page("/outer", func(r *http.Request) (any, error) {
+	a.Page("/outer", func(r *http.Request) (any, error) {
 		sub := httptest.NewRequestWithContext(r.Context(), http.MethodGet, "/login?user=bob", nil)
-		bob.send(h, sub)
+		bob.Send(h, sub)
 		return "", nil
 	})
-	w := ada.get(t, h, "/outer")
+	w := ada.Get(t, h, "/outer")
 	require.Empty(t, w.Header()["Set-Cookie"])
 	require.NotEqual(t, before["sid"], bob["sid"])
-	require.Equal(t, "1", bob.get(t, h, "/get").Body.String())
+	require.Equal(t, "1", bob.Get(t, h, "/get").Body.String())
 }
 
 func TestTokenOfADerivedRequestIsItsOwn(t *testing.T) {
-	a := makeApp(t, livestore.New(), &bridge.Options{TokenFrom: bridge.TokenFromHeader("Authorization")})
-	h := a.Handler(a.mux)
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{TokenFrom: bridge.TokenFromHeader("Authorization")})
+	h := a.Handler(a.Mux)
 	login := func(user string) string {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/login?user="+user, nil)
 		r.Header.Set("Authorization", "Bearer")
@@ -114,7 +116,7 @@ func TestTokenOfADerivedRequestIsItsOwn(t *testing.T) {
 		return "Bearer " + w.Header().Get(bridge.SessionTokenHeader)
 	}
 	ada, bob := login("ada"), login("bob")
-	a.mux.HandleFunc("/outer", func(_ http.ResponseWriter, r *http.Request) {
+	a.Mux.HandleFunc("/outer", func(_ http.ResponseWriter, r *http.Request) {
 		s, err := a.Session(r)
 		require.NoError(t, err)
 		require.Equal(t, "ada", s.UserID())
@@ -139,13 +141,13 @@ func TestTokenOfADerivedRequestIsItsOwn(t *testing.T) {
 
 // A request that is made with the context of one that is over is served as any other.
 func TestRequestWithTheContextOfOneThatIsOver(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	var over *http.Request
-	a.page("/outer", func(r *http.Request) (any, error) { over = r; return "", nil })
-	h := a.Handler(a.mux)
-	visitor := pocket{}
-	visitor.get(t, h, "/inc")
-	visitor.get(t, h, "/outer")
+	a.Page("/outer", func(r *http.Request) (any, error) { over = r; return "", nil })
+	h := a.Handler(a.Mux)
+	visitor := webclient.Pocket{}
+	visitor.Get(t, h, "/inc")
+	visitor.Get(t, h, "/outer")
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, derive(over, "/inc", visitor))
 	require.Equal(t, "2", w.Body.String())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"runtime"
 	"slices"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -38,29 +38,13 @@ func (d *diary) read() []string {
 	return slices.Clone(d.lines)
 }
 
-// attached returns a link of a new session, as an application of another library has it, and the session's ID.
-func attached(t *testing.T, a *app, shut func(code int, reason string)) (*bridge.Link, string) {
-	t.Helper()
-	var link *bridge.Link
-	h := a.Handler(page(func(r *http.Request) (any, error) {
-		var err error
-		link, err = a.Attach(r, shut)
-		return "", err
-	}))
-	p := pocket{}
-	p.get(t, a.Handler(a.mux), "/inc")
-	id := p.get(t, a.Handler(a.mux), "/id").Body.String()
-	require.Equal(t, http.StatusOK, p.get(t, h, "/").Code)
-	require.Equal(t, id, link.SessionID())
-	return link, id
-}
-
-// A handler that watches its link's context learns of the end before anybody else: what its client is told must not get lost over that.
+// A handler that watches its link's context learns of the end before anybody else: what its client
+// is told must not get lost over that.
 func TestDetachLetsTheCloseFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), &bridge.Options{LastMessage: func(bridge.SessionDestroy) []byte { return []byte("bye") }})
+		a := testkit.NewApp(t, livestore.New(), &bridge.Options{LastMessage: func(bridge.SessionDestroy) []byte { return []byte("bye") }})
 		var d diary
-		link, id := attached(t, a, func(code int, reason string) {
+		link, id := testkit.Attach(t, a, func(code int, reason string) {
 			time.Sleep(100 * time.Millisecond)
 			d.note("%d %s", code, reason)
 		})
@@ -69,8 +53,8 @@ func TestDetachLetsTheCloseFinish(t *testing.T) {
 			d.note("%s", data)
 			return nil
 		})
-		a.notify(t, bridge.To{SessionID: id}, "one", 1)
-		a.notify(t, bridge.To{SessionID: id}, "two", 1)
+		a.MustNotify(t, bridge.To{SessionID: id}, "one", 1)
+		a.MustNotify(t, bridge.To{SessionID: id}, "two", 1)
 		_, err := a.DestroyByID(t.Context(), id)
 		require.NoError(t, err)
 		<-link.Context().Done()
@@ -82,16 +66,16 @@ func TestDetachLetsTheCloseFinish(t *testing.T) {
 // What the application's functions write to is gone after Detach: a ResponseWriter panics then.
 func TestNothingIsCalledAfterDetach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		var d diary
-		link, id := attached(t, a, func(code int, _ string) { d.note("%d", code) })
+		link, id := testkit.Attach(t, a, func(code int, _ string) { d.note("%d", code) })
 		link.OnNotify(0, bridge.CloseSlow, func(_ websocket.MessageType, data []byte) error {
 			time.Sleep(5 * time.Second)
 			d.note("%s", data)
 			return nil
 		})
-		a.notify(t, bridge.To{SessionID: id}, "hangs", 1)
-		a.notify(t, bridge.To{SessionID: id}, "waits", 1)
+		a.MustNotify(t, bridge.To{SessionID: id}, "hangs", 1)
+		a.MustNotify(t, bridge.To{SessionID: id}, "waits", 1)
 		synctest.Wait()
 		_, err := a.DestroyByID(t.Context(), id)
 		require.NoError(t, err)
@@ -105,9 +89,9 @@ func TestNothingIsCalledAfterDetach(t *testing.T) {
 
 func TestDetachTwiceOrWithoutAnEndIsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		var d diary
-		link, id := attached(t, a, func(code int, _ string) { d.note("%d", code) })
+		link, id := testkit.Attach(t, a, func(code int, _ string) { d.note("%d", code) })
 		start := time.Now()
 		link.Detach()
 		link.Detach()
@@ -120,12 +104,13 @@ func TestDetachTwiceOrWithoutAnEndIsAtOnce(t *testing.T) {
 	})
 }
 
-// A close function that waits for the handler, which waits in Detach, or one that calls Detach itself, costs time but hangs nobody.
+// A close function that waits for the handler, which waits in Detach, or one that calls Detach
+// itself, costs time but hangs nobody.
 func TestDetachWaitsForAHangingCloseOnlySoLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		gone := make(chan struct{})
-		link, id := attached(t, a, func(int, string) { <-gone })
+		link, id := testkit.Attach(t, a, func(int, string) { <-gone })
 		_, err := a.DestroyByID(t.Context(), id)
 		require.NoError(t, err)
 		start := time.Now()
@@ -135,26 +120,27 @@ func TestDetachWaitsForAHangingCloseOnlySoLong(t *testing.T) {
 
 		var other *bridge.Link
 		done := make(chan struct{})
-		other, id = attached(t, a, func(int, string) { other.Detach(); close(done) })
+		other, id = testkit.Attach(t, a, func(int, string) { other.Detach(); close(done) })
 		_, err = a.DestroyByID(t.Context(), id)
 		require.NoError(t, err)
 		<-done
 	})
 }
 
-// A handler that logs its session out and returns has the close done that was to wait for its answer.
+// A handler that logs its session out and returns has the close done that was to wait for its
+// answer.
 func TestDetachAfterItsOwnLogoutCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		ended := record[bridge.ConnClose](t, a.Bridge)
+		a := testkit.NewApp(t, livestore.New(), nil)
+		ended := testkit.Record[bridge.ConnClose](t, a.Bridge)
 		var d diary
-		link, _ := attached(t, a, func(code int, reason string) { d.note("%d %s", code, reason) })
+		link, _ := testkit.Attach(t, a, func(code int, reason string) { d.note("%d %s", code, reason) })
 		require.NoError(t, link.WithSession(t.Context(), func(_ context.Context, s *bridge.Session) error { s.Logout(); return nil }, nil))
 		start := time.Now()
 		link.Detach()
 		require.Equal(t, []string{"4500 logout"}, d.read())
 		require.Zero(t, time.Since(start))
-		require.Equal(t, bridge.CodeDestroyed, ended.next().Code)
+		require.Equal(t, bridge.CodeDestroyed, ended.Next().Code)
 	})
 }
 
@@ -166,24 +152,24 @@ func TestLinksSendThatFailsPanicsOrEndsItsGoroutineHurtsOnlyItself(t *testing.T)
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), nil)
-				ended := record[bridge.ConnClose](t, a.Bridge)
+				a := testkit.NewApp(t, livestore.New(), nil)
+				ended := testkit.Record[bridge.ConnClose](t, a.Bridge)
 				var d diary
-				link, id := attached(t, a, func(code int, _ string) { d.note("%d", code) })
+				link, id := testkit.Attach(t, a, func(code int, _ string) { d.note("%d", code) })
 				calls := 0
 				link.OnNotify(0, bridge.CloseSlow, func(websocket.MessageType, []byte) error { calls++; return fail() })
-				other, otherID := attached(t, a, func(int, string) {})
+				other, otherID := testkit.Attach(t, a, func(int, string) {})
 				other.OnNotify(0, bridge.CloseSlow, func(_ websocket.MessageType, data []byte) error { d.note("%s", data); return nil })
-				a.notify(t, bridge.To{SessionID: id}, "one", 1)
+				a.MustNotify(t, bridge.To{SessionID: id}, "one", 1)
 				synctest.Wait()
-				a.notify(t, bridge.To{SessionID: id}, "two", 0) // it takes no more
-				a.notify(t, bridge.To{SessionID: otherID}, "for the other", 1)
+				a.MustNotify(t, bridge.To{SessionID: id}, "two", 0) // it takes no more
+				a.MustNotify(t, bridge.To{SessionID: otherID}, "for the other", 1)
 				synctest.Wait()
 				require.Equal(t, []string{"1011", "for the other"}, d.read(), "its link is over: the client can't be reached")
 				require.Error(t, link.Context().Err())
 				require.NoError(t, other.Context().Err())
 				link.Detach()
-				require.Equal(t, -1, ended.next().Code)
+				require.Equal(t, -1, ended.Next().Code)
 				other.Detach()
 				require.Len(t, d.read(), 2)
 				require.Equal(t, 1, calls)
@@ -192,14 +178,15 @@ func TestLinksSendThatFailsPanicsOrEndsItsGoroutineHurtsOnlyItself(t *testing.T)
 	}
 }
 
-// Notifications, closes and Detach at once: nothing is called after Detach, a close once at most, and nobody hangs.
+// Notifications, closes and Detach at once: nothing is called after Detach, a close once at most,
+// and nobody hangs.
 func TestDetachRacesNotifyAndClose(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	for i := range 200 {
 		var detached, late atomic.Bool
 		var closes, sent atomic.Int64
 		called := func() { late.CompareAndSwap(false, detached.Load()) }
-		link, id := attached(t, a, func(int, string) { called(); closes.Add(1) })
+		link, id := testkit.Attach(t, a, func(int, string) { called(); closes.Add(1) })
 		link.OnNotify(0, bridge.DropOldest, func(websocket.MessageType, []byte) error { called(); sent.Add(1); return nil })
 		var wg sync.WaitGroup
 		for range 2 {
@@ -230,9 +217,9 @@ func TestDetachRacesNotifyAndClose(t *testing.T) {
 // What goes over a connection of another library is counted by whoever reads and writes it.
 func TestLinksCountTheirTraffic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		ended := record[bridge.ConnClose](t, a.Bridge)
-		link, id := attached(t, a, func(int, string) {})
+		a := testkit.NewApp(t, livestore.New(), nil)
+		ended := testkit.Record[bridge.ConnClose](t, a.Bridge)
+		link, id := testkit.Attach(t, a, func(int, string) {})
 		link.OnNotify(0, bridge.CloseSlow, func(_ websocket.MessageType, data []byte) error {
 			if string(data) == "lost" {
 				return errors.New("connection lost")
@@ -243,34 +230,35 @@ func TestLinksCountTheirTraffic(t *testing.T) {
 		link.Received(3)
 		link.Received(0)
 		link.Sent(10)
-		a.notify(t, bridge.To{SessionID: id}, "hello", 1) // counted by itself
+		a.MustNotify(t, bridge.To{SessionID: id}, "hello", 1) // counted by itself
 		synctest.Wait()
-		a.notify(t, bridge.To{SessionID: id}, "lost", 1)
+		a.MustNotify(t, bridge.To{SessionID: id}, "lost", 1)
 		synctest.Wait()
-		c := conns(t, a.Bridge, bridge.ConnFilter{SessionID: id})[0]
+		c := testkit.Conns(t, a.Bridge, bridge.ConnFilter{SessionID: id})[0]
 		require.Equal(t, bridge.Traffic{Messages: 2, Bytes: 3}, c.Received)
 		require.Equal(t, bridge.Traffic{Messages: 2, Bytes: 15}, c.Sent)
 		require.WithinDuration(t, time.Now(), c.ActiveAt, 0, "what comes from the client is activity")
 		time.Sleep(time.Minute)
 		link.Sent(1)
-		require.WithinDuration(t, time.Now().Add(-time.Minute), conns(t, a.Bridge, bridge.ConnFilter{SessionID: id})[0].ActiveAt, 0, "what goes to it is none")
+		require.WithinDuration(t, time.Now().Add(-time.Minute), testkit.Conns(t, a.Bridge, bridge.ConnFilter{SessionID: id})[0].ActiveAt, 0, "what goes to it is none")
 		link.Detach()
-		e := ended.next()
+		e := ended.Next()
 		require.Equal(t, c.Received, e.Received)
 		require.Equal(t, bridge.Traffic{Messages: 3, Bytes: 16}, e.Sent)
 	})
 }
 
-// A handler of another library may take a while to notice, or forget to detach: its end is reported all the same.
+// A handler of another library may take a while to notice, or forget to detach: its end is reported
+// all the same.
 func TestShutdownReportsLinksThatAreNotDetachedYet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		var d diary
 		a.OnConnClose(func(e bridge.ConnClose) { d.note("%s %d", e.SessionID, e.Code) })
-		link, id := attached(t, a, func(int, string) {})
+		link, id := testkit.Attach(t, a, func(int, string) {})
 		require.NoError(t, a.Shutdown(t.Context())) // which waits for callbacks
 		require.Equal(t, []string{id + " 1012"}, d.read())
-		require.Empty(t, conns(t, a.Bridge, bridge.ConnFilter{}))
+		require.Empty(t, testkit.Conns(t, a.Bridge, bridge.ConnFilter{}))
 		link.Detach()
 		synctest.Wait()
 		require.Len(t, d.read(), 1)

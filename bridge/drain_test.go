@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -34,24 +36,25 @@ func (g goodbye) wait(t *testing.T) int {
 	require.LessOrEqual(t, len(g.reason), 123)
 	m := returns.FindStringSubmatch(g.reason)
 	require.NotNil(t, m, g.reason)
-	return atoi(t, m[1])
+	return testkit.Atoi(t, m[1])
 }
 
-// drained shuts a Bridge with n connections down, and returns how each of them ended. Within a bubble.
-func drained(t *testing.T, n int, opts *bridge.Options, timeout time.Duration, meanwhile func(br *browser)) (goodbyes []goodbye, took time.Duration, err error) {
+// drained shuts a Bridge with n connections down, and returns how each of them ended. Within a
+// bubble.
+func drained(t *testing.T, n int, opts *bridge.Options, timeout time.Duration, meanwhile func(br *webclient.Browser)) (goodbyes []goodbye, took time.Duration, err error) {
 	t.Helper()
 	b, err := bridge.New(livestore.New(), opts)
 	require.NoError(t, err)
-	a := &app{b, newApp(b)}
-	br := newBrowser(t, a.serveInMemory(t))
-	br.ok("/inc")
+	a := &testkit.App{Bridge: b, Mux: testkit.NewMux(b)}
+	br := webclient.NewBrowser(t, a.ServeInMemory(t))
+	br.OK("/inc")
 	var start time.Time
 	var mu sync.Mutex
 	var readers sync.WaitGroup
 	for range n {
-		ws := br.dial("/ws")
+		ws := br.Dial("/ws")
 		readers.Go(func() {
-			_, _, err := ws.ws.Read(context.Background()) //nolint:usetesting // longer than the test's
+			_, _, err := ws.Conn.Read(context.Background()) //nolint:usetesting // longer than the test's
 			var closed websocket.CloseError
 			errors.As(err, &closed)
 			mu.Lock()
@@ -74,13 +77,13 @@ func drained(t *testing.T, n int, opts *bridge.Options, timeout time.Duration, m
 
 func TestDrainSpreadsTheCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		goodbyes, took, err := drained(t, 100, &bridge.Options{DrainOver: 10 * time.Second}, time.Minute, func(br *browser) {
+		goodbyes, took, err := drained(t, 100, &bridge.Options{DrainOver: 10 * time.Second}, time.Minute, func(br *webclient.Browser) {
 			time.Sleep(time.Second)
-			_, res, err := br.tryDial("/ws", nil)
+			_, res, err := br.TryDial("/ws", nil)
 			require.Error(t, err)
 			require.Equal(t, http.StatusServiceUnavailable, res.StatusCode, "refused from the beginning")
 			require.NotEmpty(t, res.Header.Get("Retry-After"))
-			require.Equal(t, "2", br.ok("/inc"), "requests are served on")
+			require.Equal(t, "2", br.OK("/inc"), "requests are served on")
 		})
 		require.NoError(t, err)
 		require.Len(t, goodbyes, 100)
@@ -135,7 +138,8 @@ func TestShutdownWithoutDrainClosesAllAtOnceAndSpreadsTheirReturn(t *testing.T) 
 	})
 }
 
-// The clients of a process that takes few handshakes are told to come back over as long as they need.
+// The clients of a process that takes few handshakes are told to come back over as long as they
+// need.
 func TestShutdownSpreadsTheReturnOverWhatHandshakesTake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goodbyes, _, err := drained(t, 100, &bridge.Options{HandshakesPerSecond: 5, HandshakeBurst: 100}, time.Minute, nil)

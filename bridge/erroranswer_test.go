@@ -15,6 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -29,10 +32,10 @@ type refusal struct {
 
 // refusalWorld is an application whose commits fail.
 type refusalWorld struct {
-	*app
-	st  *faultyStore
+	*testkit.App
+	st  *teststore.Faulty
 	h   http.Handler
-	tab pocket // another tab of the same browser
+	tab webclient.Pocket // another tab of the same browser
 }
 
 // refusals has every kind of error that a commit can end with.
@@ -51,11 +54,11 @@ var refusals = map[string]refusal{
 		if err != nil {
 			return err
 		}
-		w.tab.send(w.h, r)
+		w.tab.Send(w.h, r)
 		return s.Login("ada") // of the same user it would be as good as the first
 	}},
 	"others keep changing it": {http.StatusConflict, bridge.ErrConflict, true, func(w *refusalWorld, s *bridge.Session) error {
-		w.st.always(refuse(store.ErrConflict), "Set")
+		w.st.Always(teststore.Refuse(store.ErrConflict), "Set")
 		s.Set("k", 1)
 		return nil
 	}},
@@ -75,7 +78,7 @@ var refusals = map[string]refusal{
 		return nil
 	}},
 	"an outage": {http.StatusServiceUnavailable, bridge.ErrStoreUnavailable, false, func(w *refusalWorld, s *bridge.Session) error {
-		w.st.always(refuse(errors.New("down")), "Set")
+		w.st.Always(teststore.Refuse(errors.New("down")), "Set")
 		s.Set("k", 1)
 		return nil
 	}},
@@ -85,10 +88,10 @@ var refusals = map[string]refusal{
 // fail for the reason. Its log goes to w.
 func newRefusing(t *testing.T, why refusal, opts *bridge.Options) *refusalWorld {
 	t.Helper()
-	opts.Keys, opts.MaxSessionsPerUser, opts.OnTooManySessions = [][]byte{goodKey()}, 1, bridge.RefuseLogin
-	w := &refusalWorld{st: newFaultyStore(), tab: pocket{}}
-	w.app = makeApp(t, w.st, opts)
-	w.mux.HandleFunc("/commit", func(rw http.ResponseWriter, r *http.Request) {
+	opts.Keys, opts.MaxSessionsPerUser, opts.OnTooManySessions = [][]byte{testkit.Key()}, 1, bridge.RefuseLogin
+	w := &refusalWorld{st: teststore.NewFaulty(), tab: webclient.Pocket{}}
+	w.App = testkit.NewApp(t, w.st, opts)
+	w.Mux.HandleFunc("/commit", func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Access-Control-Allow-Origin", "https://app.example")
 		rw.Header().Set("Timing-Allow-Origin", "*")
 		rw.Header().Add("Vary", "Origin")
@@ -98,7 +101,7 @@ func newRefusing(t *testing.T, why refusal, opts *bridge.Options) *refusalWorld 
 		require.NoError(t, why.change(w, s))
 		_, _ = io.WriteString(rw, "a success")
 	})
-	w.mux.HandleFunc("/within", func(rw http.ResponseWriter, r *http.Request) {
+	w.Mux.HandleFunc("/within", func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Access-Control-Allow-Origin", "https://app.example")
 		rw.Header().Set("Timing-Allow-Origin", "*")
 		rw.Header().Add("Vary", "Origin")
@@ -108,13 +111,13 @@ func newRefusing(t *testing.T, why refusal, opts *bridge.Options) *refusalWorld 
 		}
 		w.WriteError(rw, r, err)
 	})
-	inner := w.Handler(w.mux)
+	inner := w.Handler(w.Mux)
 	w.h = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("X-Request-Id", "7")
 		inner.ServeHTTP(rw, r)
 	})
-	require.Equal(t, http.StatusOK, pocket{}.get(t, w.h, "/login?user=elsewhere").Code)
-	require.Equal(t, http.StatusOK, w.tab.get(t, w.h, "/inc").Code)
+	require.Equal(t, http.StatusOK, webclient.Pocket{}.Get(t, w.h, "/login?user=elsewhere").Code)
+	require.Equal(t, http.StatusOK, w.tab.Get(t, w.h, "/inc").Code)
 	return w
 }
 
@@ -129,7 +132,7 @@ func TestOneTableOfErrorsForBothWays(t *testing.T) {
 				var failures atomic.Int64
 				a.OnFailure(func(bridge.Failure) { failures.Add(1) })
 				log.Reset()
-				rep := maps.Clone(a.tab).get(t, a.h, path)
+				rep := maps.Clone(a.tab).Get(t, a.h, path)
 				require.Equal(t, why.status, rep.Code, rep.Body)
 				if why.is != nil {
 					require.Equal(t, why.status, bridge.HTTPStatus(why.is))
@@ -152,7 +155,7 @@ func TestOneTableOfErrorsForBothWays(t *testing.T) {
 				if path == "/commit" {
 					require.EqualValues(t, 1, a.Stats().FailedCommits+a.Stats().RefusedCommits)
 				}
-				a.st.heal()
+				a.st.Heal()
 				require.NoError(t, a.Shutdown(t.Context())) // waits for the callbacks
 				require.Equal(t, !why.client, failures.Load() > 0, "a failure is an event, too")
 			})
@@ -164,16 +167,16 @@ func TestOneTableOfErrorsForBothWays(t *testing.T) {
 // there either.
 func TestClientsDoingAfterTheFirstByteIsNoFailure(t *testing.T) {
 	var log bytes.Buffer
-	a := makeApp(t, newFaultyStore(), &bridge.Options{Keys: [][]byte{goodKey()}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	a.mux.HandleFunc("/late", func(w http.ResponseWriter, r *http.Request) {
+	a := testkit.NewApp(t, teststore.NewFaulty(), &bridge.Options{Keys: [][]byte{testkit.Key()}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	a.Mux.HandleFunc("/late", func(w http.ResponseWriter, r *http.Request) {
 		s, err := a.Session(r)
 		require.NoError(t, err)
 		_, _ = io.WriteString(w, "early")
 		s.Set("k", strings.Repeat("x", 64<<10))
 	})
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	_, err := br.try(t.Context(), "/late")
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	_, err := br.Try(t.Context(), "/late")
 	require.Error(t, err)
 	require.NotContains(t, log.String(), "level=ERROR")
 	require.Zero(t, a.Stats().FailedCommits)

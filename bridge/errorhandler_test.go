@@ -16,6 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -26,69 +29,69 @@ var ownAnswers = map[string]struct {
 	status int
 	is     error
 	header string // that the answer has
-	ask    func(t *testing.T, a *app, h http.Handler) *httptest.ResponseRecorder
+	ask    func(t *testing.T, a *testkit.App, h http.Handler) *httptest.ResponseRecorder
 }{
-	"another origin": {status: http.StatusForbidden, is: bridge.ErrOrigin, ask: func(t *testing.T, _ *app, h http.Handler) *httptest.ResponseRecorder {
-		return pocket{}.send(h, upgradeRequest(t, "/ws", "Origin", "https://evil.example"))
+	"another origin": {status: http.StatusForbidden, is: bridge.ErrOrigin, ask: func(t *testing.T, _ *testkit.App, h http.Handler) *httptest.ResponseRecorder {
+		return webclient.Pocket{}.Send(h, webclient.UpgradeRequest(t, "/ws", "Origin", "https://evil.example"))
 	}},
-	"no session": {status: http.StatusUnauthorized, is: bridge.ErrSessionMissing, ask: func(t *testing.T, _ *app, h http.Handler) *httptest.ResponseRecorder {
-		return pocket{}.send(h, upgradeRequest(t, "/members"))
+	"no session": {status: http.StatusUnauthorized, is: bridge.ErrSessionMissing, ask: func(t *testing.T, _ *testkit.App, h http.Handler) *httptest.ResponseRecorder {
+		return webclient.Pocket{}.Send(h, webclient.UpgradeRequest(t, "/members"))
 	}},
-	"a ticket that opens nothing": {status: http.StatusUnauthorized, is: bridge.ErrTicket, ask: func(t *testing.T, _ *app, h http.Handler) *httptest.ResponseRecorder {
-		return pocket{}.send(h, upgradeRequest(t, "/ws", "Sec-Websocket-Protocol", "sessionbridge, sessionbridge.ticket.x"))
+	"a ticket that opens nothing": {status: http.StatusUnauthorized, is: bridge.ErrTicket, ask: func(t *testing.T, _ *testkit.App, h http.Handler) *httptest.ResponseRecorder {
+		return webclient.Pocket{}.Send(h, webclient.UpgradeRequest(t, "/ws", "Sec-Websocket-Protocol", "sessionbridge, sessionbridge.ticket.x"))
 	}},
-	"a ticket that opens nothing, at another upgrader": {status: http.StatusUnauthorized, is: bridge.ErrTicket, ask: func(t *testing.T, _ *app, h http.Handler) *httptest.ResponseRecorder {
-		return pocket{}.send(h, upgradeRequest(t, "/foreign", "Sec-Websocket-Protocol", "sessionbridge, sessionbridge.ticket.x"))
+	"a ticket that opens nothing, at another upgrader": {status: http.StatusUnauthorized, is: bridge.ErrTicket, ask: func(t *testing.T, _ *testkit.App, h http.Handler) *httptest.ResponseRecorder {
+		return webclient.Pocket{}.Send(h, webclient.UpgradeRequest(t, "/foreign", "Sec-Websocket-Protocol", "sessionbridge, sessionbridge.ticket.x"))
 	}},
-	"a connection ID that is none": {status: http.StatusBadRequest, is: bridge.ErrConnID, ask: func(t *testing.T, _ *app, h http.Handler) *httptest.ResponseRecorder {
-		return pocket{}.send(h, upgradeRequest(t, "/named"))
+	"a connection ID that is none": {status: http.StatusBadRequest, is: bridge.ErrConnID, ask: func(t *testing.T, _ *testkit.App, h http.Handler) *httptest.ResponseRecorder {
+		return webclient.Pocket{}.Send(h, webclient.UpgradeRequest(t, "/named"))
 	}},
 	"too many handshakes": {
 		opts: bridge.Options{HandshakesPerSecond: 1e-9, HandshakeBurst: 1}, status: http.StatusServiceUnavailable, is: bridge.ErrOverloaded, header: "Retry-After",
-		ask: func(t *testing.T, _ *app, h http.Handler) *httptest.ResponseRecorder {
-			pocket{}.send(h, upgradeRequest(t, "/members"))
-			return pocket{}.send(h, upgradeRequest(t, "/members"))
+		ask: func(t *testing.T, _ *testkit.App, h http.Handler) *httptest.ResponseRecorder {
+			webclient.Pocket{}.Send(h, webclient.UpgradeRequest(t, "/members"))
+			return webclient.Pocket{}.Send(h, webclient.UpgradeRequest(t, "/members"))
 		},
 	},
-	"a plain request to a socket": {status: http.StatusUpgradeRequired, is: bridge.ErrHandshake, header: "Upgrade", ask: func(t *testing.T, _ *app, h http.Handler) *httptest.ResponseRecorder {
-		return pocket{}.get(t, h, "/ws")
+	"a plain request to a socket": {status: http.StatusUpgradeRequired, is: bridge.ErrHandshake, header: "Upgrade", ask: func(t *testing.T, _ *testkit.App, h http.Handler) *httptest.ResponseRecorder {
+		return webclient.Pocket{}.Get(t, h, "/ws")
 	}},
-	"a handshake of another version": {status: http.StatusBadRequest, is: bridge.ErrHandshake, header: "Sec-Websocket-Version", ask: func(t *testing.T, _ *app, h http.Handler) *httptest.ResponseRecorder {
-		return pocket{}.send(h, upgradeRequest(t, "/ws", "Sec-Websocket-Version", "12"))
+	"a handshake of another version": {status: http.StatusBadRequest, is: bridge.ErrHandshake, header: "Sec-Websocket-Version", ask: func(t *testing.T, _ *testkit.App, h http.Handler) *httptest.ResponseRecorder {
+		return webclient.Pocket{}.Send(h, webclient.UpgradeRequest(t, "/ws", "Sec-Websocket-Version", "12"))
 	}},
-	"shutting down": {status: http.StatusServiceUnavailable, is: bridge.ErrShutdown, header: "Retry-After", ask: func(t *testing.T, a *app, h http.Handler) *httptest.ResponseRecorder {
+	"shutting down": {status: http.StatusServiceUnavailable, is: bridge.ErrShutdown, header: "Retry-After", ask: func(t *testing.T, a *testkit.App, h http.Handler) *httptest.ResponseRecorder {
 		require.NoError(t, a.Shutdown(t.Context()))
-		return pocket{}.send(h, upgradeRequest(t, "/ws"))
+		return webclient.Pocket{}.Send(h, webclient.UpgradeRequest(t, "/ws"))
 	}},
-	"a login too old": {status: http.StatusUnauthorized, is: bridge.ErrAuthAge, ask: func(t *testing.T, _ *app, h http.Handler) *httptest.ResponseRecorder {
-		return pocket{}.get(t, h, "/sensitive")
+	"a login too old": {status: http.StatusUnauthorized, is: bridge.ErrAuthAge, ask: func(t *testing.T, _ *testkit.App, h http.Handler) *httptest.ResponseRecorder {
+		return webclient.Pocket{}.Get(t, h, "/sensitive")
 	}},
-	"a handler's ConnOptions": {status: http.StatusInternalServerError, ask: func(t *testing.T, _ *app, h http.Handler) *httptest.ResponseRecorder {
-		return pocket{}.send(h, upgradeRequest(t, "/misconfigured"))
+	"a handler's ConnOptions": {status: http.StatusInternalServerError, ask: func(t *testing.T, _ *testkit.App, h http.Handler) *httptest.ResponseRecorder {
+		return webclient.Pocket{}.Send(h, webclient.UpgradeRequest(t, "/misconfigured"))
 	}},
-	"a session that is gone": {status: http.StatusUnauthorized, is: bridge.ErrSessionGone, ask: func(t *testing.T, _ *app, h http.Handler) *httptest.ResponseRecorder {
-		p := pocket{}
-		require.Equal(t, http.StatusOK, p.get(t, h, "/inc").Code)
-		return p.get(t, h, "/endedby")
+	"a session that is gone": {status: http.StatusUnauthorized, is: bridge.ErrSessionGone, ask: func(t *testing.T, _ *testkit.App, h http.Handler) *httptest.ResponseRecorder {
+		p := webclient.Pocket{}
+		require.Equal(t, http.StatusOK, p.Get(t, h, "/inc").Code)
+		return p.Get(t, h, "/endedby")
 	}},
 }
 
 // newAnswering returns the application of ownAnswers.
-func newAnswering(t *testing.T, opts bridge.Options) (*app, http.Handler) {
+func newAnswering(t *testing.T, opts bridge.Options) (*testkit.App, http.Handler) {
 	t.Helper()
-	opts.Keys = [][]byte{goodKey()}
-	a := makeApp(t, livestore.New(), &opts)
-	a.mux.Handle("/members", a.WebSocket(converse, &bridge.ConnOptions{OnMissing: bridge.RefuseMissing}))
-	a.mux.Handle("/named", a.WebSocket(converse, &bridge.ConnOptions{ID: func(*http.Request) string { return "" }}))
-	a.mux.Handle("/misconfigured", a.WebSocket(converse, &bridge.ConnOptions{MaxMessageBytes: -7}))
-	a.mux.HandleFunc("/foreign", func(_ http.ResponseWriter, r *http.Request) { a.HandshakeHeader(r) })
-	a.mux.Handle("/sensitive", a.RequireAuthAge(time.Minute, http.NotFoundHandler()))
-	a.session("/endedby", func(s *bridge.Session) (any, error) {
+	opts.Keys = [][]byte{testkit.Key()}
+	a := testkit.NewApp(t, livestore.New(), &opts)
+	a.Mux.Handle("/members", a.WebSocket(testkit.Converse, &bridge.ConnOptions{OnMissing: bridge.RefuseMissing}))
+	a.Mux.Handle("/named", a.WebSocket(testkit.Converse, &bridge.ConnOptions{ID: func(*http.Request) string { return "" }}))
+	a.Mux.Handle("/misconfigured", a.WebSocket(testkit.Converse, &bridge.ConnOptions{MaxMessageBytes: -7}))
+	a.Mux.HandleFunc("/foreign", func(_ http.ResponseWriter, r *http.Request) { a.HandshakeHeader(r) })
+	a.Mux.Handle("/sensitive", a.RequireAuthAge(time.Minute, http.NotFoundHandler()))
+	a.SessionPage("/endedby", func(s *bridge.Session) (any, error) {
 		_, err := a.DestroyByID(t.Context(), s.ID())
 		s.Set("k", 1)
 		return "stored", err
 	})
-	return a, a.Handler(a.mux)
+	return a, a.Handler(a.Mux)
 }
 
 func TestErrorHandlerComposesEveryAnswerOfTheBridge(t *testing.T) {
@@ -140,11 +143,11 @@ func TestDefaultAnswersTellNoInternals(t *testing.T) {
 // an earlier commit of it.
 func failingWith(t *testing.T, log io.Writer, handler func(http.ResponseWriter, *http.Request, error)) *httptest.ResponseRecorder {
 	t.Helper()
-	a := makeApp(t, newFaultyStore(), &bridge.Options{
-		Keys: [][]byte{goodKey()}, ErrorHandler: handler, Logger: slog.New(slog.NewTextHandler(log, nil)),
+	a := testkit.NewApp(t, teststore.NewFaulty(), &bridge.Options{
+		Keys: [][]byte{testkit.Key()}, ErrorHandler: handler, Logger: slog.New(slog.NewTextHandler(log, nil)),
 	})
-	a.session("/twice", func(s *bridge.Session) (any, error) { return nil, s.Login("ada") })
-	a.mux.HandleFunc("/lost", func(w http.ResponseWriter, r *http.Request) {
+	a.SessionPage("/twice", func(s *bridge.Session) (any, error) { return nil, s.Login("ada") })
+	a.Mux.HandleFunc("/lost", func(w http.ResponseWriter, r *http.Request) {
 		err := a.WithSession(r, func(_ context.Context, s *bridge.Session) error { return s.Login("ada") }, nil)
 		require.NoError(t, err)
 		s, err := a.Session(r)
@@ -152,7 +155,7 @@ func failingWith(t *testing.T, log io.Writer, handler func(http.ResponseWriter, 
 		s.Set("k", func() {})
 		_, _ = io.WriteString(w, "a success")
 	})
-	return pocket{}.get(t, a.Handler(a.mux), "/lost")
+	return webclient.Pocket{}.Get(t, a.Handler(a.Mux), "/lost")
 }
 
 func TestAnswerOfErrorHandlerIsNeverASuccessNorCached(t *testing.T) {
@@ -186,7 +189,7 @@ func TestAnswerOfErrorHandlerIsNeverASuccessNorCached(t *testing.T) {
 		"a panic": {func(w http.ResponseWriter, _ *http.Request, _ error) {
 			w.Header().Set("X-Half", "1")
 			fmt.Fprint(w, "half")
-			panic(panics{})
+			panic(testkit.Panics{})
 		}, 500, "The session could not be stored.\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -210,9 +213,9 @@ func TestAnswerOfErrorHandlerIsNeverASuccessNorCached(t *testing.T) {
 
 // An ErrorHandler may use the Bridge: no lock is held, and its own errors don't come back to it.
 func TestErrorHandlerMayUseTheBridge(t *testing.T) {
-	var a *app
+	var a *testkit.App
 	calls := 0
-	opts := &bridge.Options{Keys: [][]byte{goodKey()}}
+	opts := &bridge.Options{Keys: [][]byte{testkit.Key()}}
 	opts.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
 		calls++
 		s, e := a.Session(r)
@@ -223,9 +226,9 @@ func TestErrorHandlerMayUseTheBridge(t *testing.T) {
 		a.Stats()
 		a.WriteError(w, r, err)
 	}
-	a = makeApp(t, livestore.New(), opts)
-	a.session("/lost", func(s *bridge.Session) (any, error) { s.Set("k", func() {}); return "a success", nil })
-	rep := pocket{}.get(t, a.Handler(a.mux), "/lost")
+	a = testkit.NewApp(t, livestore.New(), opts)
+	a.SessionPage("/lost", func(s *bridge.Session) (any, error) { s.Set("k", func() {}); return "a success", nil })
+	rep := webclient.Pocket{}.Get(t, a.Handler(a.Mux), "/lost")
 	require.Equal(t, http.StatusInternalServerError, rep.Code)
 	require.Equal(t, "The session could not be stored.\n", rep.Body.String())
 	require.Equal(t, 1, calls)
@@ -233,7 +236,7 @@ func TestErrorHandlerMayUseTheBridge(t *testing.T) {
 
 func TestWriteErrorReportsWhatTheClientIsNotTold(t *testing.T) {
 	var log bytes.Buffer
-	a := makeApp(t, livestore.New(), &bridge.Options{Keys: [][]byte{goodKey()}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{Keys: [][]byte{testkit.Key()}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	for text, err := range map[string]error{"Internal Server Error\n": errors.New("select * from users"), "The user ID is invalid.\n": bridge.ErrUserID} {
 		log.Reset()
 		w := httptest.NewRecorder()

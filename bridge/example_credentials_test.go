@@ -14,7 +14,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A program that does without cookies sends an empty Authorization first, and from then on the token that it was last told to keep.
+// A program that does without cookies sends an empty Authorization first, and from then on the
+// token that it was last told to keep.
 func ExampleTokenFromHeader() {
 	b, err := bridge.New(livestore.New(), &bridge.Options{TokenFrom: bridge.TokenFromHeader("Authorization")})
 	if err != nil {
@@ -139,7 +140,8 @@ func ExampleBridge_Ticket() {
 	// a ticket is good once
 }
 
-// A login over a socket: what the socket is given, the browser redeems over HTTP, where a cookie can be set.
+// A login over a socket: what the socket is given, the browser redeems over HTTP, where a cookie
+// can be set.
 func ExampleConn_LoginTicket() {
 	b, err := bridge.New(livestore.New(), nil)
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A cart that is filled by messages: each one is handled on the session, and answered when the cart is stored.
+// A cart that is filled by messages: each one is handled on the session, and answered when the cart
+// is stored.
 func ExampleBridge_Messages() {
 	b, err := bridge.New(livestore.New(), nil)
 	if err != nil {
@@ -58,7 +59,8 @@ func ExampleBridge_Messages() {
 	// ["bread","milk","tea"]
 }
 
-// An editor keeps its draft in the session, which is stored now and then, and when the connection ends.
+// An editor keeps its draft in the session, which is stored now and then, and when the connection
+// ends.
 func ExampleBridge_PerConnection() {
 	b, err := bridge.New(livestore.New(), &bridge.Options{
 		DrainOver:           20 * time.Second, // a deploy sends the clients away one after the other

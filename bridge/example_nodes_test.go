@@ -10,11 +10,13 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/testhub"
 )
 
-// Two processes on one store are one application: who logs in at one has a socket at the other, gets messages there, and is closed when the login ends.
+// Two processes on one store are one application: who logs in at one has a socket at the other,
+// gets messages there, and is closed when the login ends.
 func ExampleNew_nodes() {
-	shared := newHub() // in an application: redisstore.Open, in each process
+	shared := testhub.New() // in an application: redisstore.Open, in each process
 	opts := &bridge.Options{Keys: [][]byte{bytes.Repeat([]byte("k"), 64)}}
 	here, err := bridge.New(shared, opts)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// online counts the users who are logged in, each once, in however many sessions. The functions of an Observer run one at a time, so that its maps need no lock.
+// online counts the users who are logged in, each once, in however many sessions. The functions of
+// an Observer run one at a time, so that its maps need no lock.
 type online struct {
 	userOf   map[string]string // who is logged in to a session
 	sessions map[string]int    // how many a user has
@@ -59,7 +60,8 @@ func newOnline(report func(users int)) *online {
 	return &online{userOf: make(map[string]string), sessions: make(map[string]int), report: report}
 }
 
-// A gauge of users online needs the beginnings and the ends of sessions in their order: one Observer has both in one queue.
+// A gauge of users online needs the beginnings and the ends of sessions in their order: one
+// Observer has both in one queue.
 func ExampleBridge_Observe() {
 	b, err := bridge.New(livestore.New(), nil)
 	if err != nil {

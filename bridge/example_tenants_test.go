@@ -10,8 +10,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// Several tenants in one process and one store: a Bridge for each, over an App of the store, chosen by the request's host. They share no session, no user
-// and no cookie's worth, although they may share Keys.
+// Several tenants in one process and one store: a Bridge for each, over an App of the store, chosen
+// by the request's host. They share no session, no user and no cookie's worth, although they may
+// share Keys.
 func ExampleNew_tenants() {
 	st := livestore.New() // or filestore.Open: all in one file
 	defer func() { _ = st.Close() }()

@@ -52,7 +52,8 @@ func Example() {
 	// hello <nil>
 }
 
-// One function counts, whichever way the client comes: calls on one session run one at a time, so none is lost.
+// One function counts, whichever way the client comes: calls on one session run one at a time, so
+// none is lost.
 func ExampleBridge_WithSession() {
 	b, err := bridge.New(livestore.New(), nil)
 	if err != nil {

@@ -89,7 +89,8 @@ func ExampleBridge_DestroyUser() {
 	// 1 1 <nil>
 }
 
-// What another program sends about a session, say a payment's outcome, goes into the session by its ID.
+// What another program sends about a session, say a payment's outcome, goes into the session by its
+// ID.
 func ExampleBridge_MergeByID() {
 	ctx := context.Background()
 	b, err := bridge.New(livestore.New(), nil)

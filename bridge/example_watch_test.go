@@ -13,7 +13,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// Whoever wants to know of sessions subscribes; a callback runs after the change is stored, and holds nobody up.
+// Whoever wants to know of sessions subscribes; a callback runs after the change is stored, and
+// holds nobody up.
 func ExampleBridge_OnSessionSet() {
 	b, err := bridge.New(livestore.New(), nil)
 	if err != nil {

@@ -16,42 +16,45 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
 // failing is an application in a bubble whose store can fail, with its log and its failures.
 type failing struct {
-	*app
-	st       *faultyStore
-	site     *site
-	br       *browser
+	*testkit.App
+	st       *teststore.Faulty
+	site     *webclient.Site
+	br       *webclient.Browser
 	id       string // of the browser's session
 	log      *bytes.Buffer
-	failures *recorder[bridge.Failure]
+	failures *testkit.Recorder[bridge.Failure]
 }
 
 func newFailing(t *testing.T) *failing {
 	t.Helper()
-	f := &failing{st: newFaultyStore(), log: &bytes.Buffer{}}
-	opts := expiring(0)
-	opts.Keys, opts.Logger = [][]byte{goodKey()}, slog.New(slog.NewJSONHandler(f.log, nil))
+	f := &failing{st: teststore.NewFaulty(), log: &bytes.Buffer{}}
+	opts := testkit.Expiring(0)
+	opts.Keys, opts.Logger = [][]byte{testkit.Key()}, slog.New(slog.NewJSONHandler(f.log, nil))
 	opts.MaxSessionsPerUser = 1
-	f.app = makeApp(t, f.st, opts)
-	f.failures = record[bridge.Failure](t, f.Bridge)
-	f.session("/value", func(s *bridge.Session) (any, error) { s.Set("k", confidential); return "set", nil })
-	f.mux.Handle("/fails", f.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+	f.App = testkit.NewApp(t, f.st, opts)
+	f.failures = testkit.Record[bridge.Failure](t, f.Bridge)
+	f.SessionPage("/value", func(s *bridge.Session) (any, error) { s.Set("k", testkit.Confidential); return "set", nil })
+	f.Mux.Handle("/fails", f.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		_, _, _ = c.Read(ctx)
 		return errors.New("the handler has failed")
 	}, nil))
-	f.mux.Handle("/held", f.PerConnection(func(ctx context.Context, c *bridge.Conn, s *bridge.Session) error {
+	f.Mux.Handle("/held", f.PerConnection(func(ctx context.Context, c *bridge.Conn, s *bridge.Session) error {
 		_, _, err := c.Read(ctx)
-		s.Set("k", confidential)
+		s.Set("k", testkit.Confidential)
 		return err
 	}, nil))
-	f.site = f.serveInMemory(t)
-	f.br = newBrowser(t, f.site)
-	f.br.ok("/inc")
-	f.id = f.br.ok("/id")
+	f.site = f.ServeInMemory(t)
+	f.br = webclient.NewBrowser(t, f.site)
+	f.br.OK("/inc")
+	f.id = f.br.OK("/id")
 	return f
 }
 
@@ -81,67 +84,67 @@ func TestFailuresThatNobodyIsToldOfAreEvents(t *testing.T) {
 		because error
 	}{
 		"activity over HTTP": {func(t *testing.T, f *failing) {
-			time.Sleep(2 * touch)
-			f.st.next(1, "Touch", refuse(down))
-			f.br.ok("/get")
+			time.Sleep(2 * testkit.Touch)
+			f.st.Next(1, "Touch", teststore.Refuse(down))
+			f.br.OK("/get")
 		}, "record a session's activity", true, down},
 		"activity on a socket": {func(t *testing.T, f *failing) {
-			ws := f.br.dial("/held").listen()
-			time.Sleep(2 * touch)
-			f.st.next(1, "Get", refuse(down))
-			ws.say("x")
-			ws.closedEventually()
+			ws := f.br.Dial("/held").Listen()
+			time.Sleep(2 * testkit.Touch)
+			f.st.Next(1, "Get", teststore.Refuse(down))
+			ws.Say("x")
+			ws.ClosedEventually()
 		}, "record a session's activity", true, down},
 		"cleanup": {func(t *testing.T, f *failing) {
-			f.st.always(refuse(down), "Sweep")
+			f.st.Always(teststore.Refuse(down), "Sweep")
 			require.True(t, f.StartAutoCleanup(time.Minute))
 			time.Sleep(time.Minute + time.Second)
 			f.StopAutoCleanup()
 		}, "clean up", false, bridge.ErrStoreUnavailable},
 		"a look at a session whose time is over": {func(t *testing.T, f *failing) {
-			ws := f.br.dial("/ws").listen()
-			ws.ask("id")
-			f.st.always(refuse(down), "Get")
-			require.Equal(t, bridge.CodeUnavailable, ws.closedEventually())
+			ws := f.br.Dial("/ws").Listen()
+			ws.Ask("id")
+			f.st.Always(teststore.Refuse(down), "Get")
+			require.Equal(t, bridge.CodeUnavailable, ws.ClosedEventually())
 		}, "find out whether a session is alive", true, bridge.ErrStoreUnavailable},
 		"a response whose session can't be stored": {func(t *testing.T, f *failing) {
-			f.st.next(1, "Set", refuse(down))
-			require.Equal(t, http.StatusServiceUnavailable, f.br.get("/value").status)
+			f.st.Next(1, "Set", teststore.Refuse(down))
+			require.Equal(t, http.StatusServiceUnavailable, f.br.Get("/value").Status)
 		}, "store a session: the response is replaced by an error", true, bridge.ErrStoreUnavailable},
 		"a connection's session": {func(t *testing.T, f *failing) {
-			ws := f.br.dial("/held").listen()
-			f.st.always(refuse(down), "Set")
-			ws.say("x")
-			require.Equal(t, bridge.CodeUnavailable, ws.closedEventually())
+			ws := f.br.Dial("/held").Listen()
+			f.st.Always(teststore.Refuse(down), "Set")
+			ws.Say("x")
+			require.Equal(t, bridge.CodeUnavailable, ws.ClosedEventually())
 		}, "store a connection's session", true, bridge.ErrStoreUnavailable},
 		"a report of a session that was stored directly": {func(_ *testing.T, f *failing) {
-			f.st.next(1, "Get", refuse(down))
+			f.st.Next(1, "Get", teststore.Refuse(down))
 			f.NotifyStoreSet(f.id, false)
 		}, "report a session that was stored directly", true, bridge.ErrStoreUnavailable},
 		"a stored session that can't be read": {func(t *testing.T, f *failing) {
-			rec := stored(t, f.st, f.id)
-			rec.Data = []byte(`{"k":"` + confidential)
+			rec := teststore.Stored(t, f.st, f.id)
+			rec.Data = []byte(`{"k":"` + testkit.Confidential)
 			_, err := f.st.Set(t.Context(), rec)
 			require.NoError(t, err)
-			require.Equal(t, http.StatusServiceUnavailable, f.br.get("/get").status)
+			require.Equal(t, http.StatusServiceUnavailable, f.br.Get("/get").Status)
 		}, "read a stored session", true, nil},
 		"a session too many": {func(t *testing.T, f *failing) {
-			f.br.ok("/login?user=ada")
-			f.st.next(1, "Destroy", refuse(down))
-			newBrowser(t, f.site).ok("/login?user=ada")
+			f.br.OK("/login?user=ada")
+			f.st.Next(1, "Destroy", teststore.Refuse(down))
+			webclient.NewBrowser(t, f.site).OK("/login?user=ada")
 		}, "end the sessions that a user has beyond Options.MaxSessionsPerUser", false, down},
 		"a change that comes too late": {func(t *testing.T, f *failing) {
 			s, err := f.GetByID(t.Context(), f.id)
 			require.NoError(t, err)
-			s.Set("k", confidential)
+			s.Set("k", testkit.Confidential)
 		}, "do Session.Set: the change is lost", true, bridge.ErrSessionClosed},
 		"a connection's handler": {func(t *testing.T, f *failing) {
-			ws := f.br.dial("/fails").listen()
-			ws.say("x")
-			require.Equal(t, bridge.CodeFailed, ws.closedEventually())
+			ws := f.br.Dial("/fails").Listen()
+			ws.Say("x")
+			require.Equal(t, bridge.CodeFailed, ws.ClosedEventually())
 		}, "go on with a connection: its handler has failed", true, nil},
 		"options of a handler": {func(t *testing.T, f *failing) {
-			f.WebSocket(converse, &bridge.ConnOptions{MessageBurst: -7})
+			f.WebSocket(testkit.Converse, &bridge.ConnOptions{MessageBurst: -7})
 		}, "use a handler's ConnOptions", false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,12 +152,12 @@ func TestFailuresThatNobodyIsToldOfAreEvents(t *testing.T) {
 				f := newFailing(t)
 				c.fail(t, f)
 				synctest.Wait()
-				told, said := f.failures.rest(), []string{}
+				told, said := f.failures.Rest(), []string{}
 				found := false
 				for _, failure := range told {
 					said = append(said, failure.Doing)
 					require.Error(t, failure.Err)
-					require.NotContains(t, failure.Doing+failure.Err.Error(), confidential)
+					require.NotContains(t, failure.Doing+failure.Err.Error(), testkit.Confidential)
 					if failure.Doing == c.doing && !found {
 						found = true
 						require.Equal(t, c.about, failure.SessionID == f.id, "%q", failure.SessionID)
@@ -175,11 +178,11 @@ func TestFailureCallbackThatPanicsIsNoFailure(t *testing.T) {
 		f := newFailing(t)
 		var calls int
 		f.OnFailure(func(bridge.Failure) { calls++; panic("and now?") })
-		f.st.next(1, "Set", refuse(errStore))
-		require.Equal(t, http.StatusServiceUnavailable, f.br.get("/value").status)
+		f.st.Next(1, "Set", teststore.Refuse(teststore.ErrDiskFull))
+		require.Equal(t, http.StatusServiceUnavailable, f.br.Get("/value").Status)
 		synctest.Wait()
 		require.Equal(t, 1, calls, "its own panic is none, or it would never end")
-		require.Len(t, f.failures.rest(), 1)
+		require.Len(t, f.failures.Rest(), 1)
 		require.Contains(t, f.log.String(), "event callback panicked")
 	})
 }
@@ -187,14 +190,14 @@ func TestFailureCallbackThatPanicsIsNoFailure(t *testing.T) {
 func TestNoFailureNoEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t)
-		ws := f.br.dial("/ws").listen()
-		ws.ask("inc")
-		f.br.ok("/value")
-		f.br.ok("/login?user=ada")
-		ws.closedEventually()
-		require.Equal(t, http.StatusOK, f.br.get("/logout").status)
+		ws := f.br.Dial("/ws").Listen()
+		ws.Ask("inc")
+		f.br.OK("/value")
+		f.br.OK("/login?user=ada")
+		ws.ClosedEventually()
+		require.Equal(t, http.StatusOK, f.br.Get("/logout").Status)
 		synctest.Wait()
-		require.Empty(t, f.failures.rest())
+		require.Empty(t, f.failures.Rest())
 		require.Empty(t, f.logged(t))
 	})
 }

@@ -12,7 +12,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// cartGob is the gob of an oldCart, as an earlier version stored it: who can store it under the right key has it decoded.
+// cartGob is the gob of an oldCart, as an earlier version stored it: who can store it under the
+// right key has it decoded.
 const cartGob = "ZhAAOmdpdGh1Yi5jb20vc2Vzc2lvbmJyaWRnZS9zZXNzaW9uYnJpZGdlL2JyaWRnZV90ZXN0Lm9sZENhcnT/gQMBAQdvbGRDYXJ0Af+CAAECAQVJdGVtcwH/hAABBE5vdGUBDAAAAB7/" +
 	"gwQBAQ5tYXBbc3RyaW5nXWludAH/hAABDAEEAAAR/4IOAQEDdGVhBAEEZ2lmdAA="
 
@@ -33,7 +34,7 @@ func TestReservedKeysAreRefusedFromNativeCode(t *testing.T) {
 				var id string
 				l.native(func(s *bridge.Session) { s.Set("n", 1); id = s.ID() })
 				var refused *bridge.ValueError
-				require.ErrorAs(t, l.update(t, id, change), &refused)
+				require.ErrorAs(t, l.Update(t, id, change), &refused)
 				require.Equal(t, key, refused.Key)
 				values := map[string]any{key: cartGob}
 				require.ErrorAs(t, l.SetByID(t.Context(), id, values, 0), &refused)
@@ -52,7 +53,7 @@ func TestNativeCodeNeitherSeesNorDeletesReservedKeys(t *testing.T) {
 		gs.AddFlash("one")
 	})
 	l.with("prefs", func(gs *sessions.Session) { gs.Values["n"] = 1 })
-	require.NoError(t, l.update(t, id, func(s *bridge.Session) {
+	require.NoError(t, l.Update(t, id, func(s *bridge.Session) {
 		require.Equal(t, map[string]any{"n": int64(1)}, values(s))
 		var all map[string]any
 		require.NoError(t, s.Decode(&all))
@@ -71,7 +72,8 @@ func TestNativeCodeNeitherSeesNorDeletesReservedKeys(t *testing.T) {
 	require.Empty(t, l.values("prefs"))
 }
 
-// A key that a user chooses, through gorilla/sessions, is a key like others: nothing that is stored under it is decoded as gob, or runs into another.
+// A key that a user chooses, through gorilla/sessions, is a key like others: nothing that is stored
+// under it is decoded as gob, or runs into another.
 func TestReservedKeysAreKeysLikeOthersForGorillaCode(t *testing.T) {
 	for _, name := range []string{"sid", "prefs"} {
 		l := newLegacy(t, livestore.New(), nil)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -28,21 +29,21 @@ func TestEndOfAnotherGorillaSessionEndsNothingElse(t *testing.T) {
 		gs.AddFlash("of oauth")
 	})
 	l.with("prefs", func(gs *sessions.Session) { gs.Values["state"] = "dark" })
-	ends := record[bridge.SessionDestroy](t, l.Bridge)
-	id, cookie := l.pocket.get(t, l.h, "/id").Body.String(), l.pocket["sid"]
+	ends := testkit.Record[bridge.SessionDestroy](t, l.Bridge)
+	id, cookie := l.pocket.Get(t, l.h, "/id").Body.String(), l.pocket["sid"]
 
 	l.with("oauth", end)
 	require.Equal(t, cookie, l.pocket["sid"])
-	require.Equal(t, id, l.pocket.get(t, l.h, "/id").Body.String())
+	require.Equal(t, id, l.pocket.Get(t, l.h, "/id").Body.String())
 	l.native(func(s *bridge.Session) { require.Equal(t, "ada", s.UserID()) })
 	require.Empty(t, l.values("oauth"))
 	require.Equal(t, map[any]any{"main": 1, "native": true}, l.values("sid"))
 	require.Equal(t, map[any]any{"state": "dark"}, l.values("prefs"))
 	require.Equal(t, map[string]any{"main": int64(1), "native": true}, l.seen(), "what other names hold is nobody else's")
-	require.Empty(t, ends.rest())
+	require.Empty(t, ends.Rest())
 
 	l.with("sid", end)
-	require.Equal(t, id, ends.next().SessionID)
+	require.Equal(t, id, ends.Next().SessionID)
 	require.NotContains(t, l.pocket, "sid")
 	require.Empty(t, l.values("sid"))
 	require.Empty(t, l.values("prefs"), "which was within it")
@@ -118,7 +119,7 @@ func TestGorillaNamesDontRunIntoOneAnother(t *testing.T) {
 func TestGorillaNameSaysWhichOneIsTheBridgesOwn(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
-	l := newLegacy(t, livestore.New(), &bridge.Options{Keys: [][]byte{goodKey()}, GorillaName: "session-name", Logger: logger})
+	l := newLegacy(t, livestore.New(), &bridge.Options{Keys: [][]byte{testkit.Key()}, GorillaName: "session-name", Logger: logger})
 	l.with("session-name", func(gs *sessions.Session) { gs.Values["n"] = int64(5) })
 	require.Equal(t, map[string]any{"n": int64(5)}, l.seen())
 	require.NotContains(t, log.String(), "GorillaName")
@@ -146,7 +147,7 @@ func TestGorillaSessionThatHasEndedBeginsAnew(t *testing.T) {
 		gs.Options.MaxAge = age
 		require.NoError(t, gs.Save(r, w))
 	})
-	second = l.pocket.get(t, l.h, "/id").Body.String()
+	second = l.pocket.Get(t, l.h, "/id").Body.String()
 	require.NotEqual(t, first, second)
 	require.Equal(t, map[any]any{"kept": 1}, l.values("sid"))
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -50,15 +52,15 @@ func TestGorillaMaxAgeZeroIsACookieThatEndsWithTheBrowser(t *testing.T) {
 			require.Zero(t, gs.Options.MaxAge, "it is remembered")
 			gs.Values["k"] = 2
 		})))
-		requireNoAge(t, l.pocket.get(t, l.h, "/login?user=ada"))
-		requireNoAge(t, l.pocket.get(t, l.h, "/rotate"))
-		l.pocket.get(t, l.h, "/get")
+		requireNoAge(t, l.pocket.Get(t, l.h, "/login?user=ada"))
+		requireNoAge(t, l.pocket.Get(t, l.h, "/rotate"))
+		l.pocket.Get(t, l.h, "/get")
 		time.Sleep(2 * time.Hour)
-		requireNoAge(t, l.pocket.get(t, l.h, "/get")) // a renewal
+		requireNoAge(t, l.pocket.Get(t, l.h, "/get")) // a renewal
 		l.native(func(s *bridge.Session) { s.Clear() })
-		requireNoAge(t, l.pocket.get(t, l.h, "/login?user=ada"))
-		require.NoError(t, l.SetByID(t.Context(), l.pocket.get(t, l.h, "/id").Body.String(), map[string]any{"k": 3}, 0))
-		requireNoAge(t, l.pocket.get(t, l.h, "/rotate"))
+		requireNoAge(t, l.pocket.Get(t, l.h, "/login?user=ada"))
+		require.NoError(t, l.SetByID(t.Context(), l.pocket.Get(t, l.h, "/id").Body.String(), map[string]any{"k": 3}, 0))
+		requireNoAge(t, l.pocket.Get(t, l.h, "/rotate"))
 		require.Equal(t, map[string]any{"k": int64(3)}, l.seen())
 
 		w = l.with("sid", func(gs *sessions.Session) { gs.Options.MaxAge = 3600 })
@@ -74,7 +76,7 @@ func TestGorillaMaxAgeZeroOfAStoredSessionChangesItsCookieAtOnce(t *testing.T) {
 	value := l.pocket["sid"]
 	w := l.with("sid", func(gs *sessions.Session) { gs.Options.MaxAge = 0 })
 	requireNoAge(t, w)
-	require.Equal(t, "1", l.pocket.get(t, l.h, "/inc").Body.String())
+	require.Equal(t, "1", l.pocket.Get(t, l.h, "/inc").Body.String())
 	require.Equal(t, map[string]any{"k": int64(1), "n": int64(1)}, l.seen())
 	require.NotEmpty(t, value)
 }
@@ -122,11 +124,11 @@ func TestGorillaOptionsAloneMakeNoSession(t *testing.T) {
 	for _, age := range []int{0, 60, -1} {
 		require.Nil(t, cookieSetBy(l.with("sid", func(gs *sessions.Session) { gs.Options.MaxAge = age })))
 	}
-	require.Zero(t, storedCount(t, st))
+	require.Zero(t, teststore.StoredCount(t, st))
 }
 
 func TestGorillaOptionsOfAFailedSaveAreThoseOfTheNext(t *testing.T) {
-	st := newFaultyStore()
+	st := teststore.NewFaulty()
 	l := newLegacy(t, st, nil)
 	l.native(func(s *bridge.Session) { s.Set("k", 1) })
 	for _, age := range []int{0, 60} {
@@ -135,7 +137,7 @@ func TestGorillaOptionsOfAFailedSaveAreThoseOfTheNext(t *testing.T) {
 			require.NoError(t, err)
 			was := gs.Options.MaxAge
 			gs.Options.MaxAge = age
-			st.next(1, "Set", refuse(errStore))
+			st.Next(1, "Set", teststore.Refuse(teststore.ErrDiskFull))
 			require.Error(t, gs.Save(r, w))
 			gs.Options.MaxAge, gs.Values["k"] = was, age
 			require.NoError(t, gs.Save(r, w))
@@ -148,7 +150,7 @@ func TestGorillaOptionsOfAFailedSaveAreThoseOfTheNext(t *testing.T) {
 
 func TestGorillaOptionsThatAreIgnoredAreSaidOnce(t *testing.T) {
 	var log bytes.Buffer
-	opts := &bridge.Options{Keys: [][]byte{goodKey()}, Secure: bridge.SecureNever, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	opts := &bridge.Options{Keys: [][]byte{testkit.Key()}, Secure: bridge.SecureNever, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 	l := newLegacy(t, livestore.New(), opts)
 	said := func() string { defer log.Reset(); return log.String() }
 	l.with("sid", func(gs *sessions.Session) { gs.Values["k"] = 1 })

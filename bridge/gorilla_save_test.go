@@ -9,9 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
 )
 
-// After a Save that failed the next one stores the values as they are then, whether or not the store had taken the first one.
+// After a Save that failed the next one stores the values as they are then, whether or not the
+// store had taken the first one.
 func TestGorillaSaveAfterOneThatFailedStoresWhatIsThereThen(t *testing.T) {
 	for name, c := range map[string]struct {
 		then func(values map[any]any)
@@ -41,10 +43,10 @@ func TestGorillaSaveAfterOneThatFailedStoresWhatIsThereThen(t *testing.T) {
 		},
 		"deleted all": {func(v map[any]any) { clear(v) }, map[any]any{}},
 	} {
-		for how, failure := range map[string]fault{"refuses": refuse(errStore), "loses the reply": loseReply(errStore)} {
+		for how, failure := range map[string]teststore.Fault{"refuses": teststore.Refuse(teststore.ErrDiskFull), "loses the reply": teststore.LoseReply(teststore.ErrDiskFull)} {
 			for _, space := range []string{"sid", "prefs"} {
 				t.Run(name+" "+how+" "+space, func(t *testing.T) {
-					st := newFaultyStore()
+					st := teststore.NewFaulty()
 					l := newLegacy(t, st, nil)
 					l.with(space, func(gs *sessions.Session) {
 						gs.Values["int"], gs.Values["uint8"], gs.Values["gob"], gs.Values["gone"] = 1, uint8(1), oldCart{Note: "one"}, true
@@ -55,7 +57,7 @@ func TestGorillaSaveAfterOneThatFailedStoresWhatIsThereThen(t *testing.T) {
 						v := gs.Values
 						v["int"], v["uint8"], v["gob"], v["new"], v["newgob"] = 2, uint8(2), oldCart{Note: "two"}, 1, oldCart{}
 						delete(v, "gone")
-						st.next(1, "Set", failure)
+						st.Next(1, "Set", failure)
 						require.ErrorIs(t, gs.Save(r, w), bridge.ErrStoreUnavailable)
 						c.then(v)
 						require.NoError(t, gs.Save(r, w))
@@ -69,15 +71,15 @@ func TestGorillaSaveAfterOneThatFailedStoresWhatIsThereThen(t *testing.T) {
 }
 
 func TestGorillaSaveOfANewSessionAfterOneThatFailed(t *testing.T) {
-	for how, failure := range map[string]fault{"refuses": refuse(errStore), "loses the reply": loseReply(errStore)} {
+	for how, failure := range map[string]teststore.Fault{"refuses": teststore.Refuse(teststore.ErrDiskFull), "loses the reply": teststore.LoseReply(teststore.ErrDiskFull)} {
 		t.Run(how, func(t *testing.T) {
-			st := newFaultyStore()
+			st := teststore.NewFaulty()
 			l := newLegacy(t, st, nil)
 			l.visit(func(w http.ResponseWriter, r *http.Request) {
 				gs, err := l.Get(r, "sid")
 				require.NoError(t, err)
 				gs.Values["kept"], gs.Values["deleted"] = 1, 1
-				st.next(1, "Set", failure)
+				st.Next(1, "Set", failure)
 				require.ErrorIs(t, gs.Save(r, w), bridge.ErrStoreUnavailable)
 				delete(gs.Values, "deleted")
 				require.NoError(t, gs.Save(r, w))
@@ -100,7 +102,7 @@ func TestGorillaSaveThatCannotSucceedIsNotTheLast(t *testing.T) {
 		"unregistered":  {"k", struct{ Unknown int }{1}, `"k"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLegacy(t, newFaultyStore(), nil)
+			l := newLegacy(t, teststore.NewFaulty(), nil)
 			l.with("sid", func(gs *sessions.Session) { gs.Values["k"] = "before" })
 			w := l.visit(func(w http.ResponseWriter, r *http.Request) {
 				gs, err := l.Get(r, "sid")
@@ -120,25 +122,26 @@ func TestGorillaSaveThatCannotSucceedIsNotTheLast(t *testing.T) {
 
 // Code that doesn't look at Save's error gets no 200 for what isn't stored (G3).
 func TestG3_StoredBeforeSeen_GorillaSaveWhoseErrorNobodyLooksAt(t *testing.T) {
-	st := newFaultyStore()
+	st := teststore.NewFaulty()
 	l := newLegacy(t, st, nil)
 	l.with("sid", func(gs *sessions.Session) { gs.Values["k"] = 1 })
 	w := l.visit(func(w http.ResponseWriter, r *http.Request) {
 		gs, err := l.Get(r, "sid")
 		require.NoError(t, err)
 		gs.Values["k"] = 2
-		st.always(refuse(errStore), "Set", "Get")
+		st.Always(teststore.Refuse(teststore.ErrDiskFull), "Set", "Get")
 		_ = gs.Save(r, w)
 		_ = gs.Save(r, w) // what the first one wanted is not forgotten because the store can't be asked about it
 	})
 	require.Equal(t, http.StatusServiceUnavailable, w.Code)
-	st.heal()
+	st.Heal()
 	require.Equal(t, map[any]any{"k": 1}, l.values("sid"))
 }
 
-// What others do between two Saves, one of which fails, stays done; and so does what native code does in the request.
+// What others do between two Saves, one of which fails, stays done; and so does what native code
+// does in the request.
 func TestGorillaSaveAfterOneThatFailedUndoesNothingOfOthers(t *testing.T) {
-	st := newFaultyStore()
+	st := teststore.NewFaulty()
 	l := newLegacy(t, st, nil)
 	var id string
 	l.with("sid", func(gs *sessions.Session) {
@@ -152,9 +155,9 @@ func TestGorillaSaveAfterOneThatFailedUndoesNothingOfOthers(t *testing.T) {
 		s.Set("native", 1)
 		s.Set("both", "native")
 		gs.Values["mine"], gs.Values["touched"], gs.Values["both"] = 2, 2, "gorilla"
-		st.next(1, "Set", refuse(errStore))
+		st.Next(1, "Set", teststore.Refuse(teststore.ErrDiskFull))
 		require.Error(t, gs.Save(r, w))
-		require.NoError(t, l.update(t, id, func(s *bridge.Session) { s.Delete("theirs"); s.Set("touched", 3); s.Set("added", 1) }))
+		require.NoError(t, l.Update(t, id, func(s *bridge.Session) { s.Delete("theirs"); s.Set("touched", 3); s.Set("added", 1) }))
 		gs.Values["touched"] = 1 // as it was read
 		delete(gs.Values, "both")
 		require.NoError(t, gs.Save(r, w))

@@ -10,10 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// Whatever JSON can hold is where native code looks, as it would have stored it, and comes back with its type.
+// Whatever JSON can hold is where native code looks, as it would have stored it, and comes back
+// with its type.
 func TestGorillaValuesAreUnderTheirOwnKeysAndKeepTheirTypes(t *testing.T) {
 	for _, c := range []struct{ v, native any }{
 		{nil, nil},
@@ -56,11 +59,11 @@ func TestGorillaValuesAreUnderTheirOwnKeysAndKeepTheirTypes(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%T %v", c.v, c.v), func(t *testing.T) {
 			l := newLegacy(t, livestore.New(), nil)
-			sets := record[bridge.SessionSet](t, l.Bridge)
+			sets := testkit.Record[bridge.SessionSet](t, l.Bridge)
 			l.with("sid", func(gs *sessions.Session) { gs.Values["k"] = c.v })
 			require.Equal(t, map[string]any{"k": c.native}, l.seen())
 			require.Equal(t, map[any]any{"k": c.v}, l.values("sid"))
-			require.Equal(t, []string{"k"}, sets.next().Keys)
+			require.Equal(t, []string{"k"}, sets.Next().Keys)
 			writes := l.Stats().Writes
 			l.with("sid", func(*sessions.Session) {})
 			require.Equal(t, writes, l.Stats().Writes, "nothing has changed, nothing is stored")
@@ -146,7 +149,7 @@ func TestGorillaReadsWhatAnEarlierVersionStored(t *testing.T) {
 	l.native(func(s *bridge.Session) { s.Set("n", 1) })
 	var id string
 	l.native(func(s *bridge.Session) { id = s.ID() })
-	rec := stored(t, st, id)
+	rec := teststore.Stored(t, st, id)
 	rec.Data = []byte(oldSession)
 	_, err := st.Set(t.Context(), rec)
 	require.NoError(t, err)
@@ -170,7 +173,7 @@ func TestGorillaReadsWhatAnEarlierVersionStored(t *testing.T) {
 	want["int64"] = int64(6)
 	require.Equal(t, want, l.values("session-name"))
 	require.Equal(t, int64(6), l.seen()["int64"], "what has changed is where native code looks")
-	data := string(stored(t, st, id).Data)
+	data := string(teststore.Stored(t, st, id).Data)
 	for _, gone := range []string{"_gorilla_gob:int64", "_gorilla_gob:_gorilla_flash", "_gorilla_gob:cart"} {
 		require.NotContains(t, data, gone)
 	}
@@ -187,7 +190,7 @@ func TestGorillaValueThatCannotBeReadIsNamedAndStays(t *testing.T) {
 	l := newLegacy(t, st, nil)
 	var id string
 	l.with("sid", func(gs *sessions.Session) { gs.Values["good"], id = 1, gs.ID })
-	rec := stored(t, st, id)
+	rec := teststore.Stored(t, st, id)
 	rec.Data = []byte(`{"good":1,"_gorilla_gob:bad":"AAAA","_gorilla_1::worse":{"g":"AAAA"}}`)
 	_, err := st.Set(t.Context(), rec)
 	require.NoError(t, err)
@@ -201,7 +204,7 @@ func TestGorillaValueThatCannotBeReadIsNamedAndStays(t *testing.T) {
 		gs.Values["good"] = 2
 		require.NoError(t, gs.Save(r, w))
 	})
-	data := string(stored(t, st, id).Data)
+	data := string(teststore.Stored(t, st, id).Data)
 	require.Contains(t, data, `"_gorilla_gob:bad":"AAAA"`)
 	require.Contains(t, data, `"_gorilla_1::worse"`)
 	require.Contains(t, data, `"good":2`)

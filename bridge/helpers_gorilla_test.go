@@ -10,15 +10,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// legacy is a visitor of an application whose handlers are written against gorilla/sessions, each given for one request.
+// legacy is a visitor of an application whose handlers are written against gorilla/sessions, each
+// given for one request.
 type legacy struct {
 	t testing.TB
-	*app
+	*testkit.App
 	sessions.Store
-	pocket pocket
+	pocket webclient.Pocket
 	h      http.Handler
 	do     func(w http.ResponseWriter, r *http.Request)
 }
@@ -26,10 +29,10 @@ type legacy struct {
 func newLegacy(t testing.TB, st store.Store, opts *bridge.Options) *legacy {
 	t.Helper()
 	registerOldCart()
-	l := &legacy{t: t, app: makeApp(t, st, opts), pocket: pocket{}}
+	l := &legacy{t: t, App: testkit.NewApp(t, st, opts), pocket: webclient.Pocket{}}
 	l.Store = l.Gorilla()
-	l.mux.HandleFunc("/legacy", func(w http.ResponseWriter, r *http.Request) { l.do(w, r) })
-	l.h = l.Handler(l.mux)
+	l.Mux.HandleFunc("/legacy", func(w http.ResponseWriter, r *http.Request) { l.do(w, r) })
+	l.h = l.Handler(l.Mux)
 	return l
 }
 
@@ -37,7 +40,7 @@ func newLegacy(t testing.TB, st store.Store, opts *bridge.Options) *legacy {
 func (l *legacy) visit(do func(w http.ResponseWriter, r *http.Request)) *httptest.ResponseRecorder {
 	l.t.Helper()
 	l.do = do
-	return l.pocket.get(l.t, l.h, "/legacy")
+	return l.pocket.Get(l.t, l.h, "/legacy")
 }
 
 // with runs a handler on the session with the name, and saves it.

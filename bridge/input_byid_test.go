@@ -11,6 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -18,18 +22,18 @@ import (
 // stores are a store with every capability, and one of somebody's own with none.
 var stores = map[string]func() (store.Store, *livestore.Store){
 	"every capability": func() (store.Store, *livestore.Store) { st := livestore.New(); return st, st },
-	"three methods":    func() (store.Store, *livestore.Store) { st := livestore.New(); return threeMethodStore{st}, st },
+	"three methods":    func() (store.Store, *livestore.Store) { st := livestore.New(); return teststore.Minimal{Store: st}, st },
 }
 
 func TestByIDMethodsOnEveryStore(t *testing.T) {
 	for name, makeStore := range stores {
 		t.Run(name, func(t *testing.T) {
 			st, behind := makeStore()
-			a := makeApp(t, st, nil)
-			h := a.Handler(a.mux)
-			visitor := pocket{}
-			visitor.get(t, h, "/inc")
-			id := visitor.get(t, h, "/id").Body.String()
+			a := testkit.NewApp(t, st, nil)
+			h := a.Handler(a.Mux)
+			visitor := webclient.Pocket{}
+			visitor.Get(t, h, "/inc")
+			id := visitor.Get(t, h, "/id").Body.String()
 			client, known := a.ClientIDOf(id)
 			require.True(t, known)
 			mapped, known := a.SessionIDOf(client)
@@ -37,29 +41,29 @@ func TestByIDMethodsOnEveryStore(t *testing.T) {
 			require.Equal(t, id, mapped)
 			ctx := t.Context()
 			add := func(ctx context.Context, s *bridge.Session) error {
-				_, err := increment(ctx, s)
+				_, err := testkit.Increment(ctx, s)
 				return err
 			}
 			require.NoError(t, a.UpdateByID(ctx, id, add))
 			require.NoError(t, a.UpdateByClientID(ctx, client, add))
 			s, err := a.GetByClientID(ctx, client)
 			require.NoError(t, err)
-			n, _ := count.Get(s)
+			n, _ := testkit.Count.Get(s)
 			require.Equal(t, 3, n)
 			require.NoError(t, a.SetByClientID(ctx, client, map[string]any{"only": "this"}, time.Hour))
 			s, err = a.GetByID(ctx, id)
 			require.NoError(t, err)
 			require.Equal(t, []string{"only"}, slices.Collect(s.Keys()))
-			require.Equal(t, time.Hour, stored(t, behind, id).Idle)
+			require.Equal(t, time.Hour, teststore.Stored(t, behind, id).Idle)
 			require.NoError(t, a.SetByID(ctx, id, nil, bridge.Off))
-			require.Zero(t, stored(t, behind, id).Idle)
+			require.Zero(t, teststore.Stored(t, behind, id).Idle)
 			require.NoError(t, a.SetByID(ctx, id, map[string]any{"n": 7}, 0))
-			require.Zero(t, stored(t, behind, id).Idle, "0 keeps it")
-			require.Equal(t, "7", visitor.get(t, h, "/get").Body.String())
+			require.Zero(t, teststore.Stored(t, behind, id).Idle, "0 keeps it")
+			require.Equal(t, "7", visitor.Get(t, h, "/get").Body.String())
 			was, err := a.DestroyByClientID(ctx, client)
 			require.NoError(t, err)
 			require.True(t, was)
-			require.Zero(t, storedCount(t, behind))
+			require.Zero(t, teststore.StoredCount(t, behind))
 			_, known = a.SessionIDOf(client)
 			require.False(t, known)
 		})
@@ -68,7 +72,7 @@ func TestByIDMethodsOnEveryStore(t *testing.T) {
 
 func TestByIDMethodsCannotCreate(t *testing.T) {
 	st := livestore.New()
-	a := makeApp(t, st, nil)
+	a := testkit.NewApp(t, st, nil)
 	ctx := t.Context()
 	never := func(context.Context, *bridge.Session) error { return errors.New("fn was called") }
 	for _, id := range []string{"", "unknown", "00000000-0000-4000-8000-000000000000", "a\x00b"} {
@@ -88,11 +92,11 @@ func TestByIDMethodsCannotCreate(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, was)
 	}
-	require.Zero(t, storedCount(t, st))
+	require.Zero(t, teststore.StoredCount(t, st))
 }
 
 func TestMissingCapabilityIsNamed(t *testing.T) {
-	a := makeApp(t, threeMethodStore{livestore.New()}, nil)
+	a := testkit.NewApp(t, teststore.Minimal{Store: livestore.New()}, nil)
 	ctx := t.Context()
 	_, err := a.Cleanup(ctx)
 	require.ErrorIs(t, err, bridge.ErrUnsupported)
@@ -108,62 +112,62 @@ func TestMissingCapabilityIsNamed(t *testing.T) {
 }
 
 func TestUpdateByIDCannotSetCookies(t *testing.T) {
-	a, st, id := newSessionOf(t, nil)
-	before := stored(t, st, id)
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) {
+	a, st, id := testkit.NewSessionOf(t, nil)
+	before := teststore.Stored(t, st, id)
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) {
 		require.ErrorIs(t, s.Login("ada"), bridge.ErrNoCookies)
 		require.ErrorIs(t, s.Rotate(), bridge.ErrNoCookies)
 	}))
-	require.Equal(t, before.TokenGeneration, stored(t, st, id).TokenGeneration)
+	require.Equal(t, before.TokenGeneration, teststore.Stored(t, st, id).TokenGeneration)
 }
 
 func TestDestroyCountsEvenIfTheFunctionFails(t *testing.T) {
-	a, st, id := newSessionOf(t, nil)
-	ends := record[bridge.SessionDestroy](t, a.Bridge)
+	a, st, id := testkit.NewSessionOf(t, nil)
+	ends := testkit.Record[bridge.SessionDestroy](t, a.Bridge)
 	require.ErrorIs(t, a.UpdateByID(t.Context(), id, func(_ context.Context, s *bridge.Session) error {
 		s.Destroy()
-		return errOwn
-	}), errOwn)
-	require.Zero(t, storedCount(t, st))
-	require.Equal(t, id, ends.next().SessionID)
+		return testkit.ErrApp
+	}), testkit.ErrApp)
+	require.Zero(t, teststore.StoredCount(t, st))
+	require.Equal(t, id, ends.Next().SessionID)
 }
 
 func TestNotifyStoreReportsDirectMutations(t *testing.T) {
 	st := livestore.New()
-	a := makeApp(t, st, nil)
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	id := br.ok("/id")
-	ws := br.dial("/ws")
-	require.Equal(t, "2", ws.ask("inc"))
+	a := testkit.NewApp(t, st, nil)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	id := br.OK("/id")
+	ws := br.Dial("/ws")
+	require.Equal(t, "2", ws.Ask("inc"))
 	events := a.Subscribe(t.Context(), 100)
 
-	rec := stored(t, st, id)
+	rec := teststore.Stored(t, st, id)
 	rec.Data = []byte(`{"n":41}`)
 	_, err := st.Set(t.Context(), rec)
 	require.NoError(t, err)
 	a.NotifyStoreSet(id, false)
-	require.Equal(t, bridge.SessionSet{ClientID: rec.ClientID, SessionID: id, Via: bridge.ViaStore}, receive(t, events))
-	require.Equal(t, "42", ws.ask("inc"))
-	require.IsType(t, bridge.SessionSet{}, receive(t, events))
+	require.Equal(t, bridge.SessionSet{ClientID: rec.ClientID, SessionID: id, Via: bridge.ViaStore}, await.Receive(t, events))
+	require.Equal(t, "42", ws.Ask("inc"))
+	require.IsType(t, bridge.SessionSet{}, await.Receive(t, events))
 
 	other := rec
 	other.ID, other.Revision, other.ClientID = "0b0e7f3c-5a0c-4c8e-9b93-1f6a3d7f5a10", 0, "7d1c3c0e-8a52-4d6f-8f0e-3f4a5b6c7d8e"
 	_, err = st.Set(t.Context(), other)
 	require.NoError(t, err)
 	a.NotifyStoreSet(other.ID, true)
-	require.Equal(t, bridge.SessionSet{ClientID: other.ClientID, SessionID: other.ID, IsNew: true, IsInit: true, Via: bridge.ViaStore}, receive(t, events))
+	require.Equal(t, bridge.SessionSet{ClientID: other.ClientID, SessionID: other.ID, IsNew: true, IsInit: true, Via: bridge.ViaStore}, await.Receive(t, events))
 	mapped, _ := a.SessionIDOf(other.ClientID)
 	require.Equal(t, other.ID, mapped)
 
 	_, err = st.Destroy(t.Context(), id)
 	require.NoError(t, err)
 	a.NotifyStoreDestroy(id)
-	require.Equal(t, bridge.CodeDestroyed, ws.closed())
-	require.Equal(t, bridge.SessionDestroy{ClientID: rec.ClientID, SessionID: id, Reason: bridge.ReasonDestroyed, Via: bridge.ViaStore}, receive(t, events))
+	require.Equal(t, bridge.CodeDestroyed, ws.Closed())
+	require.Equal(t, bridge.SessionDestroy{ClientID: rec.ClientID, SessionID: id, Reason: bridge.ReasonDestroyed, Via: bridge.ViaStore}, await.Receive(t, events))
 	a.NotifyStoreCleanup(3)
 	for {
-		if ev, ok := receive(t, events).(bridge.Cleanup); ok {
+		if ev, ok := await.Receive(t, events).(bridge.Cleanup); ok {
 			require.Equal(t, 3, ev.Cleared)
 			break
 		}
@@ -174,12 +178,12 @@ func TestNotifyStoreReportsDirectMutations(t *testing.T) {
 }
 
 func TestUseWithoutTheMiddleware(t *testing.T) {
-	b := newBridge(t, livestore.New(), nil)
+	b := testkit.NewBridge(t, livestore.New(), nil)
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	require.NoError(t, err)
 	_, sessionErr := b.Session(r)
 	_, attachErr := b.Attach(r, func(int, string) {})
-	_, valueErr := bridge.WithSession(t.Context(), b.For(r), increment, nil)
+	_, valueErr := bridge.WithSession(t.Context(), b.For(r), testkit.Increment, nil)
 	for _, err := range []error{
 		sessionErr, attachErr, valueErr, b.WithSession(r, func(context.Context, *bridge.Session) error { return nil }, nil),
 	} {

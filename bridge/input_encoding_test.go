@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -83,11 +84,12 @@ var faithful = map[string]any{
 	}{notUTF8},
 }
 
-// A value that would not come back as it was fails the commit, naming the key, whichever way it comes.
+// A value that would not come back as it was fails the commit, naming the key, whichever way it
+// comes.
 func TestValueThatWouldNotComeBackFailsTheCommit(t *testing.T) {
 	t.Parallel()
-	a := makeApp(t, livestore.New(), nil)
-	_, id := signIn(t, a.Handler(a.mux), "ada")
+	a := testkit.NewApp(t, livestore.New(), nil)
+	_, id := testkit.SignIn(t, a.Handler(a.Mux), "ada")
 	update := func(fn func(s *bridge.Session)) error {
 		return a.UpdateByID(t.Context(), id, func(_ context.Context, s *bridge.Session) error { fn(s); return nil })
 	}

@@ -9,31 +9,33 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-var errOwn = errors.New("the application's own")
-
 // onAConn runs fn in the handler of a connection of a browser that has, or hasn't, a session.
-func onAConn(t *testing.T, a *app, withSession bool, fn func(ctx context.Context, c *bridge.Conn)) {
+func onAConn(t *testing.T, a *testkit.App, withSession bool, fn func(ctx context.Context, c *bridge.Conn)) {
 	t.Helper()
 	done := make(chan struct{})
-	a.mux.Handle("/once", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+	a.Mux.Handle("/once", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		defer close(done)
 		fn(ctx, c)
 		return nil
 	}, nil))
-	br := newBrowser(t, a.serve(t))
+	br := webclient.NewBrowser(t, a.Serve(t))
 	if withSession {
-		br.ok("/inc")
+		br.OK("/inc")
 	}
-	ws := br.dial("/once")
-	receive(t, done)
-	ws.closed()
+	ws := br.Dial("/once")
+	await.Receive(t, done)
+	ws.Closed()
 }
 
 func TestOnMissingOnAConnection(t *testing.T) {
-	onAConn(t, makeApp(t, livestore.New(), nil), false, func(ctx context.Context, c *bridge.Conn) {
+	onAConn(t, testkit.NewApp(t, livestore.New(), nil), false, func(ctx context.Context, c *bridge.Conn) {
 		if c.SessionID() != "" {
 			t.Error("a session out of nothing")
 		}
@@ -44,9 +46,9 @@ func TestOnMissingOnAConnection(t *testing.T) {
 			want      error
 		}{
 			"nil":                {nil, bridge.ErrSessionMissing},
-			"MissingErr":         {bridge.MissingErr(errOwn), errOwn},
+			"MissingErr":         {bridge.MissingErr(testkit.ErrApp), testkit.ErrApp},
 			"a function":         {func(context.Context) error { called++; return nil }, nil},
-			"a failing function": {func(context.Context) error { called++; return errOwn }, errOwn},
+			"a failing function": {func(context.Context) error { called++; return testkit.ErrApp }, testkit.ErrApp},
 		} {
 			if err := c.WithSession(ctx, fn, c2.onMissing); !errors.Is(err, c2.want) {
 				t.Errorf("%s: %v, want %v", name, err, c2.want)
@@ -62,10 +64,10 @@ func TestOnMissingOnAConnection(t *testing.T) {
 			err       error
 		}{
 			"nil":                {nil, "", bridge.ErrSessionMissing},
-			"Missing":            {bridge.Missing[string](errOwn), "", errOwn},
+			"Missing":            {bridge.Missing[string](testkit.ErrApp), "", testkit.ErrApp},
 			"Fallback":           {bridge.Fallback("guest"), "guest", nil},
 			"a function":         {func(context.Context) (string, error) { return "called", nil }, "called", nil},
-			"a failing function": {func(context.Context) (string, error) { return "not returned", errOwn }, "", errOwn},
+			"a failing function": {func(context.Context) (string, error) { return "not returned", testkit.ErrApp }, "", testkit.ErrApp},
 		} {
 			got, err := bridge.WithSession(ctx, c, value, c2.onMissing)
 			if got != c2.want || !errors.Is(err, c2.err) {
@@ -77,29 +79,31 @@ func TestOnMissingOnAConnection(t *testing.T) {
 
 func TestOnMissingOverHTTP(t *testing.T) {
 	st := livestore.New()
-	a := makeApp(t, st, nil)
+	a := testkit.NewApp(t, st, nil)
 	onMissing := map[string]func(context.Context) (int, error){
-		"/nil": nil, "/missing": bridge.Missing[int](errOwn), "/fallback": bridge.Fallback(-7),
+		"/nil": nil, "/missing": bridge.Missing[int](testkit.ErrApp), "/fallback": bridge.Fallback(-7),
 		"/func": func(ctx context.Context) (int, error) {
 			_, known := bridge.ClientIDFrom(ctx)
 			return -8, condition(known)
 		},
 	}
 	for path, fn := range onMissing {
-		a.page(path, func(r *http.Request) (any, error) { return bridge.WithSession(r.Context(), a.For(r), increment, fn) })
+		a.Page(path, func(r *http.Request) (any, error) {
+			return bridge.WithSession(r.Context(), a.For(r), testkit.Increment, fn)
+		})
 	}
-	h := a.Handler(a.mux)
-	require.Equal(t, http.StatusInternalServerError, pocket{}.get(t, h, "/missing").Code)
-	require.Equal(t, "-7", pocket{}.get(t, h, "/fallback").Body.String())
-	require.Equal(t, "-8", pocket{}.get(t, h, "/func").Body.String())
-	require.Zero(t, storedCount(t, st), "only nil creates the session")
-	visitor := pocket{}
-	require.Equal(t, "1", visitor.get(t, h, "/nil").Body.String())
-	require.Equal(t, 1, storedCount(t, st))
+	h := a.Handler(a.Mux)
+	require.Equal(t, http.StatusInternalServerError, webclient.Pocket{}.Get(t, h, "/missing").Code)
+	require.Equal(t, "-7", webclient.Pocket{}.Get(t, h, "/fallback").Body.String())
+	require.Equal(t, "-8", webclient.Pocket{}.Get(t, h, "/func").Body.String())
+	require.Zero(t, teststore.StoredCount(t, st), "only nil creates the session")
+	visitor := webclient.Pocket{}
+	require.Equal(t, "1", visitor.Get(t, h, "/nil").Body.String())
+	require.Equal(t, 1, teststore.StoredCount(t, st))
 	for path := range onMissing {
-		require.Equal(t, http.StatusOK, visitor.get(t, h, path).Code, "it isn't missing now")
+		require.Equal(t, http.StatusOK, visitor.Get(t, h, path).Code, "it isn't missing now")
 	}
-	require.Equal(t, "5", visitor.get(t, h, "/get").Body.String())
+	require.Equal(t, "5", visitor.Get(t, h, "/get").Body.String())
 }
 
 // condition is an error unless it holds.
@@ -112,7 +116,7 @@ func condition(holds bool) error {
 
 // A function that fails with ErrSessionMissing itself has been run: onMissing is not for it.
 func TestOnMissingIsNotCalledForAFunctionThatRan(t *testing.T) {
-	onAConn(t, makeApp(t, livestore.New(), nil), true, func(ctx context.Context, c *bridge.Conn) {
+	onAConn(t, testkit.NewApp(t, livestore.New(), nil), true, func(ctx context.Context, c *bridge.Conn) {
 		err := c.WithSession(ctx, func(context.Context, *bridge.Session) error { return bridge.ErrSessionMissing },
 			func(context.Context) error { t.Error("onMissing was called"); return nil })
 		if !errors.Is(err, bridge.ErrSessionMissing) {
@@ -122,32 +126,32 @@ func TestOnMissingIsNotCalledForAFunctionThatRan(t *testing.T) {
 }
 
 func TestHandshakeWithoutSession(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	for path, policy := range map[string]bridge.MissingPolicy{
 		"/accept": bridge.AcceptMissing, "/close": bridge.CloseMissing, "/refuse": bridge.RefuseMissing,
 	} {
-		a.mux.Handle(path, a.WebSocket(converse, &bridge.ConnOptions{OnMissing: policy}))
+		a.Mux.Handle(path, a.WebSocket(testkit.Converse, &bridge.ConnOptions{OnMissing: policy}))
 	}
-	site := a.serve(t)
-	anonymous := newBrowser(t, site)
-	require.Contains(t, anonymous.dial("/accept").ask("inc"), "error")
-	require.Equal(t, bridge.CodeNoSession, anonymous.dial("/close").closed())
-	_, res, err := anonymous.tryDial("/refuse", nil)
+	site := a.Serve(t)
+	anonymous := webclient.NewBrowser(t, site)
+	require.Contains(t, anonymous.Dial("/accept").Ask("inc"), "error")
+	require.Equal(t, bridge.CodeNoSession, anonymous.Dial("/close").Closed())
+	_, res, err := anonymous.TryDial("/refuse", nil)
 	require.Error(t, err)
 	require.Equal(t, http.StatusUnauthorized, res.StatusCode)
-	known := newBrowser(t, site)
-	known.ok("/inc")
-	require.Equal(t, "2", known.dial("/accept").ask("inc"))
-	require.Equal(t, "3", known.dial("/close").ask("inc"))
-	require.Equal(t, "4", known.dial("/refuse").ask("inc"))
-	require.NotEmpty(t, anonymous.cookie("sid.cid"), "it has a client all the same")
-	require.Empty(t, anonymous.cookie("sid"))
+	known := webclient.NewBrowser(t, site)
+	known.OK("/inc")
+	require.Equal(t, "2", known.Dial("/accept").Ask("inc"))
+	require.Equal(t, "3", known.Dial("/close").Ask("inc"))
+	require.Equal(t, "4", known.Dial("/refuse").Ask("inc"))
+	require.NotEmpty(t, anonymous.Cookie("sid.cid"), "it has a client all the same")
+	require.Empty(t, anonymous.Cookie("sid"))
 }
 
 func TestS13_MessageOverTheLimitCloses1009(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	for path, limit := range map[string]int64{"/default": 0, "/small": 10, "/off": bridge.Off} {
-		a.mux.Handle(path, a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		a.Mux.Handle(path, a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 			for {
 				_, data, err := c.Read(ctx)
 				if err != nil {
@@ -159,17 +163,17 @@ func TestS13_MessageOverTheLimitCloses1009(t *testing.T) {
 			}
 		}, &bridge.ConnOptions{MaxMessageBytes: limit}))
 	}
-	site := a.serve(t)
-	closes := record[bridge.ConnClose](t, a.Bridge)
+	site := a.Serve(t)
+	closes := testkit.Record[bridge.ConnClose](t, a.Bridge)
 	for path, limit := range map[string]int{"/default": 64 << 10, "/small": 10} {
-		ws := newBrowser(t, site).dial(path)
-		require.Equal(t, limit, atoi(t, ws.ask(text(limit))), path)
-		ws.say(text(limit + 1))
-		require.Equal(t, 1009, ws.closed(), path)
-		require.Equal(t, 1009, closes.next().Code, path)
+		ws := webclient.NewBrowser(t, site).Dial(path)
+		require.Equal(t, limit, testkit.Atoi(t, ws.Ask(text(limit))), path)
+		ws.Say(text(limit + 1))
+		require.Equal(t, 1009, ws.Closed(), path)
+		require.Equal(t, 1009, closes.Next().Code, path)
 	}
-	ws := newBrowser(t, site).dial("/off")
-	require.Equal(t, 1<<20, atoi(t, ws.ask(text(1<<20))))
+	ws := webclient.NewBrowser(t, site).Dial("/off")
+	require.Equal(t, 1<<20, testkit.Atoi(t, ws.Ask(text(1<<20))))
 }
 
 func text(n int) string {

@@ -13,6 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -23,8 +26,8 @@ type cart struct {
 }
 
 func TestSessionAsAStruct(t *testing.T) {
-	a, st, id := newSessionOf(t, nil)
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) {
+	a, st, id := testkit.NewSessionOf(t, nil)
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) {
 		require.NoError(t, s.Encode(cart{Items: []string{"a"}, Total: 1<<53 + 1}))
 	}))
 	s, err := a.GetByID(t.Context(), id)
@@ -32,13 +35,13 @@ func TestSessionAsAStruct(t *testing.T) {
 	var got cart
 	require.NoError(t, s.Decode(&got))
 	require.Equal(t, cart{Items: []string{"a"}, Total: 1<<53 + 1}, got)
-	n, _ := count.Get(s)
+	n, _ := testkit.Count.Get(s)
 	require.Equal(t, 1, n, "keys that the struct doesn't name stay")
-	revision := stored(t, st, id).Revision
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) { require.NoError(t, s.Encode(got)) }))
-	require.Equal(t, revision, stored(t, st, id).Revision, "the same values are no change")
+	revision := teststore.Stored(t, st, id).Revision
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) { require.NoError(t, s.Encode(got)) }))
+	require.Equal(t, revision, teststore.Stored(t, st, id).Revision, "the same values are no change")
 
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) {
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) {
 		for _, bad := range []any{nil, 1, "text", []int{1}, (*cart)(nil), make(chan int), map[string]any{"x": make(chan int)}} {
 			require.Error(t, s.Encode(bad), "%T", bad)
 		}
@@ -48,22 +51,22 @@ func TestSessionAsAStruct(t *testing.T) {
 			N string `json:"n"`
 		}{}), "another type")
 	}))
-	require.Equal(t, revision, stored(t, st, id).Revision, "none of them has changed anything")
+	require.Equal(t, revision, teststore.Stored(t, st, id).Revision, "none of them has changed anything")
 }
 
 func TestEncodeCannotWriteTheReservedKey(t *testing.T) {
-	a, _, id := newSessionOf(t, nil)
-	err := a.update(t, id, func(s *bridge.Session) { require.NoError(t, s.Encode(map[string]any{"_flash": "mine"})) })
+	a, _, id := testkit.NewSessionOf(t, nil)
+	err := a.Update(t, id, func(s *bridge.Session) { require.NoError(t, s.Encode(map[string]any{"_flash": "mine"})) })
 	var bad *bridge.ValueError
 	require.ErrorAs(t, err, &bad)
 	require.Equal(t, "_flash", bad.Key)
 }
 
 func TestTypedKey(t *testing.T) {
-	a, _, id := newSessionOf(t, nil)
+	a, _, id := testkit.NewSessionOf(t, nil)
 	items := bridge.NewKey[[]string]("items")
 	require.Equal(t, "items", items.Name())
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) {
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) {
 		_, ok := items.Get(s)
 		require.False(t, ok)
 		items.Set(s, []string{"a"})
@@ -71,7 +74,7 @@ func TestTypedKey(t *testing.T) {
 		require.True(t, ok, "before it is stored")
 		got[0] = "changed in place"
 	}))
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) {
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) {
 		got, ok := items.Get(s)
 		require.True(t, ok)
 		require.Equal(t, []string{"a"}, got)
@@ -80,7 +83,7 @@ func TestTypedKey(t *testing.T) {
 		require.False(t, ok, "a value of another type is none")
 		require.Zero(t, none)
 		big := bridge.NewKey[int8]("n")
-		count.Set(s, 1000)
+		testkit.Count.Set(s, 1000)
 		small, ok := big.Get(s)
 		require.False(t, ok, "nor is a number that doesn't fit")
 		require.Zero(t, small)
@@ -94,7 +97,7 @@ func TestTypedKey(t *testing.T) {
 }
 
 func TestFlashesAreShownOnce(t *testing.T) {
-	a, st, id := newSessionOf(t, nil)
+	a, st, id := testkit.NewSessionOf(t, nil)
 	const writers = 10
 	var all sync.WaitGroup
 	for i := range writers {
@@ -105,27 +108,27 @@ func TestFlashesAreShownOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) {
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) {
 		require.NotContains(t, slices.Collect(s.Keys()), "_flash")
 		_, ok := s.Get("_flash")
 		require.False(t, ok, "flashes are no value")
 	}))
 	require.ErrorIs(t, a.UpdateByID(t.Context(), id, func(_ context.Context, s *bridge.Session) error {
 		require.Len(t, s.Flashes(), writers)
-		return errOwn
-	}), errOwn)
+		return testkit.ErrApp
+	}), testkit.ErrApp)
 	var shown []any
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) { shown = s.Flashes(); require.Empty(t, s.Flashes()) }))
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) { shown = s.Flashes(); require.Empty(t, s.Flashes()) }))
 	require.Len(t, shown, writers, "a failed function has taken none")
 	for i := range writers {
 		require.Contains(t, shown, int64(i))
 	}
-	revision := stored(t, st, id).Revision
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) { require.Empty(t, s.Flashes()) }))
-	require.Equal(t, revision, stored(t, st, id).Revision)
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) { s.AddFlash("a"); s.Clear() }))
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) { require.Empty(t, s.Flashes(), "Clear removes flashes, too") }))
-	err := a.update(t, id, func(s *bridge.Session) { s.AddFlash(make(chan int)) })
+	revision := teststore.Stored(t, st, id).Revision
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) { require.Empty(t, s.Flashes()) }))
+	require.Equal(t, revision, teststore.Stored(t, st, id).Revision)
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) { s.AddFlash("a"); s.Clear() }))
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) { require.Empty(t, s.Flashes(), "Clear removes flashes, too") }))
+	err := a.Update(t, id, func(s *bridge.Session) { s.AddFlash(make(chan int)) })
 	var bad *bridge.ValueError
 	require.ErrorAs(t, err, &bad)
 }
@@ -134,16 +137,16 @@ func TestFlashesAreShownOnce(t *testing.T) {
 func TestSessionAfterItsLastCommit(t *testing.T) {
 	var log bytes.Buffer
 	st := livestore.New()
-	a := makeApp(t, st, &bridge.Options{Keys: [][]byte{goodKey()}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	a := testkit.NewApp(t, st, &bridge.Options{Keys: [][]byte{testkit.Key()}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	var kept []*bridge.Session
-	a.session("/keep", func(s *bridge.Session) (any, error) { kept = append(kept, s); s.Set("k", "v"); return s.ID(), nil })
-	id := pocket{}.get(t, a.Handler(a.mux), "/keep").Body.String()
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) { kept = append(kept, s) }))
+	a.SessionPage("/keep", func(s *bridge.Session) (any, error) { kept = append(kept, s); s.Set("k", "v"); return s.ID(), nil })
+	id := webclient.Pocket{}.Get(t, a.Handler(a.Mux), "/keep").Body.String()
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) { kept = append(kept, s) }))
 	snapshot, err := a.GetByID(t.Context(), id)
 	require.NoError(t, err)
 	kept = append(kept, snapshot)
 	require.Len(t, kept, 3)
-	before := stored(t, st, id)
+	before := teststore.Stored(t, st, id)
 	for i, s := range kept {
 		v, ok := s.Get("k")
 		require.True(t, ok)
@@ -167,11 +170,11 @@ func TestSessionAfterItsLastCommit(t *testing.T) {
 		v, _ = s.Get("k")
 		require.Equal(t, "v", v)
 	}
-	require.Equal(t, before, stored(t, st, id))
+	require.Equal(t, before, teststore.Stored(t, st, id))
 }
 
 func TestNestedFailureUndoesOnlyItsOwn(t *testing.T) {
-	a, _, id := newSessionOf(t, nil)
+	a, _, id := testkit.NewSessionOf(t, nil)
 	keys := func() []string {
 		s, err := a.GetByID(t.Context(), id)
 		require.NoError(t, err)
@@ -182,7 +185,7 @@ func TestNestedFailureUndoesOnlyItsOwn(t *testing.T) {
 	}
 	require.NoError(t, a.UpdateByID(t.Context(), id, func(ctx context.Context, s *bridge.Session) error {
 		s.Set("outer", true)
-		require.ErrorIs(t, a.UpdateByID(ctx, id, set("failed", errOwn)), errOwn)
+		require.ErrorIs(t, a.UpdateByID(ctx, id, set("failed", testkit.ErrApp)), testkit.ErrApp)
 		require.NoError(t, a.UpdateByID(ctx, id, set("inner", nil)))
 		require.Panics(t, func() {
 			_ = a.UpdateByID(ctx, id, func(_ context.Context, s *bridge.Session) error { s.Set("panicked", true); panic("inner") })
@@ -191,17 +194,17 @@ func TestNestedFailureUndoesOnlyItsOwn(t *testing.T) {
 	}))
 	require.Equal(t, []string{"inner", "n", "outer"}, keys())
 	require.ErrorIs(t, a.UpdateByID(t.Context(), id, func(ctx context.Context, s *bridge.Session) error {
-		return errors.Join(a.UpdateByID(ctx, id, set("lost with the outer", nil)), errOwn)
-	}), errOwn)
+		return errors.Join(a.UpdateByID(ctx, id, set("lost with the outer", nil)), testkit.ErrApp)
+	}), testkit.ErrApp)
 	require.Equal(t, []string{"inner", "n", "outer"}, keys())
 }
 
 func TestNestedOnAnotherSessionIsAnError(t *testing.T) {
-	a, _, id := newSessionOf(t, nil)
-	visitor := pocket{}
-	h := a.Handler(a.mux)
-	visitor.get(t, h, "/inc")
-	other := visitor.get(t, h, "/id").Body.String()
+	a, _, id := testkit.NewSessionOf(t, nil)
+	visitor := webclient.Pocket{}
+	h := a.Handler(a.Mux)
+	visitor.Get(t, h, "/inc")
+	other := visitor.Get(t, h, "/id").Body.String()
 	nothing := func(context.Context, *bridge.Session) error { return nil }
 	var kept context.Context
 	require.NoError(t, a.UpdateByID(t.Context(), id, func(ctx context.Context, _ *bridge.Session) error {
@@ -215,8 +218,8 @@ func TestNestedOnAnotherSessionIsAnError(t *testing.T) {
 }
 
 func TestRequestInsideAnUpdateOfAnotherSessionIsNested(t *testing.T) {
-	a, _, id := newSessionOf(t, nil)
-	a.page("/both", func(r *http.Request) (any, error) {
+	a, _, id := testkit.NewSessionOf(t, nil)
+	a.Page("/both", func(r *http.Request) (any, error) {
 		var inner, session error
 		err := a.UpdateByID(r.Context(), id, func(ctx context.Context, _ *bridge.Session) error {
 			inner = a.WithSession(r.WithContext(ctx), func(context.Context, *bridge.Session) error { return nil }, nil)
@@ -225,8 +228,8 @@ func TestRequestInsideAnUpdateOfAnotherSessionIsNested(t *testing.T) {
 		})
 		return errors.Is(inner, bridge.ErrNested) && errors.Is(session, bridge.ErrNested), err
 	})
-	visitor := pocket{}
-	h := a.Handler(a.mux)
-	visitor.get(t, h, "/inc")
-	require.Equal(t, "true", visitor.get(t, h, "/both").Body.String())
+	visitor := webclient.Pocket{}
+	h := a.Handler(a.Mux)
+	visitor.Get(t, h, "/inc")
+	require.Equal(t, "true", visitor.Get(t, h, "/both").Body.String())
 }

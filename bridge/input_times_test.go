@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -32,23 +34,23 @@ func TestSessionsOwnTimes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), &bridge.Options{AutoCleanup: bridge.Off})
-				a.session("/set", func(s *bridge.Session) (any, error) { c.set(s); return "ok", nil })
-				h := a.Handler(a.mux)
-				visitor := pocket{}
-				visitor.get(t, h, "/inc")
+				a := testkit.NewApp(t, livestore.New(), &bridge.Options{AutoCleanup: bridge.Off})
+				a.SessionPage("/set", func(s *bridge.Session) (any, error) { c.set(s); return "ok", nil })
+				h := a.Handler(a.Mux)
+				visitor := webclient.Pocket{}
+				visitor.Get(t, h, "/inc")
 				begin := time.Now()
-				visitor.get(t, h, "/set")
+				visitor.Get(t, h, "/set")
 				until := func(at time.Duration) {
 					for c.every > 0 && time.Since(begin)+c.every < at {
 						time.Sleep(c.every)
-						visitor.get(t, h, "/get")
+						visitor.Get(t, h, "/get")
 					}
 					time.Sleep(at - time.Since(begin))
 				}
 				until(c.lives)
 				if c.lives > 0 {
-					require.Equal(t, "1", visitor.get(t, h, "/get").Body.String())
+					require.Equal(t, "1", visitor.Get(t, h, "/get").Body.String())
 				}
 				if c.ends == 0 {
 					return
@@ -57,7 +59,7 @@ func TestSessionsOwnTimes(t *testing.T) {
 					c.ends += c.lives
 				}
 				until(c.ends)
-				require.Equal(t, "0", visitor.get(t, h, "/get").Body.String())
+				require.Equal(t, "0", visitor.Get(t, h, "/get").Body.String())
 			})
 		})
 	}

@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -19,14 +21,14 @@ func TestUserIDOutOfRangeIsTheClientsMistake(t *testing.T) {
 		"not UTF-8": "a\xff",
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := makeApp(t, livestore.New(), nil)
-			a.session("/as", func(s *bridge.Session) (any, error) {
+			a := testkit.NewApp(t, livestore.New(), nil)
+			a.SessionPage("/as", func(s *bridge.Session) (any, error) {
 				err := s.Login(id)
 				require.ErrorIs(t, err, bridge.ErrUserID)
 				require.ErrorContains(t, err, "1 to 255 bytes")
 				return nil, err
 			})
-			w := pocket{}.get(t, a.Handler(a.mux), "/as")
+			w := webclient.Pocket{}.Get(t, a.Handler(a.Mux), "/as")
 			require.Equal(t, http.StatusBadRequest, w.Code)
 		})
 	}

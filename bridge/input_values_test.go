@@ -2,7 +2,6 @@ package bridge_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,30 +15,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// newSessionOf returns an application and the ID of a session in it.
-func newSessionOf(t testing.TB, opts *bridge.Options) (*app, *livestore.Store, string) {
-	t.Helper()
-	st := livestore.New()
-	a := makeApp(t, st, opts)
-	visitor := pocket{}
-	h := a.Handler(a.mux)
-	visitor.get(t, h, "/inc")
-	return a, st, visitor.get(t, h, "/id").Body.String()
-}
-
-// update changes the session.
-func (a *app) update(t testing.TB, id string, fn func(s *bridge.Session)) error {
-	t.Helper()
-	return a.UpdateByID(t.Context(), id, func(_ context.Context, s *bridge.Session) error { fn(s); return nil })
-}
-
 // roundTrip stores a value and returns it as it is loaded again.
-func roundTrip(t testing.TB, a *app, id string, v any) any {
+func roundTrip(t testing.TB, a *testkit.App, id string, v any) any {
 	t.Helper()
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) { s.Set("v", v) }))
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) { s.Set("v", v) }))
 	s, err := a.GetByID(t.Context(), id)
 	require.NoError(t, err)
 	got, ok := s.Get("v")
@@ -64,72 +49,72 @@ var unserialisable = map[string]any{
 }
 
 func TestUnserialisableValueIsNamed(t *testing.T) {
-	a, st, id := newSessionOf(t, nil)
-	before := stored(t, st, id)
+	a, st, id := testkit.NewSessionOf(t, nil)
+	before := teststore.Stored(t, st, id)
 	for name, v := range unserialisable {
 		t.Run(name, func(t *testing.T) {
-			err := a.update(t, id, func(s *bridge.Session) { s.Set("good", 1); s.Set("the key", v) })
+			err := a.Update(t, id, func(s *bridge.Session) { s.Set("good", 1); s.Set("the key", v) })
 			var bad *bridge.ValueError
 			require.ErrorAs(t, err, &bad)
 			require.Equal(t, "the key", bad.Key)
 			require.ErrorContains(t, err, "the key")
-			require.Equal(t, before.Revision, stored(t, st, id).Revision, "nothing is stored, the good key neither")
+			require.Equal(t, before.Revision, teststore.Stored(t, st, id).Revision, "nothing is stored, the good key neither")
 		})
 	}
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) { s.Set("k", make(chan int)); s.Set("k", "better") }))
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) { s.Set("k", make(chan int)); s.Delete("k") }))
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) { s.Set("k", make(chan int)); s.Set("k", "better") }))
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) { s.Set("k", make(chan int)); s.Delete("k") }))
 }
 
 func TestUnserialisableValueOverHTTPIs500AndNothingIsStored(t *testing.T) {
 	var log bytes.Buffer
 	st := livestore.New()
-	a := makeApp(t, st, &bridge.Options{Keys: [][]byte{goodKey()}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	a.session("/bad", func(s *bridge.Session) (any, error) { s.Set("the key", make(chan int)); return "stored", nil })
-	h := a.Handler(a.mux)
-	visitor := pocket{}
-	w := visitor.get(t, h, "/bad")
+	a := testkit.NewApp(t, st, &bridge.Options{Keys: [][]byte{testkit.Key()}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	a.SessionPage("/bad", func(s *bridge.Session) (any, error) { s.Set("the key", make(chan int)); return "stored", nil })
+	h := a.Handler(a.Mux)
+	visitor := webclient.Pocket{}
+	w := visitor.Get(t, h, "/bad")
 	require.Equal(t, http.StatusInternalServerError, w.Code)
 	require.NotContains(t, w.Body.String(), "stored\n")
 	require.NotContains(t, visitor, "sid")
-	require.Zero(t, storedCount(t, st))
+	require.Zero(t, teststore.StoredCount(t, st))
 	require.Contains(t, log.String(), "the key")
 	require.EqualValues(t, 1, a.Stats().FailedCommits)
 }
 
 func TestS19_SessionOverItsSizeIsRefused(t *testing.T) {
-	a, st, id := newSessionOf(t, &bridge.Options{MaxValueBytes: 1000})
+	a, st, id := testkit.NewSessionOf(t, &bridge.Options{MaxValueBytes: 1000})
 	fill := func(n int) error {
-		return a.update(t, id, func(s *bridge.Session) { s.Set("big", strings.Repeat("x", n)) })
+		return a.Update(t, id, func(s *bridge.Session) { s.Set("big", strings.Repeat("x", n)) })
 	}
 	rest := 1000 - len(`{"n":1,"big":""}`)
 	require.NoError(t, fill(rest))
-	require.Len(t, stored(t, st, id).Data, 1000)
+	require.Len(t, teststore.Stored(t, st, id).Data, 1000)
 	require.ErrorIs(t, fill(rest+1), bridge.ErrSessionTooLarge)
-	require.Len(t, stored(t, st, id).Data, 1000)
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) { s.Delete("big") }))
-	require.ErrorIs(t, a.update(t, id, func(s *bridge.Session) {
+	require.Len(t, teststore.Stored(t, st, id).Data, 1000)
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) { s.Delete("big") }))
+	require.ErrorIs(t, a.Update(t, id, func(s *bridge.Session) {
 		for i := range 100 {
 			s.Set(fmt.Sprint("key", i), i)
 		}
 	}), bridge.ErrSessionTooLarge, "many small ones count together")
-	require.ErrorIs(t, a.update(t, id, func(s *bridge.Session) { s.AddFlash(strings.Repeat("x", 1000)) }), bridge.ErrSessionTooLarge)
+	require.ErrorIs(t, a.Update(t, id, func(s *bridge.Session) { s.AddFlash(strings.Repeat("x", 1000)) }), bridge.ErrSessionTooLarge)
 	require.Equal(t, http.StatusRequestEntityTooLarge, bridge.HTTPStatus(fill(2000)))
 
-	unlimited, _, id := newSessionOf(t, &bridge.Options{MaxValueBytes: bridge.Off})
-	require.NoError(t, unlimited.update(t, id, func(s *bridge.Session) { s.Set("big", strings.Repeat("x", 1<<20)) }))
+	unlimited, _, id := testkit.NewSessionOf(t, &bridge.Options{MaxValueBytes: bridge.Off})
+	require.NoError(t, unlimited.Update(t, id, func(s *bridge.Session) { s.Set("big", strings.Repeat("x", 1<<20)) }))
 }
 
 func TestSessionOverItsSizeOverHTTPIsAnError(t *testing.T) {
 	st := livestore.New()
-	a := makeApp(t, st, nil)
-	a.session("/big", func(s *bridge.Session) (any, error) { s.Set("big", strings.Repeat("x", 64<<10)); return "ok", nil })
-	w := pocket{}.get(t, a.Handler(a.mux), "/big")
+	a := testkit.NewApp(t, st, nil)
+	a.SessionPage("/big", func(s *bridge.Session) (any, error) { s.Set("big", strings.Repeat("x", 64<<10)); return "ok", nil })
+	w := webclient.Pocket{}.Get(t, a.Handler(a.Mux), "/big")
 	require.Equal(t, http.StatusRequestEntityTooLarge, w.Code)
-	require.Zero(t, storedCount(t, st))
+	require.Zero(t, teststore.StoredCount(t, st))
 }
 
 func TestNumbersComeBackExact(t *testing.T) {
-	a, _, id := newSessionOf(t, nil)
+	a, _, id := testkit.NewSessionOf(t, nil)
 	for _, c := range []struct{ in, out any }{
 		{0, int64(0)},
 		{-1, int64(-1)},
@@ -153,7 +138,7 @@ func TestNumbersComeBackExact(t *testing.T) {
 }
 
 func TestOtherValuesComeBack(t *testing.T) {
-	a, _, id := newSessionOf(t, nil)
+	a, _, id := testkit.NewSessionOf(t, nil)
 	for _, c := range []struct{ in, out any }{
 		{nil, nil},
 		{true, true},
@@ -172,16 +157,16 @@ func TestOtherValuesComeBack(t *testing.T) {
 }
 
 func TestChangingAValueInPlaceChangesNothing(t *testing.T) {
-	a, st, id := newSessionOf(t, nil)
+	a, st, id := testkit.NewSessionOf(t, nil)
 	given := map[string]any{"list": []any{"a"}}
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) {
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) {
 		s.Set("v", given)
 		given["list"].([]any)[0] = "changed after Set"
 		given["more"] = true
 	}))
-	revision := stored(t, st, id).Revision
+	revision := teststore.Stored(t, st, id).Revision
 	want := map[string]any{"list": []any{"a"}}
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) {
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) {
 		for range 2 {
 			v, _ := s.Get("v")
 			require.Equal(t, want, v)
@@ -189,8 +174,8 @@ func TestChangingAValueInPlaceChangesNothing(t *testing.T) {
 			delete(v.(map[string]any), "list")
 		}
 	}))
-	require.Equal(t, revision, stored(t, st, id).Revision, "nothing changed, nothing is stored")
-	raw := stored(t, st, id).Data
+	require.Equal(t, revision, teststore.Stored(t, st, id).Revision, "nothing changed, nothing is stored")
+	raw := teststore.Stored(t, st, id).Data
 	copy(raw, bytes.Repeat([]byte{'x'}, len(raw)))
 	s, err := a.GetByID(t.Context(), id)
 	require.NoError(t, err)
@@ -199,12 +184,12 @@ func TestChangingAValueInPlaceChangesNothing(t *testing.T) {
 }
 
 func TestKeysMayBeAnyText(t *testing.T) {
-	a, _, id := newSessionOf(t, nil)
+	a, _, id := testkit.NewSessionOf(t, nil)
 	keys := []string{"", " ", "é", "e\u0301", "日本語", "👩‍💻", "a.b", "a\"b", "a\\b", "\x00", "\n", "<&>", "\u2028", "constructor", "__proto__", "n ", strings.Repeat("k", 1000)}
 	for i, key := range keys {
-		require.NoError(t, a.update(t, id, func(s *bridge.Session) { s.Set(key, i) }), "%q", key)
+		require.NoError(t, a.Update(t, id, func(s *bridge.Session) { s.Set(key, i) }), "%q", key)
 	}
-	require.NoError(t, a.update(t, id, func(s *bridge.Session) {
+	require.NoError(t, a.Update(t, id, func(s *bridge.Session) {
 		require.ElementsMatch(t, append(slices.Clone(keys), "n"), slices.Collect(s.Keys()))
 		for i, key := range keys {
 			v, ok := s.Get(key)
@@ -219,9 +204,9 @@ func TestKeysMayBeAnyText(t *testing.T) {
 }
 
 func TestKeysThatCannotBeStoredAreNamed(t *testing.T) {
-	a, _, id := newSessionOf(t, nil)
+	a, _, id := testkit.NewSessionOf(t, nil)
 	for _, key := range []string{"\xff", "a\xc3", "_flash"} {
-		err := a.update(t, id, func(s *bridge.Session) { s.Set(key, 1) })
+		err := a.Update(t, id, func(s *bridge.Session) { s.Set(key, 1) })
 		var bad *bridge.ValueError
 		require.ErrorAs(t, err, &bad, "%q", key)
 		require.Equal(t, key, bad.Key)

@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -15,23 +17,23 @@ import (
 // attaches it again.
 func TestAForgottenSessionGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBridge(t, livestore.New(), &bridge.Options{MaxKnownSessions: 10})
-		h := b.Handler(newApp(b))
-		ada := pocket{}
-		ada.get(t, h, "/inc")
-		id := ada.get(t, h, "/id").Body.String()
+		b := testkit.NewBridge(t, livestore.New(), &bridge.Options{MaxKnownSessions: 10})
+		h := b.Handler(testkit.NewMux(b))
+		ada := webclient.Pocket{}
+		ada.Get(t, h, "/inc")
+		id := ada.Get(t, h, "/id").Body.String()
 		client, known := b.ClientIDOf(id)
 		require.True(t, known)
 		for range 40 {
-			pocket{}.get(t, h, "/inc")
+			webclient.Pocket{}.Get(t, h, "/inc")
 		}
 		require.LessOrEqual(t, b.Stats().Attached, 10)
 		_, known = b.ClientIDOf(id)
 		require.False(t, known)
 
-		sets := record[bridge.SessionSet](t, b)
-		require.Equal(t, "2", ada.get(t, h, "/inc").Body.String())
-		attached := sets.next()
+		sets := testkit.Record[bridge.SessionSet](t, b)
+		require.Equal(t, "2", ada.Get(t, h, "/inc").Body.String())
+		attached := sets.Next()
 		require.True(t, attached.IsInit)
 		require.False(t, attached.IsNew)
 		of, known := b.SessionIDOf(client)
@@ -39,13 +41,13 @@ func TestAForgottenSessionGoesOn(t *testing.T) {
 		require.Equal(t, id, of)
 
 		for range 40 {
-			pocket{}.get(t, h, "/inc")
+			webclient.Pocket{}.Get(t, h, "/inc")
 		}
-		ends := record[bridge.SessionDestroy](t, b)
+		ends := testkit.Record[bridge.SessionDestroy](t, b)
 		was, err := b.DestroyByClientID(t.Context(), client)
 		require.NoError(t, err)
 		require.True(t, was)
-		require.Equal(t, bridge.SessionDestroy{ClientID: client, SessionID: id, Reason: bridge.ReasonDestroyed, Via: bridge.ViaAPI}, ends.next())
+		require.Equal(t, bridge.SessionDestroy{ClientID: client, SessionID: id, Reason: bridge.ReasonDestroyed, Via: bridge.ViaAPI}, ends.Next())
 	})
 }
 
@@ -53,15 +55,15 @@ func TestAForgottenSessionGoesOn(t *testing.T) {
 // known.
 func TestAForgottenSessionExpiresOnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBridge(t, livestore.New(), &bridge.Options{MaxKnownSessions: 10, IdleTimeout: time.Hour})
-		h := b.Handler(newApp(b))
-		br := newBrowser(t, serveInMemory(t, h))
-		br.ok("/inc")
-		id := br.ok("/id")
-		closed := br.dial("/ws").whenClosed()
+		b := testkit.NewBridge(t, livestore.New(), &bridge.Options{MaxKnownSessions: 10, IdleTimeout: time.Hour})
+		h := b.Handler(testkit.NewMux(b))
+		br := webclient.NewBrowser(t, webclient.ServeInMemory(t, h))
+		br.OK("/inc")
+		id := br.OK("/id")
+		closed := br.Dial("/ws").WhenClosed()
 		synctest.Wait()
 		for range 100 {
-			pocket{}.get(t, h, "/inc")
+			webclient.Pocket{}.Get(t, h, "/inc")
 		}
 		_, known := b.ClientIDOf(id)
 		require.True(t, known, "it has a connection")
@@ -73,16 +75,16 @@ func TestAForgottenSessionExpiresOnTime(t *testing.T) {
 // as the store knows it.
 func TestRebindFollow_AClientThatThisProcessHasForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBridge(t, livestore.New(), &bridge.Options{MaxKnownSessions: 10, Rebind: bridge.Follow})
-		h := b.Handler(newApp(b))
-		br := newBrowser(t, serveInMemory(t, h))
-		br.ok("/inc")
-		id := br.ok("/id")
+		b := testkit.NewBridge(t, livestore.New(), &bridge.Options{MaxKnownSessions: 10, Rebind: bridge.Follow})
+		h := b.Handler(testkit.NewMux(b))
+		br := webclient.NewBrowser(t, webclient.ServeInMemory(t, h))
+		br.OK("/inc")
+		id := br.OK("/id")
 		for range 40 {
-			pocket{}.get(t, h, "/inc")
+			webclient.Pocket{}.Get(t, h, "/inc")
 		}
-		follower := newBrowser(t, serveInMemory(t, h))
-		follower.setCookie("sid.cid", br.cookie("sid.cid"))
-		require.Equal(t, `"`+id+`"`, follower.dial("/ws").ask("id"))
+		follower := webclient.NewBrowser(t, webclient.ServeInMemory(t, h))
+		follower.SetCookie("sid.cid", br.Cookie("sid.cid"))
+		require.Equal(t, `"`+id+`"`, follower.Dial("/ws").Ask("id"))
 	})
 }

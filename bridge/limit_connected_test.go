@@ -6,6 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -16,25 +18,25 @@ func TestConnectionsOfAClientDontLiftTheLimitOfItsSessions(t *testing.T) {
 	for name, rebind := range map[string]bridge.RebindPolicy{"reconnect": bridge.Reconnect, "follow": bridge.Follow} {
 		t.Run(name, func(t *testing.T) {
 			const connected, more = 60, 150
-			a := makeApp(t, livestore.New(), &bridge.Options{Rebind: rebind})
-			s := a.serveInMemory(t)
-			script := newBrowser(t, s)
-			script.ok("/inc")
-			client := script.cookie("sid.cid")
-			visit := func() *browser {
-				br := newBrowser(t, s)
-				br.setCookie("sid.cid", client)
-				br.ok("/inc")
+			a := testkit.NewApp(t, livestore.New(), &bridge.Options{Rebind: rebind})
+			s := a.ServeInMemory(t)
+			script := webclient.NewBrowser(t, s)
+			script.OK("/inc")
+			client := script.Cookie("sid.cid")
+			visit := func() *webclient.Browser {
+				br := webclient.NewBrowser(t, s)
+				br.SetCookie("sid.cid", client)
+				br.OK("/inc")
 				return br
 			}
 			for range connected {
-				visit().dial("/ws")
+				visit().Dial("/ws")
 			}
 			for range more {
 				visit()
 			}
 			conns := a.Stats().Conns
-			require.LessOrEqual(t, len(listed(t, a.Bridge, bridge.Filter{})), 16+int(conns))
+			require.LessOrEqual(t, len(testkit.Listed(t, a.Bridge, bridge.Filter{})), 16+int(conns))
 		})
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -18,8 +20,8 @@ func TestLinkHeartbeatComesAsOftenAsItShall(t *testing.T) {
 	for name, c := range map[string]struct{ every, want time.Duration }{"default": {0, 30 * time.Second}, "own": {20 * time.Second, 20 * time.Second}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), nil)
-				link, _ := attached(t, a, func(int, string) {})
+				a := testkit.NewApp(t, livestore.New(), nil)
+				link, _ := testkit.Attach(t, a, func(int, string) {})
 				start, beats := time.Now(), 0
 				link.Heartbeat(c.every, func(context.Context) error {
 					beats++
@@ -52,10 +54,10 @@ func TestLinkWhoseHeartbeatFailsIsOver(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), nil)
-				ended := record[bridge.ConnClose](t, a.Bridge)
+				a := testkit.NewApp(t, livestore.New(), nil)
+				ended := testkit.Record[bridge.ConnClose](t, a.Bridge)
 				codes := make(chan int, 10)
-				link, _ := attached(t, a, func(code int, _ string) { codes <- code })
+				link, _ := testkit.Attach(t, a, func(code int, _ string) { codes <- code })
 				calls := 0
 				link.Heartbeat(0, func(ctx context.Context) error { calls++; return c.beat(ctx) })
 				start := time.Now()
@@ -63,7 +65,7 @@ func TestLinkWhoseHeartbeatFailsIsOver(t *testing.T) {
 				require.InDelta(t, 30*time.Second+c.after, time.Since(start), float64(time.Second/4))
 				require.Equal(t, bridge.CodeFailed, <-codes, "the handler is told")
 				link.Detach()
-				require.Equal(t, -1, ended.next().Code, "the client is gone")
+				require.Equal(t, -1, ended.Next().Code, "the client is gone")
 				time.Sleep(time.Hour)
 				require.Equal(t, 1, calls)
 				require.Empty(t, codes)
@@ -75,8 +77,8 @@ func TestLinkWhoseHeartbeatFailsIsOver(t *testing.T) {
 // What the function writes to is gone after Detach.
 func TestLinkHeartbeatDoesNotOutliveDetach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		link, _ := attached(t, a, func(int, string) {})
+		a := testkit.NewApp(t, livestore.New(), nil)
+		link, _ := testkit.Attach(t, a, func(int, string) {})
 		var d diary
 		link.Heartbeat(time.Second, func(context.Context) error {
 			d.note("begins")
@@ -98,12 +100,12 @@ func TestLinkHeartbeatDoesNotOutliveDetach(t *testing.T) {
 // TestG11_NothingPerSocket_Links: heartbeats of links share the Bridge's clock.
 func TestG11_NothingPerSocket_Links(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		first, _ := attached(t, a, func(int, string) {})
+		a := testkit.NewApp(t, livestore.New(), nil)
+		first, _ := testkit.Attach(t, a, func(int, string) {})
 		first.Heartbeat(0, func(context.Context) error { return nil })
 		deadlines, goroutines := a.Deadlines(), connGoroutines()
 		for range 50 {
-			link, _ := attached(t, a, func(int, string) {})
+			link, _ := testkit.Attach(t, a, func(int, string) {})
 			link.Heartbeat(0, func(context.Context) error { return nil })
 			defer link.Detach()
 		}
@@ -114,21 +116,21 @@ func TestG11_NothingPerSocket_Links(t *testing.T) {
 }
 
 // takesNothing are ways to write to a peer that takes nothing.
-var takesNothing = map[string]func(a *app, ctx context.Context, c *bridge.Conn) error{
-	"Write": func(_ *app, ctx context.Context, c *bridge.Conn) error {
+var takesNothing = map[string]func(a *testkit.App, ctx context.Context, c *bridge.Conn) error{
+	"Write": func(_ *testkit.App, ctx context.Context, c *bridge.Conn) error {
 		return c.Write(ctx, websocket.MessageText, []byte("x"))
 	},
-	"Write with a deadline": func(_ *app, ctx context.Context, c *bridge.Conn) error {
+	"Write with a deadline": func(_ *testkit.App, ctx context.Context, c *bridge.Conn) error {
 		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 		defer cancel()
 		return c.WriteJSON(ctx, "x")
 	},
-	"Notify": func(a *app, ctx context.Context, c *bridge.Conn) error {
+	"Notify": func(a *testkit.App, ctx context.Context, c *bridge.Conn) error {
 		_, err := a.Notify(ctx, bridge.To{ClientID: c.ClientID()}, []byte("x"))
 		return errors.Join(err, errors.New("fails later"))
 	},
-	"Ping": func(_ *app, ctx context.Context, c *bridge.Conn) error { return c.Ping(ctx) },
-	"the connection below is closed": func(_ *app, ctx context.Context, c *bridge.Conn) error {
+	"Ping": func(_ *testkit.App, ctx context.Context, c *bridge.Conn) error { return c.Ping(ctx) },
+	"the connection below is closed": func(_ *testkit.App, ctx context.Context, c *bridge.Conn) error {
 		return errors.Join(c.Underlying().CloseNow(), errors.New("closed"))
 	},
 }
@@ -138,20 +140,20 @@ func TestConnOnWhichAWriteFailsIsOver(t *testing.T) {
 	for name, write := range takesNothing {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), nil)
+				a := testkit.NewApp(t, livestore.New(), nil)
 				causes := make(chan error, 1)
-				a.mux.Handle("/full", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+				a.Mux.Handle("/full", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 					require.Error(t, write(a, ctx, c))
 					<-ctx.Done()
 					causes <- context.Cause(ctx)
 					return nil
 				}, &bridge.ConnOptions{Heartbeat: bridge.Off}))
-				ended := record[bridge.ConnClose](t, a.Bridge)
+				ended := testkit.Record[bridge.ConnClose](t, a.Bridge)
 				start := time.Now()
-				handshake(t, a.serveInMemory(t), "/full") // and takes nothing more
+				webclient.Handshake(t, a.ServeInMemory(t), "/full") // and takes nothing more
 				require.ErrorContains(t, <-causes, "connection closed")
 				require.LessOrEqual(t, time.Since(start), 11*time.Second)
-				require.Equal(t, -1, ended.next().Code)
+				require.Equal(t, -1, ended.Next().Code)
 				require.Zero(t, a.Stats().Conns)
 			})
 		})
@@ -161,8 +163,8 @@ func TestConnOnWhichAWriteFailsIsOver(t *testing.T) {
 // One that was given up before it began has done no harm.
 func TestConnOutlivesAWriteThatDidNotBegin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		a.mux.Handle("/early", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		a := testkit.NewApp(t, livestore.New(), nil)
+		a.Mux.Handle("/early", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 			done, cancel := context.WithCancel(ctx)
 			cancel()
 			require.ErrorIs(t, c.Write(done, websocket.MessageText, []byte("never")), context.Canceled)
@@ -174,10 +176,10 @@ func TestConnOutlivesAWriteThatDidNotBegin(t *testing.T) {
 			require.NoError(t, ctx.Err())
 			return c.Write(ctx, websocket.MessageText, []byte("second"))
 		}, nil))
-		ws := newBrowser(t, a.serveInMemory(t)).dial("/early")
+		ws := webclient.NewBrowser(t, a.ServeInMemory(t)).Dial("/early")
 		time.Sleep(5 * time.Second)
-		require.Equal(t, "first", ws.hear())
-		require.Equal(t, "second", ws.hear())
-		require.Equal(t, 1000, ws.closed())
+		require.Equal(t, "first", ws.Hear())
+		require.Equal(t, "second", ws.Hear())
+		require.Equal(t, 1000, ws.Closed())
 	})
 }

@@ -11,18 +11,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
 // valuesApp is an application whose sessions say what they hold.
-func valuesApp(t *testing.T, opts *bridge.Options) *app {
-	a := makeApp(t, livestore.New(), opts)
-	a.session("/put", func(s *bridge.Session) (any, error) {
+func valuesApp(t *testing.T, opts *bridge.Options) *testkit.App {
+	a := testkit.NewApp(t, livestore.New(), opts)
+	a.SessionPage("/put", func(s *bridge.Session) (any, error) {
 		s.Set("private", "of the one before")
 		s.AddFlash("flash of the one before")
 		return "", nil
 	})
-	a.page("/as", func(r *http.Request) (any, error) {
+	a.Page("/as", func(r *http.Request) (any, error) {
 		s, err := a.Session(r)
 		if err != nil {
 			return nil, err
@@ -35,10 +38,10 @@ func valuesApp(t *testing.T, opts *bridge.Options) *app {
 		s.AddFlash("welcome")
 		return "", nil
 	})
-	a.page("/asfn", func(r *http.Request) (any, error) {
+	a.Page("/asfn", func(r *http.Request) (any, error) {
 		return "", a.WithSession(r, func(_ context.Context, s *bridge.Session) error { return s.Login(r.FormValue("user")) }, nil)
 	})
-	a.session("/holds", func(s *bridge.Session) (any, error) {
+	a.SessionPage("/holds", func(s *bridge.Session) (any, error) {
 		return fmt.Sprintf("%s %v %v", s.UserID(), slices.Sorted(s.Keys()), s.Flashes()), nil
 	})
 	return a
@@ -59,14 +62,14 @@ func TestLoginOfAnotherUserClearsTheValues(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := valuesApp(t, &c.opts)
-			h := a.Handler(a.mux)
-			visitor := pocket{}
+			h := a.Handler(a.Mux)
+			visitor := webclient.Pocket{}
 			if c.first != "" {
-				require.Equal(t, http.StatusOK, visitor.get(t, h, "/login?user="+c.first).Code)
+				require.Equal(t, http.StatusOK, visitor.Get(t, h, "/login?user="+c.first).Code)
 			}
-			require.Equal(t, http.StatusOK, visitor.get(t, h, "/put").Code)
-			require.Equal(t, http.StatusOK, visitor.get(t, h, c.path).Code)
-			require.Equal(t, c.want, visitor.get(t, h, "/holds").Body.String())
+			require.Equal(t, http.StatusOK, visitor.Get(t, h, "/put").Code)
+			require.Equal(t, http.StatusOK, visitor.Get(t, h, c.path).Code)
+			require.Equal(t, c.want, visitor.Get(t, h, "/holds").Body.String())
 		})
 	}
 }
@@ -75,9 +78,9 @@ func TestLoginOfAnotherUserClearsTheValues(t *testing.T) {
 // another tab, or from a program that knows the session by its ID.
 func TestLoginOfAnotherUserClearsWhatIsStoredMeanwhile(t *testing.T) {
 	a := valuesApp(t, nil)
-	h := a.Handler(a.mux)
-	visitor := pocket{}
-	a.page("/slow", func(r *http.Request) (any, error) {
+	h := a.Handler(a.Mux)
+	visitor := webclient.Pocket{}
+	a.Page("/slow", func(r *http.Request) (any, error) {
 		s, err := a.Session(r)
 		if err != nil {
 			return nil, err
@@ -86,22 +89,22 @@ func TestLoginOfAnotherUserClearsWhatIsStoredMeanwhile(t *testing.T) {
 			return nil, err
 		}
 		s.Set("late", true)
-		require.Equal(t, http.StatusOK, maps.Clone(visitor).get(t, h, "/put").Code)
+		require.Equal(t, http.StatusOK, maps.Clone(visitor).Get(t, h, "/put").Code)
 		return "", a.UpdateByID(r.Context(), s.ID(), func(_ context.Context, s *bridge.Session) error {
 			s.Set("unseen", "of the one before")
 			s.AddFlash("flash of the one before")
 			return nil
 		})
 	})
-	require.Equal(t, http.StatusOK, visitor.get(t, h, "/login?user=ada").Code)
-	require.Equal(t, http.StatusOK, visitor.get(t, h, "/slow").Code)
-	require.Equal(t, "bob [late] []", visitor.get(t, h, "/holds").Body.String())
+	require.Equal(t, http.StatusOK, visitor.Get(t, h, "/login?user=ada").Code)
+	require.Equal(t, http.StatusOK, visitor.Get(t, h, "/slow").Code)
+	require.Equal(t, "bob [late] []", visitor.Get(t, h, "/holds").Body.String())
 }
 
 // Two logins in one request: whoever logs in last gets nothing of the one before.
 func TestSecondLoginOfARequestClearsTheValuesOfTheFirst(t *testing.T) {
 	a := valuesApp(t, nil)
-	a.session("/both", func(s *bridge.Session) (any, error) {
+	a.SessionPage("/both", func(s *bridge.Session) (any, error) {
 		s.Set("basket", 1)
 		if err := s.Login("ada"); err != nil {
 			return nil, err
@@ -109,28 +112,28 @@ func TestSecondLoginOfARequestClearsTheValuesOfTheFirst(t *testing.T) {
 		s.Set("private", 1)
 		return "", s.Login("bob")
 	})
-	h := a.Handler(a.mux)
-	visitor := pocket{}
-	require.Equal(t, http.StatusOK, visitor.get(t, h, "/both").Code)
-	require.Equal(t, "bob [] []", visitor.get(t, h, "/holds").Body.String())
+	h := a.Handler(a.Mux)
+	visitor := webclient.Pocket{}
+	require.Equal(t, http.StatusOK, visitor.Get(t, h, "/both").Code)
+	require.Equal(t, "bob [] []", visitor.Get(t, h, "/holds").Body.String())
 }
 
 // A login that fails leaves everything as it was.
 func TestLoginThatIsUndoneClearsNothing(t *testing.T) {
 	a := valuesApp(t, nil)
-	a.page("/fail", func(r *http.Request) (any, error) {
+	a.Page("/fail", func(r *http.Request) (any, error) {
 		err := a.WithSession(r, func(_ context.Context, s *bridge.Session) error {
 			require.NoError(t, s.Login("bob"))
 			s.Set("late", true)
-			return errStore
+			return teststore.ErrDiskFull
 		}, nil)
-		require.ErrorIs(t, err, errStore)
+		require.ErrorIs(t, err, teststore.ErrDiskFull)
 		return "", nil
 	})
-	h := a.Handler(a.mux)
-	visitor := pocket{}
-	require.Equal(t, http.StatusOK, visitor.get(t, h, "/login?user=ada").Code)
-	require.Equal(t, http.StatusOK, visitor.get(t, h, "/put").Code)
-	require.Equal(t, http.StatusOK, visitor.get(t, h, "/fail").Code)
-	require.Equal(t, "ada [private] [flash of the one before]", visitor.get(t, h, "/holds").Body.String())
+	h := a.Handler(a.Mux)
+	visitor := webclient.Pocket{}
+	require.Equal(t, http.StatusOK, visitor.Get(t, h, "/login?user=ada").Code)
+	require.Equal(t, http.StatusOK, visitor.Get(t, h, "/put").Code)
+	require.Equal(t, http.StatusOK, visitor.Get(t, h, "/fail").Code)
+	require.Equal(t, "ada [private] [flash of the one before]", visitor.Get(t, h, "/holds").Body.String())
 }

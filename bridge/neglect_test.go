@@ -18,24 +18,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
-
-// pushOnly is the handler of a page that is only told things.
-func pushOnly(ctx context.Context, c *bridge.Conn) error {
-	if err := c.Write(ctx, websocket.MessageText, []byte("open")); err != nil {
-		return err
-	}
-	<-ctx.Done()
-	return context.Cause(ctx)
-}
 
 // greetThenPush reads one message, and then no more.
 func greetThenPush(ctx context.Context, c *bridge.Conn) error {
 	if _, _, err := c.Read(ctx); err != nil {
 		return err
 	}
-	return pushOnly(ctx, c)
+	return testkit.PushOnly(ctx, c)
 }
 
 // departures are how a page leaves, and the code that its end is reported with.
@@ -52,19 +46,19 @@ func TestConnThatOnlyPushesNoticesThatItsTabIsGone(t *testing.T) {
 	t.Parallel()
 	for name, way := range departures {
 		t.Run(name, func(t *testing.T) {
-			a := makeApp(t, livestore.New(), nil)
-			a.mux.Handle("/push", a.WebSocket(pushOnly, nil))
-			ended := record[bridge.ConnClose](t, a.Bridge)
-			br := newBrowser(t, a.serve(t))
-			br.ok("/inc")
+			a := testkit.NewApp(t, livestore.New(), nil)
+			a.Mux.Handle("/push", a.WebSocket(testkit.PushOnly, nil))
+			ended := testkit.Record[bridge.ConnClose](t, a.Bridge)
+			br := webclient.NewBrowser(t, a.Serve(t))
+			br.OK("/inc")
 			const tabs = 20
 			for range tabs {
-				ws := br.dial("/push")
-				require.Equal(t, "open", ws.hear())
-				go way.leave(ws.ws)
+				ws := br.Dial("/push")
+				require.Equal(t, "open", ws.Hear())
+				go way.leave(ws.Conn)
 			}
 			for range tabs {
-				require.Equal(t, way.code, ended.next().Code)
+				require.Equal(t, way.code, ended.Next().Code)
 			}
 			require.Zero(t, a.Stats().Conns)
 		})
@@ -76,17 +70,17 @@ func TestConnThatReadsOnceAndThenPushesNoticesThatItsTabIsGone(t *testing.T) {
 	for name, way := range departures {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := makeApp(t, livestore.New(), nil)
-			a.mux.Handle("/push", a.WebSocket(greetThenPush, nil))
-			ended := record[bridge.ConnClose](t, a.Bridge)
-			br := newBrowser(t, a.serve(t))
-			br.ok("/inc")
-			ws := br.dial("/push")
-			require.Equal(t, "open", ws.ask("hello"))
-			ws.say("more")
-			ws.say("that nobody reads")
-			way.leave(ws.ws)
-			require.Equal(t, way.code, ended.next().Code)
+			a := testkit.NewApp(t, livestore.New(), nil)
+			a.Mux.Handle("/push", a.WebSocket(greetThenPush, nil))
+			ended := testkit.Record[bridge.ConnClose](t, a.Bridge)
+			br := webclient.NewBrowser(t, a.Serve(t))
+			br.OK("/inc")
+			ws := br.Dial("/push")
+			require.Equal(t, "open", ws.Ask("hello"))
+			ws.Say("more")
+			ws.Say("that nobody reads")
+			way.leave(ws.Conn)
+			require.Equal(t, way.code, ended.Next().Code)
 			require.Zero(t, a.Stats().Conns)
 		})
 	}
@@ -100,26 +94,26 @@ func TestReloadsOfAPageAreNotTooManyConnections(t *testing.T) {
 		"session": {MaxConnsPerSession: 3},
 		"address": {MaxConnsPerAddr: 3},
 	} {
-		for handler, fn := range map[string]func(context.Context, *bridge.Conn) error{"push": pushOnly, "greeting": greetThenPush} {
+		for handler, fn := range map[string]func(context.Context, *bridge.Conn) error{"push": testkit.PushOnly, "greeting": greetThenPush} {
 			t.Run(name+"/"+handler, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), &opts)
-				a.mux.Handle("/push", a.WebSocket(fn, nil))
-				br := newBrowser(t, a.serve(t))
-				br.ok("/inc")
-				id := br.ok("/id")
+				a := testkit.NewApp(t, livestore.New(), &opts)
+				a.Mux.Handle("/push", a.WebSocket(fn, nil))
+				br := webclient.NewBrowser(t, a.Serve(t))
+				br.OK("/inc")
+				id := br.OK("/id")
 				for range 12 {
-					ws := br.dial("/push")
+					ws := br.Dial("/push")
 					if handler == "greeting" {
-						ws.say("hello")
+						ws.Say("hello")
 					}
-					require.Equal(t, "open", ws.hear())
+					require.Equal(t, "open", ws.Hear())
 					n, err := a.Notify(t.Context(), bridge.To{SessionID: id}, []byte("news"))
 					require.NoError(t, err)
 					require.Positive(t, n)
-					require.Equal(t, "news", ws.hear())
-					require.NoError(t, ws.ws.CloseNow())
+					require.Equal(t, "news", ws.Hear())
+					require.NoError(t, ws.Conn.CloseNow())
 				}
-				require.Eventually(t, func() bool { return a.Stats().Conns == 0 }, patience, time.Millisecond)
+				require.Eventually(t, func() bool { return a.Stats().Conns == 0 }, await.Limit, time.Millisecond)
 			})
 		}
 	}
@@ -135,24 +129,24 @@ func TestReloadWhoseOldConnectionIsJustEnding(t *testing.T) {
 		for _, late := range []time.Duration{time.Millisecond, 200 * time.Millisecond, 300 * time.Millisecond} {
 			t.Run(fmt.Sprint(name, " ", late), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					a := makeApp(t, livestore.New(), &opts)
-					br := newBrowser(t, a.serveInMemory(t))
-					br.ok("/inc")
-					old := br.dial("/ws")
-					require.NotEmpty(t, old.ask("id"))
+					a := testkit.NewApp(t, livestore.New(), &opts)
+					br := webclient.NewBrowser(t, a.ServeInMemory(t))
+					br.OK("/inc")
+					old := br.Dial("/ws")
+					require.NotEmpty(t, old.Ask("id"))
 					var leaving sync.WaitGroup
 					leaving.Go(func() {
 						time.Sleep(late)
-						_ = old.ws.CloseNow()
+						_ = old.Conn.CloseNow()
 					})
 					defer leaving.Wait()
-					fresh, _, err := br.tryDial("/ws", nil)
+					fresh, _, err := br.TryDial("/ws", nil)
 					if late > 250*time.Millisecond { // no connection waits longer for another one's end
-						require.True(t, err != nil || fresh.closed() == bridge.CodePolicy)
+						require.True(t, err != nil || fresh.Closed() == bridge.CodePolicy)
 						return
 					}
 					require.NoError(t, err)
-					require.NotEmpty(t, fresh.ask("id"))
+					require.NotEmpty(t, fresh.Ask("id"))
 				})
 			})
 		}
@@ -162,23 +156,23 @@ func TestReloadWhoseOldConnectionIsJustEnding(t *testing.T) {
 // That others are looked at before one is refused lets no more of them in.
 func TestConnLimitHoldsWhereNobodyReads(t *testing.T) {
 	t.Parallel()
-	a := makeApp(t, livestore.New(), &bridge.Options{MaxConnsPerSession: 3})
-	a.mux.Handle("/push", a.WebSocket(pushOnly, nil))
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{MaxConnsPerSession: 3})
+	a.Mux.Handle("/push", a.WebSocket(testkit.PushOnly, nil))
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
 	for range 3 {
-		br.dial("/push").listen()
+		br.Dial("/push").Listen()
 	}
-	openConns(t, a.Bridge, bridge.ConnFilter{}, 3)
+	testkit.OpenConns(t, a.Bridge, bridge.ConnFilter{}, 3)
 	for range 3 {
-		require.Equal(t, bridge.CodePolicy, br.dial("/push").closed())
+		require.Equal(t, bridge.CodePolicy, br.Dial("/push").Closed())
 	}
-	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{}), 3)
+	require.Len(t, testkit.Conns(t, a.Bridge, bridge.ConnFilter{}), 3)
 }
 
 // gonePeers are handlers that read nothing, or nothing any more.
 var gonePeers = map[string]func(ctx context.Context, c *bridge.Conn) error{
-	"push":      pushOnly,
+	"push":      testkit.PushOnly,
 	"CloseRead": func(_ context.Context, c *bridge.Conn) error { <-c.CloseRead().Done(); return nil },
 	"busy": func(ctx context.Context, _ *bridge.Conn) error {
 		select {
@@ -201,14 +195,14 @@ func TestS13_HeartbeatCutsAPeerThatIsGoneWhereNobodyReads(t *testing.T) {
 	for name, fn := range gonePeers {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), nil)
-				a.mux.Handle("/gone", a.WebSocket(fn, nil))
-				ended := record[bridge.ConnClose](t, a.Bridge)
-				newBrowser(t, a.serveInMemory(t)).dial("/gone") // its other end takes nothing and says nothing
+				a := testkit.NewApp(t, livestore.New(), nil)
+				a.Mux.Handle("/gone", a.WebSocket(fn, nil))
+				ended := testkit.Record[bridge.ConnClose](t, a.Bridge)
+				webclient.NewBrowser(t, a.ServeInMemory(t)).Dial("/gone") // its other end takes nothing and says nothing
 				time.Sleep(45 * time.Second)
 				synctest.Wait()
 				require.Zero(t, a.Stats().Conns)
-				e := ended.next()
+				e := ended.Next()
 				require.Equal(t, -1, e.Code)
 				require.LessOrEqual(t, e.Open, 45*time.Second)
 			})
@@ -219,29 +213,29 @@ func TestS13_HeartbeatCutsAPeerThatIsGoneWhereNobodyReads(t *testing.T) {
 func TestHeartbeatLeavesAPeerAloneThatAnswersWhereNobodyReads(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		a.mux.Handle("/push", a.WebSocket(pushOnly, nil))
-		br := newBrowser(t, a.serveInMemory(t))
-		ws := br.dial("/push").listen()
+		a := testkit.NewApp(t, livestore.New(), nil)
+		a.Mux.Handle("/push", a.WebSocket(testkit.PushOnly, nil))
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		ws := br.Dial("/push").Listen()
 		time.Sleep(24 * time.Hour)
 		n, err := a.Notify(t.Context(), bridge.To{All: true}, []byte("good morning"))
 		require.NoError(t, err)
 		require.Equal(t, 1, n)
-		require.Equal(t, "open", ws.hear())
-		require.Equal(t, "good morning", ws.hear())
+		require.Equal(t, "open", ws.Hear())
+		require.Equal(t, "good morning", ws.Hear())
 	})
 }
 
 // A client of another kind than a browser pings, and gives a server up that doesn't answer.
 func TestPingsOfAClientAreAnsweredWhereNobodyReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		a.mux.Handle("/push", a.WebSocket(pushOnly, nil))
-		ws := newBrowser(t, a.serveInMemory(t)).dial("/push").listen()
+		a := testkit.NewApp(t, livestore.New(), nil)
+		a.Mux.Handle("/push", a.WebSocket(testkit.PushOnly, nil))
+		ws := webclient.NewBrowser(t, a.ServeInMemory(t)).Dial("/push").Listen()
 		for range 100 {
 			time.Sleep(20 * time.Second)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			require.NoError(t, ws.ws.Ping(ctx))
+			require.NoError(t, ws.Conn.Ping(ctx))
 			cancel()
 		}
 	})
@@ -249,16 +243,16 @@ func TestPingsOfAClientAreAnsweredWhereNobodyReads(t *testing.T) {
 
 func TestPingOfTheHandlerNeedsNoRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		pings := make(chan error, 1000)
-		a.mux.Handle("/pinger", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		a.Mux.Handle("/pinger", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 			for range cap(pings) { // far more than a client may send by itself
 				pings <- c.Ping(ctx)
 			}
 			return nil
 		}, nil))
-		ws := newBrowser(t, a.serveInMemory(t)).dial("/pinger").listen()
-		require.Equal(t, 1000, ws.closedEventually())
+		ws := webclient.NewBrowser(t, a.ServeInMemory(t)).Dial("/pinger").Listen()
+		require.Equal(t, 1000, ws.ClosedEventually())
 		for range cap(pings) {
 			require.NoError(t, <-pings)
 		}
@@ -268,10 +262,10 @@ func TestPingOfTheHandlerNeedsNoRead(t *testing.T) {
 // busy reads all messages, with pauses in between in which nobody reads.
 func TestMessagesThatComeWhileTheHandlerIsBusyAreReadInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		const n = 400
 		got := make(chan string, n)
-		a.mux.Handle("/busy", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		a.Mux.Handle("/busy", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 			for {
 				if rand.N(3) == 0 {
 					time.Sleep(rand.N(3 * time.Second))
@@ -283,11 +277,11 @@ func TestMessagesThatComeWhileTheHandlerIsBusyAreReadInOrder(t *testing.T) {
 				got <- string(data)
 			}
 		}, nil))
-		ws := newBrowser(t, a.serveInMemory(t)).dial("/busy").listen()
+		ws := webclient.NewBrowser(t, a.ServeInMemory(t)).Dial("/busy").Listen()
 		for i := range n {
 			text := fmt.Sprintf("%d %s", i, strings.Repeat("x", rand.N(150))) // all of them together fit into what waits for a Read
 			if rand.N(3) == 0 {                                               // in fragments, with a pause in the middle
-				w, err := ws.ws.Writer(t.Context(), websocket.MessageText)
+				w, err := ws.Conn.Writer(t.Context(), websocket.MessageText)
 				require.NoError(t, err)
 				_, err = w.Write([]byte(text[:1]))
 				require.NoError(t, err)
@@ -297,14 +291,14 @@ func TestMessagesThatComeWhileTheHandlerIsBusyAreReadInOrder(t *testing.T) {
 				require.NoError(t, w.Close())
 			} else {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
-				require.NoError(t, ws.ws.Write(ctx, websocket.MessageText, []byte(text)))
+				require.NoError(t, ws.Conn.Write(ctx, websocket.MessageText, []byte(text)))
 				cancel()
 			}
 			if rand.N(5) == 0 {
 				time.Sleep(rand.N(2 * time.Second))
 			}
 			if rand.N(10) == 0 {
-				require.NoError(t, ws.ws.Ping(t.Context()))
+				require.NoError(t, ws.Conn.Ping(t.Context()))
 			}
 		}
 		for i := range n {
@@ -317,10 +311,10 @@ func TestMessagesThatComeWhileTheHandlerIsBusyAreReadInOrder(t *testing.T) {
 // A client can't fill the memory of a server whose handler doesn't read.
 func TestClientHasToWaitForAHandlerThatDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		goOn := make(chan struct{})
 		got := 0
-		a.mux.Handle("/later", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		a.Mux.Handle("/later", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 			<-goOn
 			for {
 				_, data, err := c.Read(ctx)
@@ -330,7 +324,7 @@ func TestClientHasToWaitForAHandlerThatDoesNotRead(t *testing.T) {
 				got += len(data)
 			}
 		}, &bridge.ConnOptions{WriteTimeout: bridge.Off}))
-		conn := handshake(t, a.serveInMemory(t), "/later")
+		conn := webclient.Handshake(t, a.ServeInMemory(t), "/later")
 		go func() { _, _ = io.Copy(io.Discard, conn) }() // pings, which wait for their answer behind what is being sent
 		const size, n = 8 << 10, 100
 		sent := 0
@@ -359,24 +353,24 @@ func TestClientHasToWaitForAHandlerThatDoesNotRead(t *testing.T) {
 // A message is activity of the client when it comes, not when it is read.
 func TestMessagesThatNobodyReadsAreActivity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		a.mux.Handle("/push", a.WebSocket(pushOnly, &bridge.ConnOptions{IdleTimeout: time.Minute}))
-		ws := newBrowser(t, a.serveInMemory(t)).dial("/push").listen()
+		a := testkit.NewApp(t, livestore.New(), nil)
+		a.Mux.Handle("/push", a.WebSocket(testkit.PushOnly, &bridge.ConnOptions{IdleTimeout: time.Minute}))
+		ws := webclient.NewBrowser(t, a.ServeInMemory(t)).Dial("/push").Listen()
 		for range 30 {
 			time.Sleep(50 * time.Second)
-			ws.say("still here")
+			ws.Say("still here")
 		}
 		last := time.Now()
-		require.Equal(t, bridge.CodeIdle, ws.closedEventually())
+		require.Equal(t, bridge.CodeIdle, ws.ClosedEventually())
 		require.InDelta(t, time.Minute, time.Since(last), float64(time.Second))
 	})
 }
 
 func TestReadWhoseContextEndsClosesAConnectionOnWhichTheBridgeReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		failed := make(chan error, 1)
-		a.mux.Handle("/late", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		a.Mux.Handle("/late", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 			time.Sleep(5 * time.Second) // the Bridge reads by now
 			short, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
@@ -385,15 +379,15 @@ func TestReadWhoseContextEndsClosesAConnectionOnWhichTheBridgeReads(t *testing.T
 			<-ctx.Done()
 			return nil
 		}, nil))
-		ended := record[bridge.ConnClose](t, a.Bridge)
+		ended := testkit.Record[bridge.ConnClose](t, a.Bridge)
 		for name, begin := range map[string][]byte{"nothing": nil, "half a message": {0x82, 0xfe, 1, 0, 0, 0, 0, 0}} {
 			start := time.Now()
-			conn := handshake(t, a.serveInMemory(t), "/late")
+			conn := webclient.Handshake(t, a.ServeInMemory(t), "/late")
 			_, err := conn.Write(begin)
 			require.NoError(t, err)
 			require.ErrorIs(t, <-failed, context.DeadlineExceeded, name)
 			require.Equal(t, 6*time.Second, time.Since(start), name)
-			require.Equal(t, -1, ended.next().Code, name)
+			require.Equal(t, -1, ended.Next().Code, name)
 		}
 	})
 }
@@ -402,9 +396,9 @@ func TestCloseReadRefusesMessages(t *testing.T) {
 	for name, wait := range map[string]time.Duration{"at once": 0, "with a message that waits": 2 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, livestore.New(), nil)
+				a := testkit.NewApp(t, livestore.New(), nil)
 				read := make(chan error, 1)
-				a.mux.Handle("/closed", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+				a.Mux.Handle("/closed", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 					time.Sleep(wait)
 					ended := c.CloseRead()
 					require.Equal(t, c.CloseRead(), ended, "it may be called again")
@@ -413,9 +407,9 @@ func TestCloseReadRefusesMessages(t *testing.T) {
 					read <- err
 					return nil
 				}, nil))
-				ws := newBrowser(t, a.serveInMemory(t)).dial("/closed").listen()
-				ws.say("hello")
-				require.Equal(t, bridge.CodePolicy, ws.closedEventually())
+				ws := webclient.NewBrowser(t, a.ServeInMemory(t)).Dial("/closed").Listen()
+				ws.Say("hello")
+				require.Equal(t, bridge.CodePolicy, ws.ClosedEventually())
 				require.ErrorContains(t, <-read, "CloseRead")
 			})
 		})
@@ -426,15 +420,15 @@ func TestCloseReadRefusesMessages(t *testing.T) {
 // no second goroutine once it reads again.
 func TestG11_NothingPerSocket_AReaderOnlyWhereTheHandlerDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		a.mux.Handle("/slow", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		a := testkit.NewApp(t, livestore.New(), nil)
+		a.Mux.Handle("/slow", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 			time.Sleep(10 * time.Second)
-			return converse(ctx, c)
+			return testkit.Converse(ctx, c)
 		}, nil))
-		br := newBrowser(t, a.serveInMemory(t))
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
 		const tabs = 20
 		for range tabs {
-			br.dial("/slow").listen()
+			br.Dial("/slow").Listen()
 		}
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
@@ -460,9 +454,9 @@ func connGoroutines() (n int) {
 // Whoever reads through Underlying gets what there is to read.
 func TestBridgeReadsNothingAwayFromUnderlying(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		got := make(chan string, 10)
-		a.mux.Handle("/below", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		a.Mux.Handle("/below", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 			ws := c.Underlying()
 			for {
 				time.Sleep(10 * time.Second)
@@ -473,9 +467,9 @@ func TestBridgeReadsNothingAwayFromUnderlying(t *testing.T) {
 				got <- string(data)
 			}
 		}, nil))
-		ws := newBrowser(t, a.serveInMemory(t)).dial("/below").listen()
+		ws := webclient.NewBrowser(t, a.ServeInMemory(t)).Dial("/below").Listen()
 		for i := range cap(got) {
-			ws.say(fmt.Sprint(i))
+			ws.Say(fmt.Sprint(i))
 			require.Equal(t, fmt.Sprint(i), <-got)
 		}
 	})
@@ -484,32 +478,32 @@ func TestBridgeReadsNothingAwayFromUnderlying(t *testing.T) {
 // A machine that vanishes sends no FIN; here the line between it and the server does.
 func TestS13_PeerBehindADeadLineIsNoticed(t *testing.T) {
 	t.Parallel()
-	a := makeApp(t, livestore.New(), nil)
-	a.mux.Handle("/push", a.WebSocket(pushOnly, &bridge.ConnOptions{Heartbeat: time.Second}))
-	ended := record[bridge.ConnClose](t, a.Bridge)
-	s := a.serve(t)
+	a := testkit.NewApp(t, livestore.New(), nil)
+	a.Mux.Handle("/push", a.WebSocket(testkit.PushOnly, &bridge.ConnOptions{Heartbeat: time.Second}))
+	ended := testkit.Record[bridge.ConnClose](t, a.Bridge)
+	s := a.Serve(t)
 	wire := newCable(t, s)
-	br := newBrowser(t, &site{s.url, wire.dial})
-	require.Equal(t, "open", br.dial("/push").listen().hear())
+	br := webclient.NewBrowser(t, &webclient.Site{URL: s.URL, Dial: wire.dial})
+	require.Equal(t, "open", br.Dial("/push").Listen().Hear())
 	wire.die()
-	require.Equal(t, -1, ended.next().Code)
+	require.Equal(t, -1, ended.Next().Code)
 	require.Zero(t, a.Stats().Conns)
 }
 
 // cable is a network between a client and a server that can die: both ends stay open, and nothing
 // passes any more.
 type cable struct {
-	site *site
+	site *webclient.Site
 	dead chan struct{}
 	t    *testing.T
 }
 
-func newCable(t *testing.T, s *site) *cable { return &cable{s, make(chan struct{}), t} }
+func newCable(t *testing.T, s *webclient.Site) *cable { return &cable{s, make(chan struct{}), t} }
 
 func (l *cable) die() { close(l.dead) }
 
 func (l *cable) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	far, err := l.site.dial(ctx, network, addr)
+	far, err := l.site.Dial(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}

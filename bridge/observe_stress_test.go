@@ -11,6 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -105,7 +108,7 @@ func (l *ledger) requireOver(t *testing.T, sessions int, msgAndArgs ...any) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.all >= sessions && l.sessions == 0 && l.conns == 0 && len(l.users.sessions) == 0
-	}, patience, time.Millisecond, msgAndArgs...)
+	}, await.Limit, time.Millisecond, msgAndArgs...)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	require.Empty(t, l.wrong)
@@ -126,51 +129,52 @@ func crowd(n int, session func(i int)) {
 	running.Wait()
 }
 
-// As an operator's gauge: 8,000 sessions begin and end, over HTTP and sockets, and no end comes before its beginning.
+// As an operator's gauge: 8,000 sessions begin and end, over HTTP and sockets, and no end comes
+// before its beginning.
 func TestOneObserverKeepsAGaugeRightInACrowd(t *testing.T) {
 	t.Parallel()
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	l := newLedger(a.Bridge)
-	h, site := a.Handler(a.mux), a.serve(t)
+	h, site := a.Handler(a.Mux), a.Serve(t)
 	const sessions = 8000
 	crowd(sessions, func(i int) {
 		user := fmt.Sprint("user", i%500)
 		if i%16 != 0 {
-			p := pocket{}
-			p.get(t, h, "/login?user="+user)
-			id := p.get(t, h, "/id").Body.String()
+			p := webclient.Pocket{}
+			p.Get(t, h, "/login?user="+user)
+			id := p.Get(t, h, "/id").Body.String()
 			ended := l.end(id)
 			switch i % 4 {
 			case 1: // another user in the first one's place
-				p.get(t, h, "/login?user=another"+user)
+				p.Get(t, h, "/login?user=another"+user)
 			case 2:
-				p.get(t, h, "/inc")
+				p.Get(t, h, "/inc")
 			}
 			if i%3 == 0 {
 				_, _ = a.DestroyByID(t.Context(), id)
 			} else {
-				p.get(t, h, "/logout")
+				p.Get(t, h, "/logout")
 			}
 			<-ended
 			return
 		}
-		br := newBrowser(t, site)
-		defer br.client.CloseIdleConnections()
-		if br.get("/login?user="+user).status != http.StatusOK {
+		br := webclient.NewBrowser(t, site)
+		defer br.Client.CloseIdleConnections()
+		if br.Get("/login?user="+user).Status != http.StatusOK {
 			t.Error("no login")
 			return
 		}
-		ended := l.end(br.get("/id").body)
-		ws, _, err := br.tryDial("/ws", nil)
+		ended := l.end(br.Get("/id").Body)
+		ws, _, err := br.TryDial("/ws", nil)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		defer func() { _ = ws.ws.CloseNow() }()
+		defer func() { _ = ws.Conn.CloseNow() }()
 		if i%32 == 0 {
-			ws.say("logout")
+			ws.Say("logout")
 		} else {
-			br.get("/logout")
+			br.Get("/logout")
 		}
 		<-ended
 	})
@@ -178,31 +182,32 @@ func TestOneObserverKeepsAGaugeRightInACrowd(t *testing.T) {
 	require.Zero(t, a.Stats().EventsDropped)
 }
 
-// On each of two nodes the same holds of what that node has seen. The end of a session that was used here for the first time just before may come late: when the node looks.
+// On each of two nodes the same holds of what that node has seen. The end of a session that was
+// used here for the first time just before may come late: when the node looks.
 func TestOneObserverOnEachNodeKeepsItsGaugeRight(t *testing.T) {
 	t.Parallel()
-	h, apps := makeNodes(t, 2, bridge.Options{})
+	h, apps := testkit.NewNodes(t, 2, bridge.Options{})
 	var ledgers []*ledger
 	var handlers []http.Handler
 	for _, a := range apps {
 		ledgers = append(ledgers, newLedger(a.Bridge))
-		handlers = append(handlers, a.Handler(a.mux))
+		handlers = append(handlers, a.Handler(a.Mux))
 	}
 	const sessions = 1000
 	crowd(sessions, func(i int) {
 		here, there := handlers[i%2], handlers[(i+1)%2]
-		p := pocket{}
-		p.get(t, here, fmt.Sprint("/login?user=user", i%100))
-		ended := ledgers[(i/2)%2].end(p.get(t, here, "/id").Body.String())
-		p.get(t, there, "/inc")
+		p := webclient.Pocket{}
+		p.Get(t, here, fmt.Sprint("/login?user=user", i%100))
+		ended := ledgers[(i/2)%2].end(p.Get(t, here, "/id").Body.String())
+		p.Get(t, there, "/inc")
 		if i%3 == 0 {
-			p.get(t, there, fmt.Sprint("/login?user=another", i%100))
+			p.Get(t, there, fmt.Sprint("/login?user=another", i%100))
 		}
-		p.get(t, handlers[(i/2)%2], "/logout")
+		p.Get(t, handlers[(i/2)%2], "/logout")
 		<-ended
 	})
 	for i, l := range ledgers {
-		h.node(i).news <- store.Change{Kind: store.ChangeMissed} // it looks
+		h.Node(i).News <- store.Change{Kind: store.ChangeMissed} // it looks
 		l.requireOver(t, sessions, "each was used at both")
 		require.Zero(t, apps[i].Stats().EventsDropped)
 	}

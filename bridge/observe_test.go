@@ -12,6 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -33,29 +36,29 @@ func told(words *[]string) bridge.Observer {
 
 func TestObserverHasAllKindsInOneOrderAndEachSaysWhoseItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		var words []string
 		a.Observe(told(&words))
-		br := newBrowser(t, a.serveInMemory(t))
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
 		step := func(do func()) { do(); synctest.Wait() }
-		step(func() { br.ok("/inc") })
-		tab := br.dial("/ws").listen()
+		step(func() { br.OK("/inc") })
+		tab := br.Dial("/ws").Listen()
 		synctest.Wait()
-		step(func() { br.ok("/login?user=ada") })
-		tab.closedEventually()
+		step(func() { br.OK("/login?user=ada") })
+		tab.ClosedEventually()
 		synctest.Wait()
-		step(func() { br.ok("/login?user=ada") })
-		tab = br.dial("/ws").listen()
+		step(func() { br.OK("/login?user=ada") })
+		tab = br.Dial("/ws").Listen()
 		synctest.Wait()
-		step(func() { br.ok("/login?user=bob") })
-		tab.closedEventually()
+		step(func() { br.OK("/login?user=bob") })
+		tab.ClosedEventually()
 		synctest.Wait() // the server hears of the close after the client
-		tab = br.dial("/ws").listen()
+		tab = br.Dial("/ws").Listen()
 		synctest.Wait()
-		step(func() { tab.ask("inc") })
-		step(func() { br.ok("/logout") })
-		step(func() { tab.closedEventually() })
-		step(func() { br.setCookie("sid", "forged"); br.ok("/get") })
+		step(func() { tab.Ask("inc") })
+		step(func() { br.OK("/logout") })
+		step(func() { tab.ClosedEventually() })
+		step(func() { br.SetCookie("sid", "forged"); br.OK("/get") })
 		step(func() { _, _ = a.Cleanup(t.Context()) })
 		require.Equal(t, []string{
 			"set <- login:false",
@@ -78,18 +81,18 @@ func TestObserverHasAllKindsInOneOrderAndEachSaysWhoseItIs(t *testing.T) {
 
 func TestObserverIsCalledForTheKindsThatItNamesUntilItIsOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		a.Observe(bridge.Observer{}) // wants nothing
 		ends, sets := 0, 0
 		a.Observe(bridge.Observer{SessionDestroy: func(bridge.SessionDestroy) { ends++ }})
 		off := a.Observe(bridge.Observer{SessionSet: func(bridge.SessionSet) { sets++ }})
-		h := a.Handler(a.mux)
-		p, _ := signIn(t, h, "ada")
+		h := a.Handler(a.Mux)
+		p, _ := testkit.SignIn(t, h, "ada")
 		synctest.Wait()
 		off()
 		off()
-		p.get(t, h, "/inc")
-		p.get(t, h, "/logout")
+		p.Get(t, h, "/inc")
+		p.Get(t, h, "/logout")
 		synctest.Wait()
 		require.Equal(t, []int{1, 1}, []int{ends, sets})
 		require.Zero(t, a.Stats().EventsDropped)
@@ -99,7 +102,7 @@ func TestObserverIsCalledForTheKindsThatItNamesUntilItIsOff(t *testing.T) {
 func TestObserverThatPanicsOrEndsItsGoroutineIsReportedAndGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		a := makeApp(t, livestore.New(), &bridge.Options{Keys: [][]byte{goodKey()}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		a := testkit.NewApp(t, livestore.New(), &bridge.Options{Keys: [][]byte{testkit.Key()}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		sets, others := 0, 0
 		a.Observe(bridge.Observer{SessionSet: func(bridge.SessionSet) {
 			switch sets++; sets {
@@ -110,9 +113,9 @@ func TestObserverThatPanicsOrEndsItsGoroutineIsReportedAndGoesOn(t *testing.T) {
 			}
 		}})
 		a.OnSessionSet(func(bridge.SessionSet) { others++ })
-		h, p := a.Handler(a.mux), pocket{}
+		h, p := a.Handler(a.Mux), webclient.Pocket{}
 		for range 4 {
-			require.Equal(t, 200, p.get(t, h, "/inc").Code)
+			require.Equal(t, 200, p.Get(t, h, "/inc").Code)
 			synctest.Wait()
 		}
 		require.Equal(t, []int{4, 4}, []int{sets, others})
@@ -123,7 +126,7 @@ func TestObserverThatPanicsOrEndsItsGoroutineIsReportedAndGoesOn(t *testing.T) {
 
 func TestObserverIsToldWhereItHasMissedEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
+		a := testkit.NewApp(t, livestore.New(), nil)
 		release := make(chan struct{})
 		sets, missed := 0, 0
 		var order []string
@@ -135,21 +138,21 @@ func TestObserverIsToldWhereItHasMissedEvents(t *testing.T) {
 			},
 		})
 		events := a.Subscribe(t.Context(), 10)
-		h, p := a.Handler(a.mux), pocket{}
+		h, p := a.Handler(a.Mux), webclient.Pocket{}
 		for range 1200 {
-			p.get(t, h, "/inc")
+			p.Get(t, h, "/inc")
 		}
 		require.EqualValues(t, 1200-1025+1200-10, a.Stats().EventsDropped, "by both: one is in the function, 1024 wait")
 		close(release)
 		synctest.Wait()
 		require.Equal(t, []string{"1025 then 175 missed"}, order, "told when the queue is empty: another event may be long in coming")
-		p.get(t, h, "/inc")
+		p.Get(t, h, "/inc")
 		synctest.Wait()
 		require.Equal(t, 1201, sets+missed)
 		for range 10 {
 			require.IsType(t, bridge.SessionSet{}, <-events)
 		}
-		p.get(t, h, "/inc")
+		p.Get(t, h, "/inc")
 		require.Equal(t, bridge.Missed{Events: 1191}, <-events, "in their place")
 		require.IsType(t, bridge.SessionSet{}, <-events)
 		require.Empty(t, events)
@@ -157,12 +160,12 @@ func TestObserverIsToldWhereItHasMissedEvents(t *testing.T) {
 }
 
 func TestNarrowSubscriptionThatMissesEventsStillHasSome(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	events := a.Subscribe(t.Context(), 1)
-	h, p := a.Handler(a.mux), pocket{}
+	h, p := a.Handler(a.Mux), webclient.Pocket{}
 	inc := func(n int) {
 		for range n {
-			p.get(t, h, "/inc")
+			p.Get(t, h, "/inc")
 		}
 	}
 	inc(3)
@@ -177,44 +180,44 @@ func TestNarrowSubscriptionThatMissesEventsStillHasSome(t *testing.T) {
 
 func TestEndsOfSessionsThatThisProcessHasNotSeenSayWhoseTheyWere(t *testing.T) {
 	st := livestore.New()
-	keys := [][]byte{goodKey()}
-	before := makeApp(t, st, &bridge.Options{Keys: keys})
-	h := before.Handler(before.mux)
-	_, ada := signIn(t, h, "ada")
-	_, bob := signIn(t, h, "bob")
-	p, _ := signIn(t, h, "eve")
+	keys := [][]byte{testkit.Key()}
+	before := testkit.NewApp(t, st, &bridge.Options{Keys: keys})
+	h := before.Handler(before.Mux)
+	_, ada := testkit.SignIn(t, h, "ada")
+	_, bob := testkit.SignIn(t, h, "bob")
+	p, _ := testkit.SignIn(t, h, "eve")
 
-	a := makeApp(t, st, &bridge.Options{Keys: keys}) // after a restart
-	ends := record[bridge.SessionDestroy](t, a.Bridge)
+	a := testkit.NewApp(t, st, &bridge.Options{Keys: keys}) // after a restart
+	ends := testkit.Record[bridge.SessionDestroy](t, a.Bridge)
 	ok, err := a.DestroyByID(t.Context(), ada)
 	require.NoError(t, err)
 	require.True(t, ok)
-	require.Equal(t, "ada", ends.next().UserID)
+	require.Equal(t, "ada", ends.Next().UserID)
 	n, err := a.DestroyUser(t.Context(), "bob")
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
-	end := ends.next()
+	end := ends.Next()
 	require.Equal(t, []string{bob, "bob"}, []string{end.SessionID, end.UserID})
-	p.get(t, a.Handler(a.mux), "/logout")
-	require.Equal(t, "eve", ends.next().UserID)
-	require.Empty(t, ends.rest())
+	p.Get(t, a.Handler(a.Mux), "/logout")
+	require.Equal(t, "eve", ends.Next().UserID)
+	require.Empty(t, ends.Rest())
 }
 
 func TestEndByTimeSaysWhoseTheSessionWas(t *testing.T) {
 	for name, wrap := range map[string]func(*livestore.Store) store.Store{
 		"sweep": func(st *livestore.Store) store.Store { return st },
-		"list":  func(st *livestore.Store) store.Store { return listingStore{st, st} },
+		"list":  func(st *livestore.Store) store.Store { return teststore.Listing{Store: st, Lister: st} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := makeApp(t, wrap(livestore.New()), expiring(0))
-				ends := record[bridge.SessionDestroy](t, a.Bridge)
-				signIn(t, a.Handler(a.mux), "ada")
-				time.Sleep(idle + 2*touch)
+				a := testkit.NewApp(t, wrap(livestore.New()), testkit.Expiring(0))
+				ends := testkit.Record[bridge.SessionDestroy](t, a.Bridge)
+				testkit.SignIn(t, a.Handler(a.Mux), "ada")
+				time.Sleep(testkit.Idle + 2*testkit.Touch)
 				n, err := a.Cleanup(t.Context())
 				require.NoError(t, err)
 				require.Equal(t, 1, n)
-				end := ends.next()
+				end := ends.Next()
 				require.Equal(t, "ada", end.UserID)
 				require.Equal(t, bridge.ReasonExpired, end.Reason)
 			})

@@ -14,19 +14,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
 const century = 100 * 365 * 24 * time.Hour
 
-func goodKey() []byte { return bytes.Repeat([]byte("k"), 32) }
-
 // optionCases are, for each field of Options, values that it takes and values that it doesn't.
 var optionCases = map[string]struct{ good, bad []bridge.Options }{
 	"Keys": {
-		good: []bridge.Options{{Keys: nil}, {Keys: [][]byte{goodKey()}}, {Keys: [][]byte{goodKey(), bytes.Repeat([]byte("o"), 500)}}},
+		good: []bridge.Options{{Keys: nil}, {Keys: [][]byte{testkit.Key()}}, {Keys: [][]byte{testkit.Key(), bytes.Repeat([]byte("o"), 500)}}},
 		bad: []bridge.Options{
-			{Keys: [][]byte{}}, {Keys: [][]byte{nil}}, {Keys: [][]byte{make([]byte, 31)}}, {Keys: [][]byte{goodKey(), make([]byte, 31)}},
+			{Keys: [][]byte{}}, {Keys: [][]byte{nil}}, {Keys: [][]byte{make([]byte, 31)}}, {Keys: [][]byte{testkit.Key(), make([]byte, 31)}},
 		},
 	},
 	"Name": {
@@ -193,20 +193,20 @@ func TestNewNeedsAStore(t *testing.T) {
 }
 
 func TestNewCopiesItsOptions(t *testing.T) {
-	o := &bridge.Options{Keys: [][]byte{goodKey()}}
-	a := makeApp(t, livestore.New(), o)
-	h := a.Handler(a.mux)
-	visitor := pocket{}
-	visitor.get(t, h, "/inc")
+	o := &bridge.Options{Keys: [][]byte{testkit.Key()}}
+	a := testkit.NewApp(t, livestore.New(), o)
+	h := a.Handler(a.Mux)
+	visitor := webclient.Pocket{}
+	visitor.Get(t, h, "/inc")
 	o.Name, o.IdleTimeout = "other", time.Millisecond
 	clear(o.Keys[0])
 	o.Keys[0] = nil
-	require.Equal(t, "2", visitor.get(t, h, "/inc").Body.String())
+	require.Equal(t, "2", visitor.Get(t, h, "/inc").Body.String())
 }
 
 func TestRandomKeyIsWarnedOf(t *testing.T) {
 	var log bytes.Buffer
-	b := newBridge(t, livestore.New(), &bridge.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	b := testkit.NewBridge(t, livestore.New(), &bridge.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	require.NoError(t, b.Ping(t.Context()))
 	require.Contains(t, log.String(), "level=WARN")
 	require.Contains(t, log.String(), "Keys")
@@ -230,9 +230,9 @@ func TestConnOptionsOutOfRangeFailEveryHandshake(t *testing.T) {
 	} {
 		for _, o := range bad {
 			var log bytes.Buffer
-			b := newBridge(t, livestore.New(), &bridge.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			b := testkit.NewBridge(t, livestore.New(), &bridge.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			h := b.WebSocket(func(context.Context, *bridge.Conn) error { return nil }, &o)
-			_, res, err := newBrowser(t, serve(t, h)).tryDial("/", nil)
+			_, res, err := webclient.NewBrowser(t, webclient.Serve(t, h)).TryDial("/", nil)
 			require.Error(t, err, field)
 			require.Equal(t, http.StatusInternalServerError, res.StatusCode, field)
 			require.Contains(t, log.String(), "ConnOptions."+field)

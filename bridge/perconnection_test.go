@@ -13,6 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -23,64 +27,64 @@ func TestPerConnectionStoresWhenItsFunctionReturns(t *testing.T) {
 	for name, err := range map[string]error{"nil": nil, "an error": errors.New("read: gone")} {
 		t.Run(name, func(t *testing.T) {
 			st := livestore.New()
-			h := newHolder(t, makeApp(t, st, nil), nil)
-			require.EqualValues(t, 1, h.value("n"), "loaded at the handshake")
-			h.s.Set("draft", "text")
-			require.JSONEq(t, `{"n":1}`, string(stored(t, st, h.s.ID()).Data))
-			h.finish(err)
-			require.JSONEq(t, `{"n":1,"draft":"text"}`, string(stored(t, st, h.s.ID()).Data))
-			h.s.Set("draft", "late")
-			require.ErrorIs(t, h.conn.SaveSession(t.Context()), bridge.ErrSessionClosed)
+			h := testkit.NewHolder(t, testkit.NewApp(t, st, nil), nil)
+			require.EqualValues(t, 1, h.Value("n"), "loaded at the handshake")
+			h.Session.Set("draft", "text")
+			require.JSONEq(t, `{"n":1}`, string(teststore.Stored(t, st, h.Session.ID()).Data))
+			h.Finish(err)
+			require.JSONEq(t, `{"n":1,"draft":"text"}`, string(teststore.Stored(t, st, h.Session.ID()).Data))
+			h.Session.Set("draft", "late")
+			require.ErrorIs(t, h.Conn.SaveSession(t.Context()), bridge.ErrSessionClosed)
 		})
 	}
 }
 
 func TestPerConnectionStoresNothingAfterAPanic(t *testing.T) {
 	st := livestore.New()
-	h := newHolder(t, makeApp(t, st, nil), nil)
-	h.s.Set("saved", true)
-	require.NoError(t, h.conn.SaveSession(t.Context()))
-	h.s.Set("half", "done")
-	require.Equal(t, bridge.CodeFailed, h.finish(panics{}).Code)
-	require.JSONEq(t, `{"n":1,"saved":true}`, string(stored(t, st, h.s.ID()).Data))
+	h := testkit.NewHolder(t, testkit.NewApp(t, st, nil), nil)
+	h.Session.Set("saved", true)
+	require.NoError(t, h.Conn.SaveSession(t.Context()))
+	h.Session.Set("half", "done")
+	require.Equal(t, bridge.CodeFailed, h.Finish(testkit.Panics{}).Code)
+	require.JSONEq(t, `{"n":1,"saved":true}`, string(teststore.Stored(t, st, h.Session.ID()).Data))
 }
 
 func TestPerConnectionStoresNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newFaultyStore()
-		a := makeApp(t, st, &bridge.Options{RevalidateEvery: bridge.Off}) // whose looks would count
-		a.session("/theme", func(s *bridge.Session) (any, error) { s.Set("theme", "dark"); return "set", nil })
-		h := newHolderAt(t, a, a.serveInMemory(t), nil, nil)
-		h.s.Set("draft", "text")
+		st := teststore.NewFaulty()
+		a := testkit.NewApp(t, st, &bridge.Options{RevalidateEvery: bridge.Off}) // whose looks would count
+		a.SessionPage("/theme", func(s *bridge.Session) (any, error) { s.Set("theme", "dark"); return "set", nil })
+		h := testkit.NewHolderAt(t, a, a.ServeInMemory(t), nil, nil)
+		h.Session.Set("draft", "text")
 		time.Sleep(saveEvery)
 		synctest.Wait()
-		require.JSONEq(t, `{"n":1,"draft":"text"}`, string(stored(t, st.Store, h.s.ID()).Data), "a crash loses no more than SaveEvery")
+		require.JSONEq(t, `{"n":1,"draft":"text"}`, string(teststore.Stored(t, st.Store, h.Session.ID()).Data), "a crash loses no more than SaveEvery")
 
-		h.br.ok("/theme")
-		require.Nil(t, h.value("theme"))
-		sets, gets := st.count("Set"), st.count("Get")
+		h.Browser.OK("/theme")
+		require.Nil(t, h.Value("theme"))
+		sets, gets := st.Count("Set"), st.Count("Get")
 		time.Sleep(saveEvery)
 		synctest.Wait()
-		require.Equal(t, "dark", h.value("theme"), "it takes over what others have changed")
+		require.Equal(t, "dark", h.Value("theme"), "it takes over what others have changed")
 		time.Sleep(10 * saveEvery)
 		synctest.Wait()
-		require.Equal(t, sets, st.count("Set"), "nothing has changed: nothing is stored")
-		require.Equal(t, 11, st.count("Get")-gets)
-		h.finish(nil)
-		require.Equal(t, sets, st.count("Set"))
+		require.Equal(t, sets, st.Count("Set"), "nothing has changed: nothing is stored")
+		require.Equal(t, 11, st.Count("Get")-gets)
+		h.Finish(nil)
+		require.Equal(t, sets, st.Count("Set"))
 	})
 }
 
 func TestPerConnectionStoresOnlyAtTheEndWithSaveEveryOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()
-		a := makeApp(t, st, nil)
-		h := newHolderAt(t, a, a.serveInMemory(t), &bridge.ConnOptions{SaveEvery: bridge.Off}, nil)
-		h.s.Set("draft", "text")
+		a := testkit.NewApp(t, st, nil)
+		h := testkit.NewHolderAt(t, a, a.ServeInMemory(t), &bridge.ConnOptions{SaveEvery: bridge.Off}, nil)
+		h.Session.Set("draft", "text")
 		time.Sleep(time.Hour)
-		require.JSONEq(t, `{"n":1}`, string(stored(t, st, h.s.ID()).Data))
-		h.finish(nil)
-		require.JSONEq(t, `{"n":1,"draft":"text"}`, string(stored(t, st, h.s.ID()).Data))
+		require.JSONEq(t, `{"n":1}`, string(teststore.Stored(t, st, h.Session.ID()).Data))
+		h.Finish(nil)
+		require.JSONEq(t, `{"n":1,"draft":"text"}`, string(teststore.Stored(t, st, h.Session.ID()).Data))
 	})
 }
 
@@ -88,20 +92,20 @@ func TestPerConnectionStoresOnlyAtTheEndWithSaveEveryOff(t *testing.T) {
 func TestPerConnectionNeverResurrects(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()
-		a := makeApp(t, st, &bridge.Options{RevalidateEvery: bridge.Off})
-		h := newHolderAt(t, a, a.serveInMemory(t), nil, nil)
-		id := h.s.ID()
-		code := h.ws.whenClosed()
-		h.s.Set("late", true)
+		a := testkit.NewApp(t, st, &bridge.Options{RevalidateEvery: bridge.Off})
+		h := testkit.NewHolderAt(t, a, a.ServeInMemory(t), nil, nil)
+		id := h.Session.ID()
+		code := h.Socket.WhenClosed()
+		h.Session.Set("late", true)
 		_, err := st.Destroy(t.Context(), id)
 		require.NoError(t, err)
 		time.Sleep(saveEvery)
-		<-h.ctx.Done()
-		require.ErrorIs(t, context.Cause(h.ctx), bridge.ErrSessionGone)
+		<-h.Context.Done()
+		require.ErrorIs(t, context.Cause(h.Context), bridge.ErrSessionGone)
 		require.Equal(t, bridge.CodeDestroyed, <-code)
-		require.ErrorIs(t, h.conn.SaveSession(t.Context()), bridge.ErrSessionGone)
-		h.finishing <- nil
-		h.closes.next()
+		require.ErrorIs(t, h.Conn.SaveSession(t.Context()), bridge.ErrSessionGone)
+		h.Finishing <- nil
+		h.Closes.Next()
 		_, err = st.Get(t.Context(), id)
 		require.ErrorIs(t, err, store.ErrNotFound)
 	})
@@ -109,77 +113,79 @@ func TestPerConnectionNeverResurrects(t *testing.T) {
 
 func TestPerConnectionIsCutOffByALogin(t *testing.T) {
 	st := livestore.New()
-	h := newHolder(t, makeApp(t, st, nil), nil)
-	h.s.Set("planted", true)
-	h.br.ok("/login?user=ada")
-	require.ErrorIs(t, h.conn.SaveSession(t.Context()), bridge.ErrTokenRotated)
-	require.ErrorIs(t, h.s.Login("eve"), bridge.ErrNoCookies)
-	require.ErrorIs(t, h.s.Rotate(), bridge.ErrNoCookies)
-	require.Equal(t, bridge.CodeReconnect, h.finish(nil).Code)
-	require.JSONEq(t, `{"n":1}`, string(stored(t, st, h.s.ID()).Data), "it knows no token that counts")
+	h := testkit.NewHolder(t, testkit.NewApp(t, st, nil), nil)
+	h.Session.Set("planted", true)
+	h.Browser.OK("/login?user=ada")
+	require.ErrorIs(t, h.Conn.SaveSession(t.Context()), bridge.ErrTokenRotated)
+	require.ErrorIs(t, h.Session.Login("eve"), bridge.ErrNoCookies)
+	require.ErrorIs(t, h.Session.Rotate(), bridge.ErrNoCookies)
+	require.Equal(t, bridge.CodeReconnect, h.Finish(nil).Code)
+	require.JSONEq(t, `{"n":1}`, string(teststore.Stored(t, st, h.Session.ID()).Data), "it knows no token that counts")
 }
 
-// Where connections follow their client to another session, one that holds its session can't: it comes back for the other one.
+// Where connections follow their client to another session, one that holds its session can't: it
+// comes back for the other one.
 func TestPerConnectionThatFollowsComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()
-		a := makeApp(t, st, &bridge.Options{Rebind: bridge.Follow})
-		h := newHolderAt(t, a, a.serveInMemory(t), nil, nil)
-		h.s.Set("draft", "text")
-		code := h.ws.whenClosed()
-		h.br.setCookie("sid", "")
-		require.Equal(t, "1", h.br.ok("/inc"), "another session of the same client")
-		require.NotEqual(t, h.s.ID(), h.conn.SessionID())
+		a := testkit.NewApp(t, st, &bridge.Options{Rebind: bridge.Follow})
+		h := testkit.NewHolderAt(t, a, a.ServeInMemory(t), nil, nil)
+		h.Session.Set("draft", "text")
+		code := h.Socket.WhenClosed()
+		h.Browser.SetCookie("sid", "")
+		require.Equal(t, "1", h.Browser.OK("/inc"), "another session of the same client")
+		require.NotEqual(t, h.Session.ID(), h.Conn.SessionID())
 		require.Equal(t, bridge.CodeReconnect, <-code)
-		require.JSONEq(t, `{"n":1,"draft":"text"}`, string(stored(t, st, h.s.ID()).Data))
-		h.finishing <- nil
-		h.closes.next()
+		require.JSONEq(t, `{"n":1,"draft":"text"}`, string(teststore.Stored(t, st, h.Session.ID()).Data))
+		h.Finishing <- nil
+		h.Closes.Next()
 	})
 }
 
 func TestPerConnectionDestroyTakesEffectAtOnce(t *testing.T) {
 	t.Parallel()
 	st := livestore.New()
-	h := newHolder(t, makeApp(t, st, nil), nil)
-	h.s.Logout()
-	require.Equal(t, bridge.CodeDestroyed, h.ws.closed())
-	require.Zero(t, storedCount(t, st))
-	h.finish(nil)
-	require.Zero(t, storedCount(t, st))
+	h := testkit.NewHolder(t, testkit.NewApp(t, st, nil), nil)
+	h.Session.Logout()
+	require.Equal(t, bridge.CodeDestroyed, h.Socket.Closed())
+	require.Zero(t, teststore.StoredCount(t, st))
+	h.Finish(nil)
+	require.Zero(t, teststore.StoredCount(t, st))
 }
 
-// WithSession on a connection that holds its session works on the same Session: neither waits for the other, and nothing is lost between them.
+// WithSession on a connection that holds its session works on the same Session: neither waits for
+// the other, and nothing is lost between them.
 func TestPerConnectionWithSessionWorksOnTheSameSession(t *testing.T) {
 	st := livestore.New()
-	h := newHolder(t, makeApp(t, st, nil), nil)
-	count.Set(h.s, 10)
-	h.s.Set("draft", "text")
+	h := testkit.NewHolder(t, testkit.NewApp(t, st, nil), nil)
+	testkit.Count.Set(h.Session, 10)
+	h.Session.Set("draft", "text")
 	ctx := t.Context()
-	n, err := bridge.WithSession(ctx, h.conn, func(ctx context.Context, s *bridge.Session) (int, error) {
-		require.Same(t, h.s, s)
+	n, err := bridge.WithSession(ctx, h.Conn, func(ctx context.Context, s *bridge.Session) (int, error) {
+		require.Same(t, h.Session, s)
 		s.Set("nested", true)
-		require.ErrorIs(t, h.conn.WithSession(ctx, func(context.Context, *bridge.Session) error { return errors.ErrUnsupported }, nil), errors.ErrUnsupported)
-		return increment(ctx, s)
+		require.ErrorIs(t, h.Conn.WithSession(ctx, func(context.Context, *bridge.Session) error { return errors.ErrUnsupported }, nil), errors.ErrUnsupported)
+		return testkit.Increment(ctx, s)
 	}, nil)
 	require.NoError(t, err)
 	require.Equal(t, 11, n, "it finds what is not stored yet")
-	require.JSONEq(t, `{"n":11,"draft":"text","nested":true}`, string(stored(t, st, h.s.ID()).Data))
+	require.JSONEq(t, `{"n":11,"draft":"text","nested":true}`, string(teststore.Stored(t, st, h.Session.ID()).Data))
 
-	h.s.Set("draft", "more")
-	failed := h.conn.WithSession(ctx, func(ctx context.Context, s *bridge.Session) error {
-		_, _ = increment(ctx, s)
+	h.Session.Set("draft", "more")
+	failed := h.Conn.WithSession(ctx, func(ctx context.Context, s *bridge.Session) error {
+		_, _ = testkit.Increment(ctx, s)
 		return errors.ErrUnsupported
 	}, nil)
 	require.ErrorIs(t, failed, errors.ErrUnsupported)
-	require.EqualValues(t, 11, h.value("n"))
-	require.Equal(t, "more", h.value("draft"), "only what the function has changed is undone")
-	h.finish(nil)
-	require.JSONEq(t, `{"n":11,"draft":"more","nested":true}`, string(stored(t, st, h.s.ID()).Data))
+	require.EqualValues(t, 11, h.Value("n"))
+	require.Equal(t, "more", h.Value("draft"), "only what the function has changed is undone")
+	h.Finish(nil)
+	require.JSONEq(t, `{"n":11,"draft":"more","nested":true}`, string(teststore.Stored(t, st, h.Session.ID()).Data))
 }
 
 func TestPerConnectionWithSessionLosesNoUpdate(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	h := newHolderAt(t, a, a.serve(t), &bridge.ConnOptions{SaveEvery: 10 * time.Millisecond}, nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
+	h := testkit.NewHolderAt(t, a, a.Serve(t), &bridge.ConnOptions{SaveEvery: 10 * time.Millisecond}, nil)
 	const workers, each = 4, 50
 	var all sync.WaitGroup
 	for i := range workers {
@@ -187,13 +193,13 @@ func TestPerConnectionWithSessionLosesNoUpdate(t *testing.T) {
 			for j := range each {
 				switch i {
 				case 0:
-					h.br.ok("/inc")
+					h.Browser.OK("/inc")
 				default:
-					if _, err := bridge.WithSession(h.ctx, h.conn, increment, nil); err != nil {
+					if _, err := bridge.WithSession(h.Context, h.Conn, testkit.Increment, nil); err != nil {
 						t.Errorf("increment: %v", err)
 					}
-					h.s.Set("key"+strconv.Itoa(i), j)
-					if err := h.conn.SaveSession(h.ctx); err != nil {
+					h.Session.Set("key"+strconv.Itoa(i), j)
+					if err := h.Conn.SaveSession(h.Context); err != nil {
 						t.Errorf("save: %v", err)
 					}
 				}
@@ -201,47 +207,49 @@ func TestPerConnectionWithSessionLosesNoUpdate(t *testing.T) {
 		})
 	}
 	all.Wait()
-	h.finish(nil)
-	require.Equal(t, strconv.Itoa(workers*each+1), h.br.ok("/get"))
+	h.Finish(nil)
+	require.Equal(t, strconv.Itoa(workers*each+1), h.Browser.OK("/get"))
 }
 
-// What a function of WithSession has changed is stored when it returns and not before, though a save is due in between; that comes afterwards.
+// What a function of WithSession has changed is stored when it returns and not before, though a
+// save is due in between; that comes afterwards.
 func TestPerConnectionSaveWaitsForWithSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()
-		a := makeApp(t, st, nil)
-		h := newHolderAt(t, a, a.serveInMemory(t), nil, nil)
-		err := h.conn.WithSession(h.ctx, func(ctx context.Context, s *bridge.Session) error {
+		a := testkit.NewApp(t, st, nil)
+		h := testkit.NewHolderAt(t, a, a.ServeInMemory(t), nil, nil)
+		err := h.Conn.WithSession(h.Context, func(ctx context.Context, s *bridge.Session) error {
 			s.Set("half", 1)
 			time.Sleep(3 * saveEvery)
 			synctest.Wait()
-			require.JSONEq(t, `{"n":1}`, string(stored(t, st, s.ID()).Data))
-			require.NoError(t, h.conn.SaveSession(ctx), "unless it is asked for")
-			require.JSONEq(t, `{"n":1,"half":1}`, string(stored(t, st, s.ID()).Data))
-			waiting, cancel := context.WithTimeout(h.ctx, time.Second)
+			require.JSONEq(t, `{"n":1}`, string(teststore.Stored(t, st, s.ID()).Data))
+			require.NoError(t, h.Conn.SaveSession(ctx), "unless it is asked for")
+			require.JSONEq(t, `{"n":1,"half":1}`, string(teststore.Stored(t, st, s.ID()).Data))
+			waiting, cancel := context.WithTimeout(h.Context, time.Second)
 			defer cancel()
-			require.ErrorIs(t, h.conn.SaveSession(waiting), context.DeadlineExceeded, "without its ctx it waits for the function's end")
+			require.ErrorIs(t, h.Conn.SaveSession(waiting), context.DeadlineExceeded, "without its ctx it waits for the function's end")
 			return nil
 		}, nil)
 		require.NoError(t, err)
-		h.s.Set("later", 2)
+		h.Session.Set("later", 2)
 		time.Sleep(saveEvery)
 		synctest.Wait()
-		require.JSONEq(t, `{"n":1,"half":1,"later":2}`, string(stored(t, st, h.s.ID()).Data))
-		h.finish(nil)
+		require.JSONEq(t, `{"n":1,"half":1,"later":2}`, string(teststore.Stored(t, st, h.Session.ID()).Data))
+		h.Finish(nil)
 	})
 }
 
-// A function that outstays its connection holds its end up for StoreTimeout, and takes nothing with it.
+// A function that outstays its connection holds its end up for StoreTimeout, and takes nothing with
+// it.
 func TestPerConnectionCutsOffAFunctionThatOutstaysIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()
-		a := makeApp(t, st, &bridge.Options{StoreTimeout: 3 * time.Second})
-		h := newHolderAt(t, a, a.serveInMemory(t), nil, nil)
-		h.s.Set("draft", "text")
+		a := testkit.NewApp(t, st, &bridge.Options{StoreTimeout: 3 * time.Second})
+		h := testkit.NewHolderAt(t, a, a.ServeInMemory(t), nil, nil)
+		h.Session.Set("draft", "text")
 		hang, running, result := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 		go func() {
-			result <- h.conn.WithSession(t.Context(), func(_ context.Context, s *bridge.Session) error {
+			result <- h.Conn.WithSession(t.Context(), func(_ context.Context, s *bridge.Session) error {
 				s.Set("half", true)
 				close(running)
 				<-hang
@@ -250,27 +258,27 @@ func TestPerConnectionCutsOffAFunctionThatOutstaysIt(t *testing.T) {
 		}()
 		<-running
 		start := time.Now()
-		require.Equal(t, 1000, h.finish(nil).Code)
+		require.Equal(t, 1000, h.Finish(nil).Code)
 		require.Equal(t, 3*time.Second, time.Since(start))
 		close(hang)
 		require.ErrorIs(t, <-result, bridge.ErrSessionClosed)
-		require.JSONEq(t, `{"n":1,"draft":"text"}`, string(stored(t, st, h.s.ID()).Data))
+		require.JSONEq(t, `{"n":1,"draft":"text"}`, string(teststore.Stored(t, st, h.Session.ID()).Data))
 	})
 }
 
 func TestPerConnectionIsStoredBeforeShutdownReturns(t *testing.T) {
 	st := livestore.New()
-	a := makeApp(t, st, nil)
-	h := newHolder(t, a, nil)
-	h.s.Set("draft", "text")
-	code := h.ws.whenClosed()
+	a := testkit.NewApp(t, st, nil)
+	h := testkit.NewHolder(t, a, nil)
+	h.Session.Set("draft", "text")
+	code := h.Socket.WhenClosed()
 	go func() {
-		<-h.ctx.Done()
-		h.finishing <- context.Cause(h.ctx)
+		<-h.Context.Done()
+		h.Finishing <- context.Cause(h.Context)
 	}()
 	require.NoError(t, a.Shutdown(t.Context()))
-	require.Equal(t, bridge.CodeShutdown, receive(t, code))
-	require.JSONEq(t, `{"n":1,"draft":"text"}`, string(stored(t, st, h.s.ID()).Data))
+	require.Equal(t, bridge.CodeShutdown, await.Receive(t, code))
+	require.JSONEq(t, `{"n":1,"draft":"text"}`, string(teststore.Stored(t, st, h.Session.ID()).Data))
 }
 
 func TestPerConnectionIsStoredAtShutdownThoughItsFunctionHangs(t *testing.T) {
@@ -278,29 +286,29 @@ func TestPerConnectionIsStoredAtShutdownThoughItsFunctionHangs(t *testing.T) {
 		st := livestore.New()
 		b, err := bridge.New(st, nil)
 		require.NoError(t, err)
-		a := &app{b, newApp(b)}
-		h := newHolderAt(t, a, a.serveInMemory(t), nil, nil)
-		h.ws.whenClosed()
-		h.s.Set("draft", "text")
+		a := &testkit.App{Bridge: b, Mux: testkit.NewMux(b)}
+		h := testkit.NewHolderAt(t, a, a.ServeInMemory(t), nil, nil)
+		h.Socket.WhenClosed()
+		h.Session.Set("draft", "text")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		require.ErrorIs(t, b.Shutdown(ctx), context.DeadlineExceeded, "the function hangs")
-		require.JSONEq(t, `{"n":1,"draft":"text"}`, string(stored(t, st, h.s.ID()).Data))
+		require.JSONEq(t, `{"n":1,"draft":"text"}`, string(teststore.Stored(t, st, h.Session.ID()).Data))
 	})
 }
 
 func TestPerConnectionAsksAStoreThatFailsAtTheEndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newFaultyStore()
-		a := makeApp(t, st, nil)
-		h := newHolderAt(t, a, a.serveInMemory(t), nil, nil)
-		h.s.Set("draft", "text")
-		h.s.AddFlash("once")
-		st.next(1, "Set", loseReply(errOutage))
-		st.next(2, "Set", refuse(errOutage))
-		require.Equal(t, 1000, h.finish(nil).Code)
+		st := teststore.NewFaulty()
+		a := testkit.NewApp(t, st, nil)
+		h := testkit.NewHolderAt(t, a, a.ServeInMemory(t), nil, nil)
+		h.Session.Set("draft", "text")
+		h.Session.AddFlash("once")
+		st.Next(1, "Set", teststore.LoseReply(teststore.ErrOutage))
+		st.Next(2, "Set", teststore.Refuse(teststore.ErrOutage))
+		require.Equal(t, 1000, h.Finish(nil).Code)
 		require.Zero(t, a.Stats().SaveFailures)
-		rec := stored(t, st.Store, h.s.ID())
+		rec := teststore.Stored(t, st.Store, h.Session.ID())
 		require.Contains(t, string(rec.Data), `"draft":"text"`)
 		require.NoError(t, a.UpdateByID(t.Context(), rec.ID, func(_ context.Context, s *bridge.Session) error {
 			require.Equal(t, []any{"once"}, s.Flashes(), "the attempt whose reply got lost had stored it")
@@ -311,23 +319,23 @@ func TestPerConnectionAsksAStoreThatFailsAtTheEndAgain(t *testing.T) {
 
 func TestPerConnectionTellsWhenItCouldNotBeStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := newFaultyStore()
-		a := makeApp(t, st, &bridge.Options{StoreTimeout: 2 * time.Second})
-		h := newHolderAt(t, a, a.serveInMemory(t), nil, nil)
-		h.s.Set("draft", "text")
-		st.always(refuse(errOutage), "Set")
+		st := teststore.NewFaulty()
+		a := testkit.NewApp(t, st, &bridge.Options{StoreTimeout: 2 * time.Second})
+		h := testkit.NewHolderAt(t, a, a.ServeInMemory(t), nil, nil)
+		h.Session.Set("draft", "text")
+		st.Always(teststore.Refuse(teststore.ErrOutage), "Set")
 		start := time.Now()
-		require.Equal(t, bridge.CodeUnavailable, h.finish(nil).Code)
+		require.Equal(t, bridge.CodeUnavailable, h.Finish(nil).Code)
 		require.LessOrEqual(t, time.Since(start), 4*time.Second)
 		require.EqualValues(t, 1, a.Stats().SaveFailures)
-		require.Greater(t, st.count("Set"), 3)
-		st.heal()
-		require.Equal(t, "1", h.br.ok("/get"))
+		require.Greater(t, st.Count("Set"), 3)
+		st.Heal()
+		require.Equal(t, "1", h.Browser.OK("/get"))
 	})
 }
 
 func TestPerConnectionWithoutASession(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
+	a := testkit.NewApp(t, livestore.New(), nil)
 	result := make(chan error, 1)
 	fn := func(ctx context.Context, c *bridge.Conn, s *bridge.Session) error {
 		if s == nil {
@@ -336,35 +344,36 @@ func TestPerConnectionWithoutASession(t *testing.T) {
 		_, _, err := c.Read(ctx)
 		return err
 	}
-	a.mux.Handle("/default", a.PerConnection(fn, nil))
-	a.mux.Handle("/refuse", a.PerConnection(fn, &bridge.ConnOptions{OnMissing: bridge.RefuseMissing}))
-	a.mux.Handle("/accept", a.PerConnection(fn, &bridge.ConnOptions{OnMissing: bridge.AcceptMissing}))
-	br := newBrowser(t, a.serve(t))
-	require.Equal(t, bridge.CodeNoSession, br.dial("/default").closed())
-	_, res, err := br.tryDial("/refuse", nil)
+	a.Mux.Handle("/default", a.PerConnection(fn, nil))
+	a.Mux.Handle("/refuse", a.PerConnection(fn, &bridge.ConnOptions{OnMissing: bridge.RefuseMissing}))
+	a.Mux.Handle("/accept", a.PerConnection(fn, &bridge.ConnOptions{OnMissing: bridge.AcceptMissing}))
+	br := webclient.NewBrowser(t, a.Serve(t))
+	require.Equal(t, bridge.CodeNoSession, br.Dial("/default").Closed())
+	_, res, err := br.TryDial("/refuse", nil)
 	require.Error(t, err)
 	require.Equal(t, http.StatusUnauthorized, res.StatusCode)
-	br.dial("/accept")
-	require.ErrorIs(t, receive(t, result), bridge.ErrSessionMissing)
+	br.Dial("/accept")
+	require.ErrorIs(t, await.Receive(t, result), bridge.ErrSessionMissing)
 }
 
-// A connection that holds its session has a deadline for its heartbeat and one for its saves, and no goroutine besides its function's.
+// A connection that holds its session has a deadline for its heartbeat and one for its saves, and
+// no goroutine besides its function's.
 func TestG11_NothingPerSocket_PerConnection(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	a.mux.Handle("/held", a.PerConnection(func(ctx context.Context, c *bridge.Conn, _ *bridge.Session) error {
+	a := testkit.NewApp(t, livestore.New(), nil)
+	a.Mux.Handle("/held", a.PerConnection(func(ctx context.Context, c *bridge.Conn, _ *bridge.Session) error {
 		_, _, err := c.Read(ctx)
 		return err
 	}, nil))
-	a.mux.Handle("/messages", a.Messages(func(context.Context, *bridge.Conn, bridge.Message, *bridge.Session) error { return nil }, nil))
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
+	a.Mux.Handle("/messages", a.Messages(func(context.Context, *bridge.Conn, bridge.Message, *bridge.Session) error { return nil }, nil))
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
 	deadlines := a.Deadlines()
 	const conns = 20
 	for range conns {
-		br.dial("/held")
-		br.dial("/messages")
+		br.Dial("/held")
+		br.Dial("/messages")
 	}
 	require.Eventually(t, func() bool {
-		return bridgeGoroutines() == 2*conns+1 && a.Deadlines() == deadlines+3*conns+1 // one for each save, each heartbeat, and the session
-	}, patience, time.Millisecond, "goroutines: %d, deadlines: %d", bridgeGoroutines(), a.Deadlines()-deadlines)
+		return testkit.Goroutines() == 2*conns+1 && a.Deadlines() == deadlines+3*conns+1 // one for each save, each heartbeat, and the session
+	}, await.Limit, time.Millisecond, "goroutines: %d, deadlines: %d", testkit.Goroutines(), a.Deadlines()-deadlines)
 }

@@ -7,13 +7,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// What Read has returned is the handler's to keep: later messages, here or on other connections, don't change it.
+// What Read has returned is the handler's to keep: later messages, here or on other connections,
+// don't change it.
 func TestReadGivesEachMessageMemoryOfItsOwn(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	a.mux.Handle("/keep", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+	a := testkit.NewApp(t, livestore.New(), nil)
+	a.Mux.Handle("/keep", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		var kept [][]byte
 		for {
 			_, data, err := c.Read(ctx)
@@ -33,13 +36,13 @@ func TestReadGivesEachMessageMemoryOfItsOwn(t *testing.T) {
 			}
 		}
 	}, &bridge.ConnOptions{MaxMessageBytes: bridge.Off}))
-	site := a.serve(t)
-	first, second := newBrowser(t, site).dial("/keep"), newBrowser(t, site).dial("/keep")
-	first.say("abcdefgh")
-	first.say("")
-	first.say(text(3000))
-	second.say("ABCDEFGHIJ")
-	require.JSONEq(t, `["ABCDEFGHIJ"]`, second.ask("report"))
-	first.say("12345678")
-	require.JSONEq(t, `["abcdefgh","","`+text(3000)+`","12345678"]`, first.ask("report"))
+	site := a.Serve(t)
+	first, second := webclient.NewBrowser(t, site).Dial("/keep"), webclient.NewBrowser(t, site).Dial("/keep")
+	first.Say("abcdefgh")
+	first.Say("")
+	first.Say(text(3000))
+	second.Say("ABCDEFGHIJ")
+	require.JSONEq(t, `["ABCDEFGHIJ"]`, second.Ask("report"))
+	first.Say("12345678")
+	require.JSONEq(t, `["abcdefgh","","`+text(3000)+`","12345678"]`, first.Ask("report"))
 }

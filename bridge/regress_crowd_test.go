@@ -10,18 +10,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A client that goes away without a close frame is gone, also when it is a write that finds out, whatever the handler makes of its error. It is nothing to be logged
-// either.
+// A client that goes away without a close frame is gone, also when it is a write that finds out,
+// whatever the handler makes of its error. It is nothing to be logged either.
 func TestConnWhoseWriteFindsTheClientGoneHasNoCloseCode(t *testing.T) {
 	for name, forgiving := range map[string]bool{"the handler returns the error": false, "the handler returns nil": true} {
 		t.Run(name, func(t *testing.T) {
 			var log strings.Builder
-			a := makeApp(t, livestore.New(), &bridge.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			a := testkit.NewApp(t, livestore.New(), &bridge.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			left := make(chan struct{})
-			a.mux.Handle("/writes", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+			a.Mux.Handle("/writes", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 				<-left
 				for {
 					if err := c.Write(ctx, websocket.MessageText, []byte("anybody there?")); err != nil {
@@ -32,44 +35,44 @@ func TestConnWhoseWriteFindsTheClientGoneHasNoCloseCode(t *testing.T) {
 					}
 				}
 			}, nil))
-			closes := record[bridge.ConnClose](t, a.Bridge)
-			ws, _, err := websocket.Dial(t.Context(), newBrowser(t, a.serve(t)).base.String()+"/writes", nil)
+			closes := testkit.Record[bridge.ConnClose](t, a.Bridge)
+			ws, _, err := websocket.Dial(t.Context(), webclient.NewBrowser(t, a.Serve(t)).Base.String()+"/writes", nil)
 			require.NoError(t, err)
 			require.NoError(t, ws.CloseNow())
 			close(left)
-			require.Equal(t, -1, closes.next().Code)
+			require.Equal(t, -1, closes.Next().Code)
 			require.NoError(t, a.Shutdown(t.Context()))
 			require.NotContains(t, log.String(), "handler's error")
 		})
 	}
 }
 
-// A handler can find its session gone before the Bridge has come to closing its connection, which can take a moment if there are many. It is closed with the
-// session's end all the same.
+// A handler can find its session gone before the Bridge has come to closing its connection, which
+// can take a moment if there are many. It is closed with the session's end all the same.
 func TestHandlerThatIsFasterThanTheCloseIsClosedWithTheSessionsEnd(t *testing.T) {
-	var ws *socket
+	var ws *webclient.Socket
 	codes := make(chan int, 1)
-	a := makeApp(t, livestore.New(), &bridge.Options{Logger: slog.New(atLine("session ended", func() { // logged when it is gone, and its sockets aren't being closed yet
-		ws.say("inc")
-		codes <- ws.closed()
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{Logger: slog.New(atLine("session ended", func() { // logged when it is gone, and its sockets aren't being closed yet
+		ws.Say("inc")
+		codes <- ws.Closed()
 	}))})
-	a.mux.Handle("/strict", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+	a.Mux.Handle("/strict", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		for {
 			if _, _, err := c.Read(ctx); err != nil {
 				return err
 			}
-			if _, err := bridge.WithSession(ctx, c, increment, nil); err != nil {
+			if _, err := bridge.WithSession(ctx, c, testkit.Increment, nil); err != nil {
 				return err
 			}
 		}
 	}, nil))
-	closes := record[bridge.ConnClose](t, a.Bridge)
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	ws = br.dial("/strict")
-	br.ok("/logout")
-	require.Equal(t, bridge.CodeDestroyed, receive(t, codes))
-	require.Equal(t, bridge.CodeDestroyed, closes.next().Code)
+	closes := testkit.Record[bridge.ConnClose](t, a.Bridge)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	ws = br.Dial("/strict")
+	br.OK("/logout")
+	require.Equal(t, bridge.CodeDestroyed, await.Receive(t, codes))
+	require.Equal(t, bridge.CodeDestroyed, closes.Next().Code)
 }
 
 // lineHandler calls do when a line with the message is logged, before whoever logs it goes on.
@@ -95,12 +98,12 @@ func (h lineHandler) Handle(_ context.Context, line slog.Record) error {
 }
 
 func TestCallerThatGivesUpIsNoErrorOfTheStore(t *testing.T) {
-	a := makeApp(t, livestore.New(), nil)
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
+	a := testkit.NewApp(t, livestore.New(), nil)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := a.GetByID(ctx, br.ok("/id"))
+	_, err := a.GetByID(ctx, br.OK("/id"))
 	require.ErrorIs(t, err, context.Canceled)
 	require.Zero(t, a.Stats().StoreErrors)
 }

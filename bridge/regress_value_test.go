@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
 // askingValue looks at the session, and changes it, while it is being encoded.
@@ -14,7 +16,7 @@ type askingValue struct{ s *bridge.Session }
 
 // MarshalJSON implements json.Marshaler.
 func (v askingValue) MarshalJSON() ([]byte, error) {
-	n, _ := count.Get(v.s)
+	n, _ := testkit.Count.Get(v.s)
 	v.s.Set("asked", true)
 	return []byte(strconv.Itoa(n)), nil
 }
@@ -35,13 +37,13 @@ func TestValueMayUseTheSessionWhileItIsEncoded(t *testing.T) {
 		"AddFlash": func(s *bridge.Session) any { s.AddFlash(askingValue{s}); return s.Flashes()[0] },
 	} {
 		t.Run(name, func(t *testing.T) {
-			a, _, id := newSessionOf(t, nil)
+			a, _, id := testkit.NewSessionOf(t, nil)
 			done := make(chan error, 1)
 			var got any
-			go func() { done <- a.update(t, id, func(s *bridge.Session) { got = give(s) }) }()
-			require.NoError(t, receive(t, done))
+			go func() { done <- a.Update(t, id, func(s *bridge.Session) { got = give(s) }) }()
+			require.NoError(t, await.Receive(t, done))
 			require.Equal(t, int64(1), got)
-			asked, _ := snapshot(t, a, id).Get("asked")
+			asked, _ := testkit.Snapshot(t, a, id).Get("asked")
 			require.Equal(t, true, asked)
 		})
 	}

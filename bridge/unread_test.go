@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -23,29 +25,29 @@ func TestMessagesOfAClientThatGoesAreRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				st := livestore.New()
-				a := makeApp(t, st, nil)
+				a := testkit.NewApp(t, st, nil)
 				ended := make(chan error, 1)
-				a.mux.Handle("/slow", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+				a.Mux.Handle("/slow", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 					for {
 						if _, _, err := c.Read(ctx); err != nil {
 							ended <- context.Cause(ctx)
 							return err
 						}
 						time.Sleep(2 * time.Second)
-						if _, err := bridge.WithSession(ctx, c, increment, nil); err != nil {
+						if _, err := bridge.WithSession(ctx, c, testkit.Increment, nil); err != nil {
 							t.Error(err)
 						}
 					}
 				}, nil))
-				br := newBrowser(t, a.serveInMemory(t))
-				br.ok("/inc")
-				ws := br.dial("/slow")
+				br := webclient.NewBrowser(t, a.ServeInMemory(t))
+				br.OK("/inc")
+				ws := br.Dial("/slow")
 				for range 3 {
-					ws.say("one more")
+					ws.Say("one more")
 				}
-				go func() { _ = leave(ws.ws) }()
+				go func() { _ = leave(ws.Conn) }()
 				require.Error(t, <-ended, "the context is over when there is nothing more to read")
-				require.Equal(t, "4", br.ok("/get"))
+				require.Equal(t, "4", br.OK("/get"))
 			})
 		})
 	}
@@ -53,21 +55,21 @@ func TestMessagesOfAClientThatGoesAreRead(t *testing.T) {
 
 func TestMessagesOfAClientThatGoesAreStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		a.mux.Handle("/messages", a.Messages(func(ctx context.Context, _ *bridge.Conn, _ bridge.Message, s *bridge.Session) error {
+		a := testkit.NewApp(t, livestore.New(), nil)
+		a.Mux.Handle("/messages", a.Messages(func(ctx context.Context, _ *bridge.Conn, _ bridge.Message, s *bridge.Session) error {
 			time.Sleep(time.Second)
-			_, err := increment(ctx, s)
+			_, err := testkit.Increment(ctx, s)
 			return err
 		}, nil))
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
-		ws := br.dial("/messages")
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
+		ws := br.Dial("/messages")
 		for range 3 {
-			ws.say("one more")
+			ws.Say("one more")
 		}
-		go func() { _ = ws.ws.Close(websocket.StatusNormalClosure, "") }()
+		go func() { _ = ws.Conn.Close(websocket.StatusNormalClosure, "") }()
 		time.Sleep(5 * time.Second)
-		require.Equal(t, "4", br.ok("/get"))
+		require.Equal(t, "4", br.OK("/get"))
 		require.Zero(t, a.Stats().Conns)
 	})
 }
@@ -75,13 +77,13 @@ func TestMessagesOfAClientThatGoesAreStored(t *testing.T) {
 // A handler that never reads again is not kept for ever by what nobody reads.
 func TestUnreadMessagesKeepNoConnectionForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := makeApp(t, livestore.New(), nil)
-		a.mux.Handle("/push", a.WebSocket(func(ctx context.Context, _ *bridge.Conn) error { <-ctx.Done(); return nil }, nil))
-		br := newBrowser(t, a.serveInMemory(t))
-		br.ok("/inc")
-		ws := br.dial("/push")
-		ws.say("that nobody reads")
-		go func() { _ = ws.ws.Close(websocket.StatusNormalClosure, "") }()
+		a := testkit.NewApp(t, livestore.New(), nil)
+		a.Mux.Handle("/push", a.WebSocket(func(ctx context.Context, _ *bridge.Conn) error { <-ctx.Done(); return nil }, nil))
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
+		ws := br.Dial("/push")
+		ws.Say("that nobody reads")
+		go func() { _ = ws.Conn.Close(websocket.StatusNormalClosure, "") }()
 		time.Sleep(12 * time.Second)
 		require.Zero(t, a.Stats().Conns)
 	})

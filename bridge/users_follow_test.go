@@ -8,29 +8,33 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
 // What a look at the store has found may be older than a login that has been stored meanwhile.
 func TestConnectionsOfAUserAreFoundThoughALookRacesTheLogin(t *testing.T) {
-	st := newFaultyStore()
-	a := makeApp(t, st, &bridge.Options{Rebind: bridge.Follow, TouchInterval: time.Minute})
-	br := newBrowser(t, a.serve(t))
-	br.ok("/inc")
-	br.dial("/ws").ask("id")
+	st := teststore.NewFaulty()
+	a := testkit.NewApp(t, st, &bridge.Options{Rebind: bridge.Follow, TouchInterval: time.Minute})
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	br.Dial("/ws").Ask("id")
 
-	late := newGate()
-	st.next(2, "Get", func(ctx context.Context, call func() error) error { // the second look of the handshake
+	late := teststore.NewGate()
+	st.Next(2, "Get", func(ctx context.Context, call func() error) error { // the second look of the handshake
 		err := call()
-		_ = late.wait(ctx, func() error { return nil })
+		_ = late.Wait(ctx, func() error { return nil })
 		return err
 	})
-	opened := make(chan *socket)
-	go func() { opened <- br.dial("/ws") }()
-	receive(t, late.reached)
-	br.ok("/login?user=ann")
-	openConns(t, a.Bridge, bridge.ConnFilter{UserID: "ann"}, 2)
-	close(late.opened)
-	(<-opened).ask("id")
-	openConns(t, a.Bridge, bridge.ConnFilter{UserID: "ann"}, 2)
-	require.Len(t, conns(t, a.Bridge, bridge.ConnFilter{}), 2)
+	opened := make(chan *webclient.Socket)
+	go func() { opened <- br.Dial("/ws") }()
+	await.Receive(t, late.Reached)
+	br.OK("/login?user=ann")
+	testkit.OpenConns(t, a.Bridge, bridge.ConnFilter{UserID: "ann"}, 2)
+	close(late.Opened)
+	(<-opened).Ask("id")
+	testkit.OpenConns(t, a.Bridge, bridge.ConnFilter{UserID: "ann"}, 2)
+	require.Len(t, testkit.Conns(t, a.Bridge, bridge.ConnFilter{}), 2)
 }

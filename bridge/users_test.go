@@ -1,7 +1,6 @@
 package bridge_test
 
 import (
-	"net/http"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -10,90 +9,48 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Stores with fewer capabilities than the one in memory: what isn't named here they don't have.
-type (
-	listingStore struct {
-		store.Store
-		store.Lister
-	}
-	activityStore struct {
-		store.Store
-		store.ActivityIndex
-	}
-)
-
-// poorer returns st with all, some and nearly no capabilities, by name.
-func poorer(st *livestore.Store) map[string]store.Store {
-	return map[string]store.Store{
-		"all indexes":   st,
-		"activity only": activityStore{st, st},
-		"list only":     listingStore{st, st},
-	}
-}
-
-// signIn has a new client log in, and returns its cookies and its session's ID.
-func signIn(t testing.TB, app http.Handler, user string) (pocket, string) {
-	t.Helper()
-	p := pocket{}
-	require.Equal(t, http.StatusOK, p.get(t, app, "/login?user="+user).Code)
-	return p, p.get(t, app, "/id").Body.String()
-}
-
-// listed returns the sessions that a filter means, in order.
-func listed(t testing.TB, b *bridge.Bridge, f bridge.Filter) (all []bridge.Info) {
-	t.Helper()
-	for info, err := range b.Sessions(t.Context(), f) {
-		require.NoError(t, err)
-		all = append(all, info)
-	}
-	return all
-}
-
-func listedIDs(t testing.TB, b *bridge.Bridge, f bridge.Filter) (ids []string) {
-	t.Helper()
-	for _, info := range listed(t, b, f) {
-		ids = append(ids, info.ID)
-	}
-	return ids
-}
-
 func TestSessionsAreListedNewestActivityFirstWithEveryIndex(t *testing.T) {
-	for name := range poorer(nil) {
+	for name := range teststore.Poorer(nil) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBridge(t, poorer(livestore.New())[name], nil)
-				app := b.Handler(newApp(b))
-				adas, first := signIn(t, app, "ada")
+				b := testkit.NewBridge(t, teststore.Poorer(livestore.New())[name], nil)
+				app := b.Handler(testkit.NewMux(b))
+				adas, first := testkit.SignIn(t, app, "ada")
 				client, ok := b.ClientIDOf(first)
 				require.True(t, ok)
 				time.Sleep(time.Hour)
-				_, bobs := signIn(t, app, "bob")
+				_, bobs := testkit.SignIn(t, app, "bob")
 				time.Sleep(time.Hour)
-				_, second := signIn(t, app, "ada")
-				require.Equal(t, []string{second, bobs, first}, listedIDs(t, b, bridge.Filter{}))
-				require.Equal(t, []string{second, first}, listedIDs(t, b, bridge.Filter{UserID: "ada"}))
-				require.Equal(t, []string{second, bobs}, listedIDs(t, b, bridge.Filter{ActiveWithin: 90 * time.Minute}))
-				require.Equal(t, []string{second}, listedIDs(t, b, bridge.Filter{ActiveWithin: 90 * time.Minute, UserID: "ada"}))
-				require.Equal(t, []string{first}, listedIDs(t, b, bridge.Filter{ClientID: client}))
-				require.Equal(t, []string{first}, listedIDs(t, b, bridge.Filter{ClientID: client, UserID: "ada"}))
-				require.Empty(t, listedIDs(t, b, bridge.Filter{ClientID: client, UserID: "bob"}))
-				require.Empty(t, listedIDs(t, b, bridge.Filter{UserID: "eve"}))
+				_, second := testkit.SignIn(t, app, "ada")
+				require.Equal(t, []string{second, bobs, first}, testkit.ListedIDs(t, b, bridge.Filter{}))
+				require.Equal(t, []string{second, first}, testkit.ListedIDs(t, b, bridge.Filter{UserID: "ada"}))
+				require.Equal(t, []string{second, bobs}, testkit.ListedIDs(t, b, bridge.Filter{ActiveWithin: 90 * time.Minute}))
+				require.Equal(t, []string{second}, testkit.ListedIDs(t, b, bridge.Filter{ActiveWithin: 90 * time.Minute, UserID: "ada"}))
+				require.Equal(t, []string{first}, testkit.ListedIDs(t, b, bridge.Filter{ClientID: client}))
+				require.Equal(t, []string{first}, testkit.ListedIDs(t, b, bridge.Filter{ClientID: client, UserID: "ada"}))
+				require.Empty(t, testkit.ListedIDs(t, b, bridge.Filter{ClientID: client, UserID: "bob"}))
+				require.Empty(t, testkit.ListedIDs(t, b, bridge.Filter{UserID: "eve"}))
 				time.Sleep(10 * time.Minute)
-				require.Equal(t, first, adas.get(t, app, "/id").Body.String())
-				require.Equal(t, []string{first, second, bobs}, listedIDs(t, b, bridge.Filter{}), "use moves a session to the front")
+				require.Equal(t, first, adas.Get(t, app, "/id").Body.String())
+				require.Equal(t, []string{first, second, bobs}, testkit.ListedIDs(t, b, bridge.Filter{}), "use moves a session to the front")
 				time.Sleep(23*time.Hour + 30*time.Minute)
-				require.Equal(t, []string{first, second}, listedIDs(t, b, bridge.Filter{}), "an expired session is none")
+				require.Equal(t, []string{first, second}, testkit.ListedIDs(t, b, bridge.Filter{}), "an expired session is none")
 				require.Equal(t, 3, storedCountOf(t, b), "although it is still stored")
 			})
 		})
 	}
 }
 
-// storedCountOf counts sessions by ending them, expired ones too: DestroyAll says how many were alive.
+// storedCountOf counts sessions by ending them, expired ones too: DestroyAll says how many were
+// alive.
 func storedCountOf(t testing.TB, b *bridge.Bridge) int {
 	t.Helper()
 	ended, err := b.DestroyAll(t.Context())
@@ -103,38 +60,38 @@ func storedCountOf(t testing.TB, b *bridge.Bridge) int {
 
 func TestInfoTellsWhatMayBeToldOfASession(t *testing.T) {
 	st := livestore.New()
-	b := newBridge(t, st, nil)
-	s := serve(t, b.Handler(newApp(b)))
-	br := newBrowser(t, s)
-	br.get("/login?user=ada", "User-Agent", "Lynx")
-	br.ok("/inc")
-	ws := br.dial("/ws")
-	require.Equal(t, "2", ws.ask("inc"))
-	id := br.ok("/id")
-	all := listed(t, b, bridge.Filter{UserID: "ada"})
+	b := testkit.NewBridge(t, st, nil)
+	s := webclient.Serve(t, b.Handler(testkit.NewMux(b)))
+	br := webclient.NewBrowser(t, s)
+	br.Get("/login?user=ada", "User-Agent", "Lynx")
+	br.OK("/inc")
+	ws := br.Dial("/ws")
+	require.Equal(t, "2", ws.Ask("inc"))
+	id := br.OK("/id")
+	all := testkit.Listed(t, b, bridge.Filter{UserID: "ada"})
 	require.Len(t, all, 1)
-	info, rec := all[0], stored(t, st, id)
+	info, rec := all[0], teststore.Stored(t, st, id)
 	require.Equal(t, bridge.Info{
 		ID: id, ClientID: rec.ClientID, UserID: "ada", Addr: "127.0.0.1", UserAgent: "Lynx",
 		Created: rec.Created, Seen: rec.Seen, Expires: rec.Expires, Idle: 24 * time.Hour, Lifetime: 30 * 24 * time.Hour,
 		Reads: info.Reads, Writes: 3, Bytes: len(`{"n":2}`), Conns: 1,
 	}, info)
-	require.NoError(t, ws.ws.CloseNow())
-	require.Eventually(t, func() bool { return listed(t, b, bridge.Filter{})[0].Conns == 0 }, patience, time.Millisecond)
+	require.NoError(t, ws.Conn.CloseNow())
+	require.Eventually(t, func() bool { return testkit.Listed(t, b, bridge.Filter{})[0].Conns == 0 }, await.Limit, time.Millisecond)
 }
 
 func TestReadsCountEveryLoadForUse(t *testing.T) {
-	b := newBridge(t, livestore.New(), nil)
-	app := b.Handler(newApp(b))
-	p, id := signIn(t, app, "ada")
-	reads := func() uint64 { return listed(t, b, bridge.Filter{})[0].Reads }
+	b := testkit.NewBridge(t, livestore.New(), nil)
+	app := b.Handler(testkit.NewMux(b))
+	p, id := testkit.SignIn(t, app, "ada")
+	reads := func() uint64 { return testkit.Listed(t, b, bridge.Filter{})[0].Reads }
 	before := reads()
 	require.Equal(t, before, reads(), "listing is no use")
-	p.get(t, app, "/get")
+	p.Get(t, app, "/get")
 	require.Equal(t, before+1, reads(), "a request")
-	p.get(t, app, "/plain")
+	p.Get(t, app, "/plain")
 	require.Equal(t, before+1, reads(), "a request that doesn't ask for its session")
-	p.get(t, app, "/inc")
+	p.Get(t, app, "/inc")
 	require.Equal(t, before+3, reads(), "a request, and its WithSession")
 	require.NoError(t, b.MergeByID(t.Context(), id, map[string]any{"k": 1}))
 	require.Equal(t, before+4, reads(), "a WithSession by ID")
@@ -144,10 +101,10 @@ func TestReadsCountEveryLoadForUse(t *testing.T) {
 }
 
 func TestSessionsStopWorkingWhenTheLoopStops(t *testing.T) {
-	b := newBridge(t, livestore.New(), nil)
-	app := b.Handler(newApp(b))
+	b := testkit.NewBridge(t, livestore.New(), nil)
+	app := b.Handler(testkit.NewMux(b))
 	for range 20 {
-		signIn(t, app, "ada")
+		testkit.SignIn(t, app, "ada")
 	}
 	page := func(skip, take int) (ids []string) {
 		i := 0
@@ -163,11 +120,11 @@ func TestSessionsStopWorkingWhenTheLoopStops(t *testing.T) {
 		return ids
 	}
 	pages := slices.Concat(page(0, 7), page(7, 7), page(14, 7))
-	require.Equal(t, listedIDs(t, b, bridge.Filter{UserID: "ada"}), pages)
+	require.Equal(t, testkit.ListedIDs(t, b, bridge.Filter{UserID: "ada"}), pages)
 }
 
 func TestListingsWithoutTheCapabilityNameIt(t *testing.T) {
-	b := newBridge(t, threeMethodStore{livestore.New()}, nil)
+	b := testkit.NewBridge(t, teststore.Minimal{Store: livestore.New()}, nil)
 	ctx := t.Context()
 	n := 0
 	for _, err := range b.Sessions(ctx, bridge.Filter{UserID: "ada"}) {
@@ -188,7 +145,7 @@ func TestListingsWithoutTheCapabilityNameIt(t *testing.T) {
 }
 
 func TestListingsRefuseTimesThatMeanNothing(t *testing.T) {
-	b := newBridge(t, livestore.New(), nil)
+	b := testkit.NewBridge(t, livestore.New(), nil)
 	for _, err := range b.Sessions(t.Context(), bridge.Filter{ActiveWithin: -1}) {
 		require.ErrorContains(t, err, "ActiveWithin")
 	}
@@ -200,7 +157,7 @@ func TestListingsRefuseTimesThatMeanNothing(t *testing.T) {
 
 func TestListingOverABrokenStoreIsUnavailable(t *testing.T) {
 	st := livestore.New()
-	b := newBridge(t, st, nil)
+	b := testkit.NewBridge(t, st, nil)
 	require.NoError(t, st.Close())
 	for _, err := range b.Sessions(t.Context(), bridge.Filter{}) {
 		require.ErrorIs(t, err, bridge.ErrStoreUnavailable)
@@ -213,33 +170,33 @@ func TestListingOverABrokenStoreIsUnavailable(t *testing.T) {
 }
 
 func TestActivityCountsUsersSessionsAndConnections(t *testing.T) {
-	for name := range poorer(nil) {
+	for name := range teststore.Poorer(nil) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBridge(t, poorer(livestore.New())[name], nil)
-				app := b.Handler(newApp(b))
-				s := serveInMemory(t, app)
+				b := testkit.NewBridge(t, teststore.Poorer(livestore.New())[name], nil)
+				app := b.Handler(testkit.NewMux(b))
+				s := webclient.ServeInMemory(t, app)
 				activity := func(within time.Duration) bridge.Activity {
 					a, err := b.Activity(t.Context(), within)
 					require.NoError(t, err)
 					return a
 				}
 				require.Equal(t, bridge.Activity{}, activity(time.Hour))
-				br := newBrowser(t, s)
-				br.ok("/login?user=ada")
+				br := webclient.NewBrowser(t, s)
+				br.OK("/login?user=ada")
 				for range 2 {
-					require.NotEmpty(t, br.dial("/ws").listen().ask("id"), "so that it is registered")
+					require.NotEmpty(t, br.Dial("/ws").Listen().Ask("id"), "so that it is registered")
 				}
-				signIn(t, app, "ada")
-				signIn(t, app, "bob")
-				anonymous := pocket{}
-				anonymous.get(t, app, "/inc")
+				testkit.SignIn(t, app, "ada")
+				testkit.SignIn(t, app, "bob")
+				anonymous := webclient.Pocket{}
+				anonymous.Get(t, app, "/inc")
 				require.Equal(t, bridge.Activity{Users: 2, Sessions: 4, Conns: 2}, activity(time.Hour))
 				time.Sleep(2 * time.Hour)
-				anonymous.get(t, app, "/inc")
+				anonymous.Get(t, app, "/inc")
 				require.Equal(t, bridge.Activity{Sessions: 1}, activity(time.Hour), "connections of sessions that are silent don't count")
 				require.Equal(t, bridge.Activity{Users: 2, Sessions: 4, Conns: 2}, activity(3*time.Hour))
-				require.NoError(t, b.SetByID(t.Context(), listed(t, b, bridge.Filter{UserID: "bob"})[0].ID, nil, time.Minute))
+				require.NoError(t, b.SetByID(t.Context(), testkit.Listed(t, b, bridge.Filter{UserID: "bob"})[0].ID, nil, time.Minute))
 				time.Sleep(10 * time.Minute)
 				require.Equal(t, bridge.Activity{Users: 1, Sessions: 3, Conns: 2}, activity(3*time.Hour), "an expired session doesn't count")
 			})

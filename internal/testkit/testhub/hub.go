@@ -1,0 +1,54 @@
+package testhub
+
+import (
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sessionbridge/sessionbridge/livestore"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Hub is a store in memory that several Bridges share as nodes, as processes share a Redis. A test
+// can disconnect its nodes.
+type Hub struct {
+	*livestore.Store
+	mu        sync.Mutex
+	nodes     []*Node
+	locked    map[string]int   // users, by ID: how often each is locked
+	taken     map[string]*Node // reserved sessions, by ID
+	FailHolds atomic.Bool      // whether Hold fails
+	UnlockErr error            // returned by the release of a user's lock
+	Shaken    bool             // whether calls yield to other goroutines; set before the first call
+}
+
+// New returns a hub without nodes.
+func New() *Hub {
+	return &Hub{Store: livestore.New(), locked: make(map[string]int), taken: make(map[string]*Node)}
+}
+
+// Watch implements store.Watcher.
+func (h *Hub) Watch(tell func(store.Change)) store.Node {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := &Node{
+		Store: h.Store, hub: h, name: "node" + strconv.Itoa(len(h.nodes)),
+		tell: tell, News: make(chan store.Change, 100_000), done: make(chan struct{}),
+		sessions: make(map[string]bool), clients: make(map[string]bool),
+	}
+	h.nodes = append(h.nodes, n)
+	go func() { // ends with Leave
+		defer close(n.done)
+		for ch := range n.News {
+			n.tell(ch)
+		}
+	}()
+	return n
+}
+
+// Node returns the node of the nth Bridge, from 0.
+func (h *Hub) Node(n int) *Node {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.nodes[n]
+}

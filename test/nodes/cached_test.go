@@ -1,0 +1,52 @@
+package nodes_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
+	"github.com/sessionbridge/sessionbridge/livestore"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// staleCache answers from memory what it has been told to, whatever has become of that.
+type staleCache struct {
+	*livestore.Store
+	has map[string]store.Record
+}
+
+func (c *staleCache) GetCached(ctx context.Context, id string) (store.Record, error) {
+	if rec, ok := c.has[id]; ok {
+		return rec.Clone(), nil
+	}
+	return c.Get(ctx, id)
+}
+
+// TestCachedReadsDontEndASession: that it is past its time is for the store to say, as it has been
+// used since.
+func TestCachedReadsDontEndASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &staleCache{livestore.New(), map[string]store.Record{}}
+		a := testkit.NewApp(t, st, &bridge.Options{CachedReads: true, IdleTimeout: time.Minute, TouchInterval: time.Second})
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
+		id := br.OK("/id")
+		tab := br.Dial("/ws").Listen()
+		require.Equal(t, "1", tab.Ask("get"))
+		st.has[id] = teststore.Stored(t, st, id)
+		for range 3 {
+			time.Sleep(50 * time.Second)
+			require.Equal(t, "1", br.OK("/get"))
+			require.Equal(t, "1", tab.Ask("get"))
+		}
+		require.Equal(t, "2", br.OK("/inc"))
+		require.Equal(t, "2", tab.Ask("get"), "what this process has stored it knows")
+	})
+}

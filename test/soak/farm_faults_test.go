@@ -1,0 +1,89 @@
+package soak_test
+
+import (
+	"time"
+)
+
+// disturb breaks one thing after another, each for a while, until done is closed; whatever happens,
+// Redis is killed once and each connection cut once.
+func (h *farmHistory) disturb(done <-chan struct{}) {
+	faults := []func(){h.kill, h.cutAll, h.cutOne, h.cutOne, h.stall, h.refuse, h.delay, h.silence}
+	for first := true; ; first = false {
+		h.random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
+		for _, fault := range faults {
+			select {
+			case <-done:
+				if !first {
+					return
+				}
+			case <-time.After(time.Duration(h.random.IntN(25)) * time.Millisecond):
+			}
+			fault()
+		}
+	}
+}
+
+func (h *farmHistory) while(most time.Duration) {
+	<-time.After(time.Duration(h.random.Int64N(int64(most))))
+}
+
+func (h *farmHistory) kill() {
+	h.tally.kills++
+	h.redis.Kill()
+	h.while(60 * time.Millisecond)
+	h.redis.Restart()
+}
+
+func (h *farmHistory) cutOne() { h.tally.cuts += h.anyNode(h.random).proxy.Cut() }
+
+func (h *farmHistory) cutAll() {
+	for _, n := range h.nodes {
+		h.tally.cuts += n.proxy.Cut()
+	}
+}
+
+// stall may end in a cut, or in a kill, with which what is under way is lost, or in nothing. One in
+// three lasts longer than the node waits for: what it has told its client to be unknown is then
+// done afterwards.
+func (h *farmHistory) stall() {
+	h.tally.stalls++
+	p := h.anyNode(h.random).proxy
+	p.Stall()
+	if h.random.IntN(3) == 0 {
+		h.tally.late++
+		<-time.After(farmTimeout)
+	}
+	h.while(60 * time.Millisecond)
+	switch h.random.IntN(3) {
+	case 0:
+		h.tally.cuts += p.Cut()
+	case 1:
+		h.kill()
+	}
+	p.Resume()
+}
+
+func (h *farmHistory) refuse() {
+	h.tally.refusals++
+	p := h.anyNode(h.random).proxy
+	p.Refuse()
+	h.tally.cuts += p.Cut()
+	h.while(60 * time.Millisecond)
+	p.Allow()
+}
+
+func (h *farmHistory) delay() {
+	h.tally.delays++
+	p := h.anyNode(h.random).proxy
+	p.Delay(time.Duration(h.random.IntN(20)) * time.Millisecond)
+	h.while(60 * time.Millisecond)
+	p.Delay(0)
+}
+
+func (h *farmHistory) silence() {
+	h.tally.silences++
+	p := h.anyNode(h.random).proxy
+	p.DropPushes()
+	h.while(60 * time.Millisecond)
+	p.PassPushes()
+}

@@ -1,0 +1,206 @@
+package soak_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+)
+
+// lookAround checks, when nobody acts any more, that each node knows of all connections and that
+// each session counts what it should.
+func (k *killing) lookAround(actors []*killActor) {
+	k.t.Helper()
+	open := 0
+	for _, a := range actors {
+		if a.session == nil {
+			continue
+		}
+		stored, err := k.direct.GetByID(k.t.Context(), a.session.id)
+		if errors.Is(err, bridge.ErrSessionMissing) {
+			a.surprised(a.session)
+			continue
+		}
+		require.NoError(k.t, err)
+		k.compare(a.session, farmViewOf(stored).N)
+	}
+	k.judging.Wait()
+	for _, a := range actors {
+		if a.session != nil {
+			open += len(a.opened(a.session))
+		}
+	}
+	for _, what := range []string{"conns", "activity"} {
+		for _, n := range k.living() {
+			require.Eventually(k.t, func() bool {
+				v, _, err := k.ask(n.farmNode, "", map[string][]string{"do": {what}})
+				return err == nil && v.Word == "ok" && v.N == open
+			}, await.Limit, 20*time.Millisecond, "%s of %d sockets", what, open)
+		}
+	}
+	k.t.Logf("%d sockets remained open, of which every node knew", open)
+}
+
+// endAll ends what remains, some of it by time, and looks for any session that is there all the
+// same.
+func (k *killing) endAll(actors []*killActor) {
+	k.t.Helper()
+	for i, a := range actors {
+		if a.session != nil && i%2 == 0 {
+			a.expire(a.session)
+		}
+	}
+	k.judging.Wait()
+	_, err := k.direct.DestroyAll(k.t.Context())
+	at := k.now()
+	require.NoError(k.t, err)
+	for _, a := range actors {
+		if a.session != nil {
+			a.over(a.session, at, nil)
+		}
+	}
+	k.judging.Wait()
+	require.Eventually(k.t, func() bool {
+		_, err := k.direct.Cleanup(k.t.Context())
+		require.NoError(k.t, err)
+		for _, s := range k.ever {
+			if _, err := k.direct.GetByID(k.t.Context(), s.id); !errors.Is(err, bridge.ErrSessionMissing) {
+				k.t.Errorf("session %s is back: %v", s.id, err)
+			}
+		}
+		left := k.leftover()
+		return left["s"]+left["page"] == 0
+	}, await.Limit, 100*time.Millisecond, "sessions, or what refers to them, remain")
+	for _, s := range k.ever[max(0, len(k.ever)-100):] {
+		n := k.pick(k.random)
+		v, _, err := k.ask(n.farmNode, s.cookie.header(), map[string][]string{"do": {"read"}})
+		require.NoError(k.t, err)
+		require.Equal(k.t, "missing", v.Word)
+	}
+	k.leaveAll()
+	k.listening.Wait()
+}
+
+// stopAll ends the nodes that are alive, as one would. Nothing remains of any; a lock on a user
+// whose owner was killed ends by itself within 10 seconds, which are waited for only if there is
+// time.
+func (k *killing) stopAll(soak bool) {
+	k.t.Helper()
+	require.Eventually(k.t, func() bool {
+		keys := k.keys()
+		return !slices.ContainsFunc(k.deaths, func(d *death) bool { return slices.Contains(keys, "sb:{0}:o"+d.name) })
+	}, await.Limit, 100*time.Millisecond, "what a dead node held remains")
+	nodes := k.nodes
+	require.Len(k.t, nodes, farmNodes)
+	k.stop()
+	for _, n := range nodes {
+		require.NotNil(k.t, n.cmd.ProcessState, "it is gone")
+	}
+	ctx, cancel := context.WithTimeout(k.t.Context(), await.Limit)
+	defer cancel()
+	require.NoError(k.t, k.direct.Shutdown(ctx))
+	if soak {
+		require.Eventually(k.t, func() bool { return k.leftover()["l"] == 0 }, await.Limit, 100*time.Millisecond)
+	}
+	left := k.leftover()
+	require.Equal(k.t, left["directory"]+left["l"], sum(left), "left in Redis, by the kind of the key: %v: %q", left, k.keys())
+	for _, key := range k.keys() {
+		answer := k.redis.Do("PTTL", key)
+		ttl, err := answer.AsInt64()
+		require.NoError(k.t, err)
+		require.Positive(k.t, ttl, "%q ends by itself", key)
+		if strings.HasPrefix(key, "sb:{0}:l") {
+			require.LessOrEqual(k.t, ttl, int64(10_000))
+			k.redis.Do("DEL", key)
+		}
+	}
+	k.t.Logf("left in Redis besides sb:meta: %d empty directories of indexes, which end by themselves in a day or two, and with Optimize; %d locks on users, for 10 s at most", left["directory"], left["l"])
+	require.NoError(k.t, k.st.Optimize(ctx))
+	require.Empty(k.t, k.keys())
+}
+
+func sum(counts map[string]int) (n int) {
+	for _, some := range counts {
+		n += some
+	}
+	return n
+}
+
+// leftover counts the keys in Redis by what they are, without the one that always remains.
+func (k *killing) leftover() map[string]int {
+	k.t.Helper()
+	left := map[string]int{}
+	for _, key := range k.keys() {
+		kind := "another"
+		if rest, ok := strings.CutPrefix(key, "sb:{0}:"); ok && rest != "" {
+			kind = rest[:1]
+			if strings.Contains("eauc", kind) {
+				kind = "page"
+				if len(rest) == 1 {
+					kind = "directory"
+				}
+			}
+		}
+		left[kind]++
+	}
+	return left
+}
+
+func (k *killing) keys() (keys []string) {
+	k.t.Helper()
+	answer := k.redis.Do("KEYS", "*")
+	all, err := answer.AsStrSlice()
+	require.NoError(k.t, err)
+	for _, key := range all {
+		if key != "sb:meta" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// report says what was done and how long it took, and that all of it was.
+func (k *killing) report(soak bool) {
+	k.t.Helper()
+	var known, conns, activity []time.Duration
+	for _, d := range k.deaths {
+		known = append(known, d.gone.Sub(d.at))
+		if !d.overlapped && !d.conns.IsZero() {
+			conns = append(conns, d.conns.Sub(d.at))
+		}
+		if !d.overlapped && !d.activity.IsZero() {
+			activity = append(activity, d.activity.Sub(d.at))
+		}
+		if !d.shortened {
+			require.Less(k.t, d.known, 15500*time.Millisecond, "a node that has died is known for 15 s")
+		}
+	}
+	c := &k.count
+	rounded := func(all []time.Duration) string { return strings.Replace(killQuantiles(all), "sockets", "times", 1) }
+	k.t.Logf("%d nodes killed; the dead were known to the others: %s; after a death alone Conns was complete again: %s, Activity: %s",
+		len(k.deaths), rounded(known), rounded(conns), rounded(activity))
+	k.t.Logf("%d sessions, %d requests, %d sockets, %d messages, of which %d with an unknown outcome and %d given up after conflicts; %d logins, %d new sessions of a client",
+		c.sessions.Load(), c.http.Load(), c.sockets.Load(), c.messages.Load(), c.unknown.Load(), c.conflicts.Load(), c.logins.Load(), c.rebinds.Load())
+	k.t.Logf("ended: %d by logout, %d by ID, %d over a socket, %d times all of a user's, which surprised %d, %d by time; %d notes heard; %d questions to all nodes, %d times one was silent; %d sockets ended with their node",
+		c.logouts.Load(), c.byID.Load(), c.bySocket.Load(), c.byUser.Load(), c.surprises.Load(), c.expired.Load(), c.notes.Load(), c.asked.Load(), c.silent.Load(), c.excused.Load())
+	for what, delays := range map[string]*killDelays{"destroy": &k.ends, "login or new session": &k.rebinds, "deadline": &k.expiries} {
+		k.t.Logf("from a %s to the end of a socket: %v", what, delays)
+		most := killPromise
+		if delays == &k.rebinds {
+			most += time.Second // it is closed when it may have waited for so long
+		}
+		require.Less(k.t, delays.worst(), most, "%s", what)
+		require.NotEmpty(k.t, append(delays.elsewhere, delays.here...), "%s", what)
+	}
+	least := 2
+	if soak {
+		least = 6
+	}
+	require.GreaterOrEqual(k.t, len(k.deaths), least)
+}

@@ -1,0 +1,121 @@
+package soak_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	farmNodes  = 3
+	farmActors = 5
+	farmLength = 40 // operations of each
+)
+
+// farmSeed is what operations and disturbances are made from: FARM_SEED, or another one each time.
+// The order in which they meet is up to the machine.
+func farmSeed(t *testing.T) uint64 {
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("FARM_SEED"); text != "" {
+		var err error
+		seed, err = strconv.ParseUint(text, 10, 64)
+		require.NoError(t, err, "FARM_SEED")
+	}
+	t.Logf("FARM_SEED=%d repeats these operations", seed)
+	return seed
+}
+
+// besideOthers has a test run beside others, as it mostly waits, but not where it keeps the machine
+// busy for minutes.
+func besideOthers(t *testing.T) {
+	t.Helper()
+	if os.Getenv("SOAK") == "" {
+		t.Parallel()
+	}
+}
+
+// TestSoakProcesses: whatever clients do at once to sessions that they share, over HTTP and sockets
+// at three processes, while Redis is killed and comes back and the processes' connections to it are
+// cut, stalled, refused and delayed: what each is told is what it would have been told had
+// everything been done in some order, one at a time. No acknowledged update is lost, none counts
+// twice, nothing comes back after its end, no token opens anything that a login has replaced. 4
+// histories; with SOAK set 100.
+func TestSoakProcesses(t *testing.T) {
+	besideOthers(t)
+	histories := 4
+	if os.Getenv("SOAK") != "" {
+		histories = 100
+	}
+	seed := farmSeed(t)
+	f := startFarm(t, farmNodes, "", farmDurable...)
+	for i := range histories {
+		h := &farmHistory{farm: f, random: rand.New(rand.NewPCG(seed, uint64(i)))}
+		h.live(farmActors, farmLength, h.disturb)
+		h.judgeAll(i)
+	}
+	f.stop()
+	reruns := uint64(0)
+	for _, n := range f.nodes {
+		require.NotNil(t, n.cmd.ProcessState, "it is gone")
+		reruns += n.stats.Reruns + n.stats.Conflicts
+	}
+	t.Logf("%v; the nodes have met each other %d times", &f.tally, reruns)
+	if histories >= 100 { // few of them may miss each other, while Redis is away and the machine is busy
+		require.Positive(t, reruns, "they have never met")
+	}
+	require.GreaterOrEqual(t, f.tally.kills, histories)
+	require.GreaterOrEqual(t, f.tally.cuts, histories)
+	require.Zero(t, f.tally.lost)
+	require.Zero(t, f.tally.twice)
+	require.Zero(t, f.tally.revived)
+	require.Zero(t, f.tally.notLinearizable)
+	require.Zero(t, f.tally.unchecked)
+}
+
+// judgeAll judges the history's sessions.
+func (h *farmHistory) judgeAll(number int) {
+	h.t.Helper()
+	for _, what := range h.unexpected {
+		h.t.Errorf("history %d: %s", number, what)
+	}
+	h.count(func(s *farmSession, result porcupine.CheckResult, faults farmFaults) {
+		if result != porcupine.Ok || faults != (farmFaults{}) {
+			h.t.Errorf("history %d, session %s: %s, %+v. It began with %+v; its events, with the moments between which they took effect:\n%s",
+				number, s.id, result, faults, s.begin, s.story())
+		}
+	})
+}
+
+// count adds the history to the tally, and tells of each session.
+func (h *farmHistory) count(tell func(*farmSession, porcupine.CheckResult, farmFaults)) {
+	t := &h.tally
+	t.histories++
+	t.sessions += len(h.sessions)
+	for _, s := range h.sessions {
+		result, faults := s.check(), s.faults()
+		t.events += len(s.events)
+		for _, op := range s.events {
+			if e := op.Input.(farmEvent); e.kind == farmLogin && !e.maybe {
+				t.logins++
+			}
+		}
+		if s.isOver() {
+			t.over++
+		}
+		switch result {
+		case porcupine.Illegal:
+			t.notLinearizable++
+		case porcupine.Unknown:
+			t.unchecked++
+		}
+		t.lost += faults.lost
+		t.twice += faults.twice
+		t.revived += faults.revived
+		tell(s, result, faults)
+	}
+}

@@ -3,7 +3,9 @@ package bridge
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
@@ -145,4 +147,14 @@ func (b *Bridge) RequireAuthAge(d time.Duration, next http.Handler) http.Handler
 		}
 		b.WriteError(w, r, err)
 	}))
+}
+
+// maxUserID is the maximum length of a user ID in bytes.
+const maxUserID = 255
+
+func checkUserID(id string) error {
+	if id == "" || len(id) > maxUserID || !utf8.ValidString(id) || strings.IndexByte(id, 0) >= 0 {
+		return fmt.Errorf("%w: it is 1 to %d bytes of UTF-8 without NUL", ErrUserID, maxUserID)
+	}
+	return nil
 }

@@ -3,7 +3,6 @@ package bridge
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,24 +27,12 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Locks are taken in this order, each only after those before it; none is taken while a later one is held:
-//
-//	a request's opening slot           one goroutine of a request opens its session
-//	a connection's turn (connSession)  a function runs on the session of a PerConnection, or that is stored
-//	a session's outer lock (gateway)   a function of WithSession runs
-//	a Session's slot                   its changes, and their commit
-//	a user's turn (logins)             a login of the user is stored
-//	the sweep lock (gateway)           until what a sweep has removed is reported
-//	a session's merge lock (gateway)   a merge is stored
-//	a session's commit lock (gateway)  one change is stored and reported, a session is ended
-//	a request's mutex, that of its opening.Exchange
-//	the login gate, clients, links, subscriptions, a Link's mutex, outboxes, pools, the clock, subscribers: innermost, for a few instructions
-//
-// The first three are held while an application's function runs, or for the goroutines of one request or connection, and a wait for them ends with a context. Under
-// the others no application's code runs: no log line is written (gateway.Later, Bridge.logAside), no value encoded, no callback called. Destroy takes the commit lock only.
+// The order of the locks, and what may run under which, is in docs/architecture.md. In short: no
+// code of the application runs under a session's merge or commit lock or under a mutex here, and
+// Destroy takes the commit lock only.
 
-// Bridge shares sessions between HTTP handlers and WebSocket connections. Make it with New, once for each store and cookie name, and
-// end it with Shutdown. It is safe for concurrent use.
+// Bridge shares sessions between HTTP handlers and WebSocket connections. Make it with New, once
+// for each store and cookie name, and end it with Shutdown. It is safe for concurrent use.
 type Bridge struct {
 	opts     *settings
 	gateway  *gateway.Gateway
@@ -78,133 +65,8 @@ type counters struct {
 	mismatches, refused, reruns, failedCommits, refusedCommits, closedWrites, notifyDropped, failedSaves, tooFast atomic.Uint64
 }
 
-// New returns a Bridge over st. Nil options are all defaults; an option out of range is an error that names its field. The store stays the caller's to close, after Shutdown.
-func New(st store.Store, opts *Options) (*Bridge, error) {
-	if st == nil {
-		return nil, errors.New("bridge: New needs a store; livestore.New() makes one in memory")
-	}
-	s, err := opts.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	if err := opts.checkLimits(st); err != nil {
-		return nil, err
-	}
-	b := &Bridge{
-		opts:     s,
-		logins:   logins.NewGate(),
-		events:   newEvents(s.Logger),
-		logKey:   logKey(s.Keys[0]),
-		shutDone: make(chan struct{}),
-	}
-	b.clients = clientmap.New(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.HasSession(id) })
-	b.work = workers.New(b.taskPanicked)
-	b.pools = newPools(b.work)
-	b.clock = clock.New()
-	b.lines = newLogQueue(b)
-	apps := st
-	st = b.join(st)
-	b.gateway = gateway.New(st, gateway.Config{
-		TouchInterval: s.TouchInterval,
-		MaxValueBytes: s.MaxValueBytes,
-		StoreTimeout:  s.StoreTimeout,
-		Committed:     b.committed,
-		Ended:         b.ended,
-		Reason:        reportedReason,
-		Watched:       b.events.Active,
-		Doubted: func(id string) {
-			b.links.Suspect(id, time.Now())
-			b.pools.background.Go(func() { b.recheckSession(id) })
-		},
-		Failed: b.storeFailed,
-		Gate:   b.logins,
-	})
-	b.opener = newOpener(b)
-	b.links = b.newRegistry()
-	b.limits = b.newLimits()
-	b.sockets = socket.NewRuntime(b.clock, b.work)
-	b.sender = outbox.NewSender(b.clock, b.work)
-	b.tickets = newTickets(b, apps)
-	b.admit = admission.New(admission.Config{
-		AtOnce: s.MaxHandshakes, PerSecond: s.HandshakesPerSecond, Burst: s.HandshakeBurst,
-	})
-	b.gorilla = b.newGorilla()
-	switch {
-	case s.AutoCleanup == Off:
-	case b.gateway.CanSweep():
-		b.StartAutoCleanup(s.AutoCleanup)
-	default:
-		s.Logger.Warn("expired sessions that aren't used again stay in the store, which is neither a store.Sweeper nor a store.Lister: " +
-			"implement one of them, or have the database remove what has expired and set Options.AutoCleanup to Off")
-	}
-	b.pruneEvery(s.pruneEvery())
-	b.cluster.Start()
-	return b, nil
-}
-
-// Shutdown closes every connection with CodeShutdown, waits for their handlers, and stops every
-// goroutine of the Bridge: when it returns nil there is none left. Handshakes are refused from its
-// beginning; the closes are spread over Options.DrainOver. Their reason tells the client when to
-// come back: "shutting down; retry after 1834 ms", another time for each. If ctx ends first it
-// returns its cause; handlers that don't end with their context and event callbacks that hang are
-// then still running. Requests are served on: shut the http.Server down first, or at the same time
-// where it waits for streams that are attached. A further call waits for the first one and returns
-// its result, or the cause of its own ctx if that ends before.
-func (b *Bridge) Shutdown(ctx context.Context) error {
-	first := false
-	b.shutOnce.Do(func() { first = true })
-	if first {
-		defer close(b.shutDone)
-		b.shutErr = b.shutdown(ctx)
-		return b.shutErr
-	}
-	select {
-	case <-b.shutDone:
-		return b.shutErr
-	default:
-	}
-	select {
-	case <-b.shutDone:
-		return b.shutErr
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (b *Bridge) shutdown(ctx context.Context) error {
-	b.work.Stop()
-	b.StopAutoCleanup()
-	b.drain(ctx)
-	err := b.work.Wait(ctx)
-	if err == nil {
-		b.clock.Close()
-	} else { // what is still running has its limits from the clock
-		go func() { // ends with what is running
-			_ = b.work.Wait(context.Background())
-			b.clock.Close()
-		}()
-	}
-	err = errors.Join(err, b.work.Wait(ctx)) // for what the clock has started meanwhile
-	for _, l := range b.links.All() {        // whose handlers haven't come to Detach yet, or never will
-		l.detach(codeClosedByPeer, "")
-	}
-	err = errors.Join(err, b.work.Wait(ctx)) // for those that are at it
-	err = errors.Join(err, b.cluster.Leave(ctx), b.work.Wait(ctx))
-	b.events.Close()
-	done := make(chan struct{})
-	go func() { // ends with the callbacks
-		b.events.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		err = errors.Join(err, context.Cause(ctx))
-	}
-	return err
-}
-
-// committed draws the consequences of a change that was stored. It runs under the session's commit lock.
+// committed draws the consequences of a change that was stored. It runs under the session's commit
+// lock.
 func (b *Bridge) committed(c gateway.Commit) {
 	from := c.Tag.(*origin)
 	rec := c.Record
@@ -228,7 +90,8 @@ func (b *Bridge) committed(c gateway.Commit) {
 	}
 }
 
-// mapClient maps the session and its client to each other, and reports whether this process does it for the first time.
+// mapClient maps the session and its client to each other, and reports whether this process does it
+// for the first time.
 func (b *Bridge) mapClient(rec *store.Record, newest bool) (isInit bool) {
 	if isInit = b.clients.Attach(rec.ClientID, rec.ID, newest); isInit {
 		b.clients.SetLogin(rec.ID, rec.UserID, rec.LoginGeneration)
@@ -238,15 +101,17 @@ func (b *Bridge) mapClient(rec *store.Record, newest bool) (isInit bool) {
 	return isInit
 }
 
-// rebindGrace is how long a connection without its session may wait for the response that brings the new cookies.
+// rebindGrace is how long a connection without its session may wait for the response that brings
+// the new cookies.
 const rebindGrace = 5 * time.Second
 
-// rebindDelay is how long after the handler's return the response is taken to have left: net/http, and perhaps a buffering
-// middleware, sends the end of it only then.
+// rebindDelay is how long after the handler's return the response is taken to have left: net/http,
+// and perhaps a buffering middleware, sends the end of it only then.
 const rebindDelay = 100 * time.Millisecond
 
-// rebind cuts the client's connections off from the session that they had, at once, and has them closed when the response with the
-// new cookies has gone. Those that follow are moved to the new session instead.
+// rebind cuts the client's connections off from the session that they had, at once, and has them
+// closed when the response with the new cookies has gone. Those that follow are moved to the new
+// session instead.
 func (b *Bridge) rebind(from *origin, rec *store.Record) {
 	if b.opts.Rebind == Follow {
 		b.follow(rec)
@@ -283,8 +148,8 @@ func (b *Bridge) ended(e gateway.End) {
 // knows reports whether the session has connections here, or is in the map.
 func (b *Bridge) knows(id string) bool { return b.links.HasSession(id) || b.clients.Attached(id) }
 
-// forget is for a session that was not found in the store, although nobody has reported its end here. It hurts no session that is
-// alive.
+// forget is for a session that was not found in the store, although nobody has reported its end
+// here. It hurts no session that is alive.
 func (b *Bridge) forget(ctx context.Context, id string, l *Link) error {
 	if !b.knows(id) {
 		return nil
@@ -293,8 +158,8 @@ func (b *Bridge) forget(ctx context.Context, id string, l *Link) error {
 	return err
 }
 
-// sessionOver ends what this process has of a session that is over, and tells of it; the line in the
-// log comes later. userID is who was logged in, if whoever calls knows.
+// sessionOver ends what this process has of a session that is over, and tells of it; the line in
+// the log comes later. userID is who was logged in, if whoever calls knows.
 func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *gateway.Later) {
 	userID = cmp.Or(userID, b.clients.UserOf(id), from.userID, b.links.UserOf(id))
 	if mapped := b.clients.Detach(id); mapped != "" {
@@ -323,4 +188,92 @@ func (b *Bridge) sessionOver(id, clientID, userID string, from *origin, later *g
 			l.end(c.Code, c.Reason)
 		}
 	}
+}
+
+// hopeless reports whether it is no use to ask the store: it doesn't answer, and the Bridge is
+// being shut down.
+func (b *Bridge) hopeless() bool { return b.work.Stopped() && b.cluster.Frozen() }
+
+// pools run the Bridge's own tasks. Each kind has a pool of its own, so that tasks that hang delay
+// no other kind: a close that the peer doesn't answer takes a second, and a store may take as long
+// as Options.StoreTimeout. A task costs some kilobytes while it waits.
+type pools struct {
+	background *workers.Pool // lookups in the store, cleanups, saves
+	closes     *workers.Pool // of connections
+	remoteEnds *workers.Pool // ends of sessions that other nodes have reported
+	activity   *workers.Pool // to be recorded in the store
+}
+
+// taskPanicked reports a task of the Bridge that has panicked.
+func (b *Bridge) taskPanicked(value any) {
+	b.panicked(context.Background(), "background task panicked", "run a background task: it panicked", "", value)
+}
+
+// Stats is what a Bridge has counted since it was made, unless it says now.
+type Stats struct {
+	Conns    int  // open now: connections and links
+	Attached int  // sessions that this process has seen in use, now
+	Healthy  bool // this node and the others on the store hear each other, now; true without others
+
+	Writes         uint64 // sessions stored
+	Touches        uint64 // activity recorded, without a change
+	Conflicts      uint64 // writes that found the session changed by another
+	Reruns         uint64 // functions of WithSession that ran again because of one
+	Expired        uint64 // sessions that time ended
+	StoreErrors    uint64 // calls to the store that failed
+	FailedCommits  uint64 // responses replaced or aborted because the store or the program failed
+	RefusedCommits uint64 // likewise, but caused by the client: 401, 403, 409, 413, or it hung up
+	Refused        uint64 // session cookies, tokens and tickets that opened nothing: unknown session, stale token
+	Mismatches     uint64 // sessions that came with another client's cookie
+	ClosedWrites   uint64 // changes of a Session after its last commit, which are lost
+	SaveFailures   uint64 // sessions of PerConnection that could not be stored when they were to be
+	Overloaded     uint64 // handshakes that were refused by Options.MaxHandshakes and HandshakesPerSecond
+	TooFast        uint64 // connections that were closed by ConnOptions.MessagesPerSecond
+	EventsDropped  uint64 // events that a subscriber had no room for
+	NotifyDropped  uint64 // messages of Notify that a connection had no room for
+
+	RejectionsDropped uint64 // CredentialRejected events, likewise: any client can cause these
+}
+
+// Stats returns the counts now.
+func (b *Bridge) Stats() Stats {
+	g := b.gateway.Stats()
+	return Stats{
+		Conns:          b.links.Count(),
+		Attached:       b.clients.Len(),
+		Healthy:        b.cluster.Healthy(),
+		Writes:         g.Writes,
+		Touches:        g.Touches,
+		Conflicts:      g.Conflicts,
+		Reruns:         b.stats.reruns.Load(),
+		Expired:        g.Expired,
+		StoreErrors:    g.StoreErrors,
+		FailedCommits:  b.stats.failedCommits.Load(),
+		RefusedCommits: b.stats.refusedCommits.Load(),
+		Refused:        b.stats.refused.Load(),
+		Mismatches:     b.stats.mismatches.Load(),
+		ClosedWrites:   b.stats.closedWrites.Load(),
+		SaveFailures:   b.stats.failedSaves.Load(),
+		Overloaded:     b.admit.Refused(),
+		TooFast:        b.stats.tooFast.Load(),
+		EventsDropped:  b.events.Dropped(),
+		NotifyDropped:  b.stats.notifyDropped.Load(),
+
+		RejectionsDropped: b.events.DroppedConfined(),
+	}
+}
+
+// Ping returns nil when the store answers, as far as it can be asked. ErrStoreUnavailable, and the
+// cause of ctx's end.
+func (b *Bridge) Ping(ctx context.Context) error { return b.gateway.Ping(ctx) }
+
+// noticeLogin reports the login of rec, which was just loaded, to subscribers if another process
+// has made it and this one has not reported it yet.
+func (b *Bridge) noticeLogin(ctx context.Context, rec *store.Record) {
+	if !b.clients.LoginIsNew(rec.ID, rec.LoginGeneration) {
+		return
+	}
+	_ = b.gateway.ReportIf(ctx, rec.ID,
+		func() bool { return b.clients.LoginIsNew(rec.ID, rec.LoginGeneration) },
+		func(now *store.Record) { b.tellElsewhere(now, false) })
 }

@@ -33,7 +33,7 @@ type autoCleanup struct {
 // pruneEvery has the map of clients forget, every now and then, the sessions that are not in the
 // store any more although nobody has said so here. It leaves a cleanup the time to say so.
 func (b *Bridge) pruneEvery(every time.Duration) {
-	patience := max(2*every, limit(b.opts.IdleTimeout))
+	patience := max(2*every, zeroIfOff(b.opts.IdleTimeout))
 	next := &clock.Deadline{}
 	next.Do = func() {
 		b.pools.background.Go(func() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
@@ -162,4 +163,39 @@ func (o *socketOwner) Refuse(why socket.Reason) {
 	case socket.Unexpected:
 	}
 	l.end(code, string(why))
+}
+
+func checkClose(code int, reason string) error {
+	switch {
+	case code != 1000 && code != CodePolicy && (code < CodeFailed || code > CodeUnavailable) && (code < 3000 || code > 4999):
+		return fmt.Errorf("bridge: %d is no close code to send: 1000, 1008, 1011 to 1013, 3000 to 4999 (RFC 6455 §7.4)", code)
+	case len(reason) > maxReason || !utf8.ValidString(reason):
+		return fmt.Errorf("bridge: a close reason is at most %d bytes of UTF-8", maxReason)
+	}
+	return nil
+}
+
+// maxReason is how long the reason in a close frame may be (RFC 6455 §5.5).
+const maxReason = 123
+
+// Format implements fmt.Formatter: of a connection only the client is printed, as a keyed hash.
+func (c *Conn) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "bridge.Conn(client %s)", c.ofLink().client())
+}
+
+// LogValue implements slog.LogValuer.
+func (c *Conn) LogValue() slog.Value { return c.ofLink().LogValue() }
+
+func (c *Conn) ofLink() *Link {
+	if c == nil {
+		return nil
+	}
+	return c.link
+}
+
+func messageType(m *outbox.Message) websocket.MessageType {
+	if m.Binary {
+		return websocket.MessageBinary
+	}
+	return websocket.MessageText
 }

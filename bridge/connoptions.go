@@ -10,6 +10,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/socket"
 )
 
@@ -79,9 +80,11 @@ type MissingPolicy int
 const (
 	// AcceptMissing: the connection is open, without a session: WithSession calls its onMissing.
 	AcceptMissing MissingPolicy = iota + 1
-	// CloseMissing: it is closed with CodeNoSession as soon as it is open, which a browser's script can see.
+	// CloseMissing: it is closed with CodeNoSession as soon as it is open, which a browser's script
+	// can see.
 	CloseMissing
-	// RefuseMissing: the handshake is answered with 401. A browser's script sees only that it failed.
+	// RefuseMissing: the handshake is answered with 401. A browser's script sees only that it
+	// failed.
 	RefuseMissing
 )
 
@@ -189,4 +192,18 @@ func validConnID(id string) bool {
 
 func badConn(field, format string, args ...any) error {
 	return fmt.Errorf("bridge: ConnOptions.%s: %s", field, fmt.Sprintf(format, args...))
+}
+
+const defaultNotifyQueue = 256
+
+// queue returns the policy as the queue has it.
+func (p OverflowPolicy) queue() outbox.Overflow {
+	switch p {
+	case DropOldest:
+		return outbox.DropOldest
+	case DropNewest:
+		return outbox.DropNewest
+	case CloseSlow:
+	}
+	return outbox.CloseQueue
 }

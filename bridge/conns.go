@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"time"
-	"unicode/utf8"
 )
 
 // ConnInfo is what is known of an open connection.
@@ -21,15 +20,18 @@ type ConnInfo struct {
 	Node                    string    // the node that it is on; "" for this process. A node has another name when the store has lost sight of it meanwhile
 }
 
-// ConnFilter picks connections. Its fields combine; the zero ConnFilter picks all. A ClientID is a browser that has a cookie, which proves nothing: see GetByClientID.
+// ConnFilter picks connections. Its fields combine; the zero ConnFilter picks all. A ClientID is a
+// browser that has a cookie, which proves nothing: see GetByClientID.
 type ConnFilter struct {
 	SessionID, ClientID, UserID, Addr string
 	OpenFor                           time.Duration // only those that have been open for at least that long
 	QuietFor                          time.Duration // only those whose client has sent nothing for at least that long
 }
 
-// Conns yields the open connections that the filter picks, in no order: first those of this process that were open at the beginning of the loop, as they are when they are yielded, then
-// those of the other nodes on the store, as they say. An error for a negative duration. With other nodes also ErrStoreUnavailable and, when all others have been yielded, ErrNodeSilent.
+// Conns yields the open connections that the filter picks, in no order: first those of this process
+// that were open at the beginning of the loop, as they are when they are yielded, then those of the
+// other nodes on the store, as they say. An error for a negative duration. With other nodes also
+// ErrStoreUnavailable and, when all others have been yielded, ErrNodeSilent.
 func (b *Bridge) Conns(ctx context.Context, f ConnFilter) iter.Seq2[ConnInfo, error] {
 	return func(yield func(ConnInfo, error) bool) {
 		picked, err := b.pick(ctx, f)
@@ -52,8 +54,10 @@ func (b *Bridge) Conns(ctx context.Context, f ConnFilter) iter.Seq2[ConnInfo, er
 	}
 }
 
-// CloseConn closes the connection with a code, 1000, 1008, 1011 to 1013 or 3000 to 4999, and a reason of at most 123 bytes of UTF-8. It returns false when there is no such connection on any node, or it is
-// being closed already. It doesn't wait for the close to be done. With other nodes on the store also ErrStoreUnavailable and ErrNodeSilent.
+// CloseConn closes the connection with a code, 1000, 1008, 1011 to 1013 or 3000 to 4999, and a
+// reason of at most 123 bytes of UTF-8. It returns false when there is no such connection on any
+// node, or it is being closed already. It doesn't wait for the close to be done. With other nodes
+// on the store also ErrStoreUnavailable and ErrNodeSilent.
 func (b *Bridge) CloseConn(ctx context.Context, connID string, code int, reason string) (bool, error) {
 	if err := checkClose(code, reason); err != nil {
 		return false, err
@@ -68,7 +72,8 @@ func (b *Bridge) CloseConn(ctx context.Context, connID string, code int, reason 
 	return n > 0, err
 }
 
-// SetConnData is SetData of the connection by its name, from anywhere in the program. It returns false, and does nothing, when there is no such connection in this process.
+// SetConnData is SetData of the connection by its name, from anywhere in the program. It returns
+// false, and does nothing, when there is no such connection in this process.
 func (b *Bridge) SetConnData(connID string, v any) bool {
 	l := b.links.Get(connID)
 	if l == nil {
@@ -78,8 +83,9 @@ func (b *Bridge) SetConnData(connID string, v any) bool {
 	return true
 }
 
-// CloseConns closes the connections that the filter picks, as CloseConn does, and returns how many they were: those that are older than an hour, say, or that have been quiet
-// for ten minutes. The zero ConnFilter is an error here. Other nodes take part as with CloseConn.
+// CloseConns closes the connections that the filter picks, as CloseConn does, and returns how many
+// they were: those that are older than an hour, say, or that have been quiet for ten minutes. The
+// zero ConnFilter is an error here. Other nodes take part as with CloseConn.
 func (b *Bridge) CloseConns(ctx context.Context, f ConnFilter, code int, reason string) (int, error) {
 	if err := checkClose(code, reason); err != nil {
 		return 0, err
@@ -109,19 +115,6 @@ func (b *Bridge) closeHere(ctx context.Context, f ConnFilter, code int, reason s
 	}
 	return n, nil
 }
-
-func checkClose(code int, reason string) error {
-	switch {
-	case code != 1000 && code != CodePolicy && (code < CodeFailed || code > CodeUnavailable) && (code < 3000 || code > 4999):
-		return fmt.Errorf("bridge: %d is no close code to send: 1000, 1008, 1011 to 1013, 3000 to 4999 (RFC 6455 §7.4)", code)
-	case len(reason) > maxReason || !utf8.ValidString(reason):
-		return fmt.Errorf("bridge: a close reason is at most %d bytes of UTF-8", maxReason)
-	}
-	return nil
-}
-
-// maxReason is how long the reason in a close frame may be (RFC 6455 §5.5).
-const maxReason = 123
 
 // pick returns the links that may be meant.
 func (b *Bridge) pick(ctx context.Context, f ConnFilter) ([]*Link, error) {
@@ -170,4 +163,18 @@ func (b *Bridge) connInfo(l *Link) (ConnInfo, bool) {
 	var open bool
 	info.SessionID, info.UserID, open = b.links.State(l)
 	return info, open
+}
+
+func (b *Bridge) closeForNode(c closeCall) []int {
+	n := 0
+	switch {
+	case checkClose(c.Code, c.Reason) != nil: // from a version that knows other codes
+	case c.Filter != nil:
+		n, _ = b.closeHere(context.Background(), *c.Filter, c.Code, c.Reason)
+	default:
+		if l := b.links.Get(c.ConnID); l != nil && l.end(c.Code, c.Reason) {
+			n = 1
+		}
+	}
+	return []int{n}
 }

@@ -40,15 +40,6 @@ func prefixed(keys [][]byte, err error) ([][]byte, error) {
 	return keys, nil
 }
 
-// SessionTokenHeader is the response header that brings a client without cookies its session token.
-// An empty value tells the client to forget the one that it has.
-const SessionTokenHeader = credentials.TokenHeader
-
-// Subprotocol, "sessionbridge", is what a client offers together with a token or a ticket. The
-// server answers with it if it speaks none of the others, because browsers fail a handshake if none
-// of their offers is accepted.
-const Subprotocol = credentials.Subprotocol
-
 // TokenFromHeader returns an Options.TokenFrom for clients that send their token in the named
 // header, with or without "Bearer " before it. A client that sends the header does without cookies;
 // before it has a token the header is empty, or just "Bearer". A value of another scheme

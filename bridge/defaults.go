@@ -8,24 +8,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/forwarded"
 	"github.com/sessionbridge/sessionbridge/internal/pageorigin"
 )
-
-const day = 24 * time.Hour
-
-// settings are Options with every default filled in.
-type settings struct {
-	Options
-	proxies forwarded.Proxies
-	origins pageorigin.Patterns
-
-	toldIgnored atomic.Bool // that a header of a peer that isn't trusted was ignored
-}
 
 // withDefaults returns o with its defaults. An error names the field.
 func (o *Options) withDefaults() (*settings, error) {
@@ -43,11 +31,6 @@ func (o *Options) withDefaults() (*settings, error) {
 		}
 	}
 	return s, nil
-}
-
-// bad returns an error that names the field.
-func bad(field, format string, args ...any) error {
-	return fmt.Errorf("bridge: Options."+field+": "+format, args...)
 }
 
 func (s *settings) setKeys() error {
@@ -125,7 +108,7 @@ func (s *settings) credentials() credentials.Config {
 		SameSite:        s.SameSite,
 		Partitioned:     s.Partitioned,
 		ClientMaxAge:    s.ClientMaxAge,
-		ClientRollEvery: limit(s.ClientRollEvery),
+		ClientRollEvery: zeroIfOff(s.ClientRollEvery),
 		EagerClient:     s.EagerClient,
 		ClearSiteData:   s.ClearSiteData,
 		TokenFrom:       s.TokenFrom,
@@ -138,7 +121,7 @@ func (s *settings) credentials() credentials.Config {
 
 // grace returns how long previous tokens are accepted.
 func (s *settings) grace() credentials.Grace {
-	return credentials.Grace{Rotate: limit(s.RotateGrace), Renew: limit(s.RenewEvery)}
+	return credentials.Grace{Rotate: zeroIfOff(s.RotateGrace), Renew: zeroIfOff(s.RenewEvery)}
 }
 
 // presets are the times of each TimeoutPreset. Where a standard gives a range, it is the lenient
@@ -170,8 +153,6 @@ func (s *settings) setPreset() error {
 	}
 	return nil
 }
-
-const maxTimeout = 100 * 365 * day // further away, sums of times overflow
 
 func (s *settings) setTimes() error {
 	for _, f := range []struct {
@@ -221,7 +202,7 @@ func (s *settings) setTimes() error {
 
 // pruneEvery is how often the Bridge looks after sessions that nobody uses.
 func (s *settings) pruneEvery() time.Duration {
-	return min(max(limit(s.IdleTimeout)/4, time.Minute), day)
+	return min(max(zeroIfOff(s.IdleTimeout)/4, time.Minute), day)
 }
 
 // Defaults of limits.
@@ -302,10 +283,7 @@ func (s *settings) setNetwork() error {
 	return nil
 }
 
-// limit turns an option's Off into the records' 0.
-func limit(d time.Duration) time.Duration {
-	if d == Off {
-		return 0
-	}
-	return d
-}
+// defaultHandshakes is what a process has at hand for some 25 MB: net/http's buffers and a stack
+// are 24 KiB. If the store takes 5 ms they are 200,000 a second, far more than two cores do; a
+// store that hangs for StoreTimeout holds no more than these.
+const defaultHandshakes = 1024

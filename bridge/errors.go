@@ -12,6 +12,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/cluster"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/logins"
+	"github.com/sessionbridge/sessionbridge/internal/socket"
 	"github.com/sessionbridge/sessionbridge/internal/tickets"
 )
 
@@ -19,8 +20,8 @@ import (
 var (
 	// ErrSessionMissing: there is no such session, or it is over.
 	ErrSessionMissing = gateway.ErrMissing
-	// ErrSessionGone: the session ended while it was being worked on. Nothing was stored, and nothing
-	// can be any more.
+	// ErrSessionGone: the session ended while it was being worked on. Nothing was stored, and
+	// nothing can be any more.
 	ErrSessionGone = gateway.ErrGone
 	// ErrSessionClosed: the Session has seen its last commit: the function that it was made for has
 	// returned.
@@ -47,11 +48,11 @@ var (
 	ErrNoCookies = errors.New("bridge: no session cookie can be set here: log in and rotate in an HTTP handler")
 	// ErrUserID: Login got something that can't be a user ID.
 	ErrUserID = errors.New("bridge: not a user ID")
-	// ErrOrigin: the page that opens the connection is of another origin, which Options.OriginPatterns
-	// doesn't allow.
+	// ErrOrigin: the page that opens the connection is of another origin, which
+	// Options.OriginPatterns doesn't allow.
 	ErrOrigin = errors.New("bridge: connection from another origin")
-	// ErrTooManySessions: the user has Options.MaxSessionsPerUser sessions already, and the policy is
-	// RefuseLogin.
+	// ErrTooManySessions: the user has Options.MaxSessionsPerUser sessions already, and the policy
+	// is RefuseLogin.
 	ErrTooManySessions = logins.ErrTooMany
 	// ErrTooManyConns: the session, or the address, has as many connections as Options allow. Each
 	// error of this kind is also one of the next two.
@@ -60,14 +61,15 @@ var (
 	ErrTooManySessionConns = fmt.Errorf("%w of the session (Options.MaxConnsPerSession)", ErrTooManyConns)
 	// ErrTooManyAddrConns: the client's address has Options.MaxConnsPerAddr connections already.
 	ErrTooManyAddrConns = fmt.Errorf("%w from the address (Options.MaxConnsPerAddr)", ErrTooManyConns)
-	// ErrHandshake: the request is not a valid WebSocket handshake. HTTPStatus gives the reason: 426
-	// for a plain request, 405 or 400 for a malformed one, 501 if the connection can't be upgraded.
+	// ErrHandshake: the request is not a valid WebSocket handshake. HTTPStatus gives the reason:
+	// 426 for a plain request, 405 or 400 for a malformed one, 501 if the connection can't be
+	// upgraded.
 	ErrHandshake = errors.New("bridge: not a WebSocket handshake")
-	// ErrConnID: ConnOptions.ID has returned what is no name of a connection, or the name of one that
-	// is open.
+	// ErrConnID: ConnOptions.ID has returned what is no name of a connection, or the name of one
+	// that is open.
 	ErrConnID = errors.New("bridge: not an ID for this connection")
-	// ErrTicket: the ticket has been redeemed, has expired, belongs to another session or client, or
-	// never was one.
+	// ErrTicket: the ticket has been redeemed, has expired, belongs to another session or client,
+	// or never was one.
 	ErrTicket = tickets.ErrInvalid
 	// ErrAuthAge: the user's last login is too long ago for what is asked for: log in again.
 	ErrAuthAge = errors.New("bridge: a more recent login is needed")
@@ -77,18 +79,18 @@ var (
 		"bridge: the response was not written through the ResponseWriter that Bridge.Handler passes on")
 	// ErrPanicked: a function of the application panicked. The log has the value and the stack.
 	ErrPanicked = errors.New("bridge: a function of the application panicked")
-	// ErrNested: WithSession was called on another session from within WithSession. Two of these can
-	// wait for each other forever.
+	// ErrNested: WithSession was called on another session from within WithSession. Two of these
+	// can wait for each other forever.
 	ErrNested = errors.New("bridge: WithSession on another session within WithSession")
 )
 
 // What can be wrong with the rest of the world.
 var (
-	// ErrStoreUnavailable: the store failed or didn't answer in time. What was being stored may or may
-	// not be.
+	// ErrStoreUnavailable: the store failed or didn't answer in time. What was being stored may or
+	// may not be.
 	ErrStoreUnavailable = gateway.ErrUnavailable
-	// ErrNodeSilent: another process on the same store has not answered in time. What the others have
-	// said or done counts.
+	// ErrNodeSilent: another process on the same store has not answered in time. What the others
+	// have said or done counts.
 	ErrNodeSilent = cluster.ErrSilent
 	// ErrOverloaded: more handshakes come than Options.MaxHandshakes and HandshakesPerSecond admit.
 	ErrOverloaded = errors.New("bridge: too many handshakes")
@@ -243,3 +245,18 @@ type handshakeRefusal struct {
 
 func (h *handshakeRefusal) Error() string   { return fmt.Sprintf("%v: %v", ErrHandshake, h.cause) }
 func (h *handshakeRefusal) Unwrap() []error { return []error{ErrHandshake, h.cause} }
+
+// closeGrace is how long a close may take before the connection is cut.
+const closeGrace = socket.CloseGrace
+
+// errFrozen: the store could not confirm that the session still exists.
+var errFrozen = fmt.Errorf("%w: it has not answered for %v", ErrStoreUnavailable, cluster.FreezeAfter)
+
+// handshakeError returns err, and for ErrTicket an error that is also ErrSessionMissing (401): the
+// ticket is the only credential of its handshake, so there is no session.
+func handshakeError(err error) error {
+	if errors.Is(err, ErrTicket) {
+		return fmt.Errorf("%w: %w", ErrSessionMissing, err)
+	}
+	return err
+}

@@ -153,3 +153,8 @@ func (ConnClose) event()          {}
 func (Failure) event()            {}
 func (CredentialRejected) event() {}
 func (Missed) event()             {}
+
+// Traffic is what has gone one way over a connection.
+type Traffic struct {
+	Messages, Bytes uint64 // bytes of messages, without what the protocol adds
+}

@@ -44,7 +44,7 @@ func (b *Bridge) newGorilla() *gorillastore.Store {
 		Options: sessions.Options{
 			Path: o.Path, Domain: o.Domain, HttpOnly: true, SameSite: o.SameSite, Secure: o.Secure == SecureAlways, Partitioned: o.Partitioned,
 		},
-		Lifetime:    limit(o.Lifetime),
+		Lifetime:    zeroIfOff(o.Lifetime),
 		NeverSecure: o.Secure == SecureNever,
 		MaxAge:      credentials.MaxAge,
 		MaxLifetime: maxTimeout,

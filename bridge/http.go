@@ -2,10 +2,7 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"net/http"
-
-	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
 
 // Session returns the request's session. It is loaded when it is first asked for, and what changes
@@ -149,40 +146,54 @@ func (s *Session) absent() bool {
 	return s.draft.Base().Revision == 0 && !s.draft.Changed()
 }
 
-// refresh puts s on the state that is stored now. What is to be done when no lock is held goes into
-// later; of the locks only the session's outer one may be held.
-func (s *Session) refresh(ctx context.Context, later *gateway.Later) error {
-	stored, err := s.refreshable()
-	if !stored || err != nil {
-		return err
-	}
-	rec, _, err := s.b.gateway.LoadAt(ctx, s.id, later)
-	s.lock()
-	defer s.unlockInto(later)
-	switch {
-	case errors.Is(err, gateway.ErrMissing):
-		return s.stored(false, ErrSessionGone)
-	case err != nil:
-		return err
-	}
-	s.b.clients.CountRead(rec.ID)
-	if s.draft.Base().Revision > rec.Revision { // another goroutine of the request has stored something since
-		return nil
-	}
-	return s.renew(rec)
+// Sessioner is what WithSession works on: a *Conn, a *Link, or a request's For.
+type Sessioner interface {
+	WithSession(
+		ctx context.Context, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error,
+	) error
 }
 
-// refreshable reports whether s is of a stored session, and says why nothing can run on it.
-func (s *Session) refreshable() (stored bool, err error) {
-	s.lock()
-	defer s.unlock()
-	switch {
-	case s.fate != fateAlive:
-		return false, ErrSessionGone
-	case s.sealed:
-		return false, ErrSessionClosed
-	case s.proof.Locked():
-		return false, nil
+// WithSession is on.WithSession for functions that return a value.
+//
+// onMissing is called when there is no session. Nil gives ErrSessionMissing on a connection, and
+// creates the session over HTTP; Missing gives an error of yours, Fallback a value.
+func WithSession[T any](
+	ctx context.Context, on Sessioner,
+	fn func(context.Context, *Session) (T, error), onMissing func(context.Context) (T, error),
+) (T, error) {
+	var result T
+	var missing missingFunc
+	if onMissing != nil {
+		missing = func(ctx context.Context) (err error) {
+			result, err = onMissing(ctx)
+			return err
+		}
 	}
-	return s.draft.Base().Revision != 0, nil
+	err := on.WithSession(ctx, func(ctx context.Context, s *Session) (err error) {
+		result, err = fn(ctx, s)
+		return err
+	}, missing)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return result, nil
+}
+
+// MissingErr returns an onMissing that returns err.
+func MissingErr(err error) func(context.Context) error {
+	return func(context.Context) error { return err }
+}
+
+// Missing returns an onMissing for functions that return a value: it returns err.
+func Missing[T any](err error) func(context.Context) (T, error) {
+	return func(context.Context) (T, error) {
+		var none T
+		return none, err
+	}
+}
+
+// Fallback returns an onMissing for functions that return a value: it returns v.
+func Fallback[T any](v T) func(context.Context) (T, error) {
+	return func(context.Context) (T, error) { return v, nil }
 }

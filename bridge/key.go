@@ -2,7 +2,8 @@ package bridge
 
 import "encoding/json"
 
-// Key is a key of sessions whose values are of type T. The zero Key is not usable; make one with NewKey, as a global.
+// Key is a key of sessions whose values are of type T. The zero Key is not usable; make one with
+// NewKey, as a global.
 type Key[T any] struct{ name string }
 
 // NewKey returns the key with the name. Two keys with one name are the same key of the session.

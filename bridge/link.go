@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/heartbeat"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
+	"github.com/sessionbridge/sessionbridge/internal/socket"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -116,51 +118,6 @@ func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Sessio
 // errCutOff: the session is there, but not for this link any more.
 var errCutOff = fmt.Errorf("%w: a login has replaced the token", ErrSessionMissing)
 
-// withSessionID runs fn on the session with the ID. It returns false when fn has not been run.
-func (b *Bridge) withSessionID(
-	ctx context.Context, id string, proved uint64, from *origin, fn func(context.Context, *Session) error,
-) (ran bool, err error) {
-	k := b.gateway.Acquire(id)
-	defer k.Release()
-	if err := k.Lock(ctx); err != nil {
-		return false, err
-	}
-	defer k.Unlock()
-	var rec store.Record
-	var now time.Time
-	if b.opts.CachedReads && from.link != nil && !b.cluster.Frozen() { // memory doesn't tell that the store is silent
-		rec, now, err = b.gateway.LoadCachedAt(ctx, id, b.links.RevisionOf(id), k.Later())
-	} else {
-		rec, now, err = b.gateway.LoadAt(ctx, id, k.Later())
-	}
-	if err != nil {
-		return false, err
-	}
-	if registry.ShutOut(proved, rec.LoginGeneration) {
-		from.link.unlink() // by a login on another node; one on this node has done it
-		return false, errCutOff
-	}
-	b.clients.CountRead(id)
-	if from.via == ViaSocket {
-		if err := b.gateway.Touch(ctx, k, &rec, now); err != nil {
-			return false, err
-		}
-	}
-	var all struct { // in one allocation
-		session Session
-		state   sessionState
-		mark    mark
-	}
-	s := &all.session
-	s.sessionState = &all.state
-	if err := s.init(b, rec, from); err != nil {
-		return false, err
-	}
-	s.draft.Prove(proved)
-	defer s.seal()
-	return true, s.run(ctx, k, &all.mark, fn)
-}
-
 // Active records activity of the client, which keeps the session from its idle timeout. It waits
 // for nothing. A Conn does it for each message that it reads.
 func (l *Link) Active() {
@@ -202,11 +159,6 @@ func (l *Link) Received(bytes int) {
 // Sent counts a message that has been sent to the client, of so many bytes. Those of OnNotify are
 // counted already, and a Conn counts what it writes.
 func (l *Link) Sent(bytes int) { l.sent.count(bytes) }
-
-// Traffic is what has gone one way over a connection.
-type Traffic struct {
-	Messages, Bytes uint64 // bytes of messages, without what the protocol adds
-}
 
 // traffic counts it.
 type traffic struct{ messages, bytes atomic.Uint64 }
@@ -275,3 +227,62 @@ func (c *linkContext) Value(key any) any {
 
 func (l *Link) askClient() string     { return l.entry.ClientID }
 func (l *Link) openedSession() string { return l.SessionID() }
+
+// end closes the link, soon; false when it is being closed already.
+func (l *Link) end(code int, reason string) bool {
+	if !l.beginEnd(code, reason) {
+		return false
+	}
+	task := func() { l.close(code, reason) }
+	if l.closer != nil { // what an application wrote may hang
+		l.b.work.Go(task)
+	} else {
+		l.b.pools.closes.Go(task)
+	}
+	return true
+}
+
+// beginEnd makes the caller the one who closes the link; false when another does.
+func (l *Link) beginEnd(code int, reason string) bool {
+	return l.closing.Begin(l.b.clock, registry.Close{Code: code, Reason: reason}, endCause(code))
+}
+
+// fail ends a link whose client can't be reached.
+func (l *Link) fail(err error) {
+	lost := registry.Close{Code: codeClosedByPeer}
+	if l.closing.Begin(l.b.clock, lost, fmt.Errorf("%w: %w", socket.ErrClosed, err)) {
+		l.b.work.Go(func() { l.close(CodeFailed, "the client could not be reached") })
+	}
+}
+
+// endLater closes the link when endPending is called, or after the grace.
+func (l *Link) endLater(c registry.Close, atRead bool, grace time.Duration) {
+	l.closing.Postpone(l.b.clock, c, atRead, grace, func() { l.endPending(false) })
+}
+
+// endPending does what endLater has put off; atRead asks for a close that waits for the handler's
+// next read.
+func (l *Link) endPending(atRead bool) {
+	if c, ok := l.closing.Pending(atRead); ok {
+		l.end(c.Code, c.Reason)
+	}
+}
+
+// Format implements fmt.Formatter: of a link only the client is printed, as a keyed hash.
+func (l *Link) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "bridge.Link(client %s)", l.client())
+}
+
+// LogValue implements slog.LogValuer.
+func (l *Link) LogValue() slog.Value { return slog.GroupValue(slog.String("client", l.client())) }
+
+func (l *Link) client() string {
+	if l == nil {
+		return ""
+	}
+	return l.b.hashed(l.entry.ClientID)
+}
+
+func (c *linkContext) String() string { return "bridge.connection" }
+
+func (c *linkContext) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, c.String()) }

@@ -4,19 +4,13 @@ import (
 	"context"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
-	"github.com/sessionbridge/sessionbridge/internal/admission"
 	"github.com/sessionbridge/sessionbridge/internal/cluster"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/internal/socket"
 )
-
-// closeGrace is how long a close may take before the connection is cut.
-const closeGrace = socket.CloseGrace
-
-// reconnect closes links that a login, or another session of their client, has shut out.
-var reconnect = registry.Close{Code: CodeReconnect, Reason: "session changed: reconnect"}
 
 // Detach ends the link: whatever it stood for is over. It must be called when the handler ends, and
 // may be called again.
@@ -65,25 +59,6 @@ func (l *Link) detach(code int, reason string) {
 	}
 }
 
-// end closes the link, soon; false when it is being closed already.
-func (l *Link) end(code int, reason string) bool {
-	if !l.beginEnd(code, reason) {
-		return false
-	}
-	task := func() { l.close(code, reason) }
-	if l.closer != nil { // what an application wrote may hang
-		l.b.work.Go(task)
-	} else {
-		l.b.pools.closes.Go(task)
-	}
-	return true
-}
-
-// beginEnd makes the caller the one who closes the link; false when another does.
-func (l *Link) beginEnd(code int, reason string) bool {
-	return l.closing.Begin(l.b.clock, registry.Close{Code: code, Reason: reason}, endCause(code))
-}
-
 // endCause is the cause of the end of a handler's context.
 func endCause(code int) error {
 	switch code {
@@ -101,14 +76,6 @@ func endCause(code int) error {
 	return socket.ErrClosed
 }
 
-// fail ends a link whose client can't be reached.
-func (l *Link) fail(err error) {
-	lost := registry.Close{Code: codeClosedByPeer}
-	if l.closing.Begin(l.b.clock, lost, fmt.Errorf("%w: %w", socket.ErrClosed, err)) {
-		l.b.work.Go(func() { l.close(CodeFailed, "the client could not be reached") })
-	}
-}
-
 // close closes the link. The messages that wait and the final one are sent before, as far as that
 // takes no longer than closeGrace.
 func (l *Link) close(code int, reason string) {
@@ -122,19 +89,6 @@ func (l *Link) close(code int, reason string) {
 	}
 }
 
-// endLater closes the link when endPending is called, or after the grace.
-func (l *Link) endLater(c registry.Close, atRead bool, grace time.Duration) {
-	l.closing.Postpone(l.b.clock, c, atRead, grace, func() { l.endPending(false) })
-}
-
-// endPending does what endLater has put off; atRead asks for a close that waits for the handler's
-// next read.
-func (l *Link) endPending(atRead bool) {
-	if c, ok := l.closing.Pending(atRead); ok {
-		l.end(c.Code, c.Reason)
-	}
-}
-
 // setFinalMessage has a final message sent before the close, unless the link is being closed
 // already.
 func (l *Link) setFinalMessage(final *outbox.Final) {
@@ -143,22 +97,24 @@ func (l *Link) setFinalMessage(final *outbox.Final) {
 	}
 }
 
-// drain closes every connection, in batches over Options.DrainOver. When ctx is about to end it
-// closes all that are left: each close waits a second for its peer.
-func (b *Bridge) drain(ctx context.Context) {
-	all := b.links.All() // in the order of a map: the tabs of a session are not all in one batch
-	admission.Drain(ctx, all, limit(b.opts.DrainOver), 2*closeGrace, func(batch []*Link) {
-		for _, l := range batch {
-			l.end(CodeShutdown, b.comeBack(len(batch)))
-			if h := l.perConn.Load(); h != nil { // its handler may hang
-				h.saver.Soon()
-			}
-		}
-	})
-}
-
 // comeBack is the reason of a close at a shutdown, for one of so many that are closed at once. Its
 // form is a promise: see Shutdown.
 func (b *Bridge) comeBack(together int) string {
 	return fmt.Sprintf("shutting down; retry after %d ms", b.admit.ReturnAfter(together).Milliseconds())
+}
+
+// finalMessage starts to compose Options.LastMessage for the links of a session that has ended; nil
+// if there is none. That runs in a goroutine of its own: the end of a session is reported under its
+// commit lock, which must not wait for a callback, and the callback may use the Bridge.
+func (b *Bridge) finalMessage(links []*Link, end SessionDestroy) *outbox.Final {
+	if b.opts.LastMessage == nil || len(links) == 0 {
+		return nil
+	}
+	return b.sender.Compose(func() *outbox.Message {
+		data := b.opts.LastMessage(end)
+		if data == nil {
+			return nil
+		}
+		return &outbox.Message{Data: data, Binary: !utf8.Valid(data)}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync"
 
@@ -142,4 +143,19 @@ func (c *Conn) handle(
 		}
 	}
 	return nil
+}
+
+// Format implements fmt.Formatter: of a message only its kind and size are printed.
+func (m Message) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "bridge.Message(%s of %d bytes)", m.Type, len(m.Data))
+}
+
+// LogValue implements slog.LogValuer.
+func (m Message) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("type", m.Type.String()), slog.Int("bytes", len(m.Data)))
+}
+
+// MarshalJSON implements json.Marshaler: slog's JSONHandler asks no LogValuer within other values.
+func (m Message) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, `{"type":%q,"bytes":%d}`, m.Type, len(m.Data)), nil
 }

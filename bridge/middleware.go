@@ -1,13 +1,10 @@
 package bridge
 
 import (
-	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
 
-	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 )
 
@@ -123,11 +120,6 @@ func (rq *request) prepare() error {
 	return err
 }
 
-// upgrades reports whether the request asks for another protocol.
-func upgrades(r *http.Request) bool {
-	return len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect
-}
-
 // bypassed is called in place of the first commit if the response has begun without it. Changes
 // that need no cookie are stored. If a cookie is lost that is an error, and the response is
 // aborted, since it tells the client otherwise.
@@ -144,41 +136,6 @@ func (rq *request) bypassed(s *Session) error {
 	rq.tell("set a session's cookies: the connection is aborted", err)
 	rq.tear(err)
 	return err
-}
-
-// setCookies writes the credentials that are due to the header of the response.
-func (rq *request) setCookies(h http.Header) error {
-	rq.mu.Lock()
-	s := rq.session
-	to := credentials.Response{
-		Request: rq.r,
-		Status:  rq.response.status,
-		Asked:   s != nil || rq.opening != nil,
-		Opened:  s != nil,
-		Created: rq.created,
-	}
-	rq.mu.Unlock()
-	to.Guest = to.Created && s != nil && s.UserID() == ""
-	effects, err := rq.creds.WriteTo(h, to)
-	if effects.Withheld {
-		rq.b.opts.Logger.LogAttrs(rq, slog.LevelInfo,
-			"session cookie not set: the request comes from another site, "+
-				"without the cookies that the browser may have")
-	}
-	if effects.Overruled {
-		rq.b.tellOverruled(rq)
-	}
-	return err
-}
-
-// tellOverruled logs that a handler's Cache-Control was overruled because of a credential, once in
-// the life of the Bridge.
-func (b *Bridge) tellOverruled(ctx context.Context) {
-	if !b.overrule.Swap(true) {
-		b.opts.Logger.LogAttrs(ctx, slog.LevelWarn,
-			"a response that its handler lets caches store had to set the session cookie or another credential: "+
-				"it is sent with Cache-Control: private, no-store; don't change the session in such a handler (logged once)")
-	}
 }
 
 // finish is called when the handler has returned. If it has written nothing the answer is an empty

@@ -78,20 +78,6 @@ func (b *Bridge) countsHere(struct{}) (counts []sessionConns) {
 	return counts
 }
 
-func (b *Bridge) closeForNode(c closeCall) []int {
-	n := 0
-	switch {
-	case checkClose(c.Code, c.Reason) != nil: // from a version that knows other codes
-	case c.Filter != nil:
-		n, _ = b.closeHere(context.Background(), *c.Filter, c.Code, c.Reason)
-	default:
-		if l := b.links.Get(c.ConnID); l != nil && l.end(c.Code, c.Reason) {
-			n = 1
-		}
-	}
-	return []int{n}
-}
-
 // askNodes asks the other nodes on which connections may be that are meant, and calls each with
 // every item that they answer, until it returns false. ErrNodeSilent, ErrStoreUnavailable.
 func askNodes[T any](ctx context.Context, b *Bridge, of To, kind string, body any, payload []byte,

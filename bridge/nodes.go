@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -14,9 +13,6 @@ import (
 
 // resyncAtOnce is how many sessions and clients a resync checks at once.
 const resyncAtOnce = 32
-
-// errFrozen: the store could not confirm that the session still exists.
-var errFrozen = fmt.Errorf("%w: it has not answered for %v", ErrStoreUnavailable, cluster.FreezeAfter)
 
 // join makes the Bridge a node if the store can do that, and returns what to use as the store.
 func (b *Bridge) join(st store.Store) store.Store {
@@ -43,10 +39,6 @@ func (b *Bridge) join(st store.Store) store.Store {
 	})
 	return b.cluster.Store()
 }
-
-// hopeless reports whether it is no use to ask the store: it doesn't answer, and the Bridge is
-// being shut down.
-func (b *Bridge) hopeless() bool { return b.work.Stopped() && b.cluster.Frozen() }
 
 // subscribe returns when this node is sure to be notified about the session, "" being none, and its
 // client.
@@ -238,4 +230,17 @@ func reportedReason(tag any) string {
 		return string(from.reason)
 	}
 	return string(ReasonExpired)
+}
+
+// tellElsewhere notes who is logged in to a session that another process has stored. It reports a
+// login to subscribers; with accessed, also a change without one. The session's commit lock is
+// held.
+func (b *Bridge) tellElsewhere(now *store.Record, accessed bool) {
+	prev, login := b.clients.SetLogin(now.ID, now.UserID, now.LoginGeneration)
+	if (login || accessed) && b.events.Active() && b.clients.Attached(now.ID) {
+		b.events.Emit(SessionSet{
+			ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, PrevUserID: prev,
+			Login: login, Rotated: true, Via: ViaNode,
+		})
+	}
 }

@@ -106,8 +106,6 @@ func (b *Bridge) linksOf(to To) []*Link {
 	return b.links.OfUser(to.UserID)
 }
 
-const defaultNotifyQueue = 256
-
 // OnNotify makes the link take the messages of Bridge.Notify: send is called with one at a time, in
 // their order, for at most WriteTimeout of the application's own making. An error, or a panic, ends
 // the link, as one of Heartbeat's function does. limit and policy are as in ConnOptions; 0 is 256.
@@ -127,40 +125,5 @@ func (l *Link) OnNotify(limit int, policy OverflowPolicy, send func(kind websock
 			l.sent.count(len(m.Data))
 		}
 		return err
-	})
-}
-
-// queue returns the policy as the queue has it.
-func (p OverflowPolicy) queue() outbox.Overflow {
-	switch p {
-	case DropOldest:
-		return outbox.DropOldest
-	case DropNewest:
-		return outbox.DropNewest
-	case CloseSlow:
-	}
-	return outbox.CloseQueue
-}
-
-func messageType(m *outbox.Message) websocket.MessageType {
-	if m.Binary {
-		return websocket.MessageBinary
-	}
-	return websocket.MessageText
-}
-
-// finalMessage starts to compose Options.LastMessage for the links of a session that has ended; nil
-// if there is none. That runs in a goroutine of its own: the end of a session is reported under its
-// commit lock, which must not wait for a callback, and the callback may use the Bridge.
-func (b *Bridge) finalMessage(links []*Link, end SessionDestroy) *outbox.Final {
-	if b.opts.LastMessage == nil || len(links) == 0 {
-		return nil
-	}
-	return b.sender.Compose(func() *outbox.Message {
-		data := b.opts.LastMessage(end)
-		if data == nil {
-			return nil
-		}
-		return &outbox.Message{Data: data, Binary: !utf8.Valid(data)}
 	})
 }

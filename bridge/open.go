@@ -164,8 +164,8 @@ func (rq *request) newSession(now time.Time) (*Session, error) {
 		UserAgent: rq.userAgent(),
 		Data:      []byte("{}"),
 		Created:   now,
-		Idle:      limit(opts.IdleTimeout),
-		Lifetime:  limit(opts.Lifetime),
+		Idle:      zeroIfOff(opts.IdleTimeout),
+		Lifetime:  zeroIfOff(opts.Lifetime),
 	}
 	token := opening.Issue(&rec)
 	s, err := rq.b.newSession(rec, &origin{via: ViaHTTP, request: rq})

@@ -1,9 +1,13 @@
 package bridge
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/redact"
 )
 
 // Off switches a limit off, where a zero field means its default.
@@ -221,8 +225,8 @@ type ProxyHeaderPolicy int
 
 // The policies of Options.ProxyHeaders.
 const (
-	// AnyProxyHeaders accepts both kinds, and neither if they contradict each other: one of them may
-	// be the client's own.
+	// AnyProxyHeaders accepts both kinds, and neither if they contradict each other: one of them
+	// may be the client's own.
 	AnyProxyHeaders ProxyHeaderPolicy = iota
 	OnlyXForwarded                    // X-Forwarded-For and X-Forwarded-Proto
 	OnlyForwarded                     // Forwarded (RFC 7239)
@@ -237,8 +241,8 @@ const (
 	KeepConns                          // they stay, without a session: onMissing applies
 )
 
-// RebindPolicy says what happens to a client's older connections at a login, or when the client gets
-// a new session.
+// RebindPolicy says what happens to a client's older connections at a login, or when the client
+// gets a new session.
 type RebindPolicy int
 
 // The policies of Options.Rebind.
@@ -269,8 +273,8 @@ type ConnLimitPolicy int
 
 // The policies of Options.OnTooManyConns.
 const (
-	// RefuseConn closes the new connection with CodePolicy as soon as it is open. One too many from an
-	// address is answered with 429 instead.
+	// RefuseConn closes the new connection with CodePolicy as soon as it is open. One too many from
+	// an address is answered with 429 instead.
 	RefuseConn      ConnLimitPolicy = iota
 	EvictOldestConn                 // the oldest one is closed with CodePolicy
 )
@@ -288,3 +292,30 @@ const (
 	TimeoutsNISTAAL2                           // 1 h, 24 h, 1 h: §2.2.3
 	TimeoutsNISTAAL3                           // 15 min, 12 h, 15 min: §2.3.3
 )
+
+// SessionTokenHeader is the response header that brings a client without cookies its session token.
+// An empty value tells the client to forget the one that it has.
+const SessionTokenHeader = credentials.TokenHeader
+
+// Subprotocol, "sessionbridge", is what a client offers together with a token or a ticket. The
+// server answers with it if it speaks none of the others, because browsers fail a handshake if none
+// of their offers is accepted.
+const Subprotocol = credentials.Subprotocol
+
+const maxTimeout = 100 * 365 * day // further away, sums of times overflow
+
+// zeroIfOff returns 0 for Off, as records have it.
+func zeroIfOff(d time.Duration) time.Duration {
+	if d == Off {
+		return 0
+	}
+	return d
+}
+
+// Format implements fmt.Formatter: all fields are printed, but of Keys only how many there are.
+func (o Options) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, o.redacted()) }
+
+// LogValue implements slog.LogValuer.
+func (o Options) LogValue() slog.Value { return slog.StringValue(o.redacted()) }
+
+func (o Options) redacted() string { return redact.Struct("bridge.Options", o, "Keys") }

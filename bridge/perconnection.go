@@ -113,7 +113,7 @@ func (b *Bridge) openConnSession(ctx context.Context, c *Conn) (*connSession, er
 	}
 	h := &connSession{b: b, link: l}
 	h.saver = autosave.New(autosave.Config{
-		Clock: b.clock, Pool: b.pools.background, Every: limit(c.opts.SaveEvery), Save: h.save,
+		Clock: b.clock, Pool: b.pools.background, Every: zeroIfOff(c.opts.SaveEvery), Save: h.save,
 	})
 	if h.s, err = b.newSession(rec, &l.origin); err != nil {
 		return nil, err

@@ -3,10 +3,12 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/internal/gorillastore"
 	"github.com/sessionbridge/sessionbridge/internal/opening"
@@ -233,4 +235,58 @@ func (rq *request) userAgent() string {
 	}
 	agent := rq.r.UserAgent()
 	return agent[:min(len(agent), maxUserAgent)]
+}
+
+// tell is failed for what the request's handler has no part in.
+func (rq *request) tell(doing string, err error) {
+	f := Failure{Doing: doing, Err: err}
+	if s := rq.opened(); s != nil {
+		f.SessionID = s.id
+	}
+	rq.b.failed(rq, slog.LevelError, f)
+}
+
+// String has the context package print a request's context by its name, and Format fmt.
+func (rq *request) String() string { return "bridge.request" }
+
+func (rq *request) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, rq.String()) }
+
+// upgrades reports whether the request asks for another protocol.
+func upgrades(r *http.Request) bool {
+	return len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect
+}
+
+// setCookies writes the credentials that are due to the header of the response.
+func (rq *request) setCookies(h http.Header) error {
+	rq.mu.Lock()
+	s := rq.session
+	to := credentials.Response{
+		Request: rq.r,
+		Status:  rq.response.status,
+		Asked:   s != nil || rq.opening != nil,
+		Opened:  s != nil,
+		Created: rq.created,
+	}
+	rq.mu.Unlock()
+	to.Guest = to.Created && s != nil && s.UserID() == ""
+	effects, err := rq.creds.WriteTo(h, to)
+	if effects.Withheld {
+		rq.b.opts.Logger.LogAttrs(rq, slog.LevelInfo,
+			"session cookie not set: the request comes from another site, "+
+				"without the cookies that the browser may have")
+	}
+	if effects.Overruled {
+		rq.b.tellOverruled(rq)
+	}
+	return err
+}
+
+// tellOverruled logs that a handler's Cache-Control was overruled because of a credential, once in
+// the life of the Bridge.
+func (b *Bridge) tellOverruled(ctx context.Context) {
+	if !b.overrule.Swap(true) {
+		b.opts.Logger.LogAttrs(ctx, slog.LevelWarn,
+			"a response that its handler lets caches store had to set the session cookie or another credential: "+
+				"it is sent with Cache-Control: private, no-store; don't change the session in such a handler (logged once)")
+	}
 }

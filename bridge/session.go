@@ -267,7 +267,7 @@ func checkedLimit(draft *gateway.Draft, name string, d time.Duration) time.Durat
 		draft.Fail(fmt.Errorf("bridge: %s: %v is out of range: %v to %v, or Off", name, d, time.Millisecond, maxTimeout))
 		return 0
 	}
-	return limit(d)
+	return zeroIfOff(d)
 }
 
 // change does something that has no way to return an error.
@@ -351,4 +351,17 @@ func (s *Session) isLocked() bool {
 	s.lock()
 	defer s.unlock()
 	return s.proof.Locked()
+}
+
+// Format implements fmt.Formatter.
+func (s Session) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "bridge.Session(%s)", s.hashed()) }
+
+// LogValue implements slog.LogValuer.
+func (s Session) LogValue() slog.Value { return slog.StringValue(s.hashed()) }
+
+func (s Session) hashed() string {
+	if s.sessionState == nil {
+		return ""
+	}
+	return s.b.hashed(s.id)
 }

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -205,14 +204,5 @@ func (rq *request) openOffered(w http.ResponseWriter, r *http.Request) error {
 	}
 	rq.setFailed(err)
 	rq.b.refuse(w, r, handshakeError(err))
-	return err
-}
-
-// handshakeError returns err, and for ErrTicket an error that is also ErrSessionMissing (401): the
-// ticket is the only credential of its handshake, so there is no session.
-func handshakeError(err error) error {
-	if errors.Is(err, ErrTicket) {
-		return fmt.Errorf("%w: %w", ErrSessionMissing, err)
-	}
 	return err
 }

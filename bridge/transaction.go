@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -185,4 +188,104 @@ func (b *Bridge) inside(ctx context.Context, id string) (*Session, error) {
 		return nil, ErrNested
 	}
 	return m.session, nil
+}
+
+// refresh puts s on the state that is stored now. What is to be done when no lock is held goes into
+// later; of the locks only the session's outer one may be held.
+func (s *Session) refresh(ctx context.Context, later *gateway.Later) error {
+	stored, err := s.refreshable()
+	if !stored || err != nil {
+		return err
+	}
+	rec, _, err := s.b.gateway.LoadAt(ctx, s.id, later)
+	s.lock()
+	defer s.unlockInto(later)
+	switch {
+	case errors.Is(err, gateway.ErrMissing):
+		return s.stored(false, ErrSessionGone)
+	case err != nil:
+		return err
+	}
+	s.b.clients.CountRead(rec.ID)
+	if s.draft.Base().Revision > rec.Revision { // another goroutine of the request has stored something since
+		return nil
+	}
+	return s.renew(rec)
+}
+
+// refreshable reports whether s is of a stored session, and says why nothing can run on it.
+func (s *Session) refreshable() (stored bool, err error) {
+	s.lock()
+	defer s.unlock()
+	switch {
+	case s.fate != fateAlive:
+		return false, ErrSessionGone
+	case s.sealed:
+		return false, ErrSessionClosed
+	case s.proof.Locked():
+		return false, nil
+	}
+	return s.draft.Base().Revision != 0, nil
+}
+
+// withSessionID runs fn on the session with the ID. It returns false when fn has not been run.
+func (b *Bridge) withSessionID(
+	ctx context.Context, id string, proved uint64, from *origin, fn func(context.Context, *Session) error,
+) (ran bool, err error) {
+	k := b.gateway.Acquire(id)
+	defer k.Release()
+	if err := k.Lock(ctx); err != nil {
+		return false, err
+	}
+	defer k.Unlock()
+	var rec store.Record
+	var now time.Time
+	if b.opts.CachedReads && from.link != nil && !b.cluster.Frozen() { // memory doesn't tell that the store is silent
+		rec, now, err = b.gateway.LoadCachedAt(ctx, id, b.links.RevisionOf(id), k.Later())
+	} else {
+		rec, now, err = b.gateway.LoadAt(ctx, id, k.Later())
+	}
+	if err != nil {
+		return false, err
+	}
+	if registry.ShutOut(proved, rec.LoginGeneration) {
+		from.link.unlink() // by a login on another node; one on this node has done it
+		return false, errCutOff
+	}
+	b.clients.CountRead(id)
+	if from.via == ViaSocket {
+		if err := b.gateway.Touch(ctx, k, &rec, now); err != nil {
+			return false, err
+		}
+	}
+	var all struct { // in one allocation
+		session Session
+		state   sessionState
+		mark    mark
+	}
+	s := &all.session
+	s.sessionState = &all.state
+	if err := s.init(b, rec, from); err != nil {
+		return false, err
+	}
+	s.draft.Prove(proved)
+	defer s.seal()
+	return true, s.run(ctx, k, &all.mark, fn)
+}
+
+func (m *mark) String() string { return "bridge.WithSession" }
+
+func (m *mark) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, m.String()) }
+
+// The functions of WithSession.
+type (
+	sessionFunc = func(ctx context.Context, s *Session) error
+	missingFunc = func(ctx context.Context) error
+)
+
+func missing(ctx context.Context, onMissing missingFunc) error {
+	if onMissing == nil {
+		return ErrSessionMissing
+	}
+	return onMissing(ctx)
 }

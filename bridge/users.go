@@ -6,24 +6,12 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/logins"
 	"github.com/sessionbridge/sessionbridge/store"
 )
-
-// maxUserID is the maximum length of a user ID in bytes.
-const maxUserID = 255
-
-func checkUserID(id string) error {
-	if id == "" || len(id) > maxUserID || !utf8.ValidString(id) || strings.IndexByte(id, 0) >= 0 {
-		return fmt.Errorf("%w: it is 1 to %d bytes of UTF-8 without NUL", ErrUserID, maxUserID)
-	}
-	return nil
-}
 
 // Filter selects sessions: those that match every field that isn't zero. The zero Filter selects
 // all.
@@ -212,28 +200,4 @@ func (o *Options) checkLimits(st store.Store) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", err, ErrUnsupported)
-}
-
-// noticeLogin reports the login of rec, which was just loaded, to subscribers if another process
-// has made it and this one has not reported it yet.
-func (b *Bridge) noticeLogin(ctx context.Context, rec *store.Record) {
-	if !b.clients.LoginIsNew(rec.ID, rec.LoginGeneration) {
-		return
-	}
-	_ = b.gateway.ReportIf(ctx, rec.ID,
-		func() bool { return b.clients.LoginIsNew(rec.ID, rec.LoginGeneration) },
-		func(now *store.Record) { b.tellElsewhere(now, false) })
-}
-
-// tellElsewhere notes who is logged in to a session that another process has stored. It reports a
-// login to subscribers; with accessed, also a change without one. The session's commit lock is
-// held.
-func (b *Bridge) tellElsewhere(now *store.Record, accessed bool) {
-	prev, login := b.clients.SetLogin(now.ID, now.UserID, now.LoginGeneration)
-	if (login || accessed) && b.events.Active() && b.clients.Attached(now.ID) {
-		b.events.Emit(SessionSet{
-			ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, PrevUserID: prev,
-			Login: login, Rotated: true, Via: ViaNode,
-		})
-	}
 }

@@ -13,11 +13,6 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/socket"
 )
 
-// defaultHandshakes is what a process has at hand for some 25 MB: net/http's buffers and a stack
-// are 24 KiB. If the store takes 5 ms they are 200,000 a second, far more than two cores do; a
-// store that hangs for StoreTimeout holds no more than these.
-const defaultHandshakes = 1024
-
 // WebSocket returns a handler that accepts WebSocket connections and runs fn for each, in a
 // goroutine of its own. ctx has the request's values and ends, with a cause, when the connection or
 // its session does. When fn returns the connection is closed: normally for nil, otherwise with

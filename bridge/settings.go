@@ -1,12 +1,31 @@
 package bridge
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
+	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/forwarded"
 	"github.com/sessionbridge/sessionbridge/internal/pageorigin"
 )
+
+const day = 24 * time.Hour
+
+// settings are Options with every default filled in.
+type settings struct {
+	Options
+	proxies forwarded.Proxies
+	origins pageorigin.Patterns
+
+	toldIgnored atomic.Bool // that a header of a peer that isn't trusted was ignored
+}
+
+// bad returns an error that names the field.
+func bad(field, format string, args ...any) error {
+	return fmt.Errorf("bridge: Options."+field+": "+format, args...)
+}
 
 // secure reports whether cookies of the response to r carry the Secure attribute.
 func (s *settings) secure(r *http.Request) bool {

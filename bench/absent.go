@@ -2,7 +2,8 @@ package main
 
 import "errors"
 
-// absent is why something can't be measured on this machine: the table says it in the place of figures, and everything else is measured.
+// absent is why something can't be measured on this machine: the table says it in the place of
+// figures, and everything else is measured.
 type absent string
 
 // Error implements error.

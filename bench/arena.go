@@ -5,8 +5,8 @@ import (
 	"os"
 )
 
-// arena is where engines that store on disk meet: a folder among the temporary files, for as long as the groups that share it
-// are being measured. What is in it is built once.
+// arena is where engines that store on disk meet: a folder among the temporary files, for as long
+// as the groups that share it are being measured. What is in it is built once.
 type arena struct {
 	quick    bool
 	progress io.Writer

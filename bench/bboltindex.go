@@ -17,8 +17,9 @@ var (
 	boltClients  = []byte("c")
 )
 
-// apply stores the record, if its revision is the stored one, and keeps the indexes: those that have it elsewhere now. The
-// expiry is kept as lazily as by ours, moved only when it is earlier than before.
+// apply stores the record, if its revision is the stored one, and keeps the indexes: those that
+// have it elsewhere now. The expiry is kept as lazily as by ours, moved only when it is earlier
+// than before.
 func apply(tx *bolt.Tx, op boltSet) error {
 	sessions := tx.Bucket(boltSessions)
 	old, id := peerValue(sessions.Get(op.key[:])), op.key[:]
@@ -45,13 +46,15 @@ func apply(tx *bolt.Tx, op boltSet) error {
 	return sessions.Put(id, op.value)
 }
 
-// entry is what an index has of a session: at from until now, nil if it is new, and at to from now on.
+// entry is what an index has of a session: at from until now, nil if it is new, and at to from now
+// on.
 type entry struct {
 	index    []byte
 	from, to []byte
 }
 
-// changedEntries returns the index entries that a new value changes, and notes in the value where the index of expiries has it.
+// changedEntries returns the index entries that a new value changes, and notes in the value where
+// the index of expiries has it.
 func changedEntries(old, next peerValue, id []byte) []entry {
 	var changed []entry
 	if old == nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// boltPeer is what a session store on bbolt alone would be: a bucket of sessions and the same indexes as ours.
+// boltPeer is what a session store on bbolt alone would be: a bucket of sessions and the same
+// indexes as ours.
 type boltPeer struct {
 	path string
 	// update runs a set in a transaction: its own, or one that it shares.

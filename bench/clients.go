@@ -14,7 +14,8 @@ import (
 	"sync"
 )
 
-// clientsVariable makes this program hold connections to the server that it names, as a child of the one that measures.
+// clientsVariable makes this program hold connections to the server that it names, as a child of
+// the one that measures.
 const clientsVariable = "SESSIONBRIDGE_BENCH_CLIENTS"
 
 // listenVariable makes them read what the server sends.
@@ -22,8 +23,9 @@ const listenVariable = "SESSIONBRIDGE_BENCH_LISTEN"
 
 func clientsWanted() bool { return os.Getenv(clientsVariable) != "" }
 
-// clients opens a connection for each line of in, which is a Cookie header, up to an empty line. It says so, and closes them
-// when in ends. Until then each further line is a question about what the clients have heard.
+// clients opens a connection for each line of in, which is a Cookie header, up to an empty line. It
+// says so, and closes them when in ends. Until then each further line is a question about what the
+// clients have heard.
 func clients(in io.Reader, out io.Writer) error {
 	var open []net.Conn
 	heard := newAudience()
@@ -42,7 +44,9 @@ func clients(in io.Reader, out io.Writer) error {
 		}
 		open = append(open, conn)
 	}
-	if os.Getenv(listenVariable) != "" { // otherwise there is no reader's stack, and no more than a socket to a connection
+	if os.Getenv(
+		listenVariable,
+	) != "" { // otherwise there is no reader's stack, and no more than a socket to a connection
 		for _, conn := range open {
 			listening.Go(func() { heard.listen(conn) })
 		}

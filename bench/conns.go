@@ -15,7 +15,8 @@ import (
 
 const patience = 30 * time.Second // for something that should have happened long ago
 
-// connections are sockets of real handshakes over loopback, each of a browser and session of its own.
+// connections are sockets of real handshakes over loopback, each of a browser and session of its
+// own.
 type connections struct {
 	bridge  *bridge.Bridge
 	site    *site
@@ -30,17 +31,26 @@ func untilEnd(ctx context.Context, _ *bridge.Conn) error {
 	return nil
 }
 
-// openConnections opens n of them, with the values in their sessions besides those that every session here has.
-func openConnections(n int, values map[string]any, serve func(context.Context, *bridge.Conn) error) (*connections, error) {
+// openConnections opens n of them, with the values in their sessions besides those that every
+// session here has.
+func openConnections(
+	n int,
+	values map[string]any,
+	serve func(context.Context, *bridge.Conn) error,
+) (*connections, error) {
 	s, b, err := openOurs()
 	if err != nil {
 		return nil, err
 	}
 	opened := make(chan *bridge.Conn, 1)
-	c := &connections{bridge: b, site: s, server: httptest.NewServer(b.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
-		opened <- c
-		return serve(ctx, c)
-	}, nil))}
+	c := &connections{
+		bridge: b,
+		site:   s,
+		server: httptest.NewServer(b.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+			opened <- c
+			return serve(ctx, c)
+		}, nil)),
+	}
 	for range n {
 		if err := c.dial(values, opened); err != nil {
 			return nil, errors.Join(err, c.close())

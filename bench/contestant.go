@@ -11,12 +11,15 @@ import (
 
 // engine stores numbered sessions on disk.
 type engine interface {
-	// fill makes it hold n sessions, each stored once, and leaves it closed. It comes once, before everything else.
+	// fill makes it hold n sessions, each stored once, and leaves it closed. It comes once, before
+	// everything else.
 	fill(n int, progress func(done int)) error
 	open() error
-	// set stores the nth session for the count-th time, durably. One goroutine at a time has a session.
+	// set stores the nth session for the count-th time, durably. One goroutine at a time has a
+	// session.
 	set(n int, count uint64) error
-	// verify says what is wrong if a session wasn't stored as often as counts has it. It looks at some.
+	// verify says what is wrong if a session wasn't stored as often as counts has it. It looks at
+	// some.
 	verify(counts []uint64) error
 	close() error
 }
@@ -27,8 +30,9 @@ type reader interface {
 	get(n int) (store.Record, error)
 }
 
-// contestant is an engine that holds sessions, and knows how often it was told to store each. It is closed while others
-// are measured, so that what it still has to do (flush, compact, apply its log) doesn't slow them down.
+// contestant is an engine that holds sessions, and knows how often it was told to store each. It is
+// closed while others are measured, so that what it still has to do (flush, compact, apply its log)
+// doesn't slow them down.
 type contestant struct {
 	name   string
 	make   func(dir string) engine
@@ -86,10 +90,15 @@ func verifyOne(e reader, n int, counts []uint64) error {
 	if string(rec.Data) != sessionData {
 		return fmt.Errorf("session %d has other data than were stored", n)
 	}
-	return same(fmt.Sprintf("times that session %d was stored", n), int(rec.Writes), int(counts[n])) //nolint:gosec // few
+	return same(
+		fmt.Sprintf("times that session %d was stored", n),
+		int(rec.Writes),
+		int(counts[n]),
+	) //nolint:gosec // few
 }
 
-// tenths returns a function to be called with how many of n are done: it prints a dot for each tenth.
+// tenths returns a function to be called with how many of n are done: it prints a dot for each
+// tenth.
 func tenths(n int, progress io.Writer) func(done int) {
 	printed := 0
 	return func(done int) {

@@ -14,17 +14,18 @@ import (
 	"github.com/sessionbridge/sessionbridge/filestore"
 )
 
-// crashVariable makes this program fill the log of a store and wait to be killed, as a child of the one that measures.
+// crashVariable makes this program fill the log of a store and wait to be killed, as a child of the
+// one that measures.
 const crashVariable = "SESSIONBRIDGE_BENCH_CRASH"
 
-// crashSetSize is a little more than a set of a session that isn't in the log yet takes of what the log may hold: what its
-// changes take in memory counts, too.
+// crashSetSize is a little more than a set of a session that isn't in the log yet takes of what the
+// log may hold: what its changes take in memory counts, too.
 const crashSetSize = 900
 
 func crashWanted() bool { return os.Getenv(crashVariable) != "" }
 
-// crashing stores each of the first sessions once more, by many goroutines at once, and says so when all are durable. It ends
-// with in.
+// crashing stores each of the first sessions once more, by many goroutines at once, and says so
+// when all are durable. It ends with in.
 func crashing(in io.Reader, out io.Writer) error {
 	var (
 		path    string
@@ -34,7 +35,8 @@ func crashing(in io.Reader, out io.Writer) error {
 	if _, err := fmt.Sscanf(os.Getenv(crashVariable), "%d %d %q", &sets, &logSize, &path); err != nil {
 		return err
 	}
-	// What isn't in the log any more needs no recovery: it turns to the other file only when one is full.
+	// What isn't in the log any more needs no recovery: it turns to the other file only when one is
+	// full.
 	st, err := filestore.Open(path, &filestore.Options{LogSize: logSize, CheckpointEvery: time.Hour})
 	if err != nil {
 		return err
@@ -56,7 +58,8 @@ func crashing(in io.Reader, out io.Writer) error {
 	return errors.Join(err, st.Close())
 }
 
-// crash has a child store so many sessions of the store at the path, which is closed, and kills it once they are durable.
+// crash has a child store so many sessions of the store at the path, which is closed, and kills it
+// once they are durable.
 func crash(path string, sets int, logSize int64) error {
 	self, err := os.Executable()
 	if err != nil {

@@ -32,7 +32,11 @@ func crowdGroups() []group {
 			rounds: 3,
 			rows: []row{
 				{"until the last has it", totalNs, under(250 * time.Millisecond)},
-				{"allocations per socket", allocsPerConn, target{"< 1", func(o outcome) bool { return o.ours[allocsPerConn] < 1 }}},
+				{
+					"allocations per socket",
+					allocsPerConn,
+					target{"< 1", func(o outcome) bool { return o.ours[allocsPerConn] < 1 }},
+				},
 			},
 		},
 		{
@@ -45,7 +49,9 @@ func crowdGroups() []group {
 			name:   "what the Bridge keeps for an idle connection",
 			ours:   side{"ours", crowdRegistered},
 			rounds: 3,
-			rows:   []row{{"", bytesPerConn, target{"< 1KiB", func(o outcome) bool { return o.ours[bytesPerConn] < 1<<10 }}}},
+			rows: []row{
+				{"", bytesPerConn, target{"< 1KiB", func(o outcome) bool { return o.ours[bytesPerConn] < 1<<10 }}},
+			},
 		},
 	}
 }
@@ -122,7 +128,8 @@ func visitors(s *site, b *bridge.Bridge, n, users int) ([]string, error) {
 	return cookies, nil
 }
 
-// timed runs do and returns how long it took until the child's clients had heard n messages or closes, and what it allocated.
+// timed runs do and returns how long it took until the child's clients had heard n messages or
+// closes, and what it allocated.
 func (c *hall) timed(what string, n int, do func() error) (sample, error) {
 	runtime.GC()
 	var before, after runtime.MemStats
@@ -133,7 +140,10 @@ func (c *hall) timed(what string, n int, do func() error) (sample, error) {
 	}
 	last, err := c.child.heard(what, n)
 	runtime.ReadMemStats(&after)
-	return sample{totalNs: float64(last.Sub(start)), allocsPerConn: float64(after.Mallocs-before.Mallocs) / float64(n)}, err
+	return sample{
+		totalNs:       float64(last.Sub(start)),
+		allocsPerConn: float64(after.Mallocs-before.Mallocs) / float64(n),
+	}, err
 }
 
 // notifyRounds measures a second message: the first has made what the connections keep.
@@ -147,7 +157,8 @@ func (c *hall) notifyRounds(n int, do func() error) (s sample, err error) {
 	return s, nil
 }
 
-// crowded is a subject that gathers a crowd for each measurement: users of them are one user's sessions if ofUser is set.
+// crowded is a subject that gathers a crowd for each measurement: users of them are one user's
+// sessions if ofUser is set.
 func crowded(ofUser bool, handler func(s *site, b *bridge.Bridge, open *atomic.Int64) http.Handler,
 	measure func(b *bridge.Bridge, c *hall, open *atomic.Int64, n, users int) (sample, error),
 ) (*subject, error) {
@@ -244,8 +255,9 @@ func crowdDestroyed() (*subject, error) {
 	})
 }
 
-// crowdRegistered is what the Bridge itself keeps for an idle connection: its entry in every list, its session's, its context. The connection, its buffers and the goroutine that reads
-// from it are not there.
+// crowdRegistered is what the Bridge itself keeps for an idle connection: its entry in every list,
+// its session's, its context. The connection, its buffers and the goroutine that reads from it are
+// not there.
 func crowdRegistered() (*subject, error) {
 	s, b, err := openOurs()
 	if err != nil {

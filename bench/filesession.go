@@ -25,7 +25,8 @@ func keyOf(n int) key {
 
 func idOf(n int) string { return uuid.UUID(keyOf(n)).String() }
 
-// scatter is the output function of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators).
+// scatter is the output function of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom
+// Number Generators).
 func scatter(x uint64) uint64 {
 	x = (x + 1) * 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
@@ -36,8 +37,8 @@ func scatter(x uint64) uint64 {
 // firstClient is the number of the key that is the ID of the first session's browser.
 const firstClient = 1 << 40
 
-// fileSession returns the nth session, as it is when it is stored for the count-th time: the record of the heap rows, but for
-// the scattered IDs.
+// fileSession returns the nth session, as it is when it is stored for the count-th time: the record
+// of the heap rows, but for the scattered IDs.
 func fileSession(n int, count uint64, now time.Time) store.Record {
 	return store.Record{
 		ID:              idOf(n),
@@ -58,9 +59,10 @@ func fileSession(n int, count uint64, now time.Time) store.Record {
 	}
 }
 
-// peerValue is a record as the peers keep it: as large as ours, its fields as quick to reach. The fixed part is revision,
-// writes, seen, expires, created (in microseconds), due (where the index of expiries has the session), the minute that the index of
-// activity has it under, token hash and write ID.
+// peerValue is a record as the peers keep it: as large as ours, its fields as quick to reach. The
+// fixed part is revision, writes, seen, expires, created (in microseconds), due (where the index of
+// expiries has the session), the minute that the index of activity has it under, token hash and
+// write ID.
 type peerValue []byte
 
 const (

@@ -8,11 +8,13 @@ import (
 	"github.com/sessionbridge/sessionbridge/filestore"
 )
 
-// betweenCheckpoints makes checkpoints fall into a measurement of two seconds even if there is little to be checkpointed. By
-// default they would come every ten seconds then, of many more changes at a time, which costs less for each.
+// betweenCheckpoints makes checkpoints fall into a measurement of two seconds even if there is
+// little to be checkpointed. By default they would come every ten seconds then, of many more
+// changes at a time, which costs less for each.
 const betweenCheckpoints = time.Second
 
-// durableGroups are changes of sessions that exist, each synced when it returns, by so many writers at once.
+// durableGroups are changes of sessions that exist, each synced when it returns, by so many writers
+// at once.
 func durableGroups() []group {
 	a := &arena{}
 	ours := &contestant{name: "ours", make: func(dir string) engine {

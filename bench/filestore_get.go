@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 )
 
-// warmUp is how many gets come before those that are measured: a file that has just been opened isn't in the process's memory,
-// and its first use costs page faults.
+// warmUp is how many gets come before those that are measured: a file that has just been opened
+// isn't in the process's memory, and its first use costs page faults.
 const warmUp = 200_000
 
 // gets are of random sessions, one after the other. The store is open meanwhile.

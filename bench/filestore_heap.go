@@ -26,7 +26,8 @@ func (m *million) heap() (sample, error) {
 	return sample{bytesIdle: float64(open - heapInUse()), bytesPeak: float64(o.peak)}, err
 }
 
-// calm waits until the heap doesn't get smaller any more from one time to the next, and returns its size.
+// calm waits until the heap doesn't get smaller any more from one time to the next, and returns its
+// size.
 func calm(between time.Duration) int64 {
 	for last := heapInUse(); ; {
 		time.Sleep(2 * between)
@@ -38,7 +39,8 @@ func calm(between time.Duration) int64 {
 	}
 }
 
-// watchHeap begins to look at the heap; the function that it returns ends that, and says by how much it has grown at most.
+// watchHeap begins to look at the heap; the function that it returns ends that, and says by how
+// much it has grown at most.
 func watchHeap() (stop func() int64) {
 	before := heapInUse()
 	quit, highest := make(chan struct{}), make(chan int64)

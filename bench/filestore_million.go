@@ -7,7 +7,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/filestore"
 )
 
-// million is a store of a million sessions, which all the groups here share: it takes a minute to build.
+// million is a store of a million sessions, which all the groups here share: it takes a minute to
+// build.
 type million struct {
 	arena
 	ours   contestant
@@ -109,7 +110,9 @@ func (m *million) sessions() int {
 	return 1_000_000
 }
 
-func (m *million) engine() *oursOnDisk { return m.ours.engine.(*oursOnDisk) } //nolint:forcetypeassert // it is made here
+func (m *million) engine() *oursOnDisk {
+	return m.ours.engine.(*oursOnDisk) //nolint:forcetypeassert // it is made here
+}
 
 // opened calls do while the store is open, and checks it afterwards.
 func (m *million) opened(do func(o *oursOnDisk) error) (err error) {

@@ -16,7 +16,8 @@ func (m *million) openAgain() (sample, error) {
 	return sample{totalNs: float64(took)}, err
 }
 
-// openAfterCrash has a child store as much as the log holds and be killed at that. Nothing may be missing then.
+// openAfterCrash has a child store as much as the log holds and be killed at that. Nothing may be
+// missing then.
 func (m *million) openAfterCrash() (sample, error) {
 	logSize := int64(128 << 20) // the default
 	if m.quick {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// space overwrites random sessions, twice as many as there are, and measures what all files take then, and when they have
-// been tidied up.
+// space overwrites random sessions, twice as many as there are, and measures what all files take
+// then, and when they have been tidied up.
 func (m *million) space() (sample, error) {
 	got := sample{}
 	sessions := m.sessions()

@@ -9,8 +9,8 @@ import (
 // expired is how many sessions are to be swept.
 func (m *million) expired() int { return m.sessions() / 100 }
 
-// plant stores sessions that have expired, beside the others, and leaves them in the database and not in the log, as sessions
-// are that expire after hours.
+// plant stores sessions that have expired, beside the others, and leaves them in the database and
+// not in the log, as sessions are that expire after hours.
 func (m *million) plant() error {
 	now := time.Now()
 	return m.opened(func(o *oursOnDisk) error {
@@ -65,8 +65,8 @@ func (m *million) useAlone() (sample, error) {
 	})
 }
 
-// use gets and sets sessions for as long as the task takes: eight goroutines, in turn a get of any session and a set of one of
-// their own.
+// use gets and sets sessions for as long as the task takes: eight goroutines, in turn a get of any
+// session and a set of one of their own.
 func (m *million) use(task func(*oursOnDisk) error) (got sample, err error) {
 	users := &crew{width: 8}
 	setNext, counts := make([]bool, users.width), m.ours.counts

@@ -5,16 +5,19 @@ import (
 	"io"
 )
 
-// fixture is what takes long to build and is therefore shared by groups that follow one another. It builds what it is asked
-// for, when it is asked for it first.
+// fixture is what takes long to build and is therefore shared by groups that follow one another. It
+// builds what it is asked for, when it is asked for it first.
 type fixture interface {
-	// prepare comes before everything else: it says how large the fixture is to be, and where to show progress.
+	// prepare comes before everything else: it says how large the fixture is to be, and where to
+	// show progress.
 	prepare(quick bool, progress io.Writer)
-	// close frees everything, the files too. It may be called without a prepare, and more than once.
+	// close frees everything, the files too. It may be called without a prepare, and more than
+	// once.
 	close() error
 }
 
-// inTurn visits the groups, and closes each fixture after the last group that has it. The first error ends it.
+// inTurn visits the groups, and closes each fixture after the last group that has it. The first
+// error ends it.
 func inTurn(groups []group, visit func(*group) error) (err error) {
 	var open fixture
 	leave := func() {

@@ -9,7 +9,8 @@ import (
 	"github.com/gorilla/sessions"
 )
 
-// gorillaFiles is gorilla's FilesystemStore, a file for each session. It syncs nothing: it is here for scale.
+// gorillaFiles is gorilla's FilesystemStore, a file for each session. It syncs nothing: it is here
+// for scale.
 type gorillaFiles struct {
 	dir     string
 	store   *sessions.FilesystemStore
@@ -19,7 +20,11 @@ type gorillaFiles struct {
 const gorillaCookie = "session"
 
 func newGorillaFiles(dir string) engine {
-	return &gorillaFiles{dir: dir, store: sessions.NewFilesystemStore(dir, signingKey), request: &http.Request{Header: http.Header{}}}
+	return &gorillaFiles{
+		dir:     dir,
+		store:   sessions.NewFilesystemStore(dir, signingKey),
+		request: &http.Request{Header: http.Header{}},
+	}
 }
 
 // fill writes the files itself, as the store would, in a tenth of the time.

@@ -66,7 +66,8 @@ func fillLive(n int) (any, error) {
 	return st, nil
 }
 
-// fillMemstore stores as many bytes under scs's 43-character tokens. scs knows no users, clients or activity.
+// fillMemstore stores as many bytes under scs's 43-character tokens. scs knows no users, clients or
+// activity.
 func fillMemstore(n int) (any, error) {
 	st := memstore.NewWithCleanupInterval(0)
 	end := time.Now().Add(24 * time.Hour)
@@ -81,7 +82,8 @@ func fillMemstore(n int) (any, error) {
 // sessionData has 300 bytes.
 var sessionData = `{"cart":"` + strings.Repeat("x", 300-len(`{"cart":""}`)) + `"}`
 
-const userAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
+const userAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) " +
+	"Chrome/142.0.0.0 Safari/537.36"
 
 // session returns the nth record.
 func session(n int, seen, expires time.Time) store.Record {

@@ -38,7 +38,8 @@ func idleConns(quick bool) int {
 	return 2000
 }
 
-// idleOurs is a connection under the middleware, with a session, which was there before and doesn't count.
+// idleOurs is a connection under the middleware, with a session, which was there before and doesn't
+// count.
 func idleOurs() (*subject, error) {
 	s, b, err := openOurs()
 	if err != nil {
@@ -129,13 +130,18 @@ func until(count *atomic.Int64, n int) error {
 	return nil
 }
 
-// settled returns the memory in use, heap and stacks, and the number of goroutines, once neither changes any more.
+// settled returns the memory in use, heap and stacks, and the number of goroutines, once neither
+// changes any more.
 func settled() (bytes, goroutines int64) {
 	read := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
 	for calm := 0; calm < 3; {
 		runtime.GC()
 		metrics.Read(read)
-		b, g := int64(read[0].Value.Uint64()+read[1].Value.Uint64()), int64(runtime.NumGoroutine()) //nolint:gosec // no machine has that much
+		b, g := int64(
+			read[0].Value.Uint64()+read[1].Value.Uint64(),
+		), int64(
+			runtime.NumGoroutine(),
+		) //nolint:gosec // no machine has that much
 		calm++
 		if g != goroutines || b < bytes-bytes/200 { // what is being given back takes some collections to go
 			calm = 0

@@ -55,19 +55,27 @@ func middlewareGroups() []group {
 			rows: one(timesBetter(1)),
 		},
 		{
-			name: "middleware/read, CookieStore", ours: read, peer: peer("CookieStore", openCookieStore, (*site).reading),
+			name: "middleware/read, CookieStore",
+			ours: read,
+			peer: peer("CookieStore", openCookieStore, (*site).reading),
 			rows: one(timesBetter(1)),
 		},
 		{
-			name: "middleware/write, CookieStore", ours: write, peer: peer("CookieStore", openCookieStore, (*site).writing),
+			name: "middleware/write, CookieStore",
+			ours: write,
+			peer: peer("CookieStore", openCookieStore, (*site).writing),
 			rows: one(timesBetter(1)),
 		},
 		{
-			name: "middleware/read, FilesystemStore", ours: read, peer: peer("FilesystemStore", openFilesystemStore, (*site).reading),
+			name: "middleware/read, FilesystemStore",
+			ours: read,
+			peer: peer("FilesystemStore", openFilesystemStore, (*site).reading),
 			rows: one(timesBetter(1)),
 		},
 		{
-			name: "middleware/write, FilesystemStore", ours: write, peer: peer("FilesystemStore", openFilesystemStore, (*site).writing),
+			name: "middleware/write, FilesystemStore",
+			ours: write,
+			peer: peer("FilesystemStore", openFilesystemStore, (*site).writing),
 			rows: one(timesBetter(1)),
 		},
 	}
@@ -87,7 +95,8 @@ func bare() (*subject, error) {
 	}, nil
 }
 
-// untouched is a handler that doesn't ask for the session, although both cookies come with the request.
+// untouched is a handler that doesn't ask for the session, although both cookies come with the
+// request.
 func untouched(s *site, b *bridge.Bridge) (*subject, error) {
 	v, err := s.plant()
 	if err != nil {
@@ -138,7 +147,10 @@ func (s *site) reading() (*subject, error) {
 				return err
 			}
 			// It is the stored value that is read: once it is another, it isn't seen any more.
-			if err := s.visitOnce(v, func(w http.ResponseWriter, r *http.Request) error { return s.set(w, r, "n", planted+1) }); err != nil {
+			if err := s.visitOnce(
+				v,
+				func(w http.ResponseWriter, r *http.Request) error { return s.set(w, r, "n", planted+1) },
+			); err != nil {
 				return err
 			}
 			return errors.Join(v.visit(h), same("values read after a change", seen, n))

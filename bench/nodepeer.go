@@ -54,7 +54,13 @@ func startPeer(port int, progress io.Writer) (*nodePeer, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(node, filepath.Join(filepath.Dir(modules), "peer.js"), strconv.Itoa(port), strconv.Itoa(perUser), strconv.Itoa(len(sessionData)))
+	cmd := exec.Command(
+		node,
+		filepath.Join(filepath.Dir(modules), "peer.js"),
+		strconv.Itoa(port),
+		strconv.Itoa(perUser),
+		strconv.Itoa(len(sessionData)),
+	)
 	cmd.Env = append(os.Environ(), "NODE_ENV=production")
 	in, out, err := startPiped(cmd)
 	if err != nil {
@@ -80,7 +86,11 @@ func installPeer(progress io.Writer) (string, error) {
 			return "", err
 		}
 	}
-	return modules, os.WriteFile(filepath.Join(folder, "peer.js"), []byte(peerScript), 0o600) // beside them, where node looks for them
+	return modules, os.WriteFile(
+		filepath.Join(folder, "peer.js"),
+		[]byte(peerScript),
+		0o600,
+	) // beside them, where node looks for them
 }
 
 // npmInstall fills the folder, or leaves it as it was.
@@ -101,8 +111,18 @@ func npmInstall(folder string, progress io.Writer) error {
 	if err := os.WriteFile(filepath.Join(fresh, "package.json"), peerPackage, 0o600); err != nil {
 		return err
 	}
-	cmd := exec.Command(npm, "install", "--no-package-lock", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error",
-		"--fetch-retries=1", "--fetch-timeout=30000")
+	cmd := exec.Command(
+		npm,
+		"install",
+		"--no-package-lock",
+		"--ignore-scripts",
+		"--omit=dev",
+		"--no-audit",
+		"--no-fund",
+		"--loglevel=error",
+		"--fetch-retries=1",
+		"--fetch-timeout=30000",
+	)
 	cmd.Dir = fresh
 	if out, err := cmd.CombinedOutput(); err != nil {
 		fmt.Fprintf(progress, "\nnpm install: %v\n%s\n", err, out)

@@ -55,7 +55,8 @@ func nodesGroups() []group {
 	}
 }
 
-// revoked has sessions with a socket at each of the nodes, and destroys them: some one after the other, the others together.
+// revoked has sessions with a socket at each of the nodes, and destroys them: some one after the
+// other, the others together.
 func revoked(quick bool) (got sample, err error) {
 	sessions, alone := revokingSockets, revokingOfOne
 	if quick {
@@ -113,8 +114,9 @@ func (f *fleet) lastClosed(n int) (last time.Time, err error) {
 	return last, nil
 }
 
-// toldNodes returns how many messages of others each of n nodes gets while every session of a socket there is changed eight times, logged in to, and ended from
-// another node. The requests of a client come to the node of its socket, or anywhere.
+// toldNodes returns how many messages of others each of n nodes gets while every session of a
+// socket there is changed eight times, logged in to, and ended from another node. The requests of a
+// client come to the node of its socket, or anywhere.
 func toldNodes(n int, quick, anywhere bool) (got sample, err error) {
 	each := nodesSessions
 	if quick {
@@ -134,7 +136,10 @@ func toldNodes(n int, quick, anywhere bool) (got sample, err error) {
 		}
 		return home(i)
 	}
-	if err := atATime(total, func(i int) (err error) { cookies[i], err = node(i).ask("/set", ""); return err }); err != nil {
+	if err := atATime(
+		total,
+		func(i int) (err error) { cookies[i], err = node(i).ask("/set", ""); return err },
+	); err != nil {
 		return nil, err
 	}
 	for i, at := range f.nodes {

@@ -13,8 +13,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// pebblePeer is what a session store on Pebble would be: the same indexes as ours, under one-letter prefixes, in one synced
-// batch for each set. Pebble shares the syncs among the writers itself.
+// pebblePeer is what a session store on Pebble would be: the same indexes as ours, under one-letter
+// prefixes, in one synced batch for each set. Pebble shares the syncs among the writers itself.
 type pebblePeer struct {
 	dir   string
 	db    *pebble.DB

@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// rawLog is as fast as a disk lets anybody be who syncs what is appended: one goroutine writes what waits with one write and
-// one sync, into files that were there before, full of zeros, and are used over and over. It has no index and can't find
-// anything again.
+// rawLog is as fast as a disk lets anybody be who syncs what is appended: one goroutine writes what
+// waits with one write and one sync, into files that were there before, full of zeros, and are used
+// over and over. It has no index and can't find anything again.
 type rawLog struct {
 	dir       string
 	files     [2]*os.File
@@ -86,7 +86,8 @@ func (l *rawLog) append(entries [][]byte) error {
 	return syncData(l.files[l.current])
 }
 
-// verify reads the current file: the last entry that a session has in it is of the last time that it was stored.
+// verify reads the current file: the last entry that a session has in it is of the last time that
+// it was stored.
 func (l *rawLog) verify(counts []uint64) error {
 	text := make([]byte, l.end)
 	if _, err := l.files[l.current].ReadAt(text, 0); err != nil {
@@ -116,7 +117,11 @@ func (l *rawLog) verify(counts []uint64) error {
 		}
 	}
 	for n, count := range last {
-		if err := same(fmt.Sprintf("times that session %d was stored", n), int(count), int(counts[n])); err != nil { //nolint:gosec // few
+		if err := same(
+			fmt.Sprintf("times that session %d was stored", n),
+			int(count),
+			int(counts[n]),
+		); err != nil { //nolint:gosec // few
 			return err
 		}
 	}

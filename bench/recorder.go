@@ -8,8 +8,8 @@ import (
 	"net/http"
 )
 
-// recorder is a ResponseWriter in memory that is used again and again. It has the optional interfaces of net/http's, which
-// is what middleware has to keep.
+// recorder is a ResponseWriter in memory that is used again and again. It has the optional
+// interfaces of net/http's, which is what middleware has to keep.
 type recorder struct {
 	header http.Header
 	status int

@@ -107,7 +107,8 @@ func sweepAll(r *redisRound) sample {
 	return sample{totalNs: r.took("sweep", 1, 1, r.sessions)}
 }
 
-// roundTrips counts what the store sends for one operation, by what Redis says of its commands: those that run scripts, each of which is sent alone, or else all.
+// roundTrips counts what the store sends for one operation, by what Redis says of its commands:
+// those that run scripts, each of which is sent alone, or else all.
 func roundTrips(r *redisRound) sample {
 	n, got := r.sessions, sample{}
 	r.rate("create", n, 1) // so that the server knows the scripts

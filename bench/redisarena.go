@@ -6,7 +6,8 @@ import (
 	"io"
 )
 
-// redisArena is a Redis that ours and the peer use in turn, each on an empty one, and what they need for it. It is started when it is needed first.
+// redisArena is a Redis that ours and the peer use in turn, each on an empty one, and what they
+// need for it. It is started when it is needed first.
 type redisArena struct {
 	quick    bool
 	progress io.Writer
@@ -113,7 +114,8 @@ func (r *redisRound) took(op string, n, width, meet int) float64 {
 	return float64(took)
 }
 
-// rate returns how many operations there are in a second, with 64 under way, if each is to meet so many sessions.
+// rate returns how many operations there are in a second, with 64 under way, if each is to meet so
+// many sessions.
 func (r *redisRound) rate(op string, n, meet int) float64 {
 	return float64(n) / r.took(op, n, redisWidth, n*meet) * 1e9
 }

@@ -15,7 +15,8 @@ import (
 
 // redisSide does things to sessions in Redis.
 type redisSide interface {
-	// run does the operation n times, width of them at once, and returns how long it took, and how many sessions it has met.
+	// run does the operation n times, width of them at once, and returns how long it took, and how
+	// many sessions it has met.
 	run(op string, n, width int) (took time.Duration, met int, err error)
 	close() error
 }

@@ -57,7 +57,9 @@ func (s *redisServer) start(path string) error {
 		return err
 	}
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		s.client, err = rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.addr()}, ForceSingleClient: true, DisableCache: true})
+		s.client, err = rueidis.NewClient(
+			rueidis.ClientOption{InitAddress: []string{s.addr()}, ForceSingleClient: true, DisableCache: true},
+		)
 		if err == nil {
 			return nil
 		}

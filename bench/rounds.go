@@ -19,7 +19,8 @@ type plan struct {
 	progress io.Writer
 }
 
-// results are the samples of a group, one per round. The nth of all sides were taken right after one another.
+// results are the samples of a group, one per round. The nth of all sides were taken right after
+// one another.
 type results struct {
 	ours  []sample
 	peers [][]sample // by rivalry; a peer may have sat out the later rounds

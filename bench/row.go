@@ -38,7 +38,8 @@ type group struct {
 	fixture fixture // what its subjects are built on, shared with the groups next to it; nil: nothing
 }
 
-// rival is a further peer, which takes its turn in the same rounds, and the rows that compare ours with it.
+// rival is a further peer, which takes its turn in the same rounds, and the rows that compare ours
+// with it.
 type rival struct {
 	peer   side
 	rows   []row
@@ -64,7 +65,8 @@ type subject struct {
 	run func(n int) error
 	// measure takes as long as it takes, less if quick.
 	measure func(quick bool) (sample, error)
-	// check says what is wrong if what n operations should have left behind isn't there. It is for subjects with run.
+	// check says what is wrong if what n operations should have left behind isn't there. It is for
+	// subjects with run.
 	check func(n int) error
 	// close frees everything, and returns what went wrong unnoticed.
 	close func() error
@@ -75,11 +77,24 @@ type subject struct {
 
 // groups lists everything that is compared, in the order of the table.
 func groups() []group {
-	return slices.Concat(middlewareGroups(), inProcessGroups(), roundTripGroups(), memoryGroups(), storeGroups(), sweepGroups(), userGroups(),
-		durableGroups(), millionGroups(), crowdGroups(), redisGroups(), nodesGroups())
+	return slices.Concat(
+		middlewareGroups(),
+		inProcessGroups(),
+		roundTripGroups(),
+		memoryGroups(),
+		storeGroups(),
+		sweepGroups(),
+		userGroups(),
+		durableGroups(),
+		millionGroups(),
+		crowdGroups(),
+		redisGroups(),
+		nodesGroups(),
+	)
 }
 
-// rivalries returns all that ours is compared with in the group. A group without a peer has one, without a side.
+// rivalries returns all that ours is compared with in the group. A group without a peer has one,
+// without a side.
 func (g *group) rivalries() []rival {
 	return append([]rival{{peer: g.peer, rows: g.rows}}, g.rivals...)
 }

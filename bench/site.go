@@ -99,7 +99,11 @@ func openFilesystemStore() (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	return gorillaSite("FilesystemStore", sessions.NewFilesystemStore(dir, signingKey), func() error { return os.RemoveAll(dir) }), nil
+	return gorillaSite(
+		"FilesystemStore",
+		sessions.NewFilesystemStore(dir, signingKey),
+		func() error { return os.RemoveAll(dir) },
+	), nil
 }
 
 func gorillaSite(name string, st sessions.Store, close func() error) *site {

@@ -41,7 +41,8 @@ func sweepGroups() []group {
 	}
 }
 
-// field is a store full of sessions, some of them expired. All groups here share one: it takes half a gigabyte.
+// field is a store full of sessions, some of them expired. All groups here share one: it takes half
+// a gigabyte.
 type field struct {
 	bridge  *bridge.Bridge
 	store   *livestore.Store
@@ -80,7 +81,10 @@ func (f *field) ready(quick bool) error {
 		if err != nil {
 			return err
 		}
-		f.bridge, f.waits = b, make([]time.Duration, 1<<21) // touched now, so that it isn't page faults that are measured
+		f.bridge, f.waits = b, make(
+			[]time.Duration,
+			1<<21,
+		) // touched now, so that it isn't page faults that are measured
 		from = f.expired
 	}
 	now := time.Now()
@@ -136,7 +140,8 @@ func (f *field) sweepStore() (int, error) {
 // cleanup is all of it: every session's end is reported, too.
 func (f *field) cleanup() (int, error) { return f.bridge.Cleanup(context.Background()) }
 
-// useWhileSwept measures the waits of somebody who uses live sessions while the expired ones are being removed.
+// useWhileSwept measures the waits of somebody who uses live sessions while the expired ones are
+// being removed.
 func (f *field) useWhileSwept() (sample, error) {
 	done := make(chan error, 1)
 	go func() {
@@ -171,7 +176,8 @@ func (f *field) useAlone() (sample, error) {
 	return waited(waits), nil
 }
 
-// use gets and sets one live session after the other for as long as it goes on, and returns how long each call took.
+// use gets and sets one live session after the other for as long as it goes on, and returns how
+// long each call took.
 func (f *field) use(goOn func() bool) ([]time.Duration, error) {
 	ctx, waits := context.Background(), f.waits[:0]
 	for i := 0; i == 0 || goOn(); i++ {

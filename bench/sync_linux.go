@@ -9,7 +9,12 @@ import (
 // syncData makes what was written to the file durable.
 func syncData(f *os.File) error {
 	for {
-		if err := syscall.Fdatasync(int(f.Fd())); !errors.Is(err, syscall.EINTR) { //nolint:gosec // a descriptor is a small number
+		if err := syscall.Fdatasync(
+			int(f.Fd()),
+		); !errors.Is(
+			err,
+			syscall.EINTR,
+		) { //nolint:gosec // a descriptor is a small number
 			return os.NewSyscallError("fdatasync", err)
 		}
 	}

@@ -17,7 +17,8 @@ type crew struct {
 	waits [][]time.Duration
 }
 
-// work has every goroutine call do again and again, with a generator of its own. They all begin at once.
+// work has every goroutine call do again and again, with a generator of its own. They all begin at
+// once.
 func (c *crew) work(d time.Duration, do func(worker int, rng *rand.Rand) error) error {
 	return c.during(func() error { time.Sleep(d); return nil }, do)
 }
@@ -36,7 +37,9 @@ func (c *crew) during(task func() error, do func(worker int, rng *rand.Rand) err
 	start := time.Now()
 	for w := range c.width {
 		wg.Go(func() {
-			rng, waits := rand.New(rand.NewPCG(uint64(start.UnixNano()), uint64(w))), c.waits[w][:0] //nolint:gosec // nothing secret
+			rng, waits := rand.New(
+				rand.NewPCG(uint64(start.UnixNano()), uint64(w)),
+			), c.waits[w][:0] //nolint:gosec // nothing secret
 			for before := start; !over.Load() || w == 0 && len(waits) == 0; {
 				if err := do(w, rng); err != nil {
 					failed.CompareAndSwap(nil, &err)
@@ -104,7 +107,8 @@ func inParallel(n int, do func(worker, i int) error) error {
 	return nil
 }
 
-// counted returns a function that many may call with how much they have done; progress is told the sum, now and then.
+// counted returns a function that many may call with how much they have done; progress is told the
+// sum, now and then.
 func counted(n int, progress func(done int)) func(more int) {
 	var (
 		mu   sync.Mutex

@@ -36,8 +36,11 @@ func openStorage(ctx context.Context, name, keyFile string, logger *slog.Logger)
 	case strings.HasPrefix(name, "redis://"), strings.HasPrefix(name, "rediss://"), strings.HasPrefix(name, "unix://"):
 		return inRedis(ctx, name, keyFile)
 	case !inFile || path == "":
-		return nil, fmt.Errorf("-store %q: use \"file:PATH\" to keep sessions in a file, \"live\" to keep them in memory, "+
-			"or \"redis://HOST:6379\" to share them between processes", name)
+		return nil, fmt.Errorf(
+			"-store %q: use \"file:PATH\" to keep sessions in a file, \"live\" to keep them in memory, "+
+				"or \"redis://HOST:6379\" to share them between processes",
+			name,
+		)
 	}
 	sessions, err := filestore.Open(path, &filestore.Options{Logger: logger})
 	if err != nil {

@@ -136,7 +136,11 @@ func (o *order) remove(key int64, e *entry) {
 // change.
 func (o *order) snapshot(from int64) []*block {
 	o.epoch++
-	i, _ := slices.BinarySearchFunc(o.blocks, from, func(s span, from int64) int { return cmp.Compare(s.low.key, from) })
+	i, _ := slices.BinarySearchFunc(
+		o.blocks,
+		from,
+		func(s span, from int64) int { return cmp.Compare(s.low.key, from) },
+	)
 	i = max(i-1, 0)
 	blocks := make([]*block, 0, len(o.blocks)-i)
 	for _, s := range o.blocks[i:] {

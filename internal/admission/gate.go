@@ -33,8 +33,8 @@ func New(cfg Config) *Gate {
 	return &Gate{cfg: cfg, pace: allowance.NewPace(cfg.PerSecond, cfg.Burst)}
 }
 
-// TryEnter admits a handshake, which calls Leave when it has been answered. One that isn't admitted is
-// counted.
+// TryEnter admits a handshake, which calls Leave when it has been answered. One that isn't admitted
+// is counted.
 func (g *Gate) TryEnter() bool {
 	n := g.running.Add(1)
 	if g.cfg.AtOnce > 0 && n > int64(g.cfg.AtOnce) || !g.pace.Allow() {
@@ -62,8 +62,9 @@ const (
 // that were refused last have come back by then.
 const overloadEnds = 2 * maxRetrySpread * time.Second
 
-// RetryAfter returns after how many seconds a client that is refused should try again: at random, from
-// a span that grows with the overload. The server chooses, as it alone knows how many there are.
+// RetryAfter returns after how many seconds a client that is refused should try again: at random,
+// from a span that grows with the overload. The server chooses, as it alone knows how many there
+// are.
 func (g *Gate) RetryAfter() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -83,8 +84,8 @@ const (
 	maxReturn = time.Minute
 )
 
-// ReturnAfter returns after which time the client of a connection that is closed together with so many
-// others should come back: at random, at the rate that the Gate admits.
+// ReturnAfter returns after which time the client of a connection that is closed together with so
+// many others should come back: at random, at the rate that the Gate admits.
 func (g *Gate) ReturnAfter(together int) time.Duration {
 	perSecond := 1000.0
 	if g.cfg.PerSecond > 0 {

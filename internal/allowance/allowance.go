@@ -61,8 +61,8 @@ func (t *Table[V]) Of(name string, now time.Time) *V {
 // Len returns how many names the Table remembers.
 func (t *Table[V]) Len() int { return len(t.byName) }
 
-// makeRoom forgets names if there are too many: those that are whole and, while there are still more
-// than three quarters, any. So its cost is spread over many calls.
+// makeRoom forgets names if there are too many: those that are whole and, while there are still
+// more than three quarters, any. So its cost is spread over many calls.
 func (t *Table[V]) makeRoom(now time.Time) {
 	if len(t.byName) < maxNames {
 		return

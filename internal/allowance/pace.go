@@ -6,12 +6,12 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Pace limits how often something happens. It has no timer: it counts when it is asked. A nil Pace is
-// no limit. It is safe for concurrent use.
+// Pace limits how often something happens. It has no timer: it counts when it is asked. A nil Pace
+// is no limit. It is safe for concurrent use.
 type Pace rate.Limiter
 
-// NewPace returns a Pace of so many a second, after a burst; nil if either is negative, or the first
-// is 0. A burst of 0 is a second's worth, and at least one.
+// NewPace returns a Pace of so many a second, after a burst; nil if either is negative, or the
+// first is 0. A burst of 0 is a second's worth, and at least one.
 func NewPace(perSecond float64, burst int) *Pace {
 	if perSecond <= 0 || burst < 0 {
 		return nil

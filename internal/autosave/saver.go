@@ -18,8 +18,8 @@ type Config struct {
 	Pool  *workers.Pool // runs the saves
 	Every time.Duration // between two planned saves; 0: none is planned
 
-	// Save stores what has changed. The turn is held. A planned save also takes over what others have
-	// stored. It returns false if no further save need be planned.
+	// Save stores what has changed. The turn is held. A planned save also takes over what others
+	// have stored. It returns false if no further save need be planned.
 	Save func(planned bool) (goOn bool)
 }
 
@@ -95,8 +95,8 @@ func (s *Saver) save(planned bool) {
 	goOn = s.cfg.Save(planned)
 }
 
-// Close ends the plan, and waits for the turn, for the timeout at most. The caller does the last save
-// and then calls unlock, whether or not the turn was free.
+// Close ends the plan, and waits for the turn, for the timeout at most. The caller does the last
+// save and then calls unlock, whether or not the turn was free.
 func (s *Saver) Close(timeout time.Duration) (unlock func()) {
 	s.mu.Lock()
 	s.closed = true

@@ -47,7 +47,8 @@ func New() *Clock {
 // Now returns how much time has passed since the Clock was made, by the monotonic clock.
 func (c *Clock) Now() time.Duration { return time.Since(c.epoch) }
 
-// Offset returns the value that Now has at the given time; it is negative before the Clock was made.
+// Offset returns the value that Now has at the given time; it is negative before the Clock was
+// made.
 func (c *Clock) Offset(at time.Time) time.Duration { return at.Sub(c.epoch) }
 
 // Time returns the time, with a monotonic reading, at which Now is the offset.
@@ -77,8 +78,8 @@ func (c *Clock) Move(d *Deadline, at time.Time) {
 	}
 }
 
-// Remove cancels d. It does nothing if d is nil or not planned, and doesn't wait for its function if
-// that is running.
+// Remove cancels d. It does nothing if d is nil or not planned, and doesn't wait for its function
+// if that is running.
 func (c *Clock) Remove(d *Deadline) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

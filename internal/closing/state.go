@@ -11,8 +11,8 @@ import (
 // State is the close of one connection. With Cancel set, it is that of an open one. It must not be
 // copied.
 type State[C any] struct {
-	// Cancel ends the connection's context. It is set before the first call of Begin, which calls it
-	// under the lock of the State.
+	// Cancel ends the connection's context. It is set before the first call of Begin, which calls
+	// it under the lock of the State.
 	Cancel context.CancelCauseFunc
 
 	mu      sync.Mutex
@@ -26,8 +26,8 @@ type postponed[C any] struct {
 	atRead bool // it may be done at the handler's next read
 }
 
-// Begin makes the caller the one who closes the connection, and ends its context with the cause; false
-// if another caller was first.
+// Begin makes the caller the one who closes the connection, and ends its context with the cause;
+// false if another caller was first.
 func (s *State[C]) Begin(clock *clock.Clock, c C, cause error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,8 +47,8 @@ func (s *State[C]) Begun() bool {
 	return s.begun != nil
 }
 
-// Postpone makes c the pending close, and has perform called after the grace, unless another close is
-// pending or has begun. With atRead it may also be done at the handler's next read.
+// Postpone makes c the pending close, and has perform called after the grace, unless another close
+// is pending or has begun. With atRead it may also be done at the handler's next read.
 func (s *State[C]) Postpone(clock *clock.Clock, c C, atRead bool, grace time.Duration, perform func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -73,7 +73,8 @@ func HostPrefixAllowed(path, domain string) bool { return path == "/" && domain 
 // names are a cookie's names for insecure and for secure requests.
 type names struct{ insecure, secure string }
 
-// newNames returns the names of a cookie: for secure requests with the HostPrefix where it is allowed.
+// newNames returns the names of a cookie: for secure requests with the HostPrefix where it is
+// allowed.
 func newNames(name string, hostPrefix bool) names {
 	if hostPrefix && !strings.HasPrefix(name, "__") {
 		return names{name, HostPrefix + name}

@@ -34,8 +34,11 @@ func loadOwnKeys(path string) ([][]byte, error) {
 		return nil, fmt.Errorf("key file %s: not a regular file (LoadKeys follows symbolic links)", path)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && filepath.Separator == '/' {
-		return nil, fmt.Errorf("key file %s: mode %#o allows access by other users; chmod 600 it (LoadKeys reads mounted secrets)",
-			path, mode)
+		return nil, fmt.Errorf(
+			"key file %s: mode %#o allows access by other users; chmod 600 it (LoadKeys reads mounted secrets)",
+			path,
+			mode,
+		)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {

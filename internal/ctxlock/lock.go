@@ -47,8 +47,8 @@ func (l Lock) TryLock() bool {
 // Unlock frees the lock, which must be held.
 func (l Lock) Unlock() { <-l }
 
-// Cause returns why ctx, which has ended, has. The cause of a context that is not of package context may be
-// missing.
+// Cause returns why ctx, which has ended, has. The cause of a context that is not of package
+// context may be missing.
 func Cause(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil {
 		return err

@@ -15,7 +15,8 @@ func prefersJSON(accept []string) bool {
 		for part := range strings.SplitSeq(line, ",") {
 			mediaType, params, _ := strings.Cut(part, ";")
 			switch kind := strings.ToLower(strings.TrimSpace(mediaType)); {
-			case kind == "application/json", strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json"):
+			case kind == "application/json",
+				strings.HasPrefix(kind, "application/") && strings.HasSuffix(kind, "+json"):
 				json.note(weight(params), position)
 			case kind == "*/*":
 				text.note(weight(params), int(^uint(0)>>1))

@@ -54,8 +54,8 @@ func (a *Answer) Restrict(status int, header http.Header, keep ...string) {
 	}
 }
 
-// Send writes the answer, in place of the headers that w has. With its length it is complete for the
-// client at once, also while the handler goes on.
+// Send writes the answer, in place of the headers that w has. With its length it is complete for
+// the client at once, also while the handler goes on.
 func (a *Answer) Send(w http.ResponseWriter) {
 	h := w.Header()
 	clear(h)
@@ -68,8 +68,8 @@ func (a *Answer) Send(w http.ResponseWriter) {
 }
 
 // Reset prepares the header of a response that an error replaces. It removes what the handler has
-// set, but not the headers without which a script of another origin can't read the error (CORS), and
-// sets outer, which handlers outside have set, such as the encoding of the body.
+// set, but not the headers without which a script of another origin can't read the error (CORS),
+// and sets outer, which handlers outside have set, such as the encoding of the body.
 func Reset(h, outer http.Header) {
 	for name := range h {
 		switch {

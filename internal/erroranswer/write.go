@@ -28,8 +28,8 @@ func Write(w http.ResponseWriter, accept []string, status int, detail string) {
 	_, _ = w.Write(body) // a client that has gone away needs no answer
 }
 
-// RetryLater asks the client to come back in a second, if the status says that it may and the header
-// doesn't say when.
+// RetryLater asks the client to come back in a second, if the status says that it may and the
+// header doesn't say when.
 func RetryLater(h http.Header, status int) {
 	temporary := status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
 	if temporary && h.Get("Retry-After") == "" {

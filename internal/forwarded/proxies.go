@@ -40,7 +40,11 @@ func New(trusted []string, use Headers) (p Proxies, index int, err error) {
 		if err != nil {
 			ip, err := netip.ParseAddr(text)
 			if err != nil || strings.Contains(ip.Zone(), "/") {
-				return Proxies{}, i, fmt.Errorf("%q is neither an address nor a network (10.0.0.0/8) nor %q", text, unix)
+				return Proxies{}, i, fmt.Errorf(
+					"%q is neither an address nor a network (10.0.0.0/8) nor %q",
+					text,
+					unix,
+				)
 			}
 			if ip.Zone() != "" {
 				p.zoned = append(p.zoned, ip)

@@ -9,7 +9,12 @@ import (
 
 // admit stores next, which is cur with the draft's changes, after asking the gate if the change
 // creates a session or logs a user in. The commit lock is held.
-func (g *Gateway) admit(op *opContext, d *Draft, cur *store.Record, next store.Record) (stored store.Record, err error) {
+func (g *Gateway) admit(
+	op *opContext,
+	d *Draft,
+	cur *store.Record,
+	next store.Record,
+) (stored store.Record, err error) {
 	user, logsIn := d.LogsIn()
 	if g.cfg.Gate == nil || !logsIn && cur.Revision != 0 {
 		return g.storeDraft(op, d, next)
@@ -39,7 +44,11 @@ func (g *Gateway) endInstead(op *opContext, cur *store.Record, tag any) (ended b
 		g.stats.conflicts.Add(1)
 		return false, stored, store.ErrConflict
 	}
-	ended, err = g.destroy(op, End{ID: stored.ID, ClientID: stored.ClientID, UserID: stored.UserID, Tag: tag}, stored.Revision)
+	ended, err = g.destroy(
+		op,
+		End{ID: stored.ID, ClientID: stored.ClientID, UserID: stored.UserID, Tag: tag},
+		stored.Revision,
+	)
 	switch {
 	case err == nil:
 		err = ErrGone

@@ -56,7 +56,14 @@ func (g *Gateway) CommitExact(ctx context.Context, k *Lock, d *Draft, tag any) (
 // attempt stores cur with the draft's changes on top. While another process has exclusive access
 // to the session, or the sessions of the user who logs in are being ended, it waits without the
 // commit lock, for this session may be one of them. The wait ends with ctx.
-func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Record, tag any, merges bool) (store.Record, error) {
+func (g *Gateway) attempt(
+	ctx context.Context,
+	k *Lock,
+	d *Draft,
+	cur *store.Record,
+	tag any,
+	merges bool,
+) (store.Record, error) {
 	for until := time.Now().Add(g.cfg.StoreTimeout); ; {
 		now, err := g.attemptOnce(ctx, k, d, cur, tag, merges)
 		if !errors.Is(err, store.ErrBusy) || time.Now().After(until) {
@@ -69,7 +76,14 @@ func (g *Gateway) attempt(ctx context.Context, k *Lock, d *Draft, cur *store.Rec
 }
 
 // attemptOnce is attempt without waiting. The commit lock covers the write and its report.
-func (g *Gateway) attemptOnce(ctx context.Context, k *Lock, d *Draft, cur *store.Record, tag any, merges bool) (store.Record, error) {
+func (g *Gateway) attemptOnce(
+	ctx context.Context,
+	k *Lock,
+	d *Draft,
+	cur *store.Record,
+	tag any,
+	merges bool,
+) (store.Record, error) {
 	if !d.Changed() {
 		return *cur, nil
 	}

@@ -13,8 +13,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Draft is one session as somebody sees and changes it: what was loaded, and on top of it the changes made since, by
-// top-level key. Make one with NewDraft, or give the zero Draft a base with Rebase. It is not safe for concurrent use.
+// Draft is one session as somebody sees and changes it: what was loaded, and on top of it the
+// changes made since, by top-level key. Make one with NewDraft, or give the zero Draft a base with
+// Rebase. It is not safe for concurrent use.
 type Draft struct {
 	base    store.Record
 	values  object // of base.Data; see loaded
@@ -78,7 +79,8 @@ func NewDraft(base store.Record) (*Draft, error) {
 	return d, d.Rebase(base)
 }
 
-// Rebase puts the changes of d on top of another state of the same session. Those that changed nothing are dropped first.
+// Rebase puts the changes of d on top of another state of the same session. Those that changed
+// nothing are dropped first.
 func (d *Draft) Rebase(base store.Record) error {
 	values, err := parseObject(base.Data)
 	if err != nil {
@@ -92,8 +94,8 @@ func (d *Draft) Rebase(base store.Record) error {
 	return nil
 }
 
-// loaded returns the values that base has. Those of a state that d itself has just stored are taken apart only if somebody
-// asks for them: most drafts end with their commit.
+// loaded returns the values that base has. Those of a state that d itself has just stored are taken
+// apart only if somebody asks for them: most drafts end with their commit.
 func (d *Draft) loaded() *object {
 	if d.unread {
 		d.unread = false
@@ -149,7 +151,8 @@ func (d *Draft) keys(those bool) []string {
 	return keys
 }
 
-// Set gives key a value, which is encoded at once: what the caller does to v afterwards changes nothing. An error waits for the commit.
+// Set gives key a value, which is encoded at once: what the caller does to v afterwards changes
+// nothing. An error waits for the commit.
 func (d *Draft) Set(key string, v any) {
 	raw, err := EncodeValue(v)
 	d.SetRaw(key, raw, err)
@@ -203,7 +206,8 @@ func Encode(v any) Encoded {
 // EncodePart is Encode for the key of an object that encoding/json has made of src.
 func EncodePart(src any, key string, raw json.RawMessage) Encoded {
 	e := Encode(raw)
-	if e.err == nil && (strings.ContainsRune(key, utf8.RuneError) || bytes.Contains(raw, replaced)) && replacesAny(reflect.ValueOf(src)) {
+	if e.err == nil && (strings.ContainsRune(key, utf8.RuneError) || bytes.Contains(raw, replaced)) &&
+		replacesAny(reflect.ValueOf(src)) {
 		e.err = errNotUTF8
 	}
 	return e
@@ -220,14 +224,15 @@ func (d *Draft) Replace(values map[string]Encoded) {
 	}
 }
 
-// RenewToken gives the session a new token, because the one that its caller knows, of the generation from, is old. A renewal that nobody has seen the outcome of
-// may be made anew.
+// RenewToken gives the session a new token, because the one that its caller knows, of the
+// generation from, is old. A renewal that nobody has seen the outcome of may be made anew.
 func (d *Draft) RenewToken(hash store.TokenHash, from uint64) {
 	d.other().token = &tokenEdit{hash: hash, from: from, renews: true}
 }
 
-// ReplaceToken gives the session a new token; with login, a new user too, who doesn't get the values of another one. It applies to the generation that from names, the one
-// that its caller knows the token of.
+// ReplaceToken gives the session a new token; with login, a new user too, who doesn't get the
+// values of another one. It applies to the generation that from names, the one that its caller
+// knows the token of.
 func (d *Draft) ReplaceToken(hash store.TokenHash, from uint64, login *Login) {
 	if was := d.UserID(); login != nil && !login.KeepValues && was != "" && was != login.UserID {
 		d.Clear() // at the commit, too: whatever is stored by then is the other user's
@@ -239,15 +244,17 @@ func (d *Draft) ReplaceToken(hash store.TokenHash, from uint64, login *Login) {
 	o.token = &tokenEdit{hash: hash, from: from, login: login}
 }
 
-// Prove says which generation of the token the draft's owner knows. Once a login has replaced it, the owner can store
-// nothing any more. 0, the default: it needn't know any.
+// Prove says which generation of the token the draft's owner knows. Once a login has replaced it,
+// the owner can store nothing any more. 0, the default: it needn't know any.
 func (d *Draft) Prove(generation uint64) { d.proved = generation }
 
-// Defer has commits leave to later what runs an application's code: for a draft that is committed while a lock is held.
+// Defer has commits leave to later what runs an application's code: for a draft that is committed
+// while a lock is held.
 func (d *Draft) Defer(later *Later) { d.later = later }
 
-// Cut reports whether a login has shut out those who only know the token that the draft's owner proved. The login that the draft itself makes, and somebody else has stored
-// already, shuts it out of nothing.
+// Cut reports whether a login has shut out those who only know the token that the draft's owner
+// proved. The login that the draft itself makes, and somebody else has stored already, shuts it out
+// of nothing.
 func (d *Draft) Cut(rec *store.Record) bool {
 	return d.proved != 0 && rec.LoginGeneration > d.proved && !d.repeats(rec)
 }
@@ -299,7 +306,8 @@ func (d *Draft) Savepoint() Draft {
 	return c
 }
 
-// Restore undoes what has been changed since the savepoint was made, also when the draft was rebased since.
+// Restore undoes what has been changed since the savepoint was made, also when the draft was
+// rebased since.
 func (d *Draft) Restore(s *Draft) {
 	base, values, unread := d.base, d.values, d.unread
 	*d = s.Savepoint()
@@ -309,7 +317,8 @@ func (d *Draft) Restore(s *Draft) {
 // Changed reports whether a commit would store anything.
 func (d *Draft) Changed() bool {
 	if o := d.more; o != nil {
-		if o.failed != nil || o.token != nil || o.idle != nil && *o.idle != d.base.Idle || o.life != nil && *o.life != d.base.Lifetime {
+		if o.failed != nil || o.token != nil || o.idle != nil && *o.idle != d.base.Idle ||
+			o.life != nil && *o.life != d.base.Lifetime {
 			return true
 		}
 		if !o.flash.none() && o.flash.changes(d.loaded()) {

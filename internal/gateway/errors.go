@@ -9,10 +9,12 @@ import (
 var (
 	ErrMissing      = errors.New("bridge: no such session")
 	ErrGone         = errors.New("bridge: the session has ended")
-	ErrTokenRotated = errors.New("bridge: the session's token was replaced meanwhile: repeat the request with the new cookie")
-	ErrConflict     = errors.New("bridge: the session kept changing: too many conflicting writers")
-	ErrTooLarge     = errors.New("bridge: the session is too large")
-	ErrUnavailable  = errors.New("bridge: the session store is unavailable")
+	ErrTokenRotated = errors.New(
+		"bridge: the session's token was replaced meanwhile: repeat the request with the new cookie",
+	)
+	ErrConflict    = errors.New("bridge: the session kept changing: too many conflicting writers")
+	ErrTooLarge    = errors.New("bridge: the session is too large")
+	ErrUnavailable = errors.New("bridge: the session store is unavailable")
 )
 
 // ValueError says which key of a session can't be stored, and why.

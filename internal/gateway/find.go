@@ -11,9 +11,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Finder finds sessions by the cheapest capability that a store has. Each method states its order of
-// preference once, for every caller. All records are checked: see CheckRecord. Records past their
-// time are found as well. An iteration ends after an error.
+// Finder finds sessions by the cheapest capability that a store has. Each method states its order
+// of preference once, for every caller. All records are checked: see CheckRecord. Records past
+// their time are found as well. An iteration ends after an error.
 type Finder struct {
 	users    store.UserIndex // nil: the store isn't one
 	clients  store.ClientIndex
@@ -41,13 +41,15 @@ func (f *Finder) ByUser(ctx context.Context, userID string) (iter.Seq2[store.Rec
 	}
 	all, err := f.All(ctx)
 	if err != nil {
-		return nil, unsupported("the store can't find a user's sessions: it is no store.UserIndex, store.Lister or store.ActivityIndex")
+		return nil, unsupported(
+			"the store can't find a user's sessions: it is no store.UserIndex, store.Lister or store.ActivityIndex",
+		)
 	}
 	return filter(all, func(rec *store.Record) bool { return rec.UserID == userID }), nil
 }
 
-// All yields every session, in no particular order, with a store.Lister or a store.ActivityIndex. An
-// error matches errors.ErrUnsupported.
+// All yields every session, in no particular order, with a store.Lister or a store.ActivityIndex.
+// An error matches errors.ErrUnsupported.
 func (f *Finder) All(ctx context.Context) (iter.Seq2[store.Record, error], error) {
 	switch {
 	case f.lister != nil:
@@ -68,7 +70,11 @@ type Query struct {
 // the user with a store.UserIndex, those of the client with a store.ClientIndex, those that were
 // active with a store.ActivityIndex. With a store.Lister it reads all, and sorts in memory those
 // that keep accepts. An error matches errors.ErrUnsupported.
-func (f *Finder) Newest(ctx context.Context, q Query, keep func(*store.Record) bool) (iter.Seq2[store.Record, error], error) {
+func (f *Finder) Newest(
+	ctx context.Context,
+	q Query,
+	keep func(*store.Record) bool,
+) (iter.Seq2[store.Record, error], error) {
 	switch {
 	case q.UserID != "" && f.users != nil:
 		return checked(f.users.ByUser(ctx, q.UserID), checkUser(q.UserID)), nil
@@ -95,7 +101,9 @@ func (f *Finder) Active(ctx context.Context, since, now time.Time) (iter.Seq2[st
 	case f.lister != nil:
 		all = checked(f.lister.List(ctx), anyRecord)
 	default:
-		return nil, unsupported("the store can't list sessions: it is no store.ActiveLister, store.ActivityIndex or store.Lister")
+		return nil, unsupported(
+			"the store can't list sessions: it is no store.ActiveLister, store.ActivityIndex or store.Lister",
+		)
 	}
 	return func(yield func(store.Active, error) bool) {
 		for rec, err := range all {
@@ -116,8 +124,8 @@ func (f *Finder) FindsClients() bool { return f.order != nil || f.clients != nil
 // store.ClientIndex only.
 const listAtMost = 64
 
-// newestOfClient returns the client's session that began last, with a store.ClientOrder one past its
-// time, too. found is false if there is none.
+// newestOfClient returns the client's session that began last, with a store.ClientOrder one past
+// its time, too. found is false if there is none.
 func (f *Finder) newestOfClient(ctx context.Context, clientID string) (newest store.Record, found bool, err error) {
 	if f.order == nil {
 		return f.newestListed(ctx, clientID)

@@ -17,17 +17,20 @@ type Config struct {
 	MaxValueBytes int           // per session; 0: no limit
 	StoreTimeout  time.Duration // for one write to the store
 
-	// Committed and Ended are told of every change while the session's commit lock is held, in the order of the changes.
-	// They must be quick, must not call the gateway, and leave what runs an application's code to the change's Later.
+	// Committed and Ended are told of every change while the session's commit lock is held, in the
+	// order of the changes. They must be quick, must not call the gateway, and leave what runs an
+	// application's code to the change's Later.
 	Committed func(Commit)
 	Ended     func(End)
-	// Reason is what other processes are told of the end for which somebody's tag stands, or time: nil.
+	// Reason is what other processes are told of the end for which somebody's tag stands, or time:
+	// nil.
 	Reason func(tag any) string
 	// Watched reports whether somebody wants to know which keys a commit changes.
 	Watched func() bool
 	// Doubted is told of a session that may have ended: the store has failed to say.
 	Doubted func(id string)
-	// Failed is told of what the gateway could not do, and carries on without. It must be quick, must not call the gateway or an application's code.
+	// Failed is told of what the gateway could not do, and carries on without. It must be quick,
+	// must not call the gateway or an application's code.
 	Failed func(ctx context.Context, doing, id string, err error)
 	// Gate is asked before a session is created or a user logged in; nil: nobody is.
 	Gate Gate

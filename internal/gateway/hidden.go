@@ -25,7 +25,8 @@ var errKeyNotUTF8 = errors.New("the key is not valid UTF-8")
 
 // hidden reports whether the key isn't one of the application's.
 func hidden(key string) bool {
-	return strings.HasPrefix(key, "_") && (key == flashKey || strings.HasPrefix(key, GorillaPrefix) || strings.HasPrefix(key, reservedPrefix))
+	return strings.HasPrefix(key, "_") &&
+		(key == flashKey || strings.HasPrefix(key, GorillaPrefix) || strings.HasPrefix(key, reservedPrefix))
 }
 
 // IsHidden reports whether the key isn't one of the application's, and can't be set as such.

@@ -147,7 +147,9 @@ func replacesAny(v reflect.Value) bool {
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if f := v.Type().Field(i); (f.IsExported() || f.Anonymous) && f.Tag.Get("json") != "-" && replacesAny(v.Field(i)) {
+			if f := v.Type().
+				Field(i); (f.IsExported() || f.Anonymous) && f.Tag.Get("json") != "-" &&
+				replacesAny(v.Field(i)) {
 				return true
 			}
 		}

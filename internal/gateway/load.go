@@ -35,7 +35,12 @@ func (g *Gateway) LoadAt(ctx context.Context, id string, later *Later) (rec stor
 
 // LoadCachedAt is LoadAt from the memory of the store, if that holds the session at the revision
 // or a later one.
-func (g *Gateway) LoadCachedAt(ctx context.Context, id string, revision uint64, later *Later) (rec store.Record, now time.Time, err error) {
+func (g *Gateway) LoadCachedAt(
+	ctx context.Context,
+	id string,
+	revision uint64,
+	later *Later,
+) (rec store.Record, now time.Time, err error) {
 	if g.cached == nil {
 		return g.LoadAt(ctx, id, later)
 	}
@@ -73,7 +78,11 @@ func (g *Gateway) LoadShared(ctx context.Context, id string) (store.Record, erro
 }
 
 // LoadActiveShared is LoadActive for handshakes, as LoadShared is Load.
-func (g *Gateway) LoadActiveShared(ctx context.Context, id string, check func(*store.Record) error) (store.Record, error) {
+func (g *Gateway) LoadActiveShared(
+	ctx context.Context,
+	id string,
+	check func(*store.Record) error,
+) (store.Record, error) {
 	k := g.Acquire(id) // held from before the load, as in LoadActive
 	defer k.Release()
 	rec, now, err := g.loadSharedAt(ctx, id)

@@ -8,8 +8,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// apply returns cur with the draft's changes on top: the third side of the merge. What the draft didn't change stays as it
-// is in cur.
+// apply returns cur with the draft's changes on top: the third side of the merge. What the draft
+// didn't change stays as it is in cur.
 func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Record, error) {
 	next, o := *cur, d.others()
 	if o.failed != nil {
@@ -24,7 +24,7 @@ func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Recor
 	case cur.Revision == 0: // nobody has seen the first token yet
 		next.TokenHash = t.hash
 	case d.repeats(cur): // the session keeps the token that it has
-	case t.renews && cur.Renewal == store.RenewalSent && cur.TokenGeneration == t.from+1: // the browser hasn't got the current one
+	case t.renews && cur.Renewal == store.RenewalSent && cur.TokenGeneration == t.from+1: // not yet presented
 		next.TokenHash = t.hash
 		next.TokenGeneration++
 		next.RotatedAt = now

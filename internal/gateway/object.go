@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// object is a JSON object, taken apart no further than its top level: values stay as they are until somebody asks for one.
+// object is a JSON object, taken apart no further than its top level: values stay as they are until
+// somebody asks for one.
 type object struct {
 	data    []byte
 	fields  []field
@@ -15,7 +16,8 @@ type object struct {
 	escaped map[int][]byte // keys that the document spells with escapes, by their field
 }
 
-// field is one member, as places in the object's data: a session's fields take little room, and each load makes them.
+// field is one member, as places in the object's data: a session's fields take little room, and
+// each load makes them.
 type field struct {
 	keyStart, keyEnd uint32 // the key as it stands in the document, quotes included
 	start, end       uint32 // the value as it stands there
@@ -115,7 +117,8 @@ func (o *object) get(key string) []byte {
 	return nil
 }
 
-// put adds f, or gives the field with its key the value of f; false when f's key is no string after all.
+// put adds f, or gives the field with its key the value of f; false when f's key is no string after
+// all.
 func (o *object) put(f field, escaped bool) bool {
 	key := o.data[f.keyStart+1 : f.keyEnd-1]
 	if escaped {
@@ -149,8 +152,8 @@ func (o *object) put(f field, escaped bool) bool {
 	return true
 }
 
-// scanner walks over JSON. It checks the structure that it needs to find the ends of values; what is inside a value is
-// checked by encoding/json when the value is decoded.
+// scanner walks over JSON. It checks the structure that it needs to find the ends of values; what
+// is inside a value is checked by encoding/json when the value is decoded.
 type scanner struct {
 	data []byte
 	i    int

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// opContext bounds one store operation in time. It makes its channel and timer only for a store that asks for them, as one
-// in memory doesn't.
+// opContext bounds one store operation in time. It makes its channel and timer only for a store
+// that asks for them, as one in memory doesn't.
 type opContext struct {
 	parent   context.Context
 	deadline time.Time
@@ -42,8 +42,8 @@ func (g *Gateway) attached(ctx context.Context) *opContext {
 	return &opContext{parent: ctx, attached: true, deadline: time.Now().Add(g.cfg.StoreTimeout)}
 }
 
-// detached returns a context for an operation that goes on without the caller: a change whose storing has begun is stored even if the
-// browser hangs up.
+// detached returns a context for an operation that goes on without the caller: a change whose
+// storing has begun is stored even if the browser hangs up.
 func (g *Gateway) detached(ctx context.Context) *opContext {
 	return g.detachedAt(ctx, time.Now())
 }
@@ -104,7 +104,8 @@ func (c *opContext) left() *Later {
 	return &c.own
 }
 
-// stop frees what the context holds. The operation is over, and has given back the locks that it has taken.
+// stop frees what the context holds. The operation is over, and has given back the locks that it
+// has taken.
 func (c *opContext) stop() {
 	c.end(opStopped)
 	c.own.Run()

@@ -15,7 +15,10 @@ import (
 const sweepPiece = 256
 
 // ErrNoSweep says that the store can neither sweep nor list.
-var ErrNoSweep = fmt.Errorf("bridge: the store can't find expired sessions, it implements neither store.Sweeper nor store.Lister: %w", errors.ErrUnsupported)
+var ErrNoSweep = fmt.Errorf(
+	"bridge: the store can't find expired sessions, it implements neither store.Sweeper nor store.Lister: %w",
+	errors.ErrUnsupported,
+)
 
 // Sweep removes the sessions that are past their time and returns how many they were.
 func (g *Gateway) Sweep(ctx context.Context) (int, error) {

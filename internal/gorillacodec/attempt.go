@@ -50,8 +50,8 @@ func (a *Attempt) Undo(d *gateway.Draft) {
 	}
 }
 
-// Confirmed returns read with those changes of the attempt that have been stored all the same, as the
-// space now is.
+// Confirmed returns read with those changes of the attempt that have been stored all the same, as
+// the space now is.
 func (a *Attempt) Confirmed(read, now map[string]Stored) map[string]Stored {
 	values := make(map[string]Stored, len(read))
 	maps.Copy(values, read)

@@ -31,7 +31,12 @@ func (st *Store) options(rec *store.Record) sessions.Options {
 
 // applyOptions does what the code has asked for in Options, as far as possible, and logs what is
 // ignored. given is what it was given.
-func (st *Store) applyOptions(d *gateway.Draft, space gorillacodec.Space, asked, given *sessions.Options, a *gorillacodec.Attempt) {
+func (st *Store) applyOptions(
+	d *gateway.Draft,
+	space gorillacodec.Space,
+	asked, given *sessions.Options,
+	a *gorillacodec.Attempt,
+) {
 	if asked == nil {
 		return
 	}
@@ -47,8 +52,8 @@ func (st *Store) applyOptions(d *gateway.Draft, space gorillacodec.Space, asked,
 	}
 }
 
-// lifetimeStep is the smallest change of a lifetime that is stored: otherwise a Save in each request
-// would be a write in each request.
+// lifetimeStep is the smallest change of a lifetime that is stored: otherwise a Save in each
+// request would be a write in each request.
 const lifetimeStep = time.Minute
 
 // lifetime returns that of a session that is to live for some seconds from now. A lifetime counts

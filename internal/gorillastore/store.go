@@ -217,8 +217,11 @@ func (st *Store) space(name string) gorillacodec.Space {
 		return gorillacodec.Main()
 	}
 	if !st.named.Swap(true) { // nothing else would tell code that expects the main session
-		st.cfg.Logger.Info("a gorilla/sessions name that isn't Options.GorillaName has values of its own, and its end isn't the session's",
-			slog.String("name", name), slog.String("GorillaName", st.cfg.Name))
+		st.cfg.Logger.Info(
+			"a gorilla/sessions name that isn't Options.GorillaName has values of its own, and its end isn't the session's",
+			slog.String("name", name),
+			slog.String("GorillaName", st.cfg.Name),
+		)
 	}
 	return gorillacodec.Named(name)
 }

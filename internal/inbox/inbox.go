@@ -71,9 +71,9 @@ type Inbox struct {
 // Init connects a zero Inbox to its connection.
 func (in *Inbox) Init(src Source) { in.src = src }
 
-// Enter makes the caller the reader of the connection, who has to call Leave after its read. If ok is
-// true it returns a message that waits instead; after an error the caller must not read either. If
-// ctx ends while the inbox is in the middle of a message the connection is cut.
+// Enter makes the caller the reader of the connection, who has to call Leave after its read. If ok
+// is true it returns a message that waits instead; after an error the caller must not read either.
+// If ctx ends while the inbox is in the middle of a message the connection is cut.
 func (in *Inbox) Enter(ctx context.Context) (m Message, ok bool, err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// Watch has the inbox read from now on, unless it or the handler reads, it is full, or the connection
-// has ended. It reports whether it has begun.
+// Watch has the inbox read from now on, unless it or the handler reads, it is full, or the
+// connection has ended. It reports whether it has begun.
 func (in *Inbox) Watch() (started bool) {
 	in.mu.Lock()
 	if started = in.neglected() && in.src.Open(); started {
@@ -68,8 +68,8 @@ func (in *Inbox) leave(err error) {
 }
 
 // review reports whether the connection must be reviewed again: it has no reader now, but was being
-// read at the previous review, or there was none. If it has had no reader since the previous review,
-// the inbox begins to read.
+// read at the previous review, or there was none. If it has had no reader since the previous
+// review, the inbox begins to read.
 func (in *Inbox) review() (again bool) {
 	in.mu.Lock()
 	again = in.neglected() && in.src.Open()

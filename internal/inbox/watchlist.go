@@ -10,9 +10,10 @@ import (
 // reviewEvery is half of how long a connection may be without a reader before its inbox reads.
 const reviewEvery = 250 * time.Millisecond
 
-// Watchlist holds the connections that may not be read by their handler. Each is added when it opens
-// and after each read, unless it is there already, and reviewed until it is known who reads it. So a
-// read costs a few nanoseconds more, and a connection on which one is pending costs nothing.
+// Watchlist holds the connections that may not be read by their handler. Each is added when it
+// opens and after each read, unless it is there already, and reviewed until it is known who reads
+// it. So a read costs a few nanoseconds more, and a connection on which one is pending costs
+// nothing.
 type Watchlist struct {
 	clock *clock.Clock
 	next  clock.Deadline // planned unless the list is empty

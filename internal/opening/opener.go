@@ -28,7 +28,8 @@ type Config struct {
 
 	// Overtakes reports whether a login of the client counts, which has overtaken a request.
 	Overtakes func(clientID string, login *store.Record) bool
-	// Attach is called for a session that is about to be opened. gateway.ErrMissing if it has ended.
+	// Attach is called for a session that is about to be opened. gateway.ErrMissing if it has
+	// ended.
 	Attach func(ctx context.Context, rec *store.Record) error
 	// Missing is called for a session that is presented and is not in the store.
 	Missing func(ctx context.Context, sessionID string)

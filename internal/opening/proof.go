@@ -103,8 +103,8 @@ func (p *Proof) Replace(login *gateway.Login) error {
 }
 
 // Stored is called when the Draft has been stored. issued is what Issues reported before the
-// commit. ok reports whether the client is to get a cookie: the new token, or the same one with another
-// lifetime.
+// commit. ok reports whether the client is to get a cookie: the new token, or the same one with
+// another lifetime.
 func (p *Proof) Stored(issued bool) (c Cookie, ok bool) {
 	base := p.draft.Base()
 	was := p.lifetime

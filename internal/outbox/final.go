@@ -2,8 +2,8 @@ package outbox
 
 import "context"
 
-// Final is the last message of connections that are being closed. It is composed while they begin to
-// close.
+// Final is the last message of connections that are being closed. It is composed while they begin
+// to close.
 type Final struct {
 	composed chan struct{} // closed when m is set
 	m        *Message      // nil: none

@@ -102,8 +102,8 @@ func (q *Queue) finish(last *Message) (drained <-chan struct{}, wake bool) {
 	return q.drained, wake
 }
 
-// Drained closes the queue and returns a channel that is closed when the messages that wait, and the
-// one that is being sent, have been sent or dropped; nil if there are none.
+// Drained closes the queue and returns a channel that is closed when the messages that wait, and
+// the one that is being sent, have been sent or dropped; nil if there are none.
 func (q *Queue) Drained() <-chan struct{} {
 	drained, _ := q.finish(nil)
 	return drained

@@ -13,10 +13,10 @@ type activity struct {
 	recording bool          // a later one is being recorded
 }
 
-// ClaimActivity reports whether activity at now of the session that the connection has, if any, is to
-// be recorded, and by the caller: what is recorded is older than the interval, or than a tenth of
-// the session's idle timeout, and no other caller records it. The caller calls Recorded when it is
-// done.
+// ClaimActivity reports whether activity at now of the session that the connection has, if any, is
+// to be recorded, and by the caller: what is recorded is older than the interval, or than a tenth
+// of the session's idle timeout, and no other caller records it. The caller calls Recorded when it
+// is done.
 func (r *Registry[L]) ClaimActivity(e *Entry, now time.Time, interval time.Duration) (id string, claimed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -7,13 +7,13 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// A login, or a new session of a client, sends the client's other connections back. A client is named
-// by a cookie that proves nothing: whoever has a copy of it can make sessions of that client as well,
-// and must not be able to cut its owner's connections again and again. So a connection that has
-// proved another session, which is alive, is sent back for that only so many times; then it stays
-// where it is, which its own session cookie entitles it to. An owner who has lost the session cookie,
-// and so gets a new session, is well within the limit. Connections without a session have nothing to
-// lose by it but their time.
+// A login, or a new session of a client, sends the client's other connections back. A client is
+// named by a cookie that proves nothing: whoever has a copy of it can make sessions of that client
+// as well, and must not be able to cut its owner's connections again and again. So a connection
+// that has proved another session, which is alive, is sent back for that only so many times; then
+// it stays where it is, which its own session cookie entitles it to. An owner who has lost the
+// session cookie, and so gets a new session, is well within the limit. Connections without a
+// session have nothing to lose by it but their time.
 var (
 	provedRate = allowance.Rate{InARow: 2, Every: 10 * time.Minute}
 	bareRate   = allowance.Rate{InARow: 20, Every: time.Minute}
@@ -25,8 +25,8 @@ type cutAllowances struct{ *allowance.Table[cutAllowance] }
 type cutAllowance struct {
 	proved, bare allowance.Allowance
 
-	// The session for which connections without one were sent back last: they may come too early for
-	// its cookies.
+	// The session for which connections without one were sent back last: they may come too early
+	// for its cookies.
 	id    string
 	began time.Time
 }
@@ -37,8 +37,8 @@ func newCutAllowances() cutAllowances {
 	})}
 }
 
-// allow reports whether connections of the client may be sent back once more: those that have proved
-// a session, or those without one.
+// allow reports whether connections of the client may be sent back once more: those that have
+// proved a session, or those without one.
 func (c cutAllowances) allow(clientID string, proved bool) bool {
 	now := time.Now()
 	of := c.Of(clientID, now)

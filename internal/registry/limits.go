@@ -63,8 +63,8 @@ func (r *Registry[L]) partTooMany(sessionID string) (parted []L) {
 	return parted
 }
 
-// giveWay parts a connection that is too many and counts it no more. It is to be closed with c, also
-// if its handler notices before the caller closes it. The lock is held.
+// giveWay parts a connection that is too many and counts it no more. It is to be closed with c,
+// also if its handler notices before the caller closes it. The lock is held.
 func (r *Registry[L]) giveWay(l L, c Close) {
 	r.leave(r.cfg.Entry(l))
 	r.leaveAddr(l)
@@ -123,7 +123,8 @@ func (r *Registry[L]) Rivals(sessionID, addr string) (of []L) {
 	return slices.DeleteFunc(of, r.cfg.Ended)
 }
 
-// crowdAt returns the connections from the address if there are as many as may be. The lock is held.
+// crowdAt returns the connections from the address if there are as many as may be. The lock is
+// held.
 func (r *Registry[L]) crowdAt(addr string) []L {
 	from := r.byAddr[network(addr)]
 	return r.crowd(r.cfg.Limits.PerAddr, len(from), maps.Keys(from))

@@ -21,8 +21,8 @@ type look struct {
 	failing time.Time       // since when the store can't say whether it is alive; zero: it can, or need not
 }
 
-// Learn takes over what a record says of its session, if that has connections, and plans when to look
-// at it: when it may have expired, and every RevalidateEvery besides. An earlier look stays
+// Learn takes over what a record says of its session, if that has connections, and plans when to
+// look at it: when it may have expired, and every RevalidateEvery besides. An earlier look stays
 // planned: rec may be outdated, and an additional look is harmless.
 //
 // If rec tells of a login that wasn't known, the connections that it shuts out are returned: they
@@ -67,8 +67,8 @@ func (r *Registry[L]) plan(id string, s *session[L], expires time.Time) {
 	}
 }
 
-// jitter returns between half of d and d: sessions that came at once, or whose looks failed at once,
-// are not all looked at at once.
+// jitter returns between half of d and d: sessions that came at once, or whose looks failed at
+// once, are not all looked at at once.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d-d/2) }
 
 // schedule needs the lock.
@@ -80,8 +80,8 @@ func (r *Registry[L]) schedule(id string, s *session[L], at time.Time) {
 	r.cfg.Clock.Move(s.look.planned, at)
 }
 
-// Suspect notes that the session may have ended: its connections are given up if the store can't say
-// for long.
+// Suspect notes that the session may have ended: its connections are given up if the store can't
+// say for long.
 func (r *Registry[L]) Suspect(id string, since time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

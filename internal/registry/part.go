@@ -57,8 +57,8 @@ func (r *Registry[L]) PartOlder(rec *store.Record) (older []L) {
 	return older
 }
 
-// PartOutsider parts a connection from its session because its client has got another one during the
-// handshake. It returns false if the client's allowance is used up: the connection stays.
+// PartOutsider parts a connection from its session because its client has got another one during
+// the handshake. It returns false if the client's allowance is used up: the connection stays.
 func (r *Registry[L]) PartOutsider(l L) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -70,9 +70,9 @@ func (r *Registry[L]) PartOutsider(l L) bool {
 	return true
 }
 
-// outsiders returns the client's connections that are to be sent back as it has got the session. The
-// allowance is used once for all that have another session, and once for all that have none. The
-// lock is held.
+// outsiders returns the client's connections that are to be sent back as it has got the session.
+// The allowance is used once for all that have another session, and once for all that have none.
+// The lock is held.
 func (r *Registry[L]) outsiders(rec *store.Record) (of []L) {
 	var proved, bare []L // with another session, and without one
 	for _, l := range r.byClient[rec.ClientID] {

@@ -77,8 +77,8 @@ func (r *Registry[L]) OfUser(id string) (of []L) {
 	return of
 }
 
-// FromAddr returns the connections from an address, and perhaps others of its network. known is false
-// if the registry doesn't keep them by address.
+// FromAddr returns the connections from an address, and perhaps others of its network. known is
+// false if the registry doesn't keep them by address.
 func (r *Registry[L]) FromAddr(addr string) (from []L, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

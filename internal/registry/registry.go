@@ -78,9 +78,9 @@ func New[L comparable](cfg Config[L]) *Registry[L] {
 	return r
 }
 
-// Add registers a connection; from then on others may part it from its session. The connections that
-// it returns have been parted to make room, and are to be closed as CloseOf says. Errors: ErrIDInUse,
-// ErrSessionFull, ErrAddrFull.
+// Add registers a connection; from then on others may part it from its session. The connections
+// that it returns have been parted to make room, and are to be closed as CloseOf says. Errors:
+// ErrIDInUse, ErrSessionFull, ErrAddrFull.
 func (r *Registry[L]) Add(l L) (evicted []L, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -99,8 +99,8 @@ func (r *Registry[L]) Add(l L) (evicted []L, err error) {
 	return evicted, nil
 }
 
-// Remove takes the connection out and returns the session that it had last, and that session's user.
-// It returns false if the connection was not registered.
+// Remove takes the connection out and returns the session that it had last, and that session's
+// user. It returns false if the connection was not registered.
 func (r *Registry[L]) Remove(l L) (sessionID, userID string, removed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

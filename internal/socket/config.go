@@ -89,10 +89,11 @@ type Owner interface {
 	Closing() bool
 	// Refuse begins to close the connection.
 	Refuse(why Reason)
-	// Received is called for each message from the client, and then Active, if the message isn't one
-	// too many.
+	// Received is called for each message from the client, and then Active, if the message isn't
+	// one too many.
 	Received(bytes int)
 	Active()
-	// Times returns when the connection was opened, and when the client was last active, on the clock.
+	// Times returns when the connection was opened, and when the client was last active, on the
+	// clock.
 	Times() (opened, active time.Duration)
 }

@@ -41,8 +41,8 @@ type Conn struct {
 	pinging atomic.Bool  // checkAlive runs
 }
 
-// Accept upgrades the request, for a zero Conn. If that fails nothing has been sent, and status is that
-// of the answer.
+// Accept upgrades the request, for a zero Conn. If that fails nothing has been sent, and status is
+// that of the answer.
 func (c *Conn) Accept(a *Acceptor, owner Owner, w http.ResponseWriter, r *http.Request) (status int, err error) {
 	below, upgrade := wire.New(&a.wire), &responsewriter.Upgrade{ResponseWriter: w}
 	ws, err := websocket.Accept(below.Wrap(upgrade), r, &websocket.AcceptOptions{
@@ -64,14 +64,15 @@ func (c *Conn) Accept(a *Acceptor, owner Owner, w http.ResponseWriter, r *http.R
 // Subprotocol returns the one that was agreed upon, "" for none.
 func (c *Conn) Subprotocol() string { return c.ws.Subprotocol() }
 
-// Disown returns the connection of the library. The Conn stops reading for good, and neither counts nor
-// limits what is read or written there.
+// Disown returns the connection of the library. The Conn stops reading for good, and neither counts
+// nor limits what is read or written there.
 func (c *Conn) Disown() *websocket.Conn {
 	c.inbox.Disown()
 	return c.ws
 }
 
-// Close sends a close frame, waits for the client's, for CloseGrace in all, and cuts the connection.
+// Close sends a close frame, waits for the client's, for CloseGrace in all, and cuts the
+// connection.
 func (c *Conn) Close(code int, reason string) {
 	cut := c.rt.clock.Add(time.Now().Add(CloseGrace), c.Cut)
 	defer c.rt.clock.Remove(cut)
@@ -87,8 +88,8 @@ func (c *Conn) Release() {
 	c.writes.release(c)
 }
 
-// LostCode returns the close code of a connection that has ended by itself: the client's, -1 if it has sent
-// none. ok is false for one that is open, or that the Owner closes.
+// LostCode returns the close code of a connection that has ended by itself: the client's, -1 if it
+// has sent none. ok is false for one that is open, or that the Owner closes.
 func (c *Conn) LostCode() (code int, ok bool) {
 	failed := c.failed.Load()
 	if failed && !c.owner.Closing() {
@@ -100,8 +101,8 @@ func (c *Conn) LostCode() (code int, ok bool) {
 	return -1, failed
 }
 
-// lose ends the context of a connection on which nothing can be sent any more. A close that is under
-// way ends it by itself.
+// lose ends the context of a connection on which nothing can be sent any more. A close that is
+// under way ends it by itself.
 func (c *Conn) lose(err error) {
 	c.failed.Store(true)
 	if c.owner.Closing() {
@@ -112,8 +113,8 @@ func (c *Conn) lose(err error) {
 }
 
 // plain returns a context for the library, which cuts the connection when it ends. The end of the
-// connection's own context must not: the close frame that gives the reason is on its way. Nor need it
-// be watched, as closing ends every read and write.
+// connection's own context must not: the close frame that gives the reason is on its way. Nor need
+// it be watched, as closing ends every read and write.
 func (c *Conn) plain(ctx context.Context) (plain context.Context, release func()) {
 	own := c.owner.Context()
 	if ctx == own { // as usual; asking for its Done would make a channel

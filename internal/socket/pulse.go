@@ -65,10 +65,10 @@ func (c *Conn) beat() {
 	}
 }
 
-// checkAlive asks the client for a sign of life, and cuts the connection if none comes. Pongs arrive
-// only while the connection is read: it isn't cut if it was not read all the time, because more
-// messages wait for the handler than the inbox keeps, nor if the client is in the middle of a message,
-// where it can't answer. That there is no room for the ping is no sign of life.
+// checkAlive asks the client for a sign of life, and cuts the connection if none comes. Pongs
+// arrive only while the connection is read: it isn't cut if it was not read all the time, because
+// more messages wait for the handler than the inbox keeps, nor if the client is in the middle of a
+// message, where it can't answer. That there is no room for the ping is no sign of life.
 func (c *Conn) checkAlive() {
 	defer c.pinging.Store(false)
 	c.inbox.Watch()

@@ -23,8 +23,8 @@ const unreadGrace = 10 * time.Second
 var ErrTooManyMessages = errors.New("bridge: the client sends more messages " +
 	"than ConnOptions.MessagesPerSecond allows")
 
-// Read returns the next message. If ctx ends while it waits, the connection is cut, unless ctx is that
-// of the connection.
+// Read returns the next message. If ctx ends while it waits, the connection is cut, unless ctx is
+// that of the connection.
 func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
 	if ctx.Err() != nil {
 		return 0, nil, context.Cause(ctx)

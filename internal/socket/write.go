@@ -55,8 +55,8 @@ func (w *writeLimit) begin(c *Conn) {
 	}
 }
 
-// end is told whether the message has been written: one that was given up while it waited for another
-// is no progress.
+// end is told whether the message has been written: one that was given up while it waited for
+// another is no progress.
 func (w *writeLimit) end(c *Conn, written bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -91,8 +91,8 @@ func (w *writeLimit) check(c *Conn) {
 	}
 }
 
-// release forgets the deadline. A message that is still being written, a final one for example, ends
-// with the close.
+// release forgets the deadline. A message that is still being written, a final one for example,
+// ends with the close.
 func (w *writeLimit) release(c *Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

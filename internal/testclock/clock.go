@@ -1,11 +1,13 @@
 // Package testclock measures durations in tests, on machines that are busy with other work.
 //
-// A bound such as "within 5 s" is a promise of the program about an idle machine. On a machine whose cores are taken
-// by others everything takes longer, and a bound on the wall clock fails without a fault. A Clock is a control: beside
-// the test a goroutine repeats a plain operation of the same kind, and time counts only while that keeps its pace. On an
-// idle machine the Clock shows what a watch does; on a busy one it is as slow as the program under test.
+// A bound such as "within 5 s" is a promise of the program about an idle machine. On a machine
+// whose cores are taken by others everything takes longer, and a bound on the wall clock fails
+// without a fault. A Clock is a control: beside the test a goroutine repeats a plain operation of
+// the same kind, and time counts only while that keeps its pace. On an idle machine the Clock shows
+// what a watch does; on a busy one it is as slow as the program under test.
 //
-// It is for tests that need real time, because another process or the network takes part. Others use testing/synctest.
+// It is for tests that need real time, because another process or the network takes part. Others
+// use testing/synctest.
 package testclock
 
 import (
@@ -24,9 +26,10 @@ type Clock struct {
 
 // Start starts a Clock at zero. It runs until the end of the test.
 //
-// control is an operation that takes well under Tick on an idle machine, such as a request to the server that the
-// measured one goes to; nil is one that takes no time, and tells only how late timers are. The Clock stands still while
-// it is under way, and an operation that fails doesn't count: it must not be one that the test makes hang or fail.
+// control is an operation that takes well under Tick on an idle machine, such as a request to the
+// server that the measured one goes to; nil is one that takes no time, and tells only how late
+// timers are. The Clock stands still while it is under way, and an operation that fails doesn't
+// count: it must not be one that the test makes hang or fail.
 func Start(t testing.TB, control func() error) *Clock {
 	if control == nil {
 		control = func() error { return nil }

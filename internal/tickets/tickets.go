@@ -111,8 +111,8 @@ func (t *Tickets) Issue(ctx context.Context, what Ticket) (string, error) {
 }
 
 // Redeem returns what the ticket stands for, to one caller only. accept may refuse the ticket
-// before it is redeemed; a refused ticket stays valid. ErrInvalid, gateway.ErrUnavailable, the cause
-// of ctx's end.
+// before it is redeemed; a refused ticket stays valid. ErrInvalid, gateway.ErrUnavailable, the
+// cause of ctx's end.
 func (t *Tickets) Redeem(ctx context.Context, text string, kind Kind, accept func(*Ticket) bool) (*Ticket, error) {
 	id, secret, ok := parse(text)
 	if !ok {

@@ -1,5 +1,6 @@
-// Package uuidtext turns UUIDs into their 16 bytes and back, for stores that keep IDs in as few bytes as they need. It takes one form of text only, as
-// whatever is stored must come back as it was.
+// Package uuidtext turns UUIDs into their 16 bytes and back, for stores that keep IDs in as few
+// bytes as they need. It takes one form of text only, as whatever is stored must come back as it
+// was.
 package uuidtext
 
 import "encoding/hex"
@@ -7,7 +8,8 @@ import "encoding/hex"
 // Size is how many bytes a UUID stands for.
 const Size = 16
 
-// Parse returns the bytes of a UUID in the form that Format gives, lower case with hyphens, and of no other.
+// Parse returns the bytes of a UUID in the form that Format gives, lower case with hyphens, and of
+// no other.
 func Parse(s string) (raw [Size]byte, ok bool) {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return raw, false

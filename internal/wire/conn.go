@@ -22,8 +22,8 @@ type Owner interface {
 	Closed()        // nothing comes over the connection any more; called once, by Read or Close
 }
 
-// ErrTooManyFrames is returned by the first Read that exceeds the limit. The bridge returns it as its
-// own error, hence the prefix.
+// ErrTooManyFrames is returned by the first Read that exceeds the limit. The bridge returns it as
+// its own error, hence the prefix.
 var ErrTooManyFrames = errors.New("bridge: the client sends more control frames or fragments " +
 	"than ConnOptions.FramesPerSecond allows")
 
@@ -95,8 +95,8 @@ func (c *Conn) receive(p []byte) (n int, err error) {
 	return n, err
 }
 
-// admit counts the frames that begin in p. It returns false, once, if there are more than the client
-// may send.
+// admit counts the frames that begin in p. It returns false, once, if there are more than the
+// client may send.
 func (c *Conn) admit(p []byte) bool {
 	counted := c.frames.feed(p)
 	if counted == 0 || c.cfg.FramesPerSecond == 0 || c.frames.allow(counted, c.Heard(), c.cfg) {

@@ -8,8 +8,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 )
 
-// Wrap returns rw with c above the connection that its Hijack returns. A writer that can't be hijacked
-// is returned as it is, for the upgrade to refuse the handshake.
+// Wrap returns rw with c above the connection that its Hijack returns. A writer that can't be
+// hijacked is returned as it is, for the upgrade to refuse the handshake.
 func (c *Conn) Wrap(rw http.ResponseWriter) http.ResponseWriter {
 	return responsewriter.OnHijack(rw, func(conn net.Conn, buf *bufio.ReadWriter) net.Conn {
 		c.Conn = conn

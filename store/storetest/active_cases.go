@@ -79,7 +79,8 @@ func activeCases() []testCase {
 		{
 			"many",
 			"ListActive yields each record once, however many there are; the loop may end at any record, and may call the " +
-				"store.", func(e *env) {
+				"store.",
+			func(e *env) {
 				want := map[string]string{}
 				for i := range 500 {
 					rec := e.create(func(rec *store.Record) {
@@ -100,20 +101,24 @@ func activeCases() []testCase {
 				require.Equal(e, want, e.active(e.base, e.base))
 			},
 		},
-		{"during changes", "ListActive yields every record that is active during the whole iteration, once.", func(e *env) {
-			var created []string
-			for range 200 {
-				created = append(created, e.create(ofAda).ID)
-			}
-			e.duringChurn(created, func() {
-				for range 5 {
-					users := e.active(e.base, e.base)
-					for _, id := range created {
-						require.Equal(e, "ada", users[id], "the user of a record that exists all the time")
-					}
+		{
+			"during changes",
+			"ListActive yields every record that is active during the whole iteration, once.",
+			func(e *env) {
+				var created []string
+				for range 200 {
+					created = append(created, e.create(ofAda).ID)
 				}
-			})
-		}},
+				e.duringChurn(created, func() {
+					for range 5 {
+						users := e.active(e.base, e.base)
+						for _, id := range created {
+							require.Equal(e, "ada", users[id], "the user of a record that exists all the time")
+						}
+					}
+				})
+			},
+		},
 		{
 			"context that ended",
 			"When a context ends, the error matches its cause; after an error nothing more is yielded.", func(e *env) {

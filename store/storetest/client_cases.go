@@ -56,7 +56,8 @@ func orderCases() []testCase {
 	return []testCase{
 		{
 			"newest first",
-			"NewestByClient returns up to n records with the ClientID, those that began last, the newest first.", func(e *env) {
+			"NewestByClient returns up to n records with the ClientID, those that began last, the newest first.",
+			func(e *env) {
 				oldestFirst := e.createBegun(client, 40)
 				e.createBegun("another", 5)
 				e.createBegun("", 5)
@@ -74,7 +75,8 @@ func orderCases() []testCase {
 		},
 		{
 			"anonymous and logged in",
-			"NewestByClient sorts by Record.Began, the later of Created and LoggedIn, with or without a user.", func(e *env) {
+			"NewestByClient sorts by Record.Began, the later of Created and LoggedIn, with or without a user.",
+			func(e *env) {
 				oldestFirst := e.createBegun(client, 12)
 				for i, second := range []int{3, 0, 7} { // these log in one after the other
 					rec := e.get(oldestFirst[second])
@@ -103,7 +105,8 @@ func orderCases() []testCase {
 		{
 			"surplus",
 			"SurplusByClient returns the IDs of the records with the ClientID and without a UserID, except for the keep " +
-				"records that began last: up to n, the oldest first.", func(e *env) {
+				"records that began last: up to n, the oldest first.",
+			func(e *env) {
 				users := e.createBegun(client, 10, user)
 				guests := e.createBegun(client, 20)
 				e.createBegun("another", 30)
@@ -160,7 +163,12 @@ func orderCases() []testCase {
 		},
 		{"many", "NewestByClient and SurplusByClient are correct for any number of sessions.", func(e *env) {
 			guests := e.createBegun(client, 500)
-			users := e.createBegun(client, 300, user, func(rec *store.Record) { rec.LoggedIn = rec.Created.Add(time.Hour) })
+			users := e.createBegun(
+				client,
+				300,
+				user,
+				func(rec *store.Record) { rec.LoggedIn = rec.Created.Add(time.Hour) },
+			)
 			require.Equal(e, reversed(users)[:5], ids(e.newest(client, 5)))
 			require.Equal(e, guests[:32], e.surplus(client, 16, 32))
 			for _, id := range guests[:484] {

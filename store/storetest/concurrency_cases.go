@@ -76,7 +76,8 @@ func concurrencyCases() []testCase {
 		{
 			"destroy during updates",
 			"Set returns ErrNotFound if rec.Revision isn't 0 and the ID doesn't exist: no writer brings back a destroyed " +
-				"record.", destroyDuringUpdates,
+				"record.",
+			destroyDuringUpdates,
 		},
 		{"copies under load", "Records are copied on their way in and out, also under concurrent use.", func(e *env) {
 			rec := e.create(func(rec *store.Record) { rec.Data = counter(1) })

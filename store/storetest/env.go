@@ -116,11 +116,23 @@ func describe(rec store.Record) map[string]string {
 		"ID": rec.ID,
 		"Tokens": fmt.Sprintf("%x %x %d %d %d", rec.TokenHash[:], rec.PrevTokenHash[:],
 			rec.TokenGeneration, rec.LoginGeneration, rec.Renewal),
-		"RotatedAt": at(rec.RotatedAt), "LoggedIn": at(rec.LoggedIn),
-		"Created": at(rec.Created), "Seen": at(rec.Seen), "Expires": at(rec.Expires),
-		"ClientID": rec.ClientID, "UserID": rec.UserID, "Addr": rec.Addr, "UserAgent": rec.UserAgent,
-		"Data": string(rec.Data), "Idle": rec.Idle.String(), "Lifetime": rec.Lifetime.String(),
-		"Writes": fmt.Sprint(rec.Writes), "Revision": fmt.Sprint(rec.Revision), "WriteID": fmt.Sprintf("%x", rec.WriteID),
+		"RotatedAt": at(rec.RotatedAt),
+		"LoggedIn":  at(rec.LoggedIn),
+		"Created":   at(rec.Created),
+		"Seen":      at(rec.Seen),
+		"Expires":   at(rec.Expires),
+		"ClientID":  rec.ClientID,
+		"UserID":    rec.UserID,
+		"Addr":      rec.Addr,
+		"UserAgent": rec.UserAgent,
+		"Data":      string(rec.Data),
+		"Idle":      rec.Idle.String(),
+		"Lifetime":  rec.Lifetime.String(),
+		"Writes": fmt.Sprint(
+			rec.Writes,
+		),
+		"Revision": fmt.Sprint(rec.Revision),
+		"WriteID":  fmt.Sprintf("%x", rec.WriteID),
 	}
 }
 

@@ -24,7 +24,8 @@ func storeCases() []testCase {
 		{
 			"create existing",
 			"Set returns ErrConflict if another revision is stored, or if the record to be created exists. It has then " +
-				"changed nothing.", func(e *env) {
+				"changed nothing.",
+			func(e *env) {
 				rec := e.create()
 				other := e.newRecord(func(other *store.Record) { other.ID = rec.ID })
 				_, err := e.trySet(other)
@@ -74,7 +75,8 @@ func storeCases() []testCase {
 		{
 			"update after destroy",
 			"Set returns ErrNotFound if rec.Revision isn't 0 and the ID doesn't exist: an ended session can't be brought " +
-				"back.", func(e *env) {
+				"back.",
+			func(e *env) {
 				rec := e.create(func(rec *store.Record) { rec.UserID = "ada" })
 				e.destroy(rec.ID, true)
 				_, err := e.trySet(rec)
@@ -118,7 +120,8 @@ func storeCases() []testCase {
 		{
 			"aliasing",
 			"Records are copied on their way in and out: a caller's later changes to a Record or its Data affect neither " +
-				"the stored record nor other callers.", func(e *env) {
+				"the stored record nor other callers.",
+			func(e *env) {
 				data := []byte(`{"n":1}`)
 				rec := e.create(func(rec *store.Record) { rec.Data = data })
 				want := rec.Clone()
@@ -147,12 +150,14 @@ func storeCases() []testCase {
 		{
 			"Seen never moves back",
 			"Seen never moves back: if the stored Seen is after that of rec, rec gets the stored Seen and its Expires " +
-				"moves by the same amount, up to the end of its lifetime.", keepSeen,
+				"moves by the same amount, up to the end of its lifetime.",
+			keepSeen,
 		},
 		{
 			"lost reply",
 			"A writer whose attempt ends with a conflict, or without a reply, finds out by the WriteID whether the stored " +
-				"revision is its own.", func(e *env) {
+				"revision is its own.",
+			func(e *env) {
 				rec := e.newRecord()
 				for range 2 { // a create, then an update
 					revision := e.set(rec).Revision
@@ -196,8 +201,25 @@ func everyField(e *env) {
 
 func oddIDs(e *env) {
 	odd := []string{
-		"a", "a:b", "a:b:c", "a/b", "a b", "{a}", "{a}:b", "a*", "a%3Ab", "a'b\"c", "a\nb", "é", "e\u0301", "👩‍💻", "A", "..",
-		"__proto__", "constructor", strings.Repeat("a:", 100),
+		"a",
+		"a:b",
+		"a:b:c",
+		"a/b",
+		"a b",
+		"{a}",
+		"{a}:b",
+		"a*",
+		"a%3Ab",
+		"a'b\"c",
+		"a\nb",
+		"é",
+		"e\u0301",
+		"👩‍💻",
+		"A",
+		"..",
+		"__proto__",
+		"constructor",
+		strings.Repeat("a:", 100),
 	}
 	for _, id := range odd {
 		e.create(func(rec *store.Record) { rec.ID, rec.UserID, rec.ClientID = id, "user:"+id, "client:"+id })

@@ -18,17 +18,21 @@ func sweeperCases() []testCase {
 		{"nothing", "Fewer than n records from Sweep mean that there are no more.", func(e *env) {
 			require.Empty(e, e.sweep(time.Hour, 10))
 		}},
-		{"at or before now", "Sweep removes records whose Expires is at or before now, and returns them.", func(e *env) {
-			before, at, after := e.expiring(59), e.expiring(60), e.expiring(61)
-			swept := e.sweep(time.Minute, 10)
-			require.Len(e, swept, 2)
-			requireSame(e, before, swept[0])
-			requireSame(e, at, swept[1])
-			e.requireGone(before.ID)
-			e.requireGone(at.ID)
-			e.requireStored(after)
-			require.Empty(e, e.sweep(time.Minute, 10))
-		}},
+		{
+			"at or before now",
+			"Sweep removes records whose Expires is at or before now, and returns them.",
+			func(e *env) {
+				before, at, after := e.expiring(59), e.expiring(60), e.expiring(61)
+				swept := e.sweep(time.Minute, 10)
+				require.Len(e, swept, 2)
+				requireSame(e, before, swept[0])
+				requireSame(e, at, swept[1])
+				e.requireGone(before.ID)
+				e.requireGone(at.ID)
+				e.requireStored(after)
+				require.Empty(e, e.sweep(time.Minute, 10))
+			},
+		},
 		{"in order of expiry", "Sweep removes up to n records, in the order of Expires.", func(e *env) {
 			want := make([]string, 100)
 			for _, i := range rand.Perm(len(want)) {
@@ -72,7 +76,8 @@ func sweeperCases() []testCase {
 		},
 		{
 			"earlier expiry",
-			"Sweep uses the current Expires: a record whose Expires moved to an earlier time is due then.", func(e *env) {
+			"Sweep uses the current Expires: a record whose Expires moved to an earlier time is due then.",
+			func(e *env) {
 				rec, other := e.expiring(3600), e.expiring(30)
 				rec.Expires = e.base.Add(time.Second)
 				rec = e.set(rec)
@@ -97,14 +102,18 @@ func sweeperCases() []testCase {
 			scribble(swept[0].Data)
 			requireSame(e, rec, read)
 		}},
-		{"swept record", "A swept record is gone: an update returns ErrNotFound, a destroy returns false.", func(e *env) {
-			rec := e.expiring(1)
-			e.sweep(time.Minute, 1)
-			_, err := e.trySet(rec)
-			require.ErrorIs(e, err, store.ErrNotFound)
-			e.destroy(rec.ID, false)
-			e.requireGone(rec.ID)
-		}},
+		{
+			"swept record",
+			"A swept record is gone: an update returns ErrNotFound, a destroy returns false.",
+			func(e *env) {
+				rec := e.expiring(1)
+				e.sweep(time.Minute, 1)
+				_, err := e.trySet(rec)
+				require.ErrorIs(e, err, store.ErrNotFound)
+				e.destroy(rec.ID, false)
+				e.requireGone(rec.ID)
+			},
+		},
 		{"context that ended", "When a context ends, the error matches its cause.", func(e *env) {
 			rec := e.expiring(1)
 			ctx, cancel := context.WithCancel(e.ctx)
@@ -115,12 +124,14 @@ func sweeperCases() []testCase {
 		}},
 		{
 			"10,000 in pieces",
-			"Each record is returned by only one call. Fewer than n records mean that there are no more.", sweepInPieces,
+			"Each record is returned by only one call. Fewer than n records mean that there are no more.",
+			sweepInPieces,
 		},
 		{
 			"during Sets",
 			"Set and Sweep are atomic: either the Set comes first and may extend the record, or the record is gone and " +
-				"the Set gets ErrNotFound.", sweepDuringSets,
+				"the Set gets ErrNotFound.",
+			sweepDuringSets,
 		},
 	}
 }

@@ -16,7 +16,8 @@ func toucherCases() []testCase {
 		{
 			"forward",
 			"Touch moves Seen of the record forward, and Expires by the same amount. It changes nothing else, not even " +
-				"the Revision.", func(e *env) {
+				"the Revision.",
+			func(e *env) {
 				rec := e.create(func(rec *store.Record) { rec.UserID = "ada" })
 				for i := range 3 {
 					step := time.Duration(i+1) * time.Minute

@@ -65,7 +65,8 @@ func (k keyed) hostile() []testCase {
 		},
 		{
 			"touched and swept",
-			"Yields the last seen first, by the current Seen: a touch moves a record; a sweep removes it.", func(e *env) {
+			"Yields the last seen first, by the current Seen: a touch moves a record; a sweep removes it.",
+			func(e *env) {
 				with := func(rec *store.Record) { *k.field(rec) = "a" }
 				want := e.createSeenAt([]int{0, 1, 2, 3, 4}, with)
 				if toucher, ok := e.st.(store.Toucher); ok {
@@ -88,7 +89,8 @@ func (k keyed) hostile() []testCase {
 		},
 		{
 			"paging while others change",
-			"Yields every record that has the value during the whole iteration once, while others change.", func(e *env) {
+			"Yields every record that has the value during the whole iteration once, while others change.",
+			func(e *env) {
 				var all []store.Record
 				for i := range 120 {
 					all = append(all, e.create(func(rec *store.Record) {

@@ -100,7 +100,8 @@ func watcherCases() []testCase {
 	return []testCase{
 		{
 			"ended",
-			"ChangeEnded: the session ID is gone. Reason is that of Ender.End, or \"\" if it is unknown.", func(e *env) {
+			"ChangeEnded: the session ID is gone. Reason is that of Ender.End, or \"\" if it is unknown.",
+			func(e *env) {
 				a, b := e.watch(), e.watch()
 				one, two := e.create(), e.create()
 				b.hold(one.ID, one.ClientID)
@@ -126,7 +127,8 @@ func watcherCases() []testCase {
 		}},
 		{
 			"access",
-			"ChangeAccess: the session ID was stored with another token or user, or expires earlier than before.", func(e *env) {
+			"ChangeAccess: the session ID was stored with another token or user, or expires earlier than before.",
+			func(e *env) {
 				a, b := e.watch(), e.watch()
 				rec := e.create()
 				b.hold(rec.ID, "")
@@ -194,7 +196,8 @@ func watcherCases() []testCase {
 		{
 			"messages",
 			"Send sends a message to each of these nodes; Holders returns the other nodes that hold one of the items, " +
-				"without duplicates; Nodes returns all other nodes.", func(e *env) {
+				"without duplicates; Nodes returns all other nodes.",
+			func(e *env) {
 				a, b, c := e.watch(), e.watch(), e.watch()
 				b.hold("s1", "c1")
 				b.hold("s2", "")
@@ -271,7 +274,8 @@ func lockerCases() []testCase {
 		{
 			"locked user",
 			"LockUser makes every Set return ErrBusy that assigns a session to the user or gives a session of the user " +
-				"another token, until unlock is called.", func(e *env) {
+				"another token, until unlock is called.",
+			func(e *env) {
 				mine, guest := e.create(func(rec *store.Record) { rec.UserID = "ada" }), e.create()
 				unlock, err := e.st.(store.UserLocker).LockUser(e.ctx, "ada")
 				require.NoError(e, err)
@@ -313,7 +317,8 @@ func reserverCases() []testCase {
 		{
 			"reserved",
 			"Reserve makes every Set of the session by other nodes return ErrBusy until release is called. It doesn't " +
-				"prevent the end of the session.", func(e *env) {
+				"prevent the end of the session.",
+			func(e *env) {
 				a, b := e.watch(), e.watch()
 				reserver, ok := a.Node.(store.Reserver)
 				if !ok {
@@ -344,7 +349,8 @@ func cacheCases() []testCase {
 		{
 			"cached",
 			"GetCached is Get, but the result may be outdated by the time that a notification from the store takes to " +
-				"arrive.", func(e *env) {
+				"arrive.",
+			func(e *env) {
 				cached := e.st.(store.CachedGetter)
 				rec := e.create()
 				for range 3 {

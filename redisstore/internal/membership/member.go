@@ -141,7 +141,12 @@ func (m *Member) notJoined(ctx context.Context, doing string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.failure != nil {
-		return fmt.Errorf("redisstore: %s: %w; the node hasn't joined the others: %w", doing, context.Cause(ctx), m.failure)
+		return fmt.Errorf(
+			"redisstore: %s: %w; the node hasn't joined the others: %w",
+			doing,
+			context.Cause(ctx),
+			m.failure,
+		)
 	}
 	return fmt.Errorf("redisstore: %s: %w", doing, context.Cause(ctx))
 }

@@ -13,7 +13,11 @@ func (m *Member) Announce(ctx context.Context, clientID, sessionID string) error
 	it := m.item(kindClient, clientID)
 	entry := append(codec.AppendText([]byte{entryClient}, clientID), sessionID...)
 	score := storedName(it.name)[1:]
-	_, err := m.conn.RunInt(ctx, "announce", m.scripts.Announce.On(m.prefixes[it.shard], m.Name(), score, string(entry)))
+	_, err := m.conn.RunInt(
+		ctx,
+		"announce",
+		m.scripts.Announce.On(m.prefixes[it.shard], m.Name(), score, string(entry)),
+	)
 	return err
 }
 

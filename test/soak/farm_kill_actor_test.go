@@ -23,7 +23,8 @@ const (
 type killUser struct {
 	name   string
 	mu     sync.Mutex
-	ended  int                    // how often an end of all of the user's sessions has begun
+	begun  int                    // ends of all of the user's sessions that have begun
+	done   int                    // and that were answered, or whose node has died
 	logged map[*killSession]int64 // those that are logged in, by the login
 }
 
@@ -34,7 +35,7 @@ type killSession struct {
 	sure    int               // increments that were acknowledged
 	unknown int               // increments whose outcome nobody was told
 	user    *killUser         // nil: nobody
-	mayBe   map[*killUser]int // whose it is or may be, and how often all of theirs had been ended before the login
+	mayBe   map[*killUser]int // whose it is or may be, and the ends of all of theirs that were done before the login
 
 	mu      sync.Mutex
 	sockets []*killSocket
@@ -236,7 +237,7 @@ func (a *killActor) surprised(s *killSession) {
 	at, explained := a.now(), false
 	for u, before := range s.mayBe {
 		u.mu.Lock()
-		explained = explained || u.ended > before
+		explained = explained || u.begun > before // one that was under way at the login may come after it
 		u.mu.Unlock()
 	}
 	if !explained {

@@ -22,9 +22,9 @@ func (a *killActor) loginAs(s *killSession, u *killUser) {
 	n := a.pick(a.random)
 	u.mu.Lock()
 	if _, ok := s.mayBe[u]; !ok {
-		s.mayBe[u] = u.ended
+		s.mayBe[u] = u.done
 	}
-	ended := u.ended
+	done := u.done
 	u.mu.Unlock()
 	v, res, known := a.request(n, s.cookie.header(), "do", "login", "user", u.name)
 	at := a.now()
@@ -42,7 +42,7 @@ func (a *killActor) loginAs(s *killSession, u *killUser) {
 	default:
 		a.count.logins.Add(1)
 		u.mu.Lock()
-		s.user, s.mayBe = u, map[*killUser]int{u: ended}
+		s.user, s.mayBe = u, map[*killUser]int{u: done}
 		u.logged[s] = a.fresh.Add(1)
 		u.mu.Unlock()
 		a.expectEnd(s, &a.rebinds, at, n, bridge.CodeReconnect, bridge.CodeDestroyed)
@@ -131,11 +131,14 @@ func (a *killActor) destroyBySocket(s *killSession) {
 func (a *killActor) destroyUser(*killSession) {
 	u, n := a.anyUser(a.random), a.pick(a.random)
 	u.mu.Lock()
-	u.ended++
+	u.begun++
 	concerned := maps.Clone(u.logged)
 	u.mu.Unlock()
 	v, _, known := a.request(n, "", "do", "destroy user", "of", u.name)
 	at := a.now()
+	u.mu.Lock()
+	u.done++
+	u.mu.Unlock()
 	if !known {
 		return
 	}

@@ -16,7 +16,8 @@ import (
 // site. With "same-origin", "same-site" (another host of the same registrable domain and scheme)
 // and "none" (the address bar, a bookmark) a browser sends SameSite cookies. If that header is
 // missing, as over plain HTTP and in browsers before 2023, crossOrigin decides.
-func (c *Codec) crossSite(r *http.Request) bool {
+func (c *Codec) crossSite(to *Response) bool {
+	r := to.Request
 	strict := c.cfg.SameSite == http.SameSiteStrictMode
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "cross-site":
@@ -24,7 +25,16 @@ func (c *Codec) crossSite(r *http.Request) bool {
 	case "same-origin", "same-site", "none":
 		return false
 	}
-	return (strict || !safeMethod(r)) && c.crossOrigin(r)
+	return (strict || !safeMethod(r)) && c.crossOrigin(to)
+}
+
+// AskOrigin asks Config.OriginAllowed about the request, if WriteTo may need the answer. It runs the
+// application's code: the caller holds no lock.
+func (c *Codec) AskOrigin(to *Response) {
+	if r := to.Request; r != nil && c.cfg.OriginAllowed != nil &&
+		r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") != "" {
+		to.originAllowed = c.cfg.OriginAllowed(r)
+	}
 }
 
 func safeMethod(r *http.Request) bool {
@@ -40,9 +50,10 @@ func topLevelGet(r *http.Request) bool {
 // another host. A host below the cookies' domain is the same site, and so is one that OriginAllowed
 // accepts, which includes the own host if a proxy changes the Host header. A request that has
 // neither header counts as one of this site: programs send neither.
-func (c *Codec) crossOrigin(r *http.Request) bool {
+func (c *Codec) crossOrigin(to *Response) bool {
+	r := to.Request
 	from := r.Header.Get("Origin")
-	if from != "" && c.cfg.OriginAllowed != nil && c.cfg.OriginAllowed(r) {
+	if to.originAllowed {
 		return false
 	}
 	if from == "" {

@@ -58,7 +58,9 @@ func TestRequestsOfOtherSitesAreRecognised(t *testing.T) {
 			r.Method = c.method
 			x := read(codec, r, false)
 			x.answer.SetSession(cred, time.Hour)
-			effects, err := x.answer.WriteTo(make(http.Header), response{Request: r, Created: true, Guest: true})
+			to := response{Request: r, Created: true, Guest: true}
+			codec.AskOrigin(&to)
+			effects, err := x.answer.WriteTo(make(http.Header), to)
 			require.NoError(t, err)
 			require.Equal(t, c.withheld >= when, effects.Withheld, "%s, mode %d", name, mode)
 		}

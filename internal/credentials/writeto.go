@@ -16,6 +16,8 @@ type Response struct {
 	Opened  bool          // the session has been opened, or created
 	Created bool          // the request has created its session
 	Guest   bool          // likewise, and the session has no user
+
+	originAllowed bool // the answer to AskOrigin
 }
 
 // Effects is what WriteTo has done that the application may not expect.
@@ -25,7 +27,8 @@ type Effects struct {
 }
 
 // WriteTo adds what is due to the header of a response that is about to leave. It may be called
-// again: each change is written once, a later one in addition to an earlier one.
+// again: each change is written once, a later one in addition to an earlier one. With
+// Config.OriginAllowed, AskOrigin comes first.
 //
 // A request that another site has caused comes without SameSite cookies, although the browser may
 // have them. So its response doesn't replace the session cookie by that of a guest, and it doesn't
@@ -35,7 +38,7 @@ func (a *Answer) WriteTo(h http.Header, to Response) (effects Effects, err error
 	if a.private {
 		effects.Overruled = cachecontrol.Restrict(h)
 	}
-	withheld := to.Created && (change != Keep || a.clears) && c.cookiesWithheld(to.Request)
+	withheld := to.Created && (change != Keep || a.clears) && c.cookiesWithheld(&to)
 	if a.clears && !withheld && len(c.cfg.ClearSiteData) > 0 && h.Get("Clear-Site-Data") == "" {
 		h.Set("Clear-Site-Data", `"`+strings.Join(c.cfg.ClearSiteData, `", "`)+`"`)
 	}
@@ -129,7 +132,7 @@ func (a *Answer) sendsClient(h http.Header, to *Response) bool {
 		return false
 	}
 	if a.clientIsNew || c.cfg.SameSite != http.SameSiteNoneMode {
-		return to.Request == nil || !c.crossSite(to.Request)
+		return to.Request == nil || !c.crossSite(to)
 	}
 	return true
 }
@@ -156,6 +159,6 @@ func loadsPage(r *http.Request) bool {
 
 // cookiesWithheld reports whether the browser may have cookies that it hasn't sent with the
 // request, because another site has caused it.
-func (c *Codec) cookiesWithheld(r *http.Request) bool {
-	return c.cfg.SameSite != http.SameSiteNoneMode && r != nil && c.crossSite(r)
+func (c *Codec) cookiesWithheld(to *Response) bool {
+	return c.cfg.SameSite != http.SameSiteNoneMode && to.Request != nil && c.crossSite(to)
 }

@@ -34,9 +34,9 @@ func (a *linActor) judgeHTTP(session int, call linCall, v linView, effect linEve
 	entered := call
 	entered.to = opened
 	if there {
-		if call.what != "read" || v.Word != "ok" { // which tells it together with what it read
-			tell(call.from, opened, linEvent{kind: linOpened})
-		}
+		// Whether a token is current is judged by when the request began, so this event and what the
+		// request reads may take effect at different moments.
+		tell(call.from, opened, linEvent{kind: linOpened})
 		a.retire(session, entered, false)
 	} else {
 		opened = call.from
@@ -50,9 +50,7 @@ func (a *linActor) judgeHTTP(session int, call linCall, v linView, effect linEve
 	switch {
 	case v.Word == "ok" && v.ID != a.sessions[session].id:
 		a.unexpected(call.what, "another session: "+v.ID)
-	case v.Word == "ok" && call.what == "read":
-		tell(call.from, entered.to, linEvent{kind: linReadOpen, values: v.linValues})
-	case v.Word == "ok" && call.what == "look":
+	case v.Word == "ok" && (call.what == "read" || call.what == "look"):
 		tell(call.from, entered.to, linEvent{kind: linRead, values: v.linValues})
 	case v.Word == "ok" && effect.kind == linIncrement:
 		effect.values.N = v.N

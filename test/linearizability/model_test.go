@@ -29,26 +29,25 @@ func newLinState() linState { return linState{cur: 1, proof: 1 << 1} }
 type linKind string
 
 const (
-	linOpened    linKind = "opened"     // the token opened the session
-	linRefused   linKind = "refused"    // the token opened nothing
-	linUnusable  linKind = "unusable"   // the token opened nothing, or a login was in the way
-	linLate      linKind = "late"       // a login was in the way, or several later tokens: ErrTokenRotated
-	linCut       linKind = "cut"        // the same, on a socket that may have been cut off long ago
-	linRaced     linKind = "raced"      // another token was there when this one was to be replaced
-	linMayWork   linKind = "may work"   // who proved the token was let in
-	linNoWork    linKind = "no work"    // who proved the token was not let in
-	linGone      linKind = "gone"       // the session was over
-	linReadOpen  linKind = "read, open" // the token opened the session, and these were its values
-	linRead      linKind = "read"       // who proved the token saw these values
-	linWrite     linKind = "write"      // A and B, where they aren't 0
-	linIncrement linKind = "increment"  // N is what it came to
-	linAdd       linKind = "add"        // an increment, nobody knows to what
-	linReplace   linKind = "replace"    // all values
-	linLogin     linKind = "login"      // next replaced the token
-	linRotate    linKind = "rotate"     // likewise
-	linRetire    linKind = "retire"     // the token was presented: the one before it is invalid from now on
-	linDestroy   linKind = "destroy"    // the session is over, whatever it was before
-	linEnd       linKind = "end"        // the session was there, and is over
+	linOpened    linKind = "opened"    // the token opened the session, at a moment after the request began
+	linRefused   linKind = "refused"   // the token opened nothing
+	linUnusable  linKind = "unusable"  // the token opened nothing, or a login was in the way
+	linLate      linKind = "late"      // a login was in the way, or several later tokens: ErrTokenRotated
+	linCut       linKind = "cut"       // the same, on a socket that may have been cut off long ago
+	linRaced     linKind = "raced"     // another token was there when this one was to be replaced
+	linMayWork   linKind = "may work"  // who proved the token was let in
+	linNoWork    linKind = "no work"   // who proved the token was not let in
+	linGone      linKind = "gone"      // the session was over
+	linRead      linKind = "read"      // who proved the token saw these values
+	linWrite     linKind = "write"     // A and B, where they aren't 0
+	linIncrement linKind = "increment" // N is what it came to
+	linAdd       linKind = "add"       // an increment, nobody knows to what
+	linReplace   linKind = "replace"   // all values
+	linLogin     linKind = "login"     // next replaced the token
+	linRotate    linKind = "rotate"    // likewise
+	linRetire    linKind = "retire"    // the token was presented: the one before it is invalid from now on
+	linDestroy   linKind = "destroy"   // the session is over, whatever it was before
+	linEnd       linKind = "end"       // the session was there, and is over
 )
 
 // linEvent is an operation, or a part of one, that took effect at one moment.
@@ -147,8 +146,6 @@ func (s linState) permits(e linEvent) (legal, only bool) {
 		return !s.mayWork(e.label), true
 	case linGone:
 		return s.over, true
-	case linReadOpen:
-		return ok && s.values == e.values, true
 	case linRead:
 		return s.mayWork(e.label) && s.values == e.values, true
 	case linIncrement:

@@ -133,18 +133,15 @@ func TestAQuestionHasAKindAndAPayload(t *testing.T) {
 func TestANodeThatDiesWhileAskedIsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		three := joinThree(t)
-		three[2].asked = func(q *cluster.Question) {
-			upTo(q)
-			three[2].store.change(func(n *busNode) {
-				sent := 0
-				n.onSend = func(context.Context) error {
-					if sent++; sent > 1 {
-						return errDown
-					}
-					return nil
+		sent := 0
+		three[2].store.change(func(n *busNode) {
+			n.onSend = func(context.Context) error {
+				if sent++; sent > 1 {
+					return errDown
 				}
-			})
-		}
+				return nil
+			}
+		})
 		start := time.Now()
 		items, err := ask(t.Context(), three[0], everyone, 1000)
 		require.ErrorIs(t, err, cluster.ErrSilent)
@@ -269,8 +266,8 @@ func TestShutdownWhileAsked(t *testing.T) {
 			})
 			go func() {
 				three[1].work.Stop()
-				assert.NoError(t, three[1].work.Wait(context.Background()))
-				assert.NoError(t, three[1].Leave(context.Background()))
+				assert.NoError(t, three[1].work.Wait(context.WithoutCancel(t.Context())))
+				assert.NoError(t, three[1].Leave(context.WithoutCancel(t.Context())))
 			}()
 		}
 		items, err := ask(t.Context(), three[0], everyone, 1000)

@@ -254,10 +254,10 @@ func join(t *testing.T, b *bus) *member {
 	m.Start()
 	t.Cleanup(func() {
 		m.work.Stop()
-		require.NoError(t, m.work.Wait(context.Background()))
+		require.NoError(t, m.work.Wait(context.WithoutCancel(t.Context())))
 		c.Close()
-		require.NoError(t, m.Leave(context.Background()))
-		require.NoError(t, m.work.Wait(context.Background()))
+		require.NoError(t, m.Leave(context.WithoutCancel(t.Context())))
+		require.NoError(t, m.work.Wait(context.WithoutCancel(t.Context())))
 	})
 	return m
 }

@@ -32,7 +32,8 @@ format: ## format every file with gofumpt
 
 .PHONY: deadcode
 deadcode: ## list functions that no test and no program reaches
-	@scripts/modules.sh | while read -r dir; do (cd $$dir && go run $(DEADCODE) -test ./...) || exit; done
+	@scripts/modules.sh | while read -r dir; do (cd $$dir && go run $(DEADCODE) -test ./...) || exit; done | \
+		{ grep -v 'unreachable func: Example' || true; } # examples without output are compiled, not run
 
 .PHONY: bench
 bench: ## compare with other libraries (the module bench/); ARGS go to its program

@@ -154,8 +154,7 @@ func (l *Link) Received(bytes int) {
 	l.Active()
 }
 
-// Sent counts a message to the client, with its size in bytes. Messages of OnNotify and messages
-// that a Conn writes are counted without it.
+// Sent counts a message to the client, with its size in bytes. OnNotify and Conn count their own.
 func (l *Link) Sent(bytes int) { l.sent.count(bytes) }
 
 // traffic is a Traffic that is being counted.

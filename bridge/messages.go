@@ -15,8 +15,7 @@ import (
 )
 
 // Messages is like WebSocket, but runs fn for each message, within WithSession: it loads the
-// session, runs fn, stores its changes, and then sends the replies, which a client can therefore
-// rely on.
+// session, runs fn, stores its changes, and then sends the replies. A client can rely on these.
 //
 // The messages of one connection are handled one at a time, in their order; those of several
 // connections of a session take turns. As with WithSession, fn runs again if another writer has

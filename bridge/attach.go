@@ -14,16 +14,16 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 )
 
-// Attach ties a long-lived response or hijacked connection to the request's session: it is listed,
-// and it is closed with the session. close is called at most once, in a goroutine of its own, with
-// a close code and a reason; it must make the handler end. Call Detach when it has. A request
-// without a session gets a link too, with an empty SessionID.
+// Attach ties a long-lived response or hijacked connection to the request's session: the link is
+// listed, and is closed with the session. close is called at most once, in its own goroutine, with
+// a close code and a reason; it must make the handler return. Call Detach when the handler ends. A
+// request without a session gets a link with an empty SessionID.
 //
-// Attach is called when the handshake is done, and a session that begins with it is stored: a
-// stream has been flushed. A session that was destroyed meanwhile closes it at once, perhaps before
-// Attach has returned. A page of another origin (Options.OriginPatterns) gets ErrOrigin: close what
-// it has opened, with CloseCode of the error, or answer with HTTPStatus of it as long as nothing
-// has been sent. ErrTooManyConns, ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable,
+// Call Attach after the handshake, when a session that begins with it has been stored: for a
+// stream, after a flush. If the session was destroyed meanwhile, close is called at once, perhaps
+// before Attach has returned. A page of another origin (Options.OriginPatterns) gets ErrOrigin:
+// close the connection with CloseCode of the error, or answer with its HTTPStatus if nothing has
+// been sent. Other errors: ErrTooManyConns, ErrNoMiddleware, ErrTokenRotated, ErrStoreUnavailable,
 // ErrOverloaded, ErrShutdown. After an error close is not called.
 func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*Link, error) {
 	rq, err := b.requestFor(r)
@@ -49,17 +49,16 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 	if err != nil {
 		return nil, err
 	}
-	closer := closing.NewFunc(func(c registry.Close) { close(c.Code, c.Reason) })
-	l, err := b.attachLink(r.Context(), rq, s, &Link{closer: closer})
-	if err != nil {
-		closer.Stop(false, 0) // the caller closes what it has opened
+	l := &Link{closer: closing.NewFunc(func(c registry.Close) { close(c.Code, c.Reason) })}
+	if err := b.attachLink(r.Context(), rq, s, l); err != nil {
+		l.closer.Stop(false, 0) // the caller closes what it has opened
 		return nil, err
 	}
 	return l, nil
 }
 
-// untilAnswered returns ctx, without its end once the request has been upgraded: that such a
-// connection is lost is for its handler to find out, as at any other time.
+// untilAnswered returns ctx, without its end once the request has been upgraded: then the handler
+// detects a lost connection, as at any other time.
 func (rq *request) untilAnswered(ctx context.Context) context.Context {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
@@ -69,12 +68,12 @@ func (rq *request) untilAnswered(ctx context.Context) context.Context {
 	return ctx
 }
 
-// attachLink registers a link, and looks once more whether its session is there: whoever ended it
-// before the link was registered could not close it, whoever does later will (G5). ctx has the
-// values that the link's context gets. l has what closes it and nothing else.
-func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Link) (_ *Link, err error) {
+// attachLink registers a link and then loads its session again: a destroy before the registration
+// could not close the link, a later one does (G5). ctx has the values of the link's context; l has
+// nothing but its closer or its Conn.
+func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Link) (err error) {
 	if b.work.Stopped() {
-		return nil, ErrShutdown
+		return ErrShutdown
 	}
 	rec := s.record()
 	id := rq.connID
@@ -85,31 +84,30 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 	l.entry = registry.Entry{ID: id, ClientID: rec.ClientID, Addr: rq.addr(), OpenedAt: b.clock.Now()}
 	l.active.Store(int64(l.entry.OpenedAt))
 	l.origin = origin{via: ViaSocket, link: l}
-	if ctx == context.Context(rq) { // nothing between the two has values, and the link needn't keep the request
+	if ctx == context.Context(rq) { // then the link needn't keep the request in memory
 		ctx = rq.Context
 	}
-	l.base = context.WithoutCancel(ctx)
-	l.ctx, l.closing.Cancel = context.WithCancelCause((*linkContext)(l))
-	attached := rec.Revision != 0 && !s.over()
-	var had, user string
+	l.root = linkContext{context.WithoutCancel(ctx), l}
+	l.ctx, l.closing.Cancel = context.WithCancelCause(&l.root)
+	var sessionID, userID string
 	var proved uint64
-	if attached {
-		had, user = rec.ID, rec.UserID
+	if rec.Revision != 0 && !s.over() {
+		sessionID, userID = rec.ID, rec.UserID
 		if b.opts.Rebind == Reconnect {
 			proved = s.proof.Generation()
 		}
-		l.entry.Attach(had, user, proved)
+		l.entry.Attach(sessionID, userID, proved)
 	}
 	op := rq.untilAnswered(rq)
 	b.cluster.Retain(cluster.Topic{ClientID: l.entry.ClientID})
-	evicted, err := b.addOrProbe(rq, l, had) // from here on others may cut it
+	evicted, err := b.addLink(rq, l, sessionID) // from here on other goroutines may cut it
 	if err != nil {
 		b.cluster.Release(cluster.Topic{ClientID: l.entry.ClientID})
-		return nil, err
+		return err
 	}
-	if b.events.Active() { // its end is reported by whoever gets the link, so later
+	if b.events.Active() { // before any return that ends the link
 		b.events.Emit(ConnOpen{
-			ConnID: id, ClientID: rec.ClientID, SessionID: had, UserID: user,
+			ConnID: id, ClientID: rec.ClientID, SessionID: sessionID, UserID: userID,
 			Addr: l.entry.Addr, UserAgent: l.userAgent,
 		})
 	}
@@ -120,47 +118,59 @@ func (b *Bridge) attachLink(ctx context.Context, rq *request, s *Session, l *Lin
 	defer func() {
 		if !safe { // the store has failed, or panicked
 			if err != nil {
-				l.beginEnd(CloseCode(err), "") // as the caller will say
+				l.beginEnd(CloseCode(err), "") // the code that the caller uses
 			}
 			l.abandon()
 		}
 	}()
-	if err := b.subscribe(op, had, l.entry.ClientID); err != nil { // from there on other nodes may cut it, too
-		return nil, err
+	if err = b.subscribe(op, sessionID, l.entry.ClientID); err == nil { // from here on other nodes may cut it
+		err = b.recheckLink(op, l, sessionID, proved)
 	}
-	if attached {
-		now, err := b.gateway.LoadShared(op, rec.ID) // which begins now, not before
-		switch {
-		case errors.Is(err, ErrSessionMissing):
-			b.links.Part(l)
-			if b.opts.OnSessionEnd == CloseConns {
-				l.end(CodeDestroyed, "session ended during the handshake")
-			}
-		case err != nil:
-			return nil, err
-		case registry.ShutOut(proved, now.LoginGeneration):
-			b.links.Part(l)
-			l.end(CodeReconnect, "session changed during the handshake")
-		default:
-			b.learn(&now)
-		}
+	if err == nil {
+		err = b.meetNewest(op, rq, l, rec.ID)
 	}
-	if err := b.meetNewest(op, rq, l, rec.ID); err != nil {
-		return nil, err
-	}
-	if b.work.Stopped() { // and its shutdown may not have seen the link
+	if err == nil && b.work.Stopped() { // the shutdown may not have seen the link
 		l.end(CodeShutdown, b.comeBack(1))
 	}
-	safe = true
-	return l, nil
+	safe = err == nil
+	return err
 }
 
-// meetNewest looks whether the client has got a session during the handshake, when the link was not
-// there yet to be cut, or to follow.
+// recheckLink cuts off a link that has just been registered if its session, "" being none, has
+// ended or a login has replaced the token meanwhile.
+func (b *Bridge) recheckLink(ctx context.Context, l *Link, sessionID string, proved uint64) error {
+	if sessionID == "" {
+		return nil
+	}
+	now, err := b.gateway.LoadShared(ctx, sessionID) // shared only with loads that begin after the registration
+	switch {
+	case errors.Is(err, ErrSessionMissing):
+		b.links.Part(l)
+		if b.opts.OnSessionEnd == CloseConns {
+			l.end(CodeDestroyed, "session ended during the handshake")
+		}
+	case err != nil:
+		return err
+	case registry.ShutOut(proved, now.LoginGeneration):
+		b.links.Part(l)
+		l.end(CodeReconnect, "session changed during the handshake")
+	default:
+		b.learn(&now)
+	}
+	return nil
+}
+
+// meetNewest handles a session that the client has got during the handshake, before the link was
+// registered: the link follows to it, or is cut off.
+//
+// A link without a session is sent back if its client has got one a moment ago: the response with
+// the cookies may still be on its way, and the page doesn't notice its arrival. The link is closed
+// when the session's age has doubled, so this happens a few times at most.
 func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID string) error {
-	if l.SessionID() == "" { // otherwise that would have been told of a login
+	follow := b.opts.Rebind == Follow
+	if l.SessionID() == "" { // otherwise its session's subscription reports a login
 		since := rq.creds.Began()
-		if b.opts.Rebind == Follow { // it may be any session of the client's
+		if follow { // any session of the client will do
 			since = time.Time{}
 		}
 		if err := b.findNewer(l.entry.ClientID, since); err != nil {
@@ -168,7 +178,7 @@ func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID
 		}
 	}
 	newest, ok := b.clients.SessionOf(l.entry.ClientID)
-	if !ok && b.opts.Rebind == Follow && b.cluster == nil && l.SessionID() == "" { // this process may have forgotten it
+	if !ok && follow && b.cluster == nil && l.SessionID() == "" { // this process may have forgotten it
 		rec, err := b.gateway.NewestOfClient(rq, l.entry.ClientID)
 		if err != nil && !errors.Is(err, ErrSessionMissing) {
 			return err
@@ -177,37 +187,24 @@ func (b *Bridge) meetNewest(ctx context.Context, rq *request, l *Link, sessionID
 	}
 	switch {
 	case !ok || newest == sessionID:
-	case b.opts.Rebind == Follow:
-		rec, err := b.gateway.LoadShared(ctx, newest)
-		if err != nil && !errors.Is(err, ErrSessionMissing) {
-			return err
-		}
-		if err == nil {
-			b.follow(&rec)
-		}
+		return nil
+	case follow:
 	case newest != rq.creds.NewestBefore():
 		if b.links.PartOutsider(l) {
 			l.end(CodeReconnect, "session changed during the handshake")
 		}
-	case l.SessionID() == "":
-		return b.awaitCookies(ctx, l, newest)
-	}
-	return nil
-}
-
-// awaitCookies sends a link without a session back if its client has got one a moment ago: the
-// response with the cookies may still be on its way to the browser, and nobody tells the page when
-// it arrives. The link is closed after as long again as that is ago, so this happens a few times at
-// most.
-func (b *Bridge) awaitCookies(ctx context.Context, l *Link, newest string) error {
-	rec, err := b.gateway.LoadShared(ctx, newest)
-	if errors.Is(err, ErrSessionMissing) {
+		return nil
+	case l.SessionID() != "":
 		return nil
 	}
-	if err != nil {
+	rec, err := b.gateway.LoadShared(ctx, newest)
+	switch age := time.Since(rec.Began()); {
+	case errors.Is(err, ErrSessionMissing):
+	case err != nil:
 		return err
-	}
-	if age := time.Since(rec.Began()); age < rebindGrace && b.links.MayAwait(&rec) {
+	case follow:
+		b.follow(&rec)
+	case age < rebindGrace && b.links.MayAwait(&rec):
 		l.endLater(reconnect, false, max(age, rebindDelay))
 	}
 	return nil

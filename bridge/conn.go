@@ -19,7 +19,7 @@ import (
 // connection does, whether or not the handler reads: see Read.
 type Conn struct {
 	link   *Link
-	opts   *ConnOptions // shared by all of the handler
+	opts   *ConnOptions // shared by the handler's connections
 	socket socket.Conn
 }
 
@@ -32,7 +32,7 @@ func (c *Conn) ClientID() string { return c.link.ClientID() }
 // SessionID returns the session's ID, "" while there is none.
 func (c *Conn) SessionID() string { return c.link.SessionID() }
 
-// Subprotocol returns the one that was agreed upon, "" for none.
+// Subprotocol returns the negotiated subprotocol, "" for none.
 func (c *Conn) Subprotocol() string { return c.socket.Subprotocol() }
 
 // ConnectedAt returns when the connection was opened.
@@ -42,7 +42,7 @@ func (c *Conn) ConnectedAt() time.Time { return c.link.ConnectedAt() }
 // It lives as long as the connection, and is not stored.
 func (c *Conn) SetData(v any) { c.link.SetData(v) }
 
-// Data returns what SetData was given last, or nil.
+// Data returns the value of the last SetData, or nil.
 func (c *Conn) Data() any { return c.link.Data() }
 
 // WithSession runs fn on the session: see Link.WithSession.
@@ -52,22 +52,20 @@ func (c *Conn) WithSession(
 	return c.link.WithSession(ctx, fn, onMissing)
 }
 
-// Read returns the next message, which counts as activity of the client. If ctx ends while Read
-// waits, the connection is closed; a ctx that is the handler's own context may be passed as it
-// is. A message beyond ConnOptions.MessagesPerSecond closes the connection and isn't returned.
-// After an error no further message can be read.
+// Read returns the next message, which counts as activity of the client. If ctx, which may be the
+// handler's, ends during the wait, the connection is closed. A message beyond
+// ConnOptions.MessagesPerSecond closes it and isn't returned. After an error all reads fail.
 //
-// While no Read is pending the Bridge reads, half a second later at most: it answers pings,
-// notices the connection's end, and keeps up to 64 KiB of messages, which the next calls of Read
-// return. A client that sends more than that has to wait. If the client goes while messages
-// wait, the handler's context lasts until a Read has found no more, 10 s at most.
+// While no Read is pending the Bridge reads, after half a second at most: it answers pings, notices
+// the connection's end, and buffers up to 64 KiB of messages for the next calls of Read. When the
+// buffer is full the client is blocked. If the client disconnects while messages are buffered, the
+// handler's context lasts until a Read has found no more, 10 s at most.
 func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
 	c.link.endPending(true)
 	return c.socket.Read(ctx)
 }
 
-// ReadJSON reads a message and decodes it into v. A message that isn't JSON is an error that leaves
-// the connection usable.
+// ReadJSON is Read into v. Invalid JSON is an error that leaves the connection usable.
 func (c *Conn) ReadJSON(ctx context.Context, v any) error {
 	_, data, err := c.Read(ctx)
 	if err != nil {
@@ -79,20 +77,18 @@ func (c *Conn) ReadJSON(ctx context.Context, v any) error {
 	return nil
 }
 
-// CloseRead is for a handler that only writes: it says that no message is expected. Afterwards a
-// message, also one that has come before and waits for a Read, closes the connection with
-// CodePolicy, and Read returns an error. CloseRead returns the handler's context, which ends
-// when the connection does.
+// CloseRead is for a handler that only writes. From then on a message, also a buffered one, closes
+// the connection with CodePolicy, and Read returns an error. CloseRead returns the handler's
+// context, which ends when the connection does.
 func (c *Conn) CloseRead() context.Context {
 	c.socket.CloseRead()
 	return c.link.ctx
 }
 
-// Write sends a message. One that takes longer than ConnOptions.WriteTimeout cuts the connection,
-// and so does ctx when it ends in the middle of the message. After an error that leaves the
-// connection unusable the handler's context has ended.
+// Write sends a message. If it exceeds ConnOptions.WriteTimeout, or ctx ends in the middle, the
+// connection is cut. After an error that makes it unusable the handler's context has ended.
 func (c *Conn) Write(ctx context.Context, kind websocket.MessageType, data []byte) error {
-	c.link.sent.count(len(data)) // before, so that a message that has arrived is counted
+	c.link.sent.count(len(data)) // first: a message that has arrived is counted
 	err := c.socket.Write(ctx, kind, data)
 	if err != nil {
 		c.link.sent.uncount(len(data))
@@ -114,13 +110,19 @@ func (c *Conn) send(ctx context.Context, m *outbox.Message) error {
 	return c.Write(ctx, messageType(m), m.Data)
 }
 
-// Ping sends a ping and waits for its pong. It is no activity of the client. If no Read is pending
-// the Bridge reads meanwhile; a pong behind more messages than Read says is not seen before the
-// handler has read some.
+func messageType(m *outbox.Message) websocket.MessageType {
+	if m.Binary {
+		return websocket.MessageBinary
+	}
+	return websocket.MessageText
+}
+
+// Ping sends a ping and waits for its pong, which is no activity of the client. If no Read is
+// pending the Bridge reads meanwhile; a pong behind a full buffer (see Read) waits for the handler.
 func (c *Conn) Ping(ctx context.Context) error { return c.socket.Ping(ctx) }
 
-// Close closes the connection with a code and a reason of at most 123 bytes, a second at most. A
-// connection that is being closed already keeps its code.
+// Close closes the connection with a code and a reason of at most 123 bytes, within a second. If
+// another close has begun, its code stays.
 func (c *Conn) Close(code int, reason string) error {
 	if err := checkClose(code, reason); err != nil {
 		return err
@@ -131,54 +133,26 @@ func (c *Conn) Close(code int, reason string) error {
 	return nil
 }
 
-// Underlying returns the connection below. Reads and writes through it bypass activity and
-// limits. From then on the Bridge doesn't read while no Read is pending, and takes no message
-// from the application: the application has to read.
-func (c *Conn) Underlying() *websocket.Conn { return c.socket.Disown() }
-
-// socketOwner is the Link of a Conn as its socket uses it.
-type socketOwner Link
-
-// Context implements socket.Owner, as do the others.
-func (o *socketOwner) Context() context.Context { return o.ctx }
-func (o *socketOwner) Lost(cause error)         { o.closing.Cancel(cause) }
-func (o *socketOwner) Closing() bool            { return o.closing.Begun() }
-func (o *socketOwner) Received(bytes int)       { o.received.count(bytes) }
-func (o *socketOwner) Active()                  { (*Link)(o).Active() }
-func (o *socketOwner) Times() (opened, active time.Duration) {
-	return o.entry.OpenedAt, (*Link)(o).activeSince()
-}
-
-// Refuse closes the connection with a reason, also if the client sends too fast: a client that
-// isn't told would take what it has sent for received.
-func (o *socketOwner) Refuse(why socket.Reason) {
-	l, code := (*Link)(o), CodePolicy
-	switch why {
-	case socket.Idle, socket.TooOld:
-		code = CodeIdle
-	case socket.TooManyMessages, socket.TooManyFrames:
-		l.b.stats.tooFast.Add(1)
-		l.b.opts.Logger.LogAttrs(l.ctx, slog.LevelWarn, "connection closed: its client sends too fast",
-			l.b.logSession(l.SessionID()))
-	case socket.Unexpected:
-	}
-	l.end(code, string(why))
-}
+// maxReason is the maximum length of the reason in a close frame, in bytes (RFC 6455 §5.5).
+const maxReason = 123
 
 func checkClose(code int, reason string) error {
+	own := code == CodePolicy || code >= CodeFailed && code <= CodeUnavailable
 	switch {
-	case code != 1000 && code != CodePolicy && (code < CodeFailed || code > CodeUnavailable) && (code < 3000 || code > 4999):
-		return fmt.Errorf("bridge: %d is no close code to send: 1000, 1008, 1011 to 1013, 3000 to 4999 (RFC 6455 §7.4)", code)
+	case code != 1000 && !own && (code < 3000 || code > 4999):
+		return fmt.Errorf("bridge: %d is no close code to send: 1000, 1008, 1011 to 1013, 3000 to 4999 "+
+			"(RFC 6455 §7.4)", code)
 	case len(reason) > maxReason || !utf8.ValidString(reason):
 		return fmt.Errorf("bridge: a close reason is at most %d bytes of UTF-8", maxReason)
 	}
 	return nil
 }
 
-// maxReason is how long the reason in a close frame may be (RFC 6455 §5.5).
-const maxReason = 123
+// Underlying returns the connection below. Reads and writes through it bypass activity and limits.
+// From then on the Bridge reads only while a Read is pending, so the application has to read.
+func (c *Conn) Underlying() *websocket.Conn { return c.socket.Disown() }
 
-// Format implements fmt.Formatter: of a connection only the client is printed, as a keyed hash.
+// Format implements fmt.Formatter. It prints only the client, as a keyed hash.
 func (c *Conn) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "bridge.Conn(client %s)", c.ofLink().client())
 }
@@ -193,9 +167,30 @@ func (c *Conn) ofLink() *Link {
 	return c.link
 }
 
-func messageType(m *outbox.Message) websocket.MessageType {
-	if m.Binary {
-		return websocket.MessageBinary
+// socketOwner is the Link of a Conn, as its socket uses it.
+type socketOwner Link
+
+// Context and the following methods implement socket.Owner.
+func (o *socketOwner) Context() context.Context { return o.ctx }
+func (o *socketOwner) Lost(cause error)         { o.closing.Cancel(cause) }
+func (o *socketOwner) Closing() bool            { return o.closing.Begun() }
+func (o *socketOwner) Received(bytes int)       { o.received.count(bytes) }
+func (o *socketOwner) Active()                  { (*Link)(o).Active() }
+func (o *socketOwner) Times() (opened, active time.Duration) {
+	return o.entry.OpenedAt, (*Link)(o).activeSince()
+}
+
+// Refuse closes the connection with a reason, also if the client sends too fast: without one the
+// client would assume that its messages have been handled.
+func (o *socketOwner) Refuse(why socket.Reason) {
+	l, code := (*Link)(o), CodePolicy
+	switch why {
+	case socket.Idle, socket.TooOld:
+		code = CodeIdle
+	case socket.TooManyMessages, socket.TooManyFrames:
+		l.b.stats.tooFast.Add(1)
+		l.b.opts.Logger.LogAttrs(l.ctx, slog.LevelWarn, "connection closed: its client sends too fast",
+			l.b.logSession(l.SessionID()))
 	}
-	return websocket.MessageText
+	l.end(code, string(why))
 }

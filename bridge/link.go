@@ -16,16 +16,15 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Link ties something long-lived to a session: a connection of any WebSocket library, a response
-// that streams. It lives from Attach until Detach, or until the session's end closes it. It is safe
-// for concurrent use.
+// Link ties a long-lived connection to a session: one of any WebSocket library, or a streamed
+// response. It lives from Attach until Detach or the session's end. It is safe for concurrent use.
 type Link struct {
 	b      *Bridge
 	entry  registry.Entry                // its place in b.links
 	origin origin                        // of the changes that come through it
-	conn   *Conn                         // that it is of; nil for one of Attach
-	closer *closing.Func[registry.Close] // that Attach was given; nil for a Conn's
-	base   context.Context               // has the values of ctx
+	conn   *Conn                         // nil for a link of Attach
+	closer *closing.Func[registry.Close] // the function that Attach was given; nil for a Conn
+	root   linkContext                   // the parent of ctx
 	ctx    context.Context               // ended by closing.Cancel
 
 	userAgent      string
@@ -38,7 +37,7 @@ type Link struct {
 	beat    atomic.Pointer[heartbeat.Beat] // of Heartbeat; nil: none
 
 	closing closing.State[registry.Close]
-	final   atomic.Pointer[outbox.Final] // to be sent before the close; nil: none
+	final   atomic.Pointer[outbox.Final] // the message to send before the close; nil: none
 }
 
 // ID returns the connection's own ID.
@@ -62,7 +61,7 @@ func (l *Link) ConnectedAt() time.Time { return l.b.clock.Time(l.entry.OpenedAt)
 // SetData gives the link a value of the application's, which Data and ConnInfo.Data return.
 func (l *Link) SetData(v any) { l.data.Store(&v) }
 
-// Data returns what SetData was given last, or nil.
+// Data returns the value of the last SetData, or nil.
 func (l *Link) Data() any {
 	if v := l.data.Load(); v != nil {
 		return *v
@@ -70,18 +69,18 @@ func (l *Link) Data() any {
 	return nil
 }
 
-// WithSession runs fn on the session while no other WithSession runs on it, here or over HTTP, and
-// stores what it changed when it returns. fn may run again if somebody else changed the session
-// meanwhile, so it should change nothing but the session. If fn returns an error, nothing of it is
-// stored, but a Destroy counts. It never creates a session: without one, onMissing is called, and
-// nil gives ErrSessionMissing.
+// WithSession runs fn on the session and stores its changes when fn returns. No other WithSession
+// runs on the session meanwhile, here or over HTTP. If another writer has changed the session, fn
+// runs again; it should therefore change nothing but the session. If fn returns an error, its
+// changes are not stored, but a Destroy takes effect. WithSession never creates a session: without
+// one it calls onMissing, or returns ErrSessionMissing if that is nil.
 //
-// A nested call on the same session must get fn's context: it runs inside the outer one. On another
-// session it is ErrNested.
+// A nested call must get fn's context. On the same session it runs inside the outer call; on
+// another session it returns ErrNested.
 //
-// Besides fn's and onMissing's errors: ErrSessionGone when the session ended meanwhile,
-// ErrTokenRotated when a login did, ErrConflict, ErrStoreUnavailable, ErrSessionTooLarge, a
-// *ValueError, and the cause of ctx's end while waiting.
+// Besides the errors of fn and onMissing: ErrSessionGone if the session ended meanwhile,
+// ErrTokenRotated if a login replaced its token, ErrConflict, ErrStoreUnavailable,
+// ErrSessionTooLarge, a *ValueError, and the cause of ctx's end during a wait.
 func (l *Link) WithSession(
 	ctx context.Context, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error,
 ) error {
@@ -92,7 +91,7 @@ func (l *Link) WithSession(
 	return err
 }
 
-// withSession returns false when fn has not been run.
+// withSession is WithSession without onMissing. ran is false if fn has not been called.
 func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Session) error) (ran bool, err error) {
 	b := l.b
 	id, proved := b.links.SessionOf(&l.entry)
@@ -115,11 +114,11 @@ func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Sessio
 	return ran, err
 }
 
-// errCutOff: the session is there, but not for this link any more.
+// errCutOff: the session exists, but this link no longer has access to it.
 var errCutOff = fmt.Errorf("%w: a login has replaced the token", ErrSessionMissing)
 
-// Active records activity of the client, which keeps the session from its idle timeout. It waits
-// for nothing. A Conn does it for each message that it reads.
+// Active records activity of the client, which restarts the session's idle timeout. It doesn't
+// block. A Conn calls it for each message that it reads.
 func (l *Link) Active() {
 	now := time.Now()
 	l.active.Store(int64(l.b.clock.Offset(now)))
@@ -128,12 +127,12 @@ func (l *Link) Active() {
 	}
 }
 
-// activeSince returns since when the client has not been active, as an offset on the clock.
+// activeSince returns the time of the client's last activity, as an offset on the clock.
 func (l *Link) activeSince() time.Duration { return time.Duration(l.active.Load()) }
 
 func (b *Bridge) recordActivity(id string) {
 	var recorded *store.Record
-	defer func() { b.links.Recorded(id, recorded) }() // whatever happens, a store that panics included
+	defer func() { b.links.Recorded(id, recorded) }() // also if the store panics
 	if b.hopeless() {
 		return
 	}
@@ -148,19 +147,17 @@ func (b *Bridge) recordActivity(id string) {
 	}
 }
 
-// Received counts a message that has come from the client, of so many bytes, for ConnInfo and
-// ConnClose. It is activity of the client: see Active. A Conn does it for each message that it
-// reads.
+// Received counts a message from the client, with its size in bytes, for ConnInfo and ConnClose,
+// and calls Active. A Conn calls it for each message that it reads.
 func (l *Link) Received(bytes int) {
 	l.received.count(bytes)
 	l.Active()
 }
 
-// Sent counts a message that has been sent to the client, of so many bytes. Those of OnNotify are
-// counted already, and a Conn counts what it writes.
+// Sent counts a message to the client, with its size in bytes. OnNotify and Conn count their own.
 func (l *Link) Sent(bytes int) { l.sent.count(bytes) }
 
-// traffic counts it.
+// traffic is a Traffic that is being counted.
 type traffic struct{ messages, bytes atomic.Uint64 }
 
 func (t *traffic) count(bytes int) {
@@ -175,24 +172,20 @@ func (t *traffic) uncount(bytes int) {
 
 func (t *traffic) read() Traffic { return Traffic{t.messages.Load(), t.bytes.Load()} }
 
-// defaultBeat is Link.Heartbeat's interval unless it is given another.
-const defaultBeat = 30 * time.Second
-
-// Heartbeat has beat called every so often, for the first time after that time; 0 is 30 s. It is
-// for a ping, or a comment of an event stream: proxies cut what is silent for long, and a client
-// that has vanished is noticed by what is sent to it. One call runs at a time, in a goroutine of
-// its own, and its ctx ends after 10 s or with the link.
+// Heartbeat calls beat repeatedly, every 30 s if every is 0, for the first time after one interval.
+// beat sends a ping, or a comment of an event stream: proxies close silent connections, and only
+// sending reveals that a client has vanished. The calls run one at a time, outside the caller's
+// goroutine. Their ctx ends after 10 s or with the link.
 //
 // An error, a panic, or a call that takes longer than 10 s ends the link: its context ends,
-// OnConnClose reports -1, and the close function that Attach was given is called with CodeFailed.
-// beat needs the library's rule about writers, as the function of OnNotify does. After Detach,
-// which waits for a call that runs, it is not called any more; so beat must not call Detach.
+// OnConnClose reports -1, and the close function of Attach is called with CodeFailed. beat must
+// follow the library's rule about concurrent writers, as the function of OnNotify must. Detach
+// waits for a running call, so beat must not call Detach; after Detach it isn't called again.
 //
-// A second call of Heartbeat replaces the first; a nil beat ends it. A Conn has a heartbeat of its
-// own: ConnOptions.Heartbeat.
+// A second call replaces the first; a nil beat stops it. For a Conn use ConnOptions.Heartbeat.
 func (l *Link) Heartbeat(every time.Duration, beat func(ctx context.Context) error) {
 	if every <= 0 {
-		every = defaultBeat
+		every = 30 * time.Second
 	}
 	if beat == nil {
 		l.beat.Swap(nil).Stop()
@@ -205,36 +198,13 @@ func (l *Link) Heartbeat(every time.Duration, beat func(ctx context.Context) err
 	h.Start()
 }
 
-// linkContext is a link as the root of its context: it has values, and doesn't end.
-type linkContext Link
-
-// Deadline implements context.Context.
-func (*linkContext) Deadline() (deadline time.Time, ok bool) { return deadline, false }
-
-// Done implements context.Context.
-func (*linkContext) Done() <-chan struct{} { return nil }
-
-// Err implements context.Context.
-func (*linkContext) Err() error { return nil }
-
-// Value implements context.Context.
-func (c *linkContext) Value(key any) any {
-	if _, ok := key.(identityKey); ok {
-		return identity((*Link)(c))
-	}
-	return c.base.Value(key)
-}
-
-func (l *Link) askClient() string     { return l.entry.ClientID }
-func (l *Link) openedSession() string { return l.SessionID() }
-
-// end closes the link, soon; false when it is being closed already.
+// end starts to close the link; false if another close has begun.
 func (l *Link) end(code int, reason string) bool {
 	if !l.beginEnd(code, reason) {
 		return false
 	}
 	task := func() { l.close(code, reason) }
-	if l.closer != nil { // what an application wrote may hang
+	if l.closer != nil { // the application's function may block
 		l.b.work.Go(task)
 	} else {
 		l.b.pools.closes.Go(task)
@@ -242,7 +212,7 @@ func (l *Link) end(code int, reason string) bool {
 	return true
 }
 
-// beginEnd makes the caller the one who closes the link; false when another does.
+// beginEnd ends the link's context for the caller's close; false if another close has begun.
 func (l *Link) beginEnd(code int, reason string) bool {
 	return l.closing.Begin(l.b.clock, registry.Close{Code: code, Reason: reason}, endCause(code))
 }
@@ -260,15 +230,35 @@ func (l *Link) endLater(c registry.Close, atRead bool, grace time.Duration) {
 	l.closing.Postpone(l.b.clock, c, atRead, grace, func() { l.endPending(false) })
 }
 
-// endPending does what endLater has put off; atRead asks for a close that waits for the handler's
-// next read.
+// endPending performs a postponed close; with atRead, only one that may happen at a read.
 func (l *Link) endPending(atRead bool) {
 	if c, ok := l.closing.Pending(atRead); ok {
 		l.end(c.Code, c.Reason)
 	}
 }
 
-// Format implements fmt.Formatter: of a link only the client is printed, as a keyed hash.
+// linkContext is the root of a link's context: it has the values of the request, without its end.
+type linkContext struct {
+	context.Context
+	link *Link
+}
+
+// Value implements context.Context.
+func (c *linkContext) Value(key any) any {
+	if _, ok := key.(identityKey); ok {
+		return identity(c.link)
+	}
+	return c.Context.Value(key)
+}
+
+func (c *linkContext) String() string { return "bridge.connection" }
+
+func (c *linkContext) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, c.String()) }
+
+func (l *Link) askClient() string     { return l.entry.ClientID }
+func (l *Link) openedSession() string { return l.SessionID() }
+
+// Format implements fmt.Formatter. It prints only the client, as a keyed hash.
 func (l *Link) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "bridge.Link(client %s)", l.client())
 }
@@ -282,7 +272,3 @@ func (l *Link) client() string {
 	}
 	return l.b.hashed(l.entry.ClientID)
 }
-
-func (c *linkContext) String() string { return "bridge.connection" }
-
-func (c *linkContext) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, c.String()) }

@@ -14,90 +14,22 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 )
 
-// Message is one message from a client, as Messages hands it to its function. fmt, slog and
-// encoding/json show its type and size only: to pass it on, pass on Data.
-type Message struct {
-	Type websocket.MessageType
-	Data []byte // whatever the client has sent, nothing included; not to be changed
-
-	replies *replies
-}
-
-// replies are what one run of the function wants to be sent.
-type replies struct {
-	mu   sync.Mutex
-	list []*outbox.Message
-	over bool // the run is over: nothing comes to it any more
-}
-
-// errNoReply: there is nobody who would send the reply.
-var errNoReply = errors.New("bridge: Reply after the function for the message has returned")
-
-// Decode reads the message as JSON into v. An empty message, or one that isn't JSON, is an error;
-// so is a v that isn't a pointer. The JSON null leaves v as it is, as with encoding/json: a pointer
-// that v points to may still be nil.
-func (m Message) Decode(v any) error {
-	if err := json.Unmarshal(m.Data, v); err != nil {
-		return fmt.Errorf("bridge: decode the message: %w", err)
-	}
-	return nil
-}
-
-// Reply has data sent to the client, as a message of the same type, once what the function has
-// changed is stored: never when the function fails, or when it runs again. It waits for nothing,
-// and takes a copy of data. It may be called from several goroutines, as long as the function runs;
-// then it returns an error.
-func (m Message) Reply(data []byte) error { return m.reply(m.Type, data) }
-
-// ReplyJSON is Reply with v as JSON, in a text message.
-func (m Message) ReplyJSON(v any) error {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("bridge: reply JSON: %w", err)
-	}
-	return m.reply(websocket.MessageText, data)
-}
-
-func (m Message) reply(kind websocket.MessageType, data []byte) error {
-	r := m.replies
-	if r == nil {
-		return errNoReply
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.over {
-		return errNoReply
-	}
-	r.list = append(r.list, &outbox.Message{Data: append([]byte{}, data...), Binary: kind == websocket.MessageBinary})
-	return nil
-}
-
-func (r *replies) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.over = true
-}
-
-// Messages returns a handler that accepts WebSocket connections and runs fn for each message of
-// theirs, within WithSession: the session is loaded, fn runs, what it changed is stored, and then
-// its replies are sent. So a client that has the answer can rely on what it says.
+// Messages is like WebSocket, but runs fn for each message, within WithSession: it loads the
+// session, runs fn, stores its changes, and then sends the replies. A client can rely on these.
 //
 // The messages of one connection are handled one at a time, in their order; those of several
-// connections of a session take turns. As with WithSession fn may run again if somebody else
-// changed the session meanwhile, so it should change nothing but the session, and answer with
-// Message.Reply. Somebody has to read, and here that is the handler: fn must not, and should not
-// take long.
+// connections of a session take turns. As with WithSession, fn runs again if another writer has
+// changed the session, so it should change nothing but the session, and answer with Message.Reply.
+// fn must not read from c, and should not take long: no message is read meanwhile.
 //
-// An error of fn stores nothing, but a Destroy counts; nor are its replies sent. That error, or
-// that of WithSession, goes to ConnOptions.OnMessageError, which decides whether the connection
-// goes on. Without it the connection is closed with CloseCode of the error.
+// After an error of fn neither its changes are stored, except for a Destroy, nor its replies sent.
+// ConnOptions.OnMessageError gets that error, or the one of WithSession, and decides whether the
+// connection continues. By default it is closed with CloseCode of the error.
 //
-// A handshake without a session is closed with CodeNoSession, unless ConnOptions.OnMissing says
-// otherwise. WITH AcceptMissing s IS NIL FOR EVERY MESSAGE THAT COMES WHILE THERE IS NO SESSION, at
-// the handshake or any more: fn has to check it before it does anything with it. Without
-// AcceptMissing s is never nil.
-//
-// For the rest it is as WebSocket.
+// A handshake without a session is closed with CodeNoSession, unless ConnOptions.OnMissing has
+// another policy. WITH AcceptMissing s IS NIL FOR EVERY MESSAGE THAT COMES WHILE THERE IS NO
+// SESSION, because there was none at the handshake or because it has ended: fn has to check s
+// before it uses it. Without AcceptMissing s is never nil.
 func (b *Bridge) Messages(
 	fn func(ctx context.Context, c *Conn, msg Message, s *Session) error, opts *ConnOptions,
 ) http.Handler {
@@ -126,11 +58,11 @@ func (c *Conn) handle(
 		msg.replies, last = attempt, attempt
 		return fn(ctx, c, msg, s)
 	}
-	var without func(context.Context) error // a session
+	var onMissing func(context.Context) error
 	if c.opts.OnMissing == AcceptMissing {
-		without = func(ctx context.Context) error { return run(ctx, nil) }
+		onMissing = func(ctx context.Context) error { return run(ctx, nil) }
 	}
-	err := c.WithSession(ctx, run, without)
+	err := c.WithSession(ctx, run, onMissing)
 	if err != nil {
 		if c.opts.OnMessageError != nil && ctx.Err() == nil {
 			err = c.opts.OnMessageError(ctx, c, err)
@@ -145,7 +77,68 @@ func (c *Conn) handle(
 	return nil
 }
 
-// Format implements fmt.Formatter: of a message only its kind and size are printed.
+// Message is one message from a client. fmt, slog and encoding/json show only its type and size.
+type Message struct {
+	Type websocket.MessageType
+	Data []byte // as the client has sent it, possibly empty; must not be changed
+
+	replies *replies
+}
+
+// replies are the replies of one run of the function.
+type replies struct {
+	mu     sync.Mutex
+	list   []*outbox.Message
+	closed bool // the function has returned
+}
+
+func (r *replies) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+}
+
+var errNoReply = errors.New("bridge: Reply after the function for the message has returned")
+
+// Decode reads the message as JSON into v. An empty message, one that isn't JSON, and a v that
+// isn't a pointer are errors. As with encoding/json, the JSON null leaves v as it is: a pointer
+// that v points to may still be nil.
+func (m Message) Decode(v any) error {
+	if err := json.Unmarshal(m.Data, v); err != nil {
+		return fmt.Errorf("bridge: decode the message: %w", err)
+	}
+	return nil
+}
+
+// Reply queues a copy of data for the client, as a message of the same type. It is sent after the
+// changes of the function have been stored, and not at all if the function fails or runs again.
+// Reply doesn't block and may be called concurrently. After the function's return it fails.
+func (m Message) Reply(data []byte) error { return m.reply(m.Type, data) }
+
+// ReplyJSON is Reply with v as JSON, in a text message.
+func (m Message) ReplyJSON(v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("bridge: reply JSON: %w", err)
+	}
+	return m.reply(websocket.MessageText, data)
+}
+
+func (m Message) reply(kind websocket.MessageType, data []byte) error {
+	r := m.replies
+	if r == nil {
+		return errNoReply
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return errNoReply
+	}
+	r.list = append(r.list, &outbox.Message{Data: append([]byte{}, data...), Binary: kind == websocket.MessageBinary})
+	return nil
+}
+
+// Format implements fmt.Formatter. It prints only the type and size.
 func (m Message) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "bridge.Message(%s of %d bytes)", m.Type, len(m.Data))
 }
@@ -155,7 +148,7 @@ func (m Message) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("type", m.Type.String()), slog.Int("bytes", len(m.Data)))
 }
 
-// MarshalJSON implements json.Marshaler: slog's JSONHandler asks no LogValuer within other values.
+// MarshalJSON implements json.Marshaler: slog's JSONHandler calls no LogValuer within other values.
 func (m Message) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, `{"type":%q,"bytes":%d}`, m.Type, len(m.Data)), nil
 }

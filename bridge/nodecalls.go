@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/cluster"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
@@ -58,12 +57,11 @@ func (b *Bridge) answerNode(q *cluster.Question) {
 	}
 }
 
-// connsHere returns the connections of this process that the filter picks.
+// connsHere returns the connections of this process that match the filter.
 func (b *Bridge) connsHere(f ConnFilter) (infos []ConnInfo) {
 	picked, _ := b.pick(context.Background(), f)
-	now := time.Now()
 	for _, l := range picked {
-		if info, ok := b.connInfo(l); ok && f.picks(&info, now) {
+		if info, ok := b.match(l, &f); ok {
 			info.Data = nil // it stays in this process
 			infos = append(infos, info)
 		}

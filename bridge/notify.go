@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -12,24 +13,30 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 )
 
-// To says whose connections are meant: exactly one of its fields is set. A client is known by a
-// cookie that proves nothing, and has connections without a session, too: what is not for everybody
-// goes to a session or a user.
+// To selects the receivers of a message: exactly one of its fields is set. A client's cookie proves
+// nothing, and its connections may have no session: send private messages to a session or a user.
 type To struct {
 	SessionID, ClientID, UserID string
-	All                         bool // everybody's, also of those without a session
+	All                         bool // every connection, also without a session
 }
 
-// Notify sends a text message to the connections of a session, a client, a user, or everybody, on
-// every node, and returns how many it is on its way to: those are the open ones that take messages,
-// Conns and Links with OnNotify. It waits for none of them: each has a queue of its own, and
-// ConnOptions.OnNotifyFull says what becomes of one that is full. A message that is waiting when
-// its connection closes is still sent, unless that takes longer than a second.
+func (to To) check() error {
+	single := []To{{SessionID: to.SessionID}, {ClientID: to.ClientID}, {UserID: to.UserID}, {All: true}}
+	if to == (To{}) || !slices.Contains(single, to) {
+		return errors.New("bridge: To: exactly one of SessionID, ClientID, UserID and All is set")
+	}
+	return nil
+}
+
+// Notify sends a text message to the connections of a session, a client, a user, or to all, on
+// every node. It returns the number of open connections that have accepted it: Conns, and Links
+// with OnNotify. It waits for none of them: each has a queue, and ConnOptions.OnNotifyFull is the
+// policy for a full one. Queued messages of a closing connection are sent, for a second at most.
 //
-// The payload is UTF-8; NotifyBinary sends anything. It is copied once, not for each connection. An
-// error for a To that names nobody or several, and for a payload that is no text. With other nodes
-// on the store also ErrStoreUnavailable, and ErrNodeSilent when one of them hasn't said what it
-// did: beside the number of connections that are known to be sent it.
+// The payload is UTF-8; NotifyBinary sends any bytes. It is copied once, not for each connection. A
+// To without exactly one field and an invalid payload are errors. With other nodes on the store
+// also ErrStoreUnavailable, and ErrNodeSilent if a node hasn't answered, with the number of
+// connections that are known to have accepted the message.
 func (b *Bridge) Notify(ctx context.Context, to To, payload []byte) (int, error) {
 	if !utf8.Valid(payload) {
 		return 0, errors.New("bridge: Notify: the payload is not UTF-8, which a text message has to be " +
@@ -44,11 +51,8 @@ func (b *Bridge) NotifyBinary(ctx context.Context, to To, payload []byte) (int, 
 }
 
 func (b *Bridge) notify(ctx context.Context, to To, m *outbox.Message) (int, error) {
-	if err := to.check(); err != nil {
+	if err := cmp.Or(to.check(), context.Cause(ctx)); err != nil {
 		return 0, err
-	}
-	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
 	}
 	if b.cluster.Frozen() {
 		return 0, errFrozen
@@ -73,27 +77,13 @@ func (b *Bridge) notifyHere(to To, m *outbox.Message) (taken int) {
 		case outbox.Overflowed:
 			b.stats.notifyDropped.Add(1)
 			l.end(CodePolicy, "too slow for what it is sent")
-		case outbox.Refused:
 		}
 	}
 	b.sender.Wake(&wake)
 	return taken
 }
 
-func (to To) check() error {
-	n := 0
-	for _, set := range []bool{to.SessionID != "", to.ClientID != "", to.UserID != "", to.All} {
-		if set {
-			n++
-		}
-	}
-	if n != 1 {
-		return errors.New("bridge: To: exactly one of SessionID, ClientID, UserID and All is set")
-	}
-	return nil
-}
-
-// linksOf returns the links that are meant.
+// linksOf returns the links that to selects.
 func (b *Bridge) linksOf(to To) []*Link {
 	switch {
 	case to.All:
@@ -106,15 +96,14 @@ func (b *Bridge) linksOf(to To) []*Link {
 	return b.links.OfUser(to.UserID)
 }
 
-// OnNotify makes the link take the messages of Bridge.Notify: send is called with one at a time, in
-// their order, for at most WriteTimeout of the application's own making. An error, or a panic, ends
-// the link, as one of Heartbeat's function does. limit and policy are as in ConnOptions; 0 is 256.
-// A Conn takes them without.
+// OnNotify makes the link accept the messages of Bridge.Notify. send is called with one message at
+// a time, in order, and should have a write timeout. An error or a panic ends the link, as with
+// Heartbeat. limit and policy are as in ConnOptions; 0 is 256. A Conn needs no OnNotify.
 func (l *Link) OnNotify(limit int, policy OverflowPolicy, send func(kind websocket.MessageType, data []byte) error) {
 	if limit <= 0 {
 		limit = defaultNotifyQueue
 	}
-	l.queue.Open(limit, policy.queue(), func(m *outbox.Message) error {
+	l.queue.Open(limit, outbox.Overflow(policy), func(m *outbox.Message) error {
 		err := heartbeat.ErrPanicked
 		defer func() {
 			if err != nil {

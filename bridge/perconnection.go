@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,35 +11,30 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/autosave"
 )
 
-// PerConnection returns a handler that accepts WebSocket connections and runs fn for each with its
-// session, which is loaded when the connection opens. What fn changes in s collects there, and is
-// stored every ConnOptions.SaveEvery if there is something to store, when SaveSession is called,
-// and when fn returns, also with an error, as most connections end with that of a read. A crash
-// loses what has been changed since the last time, SaveEvery at most.
+// PerConnection is like WebSocket, but runs fn with the connection's session, which is loaded when
+// the connection opens. Changes of s collect there. They are stored every ConnOptions.SaveEvery, by
+// SaveSession, and when fn returns, also with an error: most connections end with that of a read. A
+// crash loses the changes since the last save.
 //
-// As Session does over HTTP, storing merges key by key: a key that fn didn't change keeps what
-// others have stored meanwhile, and s takes that over every SaveEvery. Within one key the last one
-// to store wins; for a change that depends on what it read, such as a counter, use
-// Conn.WithSession, which here works on s: its function finds what fn has changed and not stored
-// yet, and stores both. What other goroutines change in s while it runs is part of what it changes,
-// and undone with it if it fails. One that still runs Options.StoreTimeout after fn has returned is
-// cut off: ErrSessionClosed.
+// As with Session over HTTP, a save merges key by key: keys that fn didn't change keep the values
+// that others have stored, and s takes these over every SaveEvery. Within one key the last save
+// wins. For a change that depends on what it read, such as a counter, use Conn.WithSession, which
+// here works on s: its function sees the changes of fn that are not stored yet, and stores both.
+// Changes of s by other goroutines while it runs belong to it, and are undone if it fails. If it
+// still runs Options.StoreTimeout after fn has returned, its changes are lost: ErrSessionClosed.
 //
-// A session that has ended is never stored again. What was changed since the last time is then
-// lost; ctx ends with ErrSessionGone, at once when the session ended in this process, otherwise
-// within SaveEvery, also with KeepConns. So it is when a login replaces the token, or, where
-// connections Follow, within SaveEvery of the client's getting another session: ErrTokenRotated.
-// Destroy and Logout take effect at once. s.Login and s.Rotate give ErrNoCookies. If fn panics,
-// what it has changed since the last time is not stored. When the store is unavailable at the end
-// it is asked again for Options.StoreTimeout; then the changes are lost, which is logged, counted
-// (Stats.SaveFailures) and told the client by the close code 1013.
+// A session that has ended is never stored again: changes since the last save are lost, and ctx
+// ends with ErrSessionGone, at once if the session ended in this process, otherwise within
+// SaveEvery, also with KeepConns. If a login replaces the token, or a connection that Follows finds
+// within SaveEvery that its client has another session, ctx ends with ErrTokenRotated. Destroy and
+// Logout take effect at once. s.Login and s.Rotate return ErrNoCookies. If fn panics, changes since
+// the last save are not stored. If the store is unavailable at the end, the save is repeated for
+// Options.StoreTimeout; then the changes are lost, which is logged, counted (Stats.SaveFailures)
+// and reported to the client by close code 1013.
 //
-// A handshake without a session is closed with CodeNoSession, unless ConnOptions.OnMissing says
-// otherwise. WITH AcceptMissing s IS NIL IN A CONNECTION THAT HAS NO SESSION AT THE HANDSHAKE, for
-// as long as it lives: fn has to check it before it does anything with it. Without AcceptMissing s
-// is never nil.
-//
-// For the rest it is as WebSocket.
+// A handshake without a session is closed with CodeNoSession, unless ConnOptions.OnMissing has
+// another policy. WITH AcceptMissing s IS NIL IN A CONNECTION THAT HAS NO SESSION AT THE HANDSHAKE,
+// for its whole life: fn has to check s before it uses it. Without AcceptMissing s is never nil.
 func (b *Bridge) PerConnection(
 	fn func(ctx context.Context, c *Conn, s *Session) error, opts *ConnOptions,
 ) http.Handler {
@@ -54,28 +50,26 @@ func (b *Bridge) PerConnection(
 	}, opts, CloseMissing)
 }
 
-// SaveSession stores what has been changed in the session of a PerConnection connection, and takes
-// over what others have changed. It waits for a WithSession that runs on the connection; from
-// within one, with its ctx, it stores what has been changed so far, and that stays stored even if
-// the function then fails.
+// SaveSession stores the changes in the session of a PerConnection connection, and takes over those
+// of others. It waits for a running WithSession of the connection. Within one, with its ctx, it
+// stores the changes so far, which stay stored even if the function then fails.
 //
-// ErrSessionMissing when the connection holds no session, ErrSessionGone when it has ended,
-// ErrTokenRotated when a login has replaced the token, ErrConflict, ErrStoreUnavailable,
-// ErrSessionTooLarge, a *ValueError, ErrSessionClosed after the end of the connection, and the
-// cause of ctx's end while waiting. Unless the session is over the changes are still there after an
-// error, to be stored later.
+// ErrSessionMissing if the connection has no such session, ErrSessionGone if the session has ended,
+// ErrTokenRotated if a login has replaced its token, ErrConflict, ErrStoreUnavailable,
+// ErrSessionTooLarge, a *ValueError, ErrSessionClosed after the connection's end, and the cause of
+// ctx's end during a wait. Changes survive an error unless the session has ended.
 func (c *Conn) SaveSession(ctx context.Context) error {
 	h := c.link.perConn.Load()
 	if h == nil {
 		return fmt.Errorf("%w: the connection holds none (see Bridge.PerConnection)", ErrSessionMissing)
 	}
-	s, err := h.b.inside(ctx, h.s.id)
+	s, err := h.link.b.inside(ctx, h.s.id)
 	switch {
 	case err != nil:
 		return err
 	case s == h.s:
 		return s.commit(ctx)
-	case s != nil: // of another connection, whose function holds what this one may be waiting for
+	case s != nil: // of another connection, whose function holds locks that this one may wait for
 		return ErrNested
 	}
 	if err := h.saver.Lock(ctx); err != nil {
@@ -88,16 +82,15 @@ func (c *Conn) SaveSession(ctx context.Context) error {
 	return h.store(ctx, true)
 }
 
-// connSession is the session of a PerConnection connection while its function runs. Its turn, which
-// its saver has, is held while a function of WithSession runs on s, or s is stored.
+// connSession is the session of a PerConnection connection while its function runs. The turn of its
+// saver is held while a function of WithSession runs on s, or s is stored.
 type connSession struct {
-	b     *Bridge
 	link  *Link
 	s     *Session
 	saver *autosave.Saver
 }
 
-// openConnSession loads the connection's session, and plans its first save.
+// openConnSession loads the connection's session and plans its first save.
 func (b *Bridge) openConnSession(ctx context.Context, c *Conn) (*connSession, error) {
 	l := c.link
 	id, proved := b.links.SessionOf(&l.entry)
@@ -111,7 +104,7 @@ func (b *Bridge) openConnSession(ctx context.Context, c *Conn) (*connSession, er
 	if err != nil {
 		return nil, err
 	}
-	h := &connSession{b: b, link: l}
+	h := &connSession{link: l}
 	h.saver = autosave.New(autosave.Config{
 		Clock: b.clock, Pool: b.pools.background, Every: zeroIfOff(c.opts.SaveEvery), Save: h.save,
 	})
@@ -123,7 +116,7 @@ func (b *Bridge) openConnSession(ctx context.Context, c *Conn) (*connSession, er
 		return nil, h.drop(ErrTokenRotated)
 	}
 	l.perConn.Store(h)
-	if now, _ := b.links.SessionOf(&l.entry); now == "" { // who ended it may not have found h yet
+	if now, _ := b.links.SessionOf(&l.entry); now == "" { // it has ended before h could be found
 		l.perConn.Store(nil)
 		return nil, ErrSessionMissing
 	}
@@ -131,43 +124,36 @@ func (b *Bridge) openConnSession(ctx context.Context, c *Conn) (*connSession, er
 	return h, nil
 }
 
-// run runs fn and stores what it has changed when it returns.
+// run runs fn and then stores its changes.
 func (h *connSession) run(
 	ctx context.Context, c *Conn, fn func(context.Context, *Conn, *Session) error,
 ) (err error) {
 	returned := false
-	defer func() {
-		if failed := h.end(returned); err == nil {
-			err = failed
-		}
-	}()
+	defer func() { err = cmp.Or(err, h.end(returned)) }()
 	err = fn(ctx, c, h.s)
 	returned = true
 	return err
 }
 
-// withSession is WithSession on the connection: it works on s, so that it finds what s has not
-// stored yet, and s finds what it stores.
+// withSession is Link.withSession. It works on s, so that each sees the other's changes.
 func (h *connSession) withSession(ctx context.Context, fn func(context.Context, *Session) error) (ran bool, err error) {
-	if h.b.cluster.Frozen() {
+	if h.link.b.cluster.Frozen() {
 		return false, errFrozen
 	}
 	if err := h.saver.Lock(ctx); err != nil {
 		return false, err
 	}
 	defer h.saver.Unlock()
-	k := h.b.gateway.Acquire(h.s.id)
+	k := h.link.b.gateway.Acquire(h.s.id)
 	defer k.Release()
 	if err := k.Lock(ctx); err != nil {
 		return false, err
 	}
 	defer k.Unlock()
-	switch err := h.s.refresh(ctx, k.Later()); {
+	switch err := h.drop(h.s.refresh(ctx, k.Later())); {
 	case errors.Is(err, ErrSessionGone):
-		_ = h.drop(err)
 		return false, ErrSessionMissing
 	case errors.Is(err, ErrTokenRotated):
-		_ = h.drop(err)
 		return false, errCutOff
 	case err != nil:
 		return false, err
@@ -176,23 +162,22 @@ func (h *connSession) withSession(ctx context.Context, fn func(context.Context, 
 	return true, h.s.run(ctx, k, new(mark), fn)
 }
 
-// save stores what has changed; one that was planned also takes over what others have. The turn is
-// held.
+// save is the Save of the saver's Config.
 func (h *connSession) save(planned bool) (goOn bool) {
-	if h.s.unsealed() != nil || h.s.over() { // the connection's end stores it, or has
+	if h.s.unsealed() != nil || h.s.over() { // the end of the connection stores s, or has stored it
 		return false
 	}
 	h.report(h.store(h.link.ctx, planned))
-	if id, _ := h.b.links.SessionOf(&h.link.entry); id != "" && id != h.s.id { // it follows its client to another
+	if id, _ := h.link.b.links.SessionOf(&h.link.entry); id != "" && id != h.s.id { // it has followed its client
 		h.link.end(reconnect.Code, reconnect.Reason)
 	}
 	return !h.s.over()
 }
 
-// store stores what has changed, merged key by key into what is stored by now. With fresh, s takes
-// over what others have changed also if there is nothing to store. The turn is held.
+// store stores the changes, merged key by key into the stored record. With fresh, s takes over the
+// changes of others even if it has none itself. The caller holds the turn.
 func (h *connSession) store(ctx context.Context, fresh bool) error {
-	ctx = context.WithoutCancel(ctx) // what is to be stored is, whatever becomes of the connection
+	ctx = context.WithoutCancel(ctx) // the end of the connection must not prevent the save
 	changed, err := h.commit(ctx)
 	if err == nil && !changed && fresh {
 		err = h.refresh(ctx)
@@ -200,7 +185,7 @@ func (h *connSession) store(ctx context.Context, fresh bool) error {
 	return h.drop(err)
 }
 
-// commit is store without fresh. It reports whether there was something to store.
+// commit is store without fresh. changed is false if there was nothing to store.
 func (h *connSession) commit(ctx context.Context) (changed bool, err error) {
 	s := h.s
 	s.lock()
@@ -215,13 +200,13 @@ func (h *connSession) commit(ctx context.Context) (changed bool, err error) {
 	case !s.draft.Changed():
 		return false, nil
 	}
-	return true, s.stored(false, h.b.gateway.Commit(ctx, &s.draft, s.from))
+	return true, s.stored(false, h.link.b.gateway.Commit(ctx, &s.draft, s.from))
 }
 
-// refresh takes over what others have changed, if they have.
+// refresh takes over the changes of others.
 func (h *connSession) refresh(ctx context.Context) error {
 	s := h.s
-	rec, err := h.b.gateway.Load(ctx, s.id)
+	rec, err := h.link.b.gateway.Load(ctx, s.id)
 	s.lock()
 	defer s.unlock()
 	switch {
@@ -238,38 +223,37 @@ func (h *connSession) refresh(ctx context.Context) error {
 	return s.draft.Rebase(rec)
 }
 
-// drop ends the connection if err says that it has lost its session for good, and returns err.
+// drop ends the connection if err means that it has lost its session for good, and returns err.
 func (h *connSession) drop(err error) error {
 	switch {
 	case errors.Is(err, ErrSessionGone):
-		h.b.scheduleRecheck(h.s.id, h.b.forget(context.WithoutCancel(h.link.ctx), h.s.id, nil))
-		h.link.end(CodeDestroyed, string(ReasonDestroyed)) // also where others are kept: there is nothing left to work on
+		h.link.b.scheduleRecheck(h.s.id, h.link.b.forget(context.WithoutCancel(h.link.ctx), h.s.id, nil))
+		h.link.end(CodeDestroyed, string(ReasonDestroyed)) // also with KeepConns: there is no session to work on
 	case errors.Is(err, ErrTokenRotated):
 		h.link.unlink()
 	}
 	return err
 }
 
-// report counts and logs a save that failed. That the session is over is no failure.
+// report counts and logs a failed save. The end of the session is no failure.
 func (h *connSession) report(err error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrSessionGone), errors.Is(err, ErrTokenRotated):
-		h.b.logAside(func() {
-			h.b.opts.Logger.LogAttrs(h.link.ctx, slog.LevelInfo,
-				"connection's session is over: what it had not stored yet is lost", h.b.logSession(h.s.id))
+		h.link.b.logAside(func() {
+			h.link.b.opts.Logger.LogAttrs(h.link.ctx, slog.LevelInfo,
+				"connection's session is over: what it had not stored yet is lost", h.link.b.logSession(h.s.id))
 		})
 	default:
-		h.b.stats.failedSaves.Add(1)
-		h.b.failedAside(h.link.ctx, slog.LevelError, Failure{"store a connection's session", h.s.id, err})
+		h.link.b.stats.failedSaves.Add(1)
+		h.link.b.failedAside(h.link.ctx, slog.LevelError, Failure{"store a connection's session", h.s.id, err})
 	}
 }
 
-// end stores what has changed, for the last time. After a panic nothing is, but a Destroy counts.
+// end performs the last save. After a panic only a Destroy takes effect.
 func (h *connSession) end(returned bool) error {
-	timeout := h.b.opts.StoreTimeout
-	unlock := h.saver.Close(timeout) // without the turn a function of WithSession outstays its connection
-	defer unlock()
+	timeout := h.link.b.opts.StoreTimeout
+	defer h.saver.Close(timeout)() // it may time out while a function of WithSession has the turn
 	h.s.leave(returned)
 	defer h.s.seal()
 	err := autosave.Retry(timeout,
@@ -279,13 +263,13 @@ func (h *connSession) end(returned bool) error {
 	return err
 }
 
-// leave prepares s for its last commit: what a function of WithSession that still runs has changed
-// is no part of it, nor what a panic has left.
+// leave prepares s for its last commit, without the changes of a function of WithSession that still
+// runs, and without those before a panic.
 func (s *Session) leave(returned bool) {
 	s.lock()
 	defer s.unlock()
 	if m := s.running; m != nil {
-		s.restore(m.back) // as it will be once more when the function returns
+		s.restore(m.back) // and again when the function returns
 		m.cutOff = true
 	}
 	if !returned {
@@ -293,7 +277,7 @@ func (s *Session) leave(returned bool) {
 	}
 }
 
-// holder returns the connSession whose session s is; nil if there is none.
+// holder returns the connSession that has s, or nil.
 func (s *Session) holder() *connSession {
 	if l := s.from.link; l != nil {
 		if h := l.perConn.Load(); h != nil && h.s == s {

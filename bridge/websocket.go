@@ -13,18 +13,16 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/socket"
 )
 
-// WebSocket returns a handler that accepts WebSocket connections and runs fn for each, in a
-// goroutine of its own. ctx has the request's values and ends, with a cause, when the connection or
-// its session does. When fn returns the connection is closed: normally for nil, otherwise with
-// CloseCode of the error. If fn panics it is closed with CodeFailed, and the process lives.
+// WebSocket returns a handler that accepts WebSocket connections and runs fn for each, in its own
+// goroutine. ctx has the request's values and ends, with a cause, when the connection or its
+// session does. When fn returns the connection is closed: normally for nil, otherwise with
+// CloseCode of the error. If fn panics it is closed with CodeFailed, and the process continues.
 //
 // The handshake is refused with 403 for a page of another origin (Options.OriginPatterns), with 503
 // when the store is unavailable or the Bridge is shutting down or overloaded
-// (Options.MaxHandshakes), with 409 for a token that a login has just replaced, with 401 for a
-// ticket that opens nothing. Options out of range make every handshake fail with 500 and a log line
-// that names the field.
-//
-// It works with or without Bridge.Handler around it.
+// (Options.MaxHandshakes), with 409 for a token that a login has just replaced, and with 401 for an
+// invalid ticket. Options out of range fail every handshake with 500, and are logged.
+// Bridge.Handler around it is optional.
 func (b *Bridge) WebSocket(fn func(ctx context.Context, c *Conn) error, opts *ConnOptions) http.Handler {
 	return b.socket(fn, opts, AcceptMissing)
 }
@@ -33,7 +31,7 @@ func (b *Bridge) WebSocket(fn func(ctx context.Context, c *Conn) error, opts *Co
 func (b *Bridge) socket(
 	fn func(ctx context.Context, c *Conn) error, opts *ConnOptions, onMissing MissingPolicy,
 ) http.Handler {
-	o, err := opts.settle(onMissing)
+	o, err := opts.withDefaults(onMissing)
 	if err != nil {
 		b.failed(context.Background(), slog.LevelError, Failure{Doing: "use a handler's ConnOptions", Err: err})
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.WriteError(w, r, err) })
@@ -49,8 +47,7 @@ type socketHandler struct {
 	acceptor *socket.Acceptor
 }
 
-// handshake upgrades the request and returns: what net/http keeps for a request is freed while the
-// connection lives on.
+// handshake upgrades the request and returns, so that net/http can release it.
 func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	b := h.b
 	if !b.work.TryEnter() {
@@ -73,32 +70,16 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		b.WriteError(w, r, err)
 		return
 	}
-	if h.opts.ID != nil {
-		if rq.connID = h.opts.ID(r); !validConnID(rq.connID) {
-			b.refuse(w, r, ErrConnID)
-			return
-		}
-	}
-	if b.addrFull(rq, rq.addr()) {
-		b.refuse(w, r, ErrTooManyAddrConns)
-		return
-	}
-	rq.coalesceLoads()
-	rq.askClient() // a connection is somebody's: the client cookie is due
-	s, err := rq.open(r.Context())
+	s, err := h.open(rq, r)
 	if err != nil {
-		b.refuse(w, r, handshakeError(err))
-		return
-	}
-	if s.absent() && h.opts.OnMissing == RefuseMissing {
-		b.refuse(w, r, ErrSessionMissing)
+		b.refuse(w, r, err)
 		return
 	}
 	l := &Link{}
 	c := &Conn{link: l, opts: &h.opts}
-	l.conn = c // from its registration on it is found, and told what others are
+	l.conn = c // before the registration, from which on other goroutines use it
 	if status, err := c.socket.Accept(h.acceptor, (*socketOwner)(l), w, r); err != nil {
-		if !rq.wroteHeaders() { // otherwise the client has been answered
+		if !rq.wroteHeaders() { // otherwise the client has its answer
 			b.refuse(w, r, &handshakeRefusal{status, err})
 		}
 		return
@@ -108,32 +89,51 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// refuseForNow is refuse for a handshake that may succeed later: the answer says when to try again.
+// open opens the session of a handshake, or returns the error with which to refuse it.
+func (h *socketHandler) open(rq *request, r *http.Request) (*Session, error) {
+	if h.opts.ID != nil {
+		if rq.connID = h.opts.ID(r); !validConnID(rq.connID) {
+			return nil, ErrConnID
+		}
+	}
+	if h.b.addrFull(rq, rq.addr()) {
+		return nil, ErrTooManyAddrConns
+	}
+	rq.coalesceLoads()
+	rq.askClient() // a connection has a client, so the client cookie is set
+	s, err := rq.open(r.Context())
+	if err == nil && s.absent() && h.opts.OnMissing == RefuseMissing {
+		err = ErrSessionMissing
+	}
+	return s, handshakeError(err)
+}
+
+// refuseForNow is refuse with a Retry-After header.
 func (b *Bridge) refuseForNow(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Retry-After", strconv.Itoa(b.admit.RetryAfter()))
 	b.refuse(w, r, err)
 }
 
-// start attaches the connection and lets its handler run.
+// start attaches the connection and starts its handler.
 func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *Conn) error {
 	b, l := h.b, c.link
 	missing := s.IsNew()
 	returned := false
 	defer func() {
-		if !returned { // the store has panicked: net/http knows nothing of the connection any more
+		if !returned { // the store has panicked: net/http doesn't close a hijacked connection
 			c.socket.Cut()
 		}
 	}()
-	l.queue.Open(h.opts.NotifyQueue, h.opts.OnNotifyFull.queue(), func(m *outbox.Message) error {
+	l.queue.Open(h.opts.NotifyQueue, outbox.Overflow(h.opts.OnNotifyFull), func(m *outbox.Message) error {
 		return c.send(context.Background(), m)
 	})
-	_, err := b.attachLink(ctx, rq, s, l)
+	err := b.attachLink(ctx, rq, s, l)
 	returned = true
 	switch {
 	case err != nil:
 		return err
 	case missing && h.opts.OnMissing == CloseMissing:
-		l.endPending(false) // if the browser is about to have a session, it is to come back
+		l.endPending(false) // if the browser is about to get a session, this code makes it reconnect
 		l.end(CodeNoSession, b.closeReason(ErrSessionMissing))
 		l.abandon()
 		return nil
@@ -147,39 +147,48 @@ func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *C
 	return nil
 }
 
-// serve runs the connection's handler and closes the connection after it, also if the handler ends
-// its goroutine.
+// serve runs the connection's handler and closes the connection, also after a panic or a Goexit.
 func (c *Conn) serve(fn func(context.Context, *Conn) error) {
-	err := ErrPanicked
+	l, err := c.link, ErrPanicked
 	defer func() { c.conclude(err) }()
-	err = c.protect(fn)
+	defer func() {
+		if p := recover(); p != nil {
+			l.b.panicked(l.ctx, "connection handler panicked", "run a connection's handler: it panicked",
+				c.SessionID(), p)
+		}
+	}()
+	err = fn(l.ctx, c)
 }
 
 // conclude closes the connection whose handler has returned err.
 func (c *Conn) conclude(err error) {
-	c.logFailure(err)
-	c.link.endPending(false) // if a close waits for the handler to be done, it says how
+	l := c.link
+	if l.ctx.Err() == nil && CloseCode(err) == CodeFailed && !errors.Is(err, ErrPanicked) {
+		l.b.failedInTime(l.ctx, slog.LevelWarn,
+			Failure{"go on with a connection: its handler has failed", c.SessionID(), err})
+	}
+	l.endPending(false) // a close that waits for the handler determines the code
 	code, reason := c.endedWith(err)
-	if c.link.beginEnd(code, reason) { // otherwise another is closing it
-		c.link.close(code, reason)
+	if l.beginEnd(code, reason) {
+		l.close(code, reason)
 	}
 	c.socket.Release()
-	c.link.detach(code, reason)
+	l.detach(code, reason)
 }
 
-// endedWith returns how the connection of a handler ends that has returned err.
+// endedWith returns the close code and reason of a connection whose handler has returned err.
 func (c *Conn) endedWith(err error) (code int, reason string) {
-	if lost, ok := c.socket.LostCode(); ok { // whatever the handler makes of that
+	b := c.link.b
+	if lost, ok := c.socket.LostCode(); ok { // a lost connection has no other code
 		return lost, ""
 	}
-	if over := c.link.b.links.CloseOf(&c.link.entry); over.Code != codeNone && errors.Is(err, ErrSessionMissing) {
-		return over.Code, over.Reason // the handler was faster than the close that is on its way
+	if pending := b.links.CloseOf(&c.link.entry); pending.Code != codeNone && errors.Is(err, ErrSessionMissing) {
+		return pending.Code, pending.Reason // the handler has returned before the close that is under way
 	}
-	return CloseCode(err), c.link.b.closeReason(err)
+	return CloseCode(err), b.closeReason(err)
 }
 
-// closeReason returns what a client may know of an error that closes its connection: of ours what
-// it can act on, of the application's nothing.
+// closeReason returns a text for errors that a client can act on. It reveals no others.
 func (b *Bridge) closeReason(err error) string {
 	var ce websocket.CloseError
 	switch {
@@ -199,23 +208,4 @@ func (b *Bridge) closeReason(err error) string {
 		return b.comeBack(1)
 	}
 	return ""
-}
-
-// logFailure tells of an error by which the handler ends its connection, which else nobody learns.
-func (c *Conn) logFailure(err error) {
-	if c.link.ctx.Err() == nil && CloseCode(err) == CodeFailed && !errors.Is(err, ErrPanicked) {
-		c.link.b.failedInTime(c.link.ctx, slog.LevelWarn,
-			Failure{"go on with a connection: its handler has failed", c.SessionID(), err})
-	}
-}
-
-func (c *Conn) protect(fn func(context.Context, *Conn) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			c.link.b.panicked(c.link.ctx, "connection handler panicked",
-				"run a connection's handler: it panicked", c.SessionID(), p)
-			err = ErrPanicked
-		}
-	}()
-	return fn(c.link.ctx, c)
 }

@@ -171,7 +171,7 @@ func (a *farmActor) create(place int, cookie farmCookie) {
 		a.tally.unknown.Add(1)
 		return
 	case v.Word != "ok":
-		a.puzzled("create", v.Word)
+		a.puzzled("create", fmt.Sprintf("%+v at %v", v, res.Request.URL))
 		return
 	case old != nil && v.ID == old.id: // the judge will have something to say about that
 		old.record(a.number, from, to, farmEvent{kind: farmIncrement, label: cookie.label, values: v.farmValues})
@@ -251,7 +251,7 @@ func (f *farm) ask(node *farmNode, cookies string, query url.Values) (v farmView
 		return v, nil, err
 	}
 	if json.Unmarshal(body, &v) != nil {
-		v.Word = farmMiddlewareWord(res, string(body))
+		v.Word, v.Err = farmMiddlewareWord(res, string(body)), string(body)
 	}
 	return v, res, nil
 }

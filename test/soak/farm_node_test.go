@@ -96,6 +96,7 @@ type farmSite struct{ b *bridge.Bridge }
 // farmView is what an operation answers.
 type farmView struct {
 	Word string // "ok", or what farmWord says
+	Err  string // what exactly the operation returned
 	ID   string
 	farmValues
 }
@@ -135,7 +136,7 @@ func farmViewOf(s *bridge.Session) farmView {
 func (site *farmSite) page(w http.ResponseWriter, r *http.Request) {
 	v, err := site.serve(r)
 	if err != nil {
-		v = farmView{Word: farmWord(err)}
+		v = farmView{Word: farmWord(err), Err: err.Error()}
 		w.WriteHeader(bridge.HTTPStatus(err))
 	}
 	_ = json.NewEncoder(w).Encode(v)
@@ -210,7 +211,7 @@ func (site *farmSite) talk(ctx context.Context, c *bridge.Conn) error {
 			return farmViewOf(s), nil
 		}, nil)
 		if err != nil {
-			v = farmView{Word: farmWord(err)}
+			v = farmView{Word: farmWord(err), Err: err.Error()}
 		}
 		text, err := json.Marshal(v)
 		if err != nil {

@@ -52,7 +52,7 @@ type Bridge struct {
 	shutOnce sync.Once
 	shutDone chan struct{} // closed when the first Shutdown has returned shutErr
 	shutErr  error
-	overrule atomic.Bool // tellOverruled has logged
+	overrule atomic.Bool // setCookies has logged that a Cache-Control was overruled
 	logins   *logins.Gate
 	limits   *logins.Limits
 	tickets  *tickets.Tickets

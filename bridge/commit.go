@@ -12,9 +12,10 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// commit stores what has changed, merged key by key into what is stored by now. While a function of
-// WithSession runs on the Session, its changes so far are stored if the session is still as the
-// function saw it; if its time is up, and so somebody else is answering, they are not.
+// commit stores the changes, merged key by key into the stored record. While a function of
+// WithSession runs on s, its changes so far are stored only if the record is still the one that the
+// function has read, and they are discarded if its context has ended: then the response is not the
+// function's, but that of a timeout.
 func (s *Session) commit(ctx context.Context) error {
 	s.lock()
 	defer s.unlock()
@@ -26,8 +27,8 @@ func (s *Session) commit(ctx context.Context) error {
 	}
 	running := s.running
 	if running != nil && running.Err() != nil {
-		s.restore(running.back)
-		running.back, running.cutOff, running = nil, true, nil
+		s.restore(running.savepoint)
+		running.savepoint, running.aborted, running = nil, true, nil
 	}
 	if s.sealed || !s.draft.Changed() {
 		return nil
@@ -36,46 +37,42 @@ func (s *Session) commit(ctx context.Context) error {
 		return err
 	}
 	if running == nil {
-		issues := s.proof.Issues()
-		return s.stored(issues, s.withinLimits(ctx, func() error { return s.b.gateway.Commit(ctx, &s.draft, s.from) }))
+		return s.store(ctx, func() error { return s.b.gateway.Commit(ctx, &s.draft, s.from) })
 	}
 	_, err := s.commitExact(ctx, running.lock)
 	if errors.Is(err, store.ErrConflict) {
 		return ErrConflict
 	}
-	if err == nil { // what is stored can't be undone
-		running.back = nil
+	if err == nil { // the stored changes can't be undone
+		running.savepoint = nil
 	}
 	return err
 }
 
-// commitExact stores what has changed if the session is still as s has it.
-func (s *Session) commitExact(ctx context.Context, k *gateway.Lock) (store.Record, error) {
-	issues := s.proof.Issues()
-	var rec store.Record
-	err := s.withinLimits(ctx, func() (err error) {
+// commitExact stores the changes if the stored record is still the base of the draft.
+func (s *Session) commitExact(ctx context.Context, k *gateway.Lock) (rec store.Record, err error) {
+	err = s.store(ctx, func() (err error) {
 		rec, err = s.b.gateway.CommitExact(ctx, k, &s.draft, s.from)
 		return err
 	})
-	return rec, s.stored(issues, err)
+	return rec, err
 }
 
-// withinLimits runs commit, which stores the draft, within the limits on the sessions of a user and
-// of a client. The lock of s is held, and no session's commit lock.
-func (s *Session) withinLimits(ctx context.Context, commit func() error) error {
+// store runs commit, which stores the draft, within the limits on the sessions of a user and of a
+// client, and records its consequences for s. The lock of s is held, and no session's commit lock.
+func (s *Session) store(ctx context.Context, commit func() error) (err error) {
 	one := logins.Session{ID: s.id, ClientID: s.clientID, Tag: s.from, Later: &s.later}
+	issues := s.proof.Issues()
+	creates := s.draft.Base().Revision == 0 && !s.from.clientIsNew()
 	if user, logsIn := s.draft.LogsIn(); logsIn {
-		return s.b.limits.Login(ctx, one, user, commit)
-	}
-	creates := s.draft.Base().Revision == 0 && !s.from.clientIsNew() // a new client has no other
-	err := commit()
-	if creates && err == nil {
+		err = s.b.limits.Login(ctx, one, user, commit)
+	} else if err = commit(); err == nil && creates {
 		s.b.limits.Created(ctx, one)
 	}
-	return err
+	return s.stored(issues, err)
 }
 
-// mayStore says why a change can't be stored, before the store is asked.
+// mayStore returns the error of a change that is rejected without a call of the store.
 func (s *Session) mayStore(ctx context.Context) error {
 	rq := s.from.request
 	switch {
@@ -83,14 +80,14 @@ func (s *Session) mayStore(ctx context.Context) error {
 		return ErrSessionGone
 	case rq == nil:
 		return nil
-	case rq.failure() != nil: // the client has been told that it failed
+	case rq.failure() != nil: // the client has received the error
 		return rq.failure()
 	case s.proof.Issues() && rq.headersSent():
 		return ErrHeadersSent
-	case s.draft.ReplacesToken() && rq.Err() != nil: // the browser would never learn of the new token
+	case s.draft.ReplacesToken() && rq.Err() != nil: // the browser would not receive the new token
 		return fmt.Errorf("bridge: log in or rotate: the request has ended: %w", context.Cause(rq))
 	case s.draft.Base().Revision == 0:
-		if _, logsIn := s.draft.LogsIn(); logsIn { // of two logins at once the last one counts
+		if _, logsIn := s.draft.LogsIn(); logsIn { // of two concurrent logins the last one counts
 			return nil
 		}
 		return rq.creds.MayCreate(ctx)
@@ -98,8 +95,8 @@ func (s *Session) mayStore(ctx context.Context) error {
 	return nil
 }
 
-// stored draws the consequences of a commit, which returned err. issued reports whether it has
-// given the session a token that the client doesn't have.
+// stored records the consequences of a commit that returned err, and returns err. issued reports
+// whether the commit has given the session a token that the client doesn't have.
 func (s *Session) stored(issued bool, err error) error {
 	switch {
 	case err == nil:
@@ -110,22 +107,22 @@ func (s *Session) stored(issued bool, err error) error {
 			}
 		}
 	case errors.Is(err, ErrStoreUnavailable) && s.draft.Base().Revision == 0:
-		s.fate = fateUncertain // it may exist: it is never created again, another is
+		s.fate = fateUncertain // creating it again could make two
 	case errors.Is(err, ErrSessionGone):
-		s.fate = max(s.fate, fateGone) // and the cookie stays: by now the browser may have another session's
+		s.fate = max(s.fate, fateGone) // the cookie stays: the browser may have that of another session by now
 	}
 	return err
 }
 
-// destroy does what Destroy asked for.
-func (s *Session) destroy(ctx context.Context) error {
+// destroy ends the session, as Destroy has requested. The lock is held.
+func (s *Session) destroy(ctx context.Context) (err error) {
 	rq, base := s.from.request, s.draft.Base()
-	if s.proof.Locked() || rq != nil && base.Revision == 0 && rq.creds.Outrun() { // the browser's session would go on
+	if s.proof.Locked() || rq != nil && base.Revision == 0 && rq.creds.Outrun() { // the browser has another session
 		return ErrTokenRotated
 	}
 	from := *s.from
 	from.reason = s.ending
-	did := false
+	ended := false
 	if base.Revision != 0 && s.fate == fateAlive {
 		ctx := context.WithoutCancel(ctx)
 		if rq != nil {
@@ -134,23 +131,22 @@ func (s *Session) destroy(ctx context.Context) error {
 			}
 		}
 		from.userID = base.UserID
-		var err error
-		if did, err = s.b.gateway.DestroyDraft(ctx, &s.later, &s.draft, &from); err != nil {
-			return err // Destroy stays asked for
+		if ended, err = s.b.gateway.DestroyDraft(ctx, &s.later, &s.draft, &from); err != nil {
+			return err // s.ending stays: a later commit tries again
 		}
 	}
 	s.ending, s.fate, s.sealed = "", fateDestroyed, true
-	if rq != nil && did { // otherwise another has ended it, and the browser may have the next session's cookie
+	if rq != nil && ended { // otherwise the browser may have the cookie of the next session already
 		rq.creds.EndSession()
 	}
 	return nil
 }
 
 // renewToken gives the session a new token if the one that the request presented is older than
-// Options.RenewEvery. It is called when the response is about to leave.
+// Options.RenewEvery. It is called before the first byte of the response.
 //
-// A response that the browser doesn't get renews nothing (its client has hung up, or its time is
-// up), nor does one that caches may give to others. A store that fails at it fails no request.
+// It does nothing if the request has ended, so that the browser would not receive the token, or if
+// shared caches may store the response. A failure of the store doesn't fail the request.
 func (s *Session) renewToken(rq *request, h http.Header) {
 	if s.b.opts.RenewEvery <= 0 || rq.Err() != nil || cachecontrol.Shared(h) {
 		return

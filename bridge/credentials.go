@@ -7,11 +7,10 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 )
 
-// LoadOrCreateKeys returns the keys in the file at path, for Options.Keys: one per line, in base64;
-// the first one signs. If there is no such file it creates one with a random key, readable by its
-// owner only (0600). Of several processes that do so at the same time, all get the same key. It
-// refuses a file that others can read, a symbolic link, and a file without a key. The text has the
-// form of ParseKeys. For a mounted secret use LoadKeys, which never creates one.
+// LoadOrCreateKeys returns the keys in the file at path, for Options.Keys. The text has the form of
+// ParseKeys. If there is no such file it creates one with a random key, readable by its owner only
+// (0600); processes that do so at the same time get the same key. A file that others can read, a
+// symbolic link, and a file without a key are errors. For a mounted secret use LoadKeys.
 func LoadOrCreateKeys(path string) ([][]byte, error) {
 	return prefixed(credentials.LoadOrCreateKeys(path))
 }
@@ -33,6 +32,7 @@ func ParseKeys(text string) ([][]byte, error) {
 	return prefixed(credentials.ParseKeys(text))
 }
 
+// prefixed adds the package to an error.
 func prefixed(keys [][]byte, err error) ([][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bridge: %w", err)
@@ -41,21 +41,20 @@ func prefixed(keys [][]byte, err error) ([][]byte, error) {
 }
 
 // TokenFromHeader returns an Options.TokenFrom for clients that send their token in the named
-// header, with or without "Bearer " before it. A client that sends the header does without cookies;
-// before it has a token the header is empty, or just "Bearer". A value of another scheme
+// header, with or without "Bearer " before it. A client that sends the header needs no cookies;
+// before it has a token it sends an empty header, or just "Bearer". A value of another scheme
 // ("Basic …") is ignored.
 //
 // Browsers send such a header only for scripts of an origin that the application's CORS rules
-// allow, so cross-site requests can't use it. But a script has to keep the token where other
-// scripts can read it, unlike the session cookie: this is for programs that aren't web pages.
+// allow, so cross-site requests can't use it. But a web page can store the token only where other
+// scripts can read it, unlike the session cookie: use this for programs that aren't web pages.
 func TokenFromHeader(name string) func(r *http.Request) (token string, ok bool) {
 	return credentials.TokenFromHeader(name)
 }
 
 // TokenFromProtocol returns an Options.TokenFrom for WebSocket clients that can't set headers at a
 // handshake. They offer a subprotocol that consists of the prefix and the token, and Subprotocol
-// with it, because the server has to accept one of the offers. "" is the prefix
-// "sessionbridge.token.".
+// with it, for the server to accept. An empty prefix stands for "sessionbridge.token.".
 func TokenFromProtocol(prefix string) func(r *http.Request) (token string, ok bool) {
 	return credentials.TokenFromProtocol(prefix)
 }

@@ -16,40 +16,37 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/tickets"
 )
 
-// What can be wrong with a session. Test with errors.Is.
+// Errors of a session. Test with errors.Is.
 var (
-	// ErrSessionMissing: there is no such session, or it is over.
+	// ErrSessionMissing: there is no such session, or it has ended.
 	ErrSessionMissing = gateway.ErrMissing
-	// ErrSessionGone: the session ended while it was being worked on. Nothing was stored, and
-	// nothing can be any more.
+	// ErrSessionGone: the session has ended while it was in use. Nothing was stored.
 	ErrSessionGone = gateway.ErrGone
-	// ErrSessionClosed: the Session has seen its last commit: the function that it was made for has
-	// returned.
+	// ErrSessionClosed: the Session is used after its last commit, when its request or its function
+	// of WithSession had returned.
 	ErrSessionClosed = errors.New("bridge: the Session is used after its last commit")
 	// ErrSessionTooLarge: the session's values together exceed Options.MaxValueBytes.
 	ErrSessionTooLarge = gateway.ErrTooLarge
-	// ErrTokenRotated: another request has replaced the session's token. The next request, with the
-	// new cookie, will do.
+	// ErrTokenRotated: another request has replaced the session's token. A request with the new
+	// cookie will succeed.
 	ErrTokenRotated = gateway.ErrTokenRotated
 	// ErrConflict: other writers changed the session during each of 8 attempts.
 	ErrConflict = gateway.ErrConflict
 )
 
-// What can be wrong with the way it is used.
+// Errors of the use of a session.
 var (
-	// ErrNoMiddleware: the request has not come through Bridge.Handler, or is one made with the
-	// context of another request that has, and presents other cookies.
+	// ErrNoMiddleware: the request has not come through Bridge.Handler, or it has the context of
+	// another request that has, but other cookies.
 	ErrNoMiddleware = errors.New("bridge: the request did not come through Bridge.Handler")
 	// ErrHeadersSent: creating a session, logging in and rotating need a cookie, and the response's
-	// headers have left.
+	// headers have been sent.
 	ErrHeadersSent = errors.New("bridge: the response's headers have been sent: no session cookie can be set any more")
-	// ErrNoCookies: logging in and rotating need a cookie, and here there is no response to set one
-	// on.
+	// ErrNoCookies: logging in and rotating need a cookie, and there is no response to set it.
 	ErrNoCookies = errors.New("bridge: no session cookie can be set here: log in and rotate in an HTTP handler")
-	// ErrUserID: Login got something that can't be a user ID.
+	// ErrUserID: the user ID is invalid; see Session.Login.
 	ErrUserID = errors.New("bridge: not a user ID")
-	// ErrOrigin: the page that opens the connection is of another origin, which
-	// Options.OriginPatterns doesn't allow.
+	// ErrOrigin: Options.OriginPatterns don't allow connections from the page's origin.
 	ErrOrigin = errors.New("bridge: connection from another origin")
 	// ErrTooManySessions: the user has Options.MaxSessionsPerUser sessions already, and the policy
 	// is RefuseLogin.
@@ -65,34 +62,30 @@ var (
 	// 426 for a plain request, 405 or 400 for a malformed one, 501 if the connection can't be
 	// upgraded.
 	ErrHandshake = errors.New("bridge: not a WebSocket handshake")
-	// ErrConnID: ConnOptions.ID has returned what is no name of a connection, or the name of one
-	// that is open.
+	// ErrConnID: ConnOptions.ID has returned an invalid name, or that of an open connection.
 	ErrConnID = errors.New("bridge: not an ID for this connection")
-	// ErrTicket: the ticket has been redeemed, has expired, belongs to another session or client,
-	// or never was one.
+	// ErrTicket: the ticket is malformed, redeemed, expired, or of another session or client.
 	ErrTicket = tickets.ErrInvalid
-	// ErrAuthAge: the user's last login is too long ago for what is asked for: log in again.
+	// ErrAuthAge: the user's last login is too long ago for the request: log in again.
 	ErrAuthAge = errors.New("bridge: a more recent login is needed")
-	// ErrBypassed: the response was begun on another ResponseWriter than the one that
-	// Bridge.Handler passes to its handler. Its cookies could not be set.
+	// ErrBypassed: the response was begun on another ResponseWriter than that of Bridge.Handler,
+	// and so its cookies could not be set.
 	ErrBypassed = errors.New(
 		"bridge: the response was not written through the ResponseWriter that Bridge.Handler passes on")
 	// ErrPanicked: a function of the application panicked. The log has the value and the stack.
 	ErrPanicked = errors.New("bridge: a function of the application panicked")
-	// ErrNested: WithSession was called on another session from within WithSession. Two of these
-	// can wait for each other forever.
+	// ErrNested: WithSession on another session within WithSession. It could deadlock.
 	ErrNested = errors.New("bridge: WithSession on another session within WithSession")
 )
 
-// What can be wrong with the rest of the world.
+// Errors of the store, of other processes and of the Bridge.
 var (
-	// ErrStoreUnavailable: the store failed or didn't answer in time. What was being stored may or
-	// may not be.
+	// ErrStoreUnavailable: the store failed or was too slow. The change may have been stored.
 	ErrStoreUnavailable = gateway.ErrUnavailable
-	// ErrNodeSilent: another process on the same store has not answered in time. What the others
-	// have said or done counts.
+	// ErrNodeSilent: another process on the same store has not answered in time. The results and
+	// effects of the other processes count.
 	ErrNodeSilent = cluster.ErrSilent
-	// ErrOverloaded: more handshakes come than Options.MaxHandshakes and HandshakesPerSecond admit.
+	// ErrOverloaded: Options.MaxHandshakes or HandshakesPerSecond is exceeded.
 	ErrOverloaded = errors.New("bridge: too many handshakes")
 	// ErrShutdown: the Bridge has been shut down.
 	ErrShutdown = errors.New("bridge: shut down")
@@ -100,11 +93,10 @@ var (
 	ErrUnsupported = errors.ErrUnsupported
 )
 
-// ValueError says which key of a session can't be stored, and why.
+// ValueError is the error of a session's value that can't be stored. It names the key.
 type ValueError = gateway.ValueError
 
-// HTTPStatus returns the status that tells a client of err. It is the one table for all answers of
-// the Bridge, and for those that a handler gives to an error of Session or WithSession:
+// HTTPStatus returns the status that answers err. The Bridge's own answers use the same table:
 //
 //	200  nil
 //	400  ErrUserID, ErrConnID
@@ -127,9 +119,9 @@ func HTTPStatus(err error) int {
 	return cmp.Or(firstVerdict(err, func(v *verdict) int { return v.status }), http.StatusInternalServerError)
 }
 
-// Close codes that a connection can end with, besides 1000 when its handler is done, 1009 for a
-// message over the limit and what a handler chooses. A client should reconnect after 4000–4499 and
-// must not after 4500–4999.
+// Close codes of connections, besides 1000 when the handler has returned, 1009 for a message over
+// the limit and those that a handler chooses. A client should reconnect after 4000–4499 and must
+// not after 4500–4999.
 const (
 	CodePolicy      = 1008 // a limit was broken
 	CodeFailed      = 1011 // the handler panicked or failed
@@ -137,18 +129,18 @@ const (
 	CodeUnavailable = 1013 // the store is unavailable, or the process is overloaded
 	CodeReconnect   = 4001 // the session changed (a login): reconnect with the new cookies
 	// CodeIdle: the client has sent nothing for ConnOptions.IdleTimeout, or the connection has
-	// reached ConnOptions.MaxAge. Reconnect when there is something to say.
-	CodeIdle         = 4002
-	CodeDestroyed    = 4500 // the session was destroyed: log in again
-	CodeExpired      = 4501 // the session expired
-	CodeNoSession    = 4502 // there was no session at the handshake
-	CodeEvicted      = 4503 // a newer login took the session's place
-	codeNone         = 0
-	codeClosedByPeer = -1
+	// reached ConnOptions.MaxAge. Reconnect when there is something to send.
+	CodeIdle      = 4002
+	CodeDestroyed = 4500 // the session was destroyed: log in again
+	CodeExpired   = 4501 // the session expired
+	CodeNoSession = 4502 // there was no session at the handshake
+	CodeEvicted   = 4503 // a newer login took the session's place
+
+	codeNone         = 0  // of an open connection
+	codeClosedByPeer = -1 // or the connection is lost
 )
 
-// CloseCode returns the close code that tells a client of err, which a connection's handler
-// returned.
+// CloseCode returns the close code of a connection whose handler has returned err.
 func CloseCode(err error) int {
 	var ce websocket.CloseError
 	switch {
@@ -160,16 +152,16 @@ func CloseCode(err error) int {
 	return cmp.Or(firstVerdict(err, func(v *verdict) int { return v.code }), CodeFailed)
 }
 
-// verdict is how a client is told of an error. A field that is zero leaves the decision to the next
-// verdict that fits the error.
+// verdict is the answer to an error. A field that is zero is taken from the next verdict that
+// matches the error.
 type verdict struct {
 	err    error
 	status int    // HTTPStatus
 	code   int    // CloseCode
-	text   string // what the client may read
+	text   string // for the client
 }
 
-// verdicts are those of all errors. Of an error that is several of these, the first one counts.
+// verdicts are the answers to all errors. If an error matches several, the first one counts.
 var verdicts = []verdict{
 	{ErrHandshake, 400, 0, "This is for WebSocket connections."},
 	{ErrTokenRotated, 409, CodeReconnect, "The session changed meanwhile. Try again."},
@@ -192,11 +184,11 @@ var verdicts = []verdict{
 	{ErrOverloaded, 503, CodeUnavailable, "Too many connections are being opened. Try again later."},
 	{ErrStoreUnavailable, 503, CodeUnavailable, "The session could not be stored or read. Try again later."},
 	{ErrNodeSilent, 503, CodeUnavailable, "A part of the server has not answered. Try again later."},
-	{context.DeadlineExceeded, 503, CodeUnavailable, ""}, // what was waited for took too long
+	{context.DeadlineExceeded, 503, CodeUnavailable, ""}, // of a wait
 	{context.Canceled, 503, 0, ""},
 }
 
-// firstVerdict returns the first field that isn't zero of the answers to err, or zero.
+// firstVerdict returns the field of the first verdict that matches err and in which it isn't zero.
 func firstVerdict[T comparable](err error, field func(*verdict) T) T {
 	var none T
 	for i := range verdicts {
@@ -207,7 +199,7 @@ func firstVerdict[T comparable](err error, field func(*verdict) T) T {
 	return none
 }
 
-// errorStatus is HTTPStatus, but an error for nil.
+// errorStatus is HTTPStatus, but 500 for nil.
 func errorStatus(err error) int {
 	if err == nil {
 		return http.StatusInternalServerError
@@ -215,17 +207,15 @@ func errorStatus(err error) int {
 	return HTTPStatus(err)
 }
 
-// causedByClient reports whether the error is the doing of the client: no failure that an operator
-// needs to know of.
+// causedByClient reports whether the client has caused the error, which then is no Failure.
 func causedByClient(err error) bool {
-	if errors.Is(err, context.Canceled) && !errors.Is(err, ErrStoreUnavailable) { // it has gone away
+	if errors.Is(err, context.Canceled) && !errors.Is(err, ErrStoreUnavailable) { // it has disconnected
 		return true
 	}
 	return errorStatus(err) < http.StatusInternalServerError
 }
 
-// clientText returns what a client may know of err: of an error of the application, nothing but its
-// status.
+// clientText returns the text that answers err. It doesn't depend on the text of err.
 func clientText(err error) string {
 	if text := firstVerdict(err, func(v *verdict) string { return v.text }); text != "" {
 		return text
@@ -246,7 +236,7 @@ type handshakeRefusal struct {
 func (h *handshakeRefusal) Error() string   { return fmt.Sprintf("%v: %v", ErrHandshake, h.cause) }
 func (h *handshakeRefusal) Unwrap() []error { return []error{ErrHandshake, h.cause} }
 
-// closeGrace is how long a close may take before the connection is cut.
+// closeGrace is the time for a close handshake, after which the connection is cut.
 const closeGrace = socket.CloseGrace
 
 // errFrozen: the store could not confirm that the session still exists.

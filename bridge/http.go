@@ -5,20 +5,20 @@ import (
 	"net/http"
 )
 
-// Session returns the request's session. It is loaded when it is first asked for, and what changes
-// in it is stored before the first byte of the response leaves, merged key by key: a key that the
-// request did not change keeps what others have stored meanwhile. For a change that depends on what
-// was read, such as a counter, use WithSession.
+// Session returns the request's session. It is loaded at the first call, and its changes are stored
+// before the first byte of the response, merged key by key: keys that the request hasn't changed
+// keep the values that others have stored meanwhile. For a change that depends on a value that was
+// read, such as a counter, use WithSession.
 //
 // A request without a session gets a new one, which is stored once it holds something.
 // ErrSessionGone when the request's session has ended since the request began.
 //
 // If a login has replaced the request's token less than Options.RotateGrace ago, the Session is
 // empty, its Err is ErrTokenRotated, and the response becomes a 409, unless the handler logs the
-// same user in again: a browser that never received the answer to its login gets another one.
+// same user in again: a browser that never received the response to its login gets another one.
 // ErrTokenRotated where that is not possible.
 //
-// Also ErrNoMiddleware and ErrStoreUnavailable. HTTPStatus says how to answer.
+// Also ErrNoMiddleware and ErrStoreUnavailable. HTTPStatus gives the status for each.
 func (b *Bridge) Session(r *http.Request) (*Session, error) {
 	rq, err := b.requestFor(r)
 	if err != nil {
@@ -31,25 +31,136 @@ func (b *Bridge) Session(r *http.Request) (*Session, error) {
 }
 
 // WithSession runs fn on the request's session while no other WithSession runs on it, here or on a
-// connection, and stores what it changed when it returns. fn may run again if somebody else changed
-// the session meanwhile, so it should change nothing but the session, and the response is best
-// written after it: a response that begins within fn stores what fn has changed by then. If fn
-// returns an error, nothing of it is stored, and the error comes back.
+// connection, and stores the changes when fn returns. fn may run again if another writer has
+// changed the session meanwhile, so it should change only the session. Write the response after
+// WithSession: a response that begins within fn stores the changes made so far. If fn returns an
+// error, its changes are not stored, and WithSession returns the error.
 //
-// What other goroutines of the request change in its Session meanwhile is part of what fn changes,
-// and undone with it.
+// Changes that other goroutines of the request make to its Session meanwhile count as changes of
+// fn, and are undone with them.
 //
 // onMissing is called when there is no session; nil creates it. A nested call on the same session
 // must get fn's context (r.WithContext(ctx)): it runs inside the outer one. On another session it
 // is ErrNested.
 //
-// Besides fn's and onMissing's errors: those of Session, ErrSessionGone, ErrConflict,
+// Besides the errors of fn and onMissing: those of Session, ErrSessionGone, ErrConflict,
 // ErrHeadersSent, ErrSessionTooLarge, a *ValueError, and the cause of the context's end while
 // waiting.
 func (b *Bridge) WithSession(
 	r *http.Request, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error,
 ) error {
 	return b.For(r).WithSession(r.Context(), fn, onMissing)
+}
+
+// Sessioner has a session for WithSession: a *Conn, a *Link, or Bridge.For of a request.
+type Sessioner interface {
+	WithSession(
+		ctx context.Context, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error,
+	) error
+}
+
+// For returns the request as a Sessioner, for the WithSession function.
+func (b *Bridge) For(r *http.Request) Sessioner {
+	rq, err := b.requestFor(r)
+	if err != nil {
+		return failing{err}
+	}
+	return rq
+}
+
+// failing is the Sessioner of a request that requestFor rejects.
+type failing struct{ err error }
+
+func (f failing) WithSession(context.Context, sessionFunc, missingFunc) error { return f.err }
+
+// WithSession implements Sessioner.
+func (rq *request) WithSession(ctx context.Context, fn sessionFunc, onMissing missingFunc) error {
+	if s, err := rq.inside(ctx); err != nil {
+		return err
+	} else if s != nil {
+		return s.runInside(ctx, fn)
+	}
+	s, err := rq.openOrLogIn(ctx)
+	if err != nil {
+		return err
+	}
+	if s.absent() && onMissing != nil {
+		return onMissing(ctx)
+	}
+	k := rq.b.gateway.Acquire(s.ID())
+	defer k.Release()
+	if err := k.Lock(ctx); err != nil {
+		return err
+	}
+	defer k.Unlock()
+	if err := s.refresh(ctx, k.Later()); err != nil {
+		return err
+	}
+	return s.run(ctx, k, new(txContext), fn)
+}
+
+// inside returns the Session of the request if ctx is that of a function of WithSession on it.
+func (rq *request) inside(ctx context.Context) (*Session, error) {
+	tx, _ := ctx.Value(txKey{rq.b}).(*txContext)
+	if tx == nil {
+		return nil, nil
+	}
+	if tx.session == rq.opened() && tx.session.isLocked() { // its token is replaced: only a login can use it
+		return tx.session, nil
+	}
+	s, err := rq.open(ctx) // proves the token: until then the ID in the cookie doesn't count
+	if err != nil {
+		return nil, err
+	}
+	return rq.b.inside(ctx, s.ID())
+}
+
+// absent reports whether the session is neither stored nor about to be.
+func (s *Session) absent() bool {
+	s.lock()
+	defer s.unlock()
+	return s.draft.Base().Revision == 0 && !s.draft.Changed()
+}
+
+// WithSession is on.WithSession for functions that return a value.
+//
+// onMissing is called when there is no session. Nil gives ErrSessionMissing on a connection, and
+// creates the session over HTTP; Missing returns an error of yours, Fallback a value.
+func WithSession[T any](
+	ctx context.Context, on Sessioner,
+	fn func(context.Context, *Session) (T, error), onMissing func(context.Context) (T, error),
+) (T, error) {
+	var result, none T
+	var missing missingFunc
+	if onMissing != nil {
+		missing = func(ctx context.Context) (err error) {
+			result, err = onMissing(ctx)
+			return err
+		}
+	}
+	err := on.WithSession(ctx, func(ctx context.Context, s *Session) (err error) {
+		result, err = fn(ctx, s)
+		return err
+	}, missing)
+	if err != nil {
+		return none, err
+	}
+	return result, nil
+}
+
+// MissingErr returns an onMissing that returns err.
+func MissingErr(err error) func(context.Context) error {
+	return func(context.Context) error { return err }
+}
+
+// Missing returns an onMissing for functions that return a value: it returns err.
+func Missing[T any](err error) func(context.Context) (T, error) {
+	return func(context.Context) (none T, _ error) { return none, err }
+}
+
+// Fallback returns an onMissing for functions that return a value: it returns v.
+func Fallback[T any](v T) func(context.Context) (T, error) {
+	return func(context.Context) (T, error) { return v, nil }
 }
 
 // HandshakeHeader returns the cookies of the response to an upgrade request, for upgraders that
@@ -80,120 +191,4 @@ func (b *Bridge) HandshakeHeader(r *http.Request) http.Header {
 	rq.mu.Unlock()
 	rq.creds.CopyTo(h)
 	return h
-}
-
-// For returns the request as a Sessioner, for the WithSession function.
-func (b *Bridge) For(r *http.Request) Sessioner {
-	rq, err := b.requestFor(r)
-	if err != nil {
-		return failing{err}
-	}
-	return rq
-}
-
-// failing is the Sessioner of a request that has none.
-type failing struct{ err error }
-
-func (f failing) WithSession(context.Context, sessionFunc, missingFunc) error { return f.err }
-
-// WithSession implements Sessioner.
-func (rq *request) WithSession(ctx context.Context, fn sessionFunc, onMissing missingFunc) error {
-	if s, err := rq.inside(ctx); err != nil {
-		return err
-	} else if s != nil {
-		return s.runInside(ctx, fn)
-	}
-	s, err := rq.openOrLogIn(ctx)
-	if err != nil {
-		return err
-	}
-	if s.absent() && onMissing != nil {
-		return onMissing(ctx)
-	}
-	k := rq.b.gateway.Acquire(s.ID())
-	defer k.Release()
-	if err := k.Lock(ctx); err != nil {
-		return err
-	}
-	defer k.Unlock()
-	if err := s.refresh(ctx, k.Later()); err != nil {
-		return err
-	}
-	return s.run(ctx, k, new(mark), fn)
-}
-
-// inside returns the Session that a WithSession on this request's session is running on, if ctx is
-// from within.
-func (rq *request) inside(ctx context.Context) (*Session, error) {
-	m, _ := ctx.Value(markKey{rq.b}).(*mark)
-	if m == nil {
-		return nil, nil
-	}
-	if m.session == rq.opened() && m.session.isLocked() { // that of a replaced token, which a login may open
-		return m.session, nil
-	}
-	s, err := rq.open(ctx) // what the request presents is nothing until its token has been checked
-	if err != nil {
-		return nil, err
-	}
-	return rq.b.inside(ctx, s.ID())
-}
-
-// absent reports whether the session is neither stored nor about to be.
-func (s *Session) absent() bool {
-	s.lock()
-	defer s.unlock()
-	return s.draft.Base().Revision == 0 && !s.draft.Changed()
-}
-
-// Sessioner is what WithSession works on: a *Conn, a *Link, or a request's For.
-type Sessioner interface {
-	WithSession(
-		ctx context.Context, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error,
-	) error
-}
-
-// WithSession is on.WithSession for functions that return a value.
-//
-// onMissing is called when there is no session. Nil gives ErrSessionMissing on a connection, and
-// creates the session over HTTP; Missing gives an error of yours, Fallback a value.
-func WithSession[T any](
-	ctx context.Context, on Sessioner,
-	fn func(context.Context, *Session) (T, error), onMissing func(context.Context) (T, error),
-) (T, error) {
-	var result T
-	var missing missingFunc
-	if onMissing != nil {
-		missing = func(ctx context.Context) (err error) {
-			result, err = onMissing(ctx)
-			return err
-		}
-	}
-	err := on.WithSession(ctx, func(ctx context.Context, s *Session) (err error) {
-		result, err = fn(ctx, s)
-		return err
-	}, missing)
-	if err != nil {
-		var none T
-		return none, err
-	}
-	return result, nil
-}
-
-// MissingErr returns an onMissing that returns err.
-func MissingErr(err error) func(context.Context) error {
-	return func(context.Context) error { return err }
-}
-
-// Missing returns an onMissing for functions that return a value: it returns err.
-func Missing[T any](err error) func(context.Context) (T, error) {
-	return func(context.Context) (T, error) {
-		var none T
-		return none, err
-	}
-}
-
-// Fallback returns an onMissing for functions that return a value: it returns v.
-func Fallback[T any](v T) func(context.Context) (T, error) {
-	return func(context.Context) (T, error) { return v, nil }
 }

@@ -2,17 +2,17 @@ package bridge
 
 import "encoding/json"
 
-// Key is a key of sessions whose values are of type T. The zero Key is not usable; make one with
-// NewKey, as a global.
+// Key is a key of sessions whose values are of type T. Make it with NewKey, as a global; the zero
+// Key is not usable.
 type Key[T any] struct{ name string }
 
-// NewKey returns the key with the name. Two keys with one name are the same key of the session.
+// NewKey returns the key with the name. Keys of the same name share one value.
 func NewKey[T any](name string) Key[T] { return Key[T]{name} }
 
 // Name returns the key's name.
 func (k Key[T]) Name() string { return k.name }
 
-// Get returns the value, or false when there is none or when it is not a T.
+// Get returns the value, or false if there is none or it is not a T.
 func (k Key[T]) Get(s *Session) (T, bool) {
 	var v T
 	raw := s.raw(k.name)

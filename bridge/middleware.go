@@ -11,14 +11,14 @@ import (
 // Handler returns next with sessions. The cookies of a request are verified first; an invalid
 // cookie is treated as absent.
 //
-// Session changes are stored before the first byte of the response leaves. If that fails the client
-// gets an error in place of the handler's answer, at once, and all writes of the handler return the
+// Session changes are stored before the first byte of the response. If that fails the client gets
+// an error at once, in place of the handler's response, and all writes of the handler return the
 // cause: HTTPStatus gives the status, and Options.ErrorHandler composes the answer. Later changes
 // are stored when the handler returns; if that fails the connection is aborted. If the handler
 // panics nothing more is stored.
 //
-// The handler has to write to the ResponseWriter that it is given. A write that bypasses it, as a
-// middleware of another framework may do, sends an answer before the session is stored and without
+// The handler must write to the ResponseWriter that it gets. A write that bypasses it, as a
+// middleware of another framework may do, sends a response before the session is stored and without
 // its cookies. If the framework's writer reports that, a change that needs a cookie fails with
 // ErrHeadersSent, ErrBypassed is reported, and the connection is aborted. docs/routers.md has the
 // right middleware for each framework.
@@ -27,37 +27,32 @@ import (
 // optional interfaces of the one below it.
 func (b *Bridge) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b.serve(w, r, next)
+		if outer, err := b.requestFor(r); err == nil && outer.current() != nil { // wrapped twice
+			next.ServeHTTP(w, r)
+			return
+		}
+		w = responsewriter.Expose(w)
+		rq := b.newRequest(w, r)
+		returned := false
+		defer func() {
+			if !returned {
+				rq.abandon(w)
+				if rq.failure() != nil {
+					rq.repanic(recover())
+				}
+			}
+			rq.close()
+		}()
+		next.ServeHTTP(responsewriter.Wrap(w, (*responseGate)(rq)), r.WithContext(rq))
+		returned = true
+		rq.finish()
 	})
 }
 
-func (b *Bridge) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	if outer, err := b.requestOf(r.Context()); err == nil && outer.covers(r) { // wrapped twice
-		next.ServeHTTP(w, r)
-		return
-	}
-	w = responsewriter.Expose(w)
-	rq := b.newRequest(w, r)
-	returned := false
-	defer func() {
-		if !returned {
-			rq.abandon(w)
-			if rq.failure() != nil {
-				rq.settleAbort(recover())
-			}
-		}
-		rq.close()
-	}()
-	next.ServeHTTP(responsewriter.Wrap(w, (*responseGate)(rq)), r.WithContext(rq))
-	returned = true
-	rq.finish()
-}
-
-// responseGate is the request as its response's gate: it commits the session before the first byte.
-// If that fails the client gets the error, and so does the handler when it writes.
+// responseGate is the request as a responsewriter.Gate: it commits the session before the first
+// byte. If that fails the client gets the error, and so does the handler when it writes.
 type responseGate request
 
-// Answering implements responsewriter.Gate.
 func (g *responseGate) Answering(status int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -66,20 +61,17 @@ func (g *responseGate) Answering(status int) {
 	}
 }
 
-// Begin implements responsewriter.Gate.
 func (g *responseGate) Begin() error { return (*request)(g).begin() }
 
-// Err implements responsewriter.Gate.
 func (g *responseGate) Err() error { return (*request)(g).failure() }
 
-// Hijacked implements responsewriter.Gate.
 func (g *responseGate) Hijacked(conn net.Conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.hijacked = conn
 }
 
-// begin is called before anything leaves: it prepares the response if nothing has left yet.
+// begin prepares the response before its first byte.
 func (rq *request) begin() error {
 	err := rq.prepare()
 	if err == nil {
@@ -90,8 +82,8 @@ func (rq *request) begin() error {
 	return err
 }
 
-// prepare stores the session's changes and sets the cookies, if nothing has left yet. An error
-// means that the client has been answered with it; the handler's answer must not be sent.
+// prepare stores the session's changes and sets the cookies, unless the response has begun. After
+// an error the client has received the error, and the handler's response must not be sent.
 func (rq *request) prepare() error {
 	rq.mu.Lock()
 	sent, failed, s, w := rq.response.sent, rq.response.failed, rq.session, rq.w
@@ -120,9 +112,9 @@ func (rq *request) prepare() error {
 	return err
 }
 
-// bypassed is called in place of the first commit if the response has begun without it. Changes
-// that need no cookie are stored. If a cookie is lost that is an error, and the response is
-// aborted, since it tells the client otherwise.
+// bypassed makes the first commit of a request whose response has begun without it. Changes that
+// need no cookie are stored. A lost cookie is an error: the response is aborted, because it reports
+// a success.
 func (rq *request) bypassed(s *Session) error {
 	rq.mu.Lock()
 	rq.response.sent = true
@@ -133,13 +125,13 @@ func (rq *request) bypassed(s *Session) error {
 	}
 	err = errors.Join(ErrBypassed, err)
 	rq.b.stats.failedCommits.Add(1)
-	rq.tell("set a session's cookies: the connection is aborted", err)
+	rq.reportFailure("set a session's cookies: the connection is aborted", err)
 	rq.tear(err)
 	return err
 }
 
-// finish is called when the handler has returned. If it has written nothing the answer is an empty
-// 200.
+// finish is called when the handler has returned. If the handler has written nothing, it sends an
+// empty 200.
 func (rq *request) finish() {
 	rq.mu.Lock()
 	rq.response.handled = true
@@ -147,10 +139,10 @@ func (rq *request) finish() {
 	rq.mu.Unlock()
 	switch {
 	case !sent:
-		_ = rq.begin() // the client has the error
+		_ = rq.begin() // the client has received the error
 	case failed == nil && s != nil:
 		if err := s.commit(rq); err != nil {
-			rq.tellCommit("store a session's changes made after the response had begun: the connection is aborted", err)
+			rq.reportCommit("store a session's changes made after the response had begun: the connection is aborted", err)
 			rq.tear(err)
 		}
 	}
@@ -158,27 +150,26 @@ func (rq *request) finish() {
 	abort := rq.response.torn && rq.hijacked == nil
 	rq.mu.Unlock()
 	if abort {
-		panic(http.ErrAbortHandler) // the client must not take the response for complete
+		panic(http.ErrAbortHandler) // otherwise the response would look complete
 	}
 }
 
 // abandon is called when the handler has panicked. A Destroy still takes effect, and the cookies of
-// changes that were stored before are set, for an outer middleware that answers the panic.
+// changes that are already stored are set, for an outer middleware that answers the panic.
 func (rq *request) abandon(w http.ResponseWriter) {
-	err := rq.endAbandoned()
+	var err error
+	if s := rq.opened(); s != nil {
+		err = s.endAbandoned(rq)
+	}
 	if !rq.wroteHeaders() {
 		err = errors.Join(err, rq.setCookies(w.Header()))
 	}
 	if err != nil {
-		rq.tell("do what a handler that panicked had asked for", err)
+		rq.reportFailure("do what a handler that panicked had asked for", err)
 	}
 }
 
-func (rq *request) endAbandoned() error {
-	s := rq.opened()
-	if s == nil {
-		return nil
-	}
+func (s *Session) endAbandoned(rq *request) error {
 	s.lock()
 	defer s.unlock()
 	if s.ending == "" {
@@ -187,7 +178,7 @@ func (rq *request) endAbandoned() error {
 	return s.destroy(rq)
 }
 
-// close ends the request. Contexts that outlive it keep nothing of it in memory.
+// close ends the request, and frees the memory of a context that outlives it.
 func (rq *request) close() {
 	rq.mu.Lock()
 	s, later := rq.session, rq.later

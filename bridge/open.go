@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -16,35 +15,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// newOpener returns the rules by which credentials open sessions.
-func newOpener(b *Bridge) *opening.Opener {
-	return opening.New(opening.Config{
-		Gateway:    b.gateway,
-		Codec:      credentials.NewCodec(b.opts.credentials()),
-		Grace:      b.opts.grace(),
-		Successors: credentials.NewSuccessors(b.opts.Keys),
-		Strict:     b.opts.StrictBinding,
-		Nodes:      b.cluster != nil,
-		SessionOf:  b.clients.SessionOf,
-		ClientOf:   b.clients.ClientOf,
-		Overtakes:  logins.NewOvertakes().Counts,
-		Attach:     func(ctx context.Context, rec *store.Record) error { return b.attach(ctx, rec, ViaHTTP) },
-		Missing:    func(ctx context.Context, id string) { b.scheduleRecheck(id, b.forget(ctx, id, nil)) },
-		Mismatched: b.mismatched,
-	})
-}
-
-// mismatched counts and logs a session that came with another client's cookie, or with none (G10).
-func (b *Bridge) mismatched(ctx context.Context, rec *store.Record, clientID string) {
-	b.stats.mismatches.Add(1)
-	if rq, err := b.requestOf(ctx); err == nil { // the log must not find the request, and ask it for its client
-		ctx = rq.Context
-	}
-	b.opts.Logger.LogAttrs(ctx, slog.LevelWarn, "session came with another client's cookie, or none",
-		b.logSession(rec.ID), b.logClient(clientID), slog.Bool("refused", b.opts.StrictBinding))
-}
-
-// open returns the request's session: the one that it presented, or a new one with another ID.
+// open returns the request's session: the one that its credentials open, or a new one. It returns
+// ErrTokenRotated if a login has replaced the token.
 func (rq *request) open(ctx context.Context) (*Session, error) {
 	s, err := rq.openOrLogIn(ctx)
 	if err == nil && s.isLocked() {
@@ -53,14 +25,14 @@ func (rq *request) open(ctx context.Context) (*Session, error) {
 	return s, err
 }
 
-// openOrLogIn is open that also returns the Session of a token that a login has replaced: see
-// opening.Proof.Locked.
+// openOrLogIn is open, but it returns the Session of a replaced token, in which the handler may log
+// the user in again: see opening.Proof.Locked.
 func (rq *request) openOrLogIn(ctx context.Context) (*Session, error) {
-	release, err := rq.lockOpening(ctx)
+	lock, err := rq.lockOpening(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
+	defer lock.Unlock()
 	byTicket := rq.creds.Presented().Carrier == credentials.ByTicket
 	s := rq.opened()
 	switch {
@@ -75,42 +47,38 @@ func (rq *request) openOrLogIn(ctx context.Context) (*Session, error) {
 	}
 	if err == nil && s == nil {
 		if byTicket {
-			return nil, ErrSessionGone // the client would not get the token of a new one
+			return nil, ErrSessionGone // the client could not get the token of a new one
 		}
-		s, err = rq.newSession(gateway.Now())
+		s, err = rq.newSession()
 	}
 	if err != nil {
 		return nil, err
 	}
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	if rq.r == nil { // the handler has returned meanwhile: there is no commit to come
+	if rq.r == nil { // the handler has returned meanwhile: no commit would follow
 		return nil, ErrSessionClosed
 	}
 	rq.session = s
 	return s, nil
 }
 
-// lockOpening lets one goroutine of the request at a time open its session.
-func (rq *request) lockOpening(ctx context.Context) (release func(), err error) {
+// lockOpening acquires the lock of the goroutine that opens the session.
+func (rq *request) lockOpening(ctx context.Context) (ctxlock.Lock, error) {
 	rq.mu.Lock()
-	over := rq.r == nil
+	closed := rq.r == nil
 	if rq.opening == nil {
 		rq.opening = ctxlock.New()
 	}
-	opening := rq.opening
+	lock := rq.opening
 	rq.mu.Unlock()
-	if over {
+	if closed {
 		return nil, ErrSessionClosed
 	}
-	if err := opening.LockOrWait(ctx); err != nil {
-		return nil, err
-	}
-	return opening.Unlock, nil
+	return lock, lock.LockOrWait(ctx)
 }
 
-// afterDestroy returns s, or nil if the request itself has destroyed it: then its next use is that
-// of a new session.
+// afterDestroy returns s, or nil if the request has destroyed it: then it opens a new session.
 func (rq *request) afterDestroy(ctx context.Context, s *Session) (*Session, error) {
 	s.lock()
 	defer s.unlock()
@@ -128,20 +96,23 @@ func (rq *request) afterDestroy(ctx context.Context, s *Session) (*Session, erro
 // openPresented opens the session that the request's cookies or its token name. It returns nil if
 // they open nothing.
 func (rq *request) openPresented(ctx context.Context) (*Session, error) {
-	o, err := rq.creds.Open(ctx, rq.isHandshake())
+	rq.mu.Lock()
+	coalesce := rq.handshake
+	rq.mu.Unlock()
+	o, err := rq.creds.Open(ctx, coalesce)
 	switch {
-	case o == nil: // it has none, or err
+	case o == nil: // no credential, or an error
 		return nil, err
 	case o.Standing == opening.None:
 		rq.reportRejection(ctx, o.Rejection)
 		return nil, nil
-	case o.Standing == opening.Replaced && rq.headersSent(): // a login could not set its cookie
+	case o.Standing == opening.Replaced && rq.headersSent(): // not even a login could go on: no cookie can be set
 		return nil, ErrTokenRotated
 	}
 	return rq.sessionOf(o)
 }
 
-// sessionOf returns the Session that has been opened.
+// sessionOf returns the Session of an opened record.
 func (rq *request) sessionOf(o *opening.Opened) (*Session, error) {
 	s, err := rq.b.newSession(o.Record, &origin{via: ViaHTTP, request: rq})
 	if err == nil {
@@ -151,7 +122,7 @@ func (rq *request) sessionOf(o *opening.Opened) (*Session, error) {
 }
 
 // newSession returns a session that is not stored yet, with a new ID and a new token.
-func (rq *request) newSession(now time.Time) (*Session, error) {
+func (rq *request) newSession() (*Session, error) {
 	opts := rq.b.opts
 	clientID, _ := rq.creds.Client()
 	rq.mu.Lock()
@@ -163,7 +134,7 @@ func (rq *request) newSession(now time.Time) (*Session, error) {
 		Addr:      rq.addr(),
 		UserAgent: rq.userAgent(),
 		Data:      []byte("{}"),
-		Created:   now,
+		Created:   gateway.Now(),
 		Idle:      zeroIfOff(opts.IdleTimeout),
 		Lifetime:  zeroIfOff(opts.Lifetime),
 	}
@@ -175,38 +146,7 @@ func (rq *request) newSession(now time.Time) (*Session, error) {
 	return s, err
 }
 
-// attach maps the session to its client, and reports that if this process does it for the first
-// time.
-func (b *Bridge) attach(ctx context.Context, rec *store.Record, via Via) error {
-	if b.clients.Refresh(rec.ClientID, rec.ID) {
-		b.noticeLogin(ctx, rec)
-		return nil
-	}
-	clientID, id := rec.ClientID, rec.ID
-	needed := func() bool { return !b.clients.Refresh(clientID, id) } // another may have done it meanwhile
-	return b.gateway.ReportIf(ctx, id, needed, func(now *store.Record) {
-		if !b.mapClient(now, false) {
-			return
-		}
-		if newest, _ := b.clients.SessionOf(now.ClientID); b.opts.Rebind == Follow && newest == now.ID {
-			b.follow(now)
-		}
-		if b.events.Active() {
-			b.events.Emit(SessionSet{
-				ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: via,
-			})
-		}
-	})
-}
-
-// rejectReasons are the reasons of package opening.
-var rejectReasons = [...]RejectReason{
-	opening.NoSession:     RejectedSession,
-	opening.OtherToken:    RejectedToken,
-	opening.ForeignClient: RejectedClient,
-}
-
-// reportRejection counts, logs and reports that the request's session credential opens nothing.
+// reportRejection counts, emits and logs that the request's session credential opens nothing.
 func (rq *request) reportRejection(ctx context.Context, r opening.Rejection) {
 	rq.reject(CredentialRejected{
 		Credential: rq.credential(), Reason: rejectReasons[r.Reason], SessionID: r.SessionID, UserID: r.UserID,
@@ -215,7 +155,14 @@ func (rq *request) reportRejection(ctx context.Context, r opening.Rejection) {
 		rq.b.logSession(rq.creds.Presented().Sessions[0].ID))
 }
 
-// reportForged is reportRejection for a cookie or a token that no key has signed.
+// rejectReasons maps the reasons of package opening.
+var rejectReasons = [...]RejectReason{
+	opening.NoSession:     RejectedSession,
+	opening.OtherToken:    RejectedToken,
+	opening.ForeignClient: RejectedClient,
+}
+
+// reportForged is reportRejection for a cookie or a token with an invalid signature.
 func (rq *request) reportForged(ctx context.Context) {
 	kind := rq.credential()
 	rq.reject(CredentialRejected{Credential: kind, Reason: RejectedSignature})
@@ -226,7 +173,7 @@ func (rq *request) reportForged(ctx context.Context) {
 	rq.b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, message) //nolint:sloglint // one of two constants
 }
 
-// reportTicket is reportRejection for a ticket that opens nothing, if err is ErrTicket.
+// reportTicket is reportRejection for a ticket, if err is ErrTicket.
 func (rq *request) reportTicket(ctx context.Context, err error, r opening.Rejection) {
 	if !errors.Is(err, ErrTicket) {
 		return
@@ -237,7 +184,7 @@ func (rq *request) reportTicket(ctx context.Context, err error, r opening.Reject
 	rq.b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "ticket opens nothing")
 }
 
-// credential is the kind of the request's session credential that isn't a ticket.
+// credential returns the kind of a session credential that isn't a ticket.
 func (rq *request) credential() Credential {
 	if rq.creds.Presented().Carrier == credentials.ByToken {
 		return CredentialToken
@@ -245,16 +192,66 @@ func (rq *request) credential() Credential {
 	return CredentialCookie
 }
 
-// reject counts and reports a credential that opens nothing.
+// reject completes, counts and emits a CredentialRejected.
 func (rq *request) reject(cr CredentialRejected) {
-	b := rq.b
-	b.stats.refused.Add(1)
-	if !b.events.Active() {
+	rq.b.stats.refused.Add(1)
+	if !rq.b.events.Active() {
 		return
 	}
 	if id, isNew := rq.creds.Client(); !isNew {
 		cr.ClientID = id
 	}
 	cr.Addr, cr.UserAgent, cr.Via = rq.addr(), rq.userAgent(), ViaHTTP
-	b.events.Emit(cr)
+	rq.b.events.Emit(cr)
+}
+
+// newOpener returns the Opener, which decides which credentials open which sessions.
+func newOpener(b *Bridge) *opening.Opener {
+	return opening.New(opening.Config{
+		Gateway:    b.gateway,
+		Codec:      credentials.NewCodec(b.opts.credentials()),
+		Grace:      b.opts.grace(),
+		Successors: credentials.NewSuccessors(b.opts.Keys),
+		Strict:     b.opts.StrictBinding,
+		Nodes:      b.cluster != nil,
+		SessionOf:  b.clients.SessionOf,
+		ClientOf:   b.clients.ClientOf,
+		Overtakes:  logins.NewOvertakes().Counts,
+		Attach:     b.attach,
+		Missing:    func(ctx context.Context, id string) { b.scheduleRecheck(id, b.forget(ctx, id, nil)) },
+		Mismatched: b.mismatched,
+	})
+}
+
+// mismatched counts and logs a session whose request has another client's cookie, or none (G10).
+func (b *Bridge) mismatched(ctx context.Context, rec *store.Record, clientID string) {
+	b.stats.mismatches.Add(1)
+	if rq, err := b.requestOf(ctx); err == nil { // a slog.Handler may call ClientIDFrom, which sets a cookie
+		ctx = rq.Context
+	}
+	b.opts.Logger.LogAttrs(ctx, slog.LevelWarn, "session came with another client's cookie, or none",
+		b.logSession(rec.ID), b.logClient(clientID), slog.Bool("refused", b.opts.StrictBinding))
+}
+
+// attach maps the session to its client, and emits a SessionSet if it wasn't mapped here yet.
+func (b *Bridge) attach(ctx context.Context, rec *store.Record) error {
+	if b.clients.Refresh(rec.ClientID, rec.ID) {
+		b.noticeLogin(ctx, rec)
+		return nil
+	}
+	clientID, id := rec.ClientID, rec.ID
+	needed := func() bool { return !b.clients.Refresh(clientID, id) } // unless another goroutine has mapped it
+	return b.gateway.ReportIf(ctx, id, needed, func(now *store.Record) {
+		if !b.mapClient(now, false) {
+			return
+		}
+		if newest, _ := b.clients.SessionOf(now.ClientID); b.opts.Rebind == Follow && newest == now.ID {
+			b.follow(now)
+		}
+		if b.events.Active() {
+			b.events.Emit(SessionSet{
+				ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: ViaHTTP,
+			})
+		}
+	})
 }

@@ -159,7 +159,7 @@ func (h *connSession) withSession(ctx context.Context, fn func(context.Context, 
 		return false, err
 	}
 	h.link.Active()
-	return true, h.s.run(ctx, k, new(mark), fn)
+	return true, h.s.run(ctx, k, new(txContext), fn)
 }
 
 // save is the Save of the saver's Config.
@@ -269,8 +269,8 @@ func (s *Session) leave(returned bool) {
 	s.lock()
 	defer s.unlock()
 	if m := s.running; m != nil {
-		s.restore(m.back) // and again when the function returns
-		m.cutOff = true
+		s.restore(m.savepoint) // as it will be once more when the function returns
+		m.aborted = true
 	}
 	if !returned {
 		s.draft.Discard()

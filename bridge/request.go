@@ -15,32 +15,32 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 )
 
-// request is the state of one HTTP request. It is the request's context, too.
+// request is the state of one HTTP request, and the context of its handler.
 type request struct {
 	context.Context
 	b     *Bridge
-	creds opening.Exchange // what the request presents, and what its response sets
+	creds opening.Exchange // the credentials of the request and of its response
 
 	mu        sync.Mutex
 	r         *http.Request       // nil once the handler has returned: a connection's context outlives it
 	w         http.ResponseWriter // the one below the Bridge's; nil likewise
 	outer     http.Header         // set by handlers outside of Bridge.Handler; nil for none
 	handshake bool                // concurrent ones share one load of the session
-	opening   ctxlock.Lock        // one goroutine opens the session; nil until it is needed
+	opening   ctxlock.Lock        // held by the goroutine that opens the session; nil until it is needed
 	session   *Session
 	created   bool // the request has created its session
 	response  response
 	hijacked  net.Conn // by an upgrade
 	connID    string   // of the connection that it becomes; "": a UUID
 
-	later   []func()            // called when the response has been sent
-	gorilla *gorillastore.Reads // what Gorilla() has read
+	later   []func()            // to be called after the response
+	gorilla *gorillastore.Reads // the sessions that Gorilla() has read
 }
 
-// response is how far the response to a request has come.
+// response is the progress of the response to a request.
 type response struct {
 	status       int   // 0 until the handler sets it
-	sent         bool  // the first byte has left
+	sent         bool  // the first byte has been sent
 	cookiesTaken bool  // by the caller of HandshakeHeader
 	handled      bool  // the handler has returned
 	failed       error // the client gets this error instead of the handler's response
@@ -84,6 +84,11 @@ func (rq *request) Value(key any) any {
 	return rq.Context.Value(key)
 }
 
+// String and Format print the context without its values.
+func (rq *request) String() string { return "bridge.request" }
+
+func (rq *request) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, rq.String()) }
+
 // requestOf returns b's request that has the context.
 func (b *Bridge) requestOf(ctx context.Context) (*request, error) {
 	rq, ok := ctx.Value(requestKey{b}).(*request)
@@ -97,8 +102,8 @@ func (b *Bridge) requestOf(ctx context.Context) (*request, error) {
 var errOtherRequest = fmt.Errorf("%w: it has the context of another request, and other cookies", ErrNoMiddleware)
 
 // requestFor returns b's request for r. Sub-requests and proxies make requests with the context of
-// another one: such a request is treated as that one, unless it presents other credentials, which
-// is errOtherRequest.
+// another one: such a request is treated as that one, or is an errOtherRequest if it presents other
+// credentials.
 func (b *Bridge) requestFor(r *http.Request) (*request, error) {
 	rq, err := b.requestOf(r.Context())
 	if err != nil {
@@ -110,39 +115,25 @@ func (b *Bridge) requestFor(r *http.Request) (*request, error) {
 	return rq, nil
 }
 
-// covers reports whether r is the request itself, or continues with its session, and needs no
-// request of its own.
-func (rq *request) covers(r *http.Request) bool {
-	outer := rq.current()
-	return outer != nil && !rq.creds.Presented().Differs(outer, r)
-}
-
-// current returns the request while its handler runs, and nil afterwards.
-func (rq *request) current() *http.Request {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	return rq.r
-}
-
 // ClientIDFrom returns the ID of the client in the context of a request or a connection. The
 // response to a request whose handler calls it carries Vary: Cookie, and sets the client cookie if
 // there is none yet and caches may not store the response.
 func ClientIDFrom(ctx context.Context) (string, bool) {
-	w, ok := ctx.Value(identityKey{}).(identity)
+	from, ok := ctx.Value(identityKey{}).(identity)
 	if !ok {
 		return "", false
 	}
-	return w.askClient(), true
+	return from.askClient(), true
 }
 
 // SessionIDFrom returns the ID of the session in the context of a request or a connection, once it
 // has been opened. A token that a login has replaced opens no session.
 func SessionIDFrom(ctx context.Context) (string, bool) {
-	w, ok := ctx.Value(identityKey{}).(identity)
+	from, ok := ctx.Value(identityKey{}).(identity)
 	if !ok {
 		return "", false
 	}
-	id := w.openedSession()
+	id := from.openedSession()
 	return id, id != ""
 }
 
@@ -156,26 +147,47 @@ func (rq *request) openedSession() string {
 	return s.ID()
 }
 
+// current returns the request while its handler runs, and nil afterwards.
+func (rq *request) current() *http.Request {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	return rq.r
+}
+
+// opened returns the Session, nil if it has not been opened.
 func (rq *request) opened() *Session {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	return rq.session
 }
 
-// coalesceLoads makes the request share its load of the session with concurrent ones, as
-// handshakes do.
-func (rq *request) coalesceLoads() {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	rq.handshake = true
+// sessionID returns the ID of the Session for log lines and failures, "" if it has not been opened.
+func (rq *request) sessionID() string {
+	if s := rq.opened(); s != nil {
+		return s.id
+	}
+	return ""
 }
 
-func (rq *request) isHandshake() bool {
+// progress returns a copy of rq.response.
+func (rq *request) progress() response {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	return rq.handshake
+	return rq.response
 }
 
+func (rq *request) wroteHeaders() bool { return rq.progress().sent }
+
+func (rq *request) failure() error { return rq.progress().failed }
+
+// setFailed records that the client gets err instead of the handler's response.
+func (rq *request) setFailed(err error) {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	rq.response.failed, rq.response.sent = err, true
+}
+
+// headersSent reports whether no cookie can be set any more.
 func (rq *request) headersSent() bool {
 	rq.mu.Lock()
 	sent, w := rq.response.sent || rq.response.cookiesTaken, rq.w
@@ -183,80 +195,54 @@ func (rq *request) headersSent() bool {
 	return sent || responsewriter.Begun(w)
 }
 
-func (rq *request) wroteHeaders() bool {
+// coalesceLoads makes the request share the load of its session with concurrent handshakes.
+func (rq *request) coalesceLoads() {
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
-	return rq.response.sent
-}
-
-func (rq *request) failure() error {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	return rq.response.failed
-}
-
-// setFailed notes that the client gets err instead of the handler's response.
-func (rq *request) setFailed(err error) {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	rq.response.failed, rq.response.sent = err, true
+	rq.handshake = true
 }
 
 // afterResponse calls do when the response has been sent, at once if it has been.
 func (rq *request) afterResponse(do func()) {
 	rq.mu.Lock()
-	over := rq.r == nil
-	if !over {
+	closed := rq.r == nil
+	if !closed {
 		rq.later = append(rq.later, do)
 	}
 	rq.mu.Unlock()
-	if over {
+	if closed {
 		do()
 	}
 }
 
-// addr and userAgent return what a record stores about its user's client.
+// addr and userAgent describe the client in a record. They are "" once the handler has returned.
 func (rq *request) addr() string {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	if rq.r == nil {
-		return ""
+	if r := rq.current(); r != nil {
+		return rq.b.opts.addr(r)
 	}
-	return rq.b.opts.addr(rq.r)
+	return ""
 }
-
-const maxUserAgent = 256
 
 func (rq *request) userAgent() string {
-	rq.mu.Lock()
-	defer rq.mu.Unlock()
-	if rq.r == nil {
-		return ""
+	const maxBytes = 256
+	if r := rq.current(); r != nil {
+		agent := r.UserAgent()
+		return agent[:min(len(agent), maxBytes)]
 	}
-	agent := rq.r.UserAgent()
-	return agent[:min(len(agent), maxUserAgent)]
+	return ""
 }
 
-// tell is failed for what the request's handler has no part in.
-func (rq *request) tell(doing string, err error) {
-	f := Failure{Doing: doing, Err: err}
-	if s := rq.opened(); s != nil {
-		f.SessionID = s.id
-	}
-	rq.b.failed(rq, slog.LevelError, f)
+// reportFailure reports a failure that the handler doesn't learn of.
+func (rq *request) reportFailure(doing string, err error) {
+	rq.b.failed(rq, slog.LevelError, Failure{doing, rq.sessionID(), err})
 }
-
-// String has the context package print a request's context by its name, and Format fmt.
-func (rq *request) String() string { return "bridge.request" }
-
-func (rq *request) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, rq.String()) }
 
 // upgrades reports whether the request asks for another protocol.
 func upgrades(r *http.Request) bool {
 	return len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect
 }
 
-// setCookies writes the credentials that are due to the header of the response.
+// setCookies writes the credentials of the response to its header.
 func (rq *request) setCookies(h http.Header) error {
 	rq.mu.Lock()
 	s := rq.session
@@ -275,18 +261,10 @@ func (rq *request) setCookies(h http.Header) error {
 			"session cookie not set: the request comes from another site, "+
 				"without the cookies that the browser may have")
 	}
-	if effects.Overruled {
-		rq.b.tellOverruled(rq)
-	}
-	return err
-}
-
-// tellOverruled logs that a handler's Cache-Control was overruled because of a credential, once in
-// the life of the Bridge.
-func (b *Bridge) tellOverruled(ctx context.Context) {
-	if !b.overrule.Swap(true) {
-		b.opts.Logger.LogAttrs(ctx, slog.LevelWarn,
+	if effects.Overruled && !rq.b.overrule.Swap(true) {
+		rq.b.opts.Logger.LogAttrs(rq, slog.LevelWarn,
 			"a response that its handler lets caches store had to set the session cookie or another credential: "+
 				"it is sent with Cache-Control: private, no-store; don't change the session in such a handler (logged once)")
 	}
+	return err
 }

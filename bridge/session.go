@@ -16,58 +16,57 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Session is one session as one request, or one WithSession, sees and changes it. It is the same
-// type over HTTP and over a connection, so one function can serve both.
+// Session is the view of one session that a request, or a call of WithSession, reads and changes.
+// It is the same type over HTTP and over a connection, so one function can serve both.
 //
 // Changes collect in the Session and are stored at its commit: when WithSession returns, or before
 // the first byte of the response. A Session is safe for concurrent use. After its last commit it is
-// sealed, and so is a snapshot (GetByID): it can still be read (Decode and RequireAuthAge only
-// read), methods that change it and return an error return ErrSessionClosed, and those that return
-// none have no effect but a line in the log.
+// sealed, and so is a snapshot (GetByID). A sealed Session can still be read, also with Decode and
+// RequireAuthAge. Methods that change it return ErrSessionClosed; those without a result have no
+// effect and log a line.
 //
-// Whatever the verb, fmt prints it without values, user or ID, and slog logs what the Bridge's own
-// lines name it by.
+// fmt and slog print a Session as the keyed hash of its ID, as in the Bridge's own log lines: no
+// value, no user, no ID.
 type Session struct{ *sessionState }
 
-// sessionState is behind a pointer, which fmt prints as an address where it can't call Format: with
-// the verb %w, and with a verb for another type in a field that isn't exported.
+// sessionState is behind a pointer: where fmt can't call Format, it prints no more than an address.
 type sessionState struct {
-	b            *Bridge // this and the IDs never change
+	b            *Bridge // b and the IDs never change
 	id, clientID string
 
-	slot ctxlock.Mutex // lock of all below; held during a commit
-	from *origin       // who changes it; others may share it
+	slot ctxlock.Mutex // guards the fields below; held during a commit
+	from *origin       // of the changes; may be shared
 
 	draft   gateway.Draft
-	proof   *opening.Proof // of the session's token; nil but over HTTP
-	running *mark          // a function of WithSession, while it runs
-	stores  int            // how often s has been stored
-	ending  Reason         // Destroy was called, and has not taken effect yet
+	proof   *opening.Proof // of the session's token; nil except over HTTP
+	running *txContext     // of the function of WithSession that is running
+	stores  int            // the number of commits
+	ending  Reason         // of a Destroy that has not taken effect yet
 	fate    fate
-	sealed  bool          // s has seen its last commit
-	later   gateway.Later // to be done when the lock is free
+	sealed  bool          // after the last commit
+	later   gateway.Later // runs when the lock is free
 }
 
-// fate is what has become of the session, as far as a Session knows.
+// fate is whether the session has ended, as far as a Session knows.
 type fate uint8
 
 const (
 	fateAlive     fate = iota
-	fateGone           // another has ended it: a commit fails
-	fateUncertain      // its creation may have been stored: likewise, and the request's next use creates another session
-	fateDestroyed      // this Session has ended it
+	fateGone           // ended elsewhere: a commit fails
+	fateUncertain      // its creation may have been stored: a commit fails, and the request's next use creates another
+	fateDestroyed      // ended by this Session
 )
 
-// origin tells who makes a change. The gateway hands it back with the change's report.
+// origin is the source of a change. The gateway passes it back when it reports the change.
 type origin struct {
 	via     Via
 	reason  Reason   // of an end
-	userID  string   // of the session that ends, where nobody else may know
+	userID  string   // of the session that ends, in case this process doesn't know it
 	request *request // nil unless via HTTP
 	link    *Link    // nil unless via a connection
 }
 
-// clientIsNew reports whether only this request can know the session's client.
+// clientIsNew reports whether the client has no other session, because this request has created it.
 func (o *origin) clientIsNew() (isNew bool) {
 	if o.request != nil {
 		_, isNew = o.request.creds.Client()
@@ -80,12 +79,8 @@ func (b *Bridge) newSession(rec store.Record, from *origin) (*Session, error) {
 		session Session
 		state   sessionState
 	}
-	s := &both.session
-	s.sessionState = &both.state
-	if err := s.init(b, rec, from); err != nil {
-		return nil, err
-	}
-	return s, nil
+	both.session.sessionState = &both.state
+	return &both.session, both.session.init(b, rec, from)
 }
 
 func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
@@ -100,21 +95,20 @@ func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
 
 func (s *Session) lock() { s.slot.Lock() }
 
-// unlock gives the lock back, and does then what was left for that.
+// unlock releases the lock, and then runs s.later.
 func (s *Session) unlock() {
 	var later gateway.Later
 	s.unlockInto(&later)
 	later.Run()
 }
 
-// unlockInto is unlock for a caller that holds another lock: it does that later.
+// unlockInto is unlock for a caller that holds another lock: it moves s.later into later.
 func (s *Session) unlockInto(later *gateway.Later) {
 	later.Move(&s.later)
 	s.slot.Unlock()
 }
 
-// ID returns the session's public handle. It may be shown to its user and to administrators; it
-// opens nothing.
+// ID returns the session's public handle. Its user and administrators may see it: it opens nothing.
 func (s *Session) ID() string { return s.id }
 
 // ClientID returns the client that the session belongs to. Over HTTP it asks for the client cookie,
@@ -126,7 +120,7 @@ func (s *Session) ClientID() string {
 	return s.clientID
 }
 
-// UserID returns who is logged in, "" for nobody.
+// UserID returns the user who is logged in, "" for none.
 func (s *Session) UserID() string {
 	s.lock()
 	defer s.unlock()
@@ -139,20 +133,20 @@ func (s *Session) IsNew() bool { return s.record().Revision == 0 }
 // Created returns when the session was created.
 func (s *Session) Created() time.Time { return s.record().Created }
 
-// Expires returns when the session ends if nobody uses it, to within the touch interval; the zero
+// Expires returns when the session ends unless it is used, to within the touch interval; the zero
 // time for never, and for a session that isn't stored yet.
 func (s *Session) Expires() time.Time { return s.record().Expires }
 
-// record returns a copy of what is stored, which shares the Data.
+// record returns a copy of the stored record. It shares the Data.
 func (s *Session) record() store.Record {
 	s.lock()
 	defer s.unlock()
 	return *s.draft.Base()
 }
 
-// Get returns the value of key. It is always a decoded one: an integer as int64 if it fits, any
-// other number as float64, objects and arrays as map[string]any and []any. Changing it in place
-// changes nothing: Set it. Key gives typed access.
+// Get returns the value of key, decoded from JSON: an integer as int64 if it fits, any other number
+// as float64, objects and arrays as map[string]any and []any. It is a copy: to change the session,
+// use Set. Key gives typed access.
 func (s *Session) Get(key string) (any, bool) {
 	raw := s.raw(key)
 	if raw == nil {
@@ -168,22 +162,18 @@ func (s *Session) raw(key string) []byte {
 	return s.draft.Raw(key)
 }
 
-// Set gives key a value, as it is now: it is encoded as JSON at once. A value that can't be encoded
-// fails the commit with a *ValueError that names the key.
+// Set sets key to v, which it encodes as JSON at once. If v can't be encoded, the commit fails with
+// a *ValueError that names the key.
 func (s *Session) Set(key string, v any) {
-	raw, err := gateway.EncodeValue(v) // which may call methods of v, and those may look at the session
+	raw, err := gateway.EncodeValue(v) // without the lock: a method of v may read the session
 	s.change("Set", func() { s.draft.SetRaw(key, raw, err) })
 }
 
 // Delete removes key.
-func (s *Session) Delete(key string) {
-	s.change("Delete", func() { s.draft.Delete(key) })
-}
+func (s *Session) Delete(key string) { s.change("Delete", func() { s.draft.Delete(key) }) }
 
 // Clear removes every key and flash. The user stays logged in.
-func (s *Session) Clear() {
-	s.change("Clear", s.draft.Clear)
-}
+func (s *Session) Clear() { s.change("Clear", s.draft.Clear) }
 
 // Keys returns the keys as they are at the call.
 func (s *Session) Keys() iter.Seq[string] {
@@ -201,17 +191,16 @@ func (s *Session) Decode(dst any) error {
 	}
 	s.unlock()
 	data, err := json.Marshal(object)
-	if err != nil {
-		return fmt.Errorf("bridge: decode the session: %w", err)
+	if err == nil {
+		err = json.Unmarshal(data, dst)
 	}
-	if err := json.Unmarshal(data, dst); err != nil {
+	if err != nil {
 		return fmt.Errorf("bridge: decode the session: %w", err)
 	}
 	return nil
 }
 
-// Encode sets a key for each field of src, which encodes as a JSON object. Keys that it doesn't
-// name stay.
+// Encode sets a key for each field of src, which must encode as a JSON object. Other keys stay.
 func (s *Session) Encode(src any) error {
 	if err := s.unsealed(); err != nil {
 		return err
@@ -236,28 +225,27 @@ func (s *Session) Encode(src any) error {
 	})
 }
 
-// AddFlash adds a message that is shown once. Two requests that add one each both have theirs
-// stored.
+// AddFlash adds a message that is shown once. Messages of concurrent requests are all stored.
 func (s *Session) AddFlash(v any) {
 	raw, err := gateway.EncodeValue(v) // as in Set
 	s.change("AddFlash", func() { s.draft.AddFlashRaw(raw, err) })
 }
 
-// Flashes returns the messages, oldest first, and removes those that it returns.
+// Flashes returns the messages, oldest first, and removes them.
 func (s *Session) Flashes() (messages []any) {
 	s.change("Flashes", func() { messages = s.draft.TakeFlashes() })
 	return messages
 }
 
-// SetIdleTimeout changes the session's longest silence, SetLifetime its longest age; Off switches
-// the limit off. A value that is neither Off nor from 1 ms to 100 years fails the commit.
+// SetIdleTimeout changes how long the session may be unused, SetLifetime its maximum age; Off
+// removes the limit. With a value that is neither Off nor from 1 ms to 100 years the commit fails.
 func (s *Session) SetIdleTimeout(d time.Duration) {
 	s.change("SetIdleTimeout", func() { s.draft.SetIdle(checkedLimit(&s.draft, "IdleTimeout", d)) })
 }
 
-// SetLifetime changes the session's longest age: see SetIdleTimeout. The browser keeps its cookie
-// as long as the session was to live when the cookie was set: over HTTP it is set again, a longer
-// life from elsewhere needs a Rotate in the next request to reach it.
+// SetLifetime changes the session's maximum age: see SetIdleTimeout. The browser keeps its cookie
+// for the lifetime at the time the cookie was set. Over HTTP the cookie is set again; after a
+// longer lifetime was set elsewhere, a Rotate in the next request sets it.
 func (s *Session) SetLifetime(d time.Duration) {
 	s.change("SetLifetime", func() { s.draft.SetLifetime(checkedLimit(&s.draft, "Lifetime", d)) })
 }
@@ -270,15 +258,15 @@ func checkedLimit(draft *gateway.Draft, name string, d time.Duration) time.Durat
 	return zeroIfOff(d)
 }
 
-// change does something that has no way to return an error.
+// change calls do, for methods without a result: it logs and counts a change to a sealed Session.
 func (s *Session) change(method string, do func()) {
-	err := s.try(func() error { do(); return nil })
-	if err != nil {
+	if err := s.try(func() error { do(); return nil }); err != nil {
 		s.b.stats.closedWrites.Add(1)
 		s.b.failed(context.Background(), slog.LevelWarn, Failure{"do Session." + method + ": the change is lost", s.id, err})
 	}
 }
 
+// try calls do under the lock, or returns ErrSessionClosed for a sealed Session.
 func (s *Session) try(do func() error) error {
 	s.lock()
 	defer s.unlock()
@@ -291,7 +279,8 @@ func (s *Session) try(do func() error) error {
 	return do()
 }
 
-// unsealed returns ErrSessionClosed for a sealed Session.
+// unsealed returns ErrSessionClosed for a sealed Session. Unlike try, it fails no function of
+// WithSession.
 func (s *Session) unsealed() error {
 	s.lock()
 	defer s.unlock()
@@ -301,17 +290,17 @@ func (s *Session) unsealed() error {
 	return nil
 }
 
-// seal ends the Session's part in the session.
+// seal makes s reject further changes.
 func (s *Session) seal() {
 	s.lock()
 	defer s.unlock()
 	s.sealed = true
 }
 
-// Err says why nothing can be stored with s any more: ErrSessionClosed after its last commit,
+// Err returns why s can't store anything any more: ErrSessionClosed after its last commit,
 // ErrSessionGone when the session has ended, ErrTokenRotated for a request whose token a login has
-// replaced (see Bridge.Session). It is nil otherwise. A handler asks it before it does something
-// that a failing commit doesn't undo.
+// replaced (see Bridge.Session). It is nil otherwise. Call it before an action that a failing
+// commit doesn't undo.
 func (s *Session) Err() error {
 	s.lock()
 	defer s.unlock()
@@ -341,12 +330,11 @@ func (s *Session) over() bool {
 	return s.fate != fateAlive
 }
 
-// overHere reports whether the session has ended, and that is known by what s itself has done. The
-// lock is held.
+// overHere reports whether the session has ended, or may have, by an action of s itself. The lock
+// is held.
 func (s *Session) overHere() bool { return s.fate == fateUncertain || s.fate == fateDestroyed }
 
-// isLocked reports whether a login has replaced the token, and s doesn't log the same user in
-// again.
+// isLocked reports whether a login has replaced the token: see opening.Proof.Locked.
 func (s *Session) isLocked() bool {
 	s.lock()
 	defer s.unlock()

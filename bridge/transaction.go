@@ -13,119 +13,187 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// run runs fn on s, whose state is fresh and whose outer lock, k, is held, and stores what it
-// changed. On a conflict with somebody who doesn't take that lock it starts again from what is
-// stored then. m is the mark of the first attempt.
-func (s *Session) run(ctx context.Context, k *gateway.Lock, m *mark, fn sessionFunc) error {
+// The functions of WithSession.
+type (
+	sessionFunc = func(ctx context.Context, s *Session) error
+	missingFunc = func(ctx context.Context) error
+)
+
+// missing returns the error of a WithSession that has found no session.
+func missing(ctx context.Context, onMissing missingFunc) error {
+	if onMissing == nil {
+		return ErrSessionMissing
+	}
+	return onMissing(ctx)
+}
+
+// txContext is the context of a running function of WithSession. By it, a nested WithSession
+// recognizes that it is nested, until the function returns.
+type txContext struct {
+	context.Context
+	session *Session
+	done    atomic.Bool // the function has returned
+
+	// Guarded by the session's lock.
+	lock      *gateway.Lock  // the session's, whose outer lock is held
+	savepoint *gateway.Draft // to restore if the function fails; nil: a draft without changes
+	aborted   bool           // a commit that came first has discarded the changes
+	lost      bool           // a change came after the Session's last commit
+}
+
+type txKey struct{ b *Bridge }
+
+// Value implements context.Context.
+func (tx *txContext) Value(key any) any {
+	if k, ok := key.(txKey); ok && k.b == tx.session.b && !tx.done.Load() {
+		return tx
+	}
+	return tx.Context.Value(key)
+}
+
+// String and Format print the context without its values.
+func (tx *txContext) String() string { return "bridge.WithSession" }
+
+func (tx *txContext) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, tx.String()) }
+
+// inside returns the Session of the function of WithSession that ctx belongs to, nil for none, and
+// ErrNested if it is another session than id.
+func (b *Bridge) inside(ctx context.Context, id string) (*Session, error) {
+	tx, _ := ctx.Value(txKey{b}).(*txContext)
+	switch {
+	case tx == nil:
+		return nil, nil
+	case tx.session.ID() != id:
+		return nil, ErrNested
+	}
+	return tx.session, nil
+}
+
+// withSessionID runs fn on the session with the ID. ran reports whether fn has been called.
+func (b *Bridge) withSessionID(
+	ctx context.Context, id string, proved uint64, from *origin, fn sessionFunc,
+) (ran bool, err error) {
+	k := b.gateway.Acquire(id)
+	defer k.Release()
+	if err := k.Lock(ctx); err != nil {
+		return false, err
+	}
+	defer k.Unlock()
+	var rec store.Record
+	var now time.Time
+	if b.opts.CachedReads && from.link != nil && !b.cluster.Frozen() { // the cache doesn't notice a silent store
+		rec, now, err = b.gateway.LoadCachedAt(ctx, id, b.links.RevisionOf(id), k.Later())
+	} else {
+		rec, now, err = b.gateway.LoadAt(ctx, id, k.Later())
+	}
+	if err != nil {
+		return false, err
+	}
+	if registry.ShutOut(proved, rec.LoginGeneration) {
+		from.link.unlink() // the login was on another node; one on this node has unlinked it already
+		return false, errCutOff
+	}
+	b.clients.CountRead(id)
+	if from.via == ViaSocket {
+		if err := b.gateway.Touch(ctx, k, &rec, now); err != nil {
+			return false, err
+		}
+	}
+	var all struct { // in one allocation
+		session Session
+		state   sessionState
+		tx      txContext
+	}
+	s := &all.session
+	s.sessionState = &all.state
+	if err := s.init(b, rec, from); err != nil {
+		return false, err
+	}
+	s.draft.Prove(proved)
+	defer s.seal()
+	return true, s.run(ctx, k, &all.tx, fn)
+}
+
+// run runs fn on s, which has just been loaded, and stores its changes. After a conflict with a
+// writer that doesn't take the outer lock, it runs fn again on the newer record. The outer lock of
+// k is held. tx is for the first attempt.
+func (s *Session) run(ctx context.Context, k *gateway.Lock, tx *txContext, fn sessionFunc) error {
 	retry := s.b.gateway.Retry(k)
 	defer retry.Stop()
 	for attempt := 1; ; attempt++ {
-		now, conflict, err := s.transact(ctx, k, m, fn)
+		now, conflict, err := s.transact(ctx, k, tx, fn)
 		if !conflict {
 			return err
 		}
 		if attempt == gateway.MaxAttempts {
 			return ErrConflict
 		}
-		if err := s.goOn(ctx, k, &retry, now); err != nil {
+		now, err = retry.After(ctx, now)
+		if err := s.rebase(now, err, k.Later()); err != nil {
 			return err
 		}
 		s.b.stats.reruns.Add(1)
-		m = new(mark)
+		tx = new(txContext)
 	}
 }
 
-// transact is one attempt of run. After a conflict it returns what was stored by then.
-func (s *Session) transact(ctx context.Context, k *gateway.Lock, m *mark, fn sessionFunc) (
+// transact is one attempt of run. After a conflict, now is the stored record.
+func (s *Session) transact(ctx context.Context, k *gateway.Lock, tx *txContext, fn sessionFunc) (
 	now store.Record, conflict bool, err error,
 ) {
-	s.begin(ctx, k, m)
-	defer m.end()
+	s.lock()
+	tx.Context, tx.session, tx.lock = ctx, s, k
+	if s.draft.Changed() {
+		savepoint := s.draft.Savepoint()
+		tx.savepoint = &savepoint
+	}
+	s.running = tx
+	s.unlock()
+	defer tx.done.Store(true)
 	returned := false
-	defer func() { now, conflict, err = s.finish(m, returned, err) }()
-	err = fn(m, s)
+	defer func() { now, conflict, err = s.finish(tx, returned, err) }()
+	err = fn(tx, s)
 	returned = true
 	return now, false, err
 }
 
-// goOn puts s on what another attempt starts from. It may have to wait for that, so nothing is
-// locked meanwhile.
-func (s *Session) goOn(ctx context.Context, k *gateway.Lock, retry *gateway.Retry, now store.Record) error {
-	now, err := retry.After(ctx, now)
+// finish stores the changes of the function, or undoes them if it has panicked or returned err.
+// After a conflict nothing is stored, and now is the stored record.
+func (s *Session) finish(tx *txContext, returned bool, err error) (now store.Record, conflict bool, _ error) {
 	s.lock()
-	defer s.unlockInto(k.Later())
-	switch {
-	case errors.Is(err, ErrSessionMissing):
-		return s.stored(false, ErrSessionGone)
-	case err != nil:
-		return err
-	}
-	return s.renew(now)
-}
-
-// begin notes that fn runs, and what to go back to if it fails.
-func (s *Session) begin(ctx context.Context, k *gateway.Lock, m *mark) {
-	s.lock()
-	defer s.unlock()
-	m.Context, m.session, m.lock = ctx, s, k
-	if s.draft.Changed() {
-		back := s.draft.Savepoint()
-		m.back = &back
-	}
-	s.running = m
-}
-
-// finish stores what fn has changed, or undoes it if fn panicked or failed. A conflict has stored
-// nothing: now is what it was with.
-func (s *Session) finish(m *mark, returned bool, err error) (now store.Record, conflict bool, _ error) {
-	s.lock()
-	defer s.unlockInto(m.lock.Later())
+	defer s.unlockInto(tx.lock.Later())
 	s.running = nil
 	if s.proof.Locked() {
-		s.restore(m.back)
+		s.restore(tx.savepoint)
 		s.ending = ""
 		return now, false, cmp.Or(err, ErrTokenRotated)
 	}
-	if s.ending != "" { // counts, whatever fn said
-		return now, false, errors.Join(err, s.destroy(m.Context))
+	if s.ending != "" { // also if the function has failed
+		return now, false, errors.Join(err, s.destroy(tx.Context))
 	}
 	switch {
-	case returned && err == nil && m.cutOff:
-		err = cmp.Or(context.Cause(m.Context), ErrSessionClosed)
-	case returned && err == nil && m.lost && !s.overHere(): // its request is over: only the log said so
+	case !returned || err != nil:
+	case tx.aborted:
+		err = cmp.Or(context.Cause(tx.Context), ErrSessionClosed)
+	case tx.lost && !s.overHere(): // the request has ended; until now only the log has reported the loss
 		err = ErrSessionClosed
+	case s.draft.Changed():
+		if err = s.mayStore(tx.Context); err == nil {
+			now, err = s.commitExact(tx.Context, tx.lock)
+		}
+		conflict = errors.Is(err, store.ErrConflict)
 	}
 	if !returned || err != nil {
-		s.restore(m.back)
-		return now, false, err
+		s.restore(tx.savepoint)
 	}
-	if !s.draft.Changed() {
-		return now, false, nil
-	}
-	if err = s.mayStore(m.Context); err == nil {
-		now, err = s.commitExact(m.Context, m.lock)
-	}
-	if err == nil {
-		return now, false, nil
-	}
-	s.restore(m.back)
-	return now, errors.Is(err, store.ErrConflict), err
+	return now, conflict, err
 }
 
-// restore undoes all changes but those of back; nil has none.
-func (s *Session) restore(back *gateway.Draft) { s.proof.Restore(&s.draft, back) }
+// restore undoes all changes since the savepoint; nil stands for a draft without changes.
+func (s *Session) restore(savepoint *gateway.Draft) { s.proof.Restore(&s.draft, savepoint) }
 
-// renew puts s on another state of the session, if s may work on it.
-func (s *Session) renew(rec store.Record) error {
-	return s.proof.Rebase(&s.draft, rec, func(rec *store.Record) bool {
-		rq := s.from.request
-		return !rq.headersSent() && rq.creds.Owns(rec)
-	})
-}
-
-// runInside runs fn within another function of WithSession on the same session. If it fails, what
-// it changed is undone, and nothing else; but not what has been stored since, because a response
-// began.
+// runInside runs fn within another function of WithSession on the same session. If fn fails, only
+// its own changes are undone, unless the response has begun meanwhile and they are stored.
 func (s *Session) runInside(ctx context.Context, fn sessionFunc) (err error) {
 	s.lock()
 	savepoint, stores := s.draft.Savepoint(), s.stores
@@ -134,86 +202,38 @@ func (s *Session) runInside(ctx context.Context, fn sessionFunc) (err error) {
 	defer func() {
 		s.lock()
 		defer s.unlock()
-		if returned && err == nil {
+		switch {
+		case returned && err == nil:
 			if s.sealed && !s.overHere() { // the outer function has returned meanwhile
 				err = ErrSessionClosed
 			}
-			return
+		case s.stores == stores:
+			s.restore(&savepoint)
+		default:
+			s.restore(nil)
 		}
-		back := &savepoint
-		if s.stores != stores {
-			back = nil
-		}
-		s.restore(back)
 	}()
 	err = fn(ctx, s)
 	returned = true
 	return err
 }
 
-// mark is the context of a running function of WithSession: a WithSession that gets it, or a
-// context made from it, finds out that it is inside one. It dies when the function returns.
-type mark struct {
-	context.Context
-	session *Session
-	over    atomic.Bool
-
-	// Guarded by the session's lock.
-	lock   *gateway.Lock  // the session's, whose outer lock is held
-	back   *gateway.Draft // what to go back to if the function fails; nil: the state without changes
-	cutOff bool           // its time was up when the response began: its changes are not stored
-	lost   bool           // a change came after the Session's last commit
-}
-
-type markKey struct{ b *Bridge }
-
-func (m *mark) end() { m.over.Store(true) }
-
-// Value implements context.Context.
-func (m *mark) Value(key any) any {
-	if k, ok := key.(markKey); ok && k.b == m.session.b && !m.over.Load() {
-		return m
-	}
-	return m.Context.Value(key)
-}
-
-// inside returns the Session that a function of WithSession is running on in ctx, nil for none;
-// ErrNested when it is another session than id.
-func (b *Bridge) inside(ctx context.Context, id string) (*Session, error) {
-	m, _ := ctx.Value(markKey{b}).(*mark)
-	switch {
-	case m == nil:
-		return nil, nil
-	case m.session.ID() != id:
-		return nil, ErrNested
-	}
-	return m.session, nil
-}
-
-// refresh puts s on the state that is stored now. What is to be done when no lock is held goes into
-// later; of the locks only the session's outer one may be held.
+// refresh rebases s on the stored record. Of the locks, only the session's outer lock may be held;
+// the caller runs later when it holds none.
 func (s *Session) refresh(ctx context.Context, later *gateway.Later) error {
 	stored, err := s.refreshable()
 	if !stored || err != nil {
 		return err
 	}
 	rec, _, err := s.b.gateway.LoadAt(ctx, s.id, later)
-	s.lock()
-	defer s.unlockInto(later)
-	switch {
-	case errors.Is(err, gateway.ErrMissing):
-		return s.stored(false, ErrSessionGone)
-	case err != nil:
-		return err
+	if err == nil {
+		s.b.clients.CountRead(rec.ID)
 	}
-	s.b.clients.CountRead(rec.ID)
-	if s.draft.Base().Revision > rec.Revision { // another goroutine of the request has stored something since
-		return nil
-	}
-	return s.renew(rec)
+	return s.rebase(rec, err, later)
 }
 
-// refreshable reports whether s is of a stored session, and says why nothing can run on it.
+// refreshable reports whether there is a stored record that s may read, and returns the error of a
+// Session on which no function can run.
 func (s *Session) refreshable() (stored bool, err error) {
 	s.lock()
 	defer s.unlock()
@@ -228,64 +248,21 @@ func (s *Session) refreshable() (stored bool, err error) {
 	return s.draft.Base().Revision != 0, nil
 }
 
-// withSessionID runs fn on the session with the ID. It returns false when fn has not been run.
-func (b *Bridge) withSessionID(
-	ctx context.Context, id string, proved uint64, from *origin, fn func(context.Context, *Session) error,
-) (ran bool, err error) {
-	k := b.gateway.Acquire(id)
-	defer k.Release()
-	if err := k.Lock(ctx); err != nil {
-		return false, err
+// rebase applies the changes of s to another record of the session, if s may change it. rec and err
+// are the results of loading the record.
+func (s *Session) rebase(rec store.Record, err error, later *gateway.Later) error {
+	s.lock()
+	defer s.unlockInto(later)
+	switch {
+	case errors.Is(err, ErrSessionMissing):
+		return s.stored(false, ErrSessionGone)
+	case err != nil:
+		return err
+	case s.draft.Base().Revision > rec.Revision: // another goroutine of the request has stored a newer one
+		return nil
 	}
-	defer k.Unlock()
-	var rec store.Record
-	var now time.Time
-	if b.opts.CachedReads && from.link != nil && !b.cluster.Frozen() { // memory doesn't tell that the store is silent
-		rec, now, err = b.gateway.LoadCachedAt(ctx, id, b.links.RevisionOf(id), k.Later())
-	} else {
-		rec, now, err = b.gateway.LoadAt(ctx, id, k.Later())
-	}
-	if err != nil {
-		return false, err
-	}
-	if registry.ShutOut(proved, rec.LoginGeneration) {
-		from.link.unlink() // by a login on another node; one on this node has done it
-		return false, errCutOff
-	}
-	b.clients.CountRead(id)
-	if from.via == ViaSocket {
-		if err := b.gateway.Touch(ctx, k, &rec, now); err != nil {
-			return false, err
-		}
-	}
-	var all struct { // in one allocation
-		session Session
-		state   sessionState
-		mark    mark
-	}
-	s := &all.session
-	s.sessionState = &all.state
-	if err := s.init(b, rec, from); err != nil {
-		return false, err
-	}
-	s.draft.Prove(proved)
-	defer s.seal()
-	return true, s.run(ctx, k, &all.mark, fn)
-}
-
-func (m *mark) String() string { return "bridge.WithSession" }
-
-func (m *mark) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, m.String()) }
-
-// The functions of WithSession.
-type (
-	sessionFunc = func(ctx context.Context, s *Session) error
-	missingFunc = func(ctx context.Context) error
-)
-
-func missing(ctx context.Context, onMissing missingFunc) error {
-	if onMissing == nil {
-		return ErrSessionMissing
-	}
-	return onMissing(ctx)
+	return s.proof.Rebase(&s.draft, rec, func(rec *store.Record) bool {
+		rq := s.from.request
+		return !rq.headersSent() && rq.creds.Owns(rec)
+	})
 }

@@ -10,16 +10,15 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// SessionIDOf returns the client's session, as far as this process knows: the newest that it has
-// seen come into use and not end.
+// SessionIDOf returns the client's session, as far as this process knows: the newest one in use
+// that has not ended.
 func (b *Bridge) SessionIDOf(clientID string) (string, bool) { return b.clients.SessionOf(clientID) }
 
 // ClientIDOf returns the session's client, as far as this process knows.
 func (b *Bridge) ClientIDOf(sessionID string) (string, bool) { return b.clients.ClientOf(sessionID) }
 
-// GetByID returns the session as it is stored now, to be read only: what would change it returns
-// ErrSessionClosed. ErrSessionMissing, ErrStoreUnavailable. Looking at a session is no activity of
-// its user.
+// GetByID returns a snapshot of the session as it is stored now: methods that change it return
+// ErrSessionClosed. ErrSessionMissing, ErrStoreUnavailable. It is no activity of the user.
 func (b *Bridge) GetByID(ctx context.Context, id string) (*Session, error) {
 	rec, err := b.gateway.Load(ctx, id)
 	if err != nil {
@@ -33,8 +32,8 @@ func (b *Bridge) GetByID(ctx context.Context, id string) (*Session, error) {
 	return s, nil
 }
 
-// UpdateByID runs fn on the session as WithSession does, and can't create one: ErrSessionMissing.
-// Being changed is activity: the idle timeout starts again.
+// UpdateByID runs fn on the session as WithSession does, and can't create one: ErrSessionMissing. A
+// change is activity: the idle timeout starts again.
 func (b *Bridge) UpdateByID(ctx context.Context, id string, fn func(ctx context.Context, s *Session) error) error {
 	s, err := b.inside(ctx, id)
 	if err != nil {
@@ -47,8 +46,8 @@ func (b *Bridge) UpdateByID(ctx context.Context, id string, fn func(ctx context.
 	return err
 }
 
-// SetByID replaces the session's values, so that its flashes go too, and with idle its idle
-// timeout: 0 keeps it, Off switches it off. It can't create a session: ErrSessionMissing.
+// SetByID replaces the session's values, flashes included, and its idle timeout: an idle of 0 keeps
+// that, Off switches it off. It can't create a session: ErrSessionMissing.
 func (b *Bridge) SetByID(ctx context.Context, id string, values map[string]any, idle time.Duration) error {
 	encoded := encodeAll(values)
 	return b.UpdateByID(ctx, id, func(_ context.Context, s *Session) error {
@@ -77,7 +76,7 @@ func (b *Bridge) MergeByID(ctx context.Context, id string, values map[string]any
 	})
 }
 
-// encodeAll encodes values while no session is held: their methods may take long, or look at the
+// encodeAll encodes values before the session is locked: their methods may be slow or use the
 // session.
 func encodeAll(values map[string]any) map[string]gateway.Encoded {
 	encoded := make(map[string]gateway.Encoded, len(values))
@@ -116,9 +115,9 @@ func (b *Bridge) DestroyByID(ctx context.Context, id string) (bool, error) {
 // created or by a login, on whatever node. A store that is neither a store.ClientOrder nor a
 // store.ClientIndex can't tell: then it is the newest that this process has seen come into use.
 //
-// A client is a browser, known by a cookie that proves nothing: whoever has a copy of it can begin
-// a session as that client, which is then its newest. What is meant for a user belongs to a session
-// by its ID. So for every …ByClientID.
+// A client is a browser, known by a cookie that proves nothing: anyone with a copy of it can begin
+// a session as that client, which is then its newest. To reach a user, use the ID of a session.
+// This holds for every …ByClientID method.
 func (b *Bridge) GetByClientID(ctx context.Context, clientID string) (*Session, error) {
 	id, err := b.findByClient(ctx, clientID)
 	if err != nil {
@@ -128,7 +127,9 @@ func (b *Bridge) GetByClientID(ctx context.Context, clientID string) (*Session, 
 }
 
 // UpdateByClientID is UpdateByID of the client's session.
-func (b *Bridge) UpdateByClientID(ctx context.Context, clientID string, fn func(ctx context.Context, s *Session) error) error {
+func (b *Bridge) UpdateByClientID(
+	ctx context.Context, clientID string, fn func(ctx context.Context, s *Session) error,
+) error {
 	id, err := b.findByClient(ctx, clientID)
 	if err != nil {
 		return err
@@ -157,8 +158,8 @@ func (b *Bridge) DestroyByClientID(ctx context.Context, clientID string) (bool, 
 	return b.DestroyByID(ctx, id)
 }
 
-// findByClient returns the client's session. The store is asked: the map of this process may not
-// have heard yet what other processes have done.
+// findByClient returns the client's session. It asks the store: the map of this process may lack
+// changes of other processes.
 func (b *Bridge) findByClient(ctx context.Context, clientID string) (string, error) {
 	if b.gateway.FindsClients() {
 		rec, err := b.gateway.NewestOfClient(ctx, clientID)
@@ -172,34 +173,30 @@ func (b *Bridge) findByClient(ctx context.Context, clientID string) (string, err
 		ErrSessionMissing, ErrUnsupported)
 }
 
-// NotifyStoreSet is for whoever has changed the session in the store directly: the change is
-// reported, and the map of clients follows.
+// NotifyStoreSet reports a change of the session that the application has stored directly, and
+// updates the map of clients.
 func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 	err := b.gateway.Report(context.Background(), id, func(rec *store.Record) {
 		isInit := b.mapClient(rec, isNew)
 		prev, login := b.clients.SetLogin(rec.ID, rec.UserID, rec.LoginGeneration)
 		b.learn(rec)
-		if b.events.Active() {
-			b.events.Emit(SessionSet{
-				ClientID: rec.ClientID, SessionID: id, UserID: rec.UserID, PrevUserID: prev,
-				IsNew: isNew, IsInit: isInit, Login: login, Via: ViaStore,
-			})
-		}
+		b.emitSet(rec, SessionSet{PrevUserID: prev, IsNew: isNew, IsInit: isInit, Login: login, Via: ViaStore})
 	})
-	if err != nil && !errors.Is(err, ErrSessionMissing) { // that one has ended since
+	if err != nil && !errors.Is(err, ErrSessionMissing) { // a missing one has ended since
 		b.storeFailed(context.Background(), "report a session that was stored directly", id, err)
 	}
 }
 
-// NotifyStoreDestroy is for whoever has destroyed the session in the store directly: it is
-// reported, and connections are closed.
+// NotifyStoreDestroy reports a session that the application has destroyed in the store directly,
+// and closes its connections.
 func (b *Bridge) NotifyStoreDestroy(id string) {
 	b.gateway.InOrder(id, func(later *gateway.Later) {
-		b.sessionOver(id, "", "", &origin{via: ViaStore, reason: ReasonDestroyed}, later)
+		b.removeSession(gateway.End{ID: id, Later: later}, &origin{via: ViaStore, reason: ReasonDestroyed})
 	})
 }
 
-// NotifyStoreCleanup is for whoever has removed n expired sessions from the store directly.
+// NotifyStoreCleanup reports that the application has removed n expired sessions from the store
+// directly.
 func (b *Bridge) NotifyStoreCleanup(n int) {
 	if b.events.Active() {
 		b.events.Emit(Cleanup{Cleared: n})

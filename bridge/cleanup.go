@@ -10,9 +10,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 )
 
-// Cleanup removes the sessions that have expired and returns how many they were. It costs in
-// proportion to what has expired, with a store that is a store.Sweeper; a store.Lister is looked
-// through. ErrUnsupported with a store that is neither.
+// Cleanup removes the expired sessions and returns their number. With a store that is a
+// store.Sweeper, the cost is in proportion to this number; a store.Lister is read as a whole.
+// ErrUnsupported with a store that is neither.
 func (b *Bridge) Cleanup(ctx context.Context) (int, error) {
 	start := time.Now()
 	n, err := b.gateway.Sweep(ctx)
@@ -23,71 +23,73 @@ func (b *Bridge) Cleanup(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// autoCleanup is the cleanup that runs by itself.
+// autoCleanup is the state of StartAutoCleanup and StopAutoCleanup.
 type autoCleanup struct {
-	mu     sync.Mutex
-	next   *clock.Deadline
-	cancel context.CancelFunc
+	mu   sync.Mutex
+	stop func() // nil: it isn't running
 }
 
-// pruneEvery has the map of clients forget, every now and then, the sessions that are not in the
-// store any more although nobody has said so here. It leaves a cleanup the time to say so.
-func (b *Bridge) pruneEvery(every time.Duration) {
-	patience := max(2*every, zeroIfOff(b.opts.IdleTimeout))
-	next := &clock.Deadline{}
-	next.Do = func() {
-		b.pools.background.Go(func() {
-			defer func() { b.clock.Move(next, time.Now().Add(every)) }()
-			for _, id := range b.clients.Due(time.Now().Add(-patience)) {
-				b.recheckSession(id)
-			}
-		})
-	}
-	b.clock.Move(next, time.Now().Add(every))
-}
-
-// StartAutoCleanup runs Cleanup in the background, the first time after every, which is at least 1
-// ms. It returns false, and changes nothing, when it is running already, or can't.
+// StartAutoCleanup runs Cleanup in the background at this interval, which is at least 1 ms. It
+// returns false, and changes nothing, if it is running already, or can't run.
 func (b *Bridge) StartAutoCleanup(every time.Duration) bool {
 	a := &b.cleanup
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.next != nil || every < time.Millisecond || !b.gateway.CanSweep() || b.work.Stopped() {
+	if a.stop != nil || every < time.Millisecond || !b.gateway.CanSweep() || b.work.Stopped() {
 		return false
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	a.cancel = cancel
-	var next *clock.Deadline
-	again := func() {
-		b.pools.background.Go(func() {
-			defer func() { // also if the store panics
-				a.mu.Lock()
-				defer a.mu.Unlock()
-				if ctx.Err() == nil {
-					b.clock.Move(next, time.Now().Add(every))
-				}
-			}()
-			if _, err := b.Cleanup(ctx); err != nil && !errors.Is(err, context.Canceled) {
-				b.failedAside(ctx, slog.LevelError, Failure{Doing: "clean up", Err: err})
-			}
-		})
+	next := b.repeat(ctx, every, func() {
+		if _, err := b.Cleanup(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			b.failedAside(ctx, slog.LevelError, Failure{Doing: "clean up", Err: err})
+		}
+	})
+	a.stop = func() {
+		cancel()
+		b.clock.Remove(next)
 	}
-	next = b.clock.Add(time.Now().Add(every), again)
-	a.next = next
 	return true
 }
 
-// StopAutoCleanup ends it, and one that is under way after its current piece. It returns false when
-// none was running.
+// StopAutoCleanup stops the background cleanup. One that is running ends after its current batch.
+// It returns false if it was not started.
 func (b *Bridge) StopAutoCleanup() bool {
 	a := &b.cleanup
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.next == nil {
+	if a.stop == nil {
 		return false
 	}
-	a.cancel()
-	b.clock.Remove(a.next)
-	a.next, a.cancel = nil, nil
+	a.stop()
+	a.stop = nil
 	return true
+}
+
+// startPruning has expired sessions rechecked at intervals, so that the map of clients forgets
+// those whose end was not notified. It leaves a cleanup time to report the end.
+func (b *Bridge) startPruning(every time.Duration) {
+	patience := max(2*every, zeroIfOff(b.opts.IdleTimeout))
+	b.repeat(context.Background(), every, func() {
+		for _, id := range b.clients.Due(time.Now().Add(-patience)) {
+			b.recheckSession(id)
+		}
+	})
+}
+
+// repeat runs task in the background at the interval. To end it, end ctx, then remove the deadline.
+func (b *Bridge) repeat(ctx context.Context, every time.Duration, task func()) *clock.Deadline {
+	next := &clock.Deadline{}
+	next.Do = func() {
+		b.pools.background.Go(func() {
+			defer func() { // also if the task panics
+				b.clock.Move(next, time.Now().Add(every))
+				if ctx.Err() != nil {
+					b.clock.Remove(next)
+				}
+			}()
+			task()
+		})
+	}
+	b.clock.Move(next, time.Now().Add(every))
+	return next
 }

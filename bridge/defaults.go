@@ -13,14 +13,12 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/forwarded"
 	"github.com/sessionbridge/sessionbridge/internal/pageorigin"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// withDefaults returns o with its defaults. An error names the field.
-func (o *Options) withDefaults() (*settings, error) {
-	s := &settings{}
-	if o != nil {
-		s.Options = *o
-	}
+// withDefaults returns o with its defaults, for a Bridge over st. An error names the field.
+func (o *Options) withDefaults(st store.Store) (*settings, error) {
+	s := &settings{Options: *o}
 	if s.Logger == nil {
 		s.Logger = slog.New(defaultLog{})
 	}
@@ -30,7 +28,7 @@ func (o *Options) withDefaults() (*settings, error) {
 			return nil, err
 		}
 	}
-	return s, nil
+	return s, o.checkLimits(st)
 }
 
 func (s *settings) setKeys() error {
@@ -60,9 +58,12 @@ func (s *settings) setCookies() error {
 	s.Path = cmp.Or(s.Path, "/")
 	s.SameSite = cmp.Or(s.SameSite, http.SameSiteLaxMode)
 	for _, f := range []struct{ field, name string }{{"Name", s.Name}, {"ClientName", s.ClientName}} {
-		c := http.Cookie{Name: f.name, Value: "x"}
-		if err := c.Valid(); err != nil || len(f.name) > 64 {
+		if c := (http.Cookie{Name: f.name, Value: "x"}); c.Valid() != nil || len(f.name) > 64 {
 			return bad(f.field, "%q is no cookie name of at most 64 bytes", f.name)
+		}
+		if strings.HasPrefix(f.name, "__") && (s.Secure != SecureAlways ||
+			strings.HasPrefix(f.name, credentials.HostPrefix) && !credentials.HostPrefixAllowed(s.Path, s.Domain)) {
+			return bad(f.field, "%q has a prefix that is not always allowed; __Host- is added where it is", f.name)
 		}
 	}
 	if s.Name == s.ClientName {
@@ -88,45 +89,12 @@ func (s *settings) setCookies() error {
 		s.Logger.Warn("SameSite=None and Partitioned cookies need Secure: browsers drop those of requests without TLS " +
 			"(Options.Secure is SecureAuto)")
 	}
-	for _, name := range []string{s.Name, s.ClientName} {
-		if strings.HasPrefix(name, "__") && (s.Secure != SecureAlways ||
-			strings.HasPrefix(name, credentials.HostPrefix) && !credentials.HostPrefixAllowed(s.Path, s.Domain)) {
-			return bad("Name", "%q has a prefix that these cookies may not always have; it is added where it may be had", name)
-		}
-	}
 	return nil
 }
 
-// credentials returns the part of the settings that cookies and tokens depend on.
-func (s *settings) credentials() credentials.Config {
-	c := credentials.Config{
-		Keys:            s.Keys,
-		Name:            s.Name,
-		ClientName:      s.ClientName,
-		Path:            s.Path,
-		Domain:          s.Domain,
-		SameSite:        s.SameSite,
-		Partitioned:     s.Partitioned,
-		ClientMaxAge:    s.ClientMaxAge,
-		ClientRollEvery: zeroIfOff(s.ClientRollEvery),
-		EagerClient:     s.EagerClient,
-		ClearSiteData:   s.ClearSiteData,
-		TokenFrom:       s.TokenFrom,
-	}
-	if len(s.OriginPatterns) > 0 {
-		c.OriginAllowed = s.originAllowed
-	}
-	return c
-}
-
-// grace returns how long previous tokens are accepted.
-func (s *settings) grace() credentials.Grace {
-	return credentials.Grace{Rotate: zeroIfOff(s.RotateGrace), Renew: zeroIfOff(s.RenewEvery)}
-}
-
-// presets are the times of each TimeoutPreset. Where a standard gives a range, it is the lenient
-// end of the idle timeout's (2 to 5 and 15 to 30 minutes), and the strict and the lenient end of
-// the lifetime's (4 to 8 hours) for a high and a low risk. No standard gives a figure for renewal.
+// presets are the times of each TimeoutPreset. OWASP gives ranges: idle is the longest time of 2 to
+// 5 and of 15 to 30 minutes, lifetime the shortest of 4 to 8 hours for a high risk and the longest
+// for a low one. No standard gives a time for renewal.
 var presets = [...]struct{ idle, lifetime, renew time.Duration }{
 	TimeoutsOWASPHighRisk: {5 * time.Minute, 4 * time.Hour, 15 * time.Minute},
 	TimeoutsOWASPLowRisk:  {30 * time.Minute, 8 * time.Hour, time.Hour},
@@ -141,7 +109,7 @@ func (s *settings) setPreset() error {
 		return err
 	}
 	t := presets[s.Timeouts]
-	if t.idle > 0 { // a session may end a touch interval late, never early: together at most the standard's time
+	if t.idle > 0 { // a session may end late by a touch interval: both together are at most the standard's time
 		t.idle -= min(cmp.Or(s.TouchInterval, time.Minute), t.idle/11)
 	}
 	s.IdleTimeout = cmp.Or(s.IdleTimeout, t.idle)
@@ -156,11 +124,10 @@ func (s *settings) setPreset() error {
 
 func (s *settings) setTimes() error {
 	for _, f := range []struct {
-		name  string
-		value *time.Duration
-		zero  time.Duration
-		least time.Duration
-		off   bool
+		name        string
+		value       *time.Duration
+		zero, least time.Duration
+		off         bool
 	}{
 		{"IdleTimeout", &s.IdleTimeout, day, time.Millisecond, true},
 		{"Lifetime", &s.Lifetime, 30 * day, time.Millisecond, true},
@@ -191,54 +158,41 @@ func (s *settings) setTimes() error {
 		return bad("ClientRollEvery",
 			"Off with StrictBinding: sessions would be refused once the client cookie has expired (ClientMaxAge)")
 	}
-	if s.ClientRollEvery != Off {
-		s.ClientRollEvery = min(s.ClientRollEvery, s.ClientMaxAge/2)
-	}
-	if s.AutoCleanup == 0 {
-		s.AutoCleanup = s.pruneEvery()
-	}
+	s.ClientRollEvery = min(s.ClientRollEvery, s.ClientMaxAge/2) // Off stays
+	s.AutoCleanup = cmp.Or(s.AutoCleanup, s.pruneEvery())
 	return nil
 }
 
-// pruneEvery is how often the Bridge looks after sessions that nobody uses.
+// pruneEvery is how often the Bridge checks sessions that have not been used.
 func (s *settings) pruneEvery() time.Duration {
 	return min(max(zeroIfOff(s.IdleTimeout)/4, time.Minute), day)
 }
 
-// Defaults of limits.
-const (
-	defaultKnownSessions     = 100_000 // the map of clients takes about 25 MB
-	defaultSessionsPerClient = 16      // a browser needs one; a script may begin another at every visit
-)
+// defaultHandshakes take about 25 MB: the buffers and the stack of one in net/http are 24 KiB. With
+// a store that answers in 5 ms they allow 200,000 handshakes a second, far more than two cores can
+// do; while a store hangs for StoreTimeout, no more than these wait.
+const defaultHandshakes = 1024
 
 func (s *settings) setLimits() error {
-	switch {
-	case s.MaxValueBytes == 0:
-		s.MaxValueBytes = 64 << 10
-	case s.MaxValueBytes == Off:
-		s.MaxValueBytes = 0
-	case s.MaxValueBytes < 0:
-		return bad("MaxValueBytes", "%d is negative; Off (%d) means no limit", s.MaxValueBytes, Off)
-	}
 	for _, f := range []struct {
 		name  string
-		value int
+		value *int
+		zero  int
 	}{
-		{"MaxSessionsPerUser", s.MaxSessionsPerUser},
-		{"MaxSessionsPerClient", s.MaxSessionsPerClient},
-		{"MaxKnownSessions", s.MaxKnownSessions},
-		{"MaxConnsPerSession", s.MaxConnsPerSession},
-		{"MaxConnsPerAddr", s.MaxConnsPerAddr},
-		{"MaxHandshakes", s.MaxHandshakes},
-		{"HandshakeBurst", s.HandshakeBurst},
+		{"MaxSessionsPerUser", &s.MaxSessionsPerUser, 0},
+		{"MaxSessionsPerClient", &s.MaxSessionsPerClient, 16}, // a browser needs one, a script may create many
+		{"MaxKnownSessions", &s.MaxKnownSessions, 100_000},    // about 25 MB in the map of clients
+		{"MaxConnsPerSession", &s.MaxConnsPerSession, 0},
+		{"MaxConnsPerAddr", &s.MaxConnsPerAddr, 0},
+		{"MaxHandshakes", &s.MaxHandshakes, defaultHandshakes},
+		{"HandshakeBurst", &s.HandshakeBurst, 0},
+		{"MaxValueBytes", &s.MaxValueBytes, 64 << 10},
 	} {
-		if f.value < Off {
-			return bad(f.name, "%d is negative; 0 or Off (%d) means no limit", f.value, Off)
+		if *f.value < Off {
+			return bad(f.name, "%d is negative; Off (%d) means no limit", *f.value, Off)
 		}
+		*f.value = cmp.Or(*f.value, f.zero)
 	}
-	s.MaxHandshakes = cmp.Or(s.MaxHandshakes, defaultHandshakes)
-	s.MaxKnownSessions = cmp.Or(s.MaxKnownSessions, defaultKnownSessions)
-	s.MaxSessionsPerClient = cmp.Or(s.MaxSessionsPerClient, defaultSessionsPerClient)
 	if r := s.HandshakesPerSecond; r != Off && !(r >= 0 && r <= 1e9) {
 		return bad("HandshakesPerSecond", "%v is out of range: 0 to 1e9; 0 or Off (%d) means no limit", r, Off)
 	}
@@ -283,7 +237,46 @@ func (s *settings) setNetwork() error {
 	return nil
 }
 
-// defaultHandshakes is what a process has at hand for some 25 MB: net/http's buffers and a stack
-// are 24 KiB. If the store takes 5 ms they are 200,000 a second, far more than two cores do; a
-// store that hangs for StoreTimeout holds no more than these.
-const defaultHandshakes = 1024
+// checkLimits returns an error if o sets a limit that the store can't enforce. A default has no
+// effect with such a store.
+func (o *Options) checkLimits(st store.Store) error {
+	_, ofUser := st.(store.UserIndex)
+	_, ofClient := st.(store.ClientIndex)
+	_, ordered := st.(store.ClientOrder)
+	switch {
+	case o.MaxSessionsPerUser > 0 && !ofUser:
+		return bad("MaxSessionsPerUser",
+			"the store can't find a user's sessions: it is no store.UserIndex: %w", ErrUnsupported)
+	case o.MaxSessionsPerClient > 0 && !ofClient && !ordered:
+		return bad("MaxSessionsPerClient", "the store can't find a client's sessions: "+
+			"it is neither a store.ClientOrder nor a store.ClientIndex: %w", ErrUnsupported)
+	}
+	return nil
+}
+
+// credentials returns the part of the settings that cookies and tokens depend on.
+func (s *settings) credentials() credentials.Config {
+	c := credentials.Config{
+		Keys:            s.Keys,
+		Name:            s.Name,
+		ClientName:      s.ClientName,
+		Path:            s.Path,
+		Domain:          s.Domain,
+		SameSite:        s.SameSite,
+		Partitioned:     s.Partitioned,
+		ClientMaxAge:    s.ClientMaxAge,
+		ClientRollEvery: zeroIfOff(s.ClientRollEvery),
+		EagerClient:     s.EagerClient,
+		ClearSiteData:   s.ClearSiteData,
+		TokenFrom:       s.TokenFrom,
+	}
+	if len(s.OriginPatterns) > 0 {
+		c.OriginAllowed = s.originAllowed
+	}
+	return c
+}
+
+// grace returns how long previous tokens are accepted.
+func (s *settings) grace() credentials.Grace {
+	return credentials.Grace{Rotate: zeroIfOff(s.RotateGrace), Renew: zeroIfOff(s.RenewEvery)}
+}

@@ -1,13 +1,66 @@
 // Package bridge shares one session between net/http handlers and WebSocket connections.
 //
 // A [Bridge] is made once, from a store. Its Handler wraps the application's handlers: it verifies
-// a signed client cookie and a signed session cookie on the way in, and stores what a request
-// changed before the first byte of the answer leaves. Its WebSocket handler gives each connection a
-// [Conn] that works on the same session.
+// a signed client cookie and a signed session cookie, and stores the changes of a request before
+// the first byte of the response is sent. Its WebSocket handler gives each connection a [Conn] that
+// works on the same session.
 //
-// A [Session] lives so: it is loaded when somebody first asks for it; it collects changes, key by
-// key, against what was loaded; a commit merges them into what is stored by then; at its last
-// commit it is sealed. Session(r) gives a request its own view of the session; WithSession, on a
-// request or a connection, runs a function while nobody else runs one on the same session, and
-// stores the result when it returns. Destroy ends a session for good, everywhere, at once.
+// A [Session] is loaded when it is first used. It collects changes, key by key, relative to what
+// was loaded; a commit merges them into what is stored then; its last commit seals it. Session(r)
+// gives a request its own view of the session. WithSession, on a request or a connection, runs a
+// function while no other one runs on the same session, and stores the changes when it returns.
+// Destroy ends a session for good, on every node, at once.
 package bridge
+
+// The files, in the order in which a request and then a message meet them. docs/architecture.md has
+// the packages below this one, and the order of the locks.
+//
+// The application makes a Bridge:
+//
+//	options.go        Options and policies
+//	defaults.go       the defaults and ranges of Options
+//	settings.go       Options with defaults; origins, addresses and schemes of requests
+//	credentials.go    keys, and tokens of clients without cookies
+//	new.go            New and Shutdown
+//	bridge.go         Bridge and its counters; the effects of a commit and of an end
+//
+// A request arrives:
+//
+//	middleware.go     Handler: the stages of a request, and the first byte of its response
+//	request.go        the state of a request, which is also its context
+//	http.go           Session(r) and WithSession(r); WithSession for functions with a result
+//	open.go           opens the session that the credentials name, or makes a new one
+//	session.go        Session and its values
+//	key.go            typed keys
+//	auth.go           Login, Rotate, Logout, RequireAuthAge
+//	gorilla.go        the session for code written against gorilla/sessions
+//	transaction.go    runs a function of WithSession, again after a conflict
+//	commit.go         stores changes, ends sessions, renews tokens
+//	errors.go         errors with their statuses and close codes
+//	erroranswer.go    the response if a request is refused or its commit fails
+//
+// A request becomes a connection, and messages arrive:
+//
+//	connoptions.go    ConnOptions and their defaults
+//	websocket.go      the handshake, and the goroutine of the connection's handler
+//	ticket.go         tickets: handshakes without cookies, and logins over a connection
+//	attach.go         registers a connection of any library, and rechecks its session
+//	registry.go       limits on connections, parting them from sessions, rechecks of sessions
+//	link.go           Link: a connection of any library
+//	conn.go           Conn: a Link with a WebSocket
+//	messages.go       runs a function of WithSession for each message, and sends its replies
+//	perconnection.go  a Session for the life of a connection
+//	notify.go         messages from the application to connections, in queues
+//	linkend.go        the close of a connection, and its last message
+//
+// The application and other nodes observe and change sessions and connections:
+//
+//	events.go         the events
+//	subscribe.go      subscriptions to events
+//	byid.go           sessions by their ID or their client
+//	users.go          the sessions of a user, and all sessions
+//	conns.go          lists and closes connections
+//	cleanup.go        removes expired sessions
+//	nodes.go          the effects of changes on other nodes
+//	nodecalls.go      questions to other nodes, and their answers
+//	log.go            log lines, and failures that no caller receives

@@ -6,42 +6,7 @@ import "time"
 // CredentialRejected and Missed.
 type Event interface{ event() }
 
-// Via says which way a change came.
-type Via string
-
-// The ways.
-const (
-	ViaHTTP   Via = "http"   // a request
-	ViaSocket Via = "socket" // a connection
-	ViaAPI    Via = "api"    // a call by ID
-	ViaTime   Via = "time"   // a deadline
-	ViaStore  Via = "store"  // a direct store mutation, reported by NotifyStore…
-	ViaNode   Via = "node"   // another process on the same store
-)
-
-// Reason says why a session ended.
-type Reason string
-
-// The reasons.
-const (
-	ReasonDestroyed Reason = "destroyed" // Destroy
-	ReasonLogout    Reason = "logout"    // Logout
-	ReasonExpired   Reason = "expired"   // time ended it
-	ReasonEvicted   Reason = "evicted"   // a newer login took its place
-)
-
-// closeCode is what the session's connections are closed with.
-func (r Reason) closeCode() int {
-	switch r {
-	case ReasonExpired:
-		return CodeExpired
-	case ReasonEvicted:
-		return CodeEvicted
-	}
-	return CodeDestroyed
-}
-
-// SessionSet tells that a session was stored, or attached to its client in this process.
+// SessionSet reports that a session was stored, or attached to its client in this process.
 //
 // A new session has IsNew and IsInit. A session that was in the store before this process first saw
 // it has IsInit, and no Keys if it was only attached. An update of an attached session has neither.
@@ -57,7 +22,7 @@ type SessionSet struct {
 	Via                 Via
 }
 
-// SessionDestroy tells that a session ended.
+// SessionDestroy reports that a session ended.
 type SessionDestroy struct {
 	ClientID, SessionID string
 	UserID              string // was logged in; "" for a guest, or if this process can't know
@@ -65,31 +30,36 @@ type SessionDestroy struct {
 	Via                 Via
 }
 
-// Cleanup tells that expired sessions were removed.
+// Cleanup reports that expired sessions were removed.
 type Cleanup struct {
 	Cleared int
 	Took    time.Duration
 }
 
-// ConnOpen tells that a connection was opened. SessionID is "" for one without a session, UserID ""
-// if no user is logged in.
+// ConnOpen reports that a connection was opened. SessionID is "" for one without a session, UserID
+// "" if no user is logged in.
 type ConnOpen struct{ ConnID, ClientID, SessionID, UserID, Addr, UserAgent string }
 
-// ConnClose tells that a connection was closed. SessionID is the session that it had last, UserID
-// the user who was logged in to it then.
+// ConnClose reports that a connection was closed. SessionID is the last session that it had, UserID
+// the user who was logged in to that session then.
 type ConnClose struct {
 	ConnID, ClientID, SessionID, UserID string
 	Code                                int // the close code; -1 when the peer went away without one
 	Reason                              string
-	Open                                time.Duration // for how long it was open
+	Open                                time.Duration // how long it was open
 	Received, Sent                      Traffic       // from the client, to it
 }
 
-// Failure tells of something that failed where no caller of the application's could be told. It is
-// the event beside each line "failed" of Options.Logger, and holds what that line does: no token,
-// no cookie, no value. A panic of a handler, of a close function or of a hook in Options is one as
-// well, with ErrPanicked; the value and the stack are in the log only. The panic of an event
-// callback is only logged.
+// Traffic counts the messages in one direction of a connection.
+type Traffic struct {
+	Messages, Bytes uint64 // bytes of messages, without what the protocol adds
+}
+
+// Failure reports a failure that no caller of the application receives as an error. Each line
+// "failed" of Options.Logger comes with this event, which has the same content: no token, no
+// cookie, no value. A panic of a handler, of a close function or of a hook in Options is a Failure
+// with ErrPanicked; its value and stack are in the log only. A panic of an event callback is only
+// logged.
 type Failure struct {
 	Doing     string // what the Bridge could not do, in words for people; they may change
 	SessionID string // "" where it isn't about one session
@@ -110,37 +80,15 @@ type CredentialRejected struct {
 	// proved nothing about it.
 	ClientID string
 	// SessionID is the session that the credential names, "" if its signature is invalid; with a
-	// ticket of LoginTicket it is the request's own session. UserID is the user who is logged in to
-	// that session, "" if there is none or no such session.
+	// ticket of LoginTicket or RotateTicket it is the request's own session. UserID is the user who
+	// is logged in to that session, "" if there is none or no such session.
 	SessionID, UserID string
 	Addr, UserAgent   string // of the request
 	Via               Via
 }
 
-// Credential is a kind of what opens a session.
-type Credential string
-
-// The kinds.
-const (
-	CredentialCookie Credential = "cookie" // the session cookie
-	CredentialToken  Credential = "token"  // of a client without cookies: Options.TokenFrom
-	CredentialTicket Credential = "ticket" // Bridge.Ticket, Conn.LoginTicket
-)
-
-// RejectReason says why a credential opened nothing.
-type RejectReason string
-
-// The reasons.
-const (
-	RejectedSignature RejectReason = "signature" // signed with none of Options.Keys: forged, damaged, or of other keys
-	RejectedSession   RejectReason = "session"   // the session no longer exists
-	RejectedToken     RejectReason = "token"     // the session has another token: the cookie, or its copy, is outdated
-	RejectedClient    RejectReason = "client"    // Options.StrictBinding: not with its client's cookie
-	RejectedTicket    RejectReason = "ticket"    // unknown, used, expired, outdated by a login, or not its own
-)
-
-// Missed tells a subscriber of several kinds (Observe, Subscribe) that it has missed events at this
-// point because its queue was full: state that it derives from events is out of date.
+// Missed reports to a subscriber of several kinds (Observe, Subscribe) that it has missed events at
+// this point because its queue was full: state that it derives from events is out of date.
 type Missed struct {
 	Events int // of the kinds that it wants, without CredentialRejected; at least 1
 }
@@ -154,7 +102,59 @@ func (Failure) event()            {}
 func (CredentialRejected) event() {}
 func (Missed) event()             {}
 
-// Traffic is what has gone one way over a connection.
-type Traffic struct {
-	Messages, Bytes uint64 // bytes of messages, without what the protocol adds
+// Via is the way in which a change came.
+type Via string
+
+// The ways.
+const (
+	ViaHTTP   Via = "http"   // a request
+	ViaSocket Via = "socket" // a connection
+	ViaAPI    Via = "api"    // a call by ID
+	ViaTime   Via = "time"   // a deadline
+	ViaStore  Via = "store"  // a direct store mutation, reported by NotifyStore…
+	ViaNode   Via = "node"   // another process on the same store
+)
+
+// Reason is the reason for which a session ended.
+type Reason string
+
+// The reasons.
+const (
+	ReasonDestroyed Reason = "destroyed" // Destroy
+	ReasonLogout    Reason = "logout"    // Logout
+	ReasonExpired   Reason = "expired"   // time ended it
+	ReasonEvicted   Reason = "evicted"   // a newer login took its place
+)
+
+// closeCode returns the code with which the session's connections are closed.
+func (r Reason) closeCode() int {
+	switch r {
+	case ReasonExpired:
+		return CodeExpired
+	case ReasonEvicted:
+		return CodeEvicted
+	}
+	return CodeDestroyed
 }
+
+// Credential is a kind of credential that opens a session.
+type Credential string
+
+// The kinds.
+const (
+	CredentialCookie Credential = "cookie" // the session cookie
+	CredentialToken  Credential = "token"  // of a client without cookies: Options.TokenFrom
+	CredentialTicket Credential = "ticket" // Bridge.Ticket, Conn.LoginTicket, Conn.RotateTicket
+)
+
+// RejectReason is the reason for which a credential opened nothing.
+type RejectReason string
+
+// The reasons.
+const (
+	RejectedSignature RejectReason = "signature" // signed with none of Options.Keys: forged, damaged, or of other keys
+	RejectedSession   RejectReason = "session"   // the session no longer exists
+	RejectedToken     RejectReason = "token"     // the session has another token: the cookie, or its copy, is outdated
+	RejectedClient    RejectReason = "client"    // Options.StrictBinding: not with its client's cookie
+	RejectedTicket    RejectReason = "ticket"    // unknown, used, expired, outdated by a login, or not its own
+)

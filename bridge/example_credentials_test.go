@@ -202,3 +202,52 @@ func ExampleConn_LoginTicket() {
 	fmt.Print(string(welcome))
 	// Output: welcome ada
 }
+
+// A socket whose user has confirmed something by another factor gives the session a new token.
+func ExampleConn_RotateTicket() {
+	b, err := bridge.New(livestore.New(), nil)
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = b.Shutdown(context.Background()) }()
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("/start", func(w http.ResponseWriter, r *http.Request) {
+		s, err := b.Session(r)
+		if err != nil {
+			b.WriteError(w, r, err)
+			return
+		}
+		s.Set("started", true)
+	})
+	mux.Handle("/socket", b.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		ticket, err := c.RotateTicket(ctx)
+		if err != nil {
+			return err
+		}
+		return c.Write(ctx, websocket.MessageText, []byte(ticket))
+	}, nil))
+	mux.HandleFunc("/redeem", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := b.RedeemTicket(r, r.FormValue("ticket")); err != nil {
+			b.WriteError(w, r, err)
+		}
+	})
+	server := httptest.NewServer(b.Handler(mux))
+	defer server.Close()
+
+	ada := exampleBrowser(server)
+	exampleGet(ada, server.URL+"/start")
+	ws, _, err := websocket.Dial(context.Background(), server.URL+"/socket", &websocket.DialOptions{HTTPClient: ada})
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = ws.CloseNow() }()
+	_, ticket, _ := ws.Read(context.Background())
+	res, err := ada.PostForm(server.URL+"/redeem", map[string][]string{"ticket": {string(ticket)}})
+	if err != nil {
+		panic(err)
+	}
+	_ = res.Body.Close()
+	fmt.Println(res.StatusCode, "with a new cookie:", res.Header.Get("Set-Cookie") != "")
+	// Output: 200 with a new cookie: true
+}

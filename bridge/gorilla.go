@@ -12,29 +12,27 @@ import (
 )
 
 // Gorilla returns a sessions.Store for code that is written against gorilla/sessions. It works on
-// the same session as everything else, so the code around it can move over handler by handler.
-// The cookie is this Bridge's.
+// the request's session and its cookie, so that an application can migrate handler by handler.
 //
 // The session with the name Options.GorillaName is the Bridge's own: its values are those of
-// Session, under the same keys, and a Save with a negative MaxAge destroys it, login and all.
-// Every other name is a namespace of its own within it, which no other code sees, and whose end
-// is the end of its values and of nothing else.
+// Session, under the same keys, and a Save with a negative MaxAge destroys it and its login. Every
+// other name is a namespace within the session, which other code doesn't see; the end of it removes
+// its values only.
 //
-// Strings, booleans, nil, all of Go's integers and floats, and slices and maps of the common ones
-// are stored as JSON, as Session.Set stores them, and come back with the type that they had.
-// Values of other types are stored as gob, so their types need gob.Register, as with gorilla's
-// own stores; Session doesn't see them. A value that other code has stored since is an int if it
-// is an integer, and otherwise what Session.Get says. A key must be a string.
+// Strings, booleans, nil, all integers and floats of Go, and common slices and maps of these are
+// stored as JSON, as Session.Set stores them, and keep their types. Values of other types are
+// stored as gob, so their types need gob.Register, as with gorilla's own stores; Session doesn't
+// see them. A value that other code has stored since is an int if it is an integer, and otherwise
+// as Session.Get returns it. A key must be a string.
 //
-// Save stores what this session has changed since it was read, merged key by key: what others
-// have stored or deleted meanwhile stays so. After a Save that failed the next one stores the
-// values as they are then; without one, what failed is tried once more before the response
-// leaves, which then fails too, rather than lie. Of Options a MaxAge counts that the code has
-// set: 0 has the browser forget the cookie when its own session ends, more is how many seconds
-// from now the session lives at most. Path, Domain, Secure, HttpOnly, SameSite and Partitioned
-// are the Bridge's, and a line in the log says so, once, where code asks for others. As gorilla's
-// stores do, Get returns a session also with an error: without the values that could not be read,
-// which a Save leaves as they are.
+// Save stores the changes since the session was read, merged key by key: other changes by others
+// remain. After a failed Save the next one stores the values as they are then; without another
+// Save, the changes are stored before the response is sent, which fails if that fails. Of Options,
+// only a MaxAge that the code has set has an effect: with 0 the browser deletes the cookie when it
+// is closed, and more is the maximum number of seconds that the session lives from now. Path,
+// Domain, Secure, HttpOnly, SameSite and Partitioned are the Bridge's; if code sets others, that is
+// logged once. As gorilla's stores do, Get returns a session also with an error: without the values
+// that could not be read, which a Save doesn't change.
 func (b *Bridge) Gorilla() sessions.Store { return b.gorilla }
 
 func (b *Bridge) newGorilla() *gorillastore.Store {
@@ -42,7 +40,8 @@ func (b *Bridge) newGorilla() *gorillastore.Store {
 	return gorillastore.New(gorillastore.Config{
 		Name: o.GorillaName,
 		Options: sessions.Options{
-			Path: o.Path, Domain: o.Domain, HttpOnly: true, SameSite: o.SameSite, Secure: o.Secure == SecureAlways, Partitioned: o.Partitioned,
+			Path: o.Path, Domain: o.Domain, HttpOnly: true, SameSite: o.SameSite, Secure: o.Secure == SecureAlways,
+			Partitioned: o.Partitioned,
 		},
 		Lifetime:    zeroIfOff(o.Lifetime),
 		NeverSecure: o.Secure == SecureNever,

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -17,16 +18,13 @@ import (
 )
 
 // New returns a Bridge over st. Nil options are all defaults; an option out of range is an error
-// that names its field. The store stays the caller's to close, after Shutdown.
+// that names its field. The caller closes the store, after Shutdown.
 func New(st store.Store, opts *Options) (*Bridge, error) {
 	if st == nil {
 		return nil, errors.New("bridge: New needs a store; livestore.New() makes one in memory")
 	}
-	s, err := opts.withDefaults()
+	s, err := cmp.Or(opts, &Options{}).withDefaults(st)
 	if err != nil {
-		return nil, err
-	}
-	if err := opts.checkLimits(st); err != nil {
 		return nil, err
 	}
 	b := &Bridge{
@@ -36,16 +34,23 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 		logKey:   logKey(s.Keys[0]),
 		shutDone: make(chan struct{}),
 	}
-	b.clients = clientmap.New(max(s.MaxKnownSessions, 0), func(id string) bool { return b.links.HasSession(id) })
-	b.work = workers.New(b.taskPanicked)
-	b.pools = newPools(b.work)
+	b.clients = clientmap.New(max(0, s.MaxKnownSessions), func(id string) bool { return b.links.HasSession(id) })
+	b.work = workers.New(func(value any) {
+		b.panicked(context.Background(), "background task panicked", "run a background task: it panicked", "", value)
+	})
+	b.pools = pools{
+		background: b.work.Pool(64),
+		closes:     b.work.Pool(16384),
+		remoteEnds: b.work.Pool(1024),
+		activity:   b.work.Pool(64),
+	}
 	b.clock = clock.New()
 	b.lines = newLogQueue(b)
 	apps := st
 	st = b.join(st)
 	b.gateway = gateway.New(st, gateway.Config{
 		TouchInterval: s.TouchInterval,
-		MaxValueBytes: s.MaxValueBytes,
+		MaxValueBytes: max(0, s.MaxValueBytes),
 		StoreTimeout:  s.StoreTimeout,
 		Committed:     b.committed,
 		Ended:         b.ended,
@@ -73,41 +78,41 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	case b.gateway.CanSweep():
 		b.StartAutoCleanup(s.AutoCleanup)
 	default:
-		s.Logger.Warn("expired sessions that aren't used again stay in the store, which is neither a store.Sweeper nor a store.Lister: " +
+		s.Logger.Warn("expired sessions that aren't used again stay in the store, " +
+			"which is neither a store.Sweeper nor a store.Lister: " +
 			"implement one of them, or have the database remove what has expired and set Options.AutoCleanup to Off")
 	}
-	b.pruneEvery(s.pruneEvery())
+	b.startPruning(s.pruneEvery())
 	b.cluster.Start()
 	return b, nil
 }
 
 // Shutdown closes every connection with CodeShutdown, waits for their handlers, and stops every
-// goroutine of the Bridge: when it returns nil there is none left. Handshakes are refused from its
-// beginning; the closes are spread over Options.DrainOver. Their reason tells the client when to
-// come back: "shutting down; retry after 1834 ms", another time for each. If ctx ends first it
-// returns its cause; handlers that don't end with their context and event callbacks that hang are
-// then still running. Requests are served on: shut the http.Server down first, or at the same time
-// where it waits for streams that are attached. A further call waits for the first one and returns
-// its result, or the cause of its own ctx if that ends before.
+// goroutine of the Bridge: none is left when it returns nil. New handshakes are refused at once;
+// the closes are spread over Options.DrainOver. The reason of each close tells the client when to
+// come back, at a different time for each: "shutting down; retry after 1834 ms". Requests are still
+// served: shut the http.Server down first, or at the same time if it waits for streams that are
+// attached.
+//
+// If ctx ends first, Shutdown returns its cause; handlers that ignore the end of their context, and
+// event callbacks that hang, are then still running. A further call waits for the first one and
+// returns its result, or the cause of its own ctx if that ends before.
 func (b *Bridge) Shutdown(ctx context.Context) error {
-	first := false
-	b.shutOnce.Do(func() { first = true })
-	if first {
+	if b.shutting.CompareAndSwap(false, true) {
 		defer close(b.shutDone)
 		b.shutErr = b.shutdown(ctx)
 		return b.shutErr
 	}
 	select {
 	case <-b.shutDone:
-		return b.shutErr
-	default:
-	}
-	select {
-	case <-b.shutDone:
-		return b.shutErr
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		select {
+		case <-b.shutDone:
+		default:
+			return context.Cause(ctx)
+		}
 	}
+	return b.shutErr
 }
 
 func (b *Bridge) shutdown(ctx context.Context) error {
@@ -117,30 +122,21 @@ func (b *Bridge) shutdown(ctx context.Context) error {
 	err := b.work.Wait(ctx)
 	if err == nil {
 		b.clock.Close()
-	} else { // what is still running has its limits from the clock
-		go func() { // ends with what is running
+	} else { // the time limits of the tasks that are still running come from the clock
+		go func() { // ends after them
 			_ = b.work.Wait(context.Background())
 			b.clock.Close()
 		}()
 	}
-	err = errors.Join(err, b.work.Wait(ctx)) // for what the clock has started meanwhile
-	for _, l := range b.links.All() {        // whose handlers haven't come to Detach yet, or never will
+	err = errors.Join(err, b.work.Wait(ctx)) // for tasks that the clock has started meanwhile
+	for _, l := range b.links.All() {        // whose handlers have not called Detach yet
 		l.detach(codeClosedByPeer, "")
 	}
-	err = errors.Join(err, b.work.Wait(ctx)) // for those that are at it
+	err = errors.Join(err, b.work.Wait(ctx)) // for handlers that are calling it
 	err = errors.Join(err, b.cluster.Leave(ctx), b.work.Wait(ctx))
 	b.events.Close()
-	done := make(chan struct{})
-	go func() { // ends with the callbacks
-		b.events.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-		err = errors.Join(err, context.Cause(ctx))
-	}
-	return err
+	b.work.Go(b.events.Wait)
+	return errors.Join(err, b.work.Wait(ctx))
 }
 
 // drain closes every connection, in batches over Options.DrainOver. When ctx is about to end it
@@ -155,13 +151,4 @@ func (b *Bridge) drain(ctx context.Context) {
 			}
 		}
 	})
-}
-
-func newPools(g *workers.Group) pools {
-	return pools{
-		background: g.Pool(64),
-		closes:     g.Pool(16384),
-		remoteEnds: g.Pool(1024),
-		activity:   g.Pool(64),
-	}
 }

@@ -12,10 +12,10 @@ import (
 
 // The kinds of questions between nodes. A node doesn't answer a kind that it doesn't know.
 const (
-	callNotify = "notify" // a notifyCall, with the message as the payload; answered with how many take it
-	callConns  = "conns"  // a ConnFilter; answered with ConnInfos
-	callCounts = "counts" // nil; answered with sessionConns
-	callClose  = "close"  // a closeCall; answered with how many are closed
+	callNotify = "notify" // a notifyCall with the message as the payload; the answer is a number of connections
+	callConns  = "conns"  // a ConnFilter; the answer is ConnInfos
+	callCounts = "counts" // nil; the answer is sessionConns
+	callClose  = "close"  // a closeCall; the answer is a number of connections
 )
 
 type notifyCall struct {
@@ -23,7 +23,7 @@ type notifyCall struct {
 	Binary bool `json:"binary,omitempty"`
 }
 
-// closeCall is CloseConn or CloseConns.
+// closeCall is a CloseConn, with ConnID, or a CloseConns, with Filter.
 type closeCall struct {
 	ConnID string      `json:"conn,omitempty"`
 	Filter *ConnFilter `json:"filter,omitempty"`
@@ -37,8 +37,8 @@ type sessionConns struct {
 	N         int    `json:"n"`
 }
 
-// answerNode answers a question of another node. It must not block. Messages to connections are
-// queued at once, so that they stay in order.
+// answerNode answers a question of another node. It must not block. It queues messages to
+// connections itself, so that they stay in order.
 func (b *Bridge) answerNode(q *cluster.Question) {
 	switch q.Kind {
 	case callNotify:
@@ -76,8 +76,45 @@ func (b *Bridge) countsHere(struct{}) (counts []sessionConns) {
 	return counts
 }
 
-// askNodes asks the other nodes on which connections may be that are meant, and calls each with
-// every item that they answer, until it returns false. ErrNodeSilent, ErrStoreUnavailable.
+// notifyNodes is notifyHere for the other nodes.
+func (b *Bridge) notifyNodes(ctx context.Context, to To, m *outbox.Message) (taken int, err error) {
+	err = askNodes(ctx, b, to, callNotify, notifyCall{to, m.Binary}, m.Data, func(_ string, n int) bool {
+		taken += n
+		return true
+	})
+	return taken, err
+}
+
+// connsOfNodes yields the connections of the other nodes.
+func (b *Bridge) connsOfNodes(ctx context.Context, f *ConnFilter, yield func(ConnInfo, error) bool) error {
+	return askNodes(ctx, b, f.to(), callConns, f, nil, func(node string, info ConnInfo) bool {
+		info.Node = node
+		return yield(info, nil)
+	})
+}
+
+// countsOfNodes returns the numbers of connections on the other nodes by session. With
+// ErrNodeSilent they are those of the nodes that have answered.
+func (b *Bridge) countsOfNodes(ctx context.Context) (counts map[string]int, err error) {
+	counts = make(map[string]int)
+	err = askNodes(ctx, b, To{All: true}, callCounts, nil, nil, func(_ string, c sessionConns) bool {
+		counts[c.SessionID] += c.N
+		return true
+	})
+	return counts, err
+}
+
+// closeOnNodes makes the other nodes close connections, and returns the number of these.
+func (b *Bridge) closeOnNodes(ctx context.Context, of To, c closeCall) (closed int, err error) {
+	err = askNodes(ctx, b, of, callClose, c, nil, func(_ string, n int) bool {
+		closed += n
+		return c.ConnID == "" || closed == 0 // an ID names one connection
+	})
+	return closed, err
+}
+
+// askNodes asks the other nodes that may have the connections, and calls each with every item of
+// their answers, until it returns false. ErrNodeSilent, ErrStoreUnavailable.
 func askNodes[T any](ctx context.Context, b *Bridge, of To, kind string, body any, payload []byte,
 	each func(node string, item T) bool,
 ) error {
@@ -95,7 +132,7 @@ func askNodes[T any](ctx context.Context, b *Bridge, of To, kind string, body an
 	return err
 }
 
-// audience returns what nodes are subscribed to that have connections that are meant.
+// audience returns the subscriptions of the nodes that may have the connections.
 func (b *Bridge) audience(ctx context.Context, of To) (to cluster.Audience, err error) {
 	switch {
 	case of.All:
@@ -120,41 +157,4 @@ func (b *Bridge) audience(ctx context.Context, of To) (to cluster.Audience, err 
 		}
 	}
 	return to, nil
-}
-
-// notifyNodes is Notify for the other nodes.
-func (b *Bridge) notifyNodes(ctx context.Context, to To, m *outbox.Message) (taken int, err error) {
-	err = askNodes(ctx, b, to, callNotify, notifyCall{to, m.Binary}, m.Data, func(_ string, n int) bool {
-		taken += n
-		return true
-	})
-	return taken, err
-}
-
-// connsOfNodes yields the connections of the other nodes.
-func (b *Bridge) connsOfNodes(ctx context.Context, f *ConnFilter, yield func(ConnInfo, error) bool) error {
-	return askNodes(ctx, b, f.to(), callConns, f, nil, func(node string, info ConnInfo) bool {
-		info.Node = node
-		return yield(info, nil)
-	})
-}
-
-// countsOfNodes returns how many connections the sessions have on the other nodes. With
-// ErrNodeSilent it returns those of the nodes that have answered.
-func (b *Bridge) countsOfNodes(ctx context.Context) (counts map[string]int, err error) {
-	counts = make(map[string]int)
-	err = askNodes(ctx, b, To{All: true}, callCounts, nil, nil, func(_ string, c sessionConns) bool {
-		counts[c.SessionID] += c.N
-		return true
-	})
-	return counts, err
-}
-
-// closeOnNodes has other nodes close connections, and returns how many they were.
-func (b *Bridge) closeOnNodes(ctx context.Context, of To, c closeCall) (closed int, err error) {
-	err = askNodes(ctx, b, of, callClose, c, nil, func(_ string, n int) bool {
-		closed += n
-		return c.ConnID == "" || closed == 0 // an ID names one connection
-	})
-	return closed, err
 }

@@ -11,10 +11,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// resyncAtOnce is how many sessions and clients a resync checks at once.
-const resyncAtOnce = 32
-
-// join makes the Bridge a node if the store can do that, and returns what to use as the store.
+// join makes the Bridge a node if the store supports nodes, and returns the store to use.
 func (b *Bridge) join(st store.Store) store.Store {
 	w, ok := st.(store.Watcher)
 	if !ok {
@@ -40,8 +37,8 @@ func (b *Bridge) join(st store.Store) store.Store {
 	return b.cluster.Store()
 }
 
-// subscribe returns when this node is sure to be notified about the session, "" being none, and its
-// client.
+// subscribe returns when this node is sure to be notified of changes of the session, "" for none,
+// and of the client.
 func (b *Bridge) subscribe(ctx context.Context, sessionID, clientID string) error {
 	if err := b.cluster.Subscribe(ctx, sessionID, clientID); err != nil {
 		return gateway.Unavailable(ctx, "hold the session", err)
@@ -49,7 +46,7 @@ func (b *Bridge) subscribe(ctx context.Context, sessionID, clientID string) erro
 	return nil
 }
 
-// subscribed rechecks what may have changed before the subscription.
+// subscribed rechecks the session or the client, which may have changed before the subscription.
 func (b *Bridge) subscribed(t cluster.Topic) {
 	switch {
 	case t.ClientID != "":
@@ -59,8 +56,7 @@ func (b *Bridge) subscribed(t cluster.Topic) {
 	}
 }
 
-// changedElsewhere draws the consequences of a change that another node has made. It must not
-// block.
+// changedElsewhere follows a change by another node. It must not block.
 func (b *Bridge) changedElsewhere(ch store.Change) {
 	switch ch.Kind {
 	case store.ChangeStored:
@@ -82,69 +78,87 @@ func (b *Bridge) changedElsewhere(ch store.Change) {
 	}
 }
 
-// accessChanged checks a session that another node has stored with another token or user, or an
+// reasonOf returns the reason that another node, perhaps of another version, has reported.
+func reasonOf(reported string) Reason {
+	switch r := Reason(reported); r {
+	case ReasonLogout, ReasonExpired, ReasonEvicted:
+		return r
+	case store.ReasonSwept:
+		return ReasonExpired
+	}
+	return ReasonDestroyed
+}
+
+// reportedReason returns the reason for other nodes of an end with the tag.
+func reportedReason(tag any) string {
+	if from, ok := tag.(*origin); ok {
+		return string(from.reason)
+	}
+	return string(ReasonExpired)
+}
+
+// accessChanged rechecks a session that another node has stored with another token or user, or an
 // earlier end.
 func (b *Bridge) accessChanged(id string) {
 	if b.events.Active() {
 		_ = b.gateway.Report(context.Background(), id, func(now *store.Record) { // the recheck reports the error
 			b.learn(now)
-			b.tellElsewhere(now, true)
+			b.reportElsewhere(now, true)
 		})
 	}
 	b.recheckSession(id)
 }
 
-// endedElsewhere ends a session here that another node has ended, after what is being stored here.
+// endedElsewhere follows the end of a session on another node, after the changes that this node is
+// storing.
 func (b *Bridge) endedElsewhere(id string, reason Reason) {
 	b.gateway.InOrder(id, func(later *gateway.Later) {
 		if b.knows(id) {
-			b.sessionOver(id, "", "", &origin{via: ViaNode, reason: reason}, later)
+			b.removeSession(gateway.End{ID: id, Later: later}, &origin{via: ViaNode, reason: reason})
 		}
 	})
 }
 
-// followAnnounced follows a login, a new session of a client, or its end, that another node has
-// announced, as rebind does it for those of this node.
+// followAnnounced follows the announcement by another node of a login, a client's new session, or a
+// session's end, as rebind and ended do for those of this node.
 func (b *Bridge) followAnnounced(clientID, id string) {
 	rec, err := b.gateway.Load(context.Background(), id)
 	switch {
 	case errors.Is(err, ErrSessionMissing):
-		if !b.links.HasSession(id) { // otherwise the store reports the end, and its reason
+		if !b.links.HasSession(id) { // otherwise the store reports the end with its reason
 			b.endedElsewhere(id, ReasonDestroyed)
 		}
 	case err == nil && rec.ClientID == clientID:
 		err = b.followNewest(&rec)
 	}
-	if err != nil && !errors.Is(err, ErrSessionMissing) {
-		b.storeFailed(context.Background(), "follow a client's login on another node", id, err)
-	}
+	b.followFailed("follow a client's login on another node", id, err)
 }
 
-// followNewest attaches the client and its connections to the session, unless the client has a
-// newer one by now.
-func (b *Bridge) followNewest(rec *store.Record) error {
-	if known, ok := b.clients.SessionOf(rec.ClientID); ok && known != rec.ID {
-		other, err := b.gateway.Load(context.Background(), known)
-		if err != nil && !errors.Is(err, ErrSessionMissing) {
-			return err
-		}
-		if err == nil && other.Began().After(rec.Began()) {
-			return nil
-		}
+// checkClient follows a session that the client has got on another node. With recheck it also
+// rechecks the session that the client had in this process.
+func (b *Bridge) checkClient(clientID string, recheck bool) {
+	if b.hopeless() {
+		return
 	}
-	return b.gateway.Report(context.Background(), rec.ID, func(now *store.Record) {
-		isInit := b.mapClient(now, true)
-		b.rebind(&origin{via: ViaNode}, now)
-		b.learn(now)
-		switch {
-		case !isInit:
-			b.tellElsewhere(now, false)
-		case b.events.Active():
-			b.events.Emit(SessionSet{
-				ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: ViaNode,
-			})
-		}
-	})
+	known, attached := b.clients.SessionOf(clientID)
+	rec, err := b.gateway.NewestOfClient(context.Background(), clientID)
+	if err == nil && rec.ID == known {
+		return
+	}
+	if recheck && attached {
+		b.recheckSession(known)
+	}
+	if err == nil {
+		err = b.followNewest(&rec)
+	}
+	b.followFailed("find a client's newest session", known, err)
+}
+
+// followFailed reports err, unless it is nil or the session has ended.
+func (b *Bridge) followFailed(doing, id string, err error) {
+	if err != nil && !errors.Is(err, ErrSessionMissing) {
+		b.storeFailed(context.Background(), doing, id, err)
+	}
 }
 
 // findNewer follows a session that the client has got on another node since then, before this node
@@ -163,37 +177,48 @@ func (b *Bridge) findNewer(clientID string, since time.Time) error {
 	return err
 }
 
-// checkClient follows a session that the client has got on another node. With recheck the session
-// that it had here is checked as well.
-func (b *Bridge) checkClient(clientID string, recheck bool) {
-	if b.hopeless() {
-		return
+// followNewest attaches the client and its connections to the session, unless the client has a
+// newer one by now.
+func (b *Bridge) followNewest(rec *store.Record) error {
+	if known, ok := b.clients.SessionOf(rec.ClientID); ok && known != rec.ID {
+		other, err := b.gateway.Load(context.Background(), known)
+		if err != nil && !errors.Is(err, ErrSessionMissing) {
+			return err
+		}
+		if err == nil && other.Began().After(rec.Began()) {
+			return nil
+		}
 	}
-	known, attached := b.clients.SessionOf(clientID)
-	rec, err := b.gateway.NewestOfClient(context.Background(), clientID)
-	if err == nil && rec.ID == known {
-		return
-	}
-	if recheck && attached {
-		b.recheckSession(known)
-	}
-	if err == nil {
-		err = b.followNewest(&rec)
-	}
-	if err != nil && !errors.Is(err, ErrSessionMissing) {
-		b.storeFailed(context.Background(), "find a client's newest session", known, err)
+	return b.gateway.Report(context.Background(), rec.ID, func(now *store.Record) {
+		isInit := b.mapClient(now, true)
+		b.rebind(&origin{via: ViaNode}, now)
+		b.learn(now)
+		if isInit {
+			b.emitSet(now, SessionSet{IsInit: true, Via: ViaNode})
+		} else {
+			b.reportElsewhere(now, false)
+		}
+	})
+}
+
+// reportElsewhere records the user of a session that another process has stored. It reports a
+// login; with accessed, also a change without one. The session's commit lock is held.
+func (b *Bridge) reportElsewhere(now *store.Record, accessed bool) {
+	prev, login := b.clients.SetLogin(now.ID, now.UserID, now.LoginGeneration)
+	if (login || accessed) && b.clients.Attached(now.ID) {
+		b.emitSet(now, SessionSet{PrevUserID: prev, Login: login, Rotated: true, Via: ViaNode})
 	}
 }
 
-// resync checks everything that is known here, since notifications may have been missed: sessions
-// with connections first.
+// resync rechecks every session that this process knows, because notifications may have been
+// missed: sessions with connections first, 32 at once.
 func (b *Bridge) resync(superseded func() bool) {
 	sessions := b.clients.Len()
 	b.logAside(func() {
 		b.opts.Logger.Info("notifications from other nodes may have been missed: every session is checked",
 			slog.Int("sessions", sessions))
 	})
-	checks := b.work.Limited(resyncAtOnce)
+	checks := b.work.Limited(32)
 	defer checks.Wait()
 	connected := b.links.Sessions()
 	for id := range connected {
@@ -210,37 +235,5 @@ func (b *Bridge) resync(superseded func() bool) {
 		if _, done := connected[id]; !done {
 			checks.Go(func() { b.recheckSession(id) })
 		}
-	}
-}
-
-// reasonOf returns the reason that another node, perhaps of another version, has reported.
-func reasonOf(reported string) Reason {
-	switch r := Reason(reported); r {
-	case ReasonLogout, ReasonExpired, ReasonEvicted:
-		return r
-	case store.ReasonSwept:
-		return ReasonExpired
-	}
-	return ReasonDestroyed
-}
-
-// reportedReason returns the reason that other nodes are told for an end with the tag.
-func reportedReason(tag any) string {
-	if from, ok := tag.(*origin); ok {
-		return string(from.reason)
-	}
-	return string(ReasonExpired)
-}
-
-// tellElsewhere notes who is logged in to a session that another process has stored. It reports a
-// login to subscribers; with accessed, also a change without one. The session's commit lock is
-// held.
-func (b *Bridge) tellElsewhere(now *store.Record, accessed bool) {
-	prev, login := b.clients.SetLogin(now.ID, now.UserID, now.LoginGeneration)
-	if (login || accessed) && b.events.Active() && b.clients.Attached(now.ID) {
-		b.events.Emit(SessionSet{
-			ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, PrevUserID: prev,
-			Login: login, Rotated: true, Via: ViaNode,
-		})
 	}
 }

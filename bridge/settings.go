@@ -19,7 +19,7 @@ type settings struct {
 	proxies forwarded.Proxies
 	origins pageorigin.Patterns
 
-	toldIgnored atomic.Bool // that a header of a peer that isn't trusted was ignored
+	toldIgnored atomic.Bool // tellIgnored has logged
 }
 
 // bad returns an error that names the field.
@@ -29,21 +29,14 @@ func bad(field, format string, args ...any) error {
 
 // secure reports whether cookies of the response to r carry the Secure attribute.
 func (s *settings) secure(r *http.Request) bool {
-	switch s.Secure {
-	case SecureAlways:
-		return true
-	case SecureNever:
-		return false
-	}
-	return s.proxies.HTTPS(r)
+	return s.Secure == SecureAlways || s.Secure == SecureAuto && s.proxies.HTTPS(r)
 }
 
 // addr returns the address of the client, as far as trusted proxies tell it.
 func (s *settings) addr(r *http.Request) string { return s.proxies.Addr(r) }
 
-// tellIgnored logs, once, that a header says something of the client and doesn't count: the proxy
-// in front may have been forgotten in Options.TrustedProxies, and then all clients are one, and
-// their cookies not Secure.
+// tellIgnored logs, once, that a header about the client was ignored. If the proxy that sets it is
+// missing in Options.TrustedProxies, all clients have one address, and cookies aren't Secure.
 func (s *settings) tellIgnored(r *http.Request) {
 	if s.toldIgnored.Load() {
 		return
@@ -57,8 +50,8 @@ func (s *settings) tellIgnored(r *http.Request) {
 		slog.String("header", header), slog.String("peer", forwarded.Peer(r)))
 }
 
-// originAllowed reports whether the page that opens a connection may (OWASP: cross-site WebSocket
-// hijacking). Programs that aren't browsers send no Origin.
+// originAllowed reports whether the page with the request's Origin may open a connection (OWASP:
+// cross-site WebSocket hijacking). Programs that aren't browsers send no Origin.
 func (s *settings) originAllowed(r *http.Request) bool {
 	for _, text := range r.Header["Origin"] {
 		if text != "" && !s.origins.Allows(text, r.Host, s.onHTTPS(r)) {
@@ -68,16 +61,15 @@ func (s *settings) originAllowed(r *http.Request) bool {
 	return true
 }
 
-// onHTTPS reports whether the site is known to be on HTTPS. With SecureAlways it is, though no
-// header may say so; on this machine, where browsers take Secure cookies over plain HTTP, it need
-// not be.
+// onHTTPS reports whether the site is known to be on HTTPS. SecureAlways implies it, except on
+// localhost, where browsers accept Secure cookies over plain HTTP.
 func (s *settings) onHTTPS(r *http.Request) bool {
 	return s.proxies.HTTPS(r) || s.Secure == SecureAlways && !pageorigin.IsLoopback(r.Host)
 }
 
 const maxLoggedOrigin = 256
 
-// originAttrs are what the log says of a page that may not open a connection.
+// originAttrs describe in the log a page that may not open a connection.
 func (s *settings) originAttrs(r *http.Request) []slog.Attr {
 	from := r.Header.Get("Origin")
 	return []slog.Attr{

@@ -12,8 +12,8 @@ import (
 // eventQueue is the number of events that wait for a callback before it misses some.
 const eventQueue = 1024
 
-// newEvents returns the hub of a Bridge's events. A panic of a callback is logged and is no
-// Failure: the callback may be one of these.
+// newEvents returns the hub of a Bridge's events. A panic of a callback is only logged: a Failure
+// could call the same callback again.
 func newEvents(logger *slog.Logger) *pubsub.Hub[Event] {
 	return pubsub.New(pubsub.Config[Event]{
 		Missed:   func(events int) Event { return Missed{events} },
@@ -26,46 +26,40 @@ func newEvents(logger *slog.Logger) *pubsub.Hub[Event] {
 	})
 }
 
-// on runs fn for each event of type E, in a goroutine of its own.
-func on[E Event](h *pubsub.Hub[Event], fn func(E)) (off func()) {
-	return h.Observe(
-		func(ev Event) bool { _, ok := ev.(E); return ok },
-		eventQueue,
-		func(ev Event) { fn(ev.(E)) },
-	)
+// OnSessionSet calls fn after each session that was stored or attached, until off is called. It is
+// an Observe of one kind of events, as is every On… method: each has a queue and a goroutine of its
+// own, so the order between two of them is not defined. Use Observe to follow a session, a user or
+// a connection through events of several kinds.
+func (b *Bridge) OnSessionSet(fn func(SessionSet)) (off func()) {
+	return b.Observe(Observer{SessionSet: fn})
 }
 
-// OnSessionSet calls fn after each session that was stored or attached, until off is called. The
-// events of one session come in the order of its commits. fn runs in a goroutine of its own,
-// perhaps after the response has been sent. If it blocks or panics, nothing else is affected: when
-// it is 1024 events behind it misses some, which Stats counts. The same holds for every On… method.
-//
-// Each callback has its own queue: the order between two callbacks is not defined, and the end of a
-// session may arrive at one before its beginning arrives at the other. Use Observe to follow a
-// session, a user or a connection through events of several kinds.
-func (b *Bridge) OnSessionSet(fn func(SessionSet)) (off func()) { return on(b.events, fn) }
-
 // OnSessionDestroy calls fn after each session that ended.
-func (b *Bridge) OnSessionDestroy(fn func(SessionDestroy)) (off func()) { return on(b.events, fn) }
+func (b *Bridge) OnSessionDestroy(fn func(SessionDestroy)) (off func()) {
+	return b.Observe(Observer{SessionDestroy: fn})
+}
 
 // OnCleanup calls fn after each removal of expired sessions.
-func (b *Bridge) OnCleanup(fn func(Cleanup)) (off func()) { return on(b.events, fn) }
+func (b *Bridge) OnCleanup(fn func(Cleanup)) (off func()) { return b.Observe(Observer{Cleanup: fn}) }
 
 // OnConnOpen calls fn after each connection that was opened.
-func (b *Bridge) OnConnOpen(fn func(ConnOpen)) (off func()) { return on(b.events, fn) }
+func (b *Bridge) OnConnOpen(fn func(ConnOpen)) (off func()) { return b.Observe(Observer{ConnOpen: fn}) }
 
 // OnConnClose calls fn after each connection that was closed.
-func (b *Bridge) OnConnClose(fn func(ConnClose)) (off func()) { return on(b.events, fn) }
+func (b *Bridge) OnConnClose(fn func(ConnClose)) (off func()) {
+	return b.Observe(Observer{ConnClose: fn})
+}
 
 // OnCredentialRejected calls fn after each credential that opened nothing.
 func (b *Bridge) OnCredentialRejected(fn func(CredentialRejected)) (off func()) {
-	return on(b.events, fn)
+	return b.Observe(Observer{CredentialRejected: fn})
 }
 
-// OnFailure calls fn after each failure that only the log tells of otherwise.
-func (b *Bridge) OnFailure(fn func(Failure)) (off func()) { return on(b.events, fn) }
+// OnFailure calls fn after each failure that otherwise only the log reports.
+func (b *Bridge) OnFailure(fn func(Failure)) (off func()) { return b.Observe(Observer{Failure: fn}) }
 
-// Observer is what Observe calls, by kinds of events. A nil function is a kind that isn't wanted.
+// Observer has a function for each kind of event; nil for a kind that isn't wanted. Missed is
+// called in the place of events that were dropped because the Observer was too far behind.
 type Observer struct {
 	SessionSet         func(SessionSet)
 	SessionDestroy     func(SessionDestroy)
@@ -74,31 +68,28 @@ type Observer struct {
 	ConnClose          func(ConnClose)
 	Failure            func(Failure)
 	CredentialRejected func(CredentialRejected)
-
-	// Missed is called in the place of events that the Observer has missed, because it was too far
-	// behind.
-	Missed func(Missed)
+	Missed             func(Missed)
 }
 
 // Observe calls the functions of o with the events of their kinds, until off is called. They have
-// one queue and one goroutine: only one of them runs at a time, so data that only they use needs no
-// lock, and events of different kinds come in their order, too:
+// one queue and one goroutine: only one of them runs at a time, perhaps after the response has been
+// sent, so data that only they use needs no lock, and events of different kinds come in order:
 //
 //   - The SessionSet and SessionDestroy of one session come in the order of its commits, the end
 //     last. A session whose beginning this process has seen doesn't end before it.
 //   - The ConnOpen of a connection comes before its ConnClose, and after the SessionSet with which
 //     its session began. The SessionDestroy of a session comes before the ConnClose of the
-//     connections that it closes; a connection whose handshake was under way then may even open
-//     after it.
+//     connections that it closes; a connection whose handshake was under way then may open after
+//     it.
 //
 // Events of different sessions come in any order. The functions may call the Bridge. One that
 // blocks or panics affects only o: a panic is logged, and the next event is delivered. When o is
-// 1024 events behind it misses some, which Stats counts, and Missed says where. CredentialRejected,
-// which any client can cause at any rate, takes a quarter of the queue at most. A function that is
-// running when off is called runs to its end.
+// 1024 events behind it misses some, which Stats counts, and Missed marks the place.
+// CredentialRejected takes a quarter of the queue at most. A function that is running when off is
+// called runs to its end.
 //
-// In a cluster each node reports what it does itself, and with ViaNode what it hears of others: see
-// docs/nodes.md.
+// In a cluster each node reports its own changes, and with ViaNode those of other nodes, as far as
+// it is notified: see docs/nodes.md.
 func (b *Bridge) Observe(o Observer) (off func()) {
 	return b.events.Observe(
 		func(ev Event) bool { return o.deliver(ev, false) },
@@ -130,20 +121,17 @@ func (o *Observer) deliver(ev Event, call bool) (wanted bool) {
 	return false
 }
 
+// deliver calls fn with ev if call is true and fn isn't nil.
 func deliver[E Event](fn func(E), ev E, call bool) (wanted bool) {
-	if fn == nil {
-		return false
-	}
-	if call {
+	if fn != nil && call {
 		fn(ev)
 	}
-	return true
+	return fn != nil
 }
 
 // Subscribe returns a channel of all events from now on, in the same order as for Observe. The
 // channel is closed when ctx ends or the Bridge is shut down. Events that don't fit into the buffer
-// are dropped and counted in Stats; the next one that fits comes behind a Missed. A buffer below 1
-// is 1.
+// are dropped and counted in Stats; the next one that fits follows a Missed. A buffer below 1 is 1.
 func (b *Bridge) Subscribe(ctx context.Context, buffer int) <-chan Event {
 	events, off := b.events.Subscribe(func(Event) bool { return true }, max(1, buffer))
 	context.AfterFunc(ctx, off)

@@ -13,23 +13,6 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// newTickets returns the tickets in the store, whose expired ones are removed in the background.
-func newTickets(b *Bridge, st store.Store) *tickets.Tickets {
-	return tickets.New(st, tickets.Config{
-		Issuer:       b.opts.Name,
-		Lifetime:     b.opts.TicketLifetime,
-		StoreTimeout: b.opts.StoreTimeout,
-		Clock:        b.clock,
-		Go:           b.pools.background.Go,
-		Failed: func(err error) {
-			b.logAside(func() {
-				b.opts.Logger.LogAttrs(context.Background(), slog.LevelWarn, "expired tickets could not be removed",
-					slog.Any("error", err))
-			})
-		},
-	})
-}
-
 // Ticket returns a ticket for one handshake on the request's session, for clients to which the
 // session cookie can't go: on another host, or without cookies. The ticket is valid once, for
 // Options.TicketLifetime, and until the next login. A script offers it as a subprotocol, together
@@ -38,18 +21,18 @@ func newTickets(b *Bridge, st store.Store) *tickets.Tickets {
 //	new WebSocket(url, ["sessionbridge", "sessionbridge.ticket." + ticket])
 //
 // A ticket opens only a connection: that of WebSocket, Attach, or an upgrader behind
-// HandshakeHeader. A request for a page that opens its session with a ticket gets ErrTicket,
-// whatever its headers are.
+// HandshakeHeader. For another request with a ticket, Session returns ErrTicket, whatever its
+// headers are.
 //
 // A handshake with a ticket ignores cookies. It opens the session or is answered with 401; the
-// page's origin is checked as always. The connection counts as one that proved the token of the
-// request that asked for the ticket: a login cuts it off. It can change and destroy the session; it
-// can't log in or rotate (ErrNoCookies).
+// page's origin is checked as always. A login closes the connection, as if it had come with the
+// token of the request. It can change and destroy the session, but not log in or rotate
+// (ErrNoCookies).
 //
 // Ticket stores the session's changes first: ErrSessionMissing if there is nothing to store. It
 // also returns the errors of Session, ErrSessionGone, ErrHeadersSent, ErrSessionTooLarge, a
-// *ValueError, and ErrTicket if the request itself came with a ticket. The response carries headers
-// that forbid caches to store it, whatever its handler sets.
+// *ValueError, and ErrTicket if the request itself came with a ticket. Headers of the response
+// forbid caches to store it, even if the handler allows it.
 func (b *Bridge) Ticket(r *http.Request) (string, error) {
 	rq, err := b.requestFor(r)
 	if err != nil {
@@ -65,39 +48,47 @@ func (b *Bridge) Ticket(r *http.Request) (string, error) {
 	if err := s.commit(r.Context()); err != nil {
 		return "", err
 	}
-	what := tickets.Ticket{Kind: tickets.Handshake}
 	s.lock()
-	base := s.draft.Base()
-	what.SessionID, what.ClientID, what.Generation = base.ID, base.ClientID, s.proof.Generation()
-	stored, gone := base.Revision != 0, s.fate != fateAlive
+	base, proved, gone := *s.draft.Base(), s.proof.Generation(), s.fate != fateAlive
 	s.unlock()
 	switch {
 	case gone:
 		return "", ErrSessionGone
-	case !stored:
+	case base.Revision == 0:
 		return "", fmt.Errorf("%w: there is nothing in it to be stored", ErrSessionMissing)
 	}
 	rq.creds.SetPrivate()
-	return b.tickets.Issue(r.Context(), what)
+	return b.tickets.Issue(r.Context(), tickets.Ticket{
+		Kind: tickets.Handshake, SessionID: base.ID, ClientID: base.ClientID, Generation: proved,
+	})
 }
 
-// LoginTicket returns a ticket with which the connection's browser logs in over HTTP: see
-// Bridge.RedeemTicket. With an empty userID the ticket rotates the token instead. It is for
-// handlers that authenticate the user over the connection, where no cookie can be set. The ticket
-// is valid once, for Options.TicketLifetime, and until the next login.
+// LoginTicket returns a ticket with which the connection's browser logs the user in over HTTP: see
+// Bridge.RedeemTicket. It is for handlers that authenticate the user over the connection, where no
+// cookie can be set. The ticket is valid once, for Options.TicketLifetime, and until the next
+// login.
 //
 // ErrSessionMissing without a session, ErrUserID, ErrStoreUnavailable.
 func (c *Conn) LoginTicket(ctx context.Context, userID string) (string, error) {
 	return c.link.LoginTicket(ctx, userID)
 }
 
+// RotateTicket is LoginTicket for a Session.Rotate: the browser gets a new token, and no login.
+func (c *Conn) RotateTicket(ctx context.Context) (string, error) { return c.link.RotateTicket(ctx) }
+
 // LoginTicket is Conn.LoginTicket for connections of other libraries.
 func (l *Link) LoginTicket(ctx context.Context, userID string) (string, error) {
-	if userID != "" {
-		if err := checkUserID(userID); err != nil {
-			return "", err
-		}
+	if err := checkUserID(userID); err != nil {
+		return "", err
 	}
+	return l.issueTicket(ctx, userID)
+}
+
+// RotateTicket is Conn.RotateTicket for connections of other libraries.
+func (l *Link) RotateTicket(ctx context.Context) (string, error) { return l.issueTicket(ctx, "") }
+
+// issueTicket returns a ticket that logs the user in, or rotates the token if userID is "".
+func (l *Link) issueTicket(ctx context.Context, userID string) (string, error) {
 	id, proved := l.b.links.SessionOf(&l.entry)
 	if id == "" {
 		return "", ErrSessionMissing
@@ -114,14 +105,14 @@ func (l *Link) LoginTicket(ctx context.Context, userID string) (string, error) {
 	})
 }
 
-// RedeemTicket performs the Login or Rotate of a LoginTicket in the request's session, and returns
-// the session. The new cookie goes with the response.
+// RedeemTicket performs the Login of a LoginTicket, or the Rotate of a RotateTicket, in the
+// request's session, and returns the session. The new cookie goes with the response.
 //
 // The request must come from the browser whose connection asked for the ticket: with the session
 // cookie of the same session, and the client cookie of the same client. So a stolen ticket opens
-// nothing, and a ticket that an attacker passes to a victim logs nobody in (login CSRF). ErrTicket
-// otherwise, and for a ticket that has been redeemed, has expired, is older than the last login, or
-// never was one. A ticket that was refused stays valid for its owner.
+// nothing, and a ticket that an attacker passes to a victim doesn't log the victim in (login CSRF).
+// Otherwise ErrTicket, as for a ticket that has been redeemed, has expired, is older than the last
+// login, or was never issued. A ticket that was refused stays valid for its owner.
 //
 // It also returns the errors of Session and of Login. The ticket stays valid after these, but not
 // if storing the login fails at the commit. Call RedeemTicket outside of WithSession: its function
@@ -140,7 +131,7 @@ func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
 	}
 	rec := s.record()
 	mismatched := rq.creds.Mismatched()
-	what, err := b.tickets.Redeem(r.Context(), text, tickets.Login, func(t *tickets.Ticket) bool {
+	ticket, err := b.tickets.Redeem(r.Context(), text, tickets.Login, func(t *tickets.Ticket) bool {
 		return rec.Revision != 0 && !mismatched &&
 			t.SessionID == rec.ID && t.ClientID == rec.ClientID && t.Generation >= rec.LoginGeneration
 	})
@@ -148,8 +139,8 @@ func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
 		rq.reportTicket(r.Context(), err, opening.Rejection{SessionID: rec.ID, UserID: rec.UserID})
 		return nil, err
 	}
-	if what.UserID != "" {
-		err = s.Login(what.UserID)
+	if ticket.UserID != "" {
+		err = s.Login(ticket.UserID)
 	} else {
 		err = s.Rotate()
 	}
@@ -157,6 +148,20 @@ func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// newTickets returns the tickets in the store, whose expired ones are removed in the background.
+func newTickets(b *Bridge, st store.Store) *tickets.Tickets {
+	return tickets.New(st, tickets.Config{
+		Issuer:       b.opts.Name,
+		Lifetime:     b.opts.TicketLifetime,
+		StoreTimeout: b.opts.StoreTimeout,
+		Clock:        b.clock,
+		Go:           b.pools.background.Go,
+		Failed: func(err error) {
+			b.logAside(func() { b.opts.Logger.Warn("expired tickets could not be removed", slog.Any("error", err)) })
+		},
+	})
 }
 
 // openTicket opens the session that the ticket of a handshake names. ErrTicket, ErrOrigin.
@@ -168,19 +173,20 @@ func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 	switch {
 	case r == nil:
 		return nil, ErrSessionClosed
-	case !handshake || !upgrades(r): // any request can have an Upgrade header, so that alone doesn't count
+	case !handshake || !upgrades(r): // an Upgrade header alone is not enough: any request can have one
 		return nil, ErrTicket
 	case !b.opts.originAllowed(r):
 		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused",
 			b.opts.originAttrs(r)...)
 		return nil, ErrOrigin
 	}
-	what, err := b.tickets.Redeem(ctx, rq.creds.Presented().Text, tickets.Handshake, func(*tickets.Ticket) bool { return true })
+	ticket, err := b.tickets.Redeem(ctx, rq.creds.Presented().Text, tickets.Handshake,
+		func(*tickets.Ticket) bool { return true })
 	if err != nil {
 		rq.reportTicket(ctx, err, opening.Rejection{})
 		return nil, err
 	}
-	o, err := rq.creds.OpenTicket(ctx, what.SessionID, what.ClientID, what.Generation)
+	o, err := rq.creds.OpenTicket(ctx, ticket.SessionID, ticket.ClientID, ticket.Generation)
 	switch {
 	case err != nil:
 		return nil, err
@@ -191,18 +197,17 @@ func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 	return rq.sessionOf(o)
 }
 
-// openOffered opens the session of a handshake that offers a ticket, before an upgrader of another
-// library answers the handshake. If the ticket opens nothing, the client gets the error.
+// openOffered opens the session of a handshake that offers a ticket, before the upgrader of another
+// library answers it. If the ticket opens nothing, the client gets the error.
 func (rq *request) openOffered(w http.ResponseWriter, r *http.Request) error {
 	if rq.creds.Presented().Carrier != credentials.ByTicket || rq.opened() != nil {
 		return nil
 	}
 	rq.coalesceLoads()
 	_, err := rq.open(r.Context())
-	if err == nil {
-		return nil
+	if err != nil {
+		rq.setFailed(err)
+		rq.b.refuse(w, r, handshakeError(err))
 	}
-	rq.setFailed(err)
-	rq.b.refuse(w, r, handshakeError(err))
 	return err
 }

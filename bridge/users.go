@@ -13,35 +13,34 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Filter selects sessions: those that match every field that isn't zero. The zero Filter selects
-// all.
+// Filter selects the sessions that match every field that isn't zero. The zero Filter selects all.
 type Filter struct {
 	UserID, ClientID string
 	ActiveWithin     time.Duration // active during this time before now, to within Options.TouchInterval
 }
 
-// Info describes a session to its user or to an administrator. It holds no values, and nothing of
-// it opens the session.
+// Info describes a session to its user or to an administrator. It contains no values, and nothing
+// that opens the session.
 type Info struct {
 	ID, ClientID, UserID   string // the ID is that of GetByID, DestroyByID and the like
 	Addr, UserAgent        string // of the client when the session was created or last logged in
 	Created, Seen, Expires time.Time
 	Idle, Lifetime         time.Duration // 0: no limit
-	Reads                  uint64        // loads by this process for requests and WithSession, since it first saw the session
+	Reads                  uint64        // loads by this process for requests and WithSession, since it saw the session
 	Writes                 uint64        // how often it was stored, by any process
 	Bytes                  int           // size of its encoded values
 	Conns                  int           // its open connections and links in this process
 }
 
 // Sessions yields the sessions that the filter selects, the last active first, without expired
-// ones. It reads on only as far as the loop goes, so a list is paged by leaving the loop. The loop
-// may call the Bridge, also to end the session that it is shown. A change during the loop may or
-// may not be seen. Nothing is yielded after an error.
+// ones. It reads only as far as the loop goes: leave the loop at the end of a page. The loop may
+// call the Bridge, and may end the session that it gets. It may or may not see changes that are
+// made meanwhile. An error is the last item.
 //
 // The cost is in proportion to the sessions under the best index of the store: store.UserIndex for
-// a user's, store.ClientIndex for a client's, otherwise store.ActivityIndex. A store that is only a
-// store.Lister is read as a whole, and the list is kept in memory. ErrUnsupported, which names
-// them, if the store is none of these; ErrStoreUnavailable, and the cause of ctx's end.
+// a user's, store.ClientIndex for a client's, otherwise store.ActivityIndex. A store.Lister without
+// these is read as a whole, into memory. ErrUnsupported, which names them, if the store is none of
+// them; ErrStoreUnavailable, and the cause of ctx's end.
 func (b *Bridge) Sessions(ctx context.Context, f Filter) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		if f.ActiveWithin < 0 {
@@ -64,7 +63,7 @@ func (b *Bridge) Sessions(ctx context.Context, f Filter) iter.Seq2[Info, error] 
 			case err != nil:
 				yield(Info{}, gateway.Unavailable(ctx, "list the sessions", err))
 				return
-			case rec.Seen.Before(since): // and so were all that follow, when the list began
+			case rec.Seen.Before(since): // and so are all that follow
 				return
 			case matches(&rec) && !yield(b.info(&rec), nil):
 				return
@@ -86,21 +85,20 @@ func (b *Bridge) info(rec *store.Record) Info {
 	}
 }
 
-// Activity counts what is active.
+// Activity is the result of Bridge.Activity.
 type Activity struct {
 	Users    int // different users who were active
 	Sessions int // sessions that were active and haven't ended or expired since
 	Conns    int // connections and links that are open now on those sessions, on every node
 }
 
-// Activity counts what was active within that time before now, to within Options.TouchInterval. A
-// session is active when a request or a message uses it.
+// Activity counts the users and sessions that were active within that time before now, to within
+// Options.TouchInterval. A session is active when a request or a message uses it.
 //
-// The cost is in proportion to the active sessions with a store.ActiveLister or a
-// store.ActivityIndex. A store that is only a store.Lister is read as a whole. Every node is asked
-// for its connections. An error for a time that isn't more than 0; ErrUnsupported,
-// ErrStoreUnavailable, the cause of ctx's end; ErrNodeSilent beside the counts of the nodes that
-// have answered.
+// With a store.ActiveLister or a store.ActivityIndex the cost is in proportion to the active
+// sessions; a store.Lister is read as a whole. Every node is asked for its connections. An error if
+// within isn't more than 0; ErrUnsupported, ErrStoreUnavailable, the cause of ctx's end;
+// ErrNodeSilent beside the counts of the nodes that have answered.
 func (b *Bridge) Activity(ctx context.Context, within time.Duration) (Activity, error) {
 	if within <= 0 {
 		return Activity{}, fmt.Errorf("bridge: Activity within %v: it must be more than 0", within)
@@ -126,7 +124,7 @@ func (b *Bridge) Activity(ctx context.Context, within time.Duration) (Activity, 
 			users = append(users, active.UserID)
 		}
 	}
-	different := make(map[string]struct{}, len(users)) // growing it takes longer than all the rest
+	different := make(map[string]struct{}, len(users)) // to grow it would take longer than all the rest
 	for _, user := range users {
 		different[user] = struct{}{}
 	}
@@ -134,22 +132,21 @@ func (b *Bridge) Activity(ctx context.Context, within time.Duration) (Activity, 
 	return a, silent
 }
 
-// DestroyUser ends the user's sessions and returns how many there were, except those with the given
-// IDs: "sign out my other devices" (ASVS 7.4.3, 7.5.2). Connections in this process are being
+// DestroyUser ends the user's sessions, except those with the given IDs, and returns how many it
+// has ended: "sign out my other devices" (ASVS 7.4.3, 7.5.2). Connections in this process are being
 // closed when it returns.
 //
-// It is complete. Each login that is under way meanwhile, in this process and on the other nodes of
-// a store that is a store.UserLocker, is either ended with the others or comes after it as a whole.
-// A login to a session of the user that is about to end gives ErrSessionGone. With a
-// store.UserLocker the user's logins wait for it, for Options.StoreTimeout at most
-// (ErrStoreUnavailable). Otherwise logins don't wait, and it waits for those that were on their way
-// to the store before it. A login whose outcome the store has left open (ErrStoreUnavailable) may
-// be stored after it.
+// A concurrent login of the user, in this process or on another node of a store that is a
+// store.UserLocker, is either ended with the others or comes after the call as a whole. A login to
+// a session that the call ends gives ErrSessionGone. With a store.UserLocker the user's logins wait
+// for the call, for Options.StoreTimeout at most (ErrStoreUnavailable); otherwise the call waits
+// for the logins that began before it. A login of unknown outcome (ErrStoreUnavailable) may be
+// stored later.
 //
-// It needs a store.UserIndex; a store.Lister or a store.ActivityIndex is looked through; otherwise
-// ErrUnsupported. After a session that can't be ended it goes on with the others, unless very many
-// fail. The error joins the failures, beside the number of sessions that were ended. Sessions that
-// had ended or expired before don't count. ErrUserID if userID can't be a user ID.
+// It needs a store.UserIndex, or reads a store.Lister or a store.ActivityIndex as a whole;
+// otherwise ErrUnsupported. Unless very many fail it goes on after a session that can't be ended,
+// and joins the errors. Sessions that have ended or expired before don't count. ErrUserID for an
+// invalid userID.
 func (b *Bridge) DestroyUser(ctx context.Context, userID string, except ...string) (int, error) {
 	if err := checkUserID(userID); err != nil {
 		return 0, err
@@ -157,9 +154,9 @@ func (b *Bridge) DestroyUser(ctx context.Context, userID string, except ...strin
 	return b.logins.DestroyUser(ctx, b.gateway, userID, except, &origin{via: ViaAPI, reason: ReasonDestroyed})
 }
 
-// DestroyAll ends every session and returns how many there were. A session that is created
-// meanwhile is either ended with the others or comes after it as a whole: see DestroyUser. It needs
-// a store.Lister or a store.ActivityIndex; otherwise ErrUnsupported.
+// DestroyAll ends every session and returns how many it has ended. A concurrently created session
+// is either ended with the others or comes after the call as a whole: see DestroyUser. It needs a
+// store.Lister or a store.ActivityIndex; otherwise ErrUnsupported.
 func (b *Bridge) DestroyAll(ctx context.Context) (int, error) {
 	return b.logins.DestroyAll(ctx, b.gateway, &origin{via: ViaAPI, reason: ReasonDestroyed})
 }
@@ -178,26 +175,4 @@ func (b *Bridge) newLimits() *logins.Limits {
 			b.failed(ctx, slog.LevelError, Failure{Doing: doing, Err: err})
 		},
 	})
-}
-
-// checkLimits returns an error if o asks for a limit that the store can't keep. The defaults ask
-// for none.
-func (o *Options) checkLimits(st store.Store) error {
-	if o == nil {
-		return nil
-	}
-	_, ofUser := st.(store.UserIndex)
-	_, ofClient := st.(store.ClientIndex)
-	_, ordered := st.(store.ClientOrder)
-	var err error
-	switch {
-	case o.MaxSessionsPerUser > 0 && !ofUser:
-		err = bad("MaxSessionsPerUser", "the store can't find a user's sessions: it is no store.UserIndex")
-	case o.MaxSessionsPerClient > 0 && !ofClient && !ordered:
-		err = bad("MaxSessionsPerClient", "the store can't find a client's sessions: "+
-			"it is neither a store.ClientOrder nor a store.ClientIndex")
-	default:
-		return nil
-	}
-	return fmt.Errorf("%w: %w", err, ErrUnsupported)
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // NewTicketApp returns an application with tickets. The page /ticket issues one for a handshake,
-// and /redeem logs in with the one in the header X-Ticket. The socket /tickets answers the name of
-// a user with a login ticket.
+// and /redeem logs in, or rotates, with the one in the header X-Ticket. The socket /tickets answers
+// the name of a user with a login ticket, and an empty message with one for a rotation.
 func NewTicketApp(t testing.TB, st store.Store, opts *bridge.Options) *App {
 	t.Helper()
 	a := NewApp(t, st, opts)
@@ -29,7 +29,7 @@ func NewTicketApp(t testing.TB, st store.Store, opts *bridge.Options) *App {
 			if err != nil {
 				return err
 			}
-			ticket, err := c.LoginTicket(ctx, string(user))
+			ticket, err := ticketFor(ctx, c, string(user))
 			if err != nil {
 				ticket = "error: " + err.Error()
 			}
@@ -39,6 +39,13 @@ func NewTicketApp(t testing.TB, st store.Store, opts *bridge.Options) *App {
 		}
 	}, nil))
 	return a
+}
+
+func ticketFor(ctx context.Context, c *bridge.Conn, user string) (string, error) {
+	if user == "" {
+		return c.RotateTicket(ctx)
+	}
+	return c.LoginTicket(ctx, user)
 }
 
 // Upgrading returns a handler that treats each request as a handshake, as an application with

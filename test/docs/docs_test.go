@@ -101,25 +101,3 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 	}
 	require.Empty(t, wrong)
 }
-
-// goFile is the name of a Go file in a document.
-var goFile = regexp.MustCompile(`\b[a-z0-9_]+\.go\b`)
-
-// docs/architecture.md names files that exist, and each package directly below internal.
-func TestArchitectureNamesWhatExists(t *testing.T) {
-	files, packages := map[string]bool{}, map[string]bool{}
-	for _, path := range goFiles(t) {
-		files[filepath.Base(path)] = true
-		packages[filepath.ToSlash(filepath.Dir(path))] = true
-	}
-	text, err := os.ReadFile(root + "/docs/architecture.md")
-	require.NoError(t, err)
-	for _, name := range goFile.FindAllString(string(text), -1) {
-		require.True(t, files[name], "there is no %s", name)
-	}
-	for path := range packages {
-		if strings.HasPrefix(path, "internal/") && strings.Count(path, "/") == 1 {
-			require.Contains(t, string(text), "`"+path+"`", "each package has a row")
-		}
-	}
-}

@@ -1,6 +1,8 @@
 package security_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -108,11 +110,18 @@ func TestS08_LoginTicketIsShortLived(t *testing.T) {
 
 func TestS08_LoginTicketNeedsASessionAndAUser(t *testing.T) {
 	a := testkit.NewTicketApp(t, livestore.New(), nil)
+	a.Mux.Handle("/nameless", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		ticket, err := c.LoginTicket(ctx, "")
+		return c.WriteJSON(ctx, []any{ticket, errors.Is(err, bridge.ErrUserID)})
+	}, nil))
 	br := webclient.NewBrowser(t, a.Serve(t))
-	require.Contains(t, br.Dial("/tickets").Ask("ada"), bridge.ErrSessionMissing.Error())
+	for _, user := range []string{"ada", ""} {
+		require.Contains(t, br.Dial("/tickets").Ask(user), bridge.ErrSessionMissing.Error())
+	}
 	br.OK("/inc")
 	ws := br.Dial("/tickets")
 	require.Contains(t, ws.Ask("a\x00b"), bridge.ErrUserID.Error())
+	require.Equal(t, `["",true]`, br.Dial("/nameless").Hear(), "an empty user is refused: RotateTicket rotates")
 }
 
 // A ticket that can't be used now, for a reason that isn't its own, is still good.

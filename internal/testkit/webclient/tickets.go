@@ -38,7 +38,7 @@ func (br *Browser) RequireRefused(ticket string, why ...any) {
 	require.Empty(br.T, res.Header["Set-Cookie"], why...)
 }
 
-// LoginTicket asks the application for a login ticket of a user.
+// LoginTicket asks the application for a login ticket of a user; with "" for one that rotates.
 func (s *Socket) LoginTicket(user string) string {
 	s.T.Helper()
 	ticket := strings.Trim(s.Ask(user), `"`)

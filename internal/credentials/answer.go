@@ -70,6 +70,9 @@ type Pending struct {
 // Pending returns what WriteTo will do with the session credential.
 func (a *Answer) Pending() Pending { return Pending{a.change, a.session, a.decided} }
 
+// Due reports whether WriteTo may have a cookie to write, or to withhold.
+func (a *Answer) Due() bool { return a.change != Keep || a.clears || a.clientDue }
+
 // Withdraw undoes the change p, and a ClearSite, unless another change has followed it.
 func (a *Answer) Withdraw(p Pending) {
 	if a.change == p.Change && a.session.Token == p.Session.Token {

@@ -31,8 +31,11 @@ func (c *Codec) crossSite(to *Response) bool {
 // AskOrigin asks Config.OriginAllowed about the request, if WriteTo may need the answer. It runs the
 // application's code: the caller holds no lock.
 func (c *Codec) AskOrigin(to *Response) {
-	if r := to.Request; r != nil && c.cfg.OriginAllowed != nil &&
-		r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") != "" {
+	r := to.Request
+	if r == nil || c.cfg.OriginAllowed == nil || r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") == "" {
+		return
+	}
+	if c.cfg.SameSite == http.SameSiteStrictMode || !safeMethod(r) {
 		to.originAllowed = c.cfg.OriginAllowed(r)
 	}
 }

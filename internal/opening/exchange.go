@@ -98,7 +98,12 @@ func (x *Exchange) Pending() bool {
 
 // WriteTo adds what is due to the header of the response.
 func (x *Exchange) WriteTo(h http.Header, to credentials.Response) (credentials.Effects, error) {
-	x.o.cfg.Codec.AskOrigin(&to) // runs the application's code: not under the lock
+	x.mu.Lock()
+	due := x.answer.Due()
+	x.mu.Unlock()
+	if due {
+		x.o.cfg.Codec.AskOrigin(&to) // runs the application's code: not under the lock
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.answer.WriteTo(h, to)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,7 +44,6 @@ type Bridge struct {
 	sender   *outbox.Sender
 	events   *pubsub.Hub[Event]
 	lines    *logqueue.Queue
-	cleanup  autoCleanup
 	logKey   *redact.Key
 	stats    counters
 	shutting atomic.Bool   // Shutdown has been called
@@ -56,6 +56,11 @@ type Bridge struct {
 	admit    *admission.Gate
 	cluster  *cluster.Node // nil: the store knows of no other processes
 	gorilla  *gorillastore.Store
+
+	cleanup struct { // see StartAutoCleanup
+		mu   sync.Mutex
+		stop func() // nil: it isn't running
+	}
 }
 
 // pools run the Bridge's own tasks. Each kind has a pool of its own, so that tasks that hang delay

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/clock"
@@ -21,12 +20,6 @@ func (b *Bridge) Cleanup(ctx context.Context) (int, error) {
 		b.events.Emit(Cleanup{Cleared: n, Took: time.Since(start)})
 	}
 	return n, err
-}
-
-// autoCleanup is the state of StartAutoCleanup and StopAutoCleanup.
-type autoCleanup struct {
-	mu   sync.Mutex
-	stop func() // nil: it isn't running
 }
 
 // StartAutoCleanup runs Cleanup in the background at this interval, which is at least 1 ms. It

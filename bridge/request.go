@@ -218,7 +218,7 @@ func (rq *request) afterResponse(do func()) {
 // addr and userAgent describe the client in a record. They are "" once the handler has returned.
 func (rq *request) addr() string {
 	if r := rq.current(); r != nil {
-		return rq.b.opts.addr(r)
+		return rq.b.opts.proxies.Addr(r)
 	}
 	return ""
 }

@@ -32,9 +32,6 @@ func (s *settings) secure(r *http.Request) bool {
 	return s.Secure == SecureAlways || s.Secure == SecureAuto && s.proxies.HTTPS(r)
 }
 
-// addr returns the address of the client, as far as trusted proxies tell it.
-func (s *settings) addr(r *http.Request) string { return s.proxies.Addr(r) }
-
 // tellIgnored logs, once, that a header about the client was ignored. If the proxy that sets it is
 // missing in Options.TrustedProxies, all clients have one address, and cookies aren't Secure.
 func (s *settings) tellIgnored(r *http.Request) {
@@ -67,13 +64,11 @@ func (s *settings) onHTTPS(r *http.Request) bool {
 	return s.proxies.HTTPS(r) || s.Secure == SecureAlways && !pageorigin.IsLoopback(r.Host)
 }
 
-const maxLoggedOrigin = 256
-
 // originAttrs describe in the log a page that may not open a connection.
 func (s *settings) originAttrs(r *http.Request) []slog.Attr {
 	from := r.Header.Get("Origin")
 	return []slog.Attr{
-		slog.String("origin", from[:min(len(from), maxLoggedOrigin)]),
+		slog.String("origin", from[:min(len(from), 256)]),
 		slog.String("host", r.Host), slog.Bool("https", s.onHTTPS(r)),
 	}
 }

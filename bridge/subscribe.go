@@ -9,8 +9,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/pubsub"
 )
 
-// eventQueue is the number of events that wait for a callback before it misses some.
-const eventQueue = 1024
+const eventQueue = 1024 // events that wait for an Observer before it misses some
 
 // newEvents returns the hub of a Bridge's events. A panic of a callback is only logged: a Failure
 // could call the same callback again.

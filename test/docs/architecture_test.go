@@ -18,7 +18,7 @@ const module = "github.com/sessionbridge/sessionbridge/"
 
 var (
 	goFile    = regexp.MustCompile(`[a-z0-9_/]+\.go\b`)
-	folder    = regexp.MustCompile("\\b(?:internal/\\w+|store)\\b")
+	folder    = regexp.MustCompile(`\b(?:internal/\w+|store)\b`)
 	paragraph = regexp.MustCompile(`\n\n|\n(?:\||\d+\. |- )`) // or a list item, or a row of a table
 	subgraph  = regexp.MustCompile(`^subgraph (\w+) `)
 	box       = regexp.MustCompile(`^\w+$`)

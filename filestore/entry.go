@@ -1,6 +1,9 @@
 package filestore
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"errors"
+)
 
 // An entry of the log is the result of one change of one session. Applying it again to a database
 // that has it already changes nothing.
@@ -60,18 +63,22 @@ func (r *reader) entry() (e entry, ok bool) {
 	return e, !r.failed && isKey(e.key)
 }
 
-// entries calls fn with each entry of a group. It reports false if the group has other content than
-// that number of entries.
-func entries(payload []byte, n int, fn func(e *entry) error) (ok bool, err error) {
+var errEntries = errors.New("a group of changes has invalid content")
+
+// entries calls fn with each of the n entries of a group.
+func entries(payload []byte, n int, fn func(e *entry) error) error {
 	r := reader{rest: payload}
 	for range n {
 		e, ok := r.entry()
 		if !ok {
-			return false, nil
+			return errEntries
 		}
 		if err := fn(&e); err != nil {
-			return true, err
+			return err
 		}
 	}
-	return len(r.rest) == 0, nil
+	if len(r.rest) > 0 {
+		return errEntries
+	}
+	return nil
 }

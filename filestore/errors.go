@@ -48,12 +48,15 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	at := ""
-	if e.Offset >= 0 {
-		at = fmt.Sprintf(" at byte %d", e.Offset)
-	}
 	return fmt.Sprintf("filestore: %s is damaged%s: %s. Nothing was changed. Restore a backup, or set Options.Wipe "+
-		"to start without sessions; docs/filestore.md describes how to rescue a database", e.Path, at, e.What)
+		"to start without sessions; docs/filestore.md describes how to rescue a database", e.Path, e.at(), e.What)
+}
+
+func (e *DamagedError) at() string {
+	if e.Offset < 0 {
+		return ""
+	}
+	return fmt.Sprintf(" at byte %d", e.Offset)
 }
 
 // Is reports whether target is ErrDamaged.

@@ -108,10 +108,9 @@ func (e *engine) prepare() error {
 	case err != nil:
 		return fmt.Errorf("filestore: %w", err)
 	case size <= verifiedSize:
-		r, err := verifyDatabase(e.path, e.opts.Progress)
+		r, err := verifyDatabase(e.path, false, e.opts.Progress)
 		if err == nil && !r.OK() {
-			first := r.Problems[0]
-			err = &DamagedError{Path: first.File, Offset: first.Offset, What: first.What}
+			return r.Problems[0]
 		}
 		return err
 	}

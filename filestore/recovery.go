@@ -2,7 +2,6 @@ package filestore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -54,16 +53,10 @@ type recovery struct {
 	changes int
 }
 
-var errEntries = errors.New("a group of changes has invalid content")
-
 // replay applies the changes of a group.
 func (r *recovery) replay(payload []byte, n int) error {
-	ok, err := entries(payload, n, r.apply)
-	if !ok {
-		return errEntries
-	}
 	r.changes += n
-	return err
+	return entries(payload, n, r.apply)
 }
 
 func (r *recovery) apply(en *entry) error {

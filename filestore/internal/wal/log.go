@@ -11,11 +11,12 @@ type Config struct {
 	Names    [2]string // of the files
 	Open     func(name string) (File, error)
 	Limit    int64 // of the size of each file
-	ReadOnly bool  // a missing file is treated as empty; only Verify and Close may be called
+	ReadOnly bool  // a missing file is treated as empty; only Replay and Close may be called
 }
 
 // Log is an open log. After Open, either Create or Replay must be called once.
 type Log struct {
+	readOnly bool
 	id       ID
 	segments [2]*segment
 	active   *segment
@@ -31,7 +32,7 @@ type Log struct {
 
 // Open opens both files.
 func Open(c Config) (*Log, error) {
-	l := new(Log)
+	l := &Log{readOnly: c.ReadOnly}
 	for i, name := range c.Names {
 		s, err := openSegment(&c, name)
 		if err != nil {

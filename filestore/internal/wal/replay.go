@@ -17,12 +17,12 @@ func (e *DamagedError) Error() string {
 }
 
 // Replay calls apply with every group from the position on, in order, and prepares the log to be
-// continued. It returns the approximate size of the unfinished tail that it has erased. The error
-// of a damaged log, or of apply, is a *DamagedError; then nothing was changed.
+// continued, unless it is read only. It returns the approximate size of the unfinished tail, which
+// it erases. The error of a damaged log, or of apply, is a *DamagedError; then nothing was changed.
 func (l *Log) Replay(id ID, from Position, apply func(payload []byte, entries int) error) (torn int64, err error) {
 	r, err := l.read(id, from, apply)
-	if err != nil {
-		return 0, err
+	if err != nil || l.readOnly {
+		return r.torn, err
 	}
 	last := r.order[len(r.order)-1]
 	l.id, l.active, l.chain = id, last.segment, last.chain
@@ -47,18 +47,6 @@ func (l *Log) Replay(id ID, from Position, apply func(payload []byte, entries in
 	return r.torn, nil
 }
 
-// Verify is Replay without any change to the files.
-func (l *Log) Verify(id ID, from Position, visit func(payload []byte, entries int) error) (torn int64, err error) {
-	r, err := l.read(id, from, visit)
-	if err != nil {
-		return 0, err
-	}
-	return r.torn, nil
-}
-
-// Size returns the size of both files.
-func (l *Log) Size() int64 { return l.segments[0].size + l.segments[1].size }
-
 // reading is the result of reading a log.
 type reading struct {
 	order []*scan  // the segments that have the log from the position on
@@ -76,31 +64,27 @@ func (r *reading) synced() (synced Position) {
 	return synced
 }
 
-func (l *Log) read(id ID, from Position, apply func(payload []byte, entries int) error) (*reading, error) {
+func (l *Log) read(id ID, from Position, apply func(payload []byte, entries int) error) (r reading, err error) {
 	var scans [2]*scan
 	for i, s := range l.segments {
-		sc, err := scanSegment(s, id)
-		if err != nil {
-			return nil, err
+		if scans[i], err = scanSegment(s, id); err != nil {
+			return r, err
 		}
-		scans[i] = sc
 	}
-	order, err := arrange(from, scans)
-	if err != nil {
-		return nil, err
+	if r.order, err = arrange(from, scans); err != nil {
+		return r, err
 	}
-	r := &reading{order: order}
 	if err := r.checkTail(scans, id); err != nil {
-		return nil, err
+		return r, err
 	}
-	for _, sc := range order {
+	for _, sc := range r.order {
 		for i := range sc.groups {
 			g := &sc.groups[i]
 			if g.at < from || g.kind != changesGroup {
 				continue
 			}
 			if err := apply(g.payload, int(g.entries)); err != nil {
-				return nil, &DamagedError{sc.segment.name, sc.segment.offset(g.at), err.Error()}
+				return r, &DamagedError{sc.segment.name, sc.segment.offset(g.at), err.Error()}
 			}
 		}
 	}

@@ -57,7 +57,9 @@ type overdue struct {
 	at      int64 // of the entry
 	known   lookup
 	expires int64
-	sorted  bool  // by its expiry instead of its entry
+	order   int64 // in the sweep: the time of the entry, or
+	sorted  bool  // the expiry
+	stored  bool  // the database has the entry
 	keep    bool  // although it has expired
 	retry   bool  // set by the committer: it expires at another time
 	removed value // set by the committer: it was removed

@@ -74,9 +74,7 @@ func (sp *space) stored(tx *bolt.Tx, key []byte) (stored, error) {
 func (sp *space) load(d *database, key []byte) (v *version, err error) {
 	err = d.view(func(tx *bolt.Tx) error {
 		s, err := sp.stored(tx, key)
-		if s != nil {
-			v = &version{value: append(value(nil), s.value()...), due: s.due()}
-		}
+		v = s.version()
 		return err
 	})
 	return v, err

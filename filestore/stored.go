@@ -58,6 +58,14 @@ func (s stored) due() int64 {
 	return int64(uint64(s.value().expiry()) - before) //nolint:gosec // the inverse of makeStored
 }
 
+// version returns a copy; nil: there is no session.
+func (s stored) version() *version {
+	if s == nil {
+		return nil
+	}
+	return &version{value: append(value(nil), s.value()...), due: s.due()}
+}
+
 // place returns where the indexes have the session.
 func (s stored) place() place { return place{s.due(), granuleOf(s.value().seen()), s.value()} }
 

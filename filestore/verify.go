@@ -22,6 +22,7 @@ type verifier struct {
 	tx       *bolt.Tx
 	memory   uintptr // of the file
 	pageSize int64
+	used     []bool // by page: it was seen, with its overflow pages
 	seed     maphash.Seed
 	progress *progress
 }
@@ -79,8 +80,9 @@ func (v *verifier) run(pages bool, progress func(Progress)) (err error) {
 	if pages && !v.pages() {
 		return nil // reading further may not end
 	}
+	v.used = make([]bool, v.tx.Size()/v.pageSize)
 	free := 0
-	for page := range v.tx.Size() / v.pageSize {
+	for page := range v.used {
 		if v.free(page) {
 			free++
 		}
@@ -194,42 +196,63 @@ func (v *verifier) app(app string) {
 
 var indexNames = [indexes]string{"expiry", "activity", "user", "client"}
 
-// each calls fn with the entries of a bucket; nil: it has none. Damage of the pages above them is
-// noticed where a page with entries begins: a read doesn't find the entries there, or the page isn't
-// in use.
+// each calls fn with the entries of a bucket; nil: it has none. Damage of the pages above them, and
+// of the list of free pages, is noticed at each leaf page: reads don't find its first or last entry,
+// or it isn't in use by this bucket alone.
 func (v *verifier) each(b *bolt.Bucket, fn func(k, value []byte)) {
 	if b == nil {
 		return
 	}
-	sound := !v.free(int64(b.Root())) //nolint:gosec // a smaller number
+	root, top := int64(b.Root()), b.Root() == v.tx.Cursor().Bucket().Root() //nolint:gosec // a small number
 	c, read := b.Cursor(), b.Cursor()
 	found := func(key []byte) bool {
 		k, _ := read.Seek(key)
 		return bytes.Equal(k, key)
 	}
-	last, page := []byte(nil), int64(-1) // the last entry, and the page where it ends
+	var first, last []byte // entries of the leaf page
+	var end int64          // of the last
+	leaf := func() bool {
+		return first == nil || found(first) && found(last) &&
+			(root == 0 || top || v.use(v.offset(first)/v.pageSize, (end-1)/v.pageSize))
+	}
+	info, err := v.tx.Page(int(root))
+	sound := err == nil && info != nil
+	if sound && (top || info.Type == "branch") {
+		sound = v.use(root, root+int64(info.OverflowCount))
+	}
 	for k, value := c.First(); k != nil && sound; k, value = c.Next() {
 		at := v.offset(k)
-		begin, end := at/v.pageSize, (at+int64(len(k)+len(value))-1)/v.pageSize // a value follows its key
-		if begin != page || end != page {
-			sound = found(k) && (last == nil || bytes.Compare(last, k) < 0 && found(last))
-			for page = begin - 1; page < end && at >= 0; page++ {
-				sound = sound && !v.free(page+1)
-			}
+		if at < 0 || at != end { // bbolt writes the entries of a page without gaps
+			sound = leaf()
+			first = k
 		}
+		sound = sound && (last == nil || bytes.Compare(last, k) < 0)
+		last, end = k, at+int64(len(k)+len(value))
 		v.progress.add(int64(len(k) + len(value)))
 		fn(k, value)
-		last = k
 	}
-	if !sound {
+	if !sound || !leaf() {
 		v.problem(-1, "pages that are free, out of order or used twice")
 	}
 }
 
-// free reports whether a page is in the list of free pages, or outside of the database.
-func (v *verifier) free(page int64) bool {
-	info, err := v.tx.Page(int(page))
-	return err != nil || info == nil || info.Type == "free"
+// use reports whether a page with its overflow pages ends there, and none of them is free or in use.
+func (v *verifier) use(page, end int64) bool {
+	if info, err := v.tx.Page(int(page)); err != nil || info == nil || int64(info.OverflowCount) != end-page {
+		return false
+	}
+	for ; page <= end; page++ {
+		if page >= int64(len(v.used)) || v.used[page] || v.free(int(page)) {
+			return false
+		}
+		v.used[page] = true
+	}
+	return true
+}
+
+func (v *verifier) free(page int) bool {
+	info, err := v.tx.Page(page)
+	return err == nil && info != nil && info.Type == "free"
 }
 
 // offset returns the offset in the file of memory that bbolt has returned; -1: it is a copy, which

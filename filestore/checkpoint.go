@@ -74,14 +74,7 @@ func (e *engine) rotateLocked() error {
 	c := &e.committer
 	err := e.failed()
 	if err == nil {
-		err = e.log.Rotate()
-		switch {
-		case isFull(err):
-			c.wanted = 0
-			err = c.setFull(err)
-		case err != nil:
-			err = e.fail(err)
-		}
+		err = e.logFailed(e.log.Rotate(), 0)
 	}
 	if err != nil {
 		e.checkpointer.busy.Unlock()
@@ -149,16 +142,6 @@ func (e *engine) flush(ctx context.Context, always bool) error {
 	return e.failed()
 }
 
-// lastCheckpoint starts the checkpoint of a store that is being closed.
-func (e *engine) lastCheckpoint() {
-	if len(e.committer.dirty) == 0 {
-		return
-	}
-	if err := e.rotate(); err != nil && e.failed() == nil { // the next Open recovers it from the log
-		_ = e.fail(err)
-	}
-}
-
 func (e *engine) runCheckpointer() {
 	c := &e.checkpointer
 	defer close(c.done)
@@ -190,11 +173,9 @@ func (e *engine) checkpointUntilDone(cp *checkpoint) error {
 		case c.stuck <- struct{}{}:
 		default:
 		}
-		retry := time.NewTimer(fullRetry)
 		select {
-		case <-retry.C:
+		case <-time.After(fullRetry):
 		case <-e.committer.stop:
-			retry.Stop()
 			return err
 		}
 		// A transaction whose sync has failed may be visible without being durable.

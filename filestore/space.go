@@ -1,7 +1,6 @@
 package filestore
 
 import (
-	"sync"
 	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
@@ -16,7 +15,7 @@ type space struct {
 	// into the database.
 	layers atomic.Pointer[layers]
 
-	swept sweepMark
+	swept atomic.Pointer[sweepMark]
 }
 
 // layers are two overlays, which are replaced together; frozen may be nil. freeze and thaw are
@@ -86,22 +85,6 @@ func (sp *space) entrySize(key []byte) int { return maxEntryHead + len(sp.name) 
 // sweepMark is a place in the database's index by expiry. The entries before it are known to be out
 // of date, in one epoch.
 type sweepMark struct {
-	mu    sync.Mutex
 	epoch uint64
 	key   []byte
-}
-
-func (m *sweepMark) get(epoch uint64) []byte {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.epoch != epoch {
-		return nil
-	}
-	return m.key
-}
-
-func (m *sweepMark) set(epoch uint64, key []byte) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.epoch, m.key = epoch, key
 }

@@ -115,7 +115,9 @@ func newSweep(s *Store, now int64) *sweep {
 	// The overlays are loaded before the epoch: the mark of an earlier sweep holds for both.
 	l := s.space.layers.Load()
 	sw := &sweep{store: s, now: now, epoch: s.engine.epoch.Load()}
-	sw.key = s.space.swept.get(sw.epoch)
+	if mark := s.space.swept.Load(); mark != nil && mark.epoch == sw.epoch {
+		sw.key = mark.key
+	}
 	for _, o := range l.all() {
 		for _, e := range o.dueBy(now) {
 			sw.queue = append(sw.queue, &overdue{key: []byte(e.key), at: e.at, order: e.at})
@@ -257,7 +259,7 @@ func (sw *sweep) remember() {
 			}
 		}
 	}
-	sw.store.space.swept.set(sw.epoch, key)
+	sw.store.space.swept.Store(&sweepMark{sw.epoch, key})
 }
 
 type overdueHeap []*overdue

@@ -42,7 +42,7 @@ func Check(path string, progress ...func(Progress)) (_ *Report, err error) {
 	if len(progress) > 0 {
 		report = progress[0]
 	}
-	r, err := verifyDatabase(path, true, report)
+	r, err := verifyDatabase(path, report)
 	if err == nil && r.head != nil {
 		err = r.checkLog()
 	}

@@ -8,9 +8,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// checkpointWriter writes sessions to the database and updates the indexes, in transactions of
-// limited size and in the order of the keys, so that each page is written once. A large transaction
-// would make the database grow, because it can't reuse the pages that it frees.
+// checkpointWriter writes sessions to the database in the order of the keys, so that each page is
+// written once, and in transactions of limited size: one can't reuse the pages that it frees.
 //
 // It writes the indexes first. After a crash in between, the log is replayed: the sessions are
 // found as they were, and the changes of the indexes are computed again. But a session may have
@@ -33,15 +32,12 @@ type item struct {
 
 // indexChange is an entry that is added to an index, or removed.
 type indexChange struct {
-	bucket []byte
-	key    []byte
-	action indexAction
+	bucket, key []byte
+	action      int
 }
 
-type indexAction byte
-
 const (
-	removeEntry indexAction = iota // removals come before additions of the same key
+	removeEntry = iota // before an addition of the same key
 	addEntry
 )
 
@@ -57,18 +53,13 @@ func newCheckpointWriter(frozen map[*space]*overlay) *checkpointWriter {
 		o.all(func(key string, s *slot, v *version) { w.items = append(w.items, item{sp, []byte(key), v, &s.base}) })
 	}
 	slices.SortFunc(w.items, func(a, b item) int {
-		if a.space != b.space {
-			return bytes.Compare(a.space.buckets.sessions, b.space.buckets.sessions)
-		}
-		return bytes.Compare(a.key, b.key)
+		return cmp.Or(cmp.Compare(a.space.name, b.space.name), bytes.Compare(a.key, b.key))
 	})
 	return w
 }
 
 // left returns the amount of work that is left, in sessions.
-func (w *checkpointWriter) left() int {
-	return len(w.items) + (len(w.changes)+indexCost-1)/indexCost
-}
+func (w *checkpointWriter) left() int { return len(w.items) + (len(w.changes)+indexCost-1)/indexCost }
 
 // findChanges computes the changes of the indexes.
 func (w *checkpointWriter) findChanges(d *database) error {
@@ -107,10 +98,8 @@ func (w *checkpointWriter) write(tx *bolt.Tx) error {
 
 func (w *checkpointWriter) writeSessions(tx *bolt.Tx, items []item) error {
 	w.arena = w.arena[:0]
-	var (
-		sp       *space
-		sessions *bolt.Bucket
-	)
+	var sp *space
+	var sessions *bolt.Bucket
 	for _, it := range items {
 		var err error
 		if it.space != sp {
@@ -133,10 +122,8 @@ func (w *checkpointWriter) writeSessions(tx *bolt.Tx, items []item) error {
 }
 
 func writeIndexes(tx *bolt.Tx, changes []indexChange) error {
-	var (
-		name  []byte
-		index *bolt.Bucket
-	)
+	var name []byte
+	var index *bolt.Bucket
 	for _, c := range changes {
 		var err error
 		if !bytes.Equal(c.bucket, name) {
@@ -177,18 +164,17 @@ func (it *item) find(tx *bolt.Tx) error {
 	return nil
 }
 
-// index adds the changes of the indexes for a session. Most entries of a session that stays do,
-// too.
+// index adds the changes of the indexes for a session.
 func (w *checkpointWriter) index(it item) {
 	old, now := &it.base.place, place{}
 	var same [indexes]bool
 	if it.version.value != nil {
 		now = it.version.place()
-		if it.base.exists && len(it.base.former) == 0 {
-			same = [indexes]bool{old.due == now.due, old.granule == now.granule, true, true}
-			if old.owner != nil {
-				same[byUser], same[byClient] = old.owner.sameOwner(now.owner)
-			}
+	}
+	if it.version.value != nil && it.base.exists && len(it.base.former) == 0 {
+		same = [indexes]bool{old.due == now.due, old.granule == now.granule, true, true}
+		if old.owner != nil {
+			same[byUser], same[byClient] = old.owner.sameOwner(now.owner)
 		}
 	}
 	for i, bucket := range it.space.buckets.indexes() {
@@ -208,7 +194,7 @@ func (w *checkpointWriter) index(it item) {
 }
 
 // change adds or removes the entry of an index, if it has the session.
-func (w *checkpointWriter) change(bucket []byte, index int, at *place, key []byte, action indexAction) {
+func (w *checkpointWriter) change(bucket []byte, index int, at *place, key []byte, action int) {
 	w.key = at.appendKey(w.key[:0], index, key)
 	if n := len(w.key); n > 0 {
 		w.changes = append(w.changes, indexChange{bucket, append(w.alloc(n), w.key...), action})

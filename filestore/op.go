@@ -43,9 +43,8 @@ type outcome struct {
 	stuck    <-chan struct{} // checkpoint: closed when there is no space for that
 }
 
-// lookup is the database's version of a session, as the caller of the committer has found it: the
-// committer's time is scarce. It is out of date if the epoch has changed, or if an overlay has the
-// session.
+// lookup is the database's version of a session, which callers look up to save the committer's time.
+// It is out of date if the epoch has changed, or if an overlay has the session.
 type lookup struct {
 	epoch   uint64
 	version *version
@@ -91,10 +90,7 @@ func (o *op) free() {
 
 // size is the most bytes that the op adds to the log.
 func (o *op) size() int {
-	if o.kind != opSweep {
-		return o.space.entrySize(o.key) + len(o.value)
-	}
-	n := 0
+	n := o.space.entrySize(o.key) + len(o.value)
 	for _, d := range o.due {
 		n += o.space.entrySize(d.key)
 	}
@@ -120,14 +116,11 @@ type queue struct {
 // enqueue appends the op. It reports false if the queue is closed.
 func (q *queue) enqueue(o *op) bool {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	if q.closed {
-		q.mu.Unlock()
 		return false
 	}
-	q.ops = append(q.ops, o)
-	first := len(q.ops) == 1
-	q.mu.Unlock()
-	if first {
+	if q.ops = append(q.ops, o); len(q.ops) == 1 {
 		select {
 		case q.wake <- struct{}{}:
 		default:

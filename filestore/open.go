@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	bolt "go.etcd.io/bbolt"
+
 	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 )
 
@@ -39,13 +41,10 @@ func open(d disk, path string, opts *Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{
-		opts: options, path: path, disk: d, lock: lock,
-		compaction: ctxlock.New(), backup: ctxlock.New(),
-	}
+	e := &engine{opts: options, path: path, disk: d, lock: lock, compaction: ctxlock.New(), backup: ctxlock.New()}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, e.abandon())
+			err = errors.Join(err, e.release())
 		}
 	}()
 	if err := e.prepare(); err != nil {
@@ -57,7 +56,12 @@ func open(d disk, path string, opts *Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("filestore: sync %s: %w", path, err)
 	}
-	if e.database, err = openDatabase(d, path); err != nil {
+	db, err := openBolt(d, path)
+	if err != nil {
+		return nil, fmt.Errorf("filestore: open %s: %w", path, err)
+	}
+	e.database = &database{disk: d, path: path, db: db}
+	if err := e.database.view(func(tx *bolt.Tx) error { return checkSize(path, tx) }); err != nil {
 		return nil, err
 	}
 	recovered, err := e.openLog()
@@ -68,16 +72,7 @@ func open(d disk, path string, opts *Options) (_ *Store, err error) {
 	return &Store{engine: e, space: e.space("")}, nil
 }
 
-// abandon closes the files of a store that Open has failed to open.
-func (e *engine) abandon() error {
-	var errs []error
-	if e.database != nil {
-		errs = append(errs, e.database.close())
-	}
-	return errors.Join(append(errs, e.log.Close(), e.lock.release())...)
-}
-
-// prepare makes sure that there is a database, which is verified if it is small.
+// prepare makes sure that there is a database.
 func (e *engine) prepare() error {
 	logs := logNames(e.path)
 	old := []string{e.path + newSuffix, e.path + backupSuffix} // of a process that has crashed
@@ -107,19 +102,11 @@ func (e *engine) prepare() error {
 		return err
 	case err != nil:
 		return fmt.Errorf("filestore: %w", err)
-	case size <= verifiedSize:
-		r, err := verifyDatabase(e.path, false, e.opts.Progress)
-		if err == nil && !r.OK() {
-			return r.Problems[0]
-		}
-		return err
+	case size < int64(2*os.Getpagesize()):
+		return &DamagedError{Path: e.path, Offset: size, What: "the file ends in its first pages"}
 	}
 	return nil
 }
-
-// verifiedSize is the largest size of a database that Open verifies as a whole, which takes a
-// fraction of a second. Damage of a larger one is found where it is read, and by Check.
-const verifiedSize = 64 << 20
 
 // databaseSize returns the size of the database. If there is none, the error matches
 // fs.ErrNotExist, and log is the name of a log that has lost its database.

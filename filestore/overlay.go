@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 	"sync"
@@ -30,8 +31,7 @@ type base struct {
 	exists bool
 
 	// former has the places of versions that an interrupted checkpoint may have written to the
-	// indexes. Checkpoints write the sessions last, so that the database doesn't have these
-	// versions, but the log does. A nil owner stands for that of the version before.
+	// indexes, but not as sessions. A nil owner stands for that of the version before.
 	former []place
 }
 
@@ -47,8 +47,8 @@ func baseOf(v *version) base {
 type overlay struct {
 	shards [overlayShards]overlayShard
 
-	// The keys of sessions that the database's indexes don't lead to. Sessions may have changed
-	// since they were added, so readers must check what they find.
+	// The keys of sessions that the database's indexes don't lead to. Readers check what they find,
+	// because sessions may have changed since.
 	mu      sync.Mutex
 	users   map[string][]string // by user
 	clients map[string][]string // by client
@@ -96,25 +96,18 @@ func (o *overlay) find(key []byte) *version {
 // latest is find for the committer, and includes pending versions. It needs no lock, because only
 // the committer writes.
 func (o *overlay) latest(key []byte) *version {
-	if o == nil {
-		return nil
-	}
 	s := o.shard(key).slots[string(key)]
-	switch {
-	case s == nil:
+	if s == nil {
 		return nil
-	case s.pending != nil:
-		return s.pending
 	}
-	return s.current.Load()
+	return cmp.Or(s.pending, s.current.Load())
 }
 
 // stage makes v the pending version of the session.
 func (o *overlay) stage(key []byte, v *version) (s *slot, isNew bool) {
 	sh := o.shard(key)
 	s = sh.slots[string(key)]
-	isNew = s == nil
-	if isNew {
+	if isNew = s == nil; isNew {
 		s = &slot{}
 		sh.mu.Lock()
 		if sh.slots == nil {
@@ -136,9 +129,9 @@ func (s *slot) publish() {
 }
 
 // indexNames adds the session to users, clients and created, as far as the database's indexes don't
-// lead to the new version. old is nil for a new session.
+// lead to the new version. old is nil for a new session, which has neither the same user nor client.
 func (o *overlay) indexNames(key []byte, old, v *version, sameUser, sameClient bool) {
-	if old != nil && sameUser && sameClient {
+	if sameUser && sameClient {
 		return
 	}
 	name := string(key)
@@ -148,10 +141,10 @@ func (o *overlay) indexNames(key []byte, old, v *version, sameUser, sameClient b
 	if old == nil {
 		o.created = append(o.created, name)
 	}
-	if old == nil || !sameUser {
+	if !sameUser {
 		o.users = addName(o.users, user, name)
 	}
-	if old == nil || !sameClient {
+	if !sameClient {
 		o.clients = addName(o.clients, client, name)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 
 	"github.com/sessionbridge/sessionbridge/filestore/internal/wal"
 )
@@ -43,6 +44,22 @@ func (e *engine) openLog() (*checkpoint, error) {
 	}
 	// Without changes, too, the database must record that it doesn't need the other log file.
 	return &checkpoint{at: e.log.Position(), frozen: r.frozen}, nil
+}
+
+// beginLog begins the log of a store that was closed. The log is durable before the database refers
+// to it.
+func (e *engine) beginLog(hd head) error {
+	err := e.log.Create(hd.log)
+	if err == nil {
+		err = e.disk.SyncDir(filepath.Dir(e.path))
+	}
+	if err == nil {
+		err = e.database.update(head{open: true, id: e.log.ID(), log: hd.log}.put)
+	}
+	if err != nil {
+		return fmt.Errorf("filestore: begin the log: %w", err)
+	}
+	return nil
 }
 
 // recovery collects the changes that the log has and the database doesn't.

@@ -1,7 +1,6 @@
 package filestore
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -22,18 +21,16 @@ type verifier struct {
 	tx       *bolt.Tx
 	memory   uintptr // of the file
 	pageSize int64
-	used     []bool // by page: it was seen, with its overflow pages
 	seed     maphash.Seed
 	progress *progress
 }
 
-// verifyDatabase reads whether each session is what was written, whether the indexes have exactly
-// the entries of these sessions, and whether reads find each of them. With pages, bbolt checks the
-// pages before, which may end the process when they are damaged. Nothing is changed. Damage is in
-// the report; the error says why the database can't be read.
-func verifyDatabase(path string, pages bool, progress func(Progress)) (*Report, error) {
+// verifyDatabase checks the pages with bbolt, which may end the process; whether each session is what
+// was written; and whether the indexes have exactly the entries of these sessions. Damage is in the
+// report; the error says why the database can't be read.
+func verifyDatabase(path string, progress func(Progress)) (*Report, error) {
 	v := &verifier{report: &Report{Path: path}, seed: maphash.MakeSeed()}
-	err := v.run(pages, progress)
+	err := v.run(progress)
 	var damaged *DamagedError
 	if errors.As(err, &damaged) {
 		v.problem(damaged.Offset, damaged.What)
@@ -42,7 +39,7 @@ func verifyDatabase(path string, pages bool, progress func(Progress)) (*Report, 
 	return v.report, err
 }
 
-func (v *verifier) run(pages bool, progress func(Progress)) (err error) {
+func (v *verifier) run(progress func(Progress)) (err error) {
 	path := v.report.Path
 	defer recoverDamage(path, &err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -71,24 +68,13 @@ func (v *verifier) run(pages bool, progress func(Progress)) (err error) {
 		return err
 	}
 	defer v.tx.Rollback() //nolint:errcheck // likewise
-	if size := v.tx.Size(); info.Size() < size {
-		what := fmt.Sprintf("the file ends here, but the database extends to byte %d", size)
-		return &DamagedError{Path: path, Offset: info.Size(), What: what}
+	if err := checkSize(path, v.tx); err != nil {
+		return err
 	}
 	v.memory, v.pageSize = db.Info().Data, int64(db.Info().PageSize)
 	v.progress = newProgress(progress, "checking the database", v.tx.Size())
-	if pages && !v.pages() {
+	if !v.pages() {
 		return nil // reading further may not end
-	}
-	v.used = make([]bool, v.tx.Size()/v.pageSize)
-	free := 0
-	for page := range v.used {
-		if v.free(page) {
-			free++
-		}
-	}
-	if free != db.Stats().FreePageN {
-		v.problem(-1, "the list of free pages is invalid")
 	}
 	for _, app := range v.apps() {
 		v.app(app)
@@ -196,63 +182,25 @@ func (v *verifier) app(app string) {
 
 var indexNames = [indexes]string{"expiry", "activity", "user", "client"}
 
-// each calls fn with the entries of a bucket; nil: it has none. Damage of the pages above them, and
-// of the list of free pages, is noticed at each leaf page: reads don't find its first or last entry,
-// or it isn't in use by this bucket alone.
+// each calls fn with the entries of a bucket; nil: it has none. No page that they are in may be free,
+// which bbolt doesn't check of the second and later pages of a large entry.
 func (v *verifier) each(b *bolt.Bucket, fn func(k, value []byte)) {
 	if b == nil {
 		return
 	}
-	root, top := int64(b.Root()), b.Root() == v.tx.Cursor().Bucket().Root() //nolint:gosec // a small number
-	c, read := b.Cursor(), b.Cursor()
-	found := func(key []byte) bool {
-		k, _ := read.Seek(key)
-		return bytes.Equal(k, key)
-	}
-	var first, last []byte // entries of the leaf page
-	var end int64          // of the last
-	leaf := func() bool {
-		return first == nil || found(first) && found(last) &&
-			(root == 0 || top || v.use(v.offset(first)/v.pageSize, (end-1)/v.pageSize))
-	}
-	info, err := v.tx.Page(int(root))
-	sound := err == nil && info != nil
-	if sound && (top || info.Type == "branch") {
-		sound = v.use(root, root+int64(info.OverflowCount))
-	}
-	for k, value := c.First(); k != nil && sound; k, value = c.Next() {
-		at := v.offset(k)
-		if at < 0 || at != end { // bbolt writes the entries of a page without gaps
-			sound = leaf()
-			first = k
+	_ = b.ForEach(func(k, value []byte) error {
+		size := int64(len(k) + len(value))
+		if at := v.offset(k); at >= 0 && b.Root() != 0 {
+			for page := at / v.pageSize; page <= (at+size-1)/v.pageSize; page++ { // a value follows its key
+				if info, err := v.tx.Page(int(page)); err != nil || info == nil || info.Type == "free" {
+					v.problem(at, "an entry in a free page")
+				}
+			}
 		}
-		sound = sound && (last == nil || bytes.Compare(last, k) < 0)
-		last, end = k, at+int64(len(k)+len(value))
-		v.progress.add(int64(len(k) + len(value)))
+		v.progress.add(size)
 		fn(k, value)
-	}
-	if !sound || !leaf() {
-		v.problem(-1, "pages that are free, out of order or used twice")
-	}
-}
-
-// use reports whether a page with its overflow pages ends there, and none of them is free or in use.
-func (v *verifier) use(page, end int64) bool {
-	if info, err := v.tx.Page(int(page)); err != nil || info == nil || int64(info.OverflowCount) != end-page {
-		return false
-	}
-	for ; page <= end; page++ {
-		if page >= int64(len(v.used)) || v.used[page] || v.free(int(page)) {
-			return false
-		}
-		v.used[page] = true
-	}
-	return true
-}
-
-func (v *verifier) free(page int) bool {
-	info, err := v.tx.Page(page)
-	return err == nil && info != nil && info.Type == "free"
+		return nil
+	})
 }
 
 // offset returns the offset in the file of memory that bbolt has returned; -1: it is a copy, which

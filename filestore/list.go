@@ -37,6 +37,66 @@ func (s *Store) ByClient(ctx context.Context, clientID string) iter.Seq2[store.R
 	return s.records(ctx, keys, func(rec *store.Record) bool { return rec.ClientID == clientID })
 }
 
+// NewestByClient implements store.ClientOrder. It takes about 2 µs for each session of the client.
+func (s *Store) NewestByClient(ctx context.Context, clientID string, n int) (recs []store.Record, err error) {
+	found, err := s.beginnings(ctx, clientID, false)
+	if err != nil || n <= 0 {
+		return nil, err
+	}
+	slices.Reverse(found)
+	newest := onePiece(func() ([]string, error) { return keysOf(found), nil })
+	for rec, err := range s.records(ctx, newest, func(rec *store.Record) bool { return rec.ClientID == clientID }) {
+		if err != nil {
+			return nil, err
+		}
+		if recs = append(recs, rec); len(recs) == n {
+			break
+		}
+	}
+	return recs, nil
+}
+
+// SurplusByClient implements store.ClientOrder. It takes about 2 µs for each session of the client.
+func (s *Store) SurplusByClient(ctx context.Context, clientID string, keep, n int) ([]string, error) {
+	found, err := s.beginnings(ctx, clientID, true)
+	if err != nil {
+		return nil, err
+	}
+	surplus := found[:min(max(len(found)-keep, 0), max(n, 0))]
+	ids := make([]string, len(surplus))
+	for i := range surplus {
+		if ids[i], err = decodeID([]byte(surplus[i].key)); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+// beginnings returns when the client's sessions began, the oldest first; with anonymous, only those
+// without a user.
+func (s *Store) beginnings(ctx context.Context, clientID string, anonymous bool) ([]moment, error) {
+	if err := s.ready(ctx); err != nil || clientID == "" {
+		return nil, err
+	}
+	keys, err := s.clientKeys(clientID)
+	if err != nil {
+		return nil, err
+	}
+	owner, isUUID := clientName(clientID)
+	found := make([]moment, 0, len(keys))
+	err = s.lookAll(ctx, keys, func(key string, v value) error {
+		user, client := v.owner()
+		if !bytes.Equal(client, owner) || v.uuidClient() != isUUID || anonymous && len(user) > 0 {
+			return nil
+		}
+		at, err := v.began()
+		found = append(found, moment{at, key})
+		return err
+	})
+	slices.SortFunc(found, func(a, b moment) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.key, b.key)) })
+	return found, err
+}
+
 // pieces begins an iteration over keys. Its function returns the next of them; none: there are no
 // more.
 type pieces func() (next func() ([]string, error))
@@ -112,18 +172,16 @@ func (s *Store) allKeys() func() ([]string, error) {
 	return func() (keys []string, err error) {
 		if from != nil {
 			if err = s.engine.database.view(func(tx *bolt.Tx) error {
-				bucket := tx.Bucket(s.space.buckets.sessions)
-				if bucket == nil {
-					from = nil
-					return nil
-				}
-				c := bucket.Cursor()
-				k, _ := c.Seek(from)
-				for ; k != nil && len(keys) < listPiece; k, _ = c.Next() {
+				begin := from
+				from = nil
+				for k := range keysFrom(tx, s.space.buckets.sessions, begin) {
+					if len(keys) == listPiece {
+						from = bytes.Clone(k)
+						break
+					}
 					keys = append(keys, string(k))
 					delete(rest, string(k))
 				}
-				from = bytes.Clone(k)
 				return nil
 			}); err != nil || len(keys) > 0 {
 				return keys, err
@@ -131,6 +189,17 @@ func (s *Store) allKeys() func() ([]string, error) {
 		}
 		keys, rest = slices.Collect(maps.Keys(rest)), nil
 		return keys, nil
+	}
+}
+
+// keysFrom yields the keys of a bucket, if it exists, from that one on.
+func keysFrom(tx *bolt.Tx, bucket, from []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		if b := tx.Bucket(bucket); b != nil {
+			c := b.Cursor()
+			for k, _ := c.Seek(from); k != nil && yield(k); k, _ = c.Next() {
+			}
+		}
 	}
 }
 
@@ -152,12 +221,10 @@ func (sp *space) collect(of func(o *overlay) []string) map[string]struct{} {
 func (s *Store) ownedKeys(index, prefix []byte, more func(*overlay) []string) ([]string, error) {
 	keys := s.space.collect(more) // first: sessions that leave the overlays are in the database then
 	err := s.engine.database.view(func(tx *bolt.Tx) error {
-		bucket := tx.Bucket(index)
-		if bucket == nil {
-			return nil
-		}
-		c := bucket.Cursor()
-		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		for k := range keysFrom(tx, index, prefix) {
+			if !bytes.HasPrefix(k, prefix) {
+				break
+			}
 			keys[string(k[len(prefix):])] = struct{}{}
 		}
 		return nil

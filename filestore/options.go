@@ -94,3 +94,32 @@ func (o *Options) entryLimit() int { return int(o.segmentLimit() / 4) }
 
 // groupLimit is the size of a group of changes from which on no further change is added.
 func (o *Options) groupLimit() int { return min(1<<20, o.entryLimit()) }
+
+// progressInterval is the shortest time between two calls of a progress function.
+const progressInterval = 100 * time.Millisecond
+
+// progress reports the progress of an operation at intervals.
+type progress struct {
+	report func(Progress) // nil: the progress isn't reported
+	now    Progress
+	last   time.Time
+}
+
+func newProgress(report func(Progress), doing string, total int64) *progress {
+	return &progress{report, Progress{Doing: doing, Total: total}, time.Now()}
+}
+
+func (p *progress) add(n int64) {
+	p.now.Done += n
+	if now := time.Now(); p.report != nil && now.Sub(p.last) >= progressInterval {
+		p.last = now
+		p.report(p.now)
+	}
+}
+
+// complete reports the end of the operation.
+func (p *progress) complete() {
+	if p.now.Done = p.now.Total; p.report != nil {
+		p.report(p.now)
+	}
+}

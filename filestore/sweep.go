@@ -212,18 +212,13 @@ func (sw *sweep) read() error {
 	sp := sw.store.space
 	epoch := sw.store.engine.epoch.Load() // before the transaction, which may not have what leaves the overlays next
 	return sw.store.engine.database.view(func(tx *bolt.Tx) error {
-		index := tx.Bucket(sp.buckets.due)
-		if index == nil {
-			sw.ended = true
-			return nil
-		}
-		c := index.Cursor()
-		k, _ := c.Seek(sw.key)
-		for looked := 0; k != nil && decodeTime(k) <= sw.now; k, _ = c.Next() {
-			if looked++; looked > sweepPiece {
+		looked := 0
+		for k := range keysFrom(tx, sp.buckets.due, sw.key) {
+			if sw.ended = decodeTime(k) > sw.now; sw.ended || looked == sweepPiece {
 				sw.key = bytes.Clone(k)
 				return nil
 			}
+			looked++
 			at := decodeTime(k)
 			d := &overdue{key: bytes.Clone(k[dueKeyTime:]), at: at, order: at, stored: true}
 			v := sp.newer(d.key)
@@ -240,10 +235,7 @@ func (sw *sweep) read() error {
 				sw.stored++
 			}
 		}
-		sw.ended = true
-		if sw.key = append(appendTime(nil, sw.now), 0xff); k != nil {
-			sw.key = bytes.Clone(k)
-		}
+		sw.ended, sw.key = true, append(appendTime(nil, sw.now), 0xff)
 		return nil
 	})
 }

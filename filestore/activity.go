@@ -86,8 +86,8 @@ func (a *activity) collectNewer() {
 	l := a.store.space.layers.Load()
 	for _, o := range l.all() {
 		o.all(func(key string, _ *slot, v *version) {
-			if a.has(key) {
-				return // the active overlay has the newer version
+			if _, newer := a.seen[key]; newer {
+				return // in the active overlay
 			}
 			a.seen[key] = struct{}{}
 			if v.value != nil && v.value.seen() >= a.since {
@@ -133,7 +133,8 @@ func (a *activity) next(ctx context.Context) ([]string, error) {
 			}
 			var keys []string
 			for r := (reader{rest: m.keys}); len(r.rest) > 0; {
-				if key := string(r.text()); !a.has(key) {
+				key := string(r.text())
+				if _, newer := a.seen[key]; !newer {
 					keys = append(keys, key)
 				}
 			}
@@ -150,10 +151,4 @@ func (a *activity) next(ctx context.Context) ([]string, error) {
 	}
 	sortNewestFirst(moments)
 	return keysOf(moments), nil
-}
-
-// has reports whether the session was found in an overlay.
-func (a *activity) has(key string) bool {
-	_, ok := a.seen[key]
-	return ok
 }

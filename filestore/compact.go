@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -23,10 +22,7 @@ func (s *Store) Optimize(ctx context.Context) error {
 		return err
 	}
 	defer e.compaction.Unlock()
-	if err := e.compact(ctx); err != nil {
-		return fmt.Errorf("filestore: optimize: %w", err)
-	}
-	return nil
+	return wrap("optimize", e.compact(ctx))
 }
 
 func (e *engine) compact(ctx context.Context) error {
@@ -44,10 +40,10 @@ func (e *engine) compact(ctx context.Context) error {
 		}
 		return e.log.Shrink()
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = e.flushed(ctx, true, e.log.Shrink) // the log continues in the file that was truncated
 	}
-	return e.flushed(ctx, true, e.log.Shrink) // the log continues in the file that was truncated
+	return err
 }
 
 // Backup writes a database to w that contains every session that was stored before the call, and
@@ -71,10 +67,7 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
 	if err == nil {
 		n, err = e.send(ctx, w, name)
 	}
-	if err != nil {
-		err = fmt.Errorf("filestore: backup: %w", err)
-	}
-	return n, err
+	return n, wrap("backup", err)
 }
 
 const (

@@ -132,9 +132,7 @@ func (e *engine) close() error {
 	<-e.checkpointer.done
 	err := e.failed()
 	if err == nil {
-		if err = e.database.update(head{id: e.log.ID(), log: e.log.Position()}.put); err != nil {
-			err = fmt.Errorf("filestore: close: %w", err)
-		}
+		err = wrap("close", e.database.update(head{id: e.log.ID(), log: e.log.Position()}.put))
 	}
 	return errors.Join(err, e.release())
 }

@@ -54,11 +54,11 @@ func open(d disk, path string, opts *Options) (_ *Store, err error) {
 		err = d.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("filestore: sync %s: %w", path, err)
+		return nil, wrap("sync "+path, err)
 	}
 	db, err := openBolt(d, path)
 	if err != nil {
-		return nil, fmt.Errorf("filestore: open %s: %w", path, err)
+		return nil, wrap("open "+path, err)
 	}
 	e.database = &database{disk: d, path: path, db: db}
 	if err := e.database.view(func(tx *bolt.Tx) error { return checkSize(path, tx) }); err != nil {
@@ -82,12 +82,12 @@ func (e *engine) prepare() error {
 	}
 	for _, name := range old {
 		if err := e.disk.Remove(name); err != nil {
-			return fmt.Errorf("filestore: remove the files of an earlier run: %w", err)
+			return wrap("remove the files of an earlier run", err)
 		}
 	}
 	if e.opts.Wipe {
 		if err := e.disk.SyncDir(filepath.Dir(e.path)); err != nil {
-			return fmt.Errorf("filestore: wipe: %w", err)
+			return wrap("wipe", err)
 		}
 	}
 	size, log, err := databaseSize(e.path)
@@ -96,10 +96,7 @@ func (e *engine) prepare() error {
 		return fmt.Errorf("filestore: the database %s is missing, but its log %s exists: restore the database, "+
 			"or remove the log (or set Options.Wipe) to start without sessions", e.path, log)
 	case errors.Is(err, fs.ErrNotExist):
-		if err = e.create(); err != nil {
-			err = fmt.Errorf("filestore: create %s: %w", e.path, err)
-		}
-		return err
+		return wrap("create "+e.path, e.create())
 	case err != nil:
 		return fmt.Errorf("filestore: %w", err)
 	case size < int64(2*os.Getpagesize()):

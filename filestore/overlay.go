@@ -74,7 +74,9 @@ const overlayShards = 32
 
 var hashSeed = maphash.MakeSeed()
 
-func newOverlay() *overlay { return &overlay{minDue: never} }
+func newOverlay() *overlay {
+	return &overlay{minDue: never, users: make(map[string][]string), clients: make(map[string][]string)}
+}
 
 func (o *overlay) shard(key []byte) *overlayShard {
 	return &o.shards[maphash.Bytes(hashSeed, key)%overlayShards]
@@ -143,11 +145,11 @@ func (o *overlay) indexNames(key []byte, old, v *version, sameUser, sameClient b
 	if old == nil {
 		o.created = append(o.created, name)
 	}
-	if !sameUser {
-		o.users = addName(o.users, user, name)
+	if !sameUser && len(user) > 0 {
+		o.users[string(user)] = append(o.users[string(user)], name)
 	}
-	if !sameClient {
-		o.clients = addName(o.clients, client, name)
+	if !sameClient && len(client) > 0 {
+		o.clients[string(client)] = append(o.clients[string(client)], name)
 	}
 }
 
@@ -160,17 +162,6 @@ func (o *overlay) indexDue(key []byte, old, v *version) {
 	defer o.mu.Unlock()
 	o.due = append(o.due, dueEntry{v.due, string(key)})
 	o.minDue = min(o.minDue, v.due)
-}
-
-func addName(names map[string][]string, name []byte, key string) map[string][]string {
-	if len(name) == 0 {
-		return names
-	}
-	if names == nil {
-		names = make(map[string][]string)
-	}
-	names[string(name)] = append(names[string(name)], key)
-	return names
 }
 
 // all calls fn with each session that has a current version.
@@ -214,8 +205,7 @@ type space struct {
 	name    string
 	buckets bucketNames
 
-	// The versions that are newer than the database: those being changed, and those on their way
-	// into the database.
+	// The versions that are newer than the database.
 	layers atomic.Pointer[layers]
 
 	swept atomic.Pointer[sweepMark]

@@ -2,7 +2,6 @@ package filestore
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 
@@ -22,7 +21,7 @@ func (e *engine) openLog() (*checkpoint, error) {
 	e.checkpointer.log = hd.log
 	cfg := wal.Config{Names: logNames(e.path), Open: e.disk.Open, Limit: e.opts.segmentLimit()}
 	if e.log, err = wal.Open(cfg); err != nil {
-		return nil, fmt.Errorf("filestore: open the log: %w", err)
+		return nil, wrap("open the log", err)
 	}
 	if !hd.open {
 		return nil, e.beginLog(hd)
@@ -30,7 +29,7 @@ func (e *engine) openLog() (*checkpoint, error) {
 	r := &recovery{engine: e, frozen: make(map[*space]*overlay), midway: hd.midway}
 	torn, err := e.log.Replay(hd.id, hd.log, r.replay)
 	if err != nil {
-		return nil, ofLog("recover", err)
+		return nil, wrap("recover", err)
 	}
 	if r.changes > 0 || torn > 0 {
 		e.opts.Logger.LogAttrs(context.Background(), slog.LevelWarn,
@@ -56,10 +55,7 @@ func (e *engine) beginLog(hd head) error {
 	if err == nil {
 		err = e.database.update(head{open: true, id: e.log.ID(), log: hd.log}.put)
 	}
-	if err != nil {
-		return fmt.Errorf("filestore: begin the log: %w", err)
-	}
-	return nil
+	return wrap("begin the log", err)
 }
 
 // recovery collects the changes that the log has and the database doesn't.
@@ -89,9 +85,8 @@ func (r *recovery) apply(en *entry) error {
 	case putEntry:
 		v.due = en.value.expiry()
 	case touchEntry:
-		old = frozen.latest(en.key)
-		if old == nil {
-			var err error
+		var err error
+		if old = frozen.latest(en.key); old == nil {
 			if old, err = sp.load(r.engine.database, en.key); err != nil {
 				return err
 			}
@@ -114,11 +109,10 @@ func (r *recovery) apply(en *entry) error {
 		return nil
 	}
 	if r.midway {
-		at := v.place()
-		at.owner = en.value
-		s.base.former = append(s.base.former, at)
-		at.due = v.value.expiry() // a sweep may have moved the entry there
-		s.base.former = append(s.base.former, at)
+		at := place{v.due, granuleOf(v.value.seen()), en.value}
+		moved := at
+		moved.due = v.value.expiry() // by a sweep
+		s.base.former = append(s.base.former, at, moved)
 	}
 	frozen.indexNames(en.key, old, v, old != nil, old != nil) // a touch keeps the user and the client
 	if r.midway {

@@ -121,7 +121,7 @@ func (hd head) put(tx *bolt.Tx) error {
 	}
 	b := append(make([]byte, 0, headSize), headFormat, 0)
 	if hd.open {
-		b[1] |= headOpen
+		b[1] = headOpen
 	}
 	if hd.midway {
 		b[1] |= headMidway
@@ -147,8 +147,7 @@ func readHead(tx *bolt.Tx) (hd head, err error) {
 	}
 	hd.open, hd.midway = b[1]&headOpen != 0, b[1]&headMidway != 0
 	hd.id = wal.ID(binary.LittleEndian.Uint64(b[2:]))
-	hd.log = wal.Position(binary.LittleEndian.Uint64(b[10:])) //nolint:gosec // checked next
-	if hd.log < 0 {
+	if hd.log = wal.Position(binary.LittleEndian.Uint64(b[10:])); hd.log < 0 { //nolint:gosec // checked
 		return hd, errHead
 	}
 	return hd, nil
@@ -156,13 +155,11 @@ func readHead(tx *bolt.Tx) (hd head, err error) {
 
 // head reads the head. Every error is a *DamagedError, unless there is no database.
 func (d *database) head() (hd head, err error) {
-	var invalid error
-	err = d.view(func(tx *bolt.Tx) error {
-		hd, invalid = readHead(tx)
-		return nil
+	err = d.view(func(tx *bolt.Tx) (err error) {
+		if hd, err = readHead(tx); err != nil {
+			err = &DamagedError{Path: d.path, Offset: -1, What: err.Error()}
+		}
+		return err
 	})
-	if err == nil && invalid != nil {
-		err = &DamagedError{Path: d.path, Offset: -1, What: invalid.Error()}
-	}
 	return hd, err
 }

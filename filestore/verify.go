@@ -110,11 +110,6 @@ func (v *verifier) apps() (names []string) {
 		case value != nil || len(name) == 0:
 			v.problem(v.offset(name), "an entry that should be a bucket")
 		case string(name) == string(metaBucket):
-			v.each(v.tx.Bucket(name), func(k, _ []byte) {
-				if string(k) != string(headKey) {
-					v.problem(v.offset(k), "an entry that isn't of a session store")
-				}
-			})
 		case !strings.Contains("sxauc", string(name[:1])):
 			v.problem(v.offset(name), "a bucket that isn't of a session store")
 		case !slices.Contains(names, string(name[1:])):

@@ -13,7 +13,8 @@ import (
 // check, the sessions, the indexes, and the changes that only the log has. It changes nothing, and
 // doesn't recover what a crash has left. The optional progress function is called every 100 ms.
 //
-// A badly damaged database may end the process: run the command filestore/cmd/checkdb instead.
+// A badly damaged database may end the process, or take all its memory: run the command
+// filestore/cmd/checkdb instead.
 //
 // The report has the damage; the error says why the store can't be checked: there is none (it
 // matches fs.ErrNotExist), or it is in use (ErrLocked). To check a store in use, check a copy that

@@ -209,6 +209,26 @@ func TestG8_CheckOfDamagedPagesEnds(t *testing.T) {
 	require.Greater(t, found, 20)
 }
 
+// TestG8_CheckOfAnEndlessPageEnds: with a page that has four billion overflow pages, bbolt's own check
+// takes all memory that it gets.
+func TestG8_CheckOfAnEndlessPageEnds(t *testing.T) {
+	t.Parallel()
+	path := writeDatabase(t, map[string]int{"": 200})
+	withoutLog(t, path)
+	image, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for page := 2; page < len(image)/testPageSize; page++ {
+		b := image[page*testPageSize:]
+		if native.Uint16(b[8:]) == branchFlag && native.Uint64(b) == uint64(page) {
+			native.PutUint32(b[12:], 1<<31)
+			break
+		}
+	}
+	require.NoError(t, os.WriteFile(path, image, fileMode))
+	code, out, progress := runCheckdb(t, path)
+	require.Equal(t, 1, code, "%s%s", out, progress)
+}
+
 // TestG8_CheckFindsAFreeOverflowPage: the second page of a large session is in the list of free
 // pages, where bbolt's own check doesn't notice it.
 func TestG8_CheckFindsAFreeOverflowPage(t *testing.T) {

@@ -11,6 +11,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
+	"time"
 
 	"github.com/sessionbridge/sessionbridge/filestore"
 )
@@ -21,6 +23,7 @@ func main() {
 		os.Exit(2)
 	}
 	fmt.Fprintln(os.Stderr, "if the pages are badly damaged, this command ends with a fatal error")
+	go limitMemory(os.Args[1])
 	report, err := filestore.Check(os.Args[1], func(p filestore.Progress) {
 		fmt.Fprintf(os.Stderr, "%s: %d of %d MiB\n", p.Doing, p.Done>>20, p.Total>>20)
 	})
@@ -31,5 +34,21 @@ func main() {
 	fmt.Print(report)
 	if !report.OK() {
 		os.Exit(1)
+	}
+}
+
+// limitMemory ends the command when it takes more memory than the pages of a sound database need: on
+// a damaged page, bbolt's check may go on until it has all memory of the machine.
+func limitMemory(path string) {
+	limit := uint64(128 << 20)
+	if info, err := os.Stat(path); err == nil {
+		limit += uint64(info.Size())
+	}
+	for range time.Tick(20 * time.Millisecond) {
+		var m runtime.MemStats
+		if runtime.ReadMemStats(&m); m.Sys > limit {
+			fmt.Fprintln(os.Stderr, "the check needs too much memory: the database is damaged")
+			os.Exit(1)
+		}
 	}
 }

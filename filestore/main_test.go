@@ -25,7 +25,10 @@ func TestMain(m *testing.M) {
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
 		_ = flag.Set("test.parallel", "4") // not one for each core: those in parallel mostly wait
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		removeCheckdb()
+		os.Exit(code)
+	}))
 }
 
 var folders atomic.Int64

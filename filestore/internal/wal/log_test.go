@@ -84,7 +84,7 @@ func TestAnotherLogIsNotReplayed(t *testing.T) {
 	require.EqualValues(t, -1, damaged.Offset)
 }
 
-func TestVerifyChangesNothing(t *testing.T) {
+func TestReplayOfAReadOnlyLogChangesNothing(t *testing.T) {
 	t.Parallel()
 	d := newDisk()
 	l := openLog(t, d)
@@ -96,7 +96,9 @@ func TestVerifyChangesNothing(t *testing.T) {
 	before := d.kill()
 
 	var entries []string
-	torn, err := openLog(t, d).Verify(l.ID(), 0, collect(&entries))
+	readOnly, err := Open(Config{Names: names, Open: d.open, ReadOnly: true})
+	require.NoError(t, err)
+	torn, err := readOnly.Replay(l.ID(), 0, collect(&entries))
 	require.NoError(t, err)
 	require.Positive(t, torn)
 	require.Equal(t, []string{"whole"}, entries)

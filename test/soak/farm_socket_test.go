@@ -69,7 +69,7 @@ func (a *farmActor) dial(place int) farmOutcome {
 // hear returns the next answer, or the code that the socket is closed with; -1 when it ends without
 // one, or is silent for too long.
 func (s *farmSocket) hear() (v farmView, code int) {
-	_ = s.wire.conn.SetReadDeadline(time.Now().Add(await.Limit))
+	_ = s.wire.conn.SetReadDeadline(time.Now().Add(2 * await.Limit)) // a node waits for its store half as long
 	for {
 		op, payload, err := s.wire.read()
 		switch {

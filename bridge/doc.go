@@ -36,7 +36,7 @@ package bridge
 //	gorilla.go        the session for code written against gorilla/sessions
 //	transaction.go    runs a function of WithSession, again after a conflict
 //	commit.go         stores changes, ends sessions, renews tokens
-//	errors.go         errors with their statuses and close codes
+//	errorcodes.go     errors with their statuses and close codes
 //	erroranswer.go    the response if a request is refused or its commit fails
 //
 // A request becomes a connection, and messages arrive:
@@ -56,7 +56,7 @@ package bridge
 // The application and other nodes observe and change sessions and connections:
 //
 //	events.go         the events
-//	subscribe.go      subscriptions to events
+//	observe.go        subscriptions to events, and their order
 //	byid.go           sessions by their ID or their client
 //	users.go          the sessions of a user, and all sessions
 //	conns.go          lists and closes connections

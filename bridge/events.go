@@ -3,7 +3,7 @@ package bridge
 import "time"
 
 // Event is one of SessionSet, SessionDestroy, Cleanup, ConnOpen, ConnClose, Failure,
-// CredentialRejected and Missed.
+// CredentialRejected and Missed. Bridge.Observe states their order.
 type Event interface{ event() }
 
 // SessionSet reports that a session was stored, or attached to its client in this process.

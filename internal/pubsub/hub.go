@@ -36,7 +36,8 @@ func (h *Hub[E]) Active() bool {
 	return subs != nil && len(*subs) > 0
 }
 
-// Emit enqueues ev for each subscriber that wants it. It doesn't wait.
+// Emit enqueues ev for each subscriber that wants it, behind what was emitted before. It doesn't
+// wait.
 func (h *Hub[E]) Emit(ev E) {
 	subs := h.subs.Load()
 	if subs == nil {

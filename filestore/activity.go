@@ -17,14 +17,13 @@ import (
 // ActiveSince implements store.ActivityIndex. The order is that at the beginning of the loop. It
 // takes about 50 bytes of memory for each session that it finds.
 func (s *Store) ActiveSince(ctx context.Context, since time.Time) iter.Seq2[store.Record, error] {
-	matches := func(rec *store.Record) bool { return !rec.Seen.Before(since) }
-	return s.records(ctx, s.activeKeys(ctx, since), matches)
+	return s.records(ctx, s.activeKeys(ctx, since), func(rec *store.Record) bool { return !rec.Seen.Before(since) })
 }
 
 // ListActive implements store.ActiveLister. It takes about 50 bytes of memory for each session that
 // it finds.
 func (s *Store) ListActive(ctx context.Context, since, now time.Time) iter.Seq2[store.Active, error] {
-	return each(ctx, s, s.activeKeys(ctx, since), func(key []byte, id string) (active store.Active, err error) {
+	read := func(key []byte, id string) (active store.Active, err error) {
 		err = s.look(key, func(v value) error {
 			if v.expiry() <= now.UnixMicro() {
 				return store.ErrNotFound
@@ -34,15 +33,29 @@ func (s *Store) ListActive(ctx context.Context, since, now time.Time) iter.Seq2[
 			return nil
 		})
 		return active, err
-	})
+	}
+	return each(ctx, s, s.activeKeys(ctx, since), read)
 }
 
-// activeKeys iterates over the keys of the sessions that were seen since a moment, the last one
-// first.
-func (s *Store) activeKeys(ctx context.Context, since time.Time) pieces {
-	return func() func() ([]string, error) {
-		a := &activity{store: s, since: since.UnixMicro()}
-		return func() ([]string, error) { return a.next(ctx) }
+// activeKeys yields the keys of the sessions that were seen since a moment, the last one first.
+func (s *Store) activeKeys(ctx context.Context, since time.Time) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		a := activity{store: s, since: since.UnixMicro()}
+		err := s.ready(ctx)
+		if err == nil {
+			err = a.collect()
+		}
+		for moments := []moment(nil); err == nil; {
+			if moments, err = a.next(ctx); err == nil && moments == nil {
+				return
+			}
+			for _, m := range moments {
+				if !yield(m.key, nil) {
+					return
+				}
+			}
+		}
+		yield("", err)
 	}
 }
 
@@ -54,7 +67,7 @@ type activity struct {
 	since int64
 
 	newer   []moment            // in overlays, the last one first
-	seen    map[string]struct{} // all keys in overlays; nil: nothing was collected yet
+	seen    map[string]struct{} // all keys in overlays
 	minutes []minute            // in the index, the last one first
 }
 
@@ -86,8 +99,8 @@ func (a *activity) collectNewer() {
 	l := a.store.space.layers.Load()
 	for _, o := range l.all() {
 		o.all(func(key string, _ *slot, v *version) {
-			if _, newer := a.seen[key]; newer {
-				return // in the active overlay
+			if a.has(key) {
+				return // the active overlay has the newer version
 			}
 			a.seen[key] = struct{}{}
 			if v.value != nil && v.value.seen() >= a.since {
@@ -116,14 +129,9 @@ func (a *activity) collectIndex(tx *bolt.Tx) error {
 	return nil
 }
 
-// next returns the keys of one more minute, or between two of them, the last one first.
-func (a *activity) next(ctx context.Context) ([]string, error) {
-	if a.seen == nil {
-		if err := a.collect(); err != nil {
-			return nil, err
-		}
-	}
-	var moments []moment
+// next returns the sessions of one more minute, or between two of them, the last one first. nil:
+// there are no more.
+func (a *activity) next(ctx context.Context) (moments []moment, err error) {
 	for len(moments) == 0 && len(a.minutes)+len(a.newer) > 0 {
 		from := int64(math.MinInt64)
 		if len(a.minutes) > 0 {
@@ -131,24 +139,36 @@ func (a *activity) next(ctx context.Context) ([]string, error) {
 			if a.minutes = a.minutes[1:]; m.granule > 0 { // the first minute includes all earlier times
 				from = int64(m.granule) * granule
 			}
-			var keys []string
-			for r := (reader{rest: m.keys}); len(r.rest) > 0; {
-				key := string(r.text())
-				if _, newer := a.seen[key]; !newer {
-					keys = append(keys, key)
-				}
-			}
-			var err error
-			if moments, err = a.store.moments(ctx, keys); err != nil {
+			if moments, err = a.look(ctx, reader{rest: m.keys}); err != nil {
 				return nil, err
 			}
-			moments = slices.DeleteFunc(moments, func(m moment) bool { return m.at < a.since })
 		}
 		for len(a.newer) > 0 && a.newer[0].at >= from {
 			moments = append(moments, a.newer[0])
 			a.newer = a.newer[1:]
 		}
 	}
+	if len(moments) == 0 {
+		return nil, nil
+	}
 	sortNewestFirst(moments)
-	return keysOf(moments), nil
+	return moments, nil
+}
+
+// look reads when the sessions were seen.
+func (a *activity) look(ctx context.Context, r reader) ([]moment, error) {
+	var keys []string
+	for len(r.rest) > 0 {
+		if key := string(r.text()); !a.has(key) {
+			keys = append(keys, key)
+		}
+	}
+	moments, err := a.store.moments(ctx, keys)
+	return slices.DeleteFunc(moments, func(m moment) bool { return m.at < a.since }), err
+}
+
+// has reports whether the session was found in an overlay.
+func (a *activity) has(key string) bool {
+	_, ok := a.seen[key]
+	return ok
 }

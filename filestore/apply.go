@@ -17,10 +17,20 @@ const overlayCost = 300
 
 // apply computes the outcome of the op, and adds its changes to the group.
 func (e *engine) apply(o *op) {
-	out, changed := [...]func(*engine, *op) (outcome, bool){
-		opSet: (*engine).applySet, opDestroy: (*engine).applyDestroy,
-		opTouch: (*engine).applyTouch, opSweep: (*engine).applySweep,
-	}[o.kind](e, o)
+	var (
+		out     outcome
+		changed bool
+	)
+	switch o.kind {
+	case opSet:
+		out, changed = e.applySet(o)
+	case opDestroy:
+		out, changed = e.applyDestroy(o)
+	case opTouch:
+		out, changed = e.applyTouch(o)
+	case opSweep:
+		out, changed = e.applySweep(o)
+	}
 	if !changed {
 		o.answer(out)
 		return

@@ -27,11 +27,13 @@ func TestCheckOfAStoreThatWasClosed(t *testing.T) {
 	require.EqualValues(t, 300+30, report.Sessions)
 	require.EqualValues(t, 2, report.Apps)
 	require.Zero(t, report.LogChanges)
+	require.Positive(t, report.LogBytes)
+	require.Positive(t, report.Pages)
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	require.Equal(t, info.Size(), report.Bytes)
 	require.Contains(t, report.String(), "no damage was found")
-	require.Contains(t, report.String(), "sessions: 330; apps: 2")
+	require.Contains(t, report.String(), "330 sessions of 2 apps")
 	require.Contains(t, report.String(), "the store was closed")
 }
 
@@ -47,7 +49,7 @@ func TestCheckOfAStoreThatHasCrashed(t *testing.T) {
 	require.EqualValues(t, 200, report.Sessions)
 	require.EqualValues(t, 50+1, report.LogChanges)
 	require.Zero(t, report.TornTail)
-	require.Contains(t, report.String(), "changes that the database doesn't have yet: 51")
+	require.Contains(t, report.String(), "51 changes that the database doesn't have yet")
 	require.Equal(t, before, filesOf(t, path))
 }
 
@@ -62,7 +64,7 @@ func TestCheckOfATornTail(t *testing.T) {
 	require.True(t, report.OK(), report)
 	require.EqualValues(t, 10, report.LogChanges)
 	require.Positive(t, report.TornTail)
-	require.Contains(t, report.String(), fmt.Sprintf("bytes of unfinished ones: %d", report.TornTail))
+	require.Contains(t, report.String(), "of unfinished ones")
 }
 
 func TestCheckOfADamagedLog(t *testing.T) {
@@ -74,8 +76,8 @@ func TestCheckOfADamagedLog(t *testing.T) {
 	report, err := filestore.Check(path)
 	require.NoError(t, err)
 	require.False(t, report.OK())
-	require.Equal(t, []*filestore.DamagedError{{Path: middle.file, Offset: middle.offset, What: report.Problems[0].What}}, report.Problems)
-	require.Contains(t, report.String(), fmt.Sprintf("%s at byte %d: ", middle.file, middle.offset))
+	require.Equal(t, []filestore.Problem{{File: middle.file, Offset: middle.offset, What: report.Problems[0].What}}, report.Problems)
+	require.Contains(t, report.String(), fmt.Sprintf("%s, byte %d: ", middle.file, middle.offset))
 	require.Contains(t, report.String(), "Restore a backup")
 
 	_, err = filestore.Open(path, nil)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -26,7 +27,7 @@ type checkpointer struct {
 	stuck chan struct{} // receives a value when a checkpoint finds no space
 
 	started  time.Time     // of the last checkpoint; the committer's
-	progress atomic.Uint64 // of it, in thousandths
+	progress atomic.Uint64 // of the last checkpoint, in thousandths
 }
 
 // checkpoint is a set of changes that is written to the database.
@@ -52,8 +53,8 @@ func (c *checkpointer) begin(cp *checkpoint) {
 }
 
 // rotate continues the log in its other file, and starts a checkpoint of all earlier changes. It
-// waits for the checkpoint under way, so that the log doesn't grow. If there is no space for that
-// one, or in the log, it returns ErrFull.
+// waits for the checkpoint under way, which limits the size of the log. If that one, or the log,
+// has no space, it returns ErrFull.
 func (e *engine) rotate() error {
 	c := &e.checkpointer
 	for {
@@ -73,7 +74,14 @@ func (e *engine) rotateLocked() error {
 	c := &e.committer
 	err := e.failed()
 	if err == nil {
-		err = e.logFailed(e.log.Rotate(), 0)
+		err = e.log.Rotate()
+		switch {
+		case isFull(err):
+			c.wanted = 0
+			err = c.setFull(err)
+		case err != nil:
+			err = e.fail(err)
+		}
 	}
 	if err != nil {
 		e.checkpointer.busy.Unlock()
@@ -129,16 +137,25 @@ func (e *engine) flush(ctx context.Context, always bool) error {
 	if out.err != nil {
 		return out.err
 	}
-	if out.finished == nil {
-		return nil
+	if out.finished != nil {
+		select {
+		case <-out.finished:
+		case <-out.stuck:
+			return cmp.Or(e.failed(), e.checkpointer.full.failed())
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	select {
-	case <-out.finished:
-		return e.failed()
-	case <-out.stuck:
-		return cmp.Or(e.failed(), e.checkpointer.full.failed())
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	return e.failed()
+}
+
+// lastCheckpoint starts the checkpoint of a store that is being closed.
+func (e *engine) lastCheckpoint() {
+	if len(e.committer.dirty) == 0 {
+		return
+	}
+	if err := e.rotate(); err != nil && e.failed() == nil { // the next Open recovers it from the log
+		_ = e.fail(err)
 	}
 }
 
@@ -163,18 +180,21 @@ func (e *engine) runCheckpointer() {
 func (e *engine) checkpointUntilDone(cp *checkpoint) error {
 	c := &e.checkpointer
 	err := e.checkpoint(cp)
-	for first := true; isFull(err); first = false {
+	for stuck := false; isFull(err); {
 		_ = c.full.set(err)
-		if first {
+		if !stuck {
+			stuck = true
 			close(cp.stuck)
 		}
 		select {
 		case c.stuck <- struct{}{}:
 		default:
 		}
+		retry := time.NewTimer(fullRetry)
 		select {
-		case <-time.After(fullRetry):
+		case <-retry.C:
 		case <-e.committer.stop:
+			retry.Stop()
 			return err
 		}
 		// A transaction whose sync has failed may be visible without being durable.
@@ -230,8 +250,8 @@ const thousandths = 1000
 // maxPause is the longest time for which throttle delays changes.
 const maxPause = 20 * time.Millisecond
 
-// throttle delays changes a little if the log would be full before the checkpoint is finished:
-// otherwise they would be fast at first, and then all wait.
+// throttle delays changes a little if the log would be full before the checkpoint is finished.
+// Otherwise they would be fast until then, and all wait until the checkpoint is finished.
 func (e *engine) throttle(size int) {
 	cp := &e.checkpointer
 	done := float64(cp.progress.Load()) / thousandths
@@ -246,4 +266,20 @@ func (e *engine) throttle(size int) {
 	left := time.Since(cp.started).Seconds() * (1 - done) / max(done, 0.01) // until it is finished
 	pause := left * float64(size) / limit / (1 - min(used, 0.99))
 	time.Sleep(min(maxPause, time.Duration(pause*float64(time.Second))))
+}
+
+// beginLog begins the log of a store that was closed. The log is durable before the database refers
+// to it.
+func (e *engine) beginLog(hd head) error {
+	err := e.log.Create(hd.log)
+	if err == nil {
+		err = e.disk.SyncDir(filepath.Dir(e.path))
+	}
+	if err == nil {
+		err = e.database.update(head{open: true, id: e.log.ID(), log: hd.log}.put)
+	}
+	if err != nil {
+		return fmt.Errorf("filestore: begin the log: %w", err)
+	}
+	return nil
 }

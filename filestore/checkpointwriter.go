@@ -8,8 +8,9 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// checkpointWriter writes sessions to the database in the order of the keys, so that each page is
-// written once, and in transactions of limited size: one can't reuse the pages that it frees.
+// checkpointWriter writes sessions to the database and updates the indexes, in transactions of
+// limited size and in the order of the keys, so that each page is written once. A large transaction
+// would make the database grow, because it can't reuse the pages that it frees.
 //
 // It writes the indexes first. After a crash in between, the log is replayed: the sessions are
 // found as they were, and the changes of the indexes are computed again. But a session may have
@@ -20,8 +21,6 @@ type checkpointWriter struct {
 	changes []indexChange // sorted
 	arena   []byte        // memory of the changes, or of the current transaction
 	key     []byte        // of the last change
-	bucket  *bolt.Bucket  // of the last entry, in the current transaction
-	name    []byte        // of the bucket
 }
 
 // item is a session to be written.
@@ -32,10 +31,19 @@ type item struct {
 	base    *base
 }
 
-// indexChange is an entry of an index. A nil value removes it; addEntry adds it.
-type indexChange struct{ bucket, key, value []byte }
+// indexChange is an entry that is added to an index, or removed.
+type indexChange struct {
+	bucket []byte
+	key    []byte
+	action indexAction
+}
 
-var addEntry = []byte{}
+type indexAction byte
+
+const (
+	removeEntry indexAction = iota // removals come before additions of the same key
+	addEntry
+)
 
 const (
 	writeBatch = 2000 // sessions written with one transaction
@@ -49,13 +57,18 @@ func newCheckpointWriter(frozen map[*space]*overlay) *checkpointWriter {
 		o.all(func(key string, s *slot, v *version) { w.items = append(w.items, item{sp, []byte(key), v, &s.base}) })
 	}
 	slices.SortFunc(w.items, func(a, b item) int {
-		return cmp.Or(cmp.Compare(a.space.name, b.space.name), bytes.Compare(a.key, b.key))
+		if a.space != b.space {
+			return bytes.Compare(a.space.buckets.sessions, b.space.buckets.sessions)
+		}
+		return bytes.Compare(a.key, b.key)
 	})
 	return w
 }
 
 // left returns the amount of work that is left, in sessions.
-func (w *checkpointWriter) left() int { return len(w.items) + (len(w.changes)+indexCost-1)/indexCost }
+func (w *checkpointWriter) left() int {
+	return len(w.items) + (len(w.changes)+indexCost-1)/indexCost
+}
 
 // findChanges computes the changes of the indexes.
 func (w *checkpointWriter) findChanges(d *database) error {
@@ -73,8 +86,8 @@ func (w *checkpointWriter) findChanges(d *database) error {
 			return err
 		}
 	}
-	slices.SortStableFunc(w.changes, func(a, b indexChange) int {
-		return cmp.Or(bytes.Compare(a.bucket, b.bucket), bytes.Compare(a.key, b.key))
+	slices.SortFunc(w.changes, func(a, b indexChange) int {
+		return cmp.Or(bytes.Compare(a.bucket, b.bucket), bytes.Compare(a.key, b.key), cmp.Compare(a.action, b.action))
 	})
 	w.arena = nil // the changes keep it
 	return nil
@@ -82,43 +95,69 @@ func (w *checkpointWriter) findChanges(d *database) error {
 
 // write writes a batch.
 func (w *checkpointWriter) write(tx *bolt.Tx) error {
-	w.bucket = nil
 	changes := w.changes[:min(len(w.changes), writeBatch*indexCost)]
 	w.changes = w.changes[len(changes):]
-	for _, c := range changes {
-		if err := w.put(tx, c.bucket, c.key, c.value); err != nil {
-			return err
-		}
+	if err := writeIndexes(tx, changes); err != nil {
+		return err
 	}
-	w.arena = w.arena[:0]
 	items := w.items[:min(len(w.items), writeBatch-len(changes)/indexCost)]
 	w.items = w.items[len(items):]
+	return w.writeSessions(tx, items)
+}
+
+func (w *checkpointWriter) writeSessions(tx *bolt.Tx, items []item) error {
+	w.arena = w.arena[:0]
+	var (
+		sp       *space
+		sessions *bolt.Bucket
+	)
 	for _, it := range items {
-		var s stored
-		if v := it.version; v.value != nil {
-			s = makeStored(w.alloc(storedHead+len(v.value)), it.space.name, it.key, v.due, v.value)
+		var err error
+		if it.space != sp {
+			sp = it.space
+			if sessions, err = tx.CreateBucketIfNotExists(sp.buckets.sessions); err != nil {
+				return err
+			}
 		}
-		if err := w.put(tx, it.space.buckets.sessions, it.key, s); err != nil {
+		if it.version.value == nil {
+			err = sessions.Delete(it.key)
+		} else {
+			room := w.alloc(storedHead + len(it.version.value))
+			err = sessions.Put(it.key, makeStored(room, sp.name, it.key, it.version.due, it.version.value))
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// put writes an entry, or removes it if the value is nil.
-func (w *checkpointWriter) put(tx *bolt.Tx, name, key, value []byte) (err error) {
-	if w.bucket == nil || !bytes.Equal(name, w.name) {
-		if w.bucket, err = tx.CreateBucketIfNotExists(name); err != nil {
+func writeIndexes(tx *bolt.Tx, changes []indexChange) error {
+	var (
+		name  []byte
+		index *bolt.Bucket
+	)
+	for _, c := range changes {
+		var err error
+		if !bytes.Equal(c.bucket, name) {
+			name = c.bucket
+			if index, err = tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+			if name[0] == dueBucket || name[0] == seenBucket {
+				index.FillPercent = 0.9 // most new entries are the last: pages stay full
+			}
+		}
+		if c.action == removeEntry {
+			err = index.Delete(c.key)
+		} else {
+			err = index.Put(c.key, nil)
+		}
+		if err != nil {
 			return err
 		}
-		if w.name = name; name[0] == dueBucket || name[0] == seenBucket {
-			w.bucket.FillPercent = 0.9 // most new entries are the last: pages stay full
-		}
 	}
-	if value == nil {
-		return w.bucket.Delete(key)
-	}
-	return w.bucket.Put(key, value)
+	return nil
 }
 
 // find looks up the base, if it isn't known.
@@ -138,17 +177,18 @@ func (it *item) find(tx *bolt.Tx) error {
 	return nil
 }
 
-// index adds the changes of the indexes for a session.
+// index adds the changes of the indexes for a session. Most entries of a session that stays do,
+// too.
 func (w *checkpointWriter) index(it item) {
 	old, now := &it.base.place, place{}
 	var same [indexes]bool
 	if it.version.value != nil {
 		now = it.version.place()
-	}
-	if it.version.value != nil && it.base.exists && len(it.base.former) == 0 {
-		same = [indexes]bool{old.due == now.due, old.granule == now.granule, true, true}
-		if old.owner != nil {
-			same[byUser], same[byClient] = old.owner.sameOwner(now.owner)
+		if it.base.exists && len(it.base.former) == 0 {
+			same = [indexes]bool{old.due == now.due, old.granule == now.granule, true, true}
+			if old.owner != nil {
+				same[byUser], same[byClient] = old.owner.sameOwner(now.owner)
+			}
 		}
 	}
 	for i, bucket := range it.space.buckets.indexes() {
@@ -156,10 +196,10 @@ func (w *checkpointWriter) index(it item) {
 			continue
 		}
 		if it.base.exists {
-			w.change(bucket, i, old, it.key, nil)
+			w.change(bucket, i, old, it.key, removeEntry)
 		}
 		for f := range it.base.former {
-			w.change(bucket, i, &it.base.former[f], it.key, nil)
+			w.change(bucket, i, &it.base.former[f], it.key, removeEntry)
 		}
 		if it.version.value != nil {
 			w.change(bucket, i, &now, it.key, addEntry)
@@ -168,10 +208,10 @@ func (w *checkpointWriter) index(it item) {
 }
 
 // change adds or removes the entry of an index, if it has the session.
-func (w *checkpointWriter) change(bucket []byte, index int, at *place, key, value []byte) {
+func (w *checkpointWriter) change(bucket []byte, index int, at *place, key []byte, action indexAction) {
 	w.key = at.appendKey(w.key[:0], index, key)
 	if n := len(w.key); n > 0 {
-		w.changes = append(w.changes, indexChange{bucket, append(w.alloc(n), w.key...), value})
+		w.changes = append(w.changes, indexChange{bucket, append(w.alloc(n), w.key...), action})
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 )
 
 // committer makes changes durable: all those that wait at a time, with one write and one sync. It
-// is one goroutine, so that compare-and-set needs no locks. Long work is done by the callers before,
-// or by the checkpointer after.
+// is one goroutine, so that compare-and-set needs no locks. Whatever takes long is done by the
+// callers before, or by the checkpointer after.
 type committer struct {
 	stop chan struct{} // closed to stop it, after the queue was closed
 	done chan struct{} // closed when it has stopped
@@ -36,15 +36,21 @@ func (c *committer) start(e *engine) {
 	c.stop, c.done = make(chan struct{}), make(chan struct{})
 	c.dirty = make(map[*space]struct{})
 	c.full.doing, c.full.log, c.full.path = "write the log", e.opts.Logger, e.path
-	for _, t := range []**time.Timer{&c.syncTimer, &c.checkpointTimer, &c.retryTimer} {
-		*t = time.NewTimer(time.Hour)
-		(*t).Stop()
-	}
+	c.syncTimer, c.checkpointTimer, c.retryTimer = newStoppedTimer(), newStoppedTimer(), newStoppedTimer()
+}
+
+func newStoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
 }
 
 func (e *engine) runCommitter() {
 	c := &e.committer
 	defer close(c.done)
+	defer c.syncTimer.Stop()
+	defer c.checkpointTimer.Stop()
+	defer c.retryTimer.Stop()
 	var batch, rest []*op
 	for stopping := false; ; {
 		select {
@@ -59,8 +65,11 @@ func (e *engine) runCommitter() {
 			e.retryFull()
 		}
 		for {
-			runtime.Gosched() // callers that were just answered send their next op: the group becomes larger
-			if batch = e.queue.drain(batch); len(batch) == 0 {
+			// Callers that were just answered get time to send their next op: the group becomes
+			// larger.
+			runtime.Gosched()
+			batch = e.queue.drain(batch)
+			if len(batch) == 0 {
 				break
 			}
 			for rest = batch; len(rest) > 0; {
@@ -68,11 +77,7 @@ func (e *engine) runCommitter() {
 			}
 		}
 		if stopping {
-			if len(c.dirty) > 0 {
-				if err := e.rotate(); err != nil && e.failed() == nil { // the next Open recovers it from the log
-					_ = e.fail(err)
-				}
-			}
+			e.lastCheckpoint()
 			return
 		}
 	}
@@ -94,7 +99,7 @@ func (e *engine) commit(waiting []*op) (rest []*op) {
 	if !e.log.Fits(size) || c.changed > e.opts.segmentLimit() {
 		if noSpace = e.rotate(); noSpace != nil && e.failed() == nil {
 			c.refused = true
-			noSpace = e.logFailed(noSpace, c.wanted)
+			noSpace = c.setFull(noSpace)
 		}
 	}
 	e.throttle(size)
@@ -111,32 +116,25 @@ func (e *engine) commit(waiting []*op) (rest []*op) {
 		}
 		e.apply(o)
 	}
-	err := e.logFailed(e.writeGroup(), e.log.GroupSize())
+	err := e.writeGroup()
 	switch {
 	case err == nil && e.log.Entries() > 0:
 		c.refused = false
 		c.full.clear()
-	case errors.Is(err, ErrFull):
+	case isFull(err):
+		c.wanted = e.log.GroupSize()
 		e.log.Rollback(before)
 		c.changed = changed
+		err = c.setFull(err)
 	}
 	e.finish(err)
 	return waiting[n:]
 }
 
-// logFailed returns the error for callers after an error of the log. If the log has no space,
-// retryFull is called until it has the wanted number of bytes.
-func (e *engine) logFailed(err error, wanted int64) error {
-	c := &e.committer
-	switch {
-	case err == nil:
-		return nil
-	case !isFull(err):
-		return e.fail(err)
-	}
-	c.wanted = wanted
+// setFull records that the log has no space, and has retryFull called.
+func (c *committer) setFull(cause error) error {
 	c.retryTimer.Reset(fullRetry)
-	return c.full.set(err)
+	return c.full.set(cause)
 }
 
 // writeGroup writes the group, and syncs it if a caller waits for that.
@@ -148,14 +146,20 @@ func (e *engine) writeGroup() error {
 	if err := e.log.Write(); err != nil {
 		return err
 	}
-	if e.log.Unsynced() > wal.UnsyncedLimit || c.durable && e.opts.SyncEvery == 0 {
+	if e.log.Unsynced() > wal.UnsyncedLimit {
 		return e.log.Sync()
 	}
-	if c.durable && !c.syncDue {
-		c.syncDue = true
-		c.syncTimer.Reset(e.opts.SyncEvery)
+	if !c.durable {
+		return nil
 	}
-	return nil
+	if e.opts.SyncEvery > 0 {
+		if !c.syncDue {
+			c.syncDue = true
+			c.syncTimer.Reset(e.opts.SyncEvery)
+		}
+		return nil
+	}
+	return e.log.Sync()
 }
 
 // finish publishes the versions of the group and answers its callers. If the group has failed, its
@@ -163,6 +167,9 @@ func (e *engine) writeGroup() error {
 func (e *engine) finish(err error) {
 	c := &e.committer
 	if err != nil {
+		if !errors.Is(err, ErrFull) {
+			err = e.fail(err)
+		}
 		for i := range c.staged {
 			c.staged[i].slot.pending = nil
 		}
@@ -195,9 +202,19 @@ func (e *engine) finish(err error) {
 
 // syncNow syncs the changes that were acknowledged before their sync.
 func (e *engine) syncNow() {
-	e.committer.syncDue = false
-	if e.failed() == nil && e.logFailed(e.log.Sync(), 0) == nil { // the log has a copy, and writes it again
-		e.committer.full.clear()
+	c := &e.committer
+	c.syncDue = false
+	if e.failed() != nil {
+		return
+	}
+	switch err := e.log.Sync(); {
+	case isFull(err): // the log has a copy, and writes it again when there is space
+		c.wanted = 0
+		_ = c.setFull(err)
+	case err != nil:
+		_ = e.fail(err)
+	default:
+		c.full.clear()
 	}
 }
 
@@ -216,8 +233,13 @@ func (e *engine) retryFull() {
 	if err == nil {
 		err = e.log.Reserve(c.wanted)
 	}
-	if e.logFailed(err, c.wanted) == nil {
+	switch {
+	case err == nil:
 		c.refused = false
 		c.full.clear()
+	case isFull(err):
+		c.retryTimer.Reset(fullRetry)
+	default:
+		_ = e.fail(err)
 	}
 }

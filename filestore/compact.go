@@ -4,15 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
 	bolt "go.etcd.io/bbolt"
 )
 
-// Optimize implements store.Optimizer. It replaces the database by a copy without unused space, and
-// truncates the log files. It needs as much free disk space as the sessions take. The store stays
-// usable; changes wait if they fill the log meanwhile.
+// Optimize implements store.Optimizer. It writes a copy of the database without unused space,
+// replaces the database by it, and truncates the log files. It needs as much free disk space as the
+// sessions take. The store stays usable; changes wait if they fill the log meanwhile.
 func (s *Store) Optimize(ctx context.Context) error {
 	if err := s.ready(ctx); err != nil {
 		return err
@@ -22,7 +23,10 @@ func (s *Store) Optimize(ctx context.Context) error {
 		return err
 	}
 	defer e.compaction.Unlock()
-	return wrap("optimize", e.compact(ctx))
+	if err := e.compact(ctx); err != nil {
+		return fmt.Errorf("filestore: optimize: %w", err)
+	}
+	return nil
 }
 
 func (e *engine) compact(ctx context.Context) error {
@@ -40,15 +44,16 @@ func (e *engine) compact(ctx context.Context) error {
 		}
 		return e.log.Shrink()
 	})
-	if err == nil {
-		err = e.flushed(ctx, true, e.log.Shrink) // the log continues in the file that was truncated
+	if err != nil {
+		return err
 	}
-	return err
+	return e.flushed(ctx, true, e.log.Shrink) // the log continues in the file that was truncated
 }
 
 // Backup writes a database to w that contains every session that was stored before the call, and
-// can be opened as it is. It returns the number of bytes written. The store stays usable. It needs
-// as much free disk space as the sessions take, because w may be slow.
+// can be opened as it is. It returns the number of bytes written. The store stays usable. Backup
+// needs as much free disk space as the sessions take: w may be slow, and the database can't wait
+// for it.
 func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
 	if err := s.ready(ctx); err != nil {
 		return 0, err
@@ -60,24 +65,28 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
 	defer e.backup.Unlock()
 	name := e.path + backupSuffix
 	defer func() { err = errors.Join(err, e.disk.Remove(name)) }()
-	if err = e.compaction.Lock(ctx); err == nil {
-		err = e.flushed(ctx, false, func() error { return e.copyTo(ctx, name, head{}, "copying") })
-		e.compaction.Unlock()
-	}
-	if err == nil {
+	if err = e.copyNow(ctx, name); err == nil {
 		n, err = e.send(ctx, w, name)
 	}
-	return n, wrap("backup", err)
+	if err != nil {
+		err = fmt.Errorf("filestore: backup: %w", err)
+	}
+	return n, err
 }
 
 const (
 	newSuffix    = ".new"    // of a database that is to replace the store's
 	backupSuffix = ".backup" // of the copy that Backup sends
-
-	copyPiece  = 4 << 20 // bytes that are copied with one transaction
-	copyFill   = 1       // of a page
-	copyGrowth = 64      // the part of its size by which a copy grows: it should stay small
 )
+
+// copyNow makes a database of that name with all sessions.
+func (e *engine) copyNow(ctx context.Context, name string) error {
+	if err := e.compaction.Lock(ctx); err != nil {
+		return err
+	}
+	defer e.compaction.Unlock()
+	return e.flushed(ctx, false, func() error { return e.copyTo(ctx, name, head{}, "copying") })
+}
 
 // flushed calls fn when all changes until now are in the database, while neither it nor the log's
 // unused file changes.
@@ -107,25 +116,25 @@ func (e *engine) send(ctx context.Context, w io.Writer, name string) (n int64, e
 		return 0, err
 	}
 	p := newProgress(e.opts.Progress, "writing", info.Size())
-	for err == nil {
+	for {
 		if ctx.Err() != nil {
 			return n, context.Cause(ctx)
 		}
-		var piece int64
-		piece, err = io.CopyN(w, f, 1<<20)
+		piece, err := io.CopyN(w, f, 1<<20)
 		n += piece
 		p.add(piece)
+		if errors.Is(err, io.EOF) {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
 	}
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return n, err
 }
 
-// copyTo makes a database of that name with the content of the store's and another head. No
-// checkpoint may be made meanwhile: a read transaction prevents the reuse of pages. When it returns
-// nil the content is durable, and the name isn't.
-func (e *engine) copyTo(ctx context.Context, name string, hd head, doing string) (err error) {
+// copyTo makes a database of that name with the content of the store's and another head. When it
+// returns nil the content is durable, and the name isn't.
+func (e *engine) copyTo(ctx context.Context, name string, hd head, doing string) error {
 	if err := e.disk.Remove(name); err != nil {
 		return err
 	}
@@ -133,37 +142,54 @@ func (e *engine) copyTo(ctx context.Context, name string, hd head, doing string)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	db.NoSync = true // until the last transaction, whose sync includes all of them
-	err = e.database.view(func(tx *bolt.Tx) error {
-		p := newProgress(e.opts.Progress, doing, tx.Size())
+	c := copier{engine: e, db: db}
+	return errors.Join(c.run(ctx, hd, doing), db.Close())
+}
+
+// copier copies the database. No checkpoint is made meanwhile, so that one read transaction doesn't
+// prevent the reuse of pages.
+type copier struct {
+	engine *engine
+	db     *bolt.DB // the copy
+}
+
+const (
+	copyPiece = 4 << 20 // bytes that are written with one transaction
+	copyFill  = 1       // of a page
+)
+
+func (c *copier) run(ctx context.Context, hd head, doing string) error {
+	c.db.NoSync = true // until the last transaction, whose sync includes all of them
+	err := c.engine.database.view(func(tx *bolt.Tx) error {
+		p := newProgress(c.engine.opts.Progress, doing, tx.Size())
 		return tx.ForEach(func(name []byte, b *bolt.Bucket) error {
 			if bytes.Equal(name, metaBucket) {
 				return nil
 			}
-			return e.copyBucket(ctx, db, name, b.Cursor(), p)
+			return c.bucket(ctx, name, b.Cursor(), p)
 		})
 	})
 	if err != nil {
 		return err
 	}
-	db.NoSync = false
-	return update(e.disk, db, copyGrowth, hd.put)
+	c.db.NoSync = false
+	return c.update(hd.put)
 }
 
-func (e *engine) copyBucket(ctx context.Context, db *bolt.DB, name []byte, from *bolt.Cursor, p *progress) error {
-	for k, v := from.First(); k != nil; {
-		if err := e.ready(ctx); err != nil { // Close waits for one piece at most
+// bucket copies a bucket.
+func (c *copier) bucket(ctx context.Context, name []byte, cursor *bolt.Cursor, p *progress) error {
+	for k, v := cursor.First(); k != nil; {
+		if err := c.engine.ready(ctx); err != nil { // Close waits for one piece at most
 			return err
 		}
 		size := 0
-		err := update(e.disk, db, copyGrowth, func(tx *bolt.Tx) error {
+		err := c.update(func(tx *bolt.Tx) error {
 			to, err := tx.CreateBucketIfNotExists(name)
 			if err != nil {
 				return err
 			}
 			to.FillPercent = copyFill
-			for ; k != nil && size < copyPiece && err == nil; k, v = from.Next() {
+			for ; k != nil && size < copyPiece && err == nil; k, v = cursor.Next() {
 				err = to.Put(k, v)
 				size += len(k) + len(v)
 			}
@@ -176,3 +202,6 @@ func (e *engine) copyBucket(ctx context.Context, db *bolt.DB, name []byte, from 
 	}
 	return nil
 }
+
+// update grows the file in small steps: it isn't synced then, and should stay small.
+func (c *copier) update(fn func(*bolt.Tx) error) error { return update(c.engine.disk, c.db, 64, fn) }

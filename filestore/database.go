@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -31,52 +29,36 @@ type database struct {
 	stuck atomic.Bool // a transaction has panicked and may hold a lock for ever
 }
 
+func openDatabase(d disk, path string) (*database, error) {
+	db, err := openBolt(d, path)
+	if err != nil {
+		return nil, fmt.Errorf("filestore: open %s: %w", path, err)
+	}
+	return &database{disk: d, path: path, db: db}, nil
+}
+
 // openBolt maps the database into much address space or, if the process may not have that, into as
 // much as it needs.
 func openBolt(d disk, path string) (db *bolt.DB, err error) {
-	var f *os.File
-	defer func() {
-		if err != nil && f != nil {
-			_ = f.Close() // bbolt doesn't close it when it panics
-		}
-	}()
 	defer recoverDamage(path, &err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	opts := &bolt.Options{
 		Timeout:         time.Second, // the process lock is held: nothing else should lock the file
 		FreelistType:    bolt.FreelistMapType,
 		InitialMmapSize: virtualSize,
-		OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
-			f, err = openFile(name, flag, mode)
-			return f, err
-		},
-		NoStatistics: true,
+		OpenFile:        openFile,
+		NoStatistics:    true,
 	}
 	db, err = d.Database(path, opts)
 	if errors.Is(err, syscall.ENOMEM) {
 		opts.InitialMmapSize = 0
-		db, err = d.Database(path, opts)
-	}
-	for _, invalid := range [...]error{bolterrors.ErrInvalid, bolterrors.ErrVersionMismatch, bolterrors.ErrChecksum} {
-		if errors.Is(err, invalid) {
-			err = &DamagedError{Path: path, Offset: 0, What: err.Error()}
-		}
+		return d.Database(path, opts)
 	}
 	return db, err
 }
 
-// checkSize returns an error if the file is shorter than the database.
-func checkSize(path string, tx *bolt.Tx) error {
-	info, err := os.Stat(path)
-	if err == nil && info.Size() < tx.Size() {
-		what := fmt.Sprintf("the file ends here, but the database extends to byte %d", tx.Size())
-		return &DamagedError{Path: path, Offset: info.Size(), What: what}
-	}
-	return err
-}
-
-// recoverDamage turns a panic into a *DamagedError: when its file is damaged, bbolt panics or reads
-// memory that isn't mapped. It must be deferred before SetPanicOnFault is.
+// recoverDamage turns a panic into a *DamagedError: bbolt trusts its file, and panics or reads
+// memory that isn't mapped when the file is damaged. It must be deferred before SetPanicOnFault is.
 func recoverDamage(path string, err *error) {
 	if p := recover(); p != nil {
 		*err = &DamagedError{Path: path, Offset: -1, What: fmt.Sprintf("the database is unreadable: %v", p)}
@@ -160,10 +142,14 @@ func (d *database) use(fn func(db *bolt.DB) error) (err error) {
 	}
 	defer recoverDamage(d.path, &err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	returned := false
-	defer func() { d.stuck.CompareAndSwap(false, !returned) }()
+	panicked := true
+	defer func() {
+		if panicked {
+			d.stuck.Store(true)
+		}
+	}()
 	err = fn(d.db)
-	returned = true
+	panicked = false
 	if errors.Is(err, errChecksum) {
 		return &DamagedError{Path: d.path, Offset: -1, What: err.Error()}
 	}
@@ -174,21 +160,30 @@ func (d *database) use(fn func(db *bolt.DB) error) (err error) {
 const metaArea = 128 << 10
 
 // syncDatabase makes the database durable as it is read now. A process that was killed may have
-// left changes in the page cache only. After a failed sync, the next one leaves out the pages of the
-// first: so the meta pages are written again. Other pages that were lost do no harm, because no
-// durable meta page refers to them. No write transaction may be open.
+// left changes in the page cache only, and the log must not be reused before they are durable.
+// After a failed sync, the next one leaves out the pages of the first, although they can be read:
+// so the meta pages are written again. Other pages that were lost do no harm, because no durable
+// meta page refers to them. No write transaction may be open.
 func syncDatabase(d disk, path string) error {
 	f, err := d.Open(path)
 	if err != nil {
 		return err
 	}
-	var n int
-	b := make([]byte, metaArea)
-	if n, err = f.ReadAt(b, 0); err == nil || errors.Is(err, io.EOF) {
-		_, err = f.WriteAt(b[:n], 0)
-	}
-	if err == nil {
+	if err = rewriteMeta(f); err == nil {
 		err = f.Sync()
 	}
 	return cmp.Or(err, f.Close())
+}
+
+func rewriteMeta(f file) error {
+	size, err := f.Size()
+	if err != nil {
+		return err
+	}
+	b := make([]byte, min(metaArea, size))
+	if _, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	_, err = f.WriteAt(b, 0)
+	return err
 }

@@ -56,28 +56,30 @@ func (e *engine) failed() error {
 }
 
 func (e *engine) space(name string) *space {
-	sp, ok := e.spaces.Load(name)
-	if !ok {
-		sp, _ = e.spaces.LoadOrStore(name, newSpace(name))
+	if sp, ok := e.spaces.Load(name); ok {
+		return sp.(*space) //nolint:forcetypeassert // the map has nothing else
 	}
-	return sp.(*space) //nolint:forcetypeassert // the map has nothing else
+	sp, _ := e.spaces.LoadOrStore(name, newSpace(name))
+	return sp.(*space) //nolint:forcetypeassert // likewise
 }
 
 // lookUp looks the session up in the database, before the committer is asked to change it.
 func (e *engine) lookUp(sp *space, key []byte) (lookup, error) {
-	epoch := e.epoch.Load()
+	known := lookup{epoch: e.epoch.Load()}
 	if sp.newer(key) != nil {
 		return lookup{}, nil // the committer finds it there, or looks it up if it is no longer there
 	}
 	v, err := sp.load(e.database, key)
-	return lookup{epoch, v}, err
+	known.version = v
+	return known, err
 }
 
 // do has the committer execute the op. If ctx ends first the change isn't made, unless the
-// committer has begun: then its outcome is unknown, but a sweep is waited for, because the sessions
-// that it removes must be returned.
+// committer has begun: then its outcome is unknown. Sweeps are waited for once they have begun,
+// because the sessions that they remove must be returned.
 func (e *engine) do(ctx context.Context, o *op) outcome {
 	if !e.queue.enqueue(o) {
+		o.free()
 		return outcome{err: store.ErrClosed}
 	}
 	select {
@@ -103,8 +105,9 @@ func (e *engine) do(ctx context.Context, o *op) outcome {
 
 // start starts the goroutines. The first checkpoint is of the changes that were recovered.
 func (e *engine) start(recovered *checkpoint) {
-	e.closed, e.queue.wake = make(chan struct{}), make(chan struct{}, 1)
+	e.closed = make(chan struct{})
 	e.epoch.Store(1) // a zero lookup has no epoch
+	e.queue.wake = make(chan struct{}, 1)
 	e.committer.start(e)
 	e.checkpointer.start(e)
 	if recovered != nil {
@@ -132,17 +135,12 @@ func (e *engine) close() error {
 	<-e.checkpointer.done
 	err := e.failed()
 	if err == nil {
-		err = wrap("close", e.database.update(head{id: e.log.ID(), log: e.log.Position()}.put))
+		err = e.database.update(head{id: e.log.ID(), log: e.log.Position()}.put)
+		if err != nil {
+			err = fmt.Errorf("filestore: close: %w", err)
+		}
 	}
-	return errors.Join(err, e.release())
-}
-
-// release closes the files.
-func (e *engine) release() (err error) {
-	if e.database != nil {
-		err = e.database.close()
-	}
-	return errors.Join(err, e.log.Close(), e.lock.release())
+	return errors.Join(err, e.database.close(), e.log.Close(), e.lock.release())
 }
 
 // ready returns an error if the store is closed, or the context has ended.

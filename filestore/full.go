@@ -9,14 +9,15 @@ import (
 	"time"
 )
 
-// A full disk doesn't make the store fail. An operation that has failed for lack of space alone is
-// undone or repeated:
+// A full disk doesn't make the store fail. What has failed for lack of space alone is undone and
+// tried again; what can't be undone is repeated:
 //
 //   - A group that couldn't be written or synced is removed from the log and from the overlays, and
-//     its callers get ErrFull.
-//   - Groups that were written before it may be lost by a failed sync. The log has a copy of them
-//     until they are synced, and writes them again.
-//   - A checkpoint is made again from its beginning: the log and the overlays have all of it.
+//     its callers get ErrFull. The next group overwrites it.
+//   - Groups that were written before it but not synced may be lost by a failed sync, although they
+//     can be read. They are kept in memory until they are synced, and are written again.
+//   - A checkpoint that couldn't be written is made again from its beginning: the log and the
+//     overlays have all of it.
 //
 // After any other failure the content of the disk is unknown: see engine.fail.
 

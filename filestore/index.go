@@ -70,10 +70,18 @@ func clientKey(b, client []byte, isUUID bool, key []byte) []byte {
 	return append(append(b, client...), key...)
 }
 
-// clientName returns a client ID as value.owner does, and whether it is a UUID.
-func clientName(clientID string) (name []byte, isUUID bool) {
-	if raw, ok := uuidtext.Parse(clientID); ok {
-		return raw[:], true
+// userPrefix returns the prefix of the keys of the user's sessions, and the user ID as returned by
+// value.owner.
+func userPrefix(userID string) (prefix, owner []byte) {
+	owner = []byte(userID)
+	return userKey(nil, owner, nil), owner
+}
+
+// clientPrefix is userPrefix for clients.
+func clientPrefix(clientID string) (prefix, owner []byte) {
+	raw, isUUID := uuidtext.Parse(clientID)
+	if owner = raw[:]; !isUUID {
+		owner = []byte(clientID)
 	}
-	return []byte(clientID), false
+	return clientKey(nil, owner, isUUID, nil), owner
 }

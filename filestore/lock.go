@@ -49,19 +49,31 @@ func acquire(path string) (*processLock, error) {
 		return nil, fmt.Errorf("filestore: lock %s: %w", f.Name(), err)
 	}
 	l := &processLock{f}
-	if err = f.Truncate(0); err == nil {
-		_, err = f.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
-	}
-	if err != nil {
+	if err := l.sign(); err != nil {
 		return nil, errors.Join(fmt.Errorf("filestore: lock %s: %w", f.Name(), err), l.release())
 	}
 	return l, nil
 }
 
+// sign writes the process ID into the file.
+func (l *processLock) sign() error {
+	if err := l.file.Truncate(0); err != nil {
+		return err
+	}
+	_, err := l.file.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
+	return err
+}
+
 // holder returns the process ID in the file, or 0 if there is none.
 func holder(f *os.File) int {
-	text, _ := io.ReadAll(io.NewSectionReader(f, 0, 32))
-	pid, _ := strconv.Atoi(string(bytes.TrimSpace(text)))
+	text, err := io.ReadAll(io.NewSectionReader(f, 0, 32))
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(string(bytes.TrimSpace(text)))
+	if err != nil {
+		return 0
+	}
 	return pid
 }
 

@@ -25,10 +25,7 @@ func TestMain(m *testing.M) {
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
 		_ = flag.Set("test.parallel", "4") // not one for each core: those in parallel mostly wait
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		removeCheckdb()
-		os.Exit(code)
-	}))
+	goleak.VerifyTestMain(m)
 }
 
 var folders atomic.Int64

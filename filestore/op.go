@@ -43,8 +43,9 @@ type outcome struct {
 	stuck    <-chan struct{} // checkpoint: closed when there is no space for that
 }
 
-// lookup is the database's version of a session, which callers look up to save the committer's time.
-// It is out of date if the epoch has changed, or if an overlay has the session.
+// lookup is the database's version of a session, as the caller of the committer has found it: the
+// committer's time is scarce. It is out of date if the epoch has changed, or if an overlay has the
+// session.
 type lookup struct {
 	epoch   uint64
 	version *version
@@ -56,9 +57,7 @@ type overdue struct {
 	at      int64 // of the entry
 	known   lookup
 	expires int64
-	order   int64 // in the sweep: the time of the entry, or
-	sorted  bool  // the expiry
-	stored  bool  // the database has the entry
+	sorted  bool  // by its expiry instead of its entry
 	keep    bool  // although it has expired
 	retry   bool  // set by the committer: it expires at another time
 	removed value // set by the committer: it was removed
@@ -90,7 +89,10 @@ func (o *op) free() {
 
 // size is the most bytes that the op adds to the log.
 func (o *op) size() int {
-	n := o.space.entrySize(o.key) + len(o.value)
+	if o.kind != opSweep {
+		return o.space.entrySize(o.key) + len(o.value)
+	}
+	n := 0
 	for _, d := range o.due {
 		n += o.space.entrySize(d.key)
 	}
@@ -116,11 +118,14 @@ type queue struct {
 // enqueue appends the op. It reports false if the queue is closed.
 func (q *queue) enqueue(o *op) bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	if q.closed {
+		q.mu.Unlock()
 		return false
 	}
-	if q.ops = append(q.ops, o); len(q.ops) == 1 {
+	q.ops = append(q.ops, o)
+	first := len(q.ops) == 1
+	q.mu.Unlock()
+	if first {
 		select {
 		case q.wake <- struct{}{}:
 		default:

@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 )
 
@@ -41,10 +39,13 @@ func open(d disk, path string, opts *Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{opts: options, path: path, disk: d, lock: lock, compaction: ctxlock.New(), backup: ctxlock.New()}
+	e := &engine{
+		opts: options, path: path, disk: d, lock: lock,
+		compaction: ctxlock.New(), backup: ctxlock.New(),
+	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, e.release())
+			err = errors.Join(err, e.abandon())
 		}
 	}()
 	if err := e.prepare(); err != nil {
@@ -54,14 +55,9 @@ func open(d disk, path string, opts *Options) (_ *Store, err error) {
 		err = d.SyncDir(filepath.Dir(path))
 	}
 	if err != nil {
-		return nil, wrap("sync "+path, err)
+		return nil, fmt.Errorf("filestore: sync %s: %w", path, err)
 	}
-	db, err := openBolt(d, path)
-	if err != nil {
-		return nil, wrap("open "+path, err)
-	}
-	e.database = &database{disk: d, path: path, db: db}
-	if err := e.database.view(func(tx *bolt.Tx) error { return checkSize(path, tx) }); err != nil {
+	if e.database, err = openDatabase(d, path); err != nil {
 		return nil, err
 	}
 	recovered, err := e.openLog()
@@ -72,7 +68,16 @@ func open(d disk, path string, opts *Options) (_ *Store, err error) {
 	return &Store{engine: e, space: e.space("")}, nil
 }
 
-// prepare makes sure that there is a database.
+// abandon closes the files of a store that Open has failed to open.
+func (e *engine) abandon() error {
+	var errs []error
+	if e.database != nil {
+		errs = append(errs, e.database.close())
+	}
+	return errors.Join(append(errs, e.log.Close(), e.lock.release())...)
+}
+
+// prepare makes sure that there is a database, which is verified if it is small.
 func (e *engine) prepare() error {
 	logs := logNames(e.path)
 	old := []string{e.path + newSuffix, e.path + backupSuffix} // of a process that has crashed
@@ -82,12 +87,12 @@ func (e *engine) prepare() error {
 	}
 	for _, name := range old {
 		if err := e.disk.Remove(name); err != nil {
-			return wrap("remove the files of an earlier run", err)
+			return fmt.Errorf("filestore: remove the files of an earlier run: %w", err)
 		}
 	}
 	if e.opts.Wipe {
 		if err := e.disk.SyncDir(filepath.Dir(e.path)); err != nil {
-			return wrap("wipe", err)
+			return fmt.Errorf("filestore: wipe: %w", err)
 		}
 	}
 	size, log, err := databaseSize(e.path)
@@ -96,14 +101,26 @@ func (e *engine) prepare() error {
 		return fmt.Errorf("filestore: the database %s is missing, but its log %s exists: restore the database, "+
 			"or remove the log (or set Options.Wipe) to start without sessions", e.path, log)
 	case errors.Is(err, fs.ErrNotExist):
-		return wrap("create "+e.path, e.create())
+		if err = e.create(); err != nil {
+			err = fmt.Errorf("filestore: create %s: %w", e.path, err)
+		}
+		return err
 	case err != nil:
 		return fmt.Errorf("filestore: %w", err)
-	case size < int64(2*os.Getpagesize()):
-		return &DamagedError{Path: e.path, Offset: size, What: "the file ends in its first pages"}
+	case size <= verifiedSize:
+		r, err := verifyDatabase(e.path, e.opts.Progress)
+		if err == nil && !r.OK() {
+			first := r.Problems[0]
+			err = &DamagedError{Path: first.File, Offset: first.Offset, What: first.What}
+		}
+		return err
 	}
 	return nil
 }
+
+// verifiedSize is the largest size of a database that Open verifies as a whole, which takes a
+// fraction of a second. Damage of a larger one is found where it is read, and by Check.
+const verifiedSize = 64 << 20
 
 // databaseSize returns the size of the database. If there is none, the error matches
 // fs.ErrNotExist, and log is the name of a log that has lost its database.

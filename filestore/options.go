@@ -1,7 +1,6 @@
 package filestore
 
 import (
-	"cmp"
 	"fmt"
 	"log/slog"
 	"time"
@@ -17,14 +16,16 @@ type Options struct {
 	LockWait time.Duration
 
 	// SyncEvery is the longest time between the acknowledgment of a change and its sync to the
-	// disk. With 0, the default, every change is synced before it is acknowledged. A duration makes
-	// changes faster on disks with slow syncs; a crash of the machine or a power cut loses up to
-	// that much of them. A crash of the process loses nothing in either case.
+	// disk. With 0, the default, every change is synced before it is acknowledged, so that none is
+	// ever lost. A duration makes changes faster on disks with slow syncs; a crash of the machine
+	// or a power cut loses up to that much of them. A crash of the process loses nothing in either
+	// case.
 	SyncEvery time.Duration
 
 	// LogSize limits the size of both log files together, in bytes. When the log is full, changes
 	// wait until a checkpoint has written it to the database. A large log makes a busy store
-	// faster, takes as much memory, and makes recovery longer. Default 128 MiB, from 1 MiB to 8 GiB.
+	// faster, takes as much memory, and makes recovery after a crash longer. Default 128 MiB, at
+	// least 1 MiB, at most 8 GiB.
 	LogSize int64
 
 	// CheckpointEvery is the longest time that a change stays in the log before it is written to
@@ -35,8 +36,8 @@ type Options struct {
 	// personal data. Default: none.
 	Logger *slog.Logger
 
-	// Progress is called during Optimize and Backup, on the goroutine that performs them, at most
-	// every 100 ms.
+	// Progress is called during long operations (recovery, Optimize, Backup), on the goroutine
+	// that performs them, at most every 100 ms.
 	Progress func(Progress)
 }
 
@@ -61,9 +62,15 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		out = *o
 	}
-	out.LogSize = cmp.Or(out.LogSize, defaultLogSize)
-	out.CheckpointEvery = cmp.Or(out.CheckpointEvery, defaultCheckpointEvery)
-	out.Logger = cmp.Or(out.Logger, slog.New(slog.DiscardHandler))
+	if out.LogSize == 0 {
+		out.LogSize = defaultLogSize
+	}
+	if out.CheckpointEvery == 0 {
+		out.CheckpointEvery = defaultCheckpointEvery
+	}
+	if out.Logger == nil {
+		out.Logger = slog.New(slog.DiscardHandler)
+	}
 	switch {
 	case out.LockWait < 0:
 		return out, fmt.Errorf("filestore: Options.LockWait is %v; it must not be negative", out.LockWait)
@@ -87,32 +94,3 @@ func (o *Options) entryLimit() int { return int(o.segmentLimit() / 4) }
 
 // groupLimit is the size of a group of changes from which on no further change is added.
 func (o *Options) groupLimit() int { return min(1<<20, o.entryLimit()) }
-
-// progressInterval is the shortest time between two calls of a progress function.
-const progressInterval = 100 * time.Millisecond
-
-// progress reports the progress of an operation at intervals.
-type progress struct {
-	report func(Progress) // nil: the progress isn't reported
-	now    Progress
-	last   time.Time
-}
-
-func newProgress(report func(Progress), doing string, total int64) *progress {
-	return &progress{report, Progress{Doing: doing, Total: total}, time.Now()}
-}
-
-func (p *progress) add(n int64) {
-	p.now.Done += n
-	if now := time.Now(); p.report != nil && now.Sub(p.last) >= progressInterval {
-		p.last = now
-		p.report(p.now)
-	}
-}
-
-// complete reports the end of the operation.
-func (p *progress) complete() {
-	if p.now.Done = p.now.Total; p.report != nil {
-		p.report(p.now)
-	}
-}

@@ -1,13 +1,10 @@
 package filestore
 
 import (
-	"cmp"
 	"hash/maphash"
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // version is the state of a session that is newer than the database's.
@@ -33,7 +30,8 @@ type base struct {
 	exists bool
 
 	// former has the places of versions that an interrupted checkpoint may have written to the
-	// indexes, but not as sessions. A nil owner stands for that of the version before.
+	// indexes. Checkpoints write the sessions last, so that the database doesn't have these
+	// versions, but the log does. A nil owner stands for that of the version before.
 	former []place
 }
 
@@ -49,8 +47,8 @@ func baseOf(v *version) base {
 type overlay struct {
 	shards [overlayShards]overlayShard
 
-	// The keys of sessions that the database's indexes don't lead to. Readers check what they find,
-	// because sessions may have changed since.
+	// The keys of sessions that the database's indexes don't lead to. Sessions may have changed
+	// since they were added, so readers must check what they find.
 	mu      sync.Mutex
 	users   map[string][]string // by user
 	clients map[string][]string // by client
@@ -74,9 +72,7 @@ const overlayShards = 32
 
 var hashSeed = maphash.MakeSeed()
 
-func newOverlay() *overlay {
-	return &overlay{minDue: never, users: make(map[string][]string), clients: make(map[string][]string)}
-}
+func newOverlay() *overlay { return &overlay{minDue: never} }
 
 func (o *overlay) shard(key []byte) *overlayShard {
 	return &o.shards[maphash.Bytes(hashSeed, key)%overlayShards]
@@ -100,18 +96,25 @@ func (o *overlay) find(key []byte) *version {
 // latest is find for the committer, and includes pending versions. It needs no lock, because only
 // the committer writes.
 func (o *overlay) latest(key []byte) *version {
-	s := o.shard(key).slots[string(key)]
-	if s == nil {
+	if o == nil {
 		return nil
 	}
-	return cmp.Or(s.pending, s.current.Load())
+	s := o.shard(key).slots[string(key)]
+	switch {
+	case s == nil:
+		return nil
+	case s.pending != nil:
+		return s.pending
+	}
+	return s.current.Load()
 }
 
 // stage makes v the pending version of the session.
 func (o *overlay) stage(key []byte, v *version) (s *slot, isNew bool) {
 	sh := o.shard(key)
 	s = sh.slots[string(key)]
-	if isNew = s == nil; isNew {
+	isNew = s == nil
+	if isNew {
 		s = &slot{}
 		sh.mu.Lock()
 		if sh.slots == nil {
@@ -133,9 +136,9 @@ func (s *slot) publish() {
 }
 
 // indexNames adds the session to users, clients and created, as far as the database's indexes don't
-// lead to the new version. old is nil for a new session, which has neither the same user nor client.
+// lead to the new version. old is nil for a new session.
 func (o *overlay) indexNames(key []byte, old, v *version, sameUser, sameClient bool) {
-	if sameUser && sameClient {
+	if old != nil && sameUser && sameClient {
 		return
 	}
 	name := string(key)
@@ -145,11 +148,11 @@ func (o *overlay) indexNames(key []byte, old, v *version, sameUser, sameClient b
 	if old == nil {
 		o.created = append(o.created, name)
 	}
-	if !sameUser && len(user) > 0 {
-		o.users[string(user)] = append(o.users[string(user)], name)
+	if old == nil || !sameUser {
+		o.users = addName(o.users, user, name)
 	}
-	if !sameClient && len(client) > 0 {
-		o.clients[string(client)] = append(o.clients[string(client)], name)
+	if old == nil || !sameClient {
+		o.clients = addName(o.clients, client, name)
 	}
 }
 
@@ -162,6 +165,17 @@ func (o *overlay) indexDue(key []byte, old, v *version) {
 	defer o.mu.Unlock()
 	o.due = append(o.due, dueEntry{v.due, string(key)})
 	o.minDue = min(o.minDue, v.due)
+}
+
+func addName(names map[string][]string, name []byte, key string) map[string][]string {
+	if len(name) == 0 {
+		return names
+	}
+	if names == nil {
+		names = make(map[string][]string)
+	}
+	names[string(name)] = append(names[string(name)], key)
+	return names
 }
 
 // all calls fn with each session that has a current version.
@@ -198,86 +212,4 @@ func (o *overlay) dueBy(now int64) (due []dueEntry) {
 		return false
 	})
 	return due
-}
-
-// space is the sessions of one app.
-type space struct {
-	name    string
-	buckets bucketNames
-
-	// The versions that are newer than the database.
-	layers atomic.Pointer[layers]
-
-	swept atomic.Pointer[sweepMark]
-}
-
-// layers are two overlays, which are replaced together; frozen may be nil. freeze and thaw are
-// never called at the same time.
-type layers struct{ active, frozen *overlay }
-
-// all returns the overlays, the newer one first.
-func (l *layers) all() []*overlay {
-	if l.frozen == nil {
-		return []*overlay{l.active}
-	}
-	return []*overlay{l.active, l.frozen}
-}
-
-func newSpace(name string) *space {
-	sp := &space{name: name, buckets: namesOf(name)}
-	sp.layers.Store(&layers{active: newOverlay()})
-	return sp
-}
-
-// newer returns the version of the session that is newer than the database's; nil: there is none.
-func (sp *space) newer(key []byte) *version {
-	l := sp.layers.Load()
-	if v := l.active.find(key); v != nil {
-		return v
-	}
-	return l.frozen.find(key)
-}
-
-// freeze makes the active overlay the frozen one, for a checkpoint.
-func (sp *space) freeze() *overlay {
-	active := sp.layers.Load().active
-	sp.layers.Store(&layers{active: newOverlay(), frozen: active})
-	return active
-}
-
-// thaw removes the frozen overlay, once it is in the database.
-func (sp *space) thaw() { sp.layers.Store(&layers{active: sp.layers.Load().active}) }
-
-// stored returns what the database has for the session; nil: nothing. It is valid until the
-// transaction ends.
-func (sp *space) stored(tx *bolt.Tx, key []byte) (stored, error) {
-	bucket := tx.Bucket(sp.buckets.sessions)
-	if bucket == nil {
-		return nil, nil
-	}
-	s := stored(bucket.Get(key))
-	if s != nil && !s.valid(sp.name, key) {
-		return nil, errChecksum
-	}
-	return s, nil
-}
-
-// load returns the database's version of the session; nil: there is none.
-func (sp *space) load(d *database, key []byte) (v *version, err error) {
-	err = d.view(func(tx *bolt.Tx) error {
-		s, err := sp.stored(tx, key)
-		v = s.version()
-		return err
-	})
-	return v, err
-}
-
-// entrySize is the most bytes of an entry of the log, without a value.
-func (sp *space) entrySize(key []byte) int { return maxEntryHead + len(sp.name) + len(key) }
-
-// sweepMark is a place in the database's index by expiry. The entries before it are known to be out
-// of date, in one epoch.
-type sweepMark struct {
-	epoch uint64
-	key   []byte
 }

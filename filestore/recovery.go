@@ -2,8 +2,9 @@ package filestore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
-	"path/filepath"
 
 	"github.com/sessionbridge/sessionbridge/filestore/internal/wal"
 )
@@ -21,7 +22,7 @@ func (e *engine) openLog() (*checkpoint, error) {
 	e.checkpointer.log = hd.log
 	cfg := wal.Config{Names: logNames(e.path), Open: e.disk.Open, Limit: e.opts.segmentLimit()}
 	if e.log, err = wal.Open(cfg); err != nil {
-		return nil, wrap("open the log", err)
+		return nil, fmt.Errorf("filestore: open the log: %w", err)
 	}
 	if !hd.open {
 		return nil, e.beginLog(hd)
@@ -29,7 +30,7 @@ func (e *engine) openLog() (*checkpoint, error) {
 	r := &recovery{engine: e, frozen: make(map[*space]*overlay), midway: hd.midway}
 	torn, err := e.log.Replay(hd.id, hd.log, r.replay)
 	if err != nil {
-		return nil, wrap("recover", err)
+		return nil, ofLog("recover", err)
 	}
 	if r.changes > 0 || torn > 0 {
 		e.opts.Logger.LogAttrs(context.Background(), slog.LevelWarn,
@@ -45,19 +46,6 @@ func (e *engine) openLog() (*checkpoint, error) {
 	return &checkpoint{at: e.log.Position(), frozen: r.frozen}, nil
 }
 
-// beginLog begins the log of a store that was closed. The log is durable before the database refers
-// to it.
-func (e *engine) beginLog(hd head) error {
-	err := e.log.Create(hd.log)
-	if err == nil {
-		err = e.disk.SyncDir(filepath.Dir(e.path))
-	}
-	if err == nil {
-		err = e.database.update(head{open: true, id: e.log.ID(), log: hd.log}.put)
-	}
-	return wrap("begin the log", err)
-}
-
 // recovery collects the changes that the log has and the database doesn't.
 type recovery struct {
 	engine  *engine
@@ -66,10 +54,16 @@ type recovery struct {
 	changes int
 }
 
+var errEntries = errors.New("a group of changes has invalid content")
+
 // replay applies the changes of a group.
 func (r *recovery) replay(payload []byte, n int) error {
+	ok, err := entries(payload, n, r.apply)
+	if !ok {
+		return errEntries
+	}
 	r.changes += n
-	return entries(payload, n, r.apply)
+	return err
 }
 
 func (r *recovery) apply(en *entry) error {
@@ -85,8 +79,9 @@ func (r *recovery) apply(en *entry) error {
 	case putEntry:
 		v.due = en.value.expiry()
 	case touchEntry:
-		var err error
-		if old = frozen.latest(en.key); old == nil {
+		old = frozen.latest(en.key)
+		if old == nil {
+			var err error
 			if old, err = sp.load(r.engine.database, en.key); err != nil {
 				return err
 			}
@@ -109,10 +104,11 @@ func (r *recovery) apply(en *entry) error {
 		return nil
 	}
 	if r.midway {
-		at := place{v.due, granuleOf(v.value.seen()), en.value}
-		moved := at
-		moved.due = v.value.expiry() // by a sweep
-		s.base.former = append(s.base.former, at, moved)
+		at := v.place()
+		at.owner = en.value
+		s.base.former = append(s.base.former, at)
+		at.due = v.value.expiry() // a sweep may have moved the entry there
+		s.base.former = append(s.base.former, at)
 	}
 	frozen.indexNames(en.key, old, v, old != nil, old != nil) // a touch keeps the user and the client
 	if r.midway {

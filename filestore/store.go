@@ -18,6 +18,21 @@ type Store struct {
 	space  *space
 }
 
+var (
+	_ store.Store         = (*Store)(nil)
+	_ store.Lister        = (*Store)(nil)
+	_ store.Toucher       = (*Store)(nil)
+	_ store.Sweeper       = (*Store)(nil)
+	_ store.UserIndex     = (*Store)(nil)
+	_ store.ClientIndex   = (*Store)(nil)
+	_ store.ClientOrder   = (*Store)(nil)
+	_ store.ActivityIndex = (*Store)(nil)
+	_ store.ActiveLister  = (*Store)(nil)
+	_ store.Optimizer     = (*Store)(nil)
+	_ store.Pinger        = (*Store)(nil)
+	_ store.Namespacer    = (*Store)(nil)
+)
+
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, id string) (store.Record, error) {
 	if err := s.ready(ctx); err != nil {
@@ -83,8 +98,8 @@ func (s *Store) Destroy(ctx context.Context, id string) (bool, error) {
 	return out.existed, out.err
 }
 
-// Touch implements store.Toucher. A power cut or a crash of the machine may lose the touches since
-// the last other change of any session, or the last checkpoint.
+// Touch implements store.Toucher. It isn't synced by itself: a crash of the machine or a power cut
+// may lose the touches since the last other change of any session, or the last checkpoint.
 func (s *Store) Touch(ctx context.Context, id string, seen time.Time) error {
 	if err := s.ready(ctx); err != nil {
 		return err
@@ -104,6 +119,7 @@ func (s *Store) change(ctx context.Context, o *op) outcome {
 		o.known, err = s.engine.lookUp(s.space, o.key)
 	}
 	if err != nil {
+		o.free()
 		return outcome{err: err}
 	}
 	return s.engine.do(ctx, o)
@@ -128,8 +144,8 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // Close closes the store and its Apps, after which all methods return store.ErrClosed. It writes
-// the changes in the log to the database; if it can't, it returns the reason, and the next Open
-// recovers them. On the store of an App it does nothing.
+// the changes in the log to the database. If they can't be written it returns the reason, and the
+// next Open recovers them. On the store of an App it does nothing.
 func (s *Store) Close() error {
 	if s.space.name != "" {
 		return nil
@@ -150,10 +166,17 @@ const recordHead = 512
 
 // checkSize returns an error if the record is too large.
 func (s *Store) checkSize(rec *store.Record) error {
-	fields := [...]string{"ID", "UserID", "ClientID", "name of the App"}
-	for i, text := range [...]string{rec.ID, rec.UserID, rec.ClientID, s.space.name} {
-		if len(text) > maxName {
-			return fmt.Errorf("%w: the %s has %d bytes; the limit is %d", ErrTooLarge, fields[i], len(text), maxName)
+	for _, f := range [...]struct {
+		name string
+		size int
+	}{
+		{"ID", len(rec.ID)},
+		{"UserID", len(rec.UserID)},
+		{"ClientID", len(rec.ClientID)},
+		{"name of the App", len(s.space.name)},
+	} {
+		if f.size > maxName {
+			return fmt.Errorf("%w: the %s has %d bytes; the limit is %d", ErrTooLarge, f.name, f.size, maxName)
 		}
 	}
 	rest := len(rec.ID) + len(rec.UserID) + len(rec.ClientID) + len(rec.Addr) + len(rec.UserAgent) +

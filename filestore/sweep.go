@@ -2,6 +2,7 @@ package filestore
 
 import (
 	"bytes"
+	"cmp"
 	"container/heap"
 	"context"
 	"slices"
@@ -17,19 +18,19 @@ import (
 const sweepPiece = 500
 
 // Sweep implements store.Sweeper.
-func (s *Store) Sweep(ctx context.Context, now time.Time, n int) (removed []store.Record, err error) {
+func (s *Store) Sweep(ctx context.Context, now time.Time, n int) ([]store.Record, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
+	var removed []store.Record
 	sw := newSweep(s, now.UnixMicro())
-	for more := true; more && len(removed) < n; {
+	for len(removed) < n {
 		if err := s.ready(ctx); err != nil {
 			return removed, err
 		}
-		var piece []*overdue
-		piece, more, err = sw.next(min(sweepPiece, n-len(removed)))
+		piece, more, err := sw.next(min(sweepPiece, n-len(removed)))
 		if err == nil && s.engine.epoch.Load() != sw.epoch {
-			sw, more = newSweep(s, sw.now), true // sessions have left an overlay while the piece was read
+			sw = newSweep(s, sw.now) // sessions have left an overlay while the piece was read
 			continue
 		}
 		if err == nil {
@@ -38,12 +39,13 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, n int) (removed []stor
 		if err != nil {
 			return removed, err
 		}
-		more = sw.requeue(piece) || more
+		if requeued := sw.requeue(piece); !more && !requeued {
+			break
+		}
 	}
-	// Sessions that have expired, but were not removed because the limit was reached: only their index
+	// The sessions that have expired, but were not removed because the limit was reached: their index
 	// entries are moved.
-	rest := slices.DeleteFunc(slices.Clone(sw.queue), func(d *overdue) bool { return !d.sorted })
-	for piece := range slices.Chunk(rest, sweepPiece) {
+	for piece := range slices.Chunk(sw.later, sweepPiece) {
 		for _, d := range piece {
 			d.keep = true
 		}
@@ -66,24 +68,24 @@ func (s *Store) remove(
 		}
 		o := newOp(opSweep, s.space, "")
 		o.now = now
-		n := 0
-		for size := 0; n < len(due) && (n == 0 || size < s.engine.opts.groupLimit()); n++ {
-			size += s.space.entrySize(due[n].key)
+		for size := 0; len(due) > 0 && (len(o.due) == 0 || size < s.engine.opts.groupLimit()); due = due[1:] {
+			size += s.space.entrySize(due[0].key)
+			o.due = append(o.due, due[0])
 		}
-		o.due = due[:n]
+		piece := o.due
 		out := s.engine.do(ctx, o)
 		if !out.existed {
 			return removed, out.err
 		}
-		for _, d := range due[:n] {
+		for _, d := range piece {
 			if d.removed == nil {
 				continue
 			}
 			id, err := decodeID(d.key)
-			var rec store.Record
-			if err == nil {
-				rec, err = d.removed.record(id)
+			if err != nil {
+				return removed, err
 			}
+			rec, err := d.removed.record(id)
 			if err != nil {
 				return removed, err
 			}
@@ -92,7 +94,6 @@ func (s *Store) remove(
 		if out.err != nil {
 			return removed, out.err
 		}
-		due = due[n:]
 	}
 	return removed, nil
 }
@@ -104,26 +105,23 @@ type sweep struct {
 	store *Store
 	now   int64
 
-	epoch  uint64
-	queue  overdueHeap
-	stored int    // entries of the database's index in the queue
-	key    []byte // the next entry to read; nil: the first
-	ended  bool   // the database has no more
+	epoch   uint64
+	overlay []dueEntry // sorted
+	stored  []*overdue // in order; a part of the entries in the database
+	key     []byte     // the next entry to read; nil: the first
+	ended   bool       // the database has no more
+	later   overdueHeap
 }
 
 func newSweep(s *Store, now int64) *sweep {
 	// The overlays are loaded before the epoch: the mark of an earlier sweep holds for both.
 	l := s.space.layers.Load()
 	sw := &sweep{store: s, now: now, epoch: s.engine.epoch.Load()}
-	if mark := s.space.swept.Load(); mark != nil && mark.epoch == sw.epoch {
-		sw.key = mark.key
-	}
+	sw.key = s.space.swept.get(sw.epoch)
 	for _, o := range l.all() {
-		for _, e := range o.dueBy(now) {
-			sw.queue = append(sw.queue, &overdue{key: []byte(e.key), at: e.at, order: e.at})
-		}
+		sw.overlay = append(sw.overlay, o.dueBy(now)...)
 	}
-	heap.Init(&sw.queue)
+	slices.SortFunc(sw.overlay, func(a, b dueEntry) int { return cmp.Compare(a.at, b.at) })
 	return sw
 }
 
@@ -131,7 +129,7 @@ func newSweep(s *Store, now int64) *sweep {
 // others are to be moved. more reports whether there may be more sessions.
 func (sw *sweep) next(n int) (piece []*overdue, more bool, err error) {
 	for expired := 0; expired < n && len(piece) < 2*sweepPiece; {
-		if sw.stored == 0 && !sw.ended {
+		if len(sw.stored) == 0 && !sw.ended {
 			if err := sw.read(); err != nil {
 				return nil, false, err
 			}
@@ -139,12 +137,15 @@ func (sw *sweep) next(n int) (piece []*overdue, more bool, err error) {
 		}
 		d, err := sw.pop()
 		switch {
-		case err != nil || d == nil:
-			return piece, false, err
+		case err != nil:
+			return nil, false, err
+		case d == nil:
+			return piece, false, nil
 		case d.expires > sw.now:
 			piece = append(piece, d)
 		case d.expires > d.at && !d.sorted:
-			sw.sort(d)
+			d.sorted = true
+			heap.Push(&sw.later, d)
 		default:
 			piece = append(piece, d)
 			expired++
@@ -153,36 +154,45 @@ func (sw *sweep) next(n int) (piece []*overdue, more bool, err error) {
 	return piece, true, nil
 }
 
-// sort returns a session to the queue, in the order of its expiry.
-func (sw *sweep) sort(d *overdue) {
-	d.sorted, d.order = true, d.expires
-	heap.Push(&sw.queue, d)
-}
-
-// requeue returns the sessions to the queue that expire at another time than was read: a checkpoint
-// has overtaken the transaction that read them. It reports whether there are any.
+// requeue adds the sessions that expire at another time than was read, to be returned again: a
+// checkpoint has overtaken the transaction that read them. It reports whether there are any.
 func (sw *sweep) requeue(piece []*overdue) (found bool) {
 	for _, d := range piece {
 		if d.retry {
-			d.retry = false
-			sw.sort(d)
+			d.retry, d.sorted = false, true
+			heap.Push(&sw.later, d)
 			found = true
 		}
 	}
 	return found
 }
 
-// pop removes the earliest session; nil: there is none.
+// pop removes the earliest session of all sources; nil: there is none.
 func (sw *sweep) pop() (*overdue, error) {
-	for len(sw.queue) > 0 {
-		d := heap.Pop(&sw.queue).(*overdue) //nolint:forcetypeassert // the heap has nothing else
+	for {
+		overlay, stored, later := int64(never), int64(never), int64(never)
+		if len(sw.overlay) > 0 {
+			overlay = sw.overlay[0].at
+		}
+		if len(sw.stored) > 0 {
+			stored = sw.stored[0].at
+		}
+		if len(sw.later) > 0 {
+			later = sw.later[0].expires
+		}
 		switch {
-		case d.sorted:
-			return d, nil
-		case d.stored:
-			sw.stored--
+		case min(overlay, stored, later) == never:
+			return nil, nil
+		case later <= min(overlay, stored):
+			return heap.Pop(&sw.later).(*overdue), nil //nolint:forcetypeassert // the heap has nothing else
+		case stored <= overlay:
+			d := sw.stored[0]
+			sw.stored = sw.stored[1:]
 			return d, nil
 		}
+		e := sw.overlay[0]
+		sw.overlay = sw.overlay[1:]
+		d := &overdue{key: []byte(e.key), at: e.at}
 		v := sw.store.space.newer(d.key)
 		if v == nil { // it has left the overlay
 			var err error
@@ -191,20 +201,11 @@ func (sw *sweep) pop() (*overdue, error) {
 			}
 			v = d.known.version
 		}
-		if d.isCurrent(v) {
+		if v != nil && v.value != nil && v.due == e.at { // the entry isn't out of date
+			d.expires = v.value.expiry()
 			return d, nil
 		}
 	}
-	return nil, nil
-}
-
-// isCurrent reports whether the index entry is that of the version. It sets the expiry.
-func (d *overdue) isCurrent(v *version) bool {
-	if v == nil || v.value == nil || v.due != d.at {
-		return false
-	}
-	d.expires = v.value.expiry()
-	return true
 }
 
 // read reads a piece of the database's index.
@@ -212,52 +213,73 @@ func (sw *sweep) read() error {
 	sp := sw.store.space
 	epoch := sw.store.engine.epoch.Load() // before the transaction, which may not have what leaves the overlays next
 	return sw.store.engine.database.view(func(tx *bolt.Tx) error {
-		looked := 0
-		for k := range keysFrom(tx, sp.buckets.due, sw.key) {
-			if sw.ended = decodeTime(k) > sw.now; sw.ended || looked == sweepPiece {
+		index := tx.Bucket(sp.buckets.due)
+		if index == nil {
+			sw.ended = true
+			return nil
+		}
+		c := index.Cursor()
+		k, _ := c.First()
+		if sw.key != nil {
+			k, _ = c.Seek(sw.key)
+		}
+		for looked := 0; k != nil && decodeTime(k) <= sw.now; k, _ = c.Next() {
+			if looked++; looked > sweepPiece {
 				sw.key = bytes.Clone(k)
 				return nil
 			}
-			looked++
-			at := decodeTime(k)
-			d := &overdue{key: bytes.Clone(k[dueKeyTime:]), at: at, order: at, stored: true}
-			v := sp.newer(d.key)
-			if v == nil {
-				stored, err := sp.stored(tx, d.key)
-				if err != nil {
-					return err
-				}
-				v = stored.version()
-				d.known = lookup{epoch, v}
+			d, err := sp.overdue(tx, k, epoch)
+			if err != nil {
+				return err
 			}
-			if d.isCurrent(v) {
-				heap.Push(&sw.queue, d)
-				sw.stored++
+			if d != nil {
+				sw.stored = append(sw.stored, d)
 			}
 		}
-		sw.ended, sw.key = true, append(appendTime(nil, sw.now), 0xff)
+		sw.ended = true
+		if sw.key = append(appendTime(nil, sw.now), 0xff); k != nil {
+			sw.key = bytes.Clone(k)
+		}
 		return nil
 	})
+}
+
+// overdue returns the session of an entry in the database's index; nil: it is gone, or has another
+// entry now.
+func (sp *space) overdue(tx *bolt.Tx, k []byte, epoch uint64) (*overdue, error) {
+	key := bytes.Clone(k[dueKeyTime:])
+	d := &overdue{key: key, at: decodeTime(k)}
+	v := sp.newer(key)
+	if v == nil {
+		stored, err := sp.stored(tx, key)
+		if stored == nil {
+			return nil, err
+		}
+		v = &version{value: append(value(nil), stored.value()...), due: stored.due()}
+		d.known = lookup{epoch, v}
+	}
+	if v.value == nil || v.due != d.at {
+		return nil, nil
+	}
+	d.expires = v.value.expiry()
+	return d, nil
 }
 
 // remember marks the beginning of the database's index whose entries are out of date. The next
 // checkpoint removes them.
 func (sw *sweep) remember() {
-	key := sw.key
-	for _, d := range sw.queue {
-		if d.stored && !d.sorted {
-			if k := dueKey(nil, d.at, d.key); bytes.Compare(k, key) < 0 {
-				key = k
-			}
-		}
+	if sw.ended && len(sw.stored) == 0 {
+		sw.store.space.swept.set(sw.epoch, sw.key)
+	} else if len(sw.stored) > 0 {
+		sw.store.space.swept.set(sw.epoch, dueKey(nil, sw.stored[0].at, sw.stored[0].key))
 	}
-	sw.store.space.swept.Store(&sweepMark{sw.epoch, key})
 }
 
+// overdueHeap is a heap by expiry.
 type overdueHeap []*overdue
 
 func (h overdueHeap) Len() int           { return len(h) }
-func (h overdueHeap) Less(i, j int) bool { return h[i].order < h[j].order }
+func (h overdueHeap) Less(i, j int) bool { return h[i].expires < h[j].expires }
 func (h overdueHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
 func (h *overdueHeap) Push(x any)        { *h = append(*h, x.(*overdue)) } //nolint:forcetypeassert // all are
 func (h *overdueHeap) Pop() any {

@@ -1,7 +1,6 @@
 package filestore
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -12,8 +11,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// value is an encoded record, without its ID. Numbers are little-endian; times are Unix
-// microseconds.
+// value is an encoded record, without its ID. The first fields have fixed offsets, because they are
+// read without the others, or are known only when the record is committed. Numbers are
+// little-endian; times are Unix microseconds.
 //
 //	 0  format, 1
 //	 1  flags
@@ -34,8 +34,14 @@ type value []byte
 const (
 	valueFormat = 1
 
-	atFlags, atRevision, atSeen, atExpires, atCreated = 1, 2, 10, 18, 26
-	atWriteID, atToken, atVariable                    = 34, 50, 82
+	atFlags    = 1
+	atRevision = 2
+	atSeen     = 10
+	atExpires  = 18
+	atCreated  = 26
+	atWriteID  = 34
+	atToken    = 50
+	atVariable = 82
 )
 
 const (
@@ -65,7 +71,8 @@ func makeValue(rec *store.Record) value {
 	size := atVariable + len(store.TokenHash{}) + 11*binary.MaxVarintLen64 +
 		len(rec.ClientID) + len(rec.UserID) + len(rec.Addr) + len(rec.UserAgent) + len(rec.Data)
 	v := make(value, atVariable, size)
-	v[0], v[atFlags] = valueFormat, byte(rec.Renewal)<<renewal
+	v[0] = valueFormat
+	v[atFlags] = byte(rec.Renewal) << renewal
 	v.setSeen(rec.Seen.UnixMicro())
 	v.setExpires(rec.Expires.UnixMicro())
 	v.setTime(atCreated, rec.Created.UnixMicro())
@@ -75,10 +82,11 @@ func makeValue(rec *store.Record) value {
 		v[atFlags] |= hasPrevious
 		v = append(v, rec.PrevTokenHash[:]...)
 	}
-	v = binary.AppendVarint(binary.AppendVarint(v, int64(rec.Idle)), int64(rec.Lifetime))
-	for _, n := range [...]uint64{rec.Writes, rec.TokenGeneration, rec.LoginGeneration} {
-		v = binary.AppendUvarint(v, n)
-	}
+	v = binary.AppendVarint(v, int64(rec.Idle))
+	v = binary.AppendVarint(v, int64(rec.Lifetime))
+	v = binary.AppendUvarint(v, rec.Writes)
+	v = binary.AppendUvarint(v, rec.TokenGeneration)
+	v = binary.AppendUvarint(v, rec.LoginGeneration)
 	if !rec.RotatedAt.IsZero() {
 		v[atFlags] |= hasRotated
 		v = binary.AppendVarint(v, rec.RotatedAt.UnixMicro())
@@ -93,9 +101,9 @@ func makeValue(rec *store.Record) value {
 	} else {
 		v = appendText(v, rec.ClientID)
 	}
-	for _, text := range [...]string{rec.UserID, rec.Addr, rec.UserAgent} {
-		v = appendText(v, text)
-	}
+	v = appendText(v, rec.UserID)
+	v = appendText(v, rec.Addr)
+	v = appendText(v, rec.UserAgent)
 	return append(v, rec.Data...)
 }
 
@@ -132,12 +140,13 @@ var errValue = errors.New("invalid record")
 
 // fields are the fields without fixed offsets, in their order.
 type fields struct {
-	previous               []byte
-	idle, lifetime         int64
-	writes, tokens, logins uint64
-	rotatedAt, loggedIn    int64
-	client, user           []byte
-	rest                   reader // at the address
+	previous            []byte
+	idle, lifetime      int64
+	writes              uint64
+	tokens, logins      uint64
+	rotatedAt, loggedIn int64
+	client, user        []byte
+	rest                reader // at the address
 }
 
 // fields decodes the fields up to the user ID.
@@ -168,12 +177,12 @@ func (v value) fields() (f fields, err error) {
 	}
 	f.user = r.text()
 	if f.rest = r; r.failed {
-		err = errValue
+		return f, errValue
 	}
-	return f, err
+	return f, nil
 }
 
-// record decodes the value, into memory of its own.
+// record decodes the value. The record doesn't refer to the memory of the value.
 func (v value) record(id string) (store.Record, error) {
 	rec := store.Record{ID: id}
 	f, err := v.fields()
@@ -198,7 +207,7 @@ func (v value) record(id string) (store.Record, error) {
 	} else {
 		rec.ClientID = string(f.client)
 	}
-	// One string for all three: an allocation for each took a sixth of the time of this function.
+	// One string for all three: allocating each of them took a sixth of the time of this function.
 	names := string(f.user) + string(addr) + string(agent)
 	rec.UserID, names = names[:len(f.user)], names[len(f.user):]
 	rec.Addr, rec.UserAgent = names[:len(addr)], names[len(addr):]
@@ -281,15 +290,31 @@ func (r *reader) byte() byte {
 
 func (r *reader) uvarint() uint64 {
 	n, size := binary.Uvarint(r.rest)
-	r.bytes(cmp.Or(size, -1)) // 0: it is incomplete
+	r.skipVarint(size)
 	return n
 }
 
 func (r *reader) varint() int64 {
 	n, size := binary.Varint(r.rest)
-	r.bytes(cmp.Or(size, -1))
+	r.skipVarint(size)
 	return n
 }
 
+// skipVarint skips a varint of that size; a size that isn't positive means that it was invalid.
+func (r *reader) skipVarint(size int) {
+	if size <= 0 {
+		r.failed, r.rest = true, nil
+		return
+	}
+	r.rest = r.rest[size:]
+}
+
 // text reads bytes after their length.
-func (r *reader) text() []byte { return r.bytes(int(min(r.uvarint(), math.MaxInt32))) } //nolint:gosec // in range
+func (r *reader) text() []byte {
+	n := r.uvarint()
+	if n > uint64(len(r.rest)) {
+		r.failed = true
+		return nil
+	}
+	return r.bytes(int(n)) //nolint:gosec // no more than there are
+}

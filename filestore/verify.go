@@ -15,25 +15,25 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// verifier reads a database.
+// verifier checks a database.
 type verifier struct {
 	report   *Report
 	tx       *bolt.Tx
 	memory   uintptr // of the file
-	pageSize int64
 	seed     maphash.Seed
 	progress *progress
 }
 
-// verifyDatabase checks the pages with bbolt, which may end the process; whether each session is what
-// was written; and whether the indexes have exactly the entries of these sessions. Damage is in the
-// report; the error says why the database can't be read.
+// verifyDatabase reads the whole database: the pages, with bbolt's own check; whether each session
+// is what was written; and whether the indexes have exactly the entries of these sessions. It
+// changes nothing. Damage is in the report; the error says why the database can't be read.
 func verifyDatabase(path string, progress func(Progress)) (*Report, error) {
 	v := &verifier{report: &Report{Path: path}, seed: maphash.MakeSeed()}
 	err := v.run(progress)
 	var damaged *DamagedError
 	if errors.As(err, &damaged) {
 		v.problem(damaged.Offset, damaged.What)
+		v.report.note("the sessions weren't checked")
 		err = nil
 	}
 	return v.report, err
@@ -48,11 +48,6 @@ func (v *verifier) run(progress func(Progress)) (err error) {
 		return err
 	}
 	defer f.Close() //nolint:errcheck // only if bbolt has panicked: db.Close closes it
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	v.report.Bytes = info.Size()
 	db, err := bolt.Open(path, 0, &bolt.Options{
 		ReadOnly: true, PreLoadFreelist: true, Timeout: time.Second,
 		OpenFile: func(string, int, os.FileMode) (*os.File, error) { return f, nil },
@@ -68,13 +63,10 @@ func (v *verifier) run(progress func(Progress)) (err error) {
 		return err
 	}
 	defer v.tx.Rollback() //nolint:errcheck // likewise
-	if err := checkSize(path, v.tx); err != nil {
-		return err
-	}
-	v.memory, v.pageSize = db.Info().Data, int64(db.Info().PageSize)
+	v.memory = db.Info().Data
 	v.progress = newProgress(progress, "checking the database", v.tx.Size())
-	if !v.pages() {
-		return nil // reading further may not end
+	if err := v.pages(f, int64(db.Info().PageSize)); err != nil {
+		return err
 	}
 	for _, app := range v.apps() {
 		v.app(app)
@@ -83,18 +75,34 @@ func (v *verifier) run(progress func(Progress)) (err error) {
 	return nil
 }
 
-// pages reports whether bbolt finds no damage. Pages that are neither in use nor free do no harm.
-// It stops after some problems: in a cycle of pages, bbolt doesn't come to an end.
-func (v *verifier) pages() bool {
-	for err := range v.tx.Check(bolt.WithKVStringer(hidden{})) {
-		if !strings.HasSuffix(err.Error(), "unreachable unfreed") {
-			v.problem(-1, err.Error())
-		}
-		if len(v.report.Problems) == maxProblems {
-			break
-		}
+// pages checks the structure of the database. After an error it can't be read further.
+func (v *verifier) pages(f *os.File, pageSize int64) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
 	}
-	return v.report.OK()
+	r, size := v.report, v.tx.Size()
+	r.Bytes, r.Pages, r.FreePages = info.Size(), size/pageSize, int64(v.tx.DB().Stats().FreePageN)
+	if info.Size() < size {
+		what := fmt.Sprintf("the file ends here, but the database extends to byte %d", size)
+		return &DamagedError{Path: r.Path, Offset: info.Size(), What: what}
+	}
+	w := &pageWalk{v.tx, f, uint64(pageSize), make([]bool, r.Pages)} //nolint:gosec // positive
+	if err := w.page(uint64(v.tx.Cursor().Bucket().Root())); err != nil {
+		return &DamagedError{Path: r.Path, Offset: -1, What: err.Error()}
+	}
+	wasted := 0
+	for err := range v.tx.Check(bolt.WithKVStringer(hidden{})) {
+		if strings.HasSuffix(err.Error(), "unreachable unfreed") {
+			wasted++
+			continue
+		}
+		v.problem(-1, err.Error())
+	}
+	if wasted > 0 {
+		r.note("%s of the database are neither in use nor free; Optimize removes them", count(int64(wasted), "page"))
+	}
+	return nil
 }
 
 // hidden replaces keys, which contain IDs, in the messages of Tx.Check.
@@ -105,16 +113,23 @@ func (hidden) ValueToString([]byte) string { return "…" }
 
 // apps checks the list of buckets and the head, and returns the names of the apps.
 func (v *verifier) apps() (names []string) {
-	v.each(v.tx.Cursor().Bucket(), func(name, value []byte) {
+	_ = v.tx.ForEach(func(name []byte, b *bolt.Bucket) error {
 		switch {
-		case value != nil || len(name) == 0:
+		case b == nil || len(name) == 0:
 			v.problem(v.offset(name), "an entry that should be a bucket")
 		case string(name) == string(metaBucket):
+			return b.ForEach(func(k, _ []byte) error {
+				if string(k) != string(headKey) {
+					v.problem(v.offset(k), "an entry that isn't of a session store")
+				}
+				return nil
+			})
 		case !strings.Contains("sxauc", string(name[:1])):
 			v.problem(v.offset(name), "a bucket that isn't of a session store")
 		case !slices.Contains(names, string(name[1:])):
 			names = append(names, string(name[1:]))
 		}
+		return nil
 	})
 	hd, err := readHead(v.tx)
 	if err != nil {
@@ -122,31 +137,22 @@ func (v *verifier) apps() (names []string) {
 	} else {
 		v.report.head = &hd
 	}
+	if hd.midway {
+		v.report.note("a checkpoint was interrupted: the indexes weren't compared; the next Open completes them")
+	}
 	return names
 }
 
 // app checks the sessions of an app, and compares the indexes with them: the hashes of the entries
-// that the sessions should have, and of those that there are, must have the same sum. During a
-// checkpoint they differ, and the next Open completes the indexes.
+// that the sessions should have, and of those that there are, must have the same sum.
 func (v *verifier) app(app string) {
 	names := namesOf(app)
 	var sums [indexes]uint64
 	var entry []byte
 	before := v.report.Sessions
-	v.each(v.tx.Bucket(names.sessions), func(key, value []byte) {
+	v.each(names.sessions, func(key, value []byte) {
 		s := stored(value)
-		var what string
-		switch {
-		case s == nil || !isKey(key):
-			what = "an entry that isn't a session"
-		case !s.valid(app, key):
-			what = errChecksum.Error()
-		case !s.value().valid():
-			what = "a session whose record is invalid, or newer than this version"
-		case s.due() > s.value().expiry():
-			what = "a session that the index by expiry has after its expiry"
-		}
-		if what != "" {
+		if what := invalid(app, key, s); what != "" {
 			v.problem(v.offset(key), what)
 			return
 		}
@@ -163,7 +169,7 @@ func (v *verifier) app(app string) {
 	}
 	midway := v.report.head != nil && v.report.head.midway
 	for i, name := range names.indexes() {
-		v.each(v.tx.Bucket(name), func(k, value []byte) {
+		v.each(name, func(k, value []byte) {
 			if value == nil || len(value) > 0 {
 				v.problem(v.offset(k), fmt.Sprintf("an invalid entry of the index by %s", indexNames[i]))
 			}
@@ -177,35 +183,35 @@ func (v *verifier) app(app string) {
 
 var indexNames = [indexes]string{"expiry", "activity", "user", "client"}
 
-// each calls fn with the entries of a bucket; nil: it has none. No page that they are in may be free,
-// which bbolt doesn't check of the second and later pages of a large entry.
-func (v *verifier) each(b *bolt.Bucket, fn func(k, value []byte)) {
-	if b == nil {
-		return
+// invalid returns why an entry isn't a valid session; "": it is one.
+func invalid(app string, key []byte, s stored) string {
+	switch {
+	case s == nil || !isKey(key):
+		return "an entry that isn't a session"
+	case !s.valid(app, key):
+		return errChecksum.Error()
+	case !s.value().valid():
+		return "a session whose record is invalid, or newer than this version"
+	case s.due() > s.value().expiry():
+		return "a session that the index by expiry has after its expiry"
 	}
-	_ = b.ForEach(func(k, value []byte) error {
-		size := int64(len(k) + len(value))
-		if at := v.offset(k); at >= 0 && b.Root() != 0 {
-			for page := at / v.pageSize; page <= (at+size-1)/v.pageSize; page++ { // a value follows its key
-				if info, err := v.tx.Page(int(page)); err != nil || info == nil || info.Type == "free" {
-					v.problem(at, "an entry in a free page")
-				}
-			}
-		}
-		v.progress.add(size)
-		fn(k, value)
-		return nil
-	})
+	return ""
 }
 
-// offset returns the offset in the file of memory that bbolt has returned; -1: it is a copy, which
-// bbolt makes of small buckets.
-func (v *verifier) offset(b []byte) int64 {
-	at := int64(uintptr(unsafe.Pointer(unsafe.SliceData(b))) - v.memory) //nolint:gosec // a conversion of bits
-	if at < 0 || at >= v.report.Bytes {
-		return -1
+// each calls fn with the entries of a bucket.
+func (v *verifier) each(name []byte, fn func(k, value []byte)) {
+	if b := v.tx.Bucket(name); b != nil {
+		_ = b.ForEach(func(k, value []byte) error {
+			v.progress.add(int64(len(k) + len(value)))
+			fn(k, value)
+			return nil
+		})
 	}
-	return at
+}
+
+// offset returns the offset in the file of memory that bbolt has returned.
+func (v *verifier) offset(b []byte) int64 {
+	return int64(uintptr(unsafe.Pointer(unsafe.SliceData(b))) - v.memory) //nolint:gosec // within the file
 }
 
 func (v *verifier) problem(offset int64, what string) { v.report.add(v.report.Path, offset, what) }

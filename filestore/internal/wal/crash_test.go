@@ -38,7 +38,7 @@ func (h *history) run(t *testing.T, d *disk, random *rand.Rand) {
 			require.NoError(t, h.check(entries))
 			h.begun = append(h.begun[:h.skipped:h.skipped], entries...)
 			h.synced = len(h.begun)
-			_, err = l.read(h.id, l.Base(), collect(&current))
+			_, err = l.Verify(h.id, l.Base(), collect(&current))
 			atBase = len(h.begun) - len(current)
 		}
 	}

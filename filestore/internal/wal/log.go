@@ -11,12 +11,11 @@ type Config struct {
 	Names    [2]string // of the files
 	Open     func(name string) (File, error)
 	Limit    int64 // of the size of each file
-	ReadOnly bool  // a missing file is treated as empty; only Replay and Close may be called
+	ReadOnly bool  // a missing file is treated as empty; only Verify and Close may be called
 }
 
 // Log is an open log. After Open, either Create or Replay must be called once.
 type Log struct {
-	readOnly bool
 	id       ID
 	segments [2]*segment
 	active   *segment
@@ -32,7 +31,7 @@ type Log struct {
 
 // Open opens both files.
 func Open(c Config) (*Log, error) {
-	l := &Log{readOnly: c.ReadOnly}
+	l := new(Log)
 	for i, name := range c.Names {
 		s, err := openSegment(&c, name)
 		if err != nil {
@@ -71,7 +70,9 @@ func (l *Log) Base() Position { return l.active.base }
 func (l *Log) Used() int64 { return l.active.offset(l.active.end) }
 
 // Fits reports whether a group with that many bytes of entries fits into the current file.
-func (l *Log) Fits(n int) bool { return l.Used()+aligned(groupHeader+int64(n)) <= l.active.limit }
+func (l *Log) Fits(n int) bool {
+	return l.Used()+aligned(groupHeader+int64(n)) <= l.active.limit
+}
 
 // Begin begins a new group, without entries.
 func (l *Log) Begin() {
@@ -144,56 +145,6 @@ func (l *Log) Sync() error {
 	}
 	return nil
 }
-
-// Savepoint is a state of the log to which Rollback returns.
-type Savepoint struct {
-	segment *segment
-	end     Position
-	chain   uint32
-}
-
-// Savepoint returns the current state.
-func (l *Log) Savepoint() Savepoint { return Savepoint{l.active, l.active.end, l.chain} }
-
-// Rollback removes the group, or the rotation, that has failed since the savepoint.
-func (l *Log) Rollback(to Savepoint) {
-	if l.active == to.segment {
-		l.failed = append(l.failed, remain{to.segment, to.segment.offset(to.end)})
-		l.synced = min(l.synced, to.end)
-	} else { // a rotation, before which the log was synced
-		l.failed = append(l.failed, remain{l.active, 0})
-		l.synced, l.torn = to.end, false
-	}
-	l.active, l.chain = to.segment, to.chain
-	l.active.end = to.end
-	l.unsynced = l.unsynced[:to.end-l.synced]
-}
-
-// remain is where a group may stand whose write or sync has failed: the disk may have it whole all
-// the same. It must not be mistaken for the group that is written at the same position later.
-type remain struct {
-	segment *segment
-	offset  int64
-}
-
-// eraseFailed erases what failed groups may have left. The next group overwrites one of them.
-func (l *Log) eraseFailed() error {
-	for _, r := range l.failed {
-		if r.segment == l.active && r.offset == l.Used() {
-			continue
-		}
-		if err := r.segment.erase(r.offset); err != nil {
-			return err
-		}
-		if err := r.segment.sync(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// erase overwrites the beginning of a group, which makes it unrecognizable.
-func (s *segment) erase(offset int64) error { return s.writeAt(make([]byte, groupAlign), offset) }
 
 // Reserve makes sure that the current file has disk space for n more bytes.
 func (l *Log) Reserve(n int64) error { return l.active.extend(l.Used() + n) }

@@ -84,7 +84,7 @@ func TestAnotherLogIsNotReplayed(t *testing.T) {
 	require.EqualValues(t, -1, damaged.Offset)
 }
 
-func TestReplayOfAReadOnlyLogChangesNothing(t *testing.T) {
+func TestVerifyChangesNothing(t *testing.T) {
 	t.Parallel()
 	d := newDisk()
 	l := openLog(t, d)
@@ -96,9 +96,7 @@ func TestReplayOfAReadOnlyLogChangesNothing(t *testing.T) {
 	before := d.kill()
 
 	var entries []string
-	readOnly, err := Open(Config{Names: names, Open: d.open, ReadOnly: true})
-	require.NoError(t, err)
-	torn, err := readOnly.Replay(l.ID(), 0, collect(&entries))
+	torn, err := openLog(t, d).Verify(l.ID(), 0, collect(&entries))
 	require.NoError(t, err)
 	require.Positive(t, torn)
 	require.Equal(t, []string{"whole"}, entries)

@@ -17,12 +17,12 @@ func (e *DamagedError) Error() string {
 }
 
 // Replay calls apply with every group from the position on, in order, and prepares the log to be
-// continued, unless it is read only. It returns the approximate size of the unfinished tail, which
-// it erases. The error of a damaged log, or of apply, is a *DamagedError; then nothing was changed.
+// continued. It returns the approximate size of the unfinished tail that it has erased. The error
+// of a damaged log, or of apply, is a *DamagedError; then nothing was changed.
 func (l *Log) Replay(id ID, from Position, apply func(payload []byte, entries int) error) (torn int64, err error) {
 	r, err := l.read(id, from, apply)
-	if err != nil || l.readOnly {
-		return r.torn, err
+	if err != nil {
+		return 0, err
 	}
 	last := r.order[len(r.order)-1]
 	l.id, l.active, l.chain = id, last.segment, last.chain
@@ -47,6 +47,18 @@ func (l *Log) Replay(id ID, from Position, apply func(payload []byte, entries in
 	return r.torn, nil
 }
 
+// Verify is Replay without any change to the files.
+func (l *Log) Verify(id ID, from Position, visit func(payload []byte, entries int) error) (torn int64, err error) {
+	r, err := l.read(id, from, visit)
+	if err != nil {
+		return 0, err
+	}
+	return r.torn, nil
+}
+
+// Size returns the size of both files.
+func (l *Log) Size() int64 { return l.segments[0].size + l.segments[1].size }
+
 // reading is the result of reading a log.
 type reading struct {
 	order []*scan  // the segments that have the log from the position on
@@ -64,27 +76,31 @@ func (r *reading) synced() (synced Position) {
 	return synced
 }
 
-func (l *Log) read(id ID, from Position, apply func(payload []byte, entries int) error) (r reading, err error) {
+func (l *Log) read(id ID, from Position, apply func(payload []byte, entries int) error) (*reading, error) {
 	var scans [2]*scan
 	for i, s := range l.segments {
-		if scans[i], err = scanSegment(s, id); err != nil {
-			return r, err
+		sc, err := scanSegment(s, id)
+		if err != nil {
+			return nil, err
 		}
+		scans[i] = sc
 	}
-	if r.order, err = arrange(from, scans); err != nil {
-		return r, err
+	order, err := arrange(from, scans)
+	if err != nil {
+		return nil, err
 	}
+	r := &reading{order: order}
 	if err := r.checkTail(scans, id); err != nil {
-		return r, err
+		return nil, err
 	}
-	for _, sc := range r.order {
+	for _, sc := range order {
 		for i := range sc.groups {
 			g := &sc.groups[i]
 			if g.at < from || g.kind != changesGroup {
 				continue
 			}
 			if err := apply(g.payload, int(g.entries)); err != nil {
-				return r, &DamagedError{sc.segment.name, sc.segment.offset(g.at), err.Error()}
+				return nil, &DamagedError{sc.segment.name, sc.segment.offset(g.at), err.Error()}
 			}
 		}
 	}
@@ -140,78 +156,6 @@ func (r *reading) checkTail(scans [2]*scan, id ID) error {
 	if isGroupOf(rest, id) {
 		r.torn += min(int64(len(rest)), groupHeader+int64(binary.LittleEndian.Uint32(rest[4:])))
 		r.tail = append(r.tail, remain{last.segment, at})
-	}
-	return nil
-}
-
-// scan is the content of a segment.
-type scan struct {
-	segment *segment
-	data    []byte
-	groups  []group // the whole groups that follow one another from the beginning
-	chain   uint32  // checksum of the last
-}
-
-// scanSegment reads the groups of the log from a segment.
-func scanSegment(s *segment, id ID) (*scan, error) {
-	sc := &scan{segment: s, data: make([]byte, s.size)}
-	if s.size > 0 {
-		if n, err := s.file.ReadAt(sc.data, 0); n < len(sc.data) {
-			return nil, fmt.Errorf("read %s: %w", s.name, err)
-		}
-	}
-	g, ok := parseGroup(sc.data)
-	if !ok || g.kind != startGroup || g.log != id {
-		return sc, nil
-	}
-	s.base, s.end = g.at, g.at
-	for ok && g.log == id && g.at == s.end && (len(sc.groups) == 0 || g.chain == sc.chain) {
-		sc.groups = append(sc.groups, g)
-		sc.chain = g.sum
-		s.end += Position(g.size())
-		g, ok = parseGroup(sc.data[min(s.offset(s.end), s.size):])
-	}
-	return sc, nil
-}
-
-// has reports whether the log can be read from the position on in this segment.
-func (sc *scan) has(at Position) bool {
-	return len(sc.groups) > 0 && sc.segment.base <= at && at <= sc.segment.end
-}
-
-// follows reports whether this segment continues the log after the other one.
-func (sc *scan) follows(before *scan) bool {
-	return len(sc.groups) > 0 && sc.segment.base == before.segment.end && sc.groups[0].chain == before.chain
-}
-
-// later calls fn with each whole group of the log, at or after the position, that stands anywhere
-// in the segment.
-func (sc *scan) later(id ID, at Position, fn func(offset int64, g *group)) {
-	for i := 0; i+groupHeader <= len(sc.data); i += groupAlign {
-		if !isGroupOf(sc.data[i:], id) {
-			continue
-		}
-		if g, ok := parseGroup(sc.data[i:]); ok && g.at >= at {
-			fn(int64(i), &g)
-		}
-	}
-}
-
-// isGroupOf reports whether b begins like a group of the log, whole or not.
-func isGroupOf(b []byte, id ID) bool {
-	le := binary.LittleEndian
-	return len(b) >= groupHeader && le.Uint32(b) == groupMagic && le.Uint64(b[8:]) == uint64(id)
-}
-
-// rewrite writes the groups from the position on again.
-func (sc *scan) rewrite(from Position) error {
-	for i := range sc.groups {
-		if g := &sc.groups[i]; g.at >= from {
-			at := sc.segment.offset(g.at)
-			if err := sc.segment.writeAt(sc.data[at:min(at+g.size(), int64(len(sc.data)))], at); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }

@@ -259,7 +259,7 @@ type overdueHeap []*overdue
 func (h overdueHeap) Len() int           { return len(h) }
 func (h overdueHeap) Less(i, j int) bool { return h[i].order < h[j].order }
 func (h overdueHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *overdueHeap) Push(x any)        { *h = append(*h, x.(*overdue)) } //nolint:forcetypeassert // the heap has nothing else
+func (h *overdueHeap) Push(x any)        { *h = append(*h, x.(*overdue)) } //nolint:forcetypeassert // likewise
 func (h *overdueHeap) Pop() any {
 	old := *h
 	last := old[len(old)-1]

@@ -32,10 +32,21 @@ type item struct {
 	base    *base
 }
 
-// indexChange is an entry of an index. A nil value removes it; addEntry adds it.
-type indexChange struct{ bucket, key, value []byte }
+// indexChange is an entry that is added to an index, or removed.
+type indexChange struct {
+	bucket, key []byte
+	action      indexAction
+}
 
-var addEntry = []byte{}
+type indexAction byte
+
+const (
+	removeEntry indexAction = iota // before an addition of the same key
+	addEntry
+)
+
+// indexValues are the values for put.
+var indexValues = [...][]byte{removeEntry: nil, addEntry: {}}
 
 const (
 	writeBatch = 2000 // sessions written with one transaction
@@ -73,8 +84,8 @@ func (w *checkpointWriter) findChanges(d *database) error {
 			return err
 		}
 	}
-	slices.SortStableFunc(w.changes, func(a, b indexChange) int {
-		return cmp.Or(bytes.Compare(a.bucket, b.bucket), bytes.Compare(a.key, b.key))
+	slices.SortFunc(w.changes, func(a, b indexChange) int {
+		return cmp.Or(bytes.Compare(a.bucket, b.bucket), bytes.Compare(a.key, b.key), cmp.Compare(a.action, b.action))
 	})
 	w.arena = nil // the changes keep it
 	return nil
@@ -86,7 +97,7 @@ func (w *checkpointWriter) write(tx *bolt.Tx) error {
 	changes := w.changes[:min(len(w.changes), writeBatch*indexCost)]
 	w.changes = w.changes[len(changes):]
 	for _, c := range changes {
-		if err := w.put(tx, c.bucket, c.key, c.value); err != nil {
+		if err := w.put(tx, c.bucket, c.key, indexValues[c.action]); err != nil {
 			return err
 		}
 	}
@@ -156,10 +167,10 @@ func (w *checkpointWriter) index(it item) {
 			continue
 		}
 		if it.base.exists {
-			w.change(bucket, i, old, it.key, nil)
+			w.change(bucket, i, old, it.key, removeEntry)
 		}
 		for f := range it.base.former {
-			w.change(bucket, i, &it.base.former[f], it.key, nil)
+			w.change(bucket, i, &it.base.former[f], it.key, removeEntry)
 		}
 		if it.version.value != nil {
 			w.change(bucket, i, &now, it.key, addEntry)
@@ -168,10 +179,10 @@ func (w *checkpointWriter) index(it item) {
 }
 
 // change adds or removes the entry of an index, if it has the session.
-func (w *checkpointWriter) change(bucket []byte, index int, at *place, key, value []byte) {
+func (w *checkpointWriter) change(bucket []byte, index int, at *place, key []byte, action indexAction) {
 	w.key = at.appendKey(w.key[:0], index, key)
 	if n := len(w.key); n > 0 {
-		w.changes = append(w.changes, indexChange{bucket, append(w.alloc(n), w.key...), value})
+		w.changes = append(w.changes, indexChange{bucket, append(w.alloc(n), w.key...), action})
 	}
 }
 

@@ -116,11 +116,14 @@ type queue struct {
 // enqueue appends the op. It reports false if the queue is closed.
 func (q *queue) enqueue(o *op) bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	if q.closed {
+		q.mu.Unlock()
 		return false
 	}
-	if q.ops = append(q.ops, o); len(q.ops) == 1 {
+	q.ops = append(q.ops, o)
+	first := len(q.ops) == 1
+	q.mu.Unlock()
+	if first {
 		select {
 		case q.wake <- struct{}{}:
 		default:

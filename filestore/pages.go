@@ -2,6 +2,7 @@ package filestore
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -97,4 +98,29 @@ func (w *pageWalk) bucket(b []byte, id uint64) error {
 		return w.elements(b[pageHeader:], 0)
 	}
 	return w.page(native.Uint64(b))
+}
+
+// freePages checks the list of free pages, which has n IDs, and the page that holds it. It follows
+// the walk over the pages in use.
+func (w *pageWalk) freePages(n int64) error {
+	for id := range w.seen {
+		info, err := w.tx.Page(id)
+		switch {
+		case err != nil:
+			return err
+		case info.Type == "free":
+			n--
+		case info.Type == "freelist":
+			for other := id; other <= id+info.OverflowCount; other++ {
+				if other >= len(w.seen) || w.seen[other] {
+					return fmt.Errorf("page %d, the list of free pages, overlaps another page, or the end of the database", id)
+				}
+				w.seen[other] = true
+			}
+		}
+	}
+	if n != 0 {
+		return errors.New("the list of free pages names pages that don't exist")
+	}
+	return nil
 }

@@ -91,6 +91,9 @@ func (v *verifier) pages(f *os.File, pageSize int64) error {
 	if err := w.page(uint64(v.tx.Cursor().Bucket().Root())); err != nil {
 		return &DamagedError{Path: r.Path, Offset: -1, What: err.Error()}
 	}
+	if err := w.freePages(r.FreePages); err != nil {
+		return &DamagedError{Path: r.Path, Offset: -1, What: err.Error()}
+	}
 	wasted := 0
 	for err := range v.tx.Check(bolt.WithKVStringer(hidden{})) {
 		if strings.HasSuffix(err.Error(), "unreachable unfreed") {

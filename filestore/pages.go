@@ -11,8 +11,8 @@ import (
 
 // pageWalk follows the references between the pages of a database before bbolt does. On a damaged
 // page bbolt may read memory that isn't mapped, which kills the process in the goroutine of
-// Tx.Check, or follow a cycle for ever. After a walk without an error it does neither. Everything
-// else is left to Tx.Check.
+// Tx.Check, or follow a cycle for ever. After a walk without an error it does neither. freePages
+// checks the list of free pages, which bbolt trusts when it writes. Tx.Check does everything else.
 type pageWalk struct {
 	tx       *bolt.Tx
 	file     io.ReaderAt

@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -30,10 +29,8 @@ func (b *Bridge) Attach(r *http.Request, close func(code int, reason string)) (*
 	if err != nil {
 		return nil, err
 	}
-	if !b.opts.originAllowed(r) {
-		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "connection from another origin refused",
-			b.opts.originAttrs(r)...)
-		return nil, ErrOrigin
+	if err := b.opts.checkOrigin(r, "connection from another origin refused"); err != nil {
+		return nil, err
 	}
 	if !b.work.TryEnter() {
 		return nil, ErrShutdown

@@ -28,7 +28,7 @@ func (b *Bridge) join(st store.Store) store.Store {
 		Suspect:      func(since time.Time) { b.links.SuspectAll(since) },
 		GiveUp: func() {
 			for _, l := range b.links.All() {
-				l.end(CodeUnavailable, "session store unavailable")
+				l.end(unavailable.Code, unavailable.Reason)
 			}
 		},
 		Used:   b.clients.ReadsOfClient,

@@ -248,10 +248,6 @@ func (b *Bridge) attach(ctx context.Context, rec *store.Record) error {
 		if newest, _ := b.clients.SessionOf(now.ClientID); b.opts.Rebind == Follow && newest == now.ID {
 			b.follow(now)
 		}
-		if b.events.Active() {
-			b.events.Emit(SessionSet{
-				ClientID: now.ClientID, SessionID: now.ID, UserID: now.UserID, IsInit: true, Via: ViaHTTP,
-			})
-		}
+		b.emitSet(now, SessionSet{IsInit: true, Via: ViaHTTP})
 	})
 }

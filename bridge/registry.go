@@ -14,6 +14,9 @@ import (
 // reconnect closes links that a login, or another session of their client, excludes.
 var reconnect = registry.Close{Code: CodeReconnect, Reason: "session changed: reconnect"}
 
+// unavailable closes links whose session can't be checked, because the store doesn't answer.
+var unavailable = registry.Close{Code: CodeUnavailable, Reason: "session store unavailable"}
+
 // Close reasons of connections beyond a limit.
 const (
 	reasonReplaced    = "a newer connection has taken its place"
@@ -86,9 +89,10 @@ func (b *Bridge) addLink(ctx context.Context, l *Link, sessionID string) (evicte
 
 // addrFull reports whether the address has no room for a connection, after a probe.
 func (b *Bridge) addrFull(ctx context.Context, addr string) bool {
-	if b.links.AddrFull(addr) {
-		b.probe(ctx, b.links.Rivals("", addr))
+	if !b.links.AddrFull(addr) {
+		return false
 	}
+	b.probe(ctx, b.links.Rivals("", addr))
 	return b.links.AddrFull(addr)
 }
 
@@ -147,6 +151,6 @@ func (b *Bridge) scheduleRecheck(id string, err error) {
 func (b *Bridge) retryRecheck(id string, err error) {
 	b.storeFailed(context.Background(), "find out whether a session is alive", id, err)
 	for _, l := range b.links.Retry(id) {
-		l.end(CodeUnavailable, "session store unavailable")
+		l.end(unavailable.Code, unavailable.Reason)
 	}
 }

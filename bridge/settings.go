@@ -64,11 +64,14 @@ func (s *settings) onHTTPS(r *http.Request) bool {
 	return s.proxies.HTTPS(r) || s.Secure == SecureAlways && !pageorigin.IsLoopback(r.Host)
 }
 
-// originAttrs describe in the log a page that may not open a connection.
-func (s *settings) originAttrs(r *http.Request) []slog.Attr {
-	from := r.Header.Get("Origin")
-	return []slog.Attr{
-		slog.String("origin", from[:min(len(from), 256)]),
-		slog.String("host", r.Host), slog.Bool("https", s.onHTTPS(r)),
+// checkOrigin returns ErrOrigin if the page may not open a connection, and logs the message then.
+func (s *settings) checkOrigin(r *http.Request, message string) error {
+	if s.originAllowed(r) {
+		return nil
 	}
+	from := r.Header.Get("Origin")
+	s.Logger.LogAttrs(r.Context(), slog.LevelWarn, message, //nolint:sloglint // a constant of each caller
+		slog.String("origin", from[:min(len(from), 256)]),
+		slog.String("host", r.Host), slog.Bool("https", s.onHTTPS(r)))
+	return ErrOrigin
 }

@@ -175,10 +175,9 @@ func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 		return nil, ErrSessionClosed
 	case !handshake || !upgrades(r): // an Upgrade header alone is not enough: any request can have one
 		return nil, ErrTicket
-	case !b.opts.originAllowed(r):
-		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused",
-			b.opts.originAttrs(r)...)
-		return nil, ErrOrigin
+	}
+	if err := b.opts.checkOrigin(r, "handshake from another origin refused"); err != nil {
+		return nil, err
 	}
 	ticket, err := b.tickets.Redeem(ctx, rq.creds.Presented().Text, tickets.Handshake,
 		func(*tickets.Ticket) bool { return true })

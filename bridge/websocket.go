@@ -55,9 +55,8 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer b.work.Leave()
-	if !b.opts.originAllowed(r) {
-		b.opts.Logger.LogAttrs(r.Context(), slog.LevelWarn, "handshake from another origin refused", b.opts.originAttrs(r)...)
-		b.refuse(w, r, ErrOrigin)
+	if err := b.opts.checkOrigin(r, "handshake from another origin refused"); err != nil {
+		b.refuse(w, r, err)
 		return
 	}
 	if !b.admit.TryEnter() {

@@ -13,7 +13,7 @@ import (
 )
 
 // TestLife: one session, from its first request to its logout, over both transports and in two
-// tabs; and the one after it.
+// tabs, and the next session.
 func TestLife(t *testing.T) {
 	a := endtoend.Start(t, livestore.New(), nil)
 	ada := endtoend.NewBrowser(t, a)
@@ -52,7 +52,8 @@ func TestLife(t *testing.T) {
 	require.Empty(t, tab.Ask("user"))
 }
 
-// TestTwoBrowsers: what one does, its login and its logout too, is nothing to the other.
+// TestTwoBrowsers: the requests of one browser, including its login and logout, don't affect the
+// other.
 func TestTwoBrowsers(t *testing.T) {
 	a := endtoend.Start(t, livestore.New(), nil)
 	ada, bob := endtoend.NewBrowser(t, a), endtoend.NewBrowser(t, a)
@@ -71,8 +72,8 @@ func TestTwoBrowsers(t *testing.T) {
 	require.Equal(t, "1", ada.Get("/increment"))
 }
 
-// TestG1_ConcurrentIncrements: 50 at once, over two sockets and HTTP, lose none, and each sees a
-// number of its own.
+// TestG1_ConcurrentIncrements: of 50 concurrent increments over two sockets and HTTP none is lost,
+// and each returns a different number.
 func TestG1_ConcurrentIncrements(t *testing.T) {
 	a := endtoend.Start(t, livestore.New(), nil)
 	ada := endtoend.NewBrowser(t, a)

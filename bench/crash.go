@@ -96,6 +96,8 @@ func (r *recovered) logger() *slog.Logger {
 
 func (*recovered) Enabled(context.Context, slog.Level) bool { return true }
 
+func (r *recovered) WithAttrs([]slog.Attr) slog.Handler { return r }
+
 func (r *recovered) Handle(_ context.Context, rec slog.Record) error {
 	rec.Attrs(func(a slog.Attr) bool {
 		if a.Key == "changes" {

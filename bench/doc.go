@@ -55,6 +55,13 @@
 // The million sessions are filled in once for all of their rows. The crash is one: a child process
 // stores what the log holds, and is killed; what it has called durable must be there then.
 //
+// # Sealed stores
+//
+// The rows that begin with sealed/ compare each store below store/sealed with the same store alone:
+// a get or a set of a session with 300 bytes of values, among 128, as many as are in use at a time.
+// The file is synced once a minute, and of Redis there are 64 calls at once, because a sync or a
+// round trip alone takes far longer than the encryption, and not always equally long.
+//
 // # Redis
 //
 // The rows that begin with redis/ start a redis-server of their own, which keeps nothing on disk,

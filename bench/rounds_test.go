@@ -44,6 +44,8 @@ func TestTargets(t *testing.T) {
 		{extraUnder(900), false},
 		{allocsAtMost(20), true},
 		{allocsAtMost(19), false},
+		{extraAllocsAtMost(-40), true},
+		{extraAllocsAtMost(-41), false},
 		{allocsThird(), true},
 		{exactly(1000), true},
 		{exactly(1000.1), false},

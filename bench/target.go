@@ -63,6 +63,14 @@ func allocsAtMost(n float64) target {
 	return target{fmt.Sprintf("≤ %g allocs", n), func(o outcome) bool { return o.ours[allocsPerOp] <= n }}
 }
 
+// extraAllocsAtMost wants at most n allocations per operation more than the peer has, to within
+// those of other goroutines.
+func extraAllocsAtMost(n float64) target {
+	return target{fmt.Sprintf("≤ %g allocs more", n), func(o outcome) bool {
+		return o.ours[allocsPerOp]-o.peer[allocsPerOp] < n+0.1
+	}}
+}
+
 // allocsThird wants at most a third of the peer's allocations.
 func allocsThird() target {
 	return target{"≤ ⅓ allocs", func(o outcome) bool { return 3*o.ours[allocsPerOp] <= o.peer[allocsPerOp] }}

@@ -3,12 +3,11 @@ package bridge
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
+	"github.com/sessionbridge/sessionbridge/internal/logins"
 )
 
 // Login makes the session that of a user, and gives it a new token. From the commit on the old
@@ -37,13 +36,13 @@ func (s *Session) replaceToken(login *gateway.Login) error {
 		return err
 	}
 	if login != nil {
-		if err := checkUserID(login.UserID); err != nil {
+		if err := logins.CheckUserID(login.UserID); err != nil {
 			return err
 		}
 	}
 	return s.withToken(func() error {
 		if rq := s.from.request; login != nil {
-			login.Addr, login.UserAgent, login.KeepValues = rq.addr(), rq.userAgent(), s.b.opts.KeepValuesAtLogin
+			login.Addr, login.UserAgent, login.KeepValues = rq.recordedAddr(), rq.userAgent(), s.b.opts.KeepValuesAtLogin
 		}
 		return s.proof.Replace(login)
 	})
@@ -57,6 +56,8 @@ func (s *Session) canReplaceToken() error {
 // withToken calls do under the lock, if the session goes on and its client can get a new token.
 func (s *Session) withToken(do func() error) error {
 	switch rq := s.from.request; {
+	case s.from.via == ViaAPI:
+		return fmt.Errorf("%w, or with LoginCredentials and RotateCredentials", ErrNoCookies)
 	case rq == nil || rq.creds.Presented().Carrier == credentials.ByTicket:
 		return ErrNoCookies
 	case rq.headersSent():
@@ -68,15 +69,6 @@ func (s *Session) withToken(do func() error) error {
 		}
 		return do()
 	})
-}
-
-// checkUserID returns ErrUserID for an ID that Login doesn't accept.
-func checkUserID(id string) error {
-	const maxBytes = 255
-	if id == "" || len(id) > maxBytes || !utf8.ValidString(id) || strings.IndexByte(id, 0) >= 0 {
-		return fmt.Errorf("%w: it is 1 to %d bytes of UTF-8 without NUL", ErrUserID, maxBytes)
-	}
-	return nil
 }
 
 // Logout is Destroy at the user's own request.
@@ -95,7 +87,8 @@ func (s *Session) end(method string, reason Reason) {
 	}
 }
 
-// LoggedIn returns when the session's user last logged in, on any node; the zero time for never.
+// LoggedIn returns when the session's user last logged in, on any node; the zero time for never,
+// and for an imported session whose Import doesn't say it.
 func (s *Session) LoggedIn() time.Time {
 	s.lock()
 	defer s.unlock()

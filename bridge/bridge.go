@@ -3,28 +3,36 @@ package bridge
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"log/slog"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/activity"
 	"github.com/sessionbridge/sessionbridge/internal/admission"
 	"github.com/sessionbridge/sessionbridge/internal/clientmap"
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/cluster"
+	"github.com/sessionbridge/sessionbridge/internal/devicebound"
+	"github.com/sessionbridge/sessionbridge/internal/ends"
+	"github.com/sessionbridge/sessionbridge/internal/forwarded"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/gorillastore"
+	"github.com/sessionbridge/sessionbridge/internal/imports"
 	"github.com/sessionbridge/sessionbridge/internal/logins"
-	"github.com/sessionbridge/sessionbridge/internal/logqueue"
+	"github.com/sessionbridge/sessionbridge/internal/nodecalls"
 	"github.com/sessionbridge/sessionbridge/internal/opening"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
+	"github.com/sessionbridge/sessionbridge/internal/periodic"
 	"github.com/sessionbridge/sessionbridge/internal/pubsub"
-	"github.com/sessionbridge/sessionbridge/internal/redact"
+	"github.com/sessionbridge/sessionbridge/internal/reclaiming"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
+	"github.com/sessionbridge/sessionbridge/internal/reporting"
 	"github.com/sessionbridge/sessionbridge/internal/socket"
 	"github.com/sessionbridge/sessionbridge/internal/tickets"
+	"github.com/sessionbridge/sessionbridge/internal/tracking"
 	"github.com/sessionbridge/sessionbridge/internal/workers"
-	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // Bridge shares sessions between HTTP handlers and WebSocket connections. Make one for each store
@@ -35,33 +43,44 @@ type Bridge struct {
 	opts     *settings
 	gateway  *gateway.Gateway
 	opener   *opening.Opener
+	devices  *devicebound.Devices // nil without Options.DeviceBound
 	clients  *clientmap.Map
+	ends     *ends.Log // the reasons of ends
 	links    *registry.Registry[*Link]
+	tracker  *tracking.Tracker[*Link]
 	clock    *clock.Clock
 	sockets  *socket.Runtime
 	work     *workers.Group
 	pools    pools
 	sender   *outbox.Sender
 	events   *pubsub.Hub[Event]
-	lines    *logqueue.Queue
-	logKey   *redact.Key
+	report   *reporting.Reporter
 	stats    counters
 	shutting atomic.Bool   // Shutdown has been called
 	shutDone chan struct{} // closed when the first Shutdown has returned shutErr
 	shutErr  error
-	overrule atomic.Bool // setCookies has logged that a Cache-Control was overruled
+	timeouts atomic.Pointer[timeouts] // of sessions that begin from now on
+	records  forwarded.Recording      // what is recorded of clients
+
+	overrule atomic.Bool // setCookies has logged a line that it logs once
+
 	logins   *logins.Gate
 	limits   *logins.Limits
 	tickets  *tickets.Tickets
+	imports  *imports.Claims   // nil without Options.Import
+	reclaim  *reclaiming.Watch // nil: off
 	admit    *admission.Gate
+	rates    rateLimits
+	activity *activity.Activity
 	cluster  *cluster.Node // nil: the store knows of no other processes
+	calls    *nodecalls.Calls[ConnInfo]
 	gorilla  *gorillastore.Store
 
-	cleanup struct { // see StartAutoCleanup
-		mu   sync.Mutex
-		stop func() // nil: it isn't running
-	}
+	cleanup *periodic.Task // see StartAutoCleanup
 }
+
+// timeouts are those of new sessions.
+type timeouts struct{ idle, lifetime time.Duration }
 
 // pools run the Bridge's own tasks. Each kind has a pool of its own, so that tasks that hang delay
 // no other kind: a close that the peer doesn't answer takes a second, and a store may take as long
@@ -75,8 +94,11 @@ type pools struct {
 
 type counters struct {
 	mismatches, refused, reruns, failedCommits, refusedCommits, closedWrites, notifyDropped,
-	failedSaves, tooFast atomic.Uint64
+	failedSaves, tooFast, tooSlow, tooLarge, tooManyConns atomic.Uint64
 }
+
+// Format implements fmt.Formatter: it prints no field, as they contain keys and values.
+func (b *Bridge) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "bridge.Bridge") }
 
 // Stats is what a Bridge has counted since it was made, except for the fields that say now.
 type Stats struct {
@@ -91,13 +113,17 @@ type Stats struct {
 	Expired        uint64 // sessions that time ended
 	StoreErrors    uint64 // calls to the store that failed
 	FailedCommits  uint64 // responses replaced or aborted because the store or the program failed
-	RefusedCommits uint64 // likewise, but caused by the client: 401, 403, 409, 413, or it hung up
+	RefusedCommits uint64 // likewise, but caused by the client: 401 to 422, or it hung up; refused saves (PerConnection)
 	Refused        uint64 // session cookies, tokens and tickets that opened nothing: unknown session, stale token
 	Mismatches     uint64 // sessions that came with another client's cookie
 	ClosedWrites   uint64 // changes of a Session after its last commit, which are lost
 	SaveFailures   uint64 // sessions of PerConnection that could not be stored when they were to be
 	Overloaded     uint64 // handshakes that were refused by Options.MaxHandshakes and HandshakesPerSecond
-	TooFast        uint64 // connections that were closed by ConnOptions.MessagesPerSecond
+	RateLimited    uint64 // handshakes and new sessions that a Rate of Options has refused
+	TooManyConns   uint64 // connections that MaxConnsPerSession or MaxConnsPerAddr has refused
+	TooFast        uint64 // connections closed by MessagesPerSecond, FramesPerSecond, MessagesPerSession, MessagesPerAddr
+	TooSlow        uint64 // connections closed by ConnOptions.FirstMessageTimeout
+	TooLarge       uint64 // connections closed by ConnOptions.MaxMessageBytes
 	EventsDropped  uint64 // events that a subscriber had no room for
 	NotifyDropped  uint64 // messages of Notify that a connection had no room for
 
@@ -124,7 +150,11 @@ func (b *Bridge) Stats() Stats {
 		ClosedWrites:      b.stats.closedWrites.Load(),
 		SaveFailures:      b.stats.failedSaves.Load(),
 		Overloaded:        b.admit.Refused(),
+		RateLimited:       b.rates.refused(),
+		TooManyConns:      b.stats.tooManyConns.Load(),
 		TooFast:           b.stats.tooFast.Load(),
+		TooSlow:           b.stats.tooSlow.Load(),
+		TooLarge:          b.stats.tooLarge.Load(),
 		EventsDropped:     b.events.Dropped(),
 		NotifyDropped:     b.stats.notifyDropped.Load(),
 		RejectionsDropped: b.events.DroppedConfined(),
@@ -139,72 +169,56 @@ func (b *Bridge) Ping(ctx context.Context) error { return b.gateway.Ping(ctx) }
 // the session, and reports the change. The session's commit lock is held.
 func (b *Bridge) committed(c gateway.Commit) {
 	from, rec := c.Tag.(*origin), c.Record
-	isInit := b.mapClient(rec, c.IsNew)
-	if c.Login {
-		b.clients.SetLogin(rec.ID, rec.UserID, rec.LoginGeneration)
-	}
-	if c.IsNew || c.Login {
-		b.rebind(from, rec)
-		if !c.IsNew || !from.clientIsNew() { // no other node knows a new client
-			b.cluster.Announce(rec.ClientID, rec.ID)
+	isInit, parted := b.tracker.Committed(&c, from.clientIsNew)
+	if from.request != nil { // they are closed when the response with the new cookies has been sent
+		for _, l := range parted {
+			from.request.afterResponse(func() {
+				b.clock.Add(time.Now().Add(tracking.RebindDelay), func() { l.endPending(false) })
+			})
 		}
 	}
-	b.learn(rec)
-	c.Later.Add(b.logCommit(&c, from))
-	if c.Watched {
-		b.emitSet(rec, SessionSet{
-			PrevUserID: c.PrevUserID, IsNew: c.IsNew, IsInit: isInit, Login: c.Login, Rotated: c.Rotated, Keys: c.Keys,
-			Via: from.via,
+	if c.IsNew || c.Rotated {
+		c.Later.Add(b.report.Commit(&c, from.addr(), string(from.via)))
+	}
+	if c.Watched && b.events.Active() {
+		b.events.Emit(SessionSet{
+			ClientID: rec.ClientID, SessionID: rec.ID, UserID: rec.UserID, PrevUserID: c.PrevUserID,
+			IsNew: c.IsNew, IsInit: isInit, Login: c.Login, Rotated: c.Rotated, Keys: c.Keys, Via: from.via,
 		})
 	}
 }
 
-// emitSet reports that a session was stored or attached. It adds the IDs of rec to set.
-func (b *Bridge) emitSet(rec *store.Record, set SessionSet) {
+// rejectReasons maps the reasons of package opening.
+var rejectReasons = [...]RejectReason{
+	opening.NoSession:     RejectedSession,
+	opening.OtherToken:    RejectedToken,
+	opening.ForeignClient: RejectedClient,
+	opening.OtherDevice:   RejectedDevice,
+
+	opening.Expired:         RejectedSession,
+	opening.ReplacedByLogin: RejectedToken,
+}
+
+// rejected completes a CredentialRejected from r, counts, logs and emits it, and returns its reason.
+func (b *Bridge) rejected(ctx context.Context, cr CredentialRejected, r opening.Rejection) RejectReason {
+	cr.Reason = cmp.Or(cr.Reason, rejectReasons[r.Reason])
+	cr.SessionID, cr.UserID = r.SessionID, r.UserID
+	b.stats.refused.Add(1)
+	b.report.AuditRefusal(ctx, slog.LevelInfo, "credential refused", string(cr.Reason), reporting.Subject{
+		SessionID: cr.SessionID, ClientID: cr.ClientID, UserID: cr.UserID, Addr: cr.Addr, Via: string(cr.Via),
+	}, slog.String("credential", string(cr.Credential)), slog.String("reason", string(cr.Reason)))
 	if b.events.Active() {
-		set.ClientID, set.SessionID, set.UserID = rec.ClientID, rec.ID, rec.UserID
-		b.events.Emit(set)
+		b.events.Emit(cr)
 	}
-}
-
-// mapClient maps the session and its client to each other, and reports whether this process does it
-// for the first time.
-func (b *Bridge) mapClient(rec *store.Record, newest bool) (isInit bool) {
-	if isInit = b.clients.Attach(rec.ClientID, rec.ID, newest); isInit {
-		b.clients.SetLogin(rec.ID, rec.UserID, rec.LoginGeneration)
-		b.clients.SetDue(rec.ID, rec.Expires)
-		b.cluster.Seen(rec.ClientID)
-	}
-	return isInit
-}
-
-const (
-	rebindGrace = 5 * time.Second // a parted connection is closed at the latest after this time
-	// rebindDelay is the time from a handler's return until its response is assumed to be sent:
-	// net/http, and perhaps a middleware with a buffer, sends the end of it after the return.
-	rebindDelay = 100 * time.Millisecond
-)
-
-// rebind parts the client's older connections from their sessions at once, and closes them when the
-// response with the new cookies has been sent. With Follow it moves them to the new session.
-func (b *Bridge) rebind(from *origin, rec *store.Record) {
-	if b.opts.Rebind == Follow {
-		b.follow(rec)
-		return
-	}
-	for _, l := range b.links.PartOlder(rec) {
-		l.endLater(reconnect, false, rebindGrace)
-		if from.request != nil {
-			from.request.afterResponse(func() {
-				b.clock.Add(time.Now().Add(rebindDelay), func() { l.endPending(false) })
-			})
-		}
-	}
+	return cr.Reason
 }
 
 // ended follows the end of a session. The session's commit lock is held.
 func (b *Bridge) ended(e gateway.End) {
-	if !e.Found && !b.knows(e.ID) {
+	if e.Found {
+		b.reclaim.Ended()
+	}
+	if !e.Found && !b.tracker.Knows(e.ID) {
 		return // its end has been reported, if this process knew it
 	}
 	from, ok := e.Tag.(*origin)
@@ -214,23 +228,47 @@ func (b *Bridge) ended(e gateway.End) {
 	if e.Found && from.reason != ReasonExpired { // an expired session has ended before this
 		b.opener.Ended(e.ID)
 	}
+	if !from.assumed {
+		b.ends.Add(e.ID, string(from.reason))
+	}
 	b.removeSession(e, from)
 	if e.Found && ok && e.ClientID != "" { // other nodes notice an expiry by themselves
 		b.cluster.Announce(e.ClientID, e.ID)
 	}
 }
 
-// knows reports whether the session has connections in this process or is in the map of clients.
-func (b *Bridge) knows(id string) bool { return b.links.HasSession(id) || b.clients.Attached(id) }
+// rememberedEnds is how many ends of sessions are remembered for MissingReason: about 3 MB.
+const rememberedEnds = 16_384
 
-// forget ends a session in this process that was not found in the store. It has no effect on a
-// session that is stored.
-func (b *Bridge) forget(ctx context.Context, id string, l *Link) error {
-	if !b.knows(id) {
-		return nil
+// missingReason returns the reason for which the session has ended, as far as this process knows.
+func (b *Bridge) missingReason(sessionID string) MissingReason {
+	if end, ok := b.ends.Find(sessionID); ok {
+		return Reason(end.Reason).missing()
 	}
-	_, err := b.gateway.Forget(ctx, id, &origin{via: ViaStore, reason: ReasonDestroyed, link: l})
-	return err
+	return MissingUnknown
+}
+
+// reasonOf returns why a credential whose signature holds opens no session; "" if it does. o is the
+// result of opening it.
+func (b *Bridge) reasonOf(o *opening.Opened) MissingReason {
+	switch {
+	case o.Standing == opening.Replaced:
+		return MissingReplaced
+	case o.Standing != opening.None:
+		return ""
+	}
+	switch o.Rejection.Reason {
+	case opening.Expired:
+		return MissingExpired
+	case opening.ReplacedByLogin:
+		return MissingReplaced
+	case opening.OtherDevice:
+		return MissingDevice
+	case opening.NoSession:
+		return b.missingReason(o.Rejection.SessionID)
+	case opening.OtherToken, opening.ForeignClient, opening.NotRejected:
+	}
+	return MissingRefused
 }
 
 // removeSession removes a session that has ended from the map of clients, closes its connections,
@@ -244,7 +282,10 @@ func (b *Bridge) removeSession(e gateway.End, from *origin) {
 		pending = registry.Close{}
 	}
 	links := b.links.PartSession(e.ID, pending)
-	e.Later.Add(func() { b.logEnd(e.ID, clientID, from) })
+	about := reporting.Subject{
+		SessionID: e.ID, ClientID: clientID, UserID: userID, Addr: from.addr(), Via: string(from.via),
+	}
+	e.Later.Add(func() { b.report.End(about, string(from.reason)) })
 	end := SessionDestroy{ClientID: clientID, SessionID: e.ID, UserID: userID, Reason: from.reason, Via: from.via}
 	if b.events.Active() { // before the events of the connections that it closes
 		b.events.Emit(end)
@@ -260,19 +301,5 @@ func (b *Bridge) removeSession(e gateway.End, from *origin) {
 		} else {
 			l.end(c.Code, c.Reason)
 		}
-	}
-}
-
-// hopeless reports whether a call to the store is useless: the store doesn't answer, and the Bridge
-// is shutting down.
-func (b *Bridge) hopeless() bool { return b.work.Stopped() && b.cluster.Frozen() }
-
-// noticeLogin reports the login of rec, which was just loaded, if another process has made it and
-// this one hasn't reported it yet.
-func (b *Bridge) noticeLogin(ctx context.Context, rec *store.Record) {
-	if b.clients.LoginIsNew(rec.ID, rec.LoginGeneration) {
-		_ = b.gateway.ReportIf(ctx, rec.ID,
-			func() bool { return b.clients.LoginIsNew(rec.ID, rec.LoginGeneration) },
-			func(now *store.Record) { b.reportElsewhere(now, false) })
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
-	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // SessionIDOf returns the client's session, as far as this process knows: the newest one in use
@@ -24,12 +23,7 @@ func (b *Bridge) GetByID(ctx context.Context, id string) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := b.newSession(rec, &origin{via: ViaAPI})
-	if err != nil {
-		return nil, err
-	}
-	s.seal()
-	return s, nil
+	return b.newSnapshot(rec, ViaAPI)
 }
 
 // UpdateByID runs fn on the session as WithSession does, and can't create one: ErrSessionMissing. A
@@ -42,14 +36,14 @@ func (b *Bridge) UpdateByID(ctx context.Context, id string, fn func(ctx context.
 	if s != nil {
 		return s.runInside(ctx, fn)
 	}
-	_, err = b.withSessionID(ctx, id, 0, &origin{via: ViaAPI}, fn)
+	_, err = b.withSessionID(ctx, id, 0, &origin{via: ViaAPI}, false, fn)
 	return err
 }
 
 // SetByID replaces the session's values, flashes included, and its idle timeout: an idle of 0 keeps
 // that, Off switches it off. It can't create a session: ErrSessionMissing.
 func (b *Bridge) SetByID(ctx context.Context, id string, values map[string]any, idle time.Duration) error {
-	encoded := encodeAll(values)
+	encoded := gateway.EncodeAll(values)
 	return b.UpdateByID(ctx, id, func(_ context.Context, s *Session) error {
 		if idle != 0 {
 			s.SetIdleTimeout(idle)
@@ -58,11 +52,17 @@ func (b *Bridge) SetByID(ctx context.Context, id string, values map[string]any, 
 	})
 }
 
-// MergeByID sets a key of the session for each of the values, and deletes those whose value is nil;
-// the other keys stay. It can't create a session: ErrSessionMissing.
-func (b *Bridge) MergeByID(ctx context.Context, id string, values map[string]any) error {
-	encoded := encodeAll(values)
-	return b.UpdateByID(ctx, id, func(_ context.Context, s *Session) error {
+// MergeByID sets a key of the session for each of the values, and deletes those whose value is the
+// untyped nil; the other keys stay. A typed nil, such as a nil pointer in a variable of its type, is
+// stored as null. A change is activity: the idle timeout begins anew. A value that is equal to the
+// stored one is no change, and no activity. It returns a snapshot of
+// the session as it is stored then; within a function of WithSession on the session, as it is to be
+// stored. It can't create a session: ErrSessionMissing.
+func (b *Bridge) MergeByID(ctx context.Context, id string, values map[string]any) (*Session, error) {
+	encoded := gateway.EncodeAll(values)
+	var merged *Session
+	err := b.UpdateByID(ctx, id, func(_ context.Context, s *Session) error {
+		merged = s
 		return s.try(func() error {
 			for key, v := range encoded {
 				if values[key] == nil {
@@ -74,16 +74,10 @@ func (b *Bridge) MergeByID(ctx context.Context, id string, values map[string]any
 			return nil
 		})
 	})
-}
-
-// encodeAll encodes values before the session is locked: their methods may be slow or use the
-// session.
-func encodeAll(values map[string]any) map[string]gateway.Encoded {
-	encoded := make(map[string]gateway.Encoded, len(values))
-	for key, v := range values {
-		encoded[key] = gateway.Encode(v)
+	if err != nil {
+		return nil, err
 	}
-	return encoded
+	return merged.snapshot()
 }
 
 // TouchByID restarts the session's idle timeout, as its user's activity does, and changes nothing
@@ -91,7 +85,7 @@ func encodeAll(values map[string]any) map[string]gateway.Encoded {
 func (b *Bridge) TouchByID(ctx context.Context, id string) error {
 	rec, err := b.gateway.TouchNow(ctx, id)
 	if err == nil {
-		b.learn(&rec)
+		b.tracker.Learn(&rec)
 	}
 	return err
 }
@@ -176,29 +170,22 @@ func (b *Bridge) findByClient(ctx context.Context, clientID string) (string, err
 // NotifyStoreSet reports a change of the session that the application has stored directly, and
 // updates the map of clients.
 func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
-	err := b.gateway.Report(context.Background(), id, func(rec *store.Record) {
-		isInit := b.mapClient(rec, isNew)
-		prev, login := b.clients.SetLogin(rec.ID, rec.UserID, rec.LoginGeneration)
-		b.learn(rec)
-		b.emitSet(rec, SessionSet{PrevUserID: prev, IsNew: isNew, IsInit: isInit, Login: login, Via: ViaStore})
-	})
-	if err != nil && !errors.Is(err, ErrSessionMissing) { // a missing one has ended since
-		b.storeFailed(context.Background(), "report a session that was stored directly", id, err)
-	}
+	b.tracker.StoredDirectly(id, isNew, string(ViaStore))
 }
 
 // NotifyStoreDestroy reports a session that the application has destroyed in the store directly,
 // and closes its connections.
 func (b *Bridge) NotifyStoreDestroy(id string) {
+	b.ends.Add(id, string(ReasonDestroyed))
 	b.gateway.InOrder(id, func(later *gateway.Later) {
 		b.removeSession(gateway.End{ID: id, Later: later}, &origin{via: ViaStore, reason: ReasonDestroyed})
 	})
 }
 
 // NotifyStoreCleanup reports that the application has removed n expired sessions from the store
-// directly.
+// directly. A negative n is ignored.
 func (b *Bridge) NotifyStoreCleanup(n int) {
-	if b.events.Active() {
+	if n >= 0 && b.events.Active() {
 		b.events.Emit(Cleanup{Cleared: n})
 	}
 }

@@ -6,7 +6,10 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/sessionbridge/sessionbridge/internal/clock"
+	"github.com/sessionbridge/sessionbridge/internal/periodic"
+	"github.com/sessionbridge/sessionbridge/internal/ranges"
+	"github.com/sessionbridge/sessionbridge/internal/reclaiming"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // Cleanup removes the expired sessions and returns their number. With a store that is a
@@ -16,73 +19,69 @@ func (b *Bridge) Cleanup(ctx context.Context) (int, error) {
 	start := time.Now()
 	n, err := b.gateway.Sweep(ctx)
 	err = errors.Join(err, b.tickets.Sweep(ctx))
+	if b.imports != nil {
+		err = errors.Join(err, b.imports.Sweep(ctx))
+	}
+	b.reclaim.Cleaned()
 	if b.events.Active() && (n > 0 || err == nil) {
 		b.events.Emit(Cleanup{Cleared: n, Took: time.Since(start)})
 	}
 	return n, err
 }
 
-// StartAutoCleanup runs Cleanup in the background at this interval, which is at least 1 ms. It
-// returns false, and changes nothing, if it is running already, or can't run.
+// StartAutoCleanup runs Cleanup in the background at this interval; less than MinTimeout is
+// MinTimeout. 0 is Options.AutoCleanup, and the default of that if it is Off: as New has set it,
+// from an IdleTimeout that SetTimeouts doesn't change. It returns false, and changes nothing, if it
+// is running already, after Shutdown, with a negative interval such as Off, and if the store is
+// neither a store.Sweeper nor a store.Lister.
 func (b *Bridge) StartAutoCleanup(every time.Duration) bool {
-	a := &b.cleanup
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.stop != nil || every < time.Millisecond || !b.gateway.CanSweep() || b.work.Stopped() {
+	if every == 0 {
+		if every = b.opts.AutoCleanup; every == Off {
+			every = b.opts.pruneEvery()
+		}
+	}
+	if every < 0 || !b.gateway.CanSweep() {
 		return false
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	next := b.repeat(ctx, every, func() {
+	return b.cleanup.Start(min(max(every, MinTimeout), ranges.Most), func(ctx context.Context) {
 		if _, err := b.Cleanup(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			b.failedAside(ctx, slog.LevelError, Failure{Doing: "clean up", Err: err})
+			b.report.FailedAside(ctx, slog.LevelError, "clean up", "", err)
 		}
 	})
-	a.stop = func() {
-		cancel()
-		b.clock.Remove(next)
-	}
-	return true
 }
 
 // StopAutoCleanup stops the background cleanup. One that is running ends after its current batch.
 // It returns false if it was not started.
-func (b *Bridge) StopAutoCleanup() bool {
-	a := &b.cleanup
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.stop == nil {
-		return false
+func (b *Bridge) StopAutoCleanup() bool { return b.cleanup.Stop() }
+
+// newReclaiming returns what calls the store's Optimize; nil with Options.OptimizeAfter 0.
+func (b *Bridge) newReclaiming(st store.Store) *reclaiming.Watch {
+	optimizer, ok := store.As[store.Optimizer](st)
+	if b.opts.OptimizeAfter == 0 || !ok {
+		return nil
 	}
-	a.stop()
-	a.stop = nil
-	return true
+	return reclaiming.New(reclaiming.Config{
+		Share:   b.opts.OptimizeAfter,
+		Least:   1000,
+		Left:    b.gateway.Count,
+		Reclaim: optimizer.Optimize,
+		Go:      b.pools.background.Go,
+		Failed: func(ctx context.Context, err error) {
+			b.report.FailedAside(ctx, slog.LevelError, "reclaim the space of sessions that have ended", "", err)
+		},
+	})
 }
 
 // startPruning has expired sessions rechecked at intervals, so that the map of clients forgets
 // those whose end was not notified. It leaves a cleanup time to report the end.
 func (b *Bridge) startPruning(every time.Duration) {
-	patience := max(2*every, zeroIfOff(b.opts.IdleTimeout))
-	b.repeat(context.Background(), every, func() {
-		for _, id := range b.clients.Due(time.Now().Add(-patience)) {
-			b.recheckSession(id)
-		}
+	b.periodic().Start(every, func(context.Context) {
+		patience := max(2*every, zeroIfOff(b.timeouts.Load().idle))
+		b.tracker.Prune(time.Now().Add(-patience))
 	})
 }
 
-// repeat runs task in the background at the interval. To end it, end ctx, then remove the deadline.
-func (b *Bridge) repeat(ctx context.Context, every time.Duration, task func()) *clock.Deadline {
-	next := &clock.Deadline{}
-	next.Do = func() {
-		b.pools.background.Go(func() {
-			defer func() { // also if the task panics
-				b.clock.Move(next, time.Now().Add(every))
-				if ctx.Err() != nil {
-					b.clock.Remove(next)
-				}
-			}()
-			task()
-		})
-	}
-	b.clock.Move(next, time.Now().Add(every))
-	return next
+// periodic returns a task of the Bridge that isn't started.
+func (b *Bridge) periodic() *periodic.Task {
+	return periodic.New(periodic.Config{Clock: b.clock, Go: b.pools.background.Go, Stopped: b.work.Stopped})
 }

@@ -21,6 +21,9 @@ import (
 func TestClientIsToldWhyItIsClosed(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), &bridge.Options{MaxConnsPerSession: 1})
 	a.Mux.Handle("/named", a.WebSocket(testkit.Converse, &bridge.ConnOptions{ID: func(*http.Request) string { return "kitchen" }}))
+	a.Mux.Handle("/refuse", a.WebSocket(testkit.Converse, &bridge.ConnOptions{
+		Name: func(*http.Request) string { return "kitchen" }, OnNameInUse: bridge.RefuseName,
+	}))
 	a.Mux.Handle("/needs", a.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
 		return c.WithSession(ctx, func(context.Context, *bridge.Session) error { return nil }, nil)
 	}, nil))
@@ -34,7 +37,30 @@ func TestClientIsToldWhyItIsClosed(t *testing.T) {
 	br.Dial("/ws").Ask("id")
 	require.Equal(t, websocket.CloseError{Code: bridge.CodePolicy, Reason: "the session has too many connections"}, closeFrame(t, br.Dial("/ws")))
 	guest.Dial("/named").Ask("id")
-	require.Equal(t, websocket.CloseError{Code: bridge.CodePolicy, Reason: "the connection's name is taken"}, closeFrame(t, guest.Dial("/named")))
+	require.Equal(t, websocket.CloseError{Code: bridge.CodePolicy, Reason: "another connection has this ID"}, closeFrame(t, guest.Dial("/named")))
+	guest.Dial("/refuse").Ask("id")
+	require.Equal(t, websocket.CloseError{Code: bridge.CodePolicy, Reason: "another connection has this name"}, closeFrame(t, guest.Dial("/refuse")))
+}
+
+// Without a reason the client couldn't tell a refusal of the application's from a limit.
+func TestClientIsToldThatItsChangeIsRefused(t *testing.T) {
+	a := testkit.NewApp(t, livestore.New(), &bridge.Options{BeforeCommit: refuseBanned})
+	a.Mux.Handle("/messages", a.Messages(
+		func(_ context.Context, _ *bridge.Conn, _ bridge.Message, s *bridge.Session) error {
+			s.Set("banned", true)
+			return nil
+		}, nil))
+	a.Mux.Handle("/held", a.PerConnection(func(_ context.Context, _ *bridge.Conn, s *bridge.Session) error {
+		s.Set("banned", true)
+		return nil
+	}, nil))
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/inc")
+	refused := websocket.CloseError{Code: bridge.CodePolicy, Reason: "change refused"}
+	messages := br.Dial("/messages")
+	messages.Say("ban")
+	require.Equal(t, refused, closeFrame(t, messages))
+	require.Equal(t, refused, closeFrame(t, br.Dial("/held")))
 }
 
 func closeFrame(t *testing.T, s *webclient.Socket) (frame websocket.CloseError) {

@@ -17,18 +17,19 @@ import (
 // function has read, and they are discarded if its context has ended: then the response is not the
 // function's, but that of a timeout.
 func (s *Session) commit(ctx context.Context) error {
-	s.lock()
+	err := s.reviewed(ctx)
 	defer s.unlock()
-	if s.proof.Locked() {
+	switch {
+	case s.proof.Locked():
 		return ErrTokenRotated
-	}
-	if s.ending != "" {
+	case s.ending != "":
 		return s.destroy(ctx)
+	case err != nil:
+		return err
 	}
 	running := s.running
-	if running != nil && running.Err() != nil {
-		s.restore(running.savepoint)
-		running.savepoint, running.aborted, running = nil, true, nil
+	if running != nil && running.aborted {
+		running = nil
 	}
 	if s.sealed || !s.draft.Changed() {
 		return nil
@@ -39,7 +40,7 @@ func (s *Session) commit(ctx context.Context) error {
 	if running == nil {
 		return s.store(ctx, func() error { return s.b.gateway.Commit(ctx, &s.draft, s.from) })
 	}
-	_, err := s.commitExact(ctx, running.lock)
+	_, err = s.commitExact(ctx, running.lock)
 	if errors.Is(err, store.ErrConflict) {
 		return ErrConflict
 	}
@@ -47,6 +48,80 @@ func (s *Session) commit(ctx context.Context) error {
 		running.savepoint = nil
 	}
 	return err
+}
+
+// review has Options.BeforeCommit check the changes that are to be stored. It returns with the lock
+// held, also after an error, and without one nothing is changed that the hook hasn't seen. The hook
+// runs without the lock, on a copy whose changes s takes over. If s is changed meanwhile, call runs
+// again. With undoes, the changes of a function of WithSession whose context has ended are undone
+// first. A panic of call leaves the lock free.
+func (s *Session) review(ctx context.Context, undoes bool, call sessionFunc) error {
+	s.lock()
+	for range gateway.MaxAttempts {
+		if undoes {
+			s.undoAborted()
+		}
+		if s.b.opts.BeforeCommit == nil ||
+			s.proof.Locked() || s.ending != "" || s.fate != fateAlive || !s.draft.Changed() {
+			return nil
+		}
+		if s.reviewing.Load() >= gateway.MaxAttempts { // the hook commits s itself
+			return ErrNested
+		}
+		copied := s.copy()
+		changes, revision := s.changes, s.draft.Base().Revision
+		s.unlock()
+		err := call(ctx, copied)
+		draft, ending := copied.result()
+		s.lock()
+		if err != nil {
+			return err
+		}
+		if s.changes == changes && s.draft.Base().Revision == revision {
+			s.draft, s.ending = draft, ending
+			s.draft.Defer(&s.later)
+			return nil
+		}
+	}
+	return ErrConflict
+}
+
+// undoAborted undoes the changes of a function of WithSession whose context has ended. The lock is
+// held.
+func (s *Session) undoAborted() {
+	tx := s.running
+	if tx == nil || tx.aborted || tx.Err() == nil || s.proof.Locked() || s.ending != "" {
+		return
+	}
+	s.restore(tx.savepoint)
+	tx.savepoint, tx.aborted = nil, true
+}
+
+// callBeforeCommit calls Options.BeforeCommit with a copy of s.
+func (s *Session) callBeforeCommit(ctx context.Context, copied *Session) error {
+	s.reviewing.Add(1)
+	defer s.reviewing.Add(-1)
+	tx := &txContext{Context: ctx, session: copied}
+	defer tx.done.Store(true)
+	defer copied.seal()
+	if err := s.b.opts.BeforeCommit(tx, copied); err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return nil
+}
+
+// reviewed is review outside of a function of WithSession, where a panic would go on in code that
+// isn't the application's.
+func (s *Session) reviewed(ctx context.Context) error {
+	return s.review(ctx, true, func(ctx context.Context, copied *Session) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				s.b.report.Panicked(ctx, "BeforeCommit panicked", "call Options.BeforeCommit: it panicked", s.id, p)
+				err = ErrPanicked
+			}
+		}()
+		return s.callBeforeCommit(ctx, copied)
+	})
 }
 
 // commitExact stores the changes if the stored record is still the base of the draft.
@@ -64,8 +139,16 @@ func (s *Session) store(ctx context.Context, commit func() error) (err error) {
 	one := logins.Session{ID: s.id, ClientID: s.clientID, Tag: s.from, Later: &s.later}
 	issues := s.proof.Issues()
 	creates := s.draft.Base().Revision == 0 && !s.from.clientIsNew()
-	if user, logsIn := s.draft.LogsIn(); logsIn {
-		err = s.b.limits.Login(ctx, one, user, commit)
+	user, logsIn := s.draft.LogsIn()
+	if !logsIn {
+		if err := s.admitNew(); err != nil {
+			return err
+		}
+	}
+	if logsIn {
+		if err = s.b.limits.Login(ctx, one, user, commit); err == nil {
+			s.logins++
+		}
 	} else if err = commit(); err == nil && creates {
 		s.b.limits.Created(ctx, one)
 	}
@@ -114,12 +197,28 @@ func (s *Session) stored(issued bool, err error) error {
 	return err
 }
 
-// destroy ends the session, as Destroy has requested. The lock is held.
-func (s *Session) destroy(ctx context.Context) (err error) {
-	rq, base := s.from.request, s.draft.Base()
-	if s.proof.Locked() || rq != nil && base.Revision == 0 && rq.creds.Outrun() { // the browser has another session
-		return ErrTokenRotated
+// mayDestroy returns the error of a session that destroy may not end. The lock is held.
+func (s *Session) mayDestroy() error {
+	rq := s.from.request
+	if s.proof.Locked() || rq != nil && s.draft.Base().Revision == 0 && rq.creds.Outrun() {
+		return ErrTokenRotated // the browser has another session
 	}
+	return nil
+}
+
+// destroy ends the session, as Destroy has requested. The lock is held, and free while functions of
+// the application run: see endImports.
+func (s *Session) destroy(ctx context.Context) (err error) {
+	if err := s.mayDestroy(); err != nil {
+		return err
+	}
+	if err := s.endImports(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	if err := s.mayDestroy(); err != nil || s.ending == "" { // ended meanwhile by another goroutine
+		return err
+	}
+	rq, base := s.from.request, s.draft.Base()
 	from := *s.from
 	from.reason = s.ending
 	ended := false
@@ -143,12 +242,14 @@ func (s *Session) destroy(ctx context.Context) (err error) {
 }
 
 // renewToken gives the session a new token if the one that the request presented is older than
-// Options.RenewEvery. It is called before the first byte of the response.
+// Options.RenewEvery. Otherwise it has the credential signed anew if that is due. It is called
+// before the first byte of the response.
 //
 // It does nothing if the request has ended, so that the browser would not receive the token, or if
 // shared caches may store the response. A failure of the store doesn't fail the request.
 func (s *Session) renewToken(rq *request, h http.Header) {
-	if s.b.opts.RenewEvery <= 0 || rq.Err() != nil || cachecontrol.Shared(h) {
+	if s.b.opts.RenewEvery <= 0 && !rq.creds.Presented().Stale() ||
+		rq.Err() != nil || cachecontrol.Shared(h) {
 		return
 	}
 	s.lock()
@@ -158,7 +259,10 @@ func (s *Session) renewToken(rq *request, h http.Header) {
 	}
 	cookie, ok, err := s.proof.Renew(rq, s.running != nil, s.from)
 	if err != nil {
-		s.b.storeFailed(rq, "renew a session's token", s.id, err)
+		s.b.report.StoreFailed(rq, "renew a session's token", s.id, err)
+	}
+	if !ok {
+		cookie, ok = rq.creds.SignAnew(rq, s.proof)
 	}
 	if ok {
 		rq.creds.SetSession(cookie)

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
-	"unicode/utf8"
 
 	"github.com/coder/websocket"
 
+	"github.com/sessionbridge/sessionbridge/internal/errorcodes"
+	"github.com/sessionbridge/sessionbridge/internal/inbox"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/socket"
 )
@@ -23,14 +24,20 @@ type Conn struct {
 	socket socket.Conn
 }
 
-// ID returns the connection's own ID.
+// ID returns the connection's own ID: see ConnOptions.ID.
 func (c *Conn) ID() string { return c.link.ID() }
+
+// Name returns the name of ConnOptions.Name, "" for none.
+func (c *Conn) Name() string { return c.link.Name() }
 
 // ClientID returns the client, which is fixed for the connection's life.
 func (c *Conn) ClientID() string { return c.link.ClientID() }
 
 // SessionID returns the session's ID, "" while there is none.
 func (c *Conn) SessionID() string { return c.link.SessionID() }
+
+// MissingReason returns why the connection has no session: see Link.MissingReason.
+func (c *Conn) MissingReason() MissingReason { return c.link.MissingReason() }
 
 // Subprotocol returns the negotiated subprotocol, "" for none.
 func (c *Conn) Subprotocol() string { return c.socket.Subprotocol() }
@@ -52,7 +59,8 @@ func (c *Conn) WithSession(
 	return c.link.WithSession(ctx, fn, onMissing)
 }
 
-// Read returns the next message, which counts as activity of the client. If ctx, which may be the
+// Read returns the next message, which counts as activity of the client unless
+// ConnOptions.CountsAsActivity says otherwise. If ctx, which may be the
 // handler's, ends during the wait, the connection is closed. A message beyond
 // ConnOptions.MessagesPerSecond closes it and isn't returned. After an error all reads fail.
 //
@@ -61,6 +69,11 @@ func (c *Conn) WithSession(
 // buffer is full the client is blocked. If the client disconnects while messages are buffered, the
 // handler's context lasts until a Read has found no more, 10 s at most.
 func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
+	m, err := c.read(ctx)
+	return m.Type, m.Data, err
+}
+
+func (c *Conn) read(ctx context.Context) (inbox.Message, error) {
 	c.link.endPending(true)
 	return c.socket.Read(ctx)
 }
@@ -88,10 +101,10 @@ func (c *Conn) CloseRead() context.Context {
 // Write sends a message. If it exceeds ConnOptions.WriteTimeout, or ctx ends in the middle, the
 // connection is cut. After an error that makes it unusable the handler's context has ended.
 func (c *Conn) Write(ctx context.Context, kind websocket.MessageType, data []byte) error {
-	c.link.sent.count(len(data)) // first: a message that has arrived is counted
+	c.link.sent.Count(len(data)) // first: a message that has arrived is counted
 	err := c.socket.Write(ctx, kind, data)
 	if err != nil {
-		c.link.sent.uncount(len(data))
+		c.link.sent.Uncount(len(data))
 	}
 	return err
 }
@@ -124,26 +137,11 @@ func (c *Conn) Ping(ctx context.Context) error { return c.socket.Ping(ctx) }
 // Close closes the connection with a code and a reason of at most 123 bytes, within a second. If
 // another close has begun, its code stays.
 func (c *Conn) Close(code int, reason string) error {
-	if err := checkClose(code, reason); err != nil {
+	if err := errorcodes.CheckClose(code, reason); err != nil {
 		return err
 	}
 	if c.link.beginEnd(code, reason) {
 		c.link.close(code, reason)
-	}
-	return nil
-}
-
-// maxReason is the maximum length of the reason in a close frame, in bytes (RFC 6455 §5.5).
-const maxReason = 123
-
-func checkClose(code int, reason string) error {
-	own := code == CodePolicy || code >= CodeFailed && code <= CodeUnavailable
-	switch {
-	case code != 1000 && !own && (code < 3000 || code > 4999):
-		return fmt.Errorf("bridge: %d is no close code to send: 1000, 1008, 1011 to 1013, 3000 to 4999 "+
-			"(RFC 6455 §7.4)", code)
-	case len(reason) > maxReason || !utf8.ValidString(reason):
-		return fmt.Errorf("bridge: a close reason is at most %d bytes of UTF-8", maxReason)
 	}
 	return nil
 }
@@ -174,10 +172,52 @@ type socketOwner Link
 func (o *socketOwner) Context() context.Context { return o.ctx }
 func (o *socketOwner) Lost(cause error)         { o.closing.Cancel(cause) }
 func (o *socketOwner) Closing() bool            { return o.closing.Begun() }
-func (o *socketOwner) Received(bytes int)       { o.received.count(bytes) }
-func (o *socketOwner) Active()                  { (*Link)(o).Active() }
 func (o *socketOwner) Times() (opened, active time.Duration) {
 	return o.entry.OpenedAt, (*Link)(o).activeSince()
+}
+
+// Received counts the message, also towards the limits of the session and of the address.
+func (o *socketOwner) Received(bytes int) error {
+	o.received.Count(bytes)
+	return (*Link)(o).admitMessage()
+}
+
+// TooLarge reports a message beyond ConnOptions.MaxMessageBytes.
+func (o *socketOwner) TooLarge() {
+	l := (*Link)(o)
+	l.b.stats.tooLarge.Add(1)
+	l.reportLimit("ConnOptions.MaxMessageBytes", l.conn.opts.MaxMessageBytes)
+}
+
+// Active records the message as activity, unless ConnOptions.CountsAsActivity says otherwise. A
+// panic of that function closes the connection, as one of the handler does.
+func (o *socketOwner) Active(m *inbox.Message) error {
+	l := (*Link)(o)
+	if l.conn.opts.CountsAsActivity != nil {
+		if err := l.conn.judge(m); err != nil {
+			return err
+		}
+	}
+	if !m.Quiet {
+		l.Active()
+	}
+	return nil
+}
+
+// judge sets m.Quiet. ErrPanicked: the connection is being closed.
+func (c *Conn) judge(m *inbox.Message) (err error) {
+	l, returned := c.link, false
+	defer func() {
+		if !returned {
+			l.b.report.Panicked(l.ctx, "CountsAsActivity panicked", "tell whether a message is activity: the function panicked",
+				l.SessionID(), recover())
+			l.end(CodeFailed, "")
+			err = ErrPanicked
+		}
+	}()
+	m.Quiet = !c.opts.CountsAsActivity(Message{Type: m.Type, Data: m.Data})
+	returned = true
+	return nil
 }
 
 // Refuse closes the connection with a reason, also if the client sends too fast: without one the
@@ -187,10 +227,15 @@ func (o *socketOwner) Refuse(why socket.Reason) {
 	switch why {
 	case socket.Idle, socket.TooOld:
 		code = CodeIdle
-	case socket.TooManyMessages, socket.TooManyFrames:
+	case socket.TooManyMessages:
 		l.b.stats.tooFast.Add(1)
-		l.b.opts.Logger.LogAttrs(l.ctx, slog.LevelWarn, "connection closed: its client sends too fast",
-			l.b.logSession(l.SessionID()))
+		l.reportLimit("ConnOptions.MessagesPerSecond", l.conn.opts.MessagesPerSecond)
+	case socket.TooManyFrames:
+		l.b.stats.tooFast.Add(1)
+		l.reportLimit("ConnOptions.FramesPerSecond", l.conn.opts.FramesPerSecond)
+	case socket.Silent:
+		l.b.stats.tooSlow.Add(1)
+		l.reportLimit("ConnOptions.FirstMessageTimeout", l.conn.opts.FirstMessageTimeout)
 	}
 	l.end(code, string(why))
 }

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
+	"github.com/sessionbridge/sessionbridge/internal/ranges"
+	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/internal/socket"
 )
 
@@ -20,11 +21,15 @@ type ConnOptions struct {
 	// OnMissing is the policy for a handshake without a session. Default: AcceptMissing for
 	// WebSocket, CloseMissing for PerConnection and Messages, whose functions need a session.
 	OnMissing MissingPolicy
+	// OnUnavailable is the policy for a handshake whose session can't be read, because the store
+	// doesn't answer. Default: RefuseUnavailable.
+	OnUnavailable UnavailablePolicy
 	// MaxMessageBytes limits the size of a message from the client; a larger one closes the
 	// connection with 1009. Default: 64 KiB.
 	MaxMessageBytes int64
-	// MessagesPerSecond limits the rate of the client's messages, after a burst of MessageBurst;
-	// one beyond closes the connection with CodePolicy. Defaults: no limit; a burst of one second.
+	// MessagesPerSecond limits the rate of the client's messages on one connection, after a burst of
+	// MessageBurst; one beyond closes it with CodePolicy. Options.MessagesPerSession and
+	// MessagesPerAddr limit those of several connections together. Defaults: no limit; a burst of one second.
 	MessagesPerSecond float64
 	MessageBurst      int
 	// FramesPerSecond limits the rate of frames without content: pings, pongs that answer no ping,
@@ -37,6 +42,10 @@ type ConnOptions struct {
 	// Heartbeat is the silence after which the client is sent a ping, whether or not the handler
 	// reads. If nothing comes back for 10 s the connection is cut. Default: 30 s.
 	Heartbeat time.Duration
+	// FirstMessageTimeout closes the connection with CodePolicy if the client has not sent its first
+	// message within that time: for a protocol that begins with one of the client's. A message that is
+	// under way doesn't count. Default: never.
+	FirstMessageTimeout time.Duration
 	// IdleTimeout closes the connection with CodeIdle after that long without a message from the
 	// client; pongs don't count. Default: never.
 	IdleTimeout time.Duration
@@ -56,10 +65,34 @@ type ConnOptions struct {
 	// otherwise it ends with the returned error. Default: every error ends it.
 	OnMessageError func(ctx context.Context, c *Conn, err error) error
 
-	// ID returns the application's name for the connection, which CloseConn and listings use: 1 to
-	// 100 letters, digits, "_" and "-". An invalid name is answered with 400; the name of an open
-	// connection closes the newer one with CodePolicy. Default: a UUID.
+	// ID returns the application's ID for the connection, which CloseConn and listings use: at most
+	// 100 letters, digits, "_" and "-". An invalid ID is answered with 400; the ID of an open
+	// connection closes the newer one with CodePolicy. IDs of the application's are unique in one
+	// process only: another node may have a connection with the same ID. Default: a UUID, as for "".
 	ID func(r *http.Request) string
+
+	// Name returns a name of the application's for the connection, which ConnInfo and ConnFilter
+	// have: at most 100 bytes of UTF-8 without control characters; an invalid one is answered with
+	// 400. It is called when the session has been opened: SessionIDFrom of the request's context
+	// and Session work. Default: no name, as for "".
+	//
+	// OnNameInUse says what happens if an open connection of this process has the name; other
+	// processes may have connections of the same name. With ReplaceName, a client that can choose
+	// the name can close the connections that have it: derive it from the session's user, for
+	// example. Default: ShareName.
+	Name        func(r *http.Request) string
+	OnNameInUse NamePolicy
+
+	// CountsAsActivity says whether a message of the client is activity of its user, which restarts
+	// the idle timeout of the session and of the connection, and moves ConnInfo.ActiveAt. It is not
+	// for a poll of the time left, or a ping of the application's. A function of Messages that runs
+	// for such a message and changes nothing is no activity either; one that changes the session is,
+	// and so is WithSession in a handler. The handshake is activity, too: a page that reconnects again
+	// and again keeps its session alive. It is called once for each message, before Read returns it
+	// and perhaps while the handler runs, under no lock; it must be quick and not change
+	// Message.Data. A panic closes the connection with CodeFailed. Default: every message is
+	// activity.
+	CountsAsActivity func(Message) bool
 
 	// Subprotocols are those that the server supports, in order of preference. Default: none.
 	Subprotocols []string
@@ -67,6 +100,17 @@ type ConnOptions struct {
 	// are sent beside text of an attacker's choice (CRIME).
 	Compression websocket.CompressionMode
 }
+
+// NamePolicy is what happens to a connection whose name an open connection of this process has. The
+// policy of the connection that comes decides, whatever that of the other was.
+type NamePolicy uint8
+
+// The policies of OnNameInUse in ConnOptions, LinkOptions and Remote.
+const (
+	ShareName   = NamePolicy(registry.ShareName)   // both have it
+	RefuseName  = NamePolicy(registry.RefuseName)  // the one that comes is closed with CodePolicy
+	ReplaceName = NamePolicy(registry.ReplaceName) // the others are closed with CodePolicy
+)
 
 // MissingPolicy is what happens to a handshake without a session.
 type MissingPolicy int
@@ -79,6 +123,19 @@ const (
 	CloseMissing
 	// RefuseMissing: the handshake is answered with 401. A script sees only that it failed.
 	RefuseMissing
+)
+
+// UnavailablePolicy is what happens to a handshake while the store doesn't answer.
+type UnavailablePolicy int
+
+// The policies of ConnOptions.OnUnavailable.
+const (
+	// RefuseUnavailable: the handshake is answered with 503. A script sees only that it failed.
+	RefuseUnavailable UnavailablePolicy = iota
+	// CloseUnavailable: the connection is closed with CodeUnavailable and a reason once it is open,
+	// which a script can see. The handler isn't called. Until the close, which takes a second at
+	// most, it counts towards Options.MaxHandshakes.
+	CloseUnavailable
 )
 
 // OverflowPolicy is what happens to a message for a connection whose queue is full.
@@ -97,41 +154,31 @@ const defaultNotifyQueue = 256
 func (o *ConnOptions) withDefaults(onMissing MissingPolicy) (ConnOptions, error) {
 	s := *cmp.Or(o, new(ConnOptions))
 	s.OnMissing = cmp.Or(s.OnMissing, onMissing)
+	err := cmp.Or(
+		ranges.Enum("ConnOptions.OnMissing", s.OnMissing, AcceptMissing, RefuseMissing),
+		ranges.Enum("ConnOptions.OnNameInUse", s.OnNameInUse, ShareName, ReplaceName),
+		ranges.Enum("ConnOptions.OnUnavailable", s.OnUnavailable, RefuseUnavailable, CloseUnavailable),
+		ranges.Enum("ConnOptions.OnNotifyFull", s.OnNotifyFull, CloseSlow, DropNewest),
+		ranges.Enum("ConnOptions.Compression", s.Compression,
+			websocket.CompressionDisabled, websocket.CompressionNoContextTakeover),
+		ranges.Rate("ConnOptions.MessagesPerSecond", s.MessagesPerSecond),
+		ranges.Rate("ConnOptions.FramesPerSecond", s.FramesPerSecond),
+		ranges.Fill("ConnOptions",
+			ranges.OrOff("WriteTimeout", &s.WriteTimeout, 10*time.Second, 1),
+			ranges.OrOff("Heartbeat", &s.Heartbeat, 30*time.Second, time.Second),
+			ranges.OrOff("FirstMessageTimeout", &s.FirstMessageTimeout, Off, MinTimeout),
+			ranges.OrOff("IdleTimeout", &s.IdleTimeout, Off, MinTimeout),
+			ranges.OrOff("MaxAge", &s.MaxAge, Off, MinTimeout),
+			ranges.OrOff("SaveEvery", &s.SaveEvery, 30*time.Second, 10*time.Millisecond),
+		),
+		ranges.FillLimit("ConnOptions.MessageBurst", &s.MessageBurst, 0),
+		ranges.FillLimit("ConnOptions.MaxMessageBytes", &s.MaxMessageBytes, 64<<10),
+	)
 	switch {
-	case s.OnMissing < AcceptMissing || s.OnMissing > RefuseMissing:
-		return s, badConn("OnMissing", "%d is not a MissingPolicy", s.OnMissing)
-	case s.OnNotifyFull < CloseSlow || s.OnNotifyFull > DropNewest:
-		return s, badConn("OnNotifyFull", "%d is not an OverflowPolicy", s.OnNotifyFull)
-	case s.Compression < websocket.CompressionDisabled || s.Compression > websocket.CompressionNoContextTakeover:
-		return s, badConn("Compression", "%d is not a websocket.CompressionMode", s.Compression)
-	case s.MessagesPerSecond != Off && !(s.MessagesPerSecond >= 0 && s.MessagesPerSecond <= 1e9):
-		return s, badConn("MessagesPerSecond", "%v is out of range: 0 to 1e9; 0 or Off (%d) means no limit",
-			s.MessagesPerSecond, Off)
-	case s.FramesPerSecond != Off && !(s.FramesPerSecond >= 0 && s.FramesPerSecond <= 1e9):
-		return s, badConn("FramesPerSecond", "%v is out of range: 0 to 1e9; Off (%d) means no limit", s.FramesPerSecond, Off)
+	case err != nil:
+		return s, err
 	case s.NotifyQueue < 0:
 		return s, badConn("NotifyQueue", "%d is negative", s.NotifyQueue)
-	case s.MaxMessageBytes < Off:
-		return s, badConn("MaxMessageBytes", "%d is negative; Off (%d) means no limit", s.MaxMessageBytes, Off)
-	case s.MessageBurst < Off:
-		return s, badConn("MessageBurst", "%d is negative; Off (%d) means no limit", s.MessageBurst, Off)
-	}
-	for _, f := range []struct {
-		name      string
-		value     *time.Duration
-		zero, min time.Duration
-	}{
-		{"WriteTimeout", &s.WriteTimeout, 10 * time.Second, 1},
-		{"Heartbeat", &s.Heartbeat, 30 * time.Second, time.Second},
-		{"IdleTimeout", &s.IdleTimeout, Off, time.Millisecond},
-		{"MaxAge", &s.MaxAge, Off, time.Millisecond},
-		{"SaveEvery", &s.SaveEvery, 30 * time.Second, 10 * time.Millisecond},
-	} {
-		if v := *f.value; v != 0 && v != Off && (v < f.min || v > maxTimeout) {
-			return s, badConn(f.name, "%v is out of range: %v to %v, or Off (%d), which means never",
-				v, f.min, maxTimeout, Off)
-		}
-		*f.value = cmp.Or(*f.value, f.zero)
 	}
 	s.Subprotocols = slices.Clone(s.Subprotocols)
 	for i, name := range s.Subprotocols { // a token, as a cookie's name is (RFC 6455 §4.1)
@@ -139,7 +186,6 @@ func (o *ConnOptions) withDefaults(onMissing MissingPolicy) (ConnOptions, error)
 			return s, badConn(fmt.Sprintf("Subprotocols[%d]", i), "%q is no name of a subprotocol", name)
 		}
 	}
-	s.MaxMessageBytes = cmp.Or(s.MaxMessageBytes, 64<<10)
 	s.NotifyQueue = cmp.Or(s.NotifyQueue, defaultNotifyQueue)
 	if s.FramesPerSecond == 0 {
 		s.FramesPerSecond = 100
@@ -160,13 +206,10 @@ func (o *ConnOptions) socket() socket.Config {
 		Subprotocols: append(slices.Clip(o.Subprotocols), Subprotocol), Compression: o.Compression,
 		MaxMessageBytes: o.MaxMessageBytes, MessagesPerSecond: o.MessagesPerSecond, MessageBurst: o.MessageBurst,
 		FramesPerSecond: o.FramesPerSecond, WriteTimeout: o.WriteTimeout,
-		Heartbeat: o.Heartbeat, IdleTimeout: o.IdleTimeout, MaxAge: o.MaxAge,
+		Heartbeat: o.Heartbeat, FirstMessage: o.FirstMessageTimeout, IdleTimeout: o.IdleTimeout, MaxAge: o.MaxAge,
 	}
 }
 
-// validConnID reports whether ConnOptions.ID may return id.
-func validConnID(id string) bool {
-	return id != "" && len(id) <= 100 && !strings.ContainsFunc(id, func(c rune) bool {
-		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-'
-	})
+func invalidConnID(of string) error {
+	return fmt.Errorf("%w: %s.ID has at most %d letters, digits, _ and -", ErrConnID, of, registry.MaxID)
 }

@@ -144,13 +144,19 @@ func TestConnIDOfTheApplicationIsChecked(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
 	a.Mux.Handle("/named", a.WebSocket(testkit.Converse, &bridge.ConnOptions{ID: func(r *http.Request) string { return r.URL.Query().Get("id") }}))
 	br := webclient.NewBrowser(t, a.Serve(t))
-	for _, bad := range []string{"", "a%20b", "a/b", "%C3%A4", strings.Repeat("x", 101), "a%00", "a.b"} {
+	for _, bad := range []string{"a%20b", "a/b", "%C3%A4", strings.Repeat("x", 101), "a%00", "a.b"} {
 		_, res, err := br.TryDial("/named?id="+bad, nil)
 		require.Error(t, err)
 		require.Equal(t, http.StatusBadRequest, res.StatusCode, bad)
 	}
 	first := br.Dial("/named?id=" + strings.Repeat("x", 100))
 	first.Ask("id")
-	require.Equal(t, bridge.CodePolicy, br.Dial("/named?id="+strings.Repeat("x", 100)).Closed(), "the name is taken")
+	require.Equal(t, bridge.CodePolicy, br.Dial("/named?id="+strings.Repeat("x", 100)).Closed(), "the ID is taken")
 	first.Ask("id")
+	one, other := br.Dial("/named"), br.Dial("/named")
+	one.Ask("id")
+	other.Ask("id")
+	for _, c := range testkit.OpenConns(t, a.Bridge, bridge.ConnFilter{}, 3) {
+		require.NotEmpty(t, c.ID)
+	}
 }

@@ -18,25 +18,26 @@ package bridge
 // The application makes a Bridge:
 //
 //	options.go        Options and policies
-//	defaults.go       the defaults and ranges of Options
-//	settings.go       Options with defaults; origins, addresses and schemes of requests
-//	credentials.go    keys, and tokens of clients without cookies
-//	new.go            New and Shutdown
-//	bridge.go         Bridge and its counters; the effects of a commit and of an end
+//	policynames.go    the policies as text
+//	settings.go       the defaults and ranges of Options, and what follows from them for a request
+//	credentials.go    keys, tokens of clients without cookies, and sessions without a request
+//	new.go            New, which makes the parts of a Bridge; Shutdown, and options while running
+//	bridge.go         Bridge and its counters; the effects of a commit, an end and a rejection
 //
 // A request arrives:
 //
 //	middleware.go     Handler: the stages of a request, and the first byte of its response
 //	request.go        the state of a request, which is also its context
 //	http.go           Session(r) and WithSession(r); WithSession for functions with a result
-//	open.go           opens the session that the credentials name, or makes a new one
-//	session.go        Session and its values
+//	open.go           opens the session that the credentials name, imports one, or makes a new one
+//	import.go         continues a session of another library
+//	session.go        Session and its values; the record of a new one, and copies
 //	key.go            typed keys
 //	auth.go           Login, Rotate, Logout, RequireAuthAge
 //	gorilla.go        the session for code written against gorilla/sessions
 //	transaction.go    runs a function of WithSession, again after a conflict
-//	commit.go         stores changes, ends sessions, renews tokens
-//	errorcodes.go     errors with their statuses and close codes
+//	commit.go         has changes checked, stores them, ends sessions, renews tokens
+//	errorcodes.go     errors with their statuses and close codes, and why there is no session
 //	erroranswer.go    the response if a request is refused or its commit fails
 //
 // A request becomes a connection, and messages arrive:
@@ -44,14 +45,15 @@ package bridge
 //	connoptions.go    ConnOptions and their defaults
 //	websocket.go      the handshake, and the goroutine of the connection's handler
 //	ticket.go         tickets: handshakes without cookies, and logins over a connection
-//	attach.go         registers a connection of any library, and rechecks its session
-//	registry.go       limits on connections, parting them from sessions, rechecks of sessions
+//	attach.go         registers a connection of any library, or one that another program holds
+//	ratelimits.go     how often handshakes, messages and sessions may begin; audit lines about limits
+//	registry.go       the registry of connections, and what keeps it in step with the store
 //	link.go           Link: a connection of any library
 //	conn.go           Conn: a Link with a WebSocket
 //	messages.go       runs a function of WithSession for each message, and sends its replies
 //	perconnection.go  a Session for the life of a connection
 //	notify.go         messages from the application to connections, in queues
-//	linkend.go        the close of a connection, and its last message
+//	linkend.go        the close of a connection, or of all, and the last message
 //
 // The application and other nodes observe and change sessions and connections:
 //
@@ -59,8 +61,5 @@ package bridge
 //	observe.go        subscriptions to events, and their order
 //	byid.go           sessions by their ID or their client
 //	users.go          the sessions of a user, and all sessions
-//	conns.go          lists and closes connections
+//	conns.go          lists and closes connections, on every node
 //	cleanup.go        removes expired sessions
-//	nodes.go          the effects of changes on other nodes
-//	nodecalls.go      questions to other nodes, and their answers
-//	log.go            log lines, and failures that no caller receives

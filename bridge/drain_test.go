@@ -152,3 +152,23 @@ func TestShutdownSpreadsTheReturnOverWhatHandshakesTake(t *testing.T) {
 		require.LessOrEqual(t, latest, 20_000)
 	})
 }
+
+// Shutdown waits several times. What ends all of these waits is returned once.
+func TestShutdownReturnsItsCauseOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, err := bridge.New(livestore.New(), nil)
+		require.NoError(t, err)
+		a := &testkit.App{Bridge: b, Mux: testkit.NewMux(b)}
+		release := make(chan struct{})
+		defer close(release)
+		a.Mux.Handle("/hangs", b.WebSocket(func(context.Context, *bridge.Conn) error { <-release; return nil }, nil))
+		webclient.NewBrowser(t, a.ServeInMemory(t)).Dial("/hangs").WhenClosed()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, testkit.ErrApp)
+		defer cancel()
+		err = b.Shutdown(ctx)
+		require.ErrorIs(t, err, testkit.ErrApp)
+		require.EqualError(t, err, testkit.ErrApp.Error())
+		require.EqualError(t, b.Shutdown(t.Context()), testkit.ErrApp.Error(), "of the first call")
+	})
+}

@@ -2,11 +2,16 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
+	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/allowance"
 	"github.com/sessionbridge/sessionbridge/internal/cachecontrol"
 	"github.com/sessionbridge/sessionbridge/internal/erroranswer"
+	"github.com/sessionbridge/sessionbridge/internal/errorcodes"
 	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
 )
 
@@ -18,8 +23,8 @@ import (
 //
 // Call it before the response begins. Bridge.WriteError respects Options.ErrorHandler.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	status, text := errorStatus(err), clientText(err)
-	presetErrorHeader(w.Header(), status)
+	status, text := errorcodes.ErrorStatus(err), errorcodes.Text(err)
+	presetErrorHeader(w.Header(), err)
 	erroranswer.Write(w, r.Header["Accept"], status, text)
 }
 
@@ -28,12 +33,12 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 // didn't cause (500, 503) is also reported to Options.Logger and OnFailure. Call it before the
 // response begins.
 func (b *Bridge) WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	if !causedByClient(err) && r.Context().Value(answeringKey{b}) == nil { // otherwise it is reported already
+	if !errorcodes.CausedByClient(err) && r.Context().Value(answeringKey{b}) == nil { // otherwise it is reported already
 		id := ""
 		if rq, e := b.requestOf(r.Context()); e == nil {
 			id = rq.sessionID()
 		}
-		b.failed(r.Context(), slog.LevelError, Failure{"handle a request: it is answered with an error", id, err})
+		b.report.Failed(r.Context(), slog.LevelError, "handle a request: it is answered with an error", id, err)
 	}
 	b.refuse(w, r, err)
 }
@@ -47,7 +52,7 @@ func (b *Bridge) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		WriteError(w, r, err)
 		return
 	}
-	presetErrorHeader(w.Header(), errorStatus(err))
+	presetErrorHeader(w.Header(), err)
 	a := b.composeError(w.Header(), r, err)
 	if a == nil {
 		a = erroranswer.New(w.Header())
@@ -57,9 +62,14 @@ func (b *Bridge) refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // presetErrorHeader sets the header fields of every error answer, before Options.ErrorHandler runs.
-func presetErrorHeader(h http.Header, status int) {
+func presetErrorHeader(h http.Header, err error) {
 	cachecontrol.Forbid(h)
-	erroranswer.RetryLater(h, status)
+	var exceeded *allowance.Exceeded
+	if errors.As(err, &exceeded) {
+		seconds := (exceeded.RetryAfter + time.Second - 1) / time.Second
+		h.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	}
+	erroranswer.RetryLater(h, errorcodes.ErrorStatus(err))
 }
 
 // composeError calls Options.ErrorHandler, under no lock. It returns nil if there is none, or if it
@@ -70,7 +80,7 @@ func (b *Bridge) composeError(header http.Header, r *http.Request, err error) *e
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			b.panicked(r.Context(), "error handler panicked", "call Options.ErrorHandler: it panicked", "", p)
+			b.report.Panicked(r.Context(), "error handler panicked", "call Options.ErrorHandler: it panicked", "", p)
 		}
 	}()
 	a := erroranswer.New(header)
@@ -78,7 +88,7 @@ func (b *Bridge) composeError(header http.Header, r *http.Request, err error) *e
 	if !a.Written() {
 		return nil
 	}
-	a.Restrict(errorStatus(err), header, SessionTokenHeader)
+	a.Restrict(errorcodes.ErrorStatus(err), header, SessionTokenHeader)
 	cachecontrol.Forbid(a.Header())
 	return a
 }
@@ -112,14 +122,14 @@ func (rq *request) fail(w http.ResponseWriter, err error) {
 // reportCommit reports that a request's changes were not stored. An error that the client has
 // caused, by a login in another tab or too large a session, is no failure.
 func (rq *request) reportCommit(doing string, err error) {
-	if !causedByClient(err) {
+	if !errorcodes.CausedByClient(err) {
 		rq.b.stats.failedCommits.Add(1)
 		rq.reportFailure(doing, err)
 		return
 	}
 	rq.b.stats.refusedCommits.Add(1)
 	rq.b.opts.Logger.LogAttrs(rq, slog.LevelDebug, "refused",
-		slog.String("doing", doing), slog.Any("error", err), rq.b.logSession(rq.sessionID()))
+		slog.String("doing", doing), slog.Any("error", err), rq.b.report.Session(rq.sessionID()))
 }
 
 // tear records that the client has a part of the handler's response, which must not be completed.

@@ -82,7 +82,7 @@ func newAnswering(t *testing.T, opts bridge.Options) (*testkit.App, http.Handler
 	opts.Keys = [][]byte{testkit.Key()}
 	a := testkit.NewApp(t, livestore.New(), &opts)
 	a.Mux.Handle("/members", a.WebSocket(testkit.Converse, &bridge.ConnOptions{OnMissing: bridge.RefuseMissing}))
-	a.Mux.Handle("/named", a.WebSocket(testkit.Converse, &bridge.ConnOptions{ID: func(*http.Request) string { return "" }}))
+	a.Mux.Handle("/named", a.WebSocket(testkit.Converse, &bridge.ConnOptions{ID: func(*http.Request) string { return "a b" }}))
 	a.Mux.Handle("/misconfigured", a.WebSocket(testkit.Converse, &bridge.ConnOptions{MaxMessageBytes: -7}))
 	a.Mux.HandleFunc("/foreign", func(_ http.ResponseWriter, r *http.Request) { a.HandshakeHeader(r) })
 	a.Mux.Handle("/sensitive", a.RequireAuthAge(time.Minute, http.NotFoundHandler()))

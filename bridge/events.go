@@ -1,15 +1,22 @@
 package bridge
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Event is one of SessionSet, SessionDestroy, Cleanup, ConnOpen, ConnClose, Failure,
 // CredentialRejected and Missed. Bridge.Observe states their order.
-type Event interface{ event() }
+type Event interface {
+	// deliver reports whether the Observer has a function for the event, and calls it if call is true.
+	deliver(o *Observer, call bool) (wanted bool)
+}
 
 // SessionSet reports that a session was stored, or attached to its client in this process.
 //
 // A new session has IsNew and IsInit. A session that was in the store before this process first saw
 // it has IsInit, and no Keys if it was only attached. An update of an attached session has neither.
+// A session that was imported (Options.Import) is new, and no Login.
 type SessionSet struct {
 	ClientID, SessionID string
 	UserID              string   // logged in now; "" for a guest
@@ -50,11 +57,6 @@ type ConnClose struct {
 	Received, Sent                      Traffic       // from the client, to it
 }
 
-// Traffic counts the messages in one direction of a connection.
-type Traffic struct {
-	Messages, Bytes uint64 // bytes of messages, without what the protocol adds
-}
-
 // Failure reports a failure that no caller of the application receives as an error. Each line
 // "failed" of Options.Logger comes with this event, which has the same content: no token, no
 // cookie, no value. A panic of a handler, of a close function or of a hook in Options is a Failure
@@ -67,8 +69,8 @@ type Failure struct {
 }
 
 // CredentialRejected reports a session cookie, a token or a ticket that opened nothing: the request
-// continued without a session, or its handshake was refused. It contains no token and no value.
-// Stats.Refused counts them all.
+// continued without a session, its handshake was refused, or a call with Credentials failed
+// (ViaAPI). It contains no token and no value. Stats.Refused counts them all.
 //
 // Any client can cause these events at any rate. They take at most a quarter of a subscriber's
 // queue: further ones are dropped and counted in Stats.RejectionsDropped only. So a flood of them
@@ -76,14 +78,14 @@ type Failure struct {
 type CredentialRejected struct {
 	Credential Credential
 	Reason     RejectReason
-	// ClientID is that of a valid client cookie of the request, "" without one. The request has
-	// proved nothing about it.
+	// ClientID is that of a valid client cookie of the request, or of the Credentials; "" without
+	// one. It has not been proved.
 	ClientID string
 	// SessionID is the session that the credential names, "" if its signature is invalid; with a
 	// ticket of LoginTicket or RotateTicket it is the request's own session. UserID is the user who
 	// is logged in to that session, "" if there is none or no such session.
 	SessionID, UserID string
-	Addr, UserAgent   string // of the request
+	Addr, UserAgent   string // of the request; "" if there is none
 	Via               Via
 }
 
@@ -93,15 +95,6 @@ type Missed struct {
 	Events int // of the kinds that it wants, without CredentialRejected; at least 1
 }
 
-func (SessionSet) event()         {}
-func (SessionDestroy) event()     {}
-func (Cleanup) event()            {}
-func (ConnOpen) event()           {}
-func (ConnClose) event()          {}
-func (Failure) event()            {}
-func (CredentialRejected) event() {}
-func (Missed) event()             {}
-
 // Via is the way in which a change came.
 type Via string
 
@@ -109,7 +102,7 @@ type Via string
 const (
 	ViaHTTP   Via = "http"   // a request
 	ViaSocket Via = "socket" // a connection
-	ViaAPI    Via = "api"    // a call by ID
+	ViaAPI    Via = "api"    // a call by ID, or with Credentials
 	ViaTime   Via = "time"   // a deadline
 	ViaStore  Via = "store"  // a direct store mutation, reported by NotifyStore…
 	ViaNode   Via = "node"   // another process on the same store
@@ -126,16 +119,15 @@ const (
 	ReasonEvicted   Reason = "evicted"   // a newer login took its place
 )
 
-// closeCode returns the code with which the session's connections are closed.
-func (r Reason) closeCode() int {
-	switch r {
-	case ReasonExpired:
-		return CodeExpired
-	case ReasonEvicted:
-		return CodeEvicted
-	}
-	return CodeDestroyed
-}
+// closeCode returns the code with which the session's connections are closed, and missing returns
+// the reason as a MissingReason.
+func (r Reason) closeCode() int         { return cmp.Or(reasons[r].code, CodeDestroyed) }
+func (r Reason) missing() MissingReason { return cmp.Or(reasons[r].missing, MissingEnded) }
+
+var reasons = map[Reason]struct {
+	code    int
+	missing MissingReason
+}{ReasonExpired: {CodeExpired, MissingExpired}, ReasonEvicted: {CodeEvicted, MissingEvicted}}
 
 // Credential is a kind of credential that opens a session.
 type Credential string
@@ -156,5 +148,6 @@ const (
 	RejectedSession   RejectReason = "session"   // the session no longer exists
 	RejectedToken     RejectReason = "token"     // the session has another token: the cookie, or its copy, is outdated
 	RejectedClient    RejectReason = "client"    // Options.StrictBinding: not with its client's cookie
+	RejectedDevice    RejectReason = "device"    // Options.DeviceBound: without a proof of the session's device
 	RejectedTicket    RejectReason = "ticket"    // unknown, used, expired, outdated by a login, or not its own
 )

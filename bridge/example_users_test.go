@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -111,14 +112,59 @@ func ExampleBridge_MergeByID() {
 	defer server.Close()
 	id := exampleGet(exampleBrowser(server), server.URL)
 
-	fmt.Println(b.MergeByID(ctx, id, map[string]any{"order": "paid", "cart": nil}))
-	fmt.Println(b.TouchByID(ctx, id)) // the user will be back from the bank
-	s, err := b.GetByID(ctx, id)
+	s, err := b.MergeByID(ctx, id, map[string]any{"order": "paid", "cart": nil})
+	if err != nil {
+		panic(err)
+	}
+	err = b.TouchByID(ctx, id) // the user will be back from the bank
 	order, _ := s.Get("order")
 	_, cart := s.Get("cart")
 	fmt.Println(order, cart, err)
 	// Output:
-	// <nil>
-	// <nil>
 	// paid false <nil>
+}
+
+// A page tells its user why he has to sign in again.
+func ExampleBridge_MissingReason() {
+	b, err := bridge.New(livestore.New(), &bridge.Options{MaxSessionsPerUser: 1})
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = b.Shutdown(context.Background()) }()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/sign-in", func(w http.ResponseWriter, r *http.Request) {
+		s, err := b.Session(r)
+		if err == nil {
+			err = s.Login("ada")
+		}
+		if err != nil {
+			b.WriteError(w, r, err)
+		}
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s, err := b.Peek(r)
+		switch reason := bridge.MissingReasonOf(err); {
+		case err == nil:
+			fmt.Fprintf(w, "Welcome back, %s.\n", s.UserID())
+		case reason == bridge.MissingEvicted, reason == bridge.MissingReplaced:
+			fmt.Fprintln(w, "You were signed out because you logged in elsewhere.")
+		case errors.Is(err, bridge.ErrSessionMissing):
+			fmt.Fprintln(w, "Please sign in.")
+		default:
+			b.WriteError(w, r, err)
+		}
+	})
+	server := httptest.NewServer(b.Handler(mux))
+	defer server.Close()
+
+	laptop, phone := exampleBrowser(server), exampleBrowser(server)
+	fmt.Print(exampleGet(laptop, server.URL))
+	exampleGet(laptop, server.URL+"/sign-in")
+	fmt.Print(exampleGet(laptop, server.URL))
+	exampleGet(phone, server.URL+"/sign-in")
+	fmt.Print(exampleGet(laptop, server.URL))
+	// Output:
+	// Please sign in.
+	// Welcome back, ada.
+	// You were signed out because you logged in elsewhere.
 }

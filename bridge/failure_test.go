@@ -173,6 +173,92 @@ func TestFailuresThatNobodyIsToldOfAreEvents(t *testing.T) {
 	}
 }
 
+// A connection that the store's failure keeps from opening, or ends, is reported once.
+func TestConnectionsThatTheStoreFailsAreFailures(t *testing.T) {
+	const opening, running = "open a connection", "go on with a connection: its handler has failed"
+	down := errors.New("the store is down")
+	sometime := func(read int, path string, code int) func(*testing.T, *failing) {
+		return func(t *testing.T, f *failing) {
+			f.st.Next(read, "Get", teststore.Refuse(down))
+			require.Equal(t, code, f.br.Dial(path).Closed())
+		}
+	}
+	for name, c := range map[string]struct {
+		fail  func(t *testing.T, f *failing)
+		doing string
+	}{
+		"refused": {func(t *testing.T, f *failing) {
+			f.st.Next(1, "Get", teststore.Refuse(down))
+			_, res, err := f.br.TryDial("/ws", nil)
+			require.Error(t, err)
+			require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
+		}, opening},
+		"closed at once":           {sometime(1, "/closed", bridge.CodeUnavailable), opening},
+		"after the answer":         {sometime(2, "/ws", bridge.CodeUnavailable), opening},
+		"PerConnection":            {sometime(2, "/held", bridge.CodeUnavailable), opening},
+		"PerConnection's own read": {sometime(3, "/held", bridge.CodeUnavailable), running},
+		"PerConnection's last save": {func(t *testing.T, f *failing) {
+			ws := f.br.Dial("/held").Listen()
+			f.st.Always(teststore.Refuse(down), "Set")
+			ws.Say("x")
+			require.Equal(t, bridge.CodeUnavailable, ws.ClosedEventually())
+		}, "store a connection's session"},
+		"a message": {func(t *testing.T, f *failing) {
+			ws := f.br.Dial("/messages")
+			require.Equal(t, "0", ws.Ask("x"))
+			f.st.Next(1, "Get", teststore.Refuse(down))
+			ws.Say("x")
+			require.Equal(t, bridge.CodeUnavailable, ws.Closed())
+		}, running},
+		"no Hijacker": {func(t *testing.T, f *failing) {
+			w := httptest.NewRecorder()
+			f.Handler(f.Mux).ServeHTTP(w, webclient.UpgradeRequest(t, "/ws"))
+			require.GreaterOrEqual(t, w.Code, http.StatusInternalServerError)
+		}, opening},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFailing(t)
+				f.Mux.Handle("/closed", f.WebSocket(testkit.Converse, &bridge.ConnOptions{OnUnavailable: bridge.CloseUnavailable}))
+				f.Mux.Handle("/messages", f.Messages(func(_ context.Context, _ *bridge.Conn, msg bridge.Message, _ *bridge.Session) error {
+					return msg.ReplyJSON(0)
+				}, nil))
+				c.fail(t, f)
+				synctest.Wait()
+				told := f.failures.Rest()
+				require.Len(t, told, 1)
+				require.Equal(t, c.doing, told[0].Doing)
+				require.Equal(t, []string{c.doing}, f.logged(t))
+			})
+		})
+	}
+}
+
+// What a client causes at a handshake is no failure, and neither are limits and the shutdown.
+func TestRefusedHandshakesAreNoFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFailing(t)
+		f.Mux.Handle("/must", f.WebSocket(testkit.Converse, &bridge.ConnOptions{OnMissing: bridge.RefuseMissing}))
+		require.Equal(t, http.StatusUpgradeRequired, f.br.Get("/ws").Status)
+		for _, dial := range []func() (*webclient.Socket, *http.Response, error){
+			func() (*webclient.Socket, *http.Response, error) {
+				return webclient.NewBrowser(t, f.site).TryDial("/must", nil)
+			},
+			func() (*webclient.Socket, *http.Response, error) {
+				return f.br.TryDial("/ws", http.Header{"Origin": {"https://evil.example"}})
+			},
+			func() (*webclient.Socket, *http.Response, error) {
+				require.NoError(t, f.Shutdown(t.Context()))
+				return f.br.TryDial("/ws", nil)
+			},
+		} {
+			_, _, err := dial()
+			require.Error(t, err)
+		}
+		require.Empty(t, f.logged(t))
+	})
+}
+
 func TestFailureCallbackThatPanicsIsNoFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFailing(t)

@@ -2,13 +2,10 @@ package bridge
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/gorilla/sessions"
 
-	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
-	"github.com/sessionbridge/sessionbridge/internal/gorillastore"
 )
 
 // Gorilla returns a sessions.Store for code that is written against gorilla/sessions. It works on
@@ -34,38 +31,6 @@ import (
 // logged once. As gorilla's stores do, Get returns a session also with an error: without the values
 // that could not be read, which a Save doesn't change.
 func (b *Bridge) Gorilla() sessions.Store { return b.gorilla }
-
-func (b *Bridge) newGorilla() *gorillastore.Store {
-	o := b.opts
-	return gorillastore.New(gorillastore.Config{
-		Name: o.GorillaName,
-		Options: sessions.Options{
-			Path: o.Path, Domain: o.Domain, HttpOnly: true, SameSite: o.SameSite, Secure: o.Secure == SecureAlways,
-			Partitioned: o.Partitioned,
-		},
-		Lifetime:    zeroIfOff(o.Lifetime),
-		NeverSecure: o.Secure == SecureNever,
-		MaxAge:      credentials.MaxAge,
-		MaxLifetime: maxTimeout,
-		Logger:      o.Logger,
-		Session: func(r *http.Request) (gorillastore.Session, *gorillastore.Reads, error) {
-			s, err := b.Session(r)
-			if err != nil {
-				return nil, nil, err
-			}
-			rq, err := b.requestFor(r)
-			if err != nil {
-				return nil, nil, err
-			}
-			rq.mu.Lock()
-			defer rq.mu.Unlock()
-			if rq.gorilla == nil {
-				rq.gorilla = new(gorillastore.Reads)
-			}
-			return gorillaSession{s}, rq.gorilla, nil
-		},
-	})
-}
 
 // gorillaSession implements gorillastore.Session.
 type gorillaSession struct{ *Session }

@@ -63,8 +63,9 @@ func TestGorillaMaxAgeZeroIsACookieThatEndsWithTheBrowser(t *testing.T) {
 		requireNoAge(t, l.pocket.Get(t, l.h, "/rotate"))
 		require.Equal(t, map[string]any{"k": int64(3)}, l.seen())
 
+		time.Sleep(30 * time.Minute)
 		w = l.with("sid", func(gs *sessions.Session) { gs.Options.MaxAge = 3600 })
-		require.Equal(t, 2*3600+3600, cookieSetBy(w).MaxAge, "the age of the session is in its lifetime")
+		require.Equal(t, 1800+3600, cookieSetBy(w).MaxAge, "the time since the login is in its lifetime")
 		w = l.with("sid", func(gs *sessions.Session) { gs.Options.MaxAge = 0 })
 		requireNoAge(t, w)
 	})
@@ -79,6 +80,18 @@ func TestGorillaMaxAgeZeroOfAStoredSessionChangesItsCookieAtOnce(t *testing.T) {
 	require.Equal(t, "1", l.pocket.Get(t, l.h, "/inc").Body.String())
 	require.Equal(t, map[string]any{"k": int64(1), "n": int64(1)}, l.seen())
 	require.NotEmpty(t, value)
+}
+
+func TestGorillaMaxAgeWhereCookiesEndWithTheBrowser(t *testing.T) {
+	l := newLegacy(t, livestore.New(), &bridge.Options{Cookie: bridge.CookieBrowserSession})
+	requireNoAge(t, l.with("sid", func(gs *sessions.Session) {
+		require.Zero(t, gs.Options.MaxAge)
+		gs.Values["k"] = 1
+	}))
+	w := l.with("sid", func(gs *sessions.Session) { gs.Options.MaxAge = 3600 })
+	require.Equal(t, 3600, cookieSetBy(w).MaxAge)
+	w = l.with("sid", func(gs *sessions.Session) { gs.Options.MaxAge = -1 })
+	require.Equal(t, -1, cookieSetBy(w).MaxAge)
 }
 
 func TestGorillaMaxAgeIsALifetimeFromNow(t *testing.T) {
@@ -150,7 +163,7 @@ func TestGorillaOptionsOfAFailedSaveAreThoseOfTheNext(t *testing.T) {
 
 func TestGorillaOptionsThatAreIgnoredAreSaidOnce(t *testing.T) {
 	var log bytes.Buffer
-	opts := &bridge.Options{Keys: [][]byte{testkit.Key()}, Secure: bridge.SecureNever, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	opts := &bridge.Options{Keys: [][]byte{testkit.Key()}, Secure: bridge.SecureNever, DangerouslyInsecure: true, Logger: slog.New(slog.NewTextHandler(&log, nil))}
 	l := newLegacy(t, livestore.New(), opts)
 	said := func() string { defer log.Reset(); return log.String() }
 	l.with("sid", func(gs *sessions.Session) { gs.Values["k"] = 1 })

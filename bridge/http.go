@@ -30,6 +30,42 @@ func (b *Bridge) Session(r *http.Request) (*Session, error) {
 	return rq.openOrLogIn(r.Context())
 }
 
+// Peek returns a snapshot of the request's session as it is stored, like GetByID, if the request's
+// credentials open it: methods that change it return ErrSessionClosed. Unlike Session it is no
+// activity, and creates, sets and renews nothing: a page may ask with it how much time is left
+// (Session.TimeLeft) without keeping the session alive. A session of another library
+// (Options.Import) is there once it has been imported, which Peek doesn't do: before that there is
+// none, and the reason is MissingNoCredential.
+//
+// ErrSessionMissing if there is no session; MissingReasonOf returns why. ErrTokenRotated if a login
+// has just replaced the token; ErrTicket for a request with a ticket. Also ErrNoMiddleware and
+// ErrStoreUnavailable.
+func (b *Bridge) Peek(r *http.Request) (*Session, error) {
+	rq, err := b.requestFor(r)
+	if err != nil {
+		return nil, err
+	}
+	return rq.peek(r.Context())
+}
+
+// MissingReason returns why the credentials that the request has come with open no session, so that
+// a page can say "you were signed out because you logged in elsewhere"; "" if they open one. It is
+// no activity. A session that the request itself creates or logs in to doesn't change the answer:
+// see Session.UserID and Session.IsNew.
+//
+// It knows the reasons of ends that this process has seen, for Options.RememberEnds: those that it
+// has caused or noticed, and those of sessions with connections here that other nodes have
+// reported. Of others it says MissingUnknown, as it does if the store is unavailable. To a client
+// whose cookie or token has no valid signature it says no more than MissingRefused; one that has a
+// valid signature has had the session.
+func (b *Bridge) MissingReason(r *http.Request) MissingReason {
+	rq, err := b.requestFor(r)
+	if err != nil {
+		return MissingUnknown
+	}
+	return rq.missingReason(r.Context())
+}
+
 // WithSession runs fn on the request's session while no other WithSession runs on it, here or on a
 // connection, and stores the changes when fn returns. fn may run again if another writer has
 // changed the session meanwhile, so it should change only the session. Write the response after
@@ -113,13 +149,6 @@ func (rq *request) inside(ctx context.Context) (*Session, error) {
 		return nil, err
 	}
 	return rq.b.inside(ctx, s.ID())
-}
-
-// absent reports whether the session is neither stored nor about to be.
-func (s *Session) absent() bool {
-	s.lock()
-	defer s.unlock()
-	return s.draft.Base().Revision == 0 && !s.draft.Changed()
 }
 
 // WithSession is on.WithSession for functions that return a value.

@@ -165,6 +165,7 @@ func TestNotifyStoreReportsDirectMutations(t *testing.T) {
 	a.NotifyStoreDestroy(id)
 	require.Equal(t, bridge.CodeDestroyed, ws.Closed())
 	require.Equal(t, bridge.SessionDestroy{ClientID: rec.ClientID, SessionID: id, Reason: bridge.ReasonDestroyed, Via: bridge.ViaStore}, await.Receive(t, events))
+	a.NotifyStoreCleanup(-1)
 	a.NotifyStoreCleanup(3)
 	for {
 		if ev, ok := await.Receive(t, events).(bridge.Cleanup); ok {

@@ -96,7 +96,7 @@ func TestValueThatWouldNotComeBackFailsTheCommit(t *testing.T) {
 	ways := map[string]func(v any) error{
 		"Set":       func(v any) error { return update(func(s *bridge.Session) { s.Set("k", v) }) },
 		"SetByID":   func(v any) error { return a.SetByID(t.Context(), id, map[string]any{"k": v}, 0) },
-		"MergeByID": func(v any) error { return a.MergeByID(t.Context(), id, map[string]any{"k": v}) },
+		"MergeByID": func(v any) error { return testkit.Merge(t.Context(), a.Bridge, id, map[string]any{"k": v}) },
 		"Encode": func(v any) error {
 			return update(func(s *bridge.Session) { _ = s.Encode(map[string]any{"k": v}) })
 		},
@@ -129,7 +129,7 @@ func TestValueThatWouldNotComeBackFailsTheCommit(t *testing.T) {
 	require.NoError(t, update(func(s *bridge.Session) { require.Len(t, s.Flashes(), 1) }))
 	for _, set := range []func() error{
 		func() error { return a.SetByID(t.Context(), id, map[string]any{notUTF8: 1}, 0) },
-		func() error { return a.MergeByID(t.Context(), id, map[string]any{notUTF8: 1}) },
+		func() error { return testkit.Merge(t.Context(), a.Bridge, id, map[string]any{notUTF8: 1}) },
 		func() error { return update(func(s *bridge.Session) { s.Set(notUTF8, 1) }) },
 	} {
 		var bad *bridge.ValueError

@@ -8,12 +8,17 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coder/websocket"
+
+	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/closing"
+	"github.com/sessionbridge/sessionbridge/internal/errorcodes"
 	"github.com/sessionbridge/sessionbridge/internal/heartbeat"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/internal/socket"
-	"github.com/sessionbridge/sessionbridge/store"
+	"github.com/sessionbridge/sessionbridge/internal/tracking"
+	"github.com/sessionbridge/sessionbridge/internal/traffic"
 )
 
 // Link ties a long-lived connection to a session: one of any WebSocket library, or a streamed
@@ -28,11 +33,14 @@ type Link struct {
 	ctx    context.Context               // ended by closing.Cancel
 
 	userAgent      string
-	active         atomic.Int64 // see activeSince
-	received, sent traffic
+	missing        MissingReason // of a link that has no session after its handshake
+	active         atomic.Int64  // see activeSince
+	received, sent traffic.Counter
 	data           atomic.Pointer[any]
 	queue          outbox.Queue // messages of Notify
 
+	lease   *clock.Deadline                // of a RemoteLink; nil for others
+	opened  chan struct{}                  // of a RemoteLink: closed once ConnOpen is reported
 	perConn atomic.Pointer[connSession]    // nil but for a PerConnection connection
 	beat    atomic.Pointer[heartbeat.Beat] // of Heartbeat; nil: none
 
@@ -40,8 +48,11 @@ type Link struct {
 	final   atomic.Pointer[outbox.Final] // the message to send before the close; nil: none
 }
 
-// ID returns the connection's own ID.
+// ID returns the connection's own ID: see LinkOptions.ID.
 func (l *Link) ID() string { return l.entry.ID }
+
+// Name returns the name of ConnOptions.Name or LinkOptions, "" for none.
+func (l *Link) Name() string { return l.entry.Name }
 
 // ClientID returns the client, which is fixed for the connection's life.
 func (l *Link) ClientID() string { return l.entry.ClientID }
@@ -73,7 +84,8 @@ func (l *Link) Data() any {
 // runs on the session meanwhile, here or over HTTP. If another writer has changed the session, fn
 // runs again; it should therefore change nothing but the session. If fn returns an error, its
 // changes are not stored, but a Destroy takes effect. WithSession never creates a session: without
-// one it calls onMissing, or returns ErrSessionMissing if that is nil.
+// one it calls onMissing, or returns ErrSessionMissing if that is nil, whose reason MissingReasonOf
+// returns.
 //
 // A nested call must get fn's context. On the same session it runs inside the outer call; on
 // another session it returns ErrNested.
@@ -84,15 +96,44 @@ func (l *Link) Data() any {
 func (l *Link) WithSession(
 	ctx context.Context, fn func(ctx context.Context, s *Session) error, onMissing func(context.Context) error,
 ) error {
-	ran, err := l.withSession(ctx, fn)
-	if !ran && errors.Is(err, ErrSessionMissing) {
-		return missing(ctx, onMissing)
-	}
-	return err
+	return l.runOnSession(ctx, false, fn, onMissing)
 }
 
-// withSession is WithSession without onMissing. ran is false if fn has not been called.
-func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Session) error) (ran bool, err error) {
+// runOnSession is WithSession. With quiet it is no activity, unless fn changes the session.
+func (l *Link) runOnSession(ctx context.Context, quiet bool, fn sessionFunc, onMissing missingFunc) error {
+	ran, err := l.withSession(ctx, quiet, fn)
+	switch {
+	case ran || !errors.Is(err, ErrSessionMissing):
+		return err
+	case onMissing == nil:
+		return newMissing(l.MissingReason())
+	}
+	return onMissing(ctx)
+}
+
+// MissingReason returns why the link has no session: because there was none when it was attached,
+// or because of what has happened to it since. It is "" if the link has one. As with
+// Bridge.MissingReason, a reason that this process doesn't know is MissingUnknown.
+func (l *Link) MissingReason() MissingReason {
+	now, last, ended := l.b.links.LastOf(&l.entry)
+	switch {
+	case now != "":
+		return ""
+	case last == "":
+		return l.missing
+	}
+	if l.b.links.CloseOf(&l.entry) == tracking.DeviceOver {
+		return MissingDevice
+	}
+	reason := l.b.missingReason(last)
+	if reason == MissingUnknown && !ended && l.missing == "" { // it was parted from a session that goes on
+		reason = MissingReplaced
+	}
+	return reason
+}
+
+// withSession is runOnSession without onMissing. ran is false if fn has not been called.
+func (l *Link) withSession(ctx context.Context, quiet bool, fn sessionFunc) (ran bool, err error) {
 	b := l.b
 	id, proved := b.links.SessionOf(&l.entry)
 	s, err := b.inside(ctx, id)
@@ -107,15 +148,12 @@ func (l *Link) withSession(ctx context.Context, fn func(context.Context, *Sessio
 	if h := l.perConn.Load(); h != nil && h.s.id == id {
 		return h.withSession(ctx, fn)
 	}
-	ran, err = b.withSessionID(ctx, id, proved, &l.origin, fn)
-	if !ran && errors.Is(err, ErrSessionMissing) && !errors.Is(err, errCutOff) {
-		b.scheduleRecheck(id, b.forget(ctx, id, l))
+	ran, err = b.withSessionID(ctx, id, proved, &l.origin, !quiet, fn)
+	if !ran && errors.Is(err, ErrSessionMissing) && !errors.Is(err, errorcodes.ErrCutOff) {
+		b.tracker.Missing(ctx, id, l)
 	}
 	return ran, err
 }
-
-// errCutOff: the session exists, but this link no longer has access to it.
-var errCutOff = fmt.Errorf("%w: a login has replaced the token", ErrSessionMissing)
 
 // Active records activity of the client, which restarts the session's idle timeout. It doesn't
 // block. A Conn calls it for each message that it reads.
@@ -123,54 +161,32 @@ func (l *Link) Active() {
 	now := time.Now()
 	l.active.Store(int64(l.b.clock.Offset(now)))
 	if id, claimed := l.b.links.ClaimActivity(&l.entry, now, l.b.opts.TouchInterval); claimed {
-		l.b.pools.activity.Go(func() { l.b.recordActivity(id) })
+		l.b.pools.activity.Go(func() { l.b.tracker.RecordActivity(id) })
 	}
 }
 
 // activeSince returns the time of the client's last activity, as an offset on the clock.
 func (l *Link) activeSince() time.Duration { return time.Duration(l.active.Load()) }
 
-func (b *Bridge) recordActivity(id string) {
-	var recorded *store.Record
-	defer func() { b.links.Recorded(id, recorded) }() // also if the store panics
-	if b.hopeless() {
-		return
-	}
-	rec, err := b.gateway.LoadActive(context.Background(), id, func(*store.Record) error { return nil })
-	switch {
-	case err == nil:
-		recorded = &rec
-	case errors.Is(err, ErrSessionMissing):
-		b.scheduleRecheck(id, b.forget(context.Background(), id, nil))
-	default:
-		b.storeFailed(context.Background(), "record a session's activity", id, err)
-	}
-}
-
 // Received counts a message from the client, with its size in bytes, for ConnInfo and ConnClose,
 // and calls Active. A Conn calls it for each message that it reads.
+//
+// One beyond Options.MessagesPerSession or MessagesPerAddr closes the link with CodePolicy and is no
+// activity.
 func (l *Link) Received(bytes int) {
-	l.received.count(bytes)
-	l.Active()
+	l.received.Count(bytes)
+	if l.admitMessage() == nil {
+		l.Active()
+	}
 }
 
 // Sent counts a message to the client, with its size in bytes. OnNotify and Conn count their own.
-func (l *Link) Sent(bytes int) { l.sent.count(bytes) }
+func (l *Link) Sent(bytes int) { l.sent.Count(bytes) }
 
-// traffic is a Traffic that is being counted.
-type traffic struct{ messages, bytes atomic.Uint64 }
-
-func (t *traffic) count(bytes int) {
-	t.messages.Add(1)
-	t.bytes.Add(uint64(max(0, bytes))) //nolint:gosec // a length
+// Traffic counts the messages in one direction of a connection.
+type Traffic struct {
+	Messages, Bytes uint64 // bytes of messages, without what the protocol adds
 }
-
-func (t *traffic) uncount(bytes int) {
-	t.messages.Add(^uint64(0))
-	t.bytes.Add(-uint64(bytes)) //nolint:gosec // a length
-}
-
-func (t *traffic) read() Traffic { return Traffic{t.messages.Load(), t.bytes.Load()} }
 
 // Heartbeat calls beat repeatedly, every 30 s if every is 0, for the first time after one interval.
 // beat sends a ping, or a comment of an event stream: proxies close silent connections, and only
@@ -198,6 +214,27 @@ func (l *Link) Heartbeat(every time.Duration, beat func(ctx context.Context) err
 	h.Start()
 }
 
+// OnNotify makes the link accept the messages of Bridge.Notify. send is called with one message at
+// a time, in order, and should have a write timeout. An error or a panic ends the link, as with
+// Heartbeat. limit and policy are as in ConnOptions; 0 is 256. A Conn needs no OnNotify.
+func (l *Link) OnNotify(limit int, policy OverflowPolicy, send func(kind websocket.MessageType, data []byte) error) {
+	if limit <= 0 {
+		limit = defaultNotifyQueue
+	}
+	l.queue.Open(limit, outbox.Overflow(policy), func(m *outbox.Message) error {
+		err := heartbeat.ErrPanicked
+		defer func() {
+			if err != nil {
+				l.fail(err)
+			}
+		}()
+		if err = send(messageType(m), m.Data); err == nil {
+			l.sent.Count(len(m.Data))
+		}
+		return err
+	})
+}
+
 // end starts to close the link; false if another close has begun.
 func (l *Link) end(code int, reason string) bool {
 	if !l.beginEnd(code, reason) {
@@ -214,7 +251,7 @@ func (l *Link) end(code int, reason string) bool {
 
 // beginEnd ends the link's context for the caller's close; false if another close has begun.
 func (l *Link) beginEnd(code int, reason string) bool {
-	return l.closing.Begin(l.b.clock, registry.Close{Code: code, Reason: reason}, endCause(code))
+	return l.closing.Begin(l.b.clock, registry.Close{Code: code, Reason: reason}, errorcodes.Cause(code))
 }
 
 // fail ends a link whose client can't be reached.
@@ -234,6 +271,24 @@ func (l *Link) endLater(c registry.Close, atRead bool, grace time.Duration) {
 func (l *Link) endPending(atRead bool) {
 	if c, ok := l.closing.Pending(atRead); ok {
 		l.end(c.Code, c.Reason)
+	}
+}
+
+// yieldID takes a Remote whose close has begun out of the registry, so that its ID is free: its
+// Close may take long, and may be what attaches it again.
+func (l *Link) yieldID() {
+	if l.lease != nil && l.closing.Begun() {
+		l.detach(codeClosedByPeer, "")
+	}
+}
+
+// watch makes the Bridge read from a Conn whose handler doesn't; false if that was not necessary.
+func (l *Link) watch() bool { return l.conn != nil && l.conn.socket.Watch() }
+
+// saveSoon has the session of a PerConnection connection saved, without waiting for its handler.
+func (l *Link) saveSoon() {
+	if h := l.perConn.Load(); h != nil {
+		h.saver.Soon()
 	}
 }
 
@@ -267,8 +322,8 @@ func (l *Link) Format(f fmt.State, _ rune) {
 func (l *Link) LogValue() slog.Value { return slog.GroupValue(slog.String("client", l.client())) }
 
 func (l *Link) client() string {
-	if l == nil {
+	if l == nil || l.b == nil {
 		return ""
 	}
-	return l.b.hashed(l.entry.ClientID)
+	return l.b.report.Hash(l.entry.ClientID)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/sessionbridge/sessionbridge/internal/admission"
 	"github.com/sessionbridge/sessionbridge/internal/cluster"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
@@ -43,17 +44,25 @@ func (l *Link) abandon() {
 func (l *Link) detach(code int, reason string) {
 	l.b.work.Enter() // a shutdown that no longer finds the link waits for its report
 	defer l.b.work.Leave()
+	if l.opened != nil { // a Remote may be closed as soon as it is registered
+		<-l.opened
+	}
 	sessionID, userID, removed := l.b.links.Remove(l)
 	if !removed {
 		return
 	}
+	defer l.b.links.Free(l)                                   // after the report
+	if active := l.activeSince(); active > l.entry.OpenedAt { // perhaps it isn't recorded yet
+		l.b.clients.Active(sessionID, l.b.clock.Time(active))
+	}
 	l.b.cluster.Release(cluster.Topic{ClientID: l.entry.ClientID})
 	c := l.closing.Finish(l.b.clock, registry.Close{Code: code, Reason: reason}, socket.ErrClosed)
+	l.b.clock.Remove(l.lease) // a Renew that comes later finds that the close has begun
 	if l.b.events.Active() {
 		l.b.events.Emit(ConnClose{
 			ConnID: l.entry.ID, ClientID: l.entry.ClientID, SessionID: sessionID, UserID: userID,
 			Code: c.Code, Reason: c.Reason, Open: time.Since(l.ConnectedAt()),
-			Received: l.received.read(), Sent: l.sent.read(),
+			Received: Traffic(l.received.Read()), Sent: Traffic(l.sent.Read()),
 		})
 	}
 }
@@ -63,11 +72,14 @@ func (l *Link) close(code int, reason string) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
 	l.b.sender.Flush(ctx, &l.queue, l.final.Load())
 	cancel()
-	if l.closer != nil {
-		l.closer.Call(registry.Close{Code: code, Reason: reason})
-	} else {
+	if l.conn != nil {
 		l.conn.socket.Close(code, reason)
+		return
 	}
+	if l.lease != nil { // no handler calls Detach
+		defer l.abandon()
+	}
+	l.closer.Call(registry.Close{Code: code, Reason: reason})
 }
 
 // setFinalMessage sets the message to send before the close, unless the close has begun.
@@ -77,26 +89,21 @@ func (l *Link) setFinalMessage(final *outbox.Final) {
 	}
 }
 
-// endCause returns the cause of the end of a handler's context.
-func endCause(code int) error {
-	switch code {
-	case CodeReconnect:
-		return ErrTokenRotated
-	case CodeShutdown:
-		return ErrShutdown
-	case CodeUnavailable:
-		return ErrStoreUnavailable
-	case CodeDestroyed, CodeExpired, CodeEvicted:
-		return ErrSessionGone
-	case CodeNoSession:
-		return ErrSessionMissing
-	}
-	return socket.ErrClosed
-}
-
 // comeBack returns the reason for closing together connections, in the form that Shutdown promises.
 func (b *Bridge) comeBack(together int) string {
 	return fmt.Sprintf("shutting down; retry after %d ms", b.admit.ReturnAfter(together).Milliseconds())
+}
+
+// drain closes every connection, in batches over Options.DrainOver. When ctx is about to end it
+// closes all that are left: each close waits a second for its peer.
+func (b *Bridge) drain(ctx context.Context) {
+	all := b.links.All() // in the order of a map: the tabs of a session are not all in one batch
+	admission.Drain(ctx, all, zeroIfOff(b.opts.DrainOver), 2*closeGrace, func(batch []*Link) {
+		for _, l := range batch {
+			l.end(CodeShutdown, b.comeBack(len(batch)))
+			l.saveSoon() // its handler may hang
+		}
+	})
 }
 
 // finalMessage starts to compose Options.LastMessage for the links of a session that has ended; nil

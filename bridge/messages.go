@@ -3,11 +3,9 @@ package bridge
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync"
 
 	"github.com/coder/websocket"
 
@@ -19,8 +17,10 @@ import (
 //
 // The messages of one connection are handled one at a time, in their order; those of several
 // connections of a session take turns. As with WithSession, fn runs again if another writer has
-// changed the session, so it should change nothing but the session, and answer with Message.Reply.
-// fn must not read from c, and should not take long: no message is read meanwhile.
+// changed the session, so it should change nothing but the session, answer with Message.Reply, and
+// send to others with Message.Notify. A Bridge.Notify within fn is sent by each run, before
+// anything is stored. fn must not read from c, and should not take long: no message is read
+// meanwhile.
 //
 // After an error of fn neither its changes are stored, except for a Destroy, nor its replies sent.
 // ConnOptions.OnMessageError gets that error, or the one of WithSession, and decides whether the
@@ -35,9 +35,9 @@ func (b *Bridge) Messages(
 ) http.Handler {
 	return b.socket(func(ctx context.Context, c *Conn) error {
 		for {
-			kind, data, err := c.Read(ctx)
+			m, err := c.read(ctx)
 			if err == nil {
-				err = c.handle(ctx, Message{Type: kind, Data: data}, fn)
+				err = c.handle(ctx, Message{Type: m.Type, Data: m.Data, quiet: m.Quiet}, fn)
 			}
 			if err != nil {
 				return err
@@ -52,8 +52,8 @@ func (c *Conn) handle(
 ) error {
 	var last *replies // of the last run
 	run := func(ctx context.Context, s *Session) error {
-		attempt := &replies{}
-		defer attempt.close()
+		attempt := new(replies)
+		defer attempt.Close()
 		msg := msg
 		msg.replies, last = attempt, attempt
 		return fn(ctx, c, msg, s)
@@ -62,19 +62,23 @@ func (c *Conn) handle(
 	if c.opts.OnMissing == AcceptMissing {
 		onMissing = func(ctx context.Context) error { return run(ctx, nil) }
 	}
-	err := c.WithSession(ctx, run, onMissing)
+	err := c.link.runOnSession(ctx, msg.quiet, run, onMissing)
 	if err != nil {
 		if c.opts.OnMessageError != nil && ctx.Err() == nil {
 			err = c.opts.OnMessageError(ctx, c, err)
 		}
 		return err
 	}
-	for _, r := range last.list {
-		if err := c.send(ctx, r); err != nil {
-			return err
+	messages, notices := last.All()
+	for _, r := range messages {
+		if err = c.send(ctx, r); err != nil {
+			break
 		}
 	}
-	return nil
+	for _, n := range notices { // also if the client has left
+		c.link.notify(ctx, n)
+	}
+	return err
 }
 
 // Message is one message from a client. fmt, slog and encoding/json show only its type and size.
@@ -82,23 +86,11 @@ type Message struct {
 	Type websocket.MessageType
 	Data []byte // as the client has sent it, possibly empty; must not be changed
 
+	quiet   bool // it is no activity of the client: ConnOptions.CountsAsActivity
 	replies *replies
 }
 
-// replies are the replies of one run of the function.
-type replies struct {
-	mu     sync.Mutex
-	list   []*outbox.Message
-	closed bool // the function has returned
-}
-
-func (r *replies) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.closed = true
-}
-
-var errNoReply = errors.New("bridge: Reply after the function for the message has returned")
+type replies = outbox.Replies[notice]
 
 // Decode reads the message as JSON into v. An empty message, one that isn't JSON, and a v that
 // isn't a pointer are errors. As with encoding/json, the JSON null leaves v as it is: a pointer
@@ -125,17 +117,7 @@ func (m Message) ReplyJSON(v any) error {
 }
 
 func (m Message) reply(kind websocket.MessageType, data []byte) error {
-	r := m.replies
-	if r == nil {
-		return errNoReply
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return errNoReply
-	}
-	r.list = append(r.list, &outbox.Message{Data: append([]byte{}, data...), Binary: kind == websocket.MessageBinary})
-	return nil
+	return m.replies.Reply(&outbox.Message{Data: append([]byte{}, data...), Binary: kind == websocket.MessageBinary})
 }
 
 // Format implements fmt.Formatter. It prints only the type and size.

@@ -188,3 +188,113 @@ func TestMessagesKeepTheSessionAlive(t *testing.T) {
 		require.Equal(t, "1", br.OK("/get"))
 	})
 }
+
+// newRoom is an application with a listener, who is sent what a function of Messages notifies of.
+func newRoom(t *testing.T, fn testkit.OnMessage, opts *bridge.ConnOptions) (
+	a *testkit.App, st *teststore.Faulty, sender, listener *webclient.Socket,
+) {
+	t.Helper()
+	st = teststore.NewFaulty()
+	a = testkit.NewApp(t, st, nil)
+	_, sender = testkit.OpenMessages(t, a, opts, fn)
+	listener = webclient.NewBrowser(t, a.Serve(t)).Dial("/ws")
+	listener.Ask("id")
+	return a, st, sender, listener
+}
+
+var everyone = bridge.To{All: true}
+
+// What a message's function notifies of is sent once, however often the function runs, after the
+// changes are stored and after the replies.
+func TestMessagesNotifyOnceAfterTheReplies(t *testing.T) {
+	runs := 0
+	var st *teststore.Faulty
+	fn := func(_ context.Context, c *bridge.Conn, msg bridge.Message, s *bridge.Session) error {
+		s.Set("said", string(msg.Data))
+		if runs++; runs == 1 { // another writer: the first run conflicts with it
+			rec := teststore.Stored(t, st, s.ID())
+			rec.Data = []byte(`{"n":7}`)
+			rec.WriteID[0]++
+			if _, err := st.Set(t.Context(), rec); err != nil {
+				return err
+			}
+		}
+		to := bridge.To{Conns: []string{c.ID()}}
+		err := errors.Join(
+			msg.NotifyJSON(to, "own"), msg.Notify(everyone, append([]byte("run "), byte('0'+runs))), msg.Reply([]byte("reply")),
+		)
+		to.Conns[0] = "it is the caller's again"
+		return err
+	}
+	a, faulty, sender, listener := newRoom(t, fn, nil)
+	st = faulty
+	sender.Say("hello")
+	for _, want := range []string{"reply", `"own"`, "run 2"} {
+		require.Equal(t, want, sender.Hear())
+	}
+	require.Equal(t, 2, runs)
+	require.Equal(t, "run 2", listener.Hear())
+	a.MustNotify(t, everyone, "and nothing before", 2)
+	require.Equal(t, "and nothing before", listener.Hear())
+}
+
+// A function that fails, or whose changes can't be stored, notifies of nothing.
+func TestMessagesThatFailNotifyOfNothing(t *testing.T) {
+	a, st, sender, listener := newRoom(t, func(_ context.Context, _ *bridge.Conn, msg bridge.Message, s *bridge.Session) error {
+		s.Set("said", string(msg.Data))
+		if err := msg.Notify(everyone, msg.Data); err != nil || string(msg.Data) != "fail" {
+			return err
+		}
+		return testkit.ErrApp
+	}, &bridge.ConnOptions{OnMessageError: func(ctx context.Context, c *bridge.Conn, err error) error {
+		return c.Write(ctx, websocket.MessageText, []byte("failed"))
+	}})
+	sender.Say("fail")
+	require.Equal(t, "failed", sender.Hear())
+	st.Next(1, "Set", teststore.Refuse(teststore.ErrDiskFull))
+	sender.Say("not stored")
+	require.Equal(t, "failed", sender.Hear())
+	sender.Say("stored")
+	require.Equal(t, "stored", sender.Hear())
+	require.Equal(t, "stored", listener.Hear())
+	a.MustNotify(t, everyone, "last", 2)
+	require.Equal(t, "last", listener.Hear())
+}
+
+// The others learn of what was stored even if the client has left before its reply.
+func TestMessagesNotifyThoughTheClientHasLeft(t *testing.T) {
+	_, _, sender, listener := newRoom(t, func(ctx context.Context, c *bridge.Conn, msg bridge.Message, s *bridge.Session) error {
+		s.Set("said", string(msg.Data))
+		if err := c.Close(4000, "left"); err != nil {
+			return err
+		}
+		return errors.Join(msg.Reply(nil), msg.Notify(everyone, msg.Data))
+	}, nil)
+	sender.Say("bye")
+	require.Equal(t, "bye", listener.Hear())
+}
+
+func TestMessageNotifyChecksWhatItIsGiven(t *testing.T) {
+	var kept bridge.Message
+	failures := make(chan error, 10)
+	_, _, sender, _ := newRoom(t, func(_ context.Context, _ *bridge.Conn, msg bridge.Message, _ *bridge.Session) error {
+		kept = msg
+		failures <- msg.Notify(bridge.To{}, nil)
+		failures <- msg.Notify(everyone, []byte("\xff"))
+		failures <- msg.NotifyJSON(everyone, func() {})
+		return msg.Reply(nil)
+	}, nil)
+	sender.Ask("x")
+	for _, want := range []string{"To has no receiver", "bridge: Message.Notify: the payload is not UTF-8", "bridge: Message.NotifyJSON: json"} {
+		require.ErrorContains(t, <-failures, want)
+	}
+	for _, msg := range []struct {
+		bridge.Message
+		want string
+	}{{kept, "after the function for the message has returned"}, {bridge.Message{}, "bridgetest.Handle"}} {
+		require.ErrorContains(t, msg.Notify(everyone, nil), msg.want)
+		require.ErrorContains(t, msg.NotifyJSON(everyone, 1), msg.want)
+		require.ErrorContains(t, msg.Reply(nil), msg.want)
+		require.ErrorContains(t, msg.ReplyJSON(1), msg.want)
+	}
+}

@@ -5,7 +5,9 @@ import (
 	"net"
 	"net/http"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
+	"github.com/sessionbridge/sessionbridge/internal/site"
 )
 
 // Handler returns next with sessions. The cookies of a request are verified first; an invalid
@@ -26,6 +28,7 @@ import (
 // A request that never asks for its session doesn't access the store. The ResponseWriter keeps the
 // optional interfaces of the one below it.
 func (b *Bridge) Handler(next http.Handler) http.Handler {
+	next = b.withDevices(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if outer, err := b.requestFor(r); err == nil && outer.current() != nil { // wrapped twice
 			next.ServeHTTP(w, r)
@@ -46,6 +49,18 @@ func (b *Bridge) Handler(next http.Handler) http.Handler {
 		next.ServeHTTP(responsewriter.Wrap(w, (*responseGate)(rq)), r.WithContext(rq))
 		returned = true
 		rq.finish()
+	})
+}
+
+// withDevices returns next with the endpoints of Options.DeviceBound.
+func (b *Bridge) withDevices(next http.Handler) http.Handler {
+	if b.devices == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !b.devices.Serve(w, r) {
+			next.ServeHTTP(w, r)
+		}
 	})
 }
 
@@ -87,7 +102,7 @@ func (rq *request) begin() error {
 func (rq *request) prepare() error {
 	rq.mu.Lock()
 	sent, failed, s, w := rq.response.sent, rq.response.failed, rq.session, rq.w
-	upgrading := rq.r == nil || upgrades(rq.r)
+	upgrading := rq.r == nil || site.Upgrades(rq.r)
 	rq.mu.Unlock()
 	if sent || failed != nil || w == nil {
 		return failed
@@ -106,10 +121,29 @@ func (rq *request) prepare() error {
 		}
 		err = rq.setCookies(w.Header())
 	}
+	if err == nil && s != nil && !upgrading {
+		rq.offerDevice(s, w.Header())
+	}
 	if err != nil {
 		rq.fail(w, err)
 	}
 	return err
+}
+
+// offerDevice has the response to a login offer the browser to bind the session to its device. The
+// browser gets the session cookie over a connection that it takes for secure.
+func (rq *request) offerDevice(s *Session, h http.Header) {
+	if rq.b.devices == nil {
+		return
+	}
+	if presented := rq.creds.Presented(); presented.Carrier != credentials.ByCookies || !presented.Secure() {
+		return
+	}
+	s.lock()
+	defer s.unlock()
+	if s.logins > 0 && s.fate == fateAlive {
+		rq.b.devices.Offer(h, s.draft.Base())
+	}
 }
 
 // bypassed makes the first commit of a request whose response has begun without it. Changes that

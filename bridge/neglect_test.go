@@ -134,6 +134,7 @@ func TestReloadWhoseOldConnectionIsJustEnding(t *testing.T) {
 					br.OK("/inc")
 					old := br.Dial("/ws")
 					require.NotEmpty(t, old.Ask("id"))
+					synctest.Wait() // its handler reads: otherwise the Bridge would, and wait for a second
 					var leaving sync.WaitGroup
 					leaving.Go(func() {
 						time.Sleep(late)

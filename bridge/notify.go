@@ -3,46 +3,49 @@ package bridge
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
-	"unicode/utf8"
 
-	"github.com/coder/websocket"
-
-	"github.com/sessionbridge/sessionbridge/internal/heartbeat"
+	"github.com/sessionbridge/sessionbridge/internal/errorcodes"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
+	"github.com/sessionbridge/sessionbridge/internal/registry"
 )
 
-// To selects the receivers of a message: exactly one of its fields is set. A client's cookie proves
-// nothing, and its connections may have no session: send private messages to a session or a user.
+// To selects the receivers of a message: exactly one of SessionID, ClientID, UserID, Name, All and
+// Conns is set. A client's cookie proves nothing, and its connections may have no session: send
+// private messages to a session or a user.
 type To struct {
 	SessionID, ClientID, UserID string
-	All                         bool // every connection, also without a session
+	Name                        string // a room: every connection with this name (ConnOptions.Name)
+	All                         bool   // every connection, also without a session
+	// Conns are IDs of connections, on any node. One without a connection has no effect; an empty
+	// list is an error.
+	Conns []string
+
+	// Except is the ID of a connection that doesn't get the message, most often the sender's. It
+	// limits SessionID, ClientID, UserID, Name and All.
+	Except string
 }
 
-func (to To) check() error {
-	single := []To{{SessionID: to.SessionID}, {ClientID: to.ClientID}, {UserID: to.UserID}, {All: true}}
-	if to == (To{}) || !slices.Contains(single, to) {
-		return errors.New("bridge: To: exactly one of SessionID, ClientID, UserID and All is set")
-	}
-	return nil
-}
-
-// Notify sends a text message to the connections of a session, a client, a user, or to all, on
-// every node. It returns the number of open connections that have accepted it: Conns, and Links
-// with OnNotify. It waits for none of them: each has a queue, and ConnOptions.OnNotifyFull is the
-// policy for a full one. Queued messages of a closing connection are sent, for a second at most.
+// Notify sends a text message to the connections of a session, a client, a user or a name, or to
+// all, on every node. It returns the number of open connections that have accepted it: Conns, and
+// Links with OnNotify. It waits for none of them: each has a queue, and ConnOptions.OnNotifyFull is
+// the policy for a full one. Queued messages of a closing connection are sent, for a second at
+// most.
 //
-// The payload is UTF-8; NotifyBinary sends any bytes. It is copied once, not for each connection. A
-// To without exactly one field and an invalid payload are errors. With other nodes on the store
-// also ErrStoreUnavailable, and ErrNodeSilent if a node hasn't answered, with the number of
-// connections that are known to have accepted the message.
+// It is sent at once: a function of WithSession or Messages, which may run again, sends it in each
+// run. A function of Messages uses Message.Notify instead.
+//
+// The payload is UTF-8; NotifyBinary sends any bytes. It is copied once, not for each connection.
+// An invalid To, which the error explains, and an invalid payload are errors, and ErrShutdown once
+// Shutdown has returned. With other nodes on the store also ErrStoreUnavailable, and ErrNodeSilent
+// if a node hasn't answered, with the number of connections that are known to have accepted the
+// message.
 func (b *Bridge) Notify(ctx context.Context, to To, payload []byte) (int, error) {
-	if !utf8.Valid(payload) {
-		return 0, errors.New("bridge: Notify: the payload is not UTF-8, which a text message has to be " +
-			"(NotifyBinary sends anything)")
+	m, err := outbox.Text("Notify", payload)
+	if err != nil {
+		return 0, err
 	}
-	return b.notify(ctx, to, &outbox.Message{Data: slices.Clone(payload)})
+	return b.notify(ctx, to, m)
 }
 
 // NotifyBinary is Notify with a binary message.
@@ -50,22 +53,86 @@ func (b *Bridge) NotifyBinary(ctx context.Context, to To, payload []byte) (int, 
 	return b.notify(ctx, to, &outbox.Message{Data: slices.Clone(payload), Binary: true})
 }
 
-func (b *Bridge) notify(ctx context.Context, to To, m *outbox.Message) (int, error) {
-	if err := cmp.Or(to.check(), context.Cause(ctx)); err != nil {
+// NotifyJSON is Notify with v encoded as JSON. An error of encoding v is returned, and nothing is
+// sent.
+func (b *Bridge) NotifyJSON(ctx context.Context, to To, v any) (int, error) {
+	m, err := outbox.JSON("NotifyJSON", v)
+	if err != nil {
 		return 0, err
 	}
-	if b.cluster.Frozen() {
-		return 0, errFrozen
+	return b.notify(ctx, to, m)
+}
+
+// Notify queues a text message for other connections, as Bridge.Notify sends it. Like a Reply it is
+// sent after the changes of the function have been stored, and after the replies; not at all if the
+// function fails or runs again. So a chat sends what it has stored, once. It is sent even if the
+// client has left by then. The next message of the client is read when it has been sent.
+//
+// An invalid To and an invalid payload are errors, and so is a call after the function's return.
+// Failures to send it are reported as a Failure.
+func (m Message) Notify(to To, payload []byte) error {
+	text, err := outbox.Text("Message.Notify", payload)
+	return m.notify(to, text, err)
+}
+
+// NotifyJSON is Notify with v encoded as JSON.
+func (m Message) NotifyJSON(to To, v any) error {
+	text, err := outbox.JSON("Message.NotifyJSON", v)
+	return m.notify(to, text, err)
+}
+
+func (m Message) notify(to To, text *outbox.Message, err error) error {
+	selection := registry.Selection(to)
+	if err == nil {
+		err = selection.Check()
 	}
-	n := b.notifyHere(to, m)
-	elsewhere, err := b.notifyNodes(ctx, to, m)
+	if err != nil {
+		return err
+	}
+	to.Conns = slices.Clone(to.Conns)
+	return m.replies.Notify(notice{to, text})
+}
+
+// notice is a message of Message.Notify.
+type notice struct {
+	to      To
+	message *outbox.Message
+}
+
+// notify sends a notice, whether or not ctx has ended.
+func (l *Link) notify(ctx context.Context, n notice) {
+	ctx = context.WithoutCancel(ctx)
+	if _, err := l.b.notify(ctx, n.to, n.message); err != nil {
+		l.b.report.StoreFailed(ctx, "send a message of Message.Notify to every node", l.SessionID(), err)
+	}
+}
+
+func (b *Bridge) notify(ctx context.Context, to To, m *outbox.Message) (int, error) {
+	selection := registry.Selection(to)
+	if err := cmp.Or(selection.Check(), context.Cause(ctx)); err != nil {
+		return 0, err
+	}
+	select {
+	case <-b.shutDone:
+		return 0, ErrShutdown
+	default:
+	}
+	if b.cluster.Frozen() {
+		return 0, errorcodes.ErrFrozen
+	}
+	n := b.notifyHere(&selection, m)
+	rest, anywhere := b.links.Elsewhere(selection)
+	if !anywhere {
+		return n, nil
+	}
+	elsewhere, err := b.calls.Notify(ctx, &rest, m)
 	return n + elsewhere, err
 }
 
 // notifyHere is notify for the connections of this process.
-func (b *Bridge) notifyHere(to To, m *outbox.Message) (taken int) {
+func (b *Bridge) notifyHere(to *registry.Selection, m *outbox.Message) (taken int) {
 	var wake outbox.Batch
-	for _, l := range b.linksOf(to) {
+	for _, l := range b.links.Select(to) {
 		switch l.queue.Offer(m, &wake) {
 		case outbox.Queued:
 			taken++
@@ -81,38 +148,4 @@ func (b *Bridge) notifyHere(to To, m *outbox.Message) (taken int) {
 	}
 	b.sender.Wake(&wake)
 	return taken
-}
-
-// linksOf returns the links that to selects.
-func (b *Bridge) linksOf(to To) []*Link {
-	switch {
-	case to.All:
-		return b.links.All()
-	case to.SessionID != "":
-		return b.links.OfSession(to.SessionID)
-	case to.ClientID != "":
-		return b.links.OfClient(to.ClientID)
-	}
-	return b.links.OfUser(to.UserID)
-}
-
-// OnNotify makes the link accept the messages of Bridge.Notify. send is called with one message at
-// a time, in order, and should have a write timeout. An error or a panic ends the link, as with
-// Heartbeat. limit and policy are as in ConnOptions; 0 is 256. A Conn needs no OnNotify.
-func (l *Link) OnNotify(limit int, policy OverflowPolicy, send func(kind websocket.MessageType, data []byte) error) {
-	if limit <= 0 {
-		limit = defaultNotifyQueue
-	}
-	l.queue.Open(limit, outbox.Overflow(policy), func(m *outbox.Message) error {
-		err := heartbeat.ErrPanicked
-		defer func() {
-			if err != nil {
-				l.fail(err)
-			}
-		}()
-		if err = send(messageType(m), m.Data); err == nil {
-			l.sent.count(len(m.Data))
-		}
-		return err
-	})
 }

@@ -2,10 +2,13 @@ package bridge_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -62,11 +65,102 @@ func TestNotifyReachesThoseWhoAreMeant(t *testing.T) {
 	require.Equal(t, "now ann's too", back.Hear())
 }
 
+func TestNotifyReachesAllButOne(t *testing.T) {
+	a := testkit.NewApp(t, livestore.New(), nil)
+	br := webclient.NewBrowser(t, a.Serve(t))
+	br.OK("/login?user=ann")
+	name := func(s *webclient.Socket, after ...string) string {
+		s.Ask("id")
+		for _, c := range testkit.Conns(t, a.Bridge, bridge.ConnFilter{}) {
+			if !slices.Contains(after, c.ID) {
+				return c.ID
+			}
+		}
+		panic("it is open")
+	}
+	first := br.Dial("/ws")
+	firstID := name(first)
+	second := br.Dial("/ws")
+	secondID := name(second, firstID)
+	session := br.OK("/id")
+	client, _ := a.ClientIDOf(session)
+	for i, to := range []bridge.To{{SessionID: session}, {ClientID: client}, {UserID: "ann"}, {All: true}} {
+		text := strconv.Itoa(i)
+		to.Except = firstID
+		a.MustNotify(t, to, text, 1)
+		require.Equal(t, text, second.Hear())
+	}
+	a.MustNotify(t, bridge.To{All: true, Except: "no connection"}, "both", 2)
+	require.Equal(t, "both", first.Hear(), "nothing before it")
+	require.Equal(t, "both", second.Hear())
+
+	a.MustNotify(t, bridge.To{Conns: []string{secondID, "no connection", secondID}}, "by ID", 1)
+	a.MustNotify(t, bridge.To{Conns: []string{secondID, firstID}}, "by IDs", 2)
+	require.Equal(t, "by IDs", first.Hear())
+	require.Equal(t, "by ID", second.Hear(), "once")
+	require.Equal(t, "by IDs", second.Hear())
+}
+
+func TestNotifyJSON(t *testing.T) {
+	a := testkit.NewApp(t, livestore.New(), nil)
+	s := webclient.NewBrowser(t, a.Serve(t)).Dial("/ws")
+	s.Ask("id")
+	n, err := a.NotifyJSON(t.Context(), bridge.To{All: true}, map[string]any{"unread": 3})
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.JSONEq(t, `{"unread": 3}`, s.Hear())
+	_, err = a.NotifyJSON(t.Context(), bridge.To{All: true}, func() {})
+	var unsupported *json.UnsupportedTypeError
+	require.ErrorAs(t, err, &unsupported)
+	_, err = a.NotifyJSON(t.Context(), bridge.To{}, 1)
+	require.ErrorContains(t, err, "To has no receiver")
+}
+
+// A name is a room: all connections that have it, but one.
+func TestNotifyToAName(t *testing.T) {
+	a := testkit.NewApp(t, livestore.New(), nil)
+	a.Mux.Handle("/room", a.WebSocket(testkit.Converse, &bridge.ConnOptions{
+		Name: func(r *http.Request) string { return r.URL.Query().Get("name") },
+		ID:   func(r *http.Request) string { return r.URL.Query().Get("id") },
+	}))
+	site := a.Serve(t)
+	sockets := map[string]*webclient.Socket{}
+	for id, name := range map[string]string{"one": "hall", "two": "hall", "three": "attic", "four": ""} {
+		sockets[id] = webclient.NewBrowser(t, site).Dial("/room?id=" + id + "&name=" + name)
+		sockets[id].Ask("id")
+	}
+	a.MustNotify(t, bridge.To{Name: "hall"}, "both", 2)
+	a.MustNotify(t, bridge.To{Name: "hall", Except: "one"}, "two", 1)
+	a.MustNotify(t, bridge.To{Name: "cellar"}, "none", 0)
+	a.MustNotify(t, bridge.To{All: true}, "all", 4)
+	for id, want := range map[string][]string{"one": {"both", "all"}, "two": {"both", "two", "all"}, "three": {"all"}, "four": {"all"}} {
+		for _, text := range want {
+			require.Equal(t, text, sockets[id].Hear(), id)
+		}
+	}
+}
+
+func TestNotifyAfterTheShutdown(t *testing.T) {
+	a := testkit.NewApp(t, livestore.New(), nil)
+	require.NoError(t, a.Shutdown(t.Context()))
+	_, err := a.Notify(t.Context(), bridge.To{All: true}, []byte("x"))
+	require.ErrorIs(t, err, bridge.ErrShutdown)
+}
+
 func TestNotifyTakesOnlyWhatMakesSense(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
-	for _, to := range []bridge.To{{}, {SessionID: "a", UserID: "b"}, {All: true, ClientID: "c"}} {
+	for want, to := range map[string]bridge.To{
+		"exactly one of SessionID, ClientID, UserID, Name, All and Conns": {},
+		"SessionID and UserID are set":                                    {SessionID: "a", UserID: "b"},
+		"UserID and Name are set":                                         {UserID: "a", Name: "b"},
+		"ClientID and All are set":                                        {All: true, ClientID: "c"},
+		"All and Conns are set":                                           {All: true, Conns: []string{"d"}},
+		"To has no receiver":                                              {Except: "e", Conns: []string{}},
+		"To.Except is set with Conns":                                     {Except: "e", Conns: []string{"d"}},
+		"To.Conns[1] is empty":                                            {Conns: []string{"d", ""}},
+	} {
 		_, err := a.Notify(t.Context(), to, []byte("x"))
-		require.ErrorContains(t, err, "exactly one")
+		require.ErrorContains(t, err, want)
 	}
 	_, err := a.Notify(t.Context(), bridge.To{All: true}, []byte("\xff"))
 	require.ErrorContains(t, err, "UTF-8")

@@ -2,28 +2,9 @@ package bridge
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
-	"runtime/debug"
-
-	"github.com/sessionbridge/sessionbridge/internal/pubsub"
 )
 
 const eventQueue = 1024 // events that wait for an Observer before it misses some
-
-// newEvents returns the hub of a Bridge's events. A panic of a callback is only logged: a Failure
-// could call the same callback again.
-func newEvents(logger *slog.Logger) *pubsub.Hub[Event] {
-	return pubsub.New(pubsub.Config[Event]{
-		Missed:   func(events int) Event { return Missed{events} },
-		Confined: func(ev Event) bool { _, confined := ev.(CredentialRejected); return confined },
-		Panicked: func(ev Event, value any) {
-			logPanic(context.Background(), logger, "event callback panicked", value, string(debug.Stack()),
-				slog.String("event", fmt.Sprintf("%T", ev)))
-		},
-		Exited: func() { logger.Error("event callback has ended its goroutine: another one goes on") },
-	})
-}
 
 // OnSessionSet calls fn after each session that was stored or attached, until off is called. It is
 // an Observe of one kind of events, as is every On… method: each has a queue and a goroutine of its
@@ -91,39 +72,29 @@ type Observer struct {
 // it is notified: see docs/nodes.md.
 func (b *Bridge) Observe(o Observer) (off func()) {
 	return b.events.Observe(
-		func(ev Event) bool { return o.deliver(ev, false) },
+		func(ev Event) bool { return ev.deliver(&o, false) },
 		eventQueue,
-		func(ev Event) { o.deliver(ev, true) },
+		func(ev Event) { ev.deliver(&o, true) },
 	)
 }
 
-// deliver reports whether o has a function for the event, and calls it if call is true.
-func (o *Observer) deliver(ev Event, call bool) (wanted bool) {
-	switch ev := ev.(type) {
-	case SessionSet:
-		return deliver(o.SessionSet, ev, call)
-	case SessionDestroy:
-		return deliver(o.SessionDestroy, ev, call)
-	case Cleanup:
-		return deliver(o.Cleanup, ev, call)
-	case ConnOpen:
-		return deliver(o.ConnOpen, ev, call)
-	case ConnClose:
-		return deliver(o.ConnClose, ev, call)
-	case Failure:
-		return deliver(o.Failure, ev, call)
-	case CredentialRejected:
-		return deliver(o.CredentialRejected, ev, call)
-	case Missed:
-		return deliver(o.Missed, ev, call)
-	}
-	return false
+func (e SessionSet) deliver(o *Observer, call bool) bool { return deliver(o.SessionSet, e, call) }
+func (e SessionDestroy) deliver(o *Observer, call bool) bool {
+	return deliver(o.SessionDestroy, e, call)
 }
+func (e Cleanup) deliver(o *Observer, call bool) bool   { return deliver(o.Cleanup, e, call) }
+func (e ConnOpen) deliver(o *Observer, call bool) bool  { return deliver(o.ConnOpen, e, call) }
+func (e ConnClose) deliver(o *Observer, call bool) bool { return deliver(o.ConnClose, e, call) }
+func (e Failure) deliver(o *Observer, call bool) bool   { return deliver(o.Failure, e, call) }
+func (e CredentialRejected) deliver(o *Observer, call bool) bool {
+	return deliver(o.CredentialRejected, e, call)
+}
+func (e Missed) deliver(o *Observer, call bool) bool { return deliver(o.Missed, e, call) }
 
-// deliver calls fn with ev if call is true and fn isn't nil.
-func deliver[E Event](fn func(E), ev E, call bool) (wanted bool) {
+// deliver reports whether there is a function, and calls it with the event if call is true.
+func deliver[E Event](fn func(E), e E, call bool) (wanted bool) {
 	if fn != nil && call {
-		fn(ev)
+		fn(e)
 	}
 	return fn != nil
 }

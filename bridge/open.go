@@ -3,15 +3,15 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/google/uuid"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
-	"github.com/sessionbridge/sessionbridge/internal/gateway"
-	"github.com/sessionbridge/sessionbridge/internal/logins"
 	"github.com/sessionbridge/sessionbridge/internal/opening"
+	"github.com/sessionbridge/sessionbridge/internal/reporting"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -44,6 +44,10 @@ func (rq *request) openOrLogIn(ctx context.Context) (*Session, error) {
 		s, err = rq.openTicket(ctx)
 	default:
 		s, err = rq.openPresented(ctx)
+		if s == nil && err == nil {
+			s, err = rq.openImported(ctx)
+			rq.noteImported(s)
+		}
 	}
 	if err == nil && s == nil {
 		if byTicket {
@@ -101,15 +105,107 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	rq.mu.Unlock()
 	o, err := rq.creds.Open(ctx, coalesce)
 	switch {
-	case o == nil: // no credential, or an error
+	case err != nil:
 		return nil, err
+	case o == nil: // no credential
+		rq.noteMissing(o)
+		return nil, nil
 	case o.Standing == opening.None:
-		rq.reportRejection(ctx, o.Rejection)
+		rq.noteMissing(o)
+		rq.reportRejection(o.Rejection)
 		return nil, nil
 	case o.Standing == opening.Replaced && rq.headersSent(): // not even a login could go on: no cookie can be set
 		return nil, ErrTokenRotated
 	}
 	return rq.sessionOf(o)
+}
+
+// noteMissing notes why the credentials open no session.
+func (rq *request) noteMissing(o *opening.Opened) {
+	reason := rq.reasonOf(o)
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	rq.missing = reason
+}
+
+// reasonOf returns why the credentials open no session; "" if they do. o is the result of opening
+// it, nil for no credential.
+func (rq *request) reasonOf(o *opening.Opened) MissingReason {
+	switch {
+	case o == nil && rq.forged:
+		return MissingRefused
+	case o == nil:
+		return MissingNoCredential
+	}
+	return rq.b.reasonOf(o)
+}
+
+// missingReason is Bridge.MissingReason.
+func (rq *request) missingReason(ctx context.Context) MissingReason {
+	lock, err := rq.lockOpening(ctx) // the response depends on the session, too
+	if err != nil {
+		return MissingUnknown
+	}
+	defer lock.Unlock()
+	rq.mu.Lock()
+	noted, imported := rq.missing, rq.imported
+	rq.mu.Unlock()
+	if noted != "" || imported {
+		return noted
+	}
+	if rq.creds.Presented().Carrier == credentials.ByTicket {
+		if rq.opened() != nil {
+			return ""
+		}
+		return MissingRefused
+	}
+	o, err := rq.peekPresented(ctx)
+	switch {
+	case errors.Is(err, ErrTokenRotated):
+		return MissingReplaced
+	case err != nil:
+		return MissingUnknown
+	}
+	return rq.reasonOf(o)
+}
+
+// noted returns what noteMissing has noted.
+func (rq *request) noted() MissingReason {
+	rq.mu.Lock()
+	defer rq.mu.Unlock()
+	return rq.missing
+}
+
+// peek is Bridge.Peek.
+func (rq *request) peek(ctx context.Context) (*Session, error) {
+	lock, err := rq.lockOpening(ctx) // as in missingReason
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Unlock()
+	if s := rq.opened(); s != nil && !s.IsNew() && !s.isLocked() {
+		rec, err := rq.b.gateway.Load(ctx, s.id)
+		if err != nil {
+			return nil, err
+		}
+		return rq.b.newSnapshot(rec, ViaHTTP)
+	}
+	if rq.creds.Presented().Carrier == credentials.ByTicket {
+		return nil, fmt.Errorf("%w: it opens a connection only", ErrTicket)
+	}
+	o, err := rq.peekPresented(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case o == nil:
+		return nil, newMissing(rq.reasonOf(o))
+	case o.Standing == opening.None:
+		if len(rq.creds.Presented().Sessions) > 0 {
+			rq.reportRejection(o.Rejection)
+		}
+		return nil, newMissing(rq.reasonOf(o))
+	}
+	return rq.b.newSnapshot(o.Record, ViaHTTP)
 }
 
 // sessionOf returns the Session of an opened record.
@@ -123,22 +219,22 @@ func (rq *request) sessionOf(o *opening.Opened) (*Session, error) {
 
 // newSession returns a session that is not stored yet, with a new ID and a new token.
 func (rq *request) newSession() (*Session, error) {
-	opts := rq.b.opts
-	clientID, _ := rq.creds.Client()
 	rq.mu.Lock()
 	rq.created = true
 	rq.mu.Unlock()
-	rec := store.Record{
-		ID:        uuid.NewString(),
-		ClientID:  clientID,
-		Addr:      rq.addr(),
-		UserAgent: rq.userAgent(),
-		Data:      []byte("{}"),
-		Created:   gateway.Now(),
-		Idle:      zeroIfOff(opts.IdleTimeout),
-		Lifetime:  zeroIfOff(opts.Lifetime),
-	}
+	rec := rq.newRecord(uuid.NewString())
 	token := opening.Issue(&rec)
+	return rq.issue(rec, token)
+}
+
+// newRecord returns the record of a session that begins with the request.
+func (rq *request) newRecord(id string) store.Record {
+	clientID, _ := rq.creds.Client()
+	return rq.b.newRecord(id, clientID, rq.recordedAddr(), rq.userAgent())
+}
+
+// issue returns the Session of a record that is not stored yet, whose token the client is to get.
+func (rq *request) issue(rec store.Record, token credentials.Token) (*Session, error) {
 	s, err := rq.b.newSession(rec, &origin{via: ViaHTTP, request: rq})
 	if err == nil {
 		s.proof = rq.b.opener.Issued(token, &s.draft)
@@ -146,42 +242,42 @@ func (rq *request) newSession() (*Session, error) {
 	return s, err
 }
 
-// reportRejection counts, emits and logs that the request's session credential opens nothing.
-func (rq *request) reportRejection(ctx context.Context, r opening.Rejection) {
-	rq.reject(CredentialRejected{
-		Credential: rq.credential(), Reason: rejectReasons[r.Reason], SessionID: r.SessionID, UserID: r.UserID,
-	})
-	rq.b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "session cookie opens nothing: unknown session or stale token",
-		rq.b.logSession(rq.creds.Presented().Sessions[0].ID))
+// peekPresented is opening.Exchange.Peek, also for a session that has been imported. It imports
+// none.
+func (rq *request) peekPresented(ctx context.Context) (*opening.Opened, error) {
+	o, err := rq.creds.Peek(ctx)
+	if err != nil || o != nil && o.Standing != opening.None {
+		return o, err
+	}
+	in, as := rq.presentedImport()
+	if in == nil {
+		return o, nil
+	}
+	if known, err := rq.b.imports.Known(ctx, as.ID); !known {
+		return o, err
+	}
+	imported, err := rq.creds.PeekImported(ctx, as)
+	if err != nil || o == nil || imported.Standing != opening.None {
+		return imported, err
+	}
+	return o, nil
 }
 
-// rejectReasons maps the reasons of package opening.
-var rejectReasons = [...]RejectReason{
-	opening.NoSession:     RejectedSession,
-	opening.OtherToken:    RejectedToken,
-	opening.ForeignClient: RejectedClient,
+// reportRejection counts, emits and logs that the request's session credential opens nothing.
+func (rq *request) reportRejection(r opening.Rejection) {
+	rq.reject(CredentialRejected{Credential: rq.credential()}, r)
 }
 
 // reportForged is reportRejection for a cookie or a token with an invalid signature.
-func (rq *request) reportForged(ctx context.Context) {
-	kind := rq.credential()
-	rq.reject(CredentialRejected{Credential: kind, Reason: RejectedSignature})
-	message := "session cookie refused: its signature doesn't hold"
-	if kind == CredentialToken {
-		message = "session token refused: its signature doesn't hold"
-	}
-	rq.b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, message) //nolint:sloglint // one of two constants
+func (rq *request) reportForged() {
+	rq.reject(CredentialRejected{Credential: rq.credential(), Reason: RejectedSignature}, opening.Rejection{})
 }
 
 // reportTicket is reportRejection for a ticket, if err is ErrTicket.
-func (rq *request) reportTicket(ctx context.Context, err error, r opening.Rejection) {
-	if !errors.Is(err, ErrTicket) {
-		return
+func (rq *request) reportTicket(err error, r opening.Rejection) {
+	if errors.Is(err, ErrTicket) {
+		rq.reject(CredentialRejected{Credential: CredentialTicket, Reason: RejectedTicket}, r)
 	}
-	rq.reject(CredentialRejected{
-		Credential: CredentialTicket, Reason: RejectedTicket, SessionID: r.SessionID, UserID: r.UserID,
-	})
-	rq.b.opts.Logger.LogAttrs(ctx, slog.LevelDebug, "ticket opens nothing")
 }
 
 // credential returns the kind of a session credential that isn't a ticket.
@@ -193,61 +289,20 @@ func (rq *request) credential() Credential {
 }
 
 // reject completes, counts and emits a CredentialRejected.
-func (rq *request) reject(cr CredentialRejected) {
-	rq.b.stats.refused.Add(1)
-	if !rq.b.events.Active() {
-		return
-	}
+func (rq *request) reject(cr CredentialRejected, r opening.Rejection) {
 	if id, isNew := rq.creds.Client(); !isNew {
 		cr.ClientID = id
 	}
-	cr.Addr, cr.UserAgent, cr.Via = rq.addr(), rq.userAgent(), ViaHTTP
-	rq.b.events.Emit(cr)
-}
-
-// newOpener returns the Opener, which decides which credentials open which sessions.
-func newOpener(b *Bridge) *opening.Opener {
-	return opening.New(opening.Config{
-		Gateway:    b.gateway,
-		Codec:      credentials.NewCodec(b.opts.credentials()),
-		Grace:      b.opts.grace(),
-		Successors: credentials.NewSuccessors(b.opts.Keys),
-		Strict:     b.opts.StrictBinding,
-		Nodes:      b.cluster != nil,
-		SessionOf:  b.clients.SessionOf,
-		ClientOf:   b.clients.ClientOf,
-		Overtakes:  logins.NewOvertakes().Counts,
-		Attach:     b.attach,
-		Missing:    func(ctx context.Context, id string) { b.scheduleRecheck(id, b.forget(ctx, id, nil)) },
-		Mismatched: b.mismatched,
-	})
+	cr.Addr, cr.UserAgent, cr.Via = rq.recordedAddr(), rq.userAgent(), ViaHTTP
+	rq.b.rejected(rq.Context, cr, r) // not rq: a slog.Handler may call ClientIDFrom, which sets a cookie
 }
 
 // mismatched counts and logs a session whose request has another client's cookie, or none (G10).
 func (b *Bridge) mismatched(ctx context.Context, rec *store.Record, clientID string) {
 	b.stats.mismatches.Add(1)
+	about := reporting.Subject{SessionID: rec.ID, ClientID: clientID, UserID: rec.UserID}
 	if rq, err := b.requestOf(ctx); err == nil { // a slog.Handler may call ClientIDFrom, which sets a cookie
-		ctx = rq.Context
+		ctx, about.Addr, about.Via = rq.Context, rq.recordedAddr(), string(ViaHTTP)
 	}
-	b.opts.Logger.LogAttrs(ctx, slog.LevelWarn, "session came with another client's cookie, or none",
-		b.logSession(rec.ID), b.logClient(clientID), slog.Bool("refused", b.opts.StrictBinding))
-}
-
-// attach maps the session to its client, and emits a SessionSet if it wasn't mapped here yet.
-func (b *Bridge) attach(ctx context.Context, rec *store.Record) error {
-	if b.clients.Refresh(rec.ClientID, rec.ID) {
-		b.noticeLogin(ctx, rec)
-		return nil
-	}
-	clientID, id := rec.ClientID, rec.ID
-	needed := func() bool { return !b.clients.Refresh(clientID, id) } // unless another goroutine has mapped it
-	return b.gateway.ReportIf(ctx, id, needed, func(now *store.Record) {
-		if !b.mapClient(now, false) {
-			return
-		}
-		if newest, _ := b.clients.SessionOf(now.ClientID); b.opts.Rebind == Follow && newest == now.ID {
-			b.follow(now)
-		}
-		b.emitSet(now, SessionSet{IsInit: true, Via: ViaHTTP})
-	})
+	b.report.Audit(ctx, slog.LevelWarn, "client mismatch", about, slog.Bool("refused", b.opts.StrictBinding))
 }

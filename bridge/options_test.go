@@ -47,6 +47,35 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 		good: []bridge.Options{{ClientName: "browser"}, {Name: strings.Repeat("n", 60)}},
 		bad:  []bridge.Options{{ClientName: "a b"}, {ClientName: "sid"}, {Name: "x", ClientName: "x"}, {ClientName: strings.Repeat("n", 65)}},
 	},
+	"FormerNames": {
+		good: []bridge.Options{
+			{FormerNames: []bridge.CookieNames{{Name: "old"}, {Name: "older", ClientName: "browser"}}},
+			{FormerNames: []bridge.CookieNames{{ClientName: "browser"}}},
+		},
+		bad: []bridge.Options{
+			{FormerNames: make([]bridge.CookieNames, 8)},
+			{FormerNames: []bridge.CookieNames{{}}},
+			{FormerNames: []bridge.CookieNames{{Name: "sid"}}},
+			{FormerNames: []bridge.CookieNames{{Name: "a b"}}},
+			{FormerNames: []bridge.CookieNames{{Name: "old", ClientName: "a b"}}},
+			{FormerNames: []bridge.CookieNames{{Name: "old", ClientName: "old"}}},
+			{FormerNames: []bridge.CookieNames{{Name: "sid.cid", ClientName: "browser"}}},
+			{FormerNames: []bridge.CookieNames{{Name: strings.Repeat("n", 61)}}},
+		},
+	},
+	"FormerScopes": {
+		good: []bridge.Options{
+			{FormerScopes: []bridge.CookieScope{{Domain: "example.com"}, {Path: "/app"}}},
+			{Path: "/app", FormerScopes: []bridge.CookieScope{{}}},
+		},
+		bad: []bridge.Options{
+			{FormerScopes: make([]bridge.CookieScope, 8)},
+			{FormerScopes: []bridge.CookieScope{{}}},
+			{FormerScopes: []bridge.CookieScope{{Path: "app"}}},
+			{FormerScopes: []bridge.CookieScope{{Domain: "a b"}}},
+			{FormerScopes: []bridge.CookieScope{{Domain: "example.com", Path: "/;"}}},
+		},
+	},
 	"IdleTimeout":     durations(func(o *bridge.Options, d time.Duration) { o.IdleTimeout = d }, time.Millisecond, true),
 	"Lifetime":        durations(func(o *bridge.Options, d time.Duration) { o.Lifetime = d }, time.Millisecond, true),
 	"ClientMaxAge":    durations(func(o *bridge.Options, d time.Duration) { o.ClientMaxAge = d }, time.Second, false),
@@ -56,8 +85,10 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 	"RotateGrace":     durations(func(o *bridge.Options, d time.Duration) { o.RotateGrace = d }, 1, true),
 	"StoreTimeout":    durations(func(o *bridge.Options, d time.Duration) { o.StoreTimeout = d }, time.Millisecond, false),
 	"EagerClient":     {good: []bridge.Options{{EagerClient: true}}},
+	"BeforeCommit":    {good: []bridge.Options{{BeforeCommit: stamp}}},
 	"CachedReads":     {good: []bridge.Options{{CachedReads: true}}},
 	"StrictBinding":   {good: []bridge.Options{{StrictBinding: true}}},
+	"Audit":           {good: []bridge.Options{{Audit: slog.New(slog.DiscardHandler)}}},
 	"Logger":          {good: []bridge.Options{{Logger: slog.New(slog.DiscardHandler)}}},
 	"ErrorHandler":    {good: []bridge.Options{{ErrorHandler: bridge.WriteError}}},
 	"Path": {
@@ -73,14 +104,19 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 		bad:  []bridge.Options{{SameSite: -1}, {SameSite: http.SameSiteNoneMode + 1}},
 	},
 	"Secure": {
-		good: []bridge.Options{{Secure: bridge.SecureAlways}, {Secure: bridge.SecureNever}},
+		good: []bridge.Options{{Secure: bridge.SecureAlways}, {Secure: bridge.SecureNever, DangerouslyInsecure: true}},
 		bad: []bridge.Options{
 			{Secure: -1},
+			{Secure: bridge.SecureNever},
 			{Secure: bridge.SecureNever + 1},
 			{Secure: bridge.SecureNever, SameSite: http.SameSiteNoneMode},
 			{Secure: bridge.SecureNever, Partitioned: true},
 		},
 	},
+	"DangerouslyInsecure": {good: []bridge.Options{
+		{DangerouslyInsecure: true},
+		{DangerouslyInsecure: true, OriginPatterns: []string{"*"}},
+	}},
 	"Partitioned": {good: []bridge.Options{{Partitioned: true}}},
 	"OnSessionEnd": {
 		good: []bridge.Options{{OnSessionEnd: bridge.KeepConns}},
@@ -95,6 +131,7 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 		bad:  []bridge.Options{{MaxValueBytes: -2}, {MaxValueBytes: math.MinInt}},
 	},
 	"RenewEvery":      durations(func(o *bridge.Options, d time.Duration) { o.RenewEvery = d }, time.Second, true),
+	"RememberEnds":    durations(func(o *bridge.Options, d time.Duration) { o.RememberEnds = d }, time.Second, true),
 	"RevalidateEvery": durations(func(o *bridge.Options, d time.Duration) { o.RevalidateEvery = d }, time.Second, true),
 	"TicketLifetime":  durations(func(o *bridge.Options, d time.Duration) { o.TicketLifetime = d }, time.Second, false),
 	"DrainOver":       durations(func(o *bridge.Options, d time.Duration) { o.DrainOver = d }, time.Millisecond, true),
@@ -105,6 +142,22 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 	"ClearSiteData": {
 		good: []bridge.Options{{ClearSiteData: []string{"cache", "cookies", "storage", "executionContexts", "*"}}},
 		bad:  []bridge.Options{{ClearSiteData: []string{""}}, {ClearSiteData: []string{"cache", `x"`}}},
+	},
+	"Import": {good: []bridge.Options{{Import: func(*http.Request) *bridge.Import { return nil }}}},
+	"DeviceBound": {
+		good: []bridge.Options{
+			{DeviceBound: &bridge.DeviceBound{}},
+			{DeviceBound: &bridge.DeviceBound{Path: "/a/b", Life: 3 * time.Minute, RS256: true}},
+			{DeviceBound: &bridge.DeviceBound{Life: 24 * time.Hour}, Secure: bridge.SecureAlways, Path: "/app"},
+		},
+		bad: []bridge.Options{
+			{DeviceBound: &bridge.DeviceBound{Life: 3*time.Minute - 1}},
+			{DeviceBound: &bridge.DeviceBound{Life: 24*time.Hour + 1}},
+			{DeviceBound: &bridge.DeviceBound{Life: bridge.Off}},
+			{DeviceBound: &bridge.DeviceBound{Path: "a"}},
+			{DeviceBound: &bridge.DeviceBound{}, Domain: "example.com"},
+			{DeviceBound: &bridge.DeviceBound{}, ClientName: "sid.device"},
+		},
 	},
 	"LastMessage":        {good: []bridge.Options{{LastMessage: func(bridge.SessionDestroy) []byte { return nil }}}},
 	"TokenFrom":          {good: []bridge.Options{{TokenFrom: func(*http.Request) (string, bool) { return "", false }}}},
@@ -117,6 +170,11 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 		good: []bridge.Options{{HandshakesPerSecond: 0.1}, {HandshakesPerSecond: bridge.Off}, {HandshakesPerSecond: 1e9}},
 		bad:  []bridge.Options{{HandshakesPerSecond: -2}, {HandshakesPerSecond: math.NaN()}, {HandshakesPerSecond: math.Inf(1)}},
 	},
+	"HandshakesPerAddr":    rates(func(o *bridge.Options, r bridge.Rate) { o.HandshakesPerAddr = r }),
+	"HandshakesPerSession": rates(func(o *bridge.Options, r bridge.Rate) { o.HandshakesPerSession = r }),
+	"MessagesPerAddr":      rates(func(o *bridge.Options, r bridge.Rate) { o.MessagesPerAddr = r }),
+	"MessagesPerSession":   rates(func(o *bridge.Options, r bridge.Rate) { o.MessagesPerSession = r }),
+	"NewSessionsPerAddr":   rates(func(o *bridge.Options, r bridge.Rate) { o.NewSessionsPerAddr = r }),
 	"OnTooManySessions": {
 		good: []bridge.Options{{OnTooManySessions: bridge.RefuseLogin}},
 		bad:  []bridge.Options{{OnTooManySessions: -1}, {OnTooManySessions: bridge.RefuseLogin + 1}},
@@ -129,15 +187,32 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 	},
 	"OriginPatterns": {
 		good: []bridge.Options{{OriginPatterns: []string{"*.example.com", "https://a", "[::1]:8080", "https://a/", "null", "file://"}}},
-		bad:  []bridge.Options{{OriginPatterns: []string{""}}, {OriginPatterns: []string{"ok", "[a"}}, {OriginPatterns: []string{"https://a/b"}}},
+		bad:  []bridge.Options{{OriginPatterns: []string{""}}, {OriginPatterns: []string{"*"}}, {OriginPatterns: []string{"a", "https://*"}}, {OriginPatterns: []string{"ok", "[a"}}, {OriginPatterns: []string{"https://a/b"}}},
 	},
 	"CheckOrigin": {good: []bridge.Options{{CheckOrigin: func(*http.Request) bool { return false }}}},
 	"TrustedProxies": {
 		good: []bridge.Options{{TrustedProxies: []string{"10.0.0.1", "10.0.0.0/8", "::1", "2001:db8::/32", "unix"}}},
 		bad:  []bridge.Options{{TrustedProxies: []string{""}}, {TrustedProxies: []string{"10.0.0.1", "proxy.local"}}, {TrustedProxies: []string{"10.0.0.0/33"}}},
 	},
+	"Cookie": {
+		good: []bridge.Options{{Cookie: bridge.CookieBrowserSession}},
+		bad:  []bridge.Options{{Cookie: -1}, {Cookie: bridge.CookieBrowserSession + 1}},
+	},
+	"KeepLifetimeAtLogin": {good: []bridge.Options{{KeepLifetimeAtLogin: true}}},
 	"KeepValuesAtLogin": {
 		good: []bridge.Options{{KeepValuesAtLogin: true}},
+	},
+	"OptimizeAfter": {
+		good: []bridge.Options{{OptimizeAfter: 1e-9}, {OptimizeAfter: 1}},
+		bad:  []bridge.Options{{OptimizeAfter: -1}, {OptimizeAfter: 1.01}, {OptimizeAfter: math.NaN()}, {OptimizeAfter: math.Inf(1)}},
+	},
+	"RecordAddr": {
+		good: []bridge.Options{{RecordAddr: bridge.RecordNetwork}, {RecordAddr: bridge.RecordOff}},
+		bad:  []bridge.Options{{RecordAddr: -1}, {RecordAddr: bridge.RecordNetwork + 1}},
+	},
+	"RecordUserAgent": {
+		good: []bridge.Options{{RecordUserAgent: bridge.RecordOff}},
+		bad:  []bridge.Options{{RecordUserAgent: -1}, {RecordUserAgent: bridge.RecordNetwork}, {RecordUserAgent: bridge.RecordNetwork + 1}},
 	},
 	"ProxyHeaders": {
 		good: []bridge.Options{{ProxyHeaders: bridge.OnlyXForwarded}, {ProxyHeaders: bridge.OnlyForwarded}},
@@ -164,6 +239,17 @@ func durations(set func(*bridge.Options, time.Duration), least time.Duration, of
 	} else {
 		c.bad = append(c.bad, with(-1))
 	}
+	return c
+}
+
+// rates returns the cases of a Rate.
+func rates(set func(o *bridge.Options, r bridge.Rate)) (c struct{ good, bad []bridge.Options }) {
+	with := func(perSecond float64, burst int) (o bridge.Options) {
+		set(&o, bridge.Rate{PerSecond: perSecond, Burst: burst})
+		return o
+	}
+	c.good = []bridge.Options{with(0.1, 0), with(1e9, 5), with(bridge.Off, 0), with(1, bridge.Off), with(0, 7)}
+	c.bad = []bridge.Options{with(-2, 0), with(math.NaN(), 0), with(math.Inf(1), 0), with(2e9, 0), with(1, -2)}
 	return c
 }
 
@@ -214,19 +300,21 @@ func TestRandomKeyIsWarnedOf(t *testing.T) {
 
 func TestConnOptionsOutOfRangeFailEveryHandshake(t *testing.T) {
 	for field, bad := range map[string][]bridge.ConnOptions{
-		"OnMissing":         {{OnMissing: -1}, {OnMissing: bridge.RefuseMissing + 1}},
-		"MaxMessageBytes":   {{MaxMessageBytes: -2}, {MaxMessageBytes: math.MinInt64}},
-		"WriteTimeout":      {{WriteTimeout: -2}, {WriteTimeout: math.MinInt64}},
-		"MessagesPerSecond": {{MessagesPerSecond: -2}, {MessagesPerSecond: math.NaN()}},
-		"MessageBurst":      {{MessageBurst: -2}},
-		"Heartbeat":         {{Heartbeat: -2}, {Heartbeat: time.Millisecond}, {Heartbeat: math.MaxInt64}},
-		"IdleTimeout":       {{IdleTimeout: -2}, {IdleTimeout: 1}},
-		"MaxAge":            {{MaxAge: -2}, {MaxAge: 1}},
-		"SaveEvery":         {{SaveEvery: -2}, {SaveEvery: 1}},
-		"NotifyQueue":       {{NotifyQueue: -1}},
-		"OnNotifyFull":      {{OnNotifyFull: -1}, {OnNotifyFull: bridge.DropNewest + 1}},
-		"Compression":       {{Compression: -1}, {Compression: 100}},
-		"Subprotocols":      {{Subprotocols: []string{""}}, {Subprotocols: []string{"a b"}}, {Subprotocols: []string{"a,b"}}},
+		"OnMissing":           {{OnMissing: -1}, {OnMissing: bridge.RefuseMissing + 1}},
+		"OnUnavailable":       {{OnUnavailable: -1}, {OnUnavailable: bridge.CloseUnavailable + 1}},
+		"MaxMessageBytes":     {{MaxMessageBytes: -2}, {MaxMessageBytes: math.MinInt64}},
+		"WriteTimeout":        {{WriteTimeout: -2}, {WriteTimeout: math.MinInt64}},
+		"MessagesPerSecond":   {{MessagesPerSecond: -2}, {MessagesPerSecond: math.NaN()}},
+		"MessageBurst":        {{MessageBurst: -2}},
+		"Heartbeat":           {{Heartbeat: -2}, {Heartbeat: time.Millisecond}, {Heartbeat: math.MaxInt64}},
+		"IdleTimeout":         {{IdleTimeout: -2}, {IdleTimeout: 1}},
+		"FirstMessageTimeout": {{FirstMessageTimeout: -2}, {FirstMessageTimeout: 1}},
+		"MaxAge":              {{MaxAge: -2}, {MaxAge: 1}},
+		"SaveEvery":           {{SaveEvery: -2}, {SaveEvery: 1}},
+		"NotifyQueue":         {{NotifyQueue: -1}},
+		"OnNotifyFull":        {{OnNotifyFull: -1}, {OnNotifyFull: bridge.DropNewest + 1}},
+		"Compression":         {{Compression: -1}, {Compression: 100}},
+		"Subprotocols":        {{Subprotocols: []string{""}}, {Subprotocols: []string{"a b"}}, {Subprotocols: []string{"a,b"}}},
 	} {
 		for _, o := range bad {
 			var log bytes.Buffer

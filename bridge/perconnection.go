@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/sessionbridge/sessionbridge/internal/autosave"
+	"github.com/sessionbridge/sessionbridge/internal/errorcodes"
 )
 
 // PerConnection is like WebSocket, but runs fn with the connection's session, which is loaded when
@@ -30,7 +31,8 @@ import (
 // Logout take effect at once. s.Login and s.Rotate return ErrNoCookies. If fn panics, changes since
 // the last save are not stored. If the store is unavailable at the end, the save is repeated for
 // Options.StoreTimeout; then the changes are lost, which is logged, counted (Stats.SaveFailures)
-// and reported to the client by close code 1013.
+// and reported to the client by close code 1013. If Options.BeforeCommit refuses them at the end
+// they are lost at once: Stats.RefusedCommits, and close code 1008.
 //
 // A handshake without a session is closed with CodeNoSession, unless ConnOptions.OnMissing has
 // another policy. WITH AcceptMissing s IS NIL IN A CONNECTION THAT HAS NO SESSION AT THE HANDSHAKE,
@@ -99,7 +101,7 @@ func (b *Bridge) openConnSession(ctx context.Context, c *Conn) (*connSession, er
 	}
 	rec, err := b.gateway.LoadShared(ctx, id)
 	if errors.Is(err, ErrSessionMissing) {
-		b.scheduleRecheck(id, b.forget(ctx, id, nil))
+		b.tracker.Missing(ctx, id, nil)
 	}
 	if err != nil {
 		return nil, err
@@ -138,7 +140,7 @@ func (h *connSession) run(
 // withSession is Link.withSession. It works on s, so that each sees the other's changes.
 func (h *connSession) withSession(ctx context.Context, fn func(context.Context, *Session) error) (ran bool, err error) {
 	if h.link.b.cluster.Frozen() {
-		return false, errFrozen
+		return false, errorcodes.ErrFrozen
 	}
 	if err := h.saver.Lock(ctx); err != nil {
 		return false, err
@@ -154,7 +156,7 @@ func (h *connSession) withSession(ctx context.Context, fn func(context.Context, 
 	case errors.Is(err, ErrSessionGone):
 		return false, ErrSessionMissing
 	case errors.Is(err, ErrTokenRotated):
-		return false, errCutOff
+		return false, errorcodes.ErrCutOff
 	case err != nil:
 		return false, err
 	}
@@ -169,7 +171,7 @@ func (h *connSession) save(planned bool) (goOn bool) {
 	}
 	h.report(h.store(h.link.ctx, planned))
 	if id, _ := h.link.b.links.SessionOf(&h.link.entry); id != "" && id != h.s.id { // it has followed its client
-		h.link.end(reconnect.Code, reconnect.Reason)
+		h.link.end(CodeReconnect, errorcodes.ReasonReconnect)
 	}
 	return !h.s.over()
 }
@@ -188,11 +190,13 @@ func (h *connSession) store(ctx context.Context, fresh bool) error {
 // commit is store without fresh. changed is false if there was nothing to store.
 func (h *connSession) commit(ctx context.Context) (changed bool, err error) {
 	s := h.s
-	s.lock()
+	err = s.reviewed(ctx)
 	defer s.unlock()
 	switch {
 	case s.ending != "":
 		return true, s.destroy(ctx)
+	case err != nil:
+		return true, err
 	case s.overHere():
 		return true, nil
 	case s.fate != fateAlive:
@@ -217,20 +221,22 @@ func (h *connSession) refresh(ctx context.Context) error {
 		return err
 	case s.draft.Cut(&rec):
 		return ErrTokenRotated
-	case s.draft.Base().Revision >= rec.Revision:
+	}
+	base := s.draft.Base()
+	if rec.Revision < base.Revision || rec.Revision == base.Revision && !rec.Seen.After(base.Seen) {
 		return nil
 	}
-	return s.draft.Rebase(rec)
+	return s.draft.Rebase(rec) // also for activity alone, which moves the end of s
 }
 
 // drop ends the connection if err means that it has lost its session for good, and returns err.
 func (h *connSession) drop(err error) error {
 	switch {
 	case errors.Is(err, ErrSessionGone):
-		h.link.b.scheduleRecheck(h.s.id, h.link.b.forget(context.WithoutCancel(h.link.ctx), h.s.id, nil))
+		h.link.b.tracker.Missing(context.WithoutCancel(h.link.ctx), h.s.id, nil)
 		h.link.end(CodeDestroyed, string(ReasonDestroyed)) // also with KeepConns: there is no session to work on
 	case errors.Is(err, ErrTokenRotated):
-		h.link.unlink()
+		h.link.b.tracker.Unlink(h.link)
 	}
 	return err
 }
@@ -240,13 +246,15 @@ func (h *connSession) report(err error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrSessionGone), errors.Is(err, ErrTokenRotated):
-		h.link.b.logAside(func() {
-			h.link.b.opts.Logger.LogAttrs(h.link.ctx, slog.LevelInfo,
-				"connection's session is over: what it had not stored yet is lost", h.link.b.logSession(h.s.id))
-		})
+		h.link.b.report.Aside(h.link.ctx, slog.LevelInfo,
+			"connection's session is over: what it had not stored yet is lost", h.link.b.report.Session(h.s.id))
 	default:
-		h.link.b.stats.failedSaves.Add(1)
-		h.link.b.failedAside(h.link.ctx, slog.LevelError, Failure{"store a connection's session", h.s.id, err})
+		count := &h.link.b.stats.failedSaves
+		if errors.Is(err, ErrRefused) && errorcodes.CausedByClient(err) {
+			count = &h.link.b.stats.refusedCommits
+		}
+		count.Add(1)
+		h.link.b.report.FailedAside(h.link.ctx, slog.LevelError, "store a connection's session", h.s.id, err)
 	}
 }
 
@@ -259,7 +267,10 @@ func (h *connSession) end(returned bool) error {
 	err := autosave.Retry(timeout,
 		func() error { return h.store(h.link.ctx, false) },
 		func(err error) bool { return errors.Is(err, ErrStoreUnavailable) })
-	h.report(err)
+	if err != nil {
+		h.report(err)
+		err = reportedError{err}
+	}
 	return err
 }
 
@@ -273,7 +284,7 @@ func (s *Session) leave(returned bool) {
 		m.aborted = true
 	}
 	if !returned {
-		s.draft.Discard()
+		s.restore(nil)
 	}
 }
 

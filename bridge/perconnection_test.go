@@ -75,6 +75,26 @@ func TestPerConnectionStoresNowAndThen(t *testing.T) {
 	})
 }
 
+// A countdown follows the activity of the session, which changes no value.
+func TestPerConnectionTakesOverActivity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := testkit.NewApp(t, livestore.New(), testkit.Expiring(time.Hour))
+		h := testkit.NewHolderAt(t, a, a.ServeInMemory(t), &bridge.ConnOptions{SaveEvery: time.Second}, nil)
+		time.Sleep(testkit.Idle / 2)
+		h.Browser.OK("/get")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		left, ends := h.Session.TimeLeft()
+		require.True(t, ends)
+		require.Greater(t, left, testkit.Idle-2*time.Second)
+		time.Sleep(testkit.Idle / 2)
+		h.Browser.OK("/get")
+		require.NoError(t, h.Conn.SaveSession(t.Context()))
+		left, _ = h.Session.TimeLeft()
+		require.Equal(t, testkit.Idle, left)
+	})
+}
+
 func TestPerConnectionStoresOnlyAtTheEndWithSaveEveryOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
+	"github.com/sessionbridge/sessionbridge/internal/errorcodes"
 	"github.com/sessionbridge/sessionbridge/internal/gorillastore"
 	"github.com/sessionbridge/sessionbridge/internal/opening"
 	"github.com/sessionbridge/sessionbridge/internal/responsewriter"
@@ -18,8 +19,9 @@ import (
 // request is the state of one HTTP request, and the context of its handler.
 type request struct {
 	context.Context
-	b     *Bridge
-	creds opening.Exchange // the credentials of the request and of its response
+	b      *Bridge
+	creds  opening.Exchange // the credentials of the request and of its response
+	forged bool             // it came with a session credential, but none whose signature holds
 
 	mu        sync.Mutex
 	r         *http.Request       // nil once the handler has returned: a connection's context outlives it
@@ -28,10 +30,11 @@ type request struct {
 	handshake bool                // concurrent ones share one load of the session
 	opening   ctxlock.Lock        // held by the goroutine that opens the session; nil until it is needed
 	session   *Session
-	created   bool // the request has created its session
+	created   bool          // the request has created its session
+	missing   MissingReason // of the session that its credentials name; "": there is one, or none was opened
+	imported  bool          // the session is one of Options.Import: no credential of the Bridge opens it
 	response  response
 	hijacked  net.Conn // by an upgrade
-	connID    string   // of the connection that it becomes; "": a UUID
 
 	later   []func()            // to be called after the response
 	gorilla *gorillastore.Reads // the sessions that Gorilla() has read
@@ -49,12 +52,12 @@ type response struct {
 
 func (b *Bridge) newRequest(w http.ResponseWriter, r *http.Request) *request {
 	rq := &request{Context: r.Context(), b: b, r: r, w: w}
-	b.opts.tellIgnored(r)
+	b.opts.site.TellIgnored(r)
 	if h := w.Header(); len(h) > 0 {
 		rq.outer = h.Clone()
 	}
-	if b.opener.Begin(&rq.creds, r, b.opts.secure(r)) {
-		rq.reportForged(r.Context())
+	if rq.forged = b.opener.Begin(&rq.creds, r, b.opts.site.Secure(r)); rq.forged {
+		rq.reportForged()
 	}
 	return rq
 }
@@ -98,11 +101,8 @@ func (b *Bridge) requestOf(ctx context.Context) (*request, error) {
 	return rq, nil
 }
 
-// errOtherRequest: the context belongs to another request.
-var errOtherRequest = fmt.Errorf("%w: it has the context of another request, and other cookies", ErrNoMiddleware)
-
 // requestFor returns b's request for r. Sub-requests and proxies make requests with the context of
-// another one: such a request is treated as that one, or is an errOtherRequest if it presents other
+// another one: such a request is treated as that one, or is an ErrOtherRequest if it presents other
 // credentials.
 func (b *Bridge) requestFor(r *http.Request) (*request, error) {
 	rq, err := b.requestOf(r.Context())
@@ -110,7 +110,7 @@ func (b *Bridge) requestFor(r *http.Request) (*request, error) {
 		return nil, err
 	}
 	if outer := rq.current(); outer != nil && rq.creds.Presented().Differs(outer, r) {
-		return nil, errOtherRequest
+		return nil, errorcodes.ErrOtherRequest
 	}
 	return rq, nil
 }
@@ -215,31 +215,29 @@ func (rq *request) afterResponse(do func()) {
 	}
 }
 
-// addr and userAgent describe the client in a record. They are "" once the handler has returned.
+// addr returns the client's address; "" once the handler has returned. Records, events and lists
+// show recordedAddr.
 func (rq *request) addr() string {
 	if r := rq.current(); r != nil {
-		return rq.b.opts.proxies.Addr(r)
+		return rq.b.opts.site.Addr(r)
 	}
 	return ""
 }
 
+func (rq *request) recordedAddr() string { return rq.b.records.Addr(rq.addr()) }
+
+// userAgent returns what is recorded of the client's User-Agent header; "" once the handler has
+// returned.
 func (rq *request) userAgent() string {
-	const maxBytes = 256
 	if r := rq.current(); r != nil {
-		agent := r.UserAgent()
-		return agent[:min(len(agent), maxBytes)]
+		return rq.b.records.UserAgent(r.UserAgent())
 	}
 	return ""
 }
 
 // reportFailure reports a failure that the handler doesn't learn of.
 func (rq *request) reportFailure(doing string, err error) {
-	rq.b.failed(rq, slog.LevelError, Failure{doing, rq.sessionID(), err})
-}
-
-// upgrades reports whether the request asks for another protocol.
-func upgrades(r *http.Request) bool {
-	return len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect
+	rq.b.report.Failed(rq, slog.LevelError, doing, rq.sessionID(), err)
 }
 
 // setCookies writes the credentials of the response to its header.

@@ -8,11 +8,13 @@ import (
 	"iter"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/opening"
+	"github.com/sessionbridge/sessionbridge/internal/ranges"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -41,10 +43,14 @@ type sessionState struct {
 	proof   *opening.Proof // of the session's token; nil except over HTTP
 	running *txContext     // of the function of WithSession that is running
 	stores  int            // the number of commits
+	logins  int            // those of them that have logged a user in
 	ending  Reason         // of a Destroy that has not taken effect yet
 	fate    fate
 	sealed  bool          // after the last commit
 	later   gateway.Later // runs when the lock is free
+
+	changes   uint64       // made and undone so far: see review
+	reviewing atomic.Int32 // calls of review that run Options.BeforeCommit
 }
 
 // fate is whether the session has ended, as far as a Session knows.
@@ -61,17 +67,30 @@ const (
 type origin struct {
 	via     Via
 	reason  Reason   // of an end
+	assumed bool     // the session was found to be missing: its end may have had another reason
 	userID  string   // of the session that ends, in case this process doesn't know it
 	request *request // nil unless via HTTP
 	link    *Link    // nil unless via a connection
+	lone    bool     // Create has made the client
 }
 
-// clientIsNew reports whether the client has no other session, because this request has created it.
+// clientIsNew reports whether the client has no other session, because this change has created it.
 func (o *origin) clientIsNew() (isNew bool) {
 	if o.request != nil {
 		_, isNew = o.request.creds.Client()
 	}
-	return isNew
+	return isNew || o.lone
+}
+
+// addr returns what is recorded of the client's address; "" if there is no client.
+func (o *origin) addr() string {
+	switch {
+	case o.request != nil:
+		return o.request.recordedAddr()
+	case o.link != nil && o.via == ViaSocket:
+		return o.link.b.records.Addr(o.link.entry.Addr)
+	}
+	return ""
 }
 
 func (b *Bridge) newSession(rec store.Record, from *origin) (*Session, error) {
@@ -83,11 +102,66 @@ func (b *Bridge) newSession(rec store.Record, from *origin) (*Session, error) {
 	return &both.session, both.session.init(b, rec, from)
 }
 
+// newRecord returns the record of a session that begins now. Of addr and userAgent it has all: see
+// Bridge.records.
+func (b *Bridge) newRecord(id, clientID, addr, userAgent string) store.Record {
+	t := b.timeouts.Load()
+	return store.Record{
+		ID:        id,
+		ClientID:  clientID,
+		Addr:      addr,
+		UserAgent: userAgent,
+		Data:      gateway.NewData(b.opts.Cookie == CookieBrowserSession),
+		Created:   gateway.Now(),
+		Idle:      zeroIfOff(t.idle),
+		Lifetime:  zeroIfOff(t.lifetime),
+	}
+}
+
+// newSnapshot returns a sealed Session.
+func (b *Bridge) newSnapshot(rec store.Record, via Via) (*Session, error) {
+	s, err := b.newSession(rec, &origin{via: via})
+	if err != nil {
+		return nil, err
+	}
+	s.sealed = true
+	return s, nil
+}
+
+// snapshot returns a sealed copy of s, with the changes that aren't stored yet.
+func (s *Session) snapshot() (*Session, error) {
+	s.lock()
+	defer s.unlock()
+	c, err := s.b.newSnapshot(*s.draft.Base(), ViaAPI)
+	if err == nil {
+		changes := s.draft.Savepoint()
+		c.draft.Restore(&changes)
+		c.draft.Defer(&c.later)
+	}
+	return c, err
+}
+
+// copy returns a Session with the changes of s, which belongs to no request and no connection. The
+// lock of s is held.
+func (s *Session) copy() *Session {
+	c := &Session{&sessionState{b: s.b, id: s.id, clientID: s.clientID, from: &origin{via: s.from.via}}}
+	c.draft = s.draft.Savepoint()
+	c.draft.Defer(&c.later)
+	return c
+}
+
+// result returns the changes of a copy, and the reason of a Destroy.
+func (s *Session) result() (gateway.Draft, Reason) {
+	s.lock()
+	defer s.unlock()
+	return s.draft.Savepoint(), s.ending
+}
+
 func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
 	s.b, s.id, s.clientID, s.from = b, rec.ID, rec.ClientID, from
 	s.draft.Defer(&s.later)
 	if err := s.draft.Rebase(rec); err != nil {
-		b.failed(context.Background(), slog.LevelError, Failure{"read a stored session", rec.ID, err})
+		b.report.Failed(context.Background(), slog.LevelError, "read a stored session", rec.ID, err)
 		return fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 	}
 	return nil
@@ -130,12 +204,44 @@ func (s *Session) UserID() string {
 // IsNew reports whether the session has not been stored yet.
 func (s *Session) IsNew() bool { return s.record().Revision == 0 }
 
-// Created returns when the session was created.
+// Created returns when the session was created. A login doesn't change it: see LoggedIn.
 func (s *Session) Created() time.Time { return s.record().Created }
 
-// Expires returns when the session ends unless it is used, to within the touch interval; the zero
+// Expires returns when the session ends if it isn't used any more: after its idle timeout and what
+// Options.TouchInterval may add to it, but at the end of its lifetime at the latest. It is the zero
 // time for never, and for a session that isn't stored yet.
 func (s *Session) Expires() time.Time { return s.record().Expires }
+
+// IdleDeadline returns the time until which the session surely lasts if it isn't used any more, as
+// far as its idle timeout is concerned: the recorded activity, which may be up to
+// Options.TouchInterval old, and the timeout. The session ends between IdleDeadline and Expires. If
+// Expires comes first, that is the end of the lifetime, which activity doesn't move. It is the zero
+// time without an idle timeout, and for a session that isn't stored yet.
+//
+// A page with a countdown uses TimeLeft.
+func (s *Session) IdleDeadline() time.Time {
+	rec := s.record()
+	if rec.Idle <= 0 || rec.Revision == 0 {
+		return time.Time{}
+	}
+	return rec.Seen.Add(rec.Idle)
+}
+
+// TimeLeft returns how long the session surely lasts if it isn't used any more: until IdleDeadline
+// or the end of its lifetime, whichever is earlier. It is 0 between IdleDeadline and Expires. ends
+// is false if the session never ends by time, or isn't stored yet.
+//
+// A page with a countdown asks with Bridge.Peek, which is no activity.
+func (s *Session) TimeLeft() (left time.Duration, ends bool) {
+	end := s.Expires()
+	if end.IsZero() {
+		return 0, false
+	}
+	if idle := s.IdleDeadline(); !idle.IsZero() && idle.Before(end) {
+		end = idle
+	}
+	return max(0, time.Until(end)), true
+}
 
 // record returns a copy of the stored record. It shares the Data.
 func (s *Session) record() store.Record {
@@ -217,12 +323,7 @@ func (s *Session) Encode(src any) error {
 	for key, raw := range object {
 		encoded[key] = gateway.EncodePart(src, key, raw)
 	}
-	return s.try(func() error {
-		for key, v := range encoded {
-			s.draft.SetEncoded(key, v)
-		}
-		return nil
-	})
+	return s.try(func() error { s.draft.SetAll(encoded); return nil })
 }
 
 // AddFlash adds a message that is shown once. Messages of concurrent requests are all stored.
@@ -238,21 +339,32 @@ func (s *Session) Flashes() (messages []any) {
 }
 
 // SetIdleTimeout changes how long the session may be unused, SetLifetime its maximum age; Off
-// removes the limit. With a value that is neither Off nor from 1 ms to 100 years the commit fails.
+// removes the limit. With a value that is neither Off nor from MinTimeout to 100 years the commit
+// fails.
 func (s *Session) SetIdleTimeout(d time.Duration) {
 	s.change("SetIdleTimeout", func() { s.draft.SetIdle(checkedLimit(&s.draft, "IdleTimeout", d)) })
 }
 
-// SetLifetime changes the session's maximum age: see SetIdleTimeout. The browser keeps its cookie
-// for the lifetime at the time the cookie was set. Over HTTP the cookie is set again; after a
-// longer lifetime was set elsewhere, a Rotate in the next request sets it.
+// SetLifetime changes the session's maximum age, counted from its creation or, if there was one,
+// its last login: see SetIdleTimeout. The browser keeps its cookie for the lifetime at the time the
+// cookie was set. Over HTTP the cookie is set again; after a longer lifetime was set elsewhere, a
+// Rotate in the next request sets it.
 func (s *Session) SetLifetime(d time.Duration) {
 	s.change("SetLifetime", func() { s.draft.SetLifetime(checkedLimit(&s.draft, "Lifetime", d)) })
 }
 
+// SetPersistent says whether the browser keeps the session's cookie when it is closed ("remember
+// me"), instead of Options.Cookie. The choice is stored with the session: a rotated or renewed
+// cookie, Clear and Login keep it, so a login form should call SetPersistent in both cases. The
+// session's timeouts don't change. Over HTTP the cookie is set again; after a call on a connection,
+// a Rotate in the next request sets it.
+func (s *Session) SetPersistent(on bool) {
+	s.change("SetPersistent", func() { s.draft.EndWithBrowser(!on) })
+}
+
 func checkedLimit(draft *gateway.Draft, name string, d time.Duration) time.Duration {
-	if d != Off && (d < time.Millisecond || d > maxTimeout) {
-		draft.Fail(fmt.Errorf("bridge: %s: %v is out of range: %v to %v, or Off", name, d, time.Millisecond, maxTimeout))
+	if err := ranges.Check(name, d, MinTimeout, true); err != nil {
+		draft.Fail(err)
 		return 0
 	}
 	return zeroIfOff(d)
@@ -262,7 +374,7 @@ func checkedLimit(draft *gateway.Draft, name string, d time.Duration) time.Durat
 func (s *Session) change(method string, do func()) {
 	if err := s.try(func() error { do(); return nil }); err != nil {
 		s.b.stats.closedWrites.Add(1)
-		s.b.failed(context.Background(), slog.LevelWarn, Failure{"do Session." + method + ": the change is lost", s.id, err})
+		s.b.report.Failed(context.Background(), slog.LevelWarn, "do Session."+method+": the change is lost", s.id, err)
 	}
 }
 
@@ -276,6 +388,7 @@ func (s *Session) try(do func() error) error {
 		}
 		return ErrSessionClosed
 	}
+	s.changes++
 	return do()
 }
 
@@ -330,6 +443,13 @@ func (s *Session) over() bool {
 	return s.fate != fateAlive
 }
 
+// absent reports whether the session is neither stored nor about to be.
+func (s *Session) absent() bool {
+	s.lock()
+	defer s.unlock()
+	return s.draft.Base().Revision == 0 && !s.draft.Changed()
+}
+
 // overHere reports whether the session has ended, or may have, by an action of s itself. The lock
 // is held.
 func (s *Session) overHere() bool { return s.fate == fateUncertain || s.fate == fateDestroyed }
@@ -348,8 +468,8 @@ func (s Session) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "bridge.Ses
 func (s Session) LogValue() slog.Value { return slog.StringValue(s.hashed()) }
 
 func (s Session) hashed() string {
-	if s.sessionState == nil {
+	if s.sessionState == nil || s.b == nil {
 		return ""
 	}
-	return s.b.hashed(s.id)
+	return s.b.report.Hash(s.id)
 }

@@ -1,16 +1,20 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/errorcodes"
+	"github.com/sessionbridge/sessionbridge/internal/logins"
 	"github.com/sessionbridge/sessionbridge/internal/opening"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
+	"github.com/sessionbridge/sessionbridge/internal/reporting"
+	"github.com/sessionbridge/sessionbridge/internal/site"
 	"github.com/sessionbridge/sessionbridge/internal/tickets"
-	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // Ticket returns a ticket for one handshake on the request's session, for clients to which the
@@ -49,7 +53,7 @@ func (b *Bridge) Ticket(r *http.Request) (string, error) {
 		return "", err
 	}
 	s.lock()
-	base, proved, gone := *s.draft.Base(), s.proof.Generation(), s.fate != fateAlive
+	base, proved, device, gone := *s.draft.Base(), s.proof.Generation(), s.proof.Device(), s.fate != fateAlive
 	s.unlock()
 	switch {
 	case gone:
@@ -58,9 +62,29 @@ func (b *Bridge) Ticket(r *http.Request) (string, error) {
 		return "", fmt.Errorf("%w: there is nothing in it to be stored", ErrSessionMissing)
 	}
 	rq.creds.SetPrivate()
-	return b.tickets.Issue(r.Context(), tickets.Ticket{
-		Kind: tickets.Handshake, SessionID: base.ID, ClientID: base.ClientID, Generation: proved,
-	})
+	return b.issue(r.Context(), tickets.Ticket{
+		Kind: tickets.Handshake, SessionID: base.ID, ClientID: base.ClientID, Generation: proved, Device: device,
+	}, s.subject())
+}
+
+// issue returns a ticket, and writes the audit line. about is its requester.
+func (b *Bridge) issue(ctx context.Context, t tickets.Ticket, about reporting.Subject) (string, error) {
+	text, err := b.tickets.Issue(ctx, t)
+	if err == nil {
+		b.report.Audit(ctx, slog.LevelInfo, "ticket issued", about, slog.String("ticket", ticketKind(&t)))
+	}
+	return text, err
+}
+
+// ticketKind names the purpose of a ticket in audit lines.
+func ticketKind(t *tickets.Ticket) string {
+	switch {
+	case t.Kind == tickets.Handshake:
+		return "handshake"
+	case t.UserID == "":
+		return "rotate"
+	}
+	return "login"
 }
 
 // LoginTicket returns a ticket with which the connection's browser logs the user in over HTTP: see
@@ -78,7 +102,7 @@ func (c *Conn) RotateTicket(ctx context.Context) (string, error) { return c.link
 
 // LoginTicket is Conn.LoginTicket for connections of other libraries.
 func (l *Link) LoginTicket(ctx context.Context, userID string) (string, error) {
-	if err := checkUserID(userID); err != nil {
+	if err := logins.CheckUserID(userID); err != nil {
 		return "", err
 	}
 	return l.issueTicket(ctx, userID)
@@ -98,11 +122,13 @@ func (l *Link) issueTicket(ctx context.Context, userID string) (string, error) {
 		return "", err
 	}
 	if registry.ShutOut(proved, rec.LoginGeneration) {
-		return "", errCutOff
+		return "", errorcodes.ErrCutOff
 	}
-	return l.b.tickets.Issue(ctx, tickets.Ticket{
+	about := l.about(id)
+	about.UserID = cmp.Or(userID, rec.UserID)
+	return l.b.issue(ctx, tickets.Ticket{
 		Kind: tickets.Login, SessionID: rec.ID, ClientID: rec.ClientID, Generation: rec.TokenGeneration, UserID: userID,
-	})
+	}, about)
 }
 
 // RedeemTicket performs the Login of a LoginTicket, or the Rotate of a RotateTicket, in the
@@ -136,9 +162,10 @@ func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
 			t.SessionID == rec.ID && t.ClientID == rec.ClientID && t.Generation >= rec.LoginGeneration
 	})
 	if err != nil {
-		rq.reportTicket(r.Context(), err, opening.Rejection{SessionID: rec.ID, UserID: rec.UserID})
+		rq.reportTicket(err, opening.Rejection{SessionID: rec.ID, UserID: rec.UserID})
 		return nil, err
 	}
+	rq.redeemed(ticket, rec.UserID)
 	if ticket.UserID != "" {
 		err = s.Login(ticket.UserID)
 	} else {
@@ -150,20 +177,6 @@ func (b *Bridge) RedeemTicket(r *http.Request, text string) (*Session, error) {
 	return s, nil
 }
 
-// newTickets returns the tickets in the store, whose expired ones are removed in the background.
-func newTickets(b *Bridge, st store.Store) *tickets.Tickets {
-	return tickets.New(st, tickets.Config{
-		Issuer:       b.opts.Name,
-		Lifetime:     b.opts.TicketLifetime,
-		StoreTimeout: b.opts.StoreTimeout,
-		Clock:        b.clock,
-		Go:           b.pools.background.Go,
-		Failed: func(err error) {
-			b.logAside(func() { b.opts.Logger.Warn("expired tickets could not be removed", slog.Any("error", err)) })
-		},
-	})
-}
-
 // openTicket opens the session that the ticket of a handshake names. ErrTicket, ErrOrigin.
 func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 	b := rq.b
@@ -173,27 +186,38 @@ func (rq *request) openTicket(ctx context.Context) (*Session, error) {
 	switch {
 	case r == nil:
 		return nil, ErrSessionClosed
-	case !handshake || !upgrades(r): // an Upgrade header alone is not enough: any request can have one
+	case !handshake || !site.Upgrades(r): // an Upgrade header alone is not enough: any request can have one
 		return nil, ErrTicket
 	}
-	if err := b.opts.checkOrigin(r, "handshake from another origin refused"); err != nil {
+	if err := b.opts.site.CheckHandshake(r, "handshake from another origin refused"); err != nil {
 		return nil, err
 	}
 	ticket, err := b.tickets.Redeem(ctx, rq.creds.Presented().Text, tickets.Handshake,
 		func(*tickets.Ticket) bool { return true })
 	if err != nil {
-		rq.reportTicket(ctx, err, opening.Rejection{})
+		rq.reportTicket(err, opening.Rejection{})
 		return nil, err
 	}
-	o, err := rq.creds.OpenTicket(ctx, ticket.SessionID, ticket.ClientID, ticket.Generation)
+	o, err := rq.creds.OpenTicket(ctx, opening.Ticket{
+		SessionID: ticket.SessionID, ClientID: ticket.ClientID, Generation: ticket.Generation, Device: ticket.Device,
+	})
 	switch {
 	case err != nil:
 		return nil, err
 	case o.Standing == opening.None:
-		rq.reportTicket(ctx, ErrTicket, o.Rejection)
+		rq.reportTicket(ErrTicket, o.Rejection)
 		return nil, ErrTicket
 	}
+	rq.redeemed(ticket, o.Record.UserID)
 	return rq.sessionOf(o)
+}
+
+// redeemed writes the audit line of a ticket that was redeemed. user is logged in to its session.
+func (rq *request) redeemed(t *tickets.Ticket, user string) {
+	rq.b.report.Audit(rq.Context, slog.LevelInfo, "ticket redeemed", reporting.Subject{
+		SessionID: t.SessionID, ClientID: t.ClientID, UserID: cmp.Or(t.UserID, user),
+		Addr: rq.recordedAddr(), Via: string(ViaHTTP),
+	}, slog.String("ticket", ticketKind(t)))
 }
 
 // openOffered opens the session of a handshake that offers a ticket, before the upgrader of another
@@ -206,7 +230,7 @@ func (rq *request) openOffered(w http.ResponseWriter, r *http.Request) error {
 	_, err := rq.open(r.Context())
 	if err != nil {
 		rq.setFailed(err)
-		rq.b.refuse(w, r, handshakeError(err))
+		rq.b.refuseHandshake(w, r, errorcodes.OfHandshake(err))
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/errorcodes"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -18,14 +19,6 @@ type (
 	sessionFunc = func(ctx context.Context, s *Session) error
 	missingFunc = func(ctx context.Context) error
 )
-
-// missing returns the error of a WithSession that has found no session.
-func missing(ctx context.Context, onMissing missingFunc) error {
-	if onMissing == nil {
-		return ErrSessionMissing
-	}
-	return onMissing(ctx)
-}
 
 // txContext is the context of a running function of WithSession. By it, a nested WithSession
 // recognizes that it is nested, until the function returns.
@@ -69,9 +62,10 @@ func (b *Bridge) inside(ctx context.Context, id string) (*Session, error) {
 	return tx.session, nil
 }
 
-// withSessionID runs fn on the session with the ID. ran reports whether fn has been called.
+// withSessionID runs fn on the session with the ID. With active that is activity, even if fn
+// changes nothing. ran reports whether fn has been called.
 func (b *Bridge) withSessionID(
-	ctx context.Context, id string, proved uint64, from *origin, fn sessionFunc,
+	ctx context.Context, id string, proved uint64, from *origin, active bool, fn sessionFunc,
 ) (ran bool, err error) {
 	k := b.gateway.Acquire(id)
 	defer k.Release()
@@ -90,11 +84,17 @@ func (b *Bridge) withSessionID(
 		return false, err
 	}
 	if registry.ShutOut(proved, rec.LoginGeneration) {
-		from.link.unlink() // the login was on another node; one on this node has unlinked it already
-		return false, errCutOff
+		if from.link != nil {
+			b.tracker.Unlink(from.link) // the login was on another node; one on this node has unlinked it already
+		}
+		return false, errorcodes.ErrCutOff
 	}
-	b.clients.CountRead(id)
-	if from.via == ViaSocket {
+	activeAt := now
+	if !active {
+		activeAt = time.Time{}
+	}
+	b.clients.CountRead(id, activeAt)
+	if active {
 		if err := b.gateway.Touch(ctx, k, &rec, now); err != nil {
 			return false, err
 		}
@@ -150,17 +150,25 @@ func (s *Session) transact(ctx context.Context, k *gateway.Lock, tx *txContext, 
 	s.running = tx
 	s.unlock()
 	defer tx.done.Store(true)
-	returned := false
-	defer func() { now, conflict, err = s.finish(tx, returned, err) }()
-	err = fn(tx, s)
+	returned, locked := false, false
+	defer func() { now, conflict, err = s.finish(tx, returned, locked, err) }()
+	if err = fn(tx, s); err == nil {
+		err = s.review(tx, false, s.callBeforeCommit)
+		locked = true
+	}
 	returned = true
 	return now, false, err
 }
 
 // finish stores the changes of the function, or undoes them if it has panicked or returned err.
-// After a conflict nothing is stored, and now is the stored record.
-func (s *Session) finish(tx *txContext, returned bool, err error) (now store.Record, conflict bool, _ error) {
-	s.lock()
+// After a conflict nothing is stored, and now is the stored record. locked reports whether the lock
+// is held.
+func (s *Session) finish(tx *txContext, returned, locked bool, err error) (
+	now store.Record, conflict bool, _ error,
+) {
+	if !locked {
+		s.lock()
+	}
 	defer s.unlockInto(tx.lock.Later())
 	s.running = nil
 	if s.proof.Locked() {
@@ -190,7 +198,10 @@ func (s *Session) finish(tx *txContext, returned bool, err error) (now store.Rec
 }
 
 // restore undoes all changes since the savepoint; nil stands for a draft without changes.
-func (s *Session) restore(savepoint *gateway.Draft) { s.proof.Restore(&s.draft, savepoint) }
+func (s *Session) restore(savepoint *gateway.Draft) {
+	s.changes++
+	s.proof.Restore(&s.draft, savepoint)
+}
 
 // runInside runs fn within another function of WithSession on the same session. If fn fails, only
 // its own changes are undone, unless the response has begun meanwhile and they are stored.
@@ -227,7 +238,7 @@ func (s *Session) refresh(ctx context.Context, later *gateway.Later) error {
 	}
 	rec, _, err := s.b.gateway.LoadAt(ctx, s.id, later)
 	if err == nil {
-		s.b.clients.CountRead(rec.ID)
+		s.b.clients.CountRead(rec.ID, time.Time{})
 	}
 	return s.rebase(rec, err, later)
 }

@@ -74,17 +74,46 @@ func TestInfoTellsWhatMayBeToldOfASession(t *testing.T) {
 	require.Equal(t, bridge.Info{
 		ID: id, ClientID: rec.ClientID, UserID: "ada", Addr: "127.0.0.1", UserAgent: "Lynx",
 		Created: rec.Created, Seen: rec.Seen, Expires: rec.Expires, Idle: 24 * time.Hour, Lifetime: 30 * 24 * time.Hour,
-		Reads: info.Reads, Writes: 3, Bytes: len(`{"n":2}`), Conns: 1,
+		ReadsHere: info.ReadsHere, Writes: 3, Revision: rec.Revision, Bytes: len(`{"n":2}`), Conns: 1,
 	}, info)
+	one, err := b.Info(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, info, one)
 	require.NoError(t, ws.Conn.CloseNow())
 	require.Eventually(t, func() bool { return testkit.Listed(t, b, bridge.Filter{})[0].Conns == 0 }, await.Limit, time.Millisecond)
+}
+
+func TestInfoOfOneSessionOnEveryStore(t *testing.T) {
+	for name, makeStore := range stores {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				st, _ := makeStore()
+				b := testkit.NewBridge(t, st, testkit.Expiring(time.Hour))
+				app := b.Handler(testkit.NewMux(b))
+				_, id := testkit.SignIn(t, app, "ada")
+				testkit.SignIn(t, app, "ada")
+				info, err := b.Info(t.Context(), id)
+				require.NoError(t, err)
+				require.Equal(t, id, info.ID)
+				require.Equal(t, []bridge.Info{info}, testkit.Listed(t, b, bridge.Filter{SessionID: id, UserID: "ada"}))
+				require.Empty(t, testkit.Listed(t, b, bridge.Filter{SessionID: id, UserID: "bob"}))
+				require.Empty(t, testkit.Listed(t, b, bridge.Filter{SessionID: "unknown"}))
+				_, err = b.Info(t.Context(), "unknown")
+				require.ErrorIs(t, err, bridge.ErrSessionMissing)
+				time.Sleep(2 * time.Hour)
+				_, err = b.Info(t.Context(), id)
+				require.ErrorIs(t, err, bridge.ErrSessionMissing)
+				require.Empty(t, testkit.Listed(t, b, bridge.Filter{SessionID: id}))
+			})
+		})
+	}
 }
 
 func TestReadsCountEveryLoadForUse(t *testing.T) {
 	b := testkit.NewBridge(t, livestore.New(), nil)
 	app := b.Handler(testkit.NewMux(b))
 	p, id := testkit.SignIn(t, app, "ada")
-	reads := func() uint64 { return testkit.Listed(t, b, bridge.Filter{})[0].Reads }
+	reads := func() uint64 { return testkit.Listed(t, b, bridge.Filter{})[0].ReadsHere }
 	before := reads()
 	require.Equal(t, before, reads(), "listing is no use")
 	p.Get(t, app, "/get")
@@ -93,9 +122,10 @@ func TestReadsCountEveryLoadForUse(t *testing.T) {
 	require.Equal(t, before+1, reads(), "a request that doesn't ask for its session")
 	p.Get(t, app, "/inc")
 	require.Equal(t, before+3, reads(), "a request, and its WithSession")
-	require.NoError(t, b.MergeByID(t.Context(), id, map[string]any{"k": 1}))
+	_, err := b.MergeByID(t.Context(), id, map[string]any{"k": 1})
+	require.NoError(t, err)
 	require.Equal(t, before+4, reads(), "a WithSession by ID")
-	_, err := b.GetByID(t.Context(), id)
+	_, err = b.GetByID(t.Context(), id)
 	require.NoError(t, err)
 	require.Equal(t, before+4, reads(), "looking at it is no use")
 }
@@ -202,4 +232,70 @@ func TestActivityCountsUsersSessionsAndConnections(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestActivityOfTheLastSecond is right, although it is recorded once a minute only.
+func TestActivityOfTheLastSecond(t *testing.T) {
+	for name := range teststore.Poorer(nil) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				st := livestore.New()
+				a := testkit.NewApp(t, teststore.Poorer(st)[name], nil)
+				app := a.Handler(a.Mux)
+				ada, id := testkit.SignIn(t, app, "ada")
+				_, bobs := testkit.SignIn(t, app, "bob")
+				grace := webclient.NewBrowser(t, a.ServeInMemory(t))
+				grace.OK("/login?user=grace")
+				socket := grace.Dial("/ws")
+				socket.Ask("id")
+				graces := grace.OK("/id")
+				time.Sleep(30 * time.Second)
+				seen := teststore.Stored(t, st, id).Seen
+				ada.Get(t, app, "/get")
+				socket.Ask("id") // a message that doesn't use the session
+				time.Sleep(500 * time.Millisecond)
+				require.Equal(t, seen, teststore.Stored(t, st, id).Seen, "it isn't recorded")
+
+				within := func(d time.Duration) (bridge.Activity, []string) {
+					activity, err := a.Activity(t.Context(), d)
+					require.NoError(t, err)
+					return activity, testkit.ListedIDs(t, a.Bridge, bridge.Filter{ActiveWithin: d})
+				}
+				activity, ids := within(time.Second)
+				require.Equal(t, bridge.Activity{Users: 2, Sessions: 2, Conns: 1}, activity)
+				require.ElementsMatch(t, []string{id, graces}, ids)
+				info := testkit.Listed(t, a.Bridge, bridge.Filter{ActiveWithin: time.Second, UserID: "ada"})
+				require.Equal(t, []time.Time{time.Now().UTC().Add(-500 * time.Millisecond)}, []time.Time{info[0].Seen})
+				activity, ids = within(time.Minute)
+				require.Equal(t, bridge.Activity{Users: 3, Sessions: 3, Conns: 1}, activity)
+				require.ElementsMatch(t, []string{id, graces, bobs}, ids)
+
+				require.NoError(t, socket.Conn.CloseNow())
+				synctest.Wait()
+				activity, ids = within(time.Second)
+				require.Equal(t, bridge.Activity{Users: 2, Sessions: 2}, activity, "a connection that has ended")
+				require.ElementsMatch(t, []string{id, graces}, ids)
+
+				ada.Get(t, app, "/logout")
+				time.Sleep(time.Second)
+				activity, ids = within(time.Second)
+				require.Equal(t, bridge.Activity{}, activity)
+				require.Empty(t, ids)
+			})
+		})
+	}
+}
+
+// TestCallsByIDAreNoActivity of the last second either, unless they change the session.
+func TestCallsByIDAreNoActivity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, id := testkit.NewSessionOf(t, nil)
+		time.Sleep(30 * time.Second)
+		_, err := a.GetByID(t.Context(), id)
+		require.NoError(t, err)
+		require.NoError(t, a.Update(t, id, func(*bridge.Session) {}))
+		require.Empty(t, testkit.ListedIDs(t, a.Bridge, bridge.Filter{ActiveWithin: time.Second}))
+		require.NoError(t, a.Update(t, id, func(s *bridge.Session) { s.Set("k", 1) }))
+		require.Equal(t, []string{id}, testkit.ListedIDs(t, a.Bridge, bridge.Filter{ActiveWithin: time.Second}))
+	})
 }

@@ -7,9 +7,10 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/coder/websocket"
-
+	"github.com/sessionbridge/sessionbridge/internal/errorcodes"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
+	"github.com/sessionbridge/sessionbridge/internal/registry"
+	"github.com/sessionbridge/sessionbridge/internal/reporting"
 	"github.com/sessionbridge/sessionbridge/internal/socket"
 )
 
@@ -20,7 +21,8 @@ import (
 //
 // The handshake is refused with 403 for a page of another origin (Options.OriginPatterns), with 503
 // when the store is unavailable or the Bridge is shutting down or overloaded
-// (Options.MaxHandshakes), with 409 for a token that a login has just replaced, and with 401 for an
+// (Options.MaxHandshakes), with 429 beyond MaxConnsPerAddr, HandshakesPerAddr and
+// HandshakesPerSession, with 409 for a token that a login has just replaced, and with 401 for an
 // invalid ticket. Options out of range fail every handshake with 500, and are logged.
 // Bridge.Handler around it is optional.
 func (b *Bridge) WebSocket(fn func(ctx context.Context, c *Conn) error, opts *ConnOptions) http.Handler {
@@ -33,7 +35,7 @@ func (b *Bridge) socket(
 ) http.Handler {
 	o, err := opts.withDefaults(onMissing)
 	if err != nil {
-		b.failed(context.Background(), slog.LevelError, Failure{Doing: "use a handler's ConnOptions", Err: err})
+		b.report.Failed(context.Background(), slog.LevelError, "use a handler's ConnOptions", "", err)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.WriteError(w, r, err) })
 	}
 	h := &socketHandler{b: b, fn: fn, opts: o, acceptor: b.sockets.NewAcceptor(o.socket())}
@@ -55,12 +57,16 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer b.work.Leave()
-	if err := b.opts.checkOrigin(r, "handshake from another origin refused"); err != nil {
-		b.refuse(w, r, err)
+	if err := b.opts.site.CheckHandshake(r, "handshake from another origin refused"); err != nil {
+		b.refuseHandshake(w, r, err)
 		return
 	}
-	if !b.admit.TryEnter() {
-		b.refuseForNow(w, r, ErrOverloaded)
+	if err := b.admitFrom(r); err != nil { // after the origin: a foreign page must not use up its visitor's rate
+		b.refuseHandshake(w, r, err)
+		return
+	}
+	if err := b.admitHandshake(r.Context()); err != nil {
+		b.refuseForNow(w, r, err)
 		return
 	}
 	defer b.admit.Leave()
@@ -69,42 +75,98 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		b.WriteError(w, r, err)
 		return
 	}
-	s, err := h.open(rq, r)
+	l := &Link{}
+	s, err := h.open(rq, r, l)
+	isAway := errors.Is(err, ErrStoreUnavailable) && h.opts.OnUnavailable == CloseUnavailable
 	if err != nil {
-		b.refuse(w, r, err)
+		b.handshakeFailed(rq, err)
+	}
+	if err != nil && !isAway {
+		b.refuseHandshake(w, r, err)
 		return
 	}
-	l := &Link{}
 	c := &Conn{link: l, opts: &h.opts}
 	l.conn = c // before the registration, from which on other goroutines use it
 	if status, err := c.socket.Accept(h.acceptor, (*socketOwner)(l), w, r); err != nil {
 		if !rq.wroteHeaders() { // otherwise the client has its answer
-			b.refuse(w, r, &handshakeRefusal{status, err})
+			err = errorcodes.RefuseHandshake(status, err)
+			b.handshakeFailed(rq, err)
+			b.refuseHandshake(w, r, err)
 		}
 		return
 	}
+	if isAway {
+		l.prepare(r.Context(), b, registry.Entry{}, "") // it is never registered
+		l.beginEnd(CodeUnavailable, "")
+		c.socket.Close(CodeUnavailable, b.closeReason(err))
+		return
+	}
 	if err := h.start(r.Context(), rq, s, c); err != nil {
+		b.handshakeFailed(rq, err)
 		b.pools.closes.Go(func() { c.socket.Close(CloseCode(err), b.closeReason(err)) })
 	}
 }
 
-// open opens the session of a handshake, or returns the error with which to refuse it.
-func (h *socketHandler) open(rq *request, r *http.Request) (*Session, error) {
+// handshakeFailed reports a handshake that fails because the store or the program does. There are
+// many of these during an outage, so none waits for the log.
+func (b *Bridge) handshakeFailed(rq *request, err error) {
+	if !errorcodes.CausedByClient(err) && !errors.Is(err, ErrShutdown) {
+		b.report.FailedAside(context.WithoutCancel(rq), slog.LevelError, "open a connection", rq.sessionID(), err)
+	}
+}
+
+// open opens the session of a handshake, or returns the error with which to refuse it. It sets what
+// ConnOptions say of l.
+func (h *socketHandler) open(rq *request, r *http.Request, l *Link) (*Session, error) {
+	o := LinkOptions{OnNameInUse: h.opts.OnNameInUse}
 	if h.opts.ID != nil {
-		if rq.connID = h.opts.ID(r); !validConnID(rq.connID) {
-			return nil, ErrConnID
+		if o.ID = h.opts.ID(r); o.ID != "" && !registry.ValidID(o.ID) {
+			return nil, invalidConnID("ConnOptions")
 		}
 	}
-	if h.b.addrFull(rq, rq.addr()) {
-		return nil, ErrTooManyAddrConns
+	if addr := rq.addr(); h.b.links.AddrStaysFull(rq, addr) {
+		err := errorcodes.OfConn(registry.ErrAddrFull, h.b.opts.connLimits())
+		h.b.reportTooMany(rq.Context, err, reporting.Subject{Addr: h.b.records.Addr(addr), Via: string(ViaHTTP)})
+		return nil, err
 	}
 	rq.coalesceLoads()
 	rq.askClient() // a connection has a client, so the client cookie is set
 	s, err := rq.open(r.Context())
 	if err == nil && s.absent() && h.opts.OnMissing == RefuseMissing {
-		err = ErrSessionMissing
+		err = newMissing(rq.noted())
 	}
-	return s, handshakeError(err)
+	if err == nil {
+		err = h.b.admitTo(rq, s)
+	}
+	if err == nil && h.opts.Name != nil {
+		o.Name = h.opts.Name(r)
+	}
+	if err == nil {
+		l.entry, err = o.entry("ConnOptions")
+	}
+	return s, errorcodes.OfHandshake(err)
+}
+
+// refuseHandshake is refuse, and writes an audit line for what the client has caused. A limit has
+// its own line.
+func (b *Bridge) refuseHandshake(w http.ResponseWriter, r *http.Request, err error) {
+	if errorcodes.CausedByClient(err) && !errors.Is(err, ErrRateLimited) && !errors.Is(err, ErrTooManyConns) {
+		b.auditHandshake(r, err)
+	}
+	b.refuse(w, r, err)
+}
+
+// auditHandshake writes the audit line of a handshake that is refused.
+func (b *Bridge) auditHandshake(r *http.Request, err error) {
+	about := reporting.Subject{Addr: b.records.Addr(b.opts.site.Addr(r)), Via: string(ViaHTTP)}
+	if rq, err := b.requestOf(r.Context()); err == nil {
+		about.SessionID = rq.sessionID()
+		if id, isNew := rq.creds.Client(); !isNew {
+			about.ClientID = id
+		}
+	}
+	b.report.AuditRefusal(r.Context(), slog.LevelInfo, "handshake refused", "", about,
+		slog.Int("status", HTTPStatus(err)), slog.String("reason", errorcodes.Text(err)))
 }
 
 // refuseForNow is refuse with a Retry-After header.
@@ -133,7 +195,7 @@ func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *C
 		return err
 	case missing && h.opts.OnMissing == CloseMissing:
 		l.endPending(false) // if the browser is about to get a session, this code makes it reconnect
-		l.end(CodeNoSession, b.closeReason(ErrSessionMissing))
+		l.end(CodeNoSession, b.closeReason(newMissing(l.missing)))
 		l.abandon()
 		return nil
 	}
@@ -152,7 +214,7 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 	defer func() { c.conclude(err) }()
 	defer func() {
 		if p := recover(); p != nil {
-			l.b.panicked(l.ctx, "connection handler panicked", "run a connection's handler: it panicked",
+			l.b.report.Panicked(l.ctx, "connection handler panicked", "run a connection's handler: it panicked",
 				c.SessionID(), p)
 		}
 	}()
@@ -162,9 +224,14 @@ func (c *Conn) serve(fn func(context.Context, *Conn) error) {
 // conclude closes the connection whose handler has returned err.
 func (c *Conn) conclude(err error) {
 	l := c.link
-	if l.ctx.Err() == nil && CloseCode(err) == CodeFailed && !errors.Is(err, ErrPanicked) {
-		l.b.failedInTime(l.ctx, slog.LevelWarn,
-			Failure{"go on with a connection: its handler has failed", c.SessionID(), err})
+	if l.ctx.Err() == nil && !errors.Is(err, ErrPanicked) {
+		const doing = "go on with a connection: its handler has failed"
+		switch {
+		case CloseCode(err) == CodeFailed:
+			l.b.report.FailedInTime(l.ctx, slog.LevelWarn, doing, c.SessionID(), err)
+		case errors.Is(err, ErrStoreUnavailable) && !errors.As(err, new(reportedError)):
+			l.b.report.FailedAside(l.ctx, slog.LevelWarn, doing, c.SessionID(), err)
+		}
 	}
 	l.endPending(false) // a close that waits for the handler determines the code
 	code, reason := c.endedWith(err)
@@ -189,22 +256,14 @@ func (c *Conn) endedWith(err error) (code int, reason string) {
 
 // closeReason returns a text for errors that a client can act on. It reveals no others.
 func (b *Bridge) closeReason(err error) string {
-	var ce websocket.CloseError
-	switch {
-	case errors.As(err, &ce): // CloseCode takes its code
-		return ""
-	case errors.Is(err, ErrTokenRotated):
-		return reconnect.Reason
-	case errors.Is(err, ErrSessionMissing):
-		return "no session: ask for one over HTTP"
-	case errors.Is(err, ErrTooManyAddrConns):
-		return reasonTooManyAddr
-	case errors.Is(err, ErrTooManyConns):
-		return reasonTooMany
-	case errors.Is(err, ErrConnID):
-		return "the connection's name is taken"
-	case errors.Is(err, ErrShutdown):
+	reason := errorcodes.CloseReason(err)
+	switch missing := MissingReasonOf(err); reason {
+	case errorcodes.ReasonShutdown:
 		return b.comeBack(1)
+	case errorcodes.ReasonNoSession:
+		if missing != MissingNoCredential && missing != MissingUnknown {
+			return "no session: " + string(missing)
+		}
 	}
-	return ""
+	return reason
 }

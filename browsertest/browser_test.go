@@ -36,8 +36,8 @@ func findBrowser(t *testing.T) string {
 	return ""
 }
 
-// startBrowser starts a browser with a profile of its own, which is thrown away.
-func startBrowser(t *testing.T) context.Context {
+// startBrowser starts a browser with a profile of its own, which is thrown away unless more says otherwise.
+func startBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(findBrowser(t)),
@@ -50,7 +50,7 @@ func startBrowser(t *testing.T) context.Context {
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true),
 	)
-	ctx, cancel := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), opts...)
+	ctx, cancel := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), append(opts, more...)...)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -151,9 +151,12 @@ func (tb *tab) press(t *testing.T, selector string) {
 	tb.run(t, chromedp.Click(chromedp.CSS(selector)))
 }
 
-// picture saves what the tab looks like.
+// picture saves what the tab looks like, unless there is no folder for it.
 func (tb *tab) picture(t *testing.T, folder, name string) {
 	t.Helper()
+	if folder == "" {
+		return
+	}
 	png, err := chromedp.Run(tb.ctx, chromedp.CaptureScreenshot())
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(folder, name+".png"), png, 0o600))
@@ -173,16 +176,12 @@ func (tb *tab) emulate(t *testing.T, width, height int64, scheme string) {
 	tb.run(t, chromedp.EmulateViewport(width, height, opts...))
 }
 
-// pictures returns the folder for them: $BROWSERTEST_PICTURES, or a temporary one that is left behind.
+// pictures returns the folder for pictures of the pages: $BROWSERTEST_PICTURES, or "" for none.
 func pictures(t *testing.T) string {
 	t.Helper()
 	folder := os.Getenv("BROWSERTEST_PICTURES")
-	if folder == "" {
-		var err error
-		folder, err = os.MkdirTemp("", "browsertest-*") //nolint:usetesting // to be looked at after the test
-		require.NoError(t, err)
+	if folder != "" {
+		require.NoError(t, os.MkdirAll(folder, 0o700))
 	}
-	require.NoError(t, os.MkdirAll(folder, 0o700))
-	t.Logf("pictures of the page: %s", folder)
 	return folder
 }

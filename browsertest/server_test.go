@@ -2,12 +2,14 @@ package browsertest_test
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,15 +27,38 @@ func neverCached(t *testing.T) {
 	})
 }
 
-// buildExample compiles the example application as it is in the tree.
+// buildExample compiles the example application as it is in the tree, once for all tests, and
+// returns its name in a folder of the test's own.
 func buildExample(t *testing.T) string {
 	t.Helper()
+	built, err := example()
+	require.NoError(t, err)
 	binary := filepath.Join(t.TempDir(), "example.exe")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./example")
-	build.Dir = ".."
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "go build ./example: %s", out)
+	require.NoError(t, os.Link(built, binary))
 	return binary
+}
+
+var example = sync.OnceValues(func() (binary string, err error) {
+	binary = filepath.Join(shared, "example.exe")
+	build := exec.Command("go", "build", "-o", binary, "./example") //nolint:noctx // no test's own
+	build.Dir = ".."
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build ./example: %w: %s", err, out)
+	}
+	return binary, nil
+})
+
+// shared is a folder of all tests.
+var shared string
+
+func TestMain(m *testing.M) {
+	var err error
+	if shared, err = os.MkdirTemp("", "browsertest-*"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(shared)
+	os.Exit(code)
 }
 
 // server is the example as a process.

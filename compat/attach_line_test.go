@@ -97,7 +97,7 @@ func newAttachSite(t *testing.T, kind attachment, opts bridge.Options) *attachSi
 }
 
 func (a *attachSite) browser() *browser {
-	return browserOver(a.t, "http://app.test", &http.Transport{DialContext: a.network.dial})
+	return browserOver(a.t, "http://app.localhost", &http.Transport{DialContext: a.network.dial})
 }
 
 // attach opens a line in a bubble, and waits until it is attached: a handshake is answered before.

@@ -58,7 +58,7 @@ func (a *app) devices(ctx context.Context, of owner) ([]device, error) {
 		}
 		devices = append(devices, device{
 			ID: info.ID, Name: inWords(info.UserAgent), Addr: info.Addr,
-			Created: info.Created, Seen: info.Seen, Reads: info.Reads, Writes: info.Writes, Sockets: sockets,
+			Created: info.Created, Seen: info.Seen, Reads: info.ReadsHere, Writes: info.Writes, Sockets: sockets,
 		})
 	}
 	slices.SortFunc(devices, func(a, b device) int {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -33,8 +34,14 @@ type process struct {
 // startProcess starts the process in the working directory, and waits until it listens.
 func startProcess(t *testing.T, args ...string) *process {
 	t.Helper()
+	return startProcessWith(t, t.Output(), args...)
+}
+
+// startProcessWith is startProcess with a standard error of the test.
+func startProcessWith(t *testing.T, stderr io.Writer, args ...string) *process {
+	t.Helper()
 	p := &process{Cmd: command(t, args...)}
-	p.Stderr = t.Output()
+	p.Stderr = stderr
 	stdout, err := p.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.Start())

@@ -27,7 +27,8 @@
 //	go run ./example -store redis://127.0.0.1:6379 -addr 127.0.0.1:3000
 //	go run ./example -store redis://127.0.0.1:6379 -addr 127.0.0.1:3001
 //
-// Behind a proxy, use -proxy. GET /healthz reports whether the process can serve (docs/deploy.md).
+// With -audit the audit log is written to the standard error (docs/security.md). Behind a proxy, use
+// -proxy. GET /healthz reports whether the process can serve (docs/deploy.md).
 //
 // main.go starts and stops the program, storage.go opens the store, server.go has the routes,
 // api.go answers HTTP requests and socket.go WebSocket messages. Both change the session with the
@@ -73,6 +74,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		"(default: PATH.keys; in memory a random key; with Redis example.keys)")
 	proxy := flags.String("proxy", "", "the `address` or network of a trusted proxy, whose "+
 		"X-Forwarded-For and X-Forwarded-Proto are used (default: none)")
+	audit := flags.Bool("audit", false, "write the audit log to the standard error, a line of JSON for each event")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -93,6 +95,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	}
 	defer listener.Close() //nolint:errcheck // the server has closed it, if it came to that
 	opts := bridge.Options{Keys: kept.keys, Logger: logger}
+	if *audit {
+		opts.Audit = slog.New(slog.NewJSONHandler(stderr, nil))
+	}
 	if *proxy != "" {
 		opts.TrustedProxies = []string{*proxy}
 	}

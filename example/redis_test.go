@@ -50,4 +50,5 @@ func TestRedisThatIsNotThere(t *testing.T) {
 	require.Error(t, err)
 	require.True(t, strings.HasPrefix(string(out), "example: can't keep sessions in Redis: "), "%s", out)
 	require.NotContains(t, string(out), "secret")
+	require.Contains(t, string(out), "gave up after 10s")
 }

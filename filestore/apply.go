@@ -9,45 +9,48 @@ type staged struct {
 	key     []byte
 	old, v  *version
 
-	sameUser, sameClient bool
+	sameOwner bool
 }
 
 // overlayCost is about the number of bytes of a session in an overlay beside its value.
 const overlayCost = 300
 
-// apply computes the outcome of the op, and adds its changes to the group.
+// apply computes the outcome of the op, and stages its changes. If there are none it answers the
+// op; otherwise the op becomes part of the group.
 func (e *engine) apply(o *op) {
-	var (
-		out     outcome
-		changed bool
-	)
-	switch o.kind {
-	case opSet:
-		out, changed = e.applySet(o)
-	case opDestroy:
-		out, changed = e.applyDestroy(o)
-	case opTouch:
-		out, changed = e.applyTouch(o)
-	case opSweep:
-		out, changed = e.applySweep(o)
+	c := &e.committer
+	staged := len(c.staged)
+	var out outcome
+	var cur *version
+	if o.kind != opSweep {
+		cur, out.err = e.current(o.space, o.key, o.known)
 	}
-	if !changed {
+	switch {
+	case out.err != nil:
+	case o.kind == opSet:
+		out = e.applySet(o, cur)
+	case o.kind == opDestroy && cur != nil:
+		e.stage(o.space, o.key, cur, &version{due: never}, destroyEntry)
+		out.existed = true
+	case o.kind == opTouch:
+		out = e.applyTouch(o, cur)
+	case o.kind == opSweep:
+		out = e.applySweep(o)
+	}
+	if len(c.staged) == staged {
 		o.answer(out)
 		return
 	}
 	o.outcome = out
-	e.committer.group = append(e.committer.group, o)
+	c.group = append(c.group, o)
 }
 
-func (e *engine) applySet(o *op) (outcome, bool) {
-	cur, err := e.current(o.space, o.key, o.known)
+func (e *engine) applySet(o *op, cur *version) outcome {
 	switch {
-	case err != nil:
-		return outcome{err: err}, false
 	case cur == nil && o.revision != 0:
-		return outcome{err: store.ErrNotFound}, false
+		return outcome{err: store.ErrNotFound}
 	case cur != nil && cur.value.revision() != o.revision:
-		return outcome{err: store.ErrConflict}, false
+		return outcome{err: store.ErrConflict}
 	}
 	v := &version{value: o.value}
 	o.value.setRevision(o.revision + 1)
@@ -55,48 +58,36 @@ func (e *engine) applySet(o *op) (outcome, bool) {
 		v.due = o.value.expiry()
 	} else {
 		if err := o.value.keepSeen(cur.value.seen()); err != nil {
-			return outcome{err: err}, false
+			return outcome{err: err}
 		}
 		v.due = min(cur.due, o.value.expiry())
 	}
 	e.stage(o.space, o.key, cur, v, putEntry)
-	return outcome{revision: o.revision + 1}, true
+	return outcome{revision: o.revision + 1}
 }
 
-func (e *engine) applyDestroy(o *op) (outcome, bool) {
-	cur, err := e.current(o.space, o.key, o.known)
-	if err != nil || cur == nil {
-		return outcome{err: err}, false
-	}
-	e.stage(o.space, o.key, cur, &version{due: never}, destroyEntry)
-	return outcome{existed: true}, true
-}
-
-func (e *engine) applyTouch(o *op) (outcome, bool) {
-	cur, err := e.current(o.space, o.key, o.known)
+func (e *engine) applyTouch(o *op, cur *version) outcome {
 	switch {
-	case err != nil:
-		return outcome{err: err}, false
 	case cur == nil:
-		return outcome{err: store.ErrNotFound}, false
+		return outcome{err: store.ErrNotFound}
 	case cur.value.seen() >= o.seen:
-		return outcome{}, false
+		return outcome{}
 	}
 	touched := append(value(nil), cur.value...)
 	if err := touched.keepSeen(o.seen); err != nil {
-		return outcome{err: err}, false
+		return outcome{err: err}
 	}
 	e.stage(o.space, o.key, cur, &version{value: touched, due: min(cur.due, touched.expiry())}, touchEntry)
-	return outcome{}, true
+	return outcome{}
 }
 
 // applySweep removes the sessions that have expired, and moves the index entries of the others to
 // their expiry.
-func (e *engine) applySweep(o *op) (outcome, bool) {
+func (e *engine) applySweep(o *op) outcome {
 	for _, d := range o.due {
 		cur, err := e.current(o.space, d.key, d.known)
 		if err != nil {
-			return outcome{err: err, existed: true}, true // those before it are removed
+			return outcome{err: err, existed: true} // those before it are removed
 		}
 		if cur == nil || cur.due != d.at {
 			continue // the session, or the entry, is gone
@@ -111,7 +102,7 @@ func (e *engine) applySweep(o *op) (outcome, bool) {
 			e.stage(o.space, d.key, cur, &version{value: cur.value, due: expiry}, touchEntry)
 		}
 	}
-	return outcome{existed: true}, true
+	return outcome{existed: true}
 }
 
 // current returns the session's version, which may be pending; nil: there is none.
@@ -145,9 +136,9 @@ func (e *engine) stage(sp *space, key []byte, old, v *version, kind byte) {
 	}
 	st := staged{overlay: active, slot: s, key: key, old: old, v: v}
 	if old != nil && v.value != nil {
-		st.sameUser, st.sameClient = old.value.sameOwner(v.value)
+		st.sameOwner = old.value.sameOwner(v.value)
 	}
-	if s.base.exists && s.base.owner == nil && old != nil && (!st.sameUser || !st.sameClient) {
+	if s.base.exists && s.base.owner == nil && old != nil && !st.sameOwner {
 		s.base.owner = old.value
 	}
 	c.staged = append(c.staged, st)

@@ -8,20 +8,34 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// checkpointWriter writes sessions to the database and updates the indexes, in transactions of
-// limited size and in the order of the keys, so that each page is written once. A large transaction
-// would make the database grow, because it can't reuse the pages that it frees.
+// checkpointWriter writes sessions to the database in the order of the keys, so that each page is
+// written once, and in transactions of limited size: one can't reuse the pages that it frees.
 //
 // It writes the indexes first. After a crash in between, the log is replayed: the sessions are
 // found as they were, and the changes of the indexes are computed again. But a session may have
 // been changed again after that checkpoint: so all versions in the log but the last are removed
 // from the indexes (see base.former).
 type checkpointWriter struct {
-	items   []item        // sorted
-	changes []indexChange // sorted
-	arena   []byte        // memory of the changes, or of the current transaction
-	key     []byte        // of the last change
+	writes []write      // that are left: entries of indexes, sorted, and then sessions, sorted
+	arena  []byte       // memory of the writes, or of the current transaction
+	bucket *bolt.Bucket // of the last entry, in the current transaction
+	name   []byte       // of the bucket
+
+	before, after []byte // keys of a session in an index, reused
 }
+
+// write is an entry that is put into a bucket, or removed.
+type write struct {
+	bucket, key []byte
+	action      byte
+	version     *version // of a session
+}
+
+const (
+	removeEntry = iota // before an addition of the same key
+	addEntry           // to an index
+	putSession
+)
 
 // item is a session to be written.
 type item struct {
@@ -31,48 +45,21 @@ type item struct {
 	base    *base
 }
 
-// indexChange is an entry that is added to an index, or removed.
-type indexChange struct {
-	bucket []byte
-	key    []byte
-	action indexAction
-}
+// checkpointBatch is the number of sessions that are looked up with one transaction, or of entries
+// that are written.
+const checkpointBatch = 3000
 
-type indexAction byte
-
-const (
-	removeEntry indexAction = iota // removals come before additions of the same key
-	addEntry
-)
-
-const (
-	writeBatch = 2000 // sessions written with one transaction
-	indexCost  = 2    // changes of indexes that cost as much as a session
-	findBatch  = 1000 // sessions looked up with one transaction
-)
-
-func newCheckpointWriter(frozen map[*space]*overlay) *checkpointWriter {
+// newCheckpointWriter computes what is to be written.
+func newCheckpointWriter(d *database, frozen map[*space]*overlay) (*checkpointWriter, error) {
 	w := new(checkpointWriter)
+	var items []item
 	for sp, o := range frozen {
-		o.all(func(key string, s *slot, v *version) { w.items = append(w.items, item{sp, []byte(key), v, &s.base}) })
+		o.all(func(key string, s *slot, v *version) { items = append(items, item{sp, []byte(key), v, &s.base}) })
 	}
-	slices.SortFunc(w.items, func(a, b item) int {
-		if a.space != b.space {
-			return bytes.Compare(a.space.buckets.sessions, b.space.buckets.sessions)
-		}
-		return bytes.Compare(a.key, b.key)
+	slices.SortFunc(items, func(a, b item) int {
+		return cmp.Or(cmp.Compare(a.space.name, b.space.name), bytes.Compare(a.key, b.key))
 	})
-	return w
-}
-
-// left returns the amount of work that is left, in sessions.
-func (w *checkpointWriter) left() int {
-	return len(w.items) + (len(w.changes)+indexCost-1)/indexCost
-}
-
-// findChanges computes the changes of the indexes.
-func (w *checkpointWriter) findChanges(d *database) error {
-	for piece := range slices.Chunk(w.items, findBatch) {
+	for piece := range slices.Chunk(items, checkpointBatch) {
 		err := d.view(func(tx *bolt.Tx) error {
 			for _, it := range piece {
 				if err := it.find(tx); err != nil {
@@ -83,81 +70,58 @@ func (w *checkpointWriter) findChanges(d *database) error {
 			return nil
 		})
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	slices.SortFunc(w.changes, func(a, b indexChange) int {
+	slices.SortFunc(w.writes, func(a, b write) int {
 		return cmp.Or(bytes.Compare(a.bucket, b.bucket), bytes.Compare(a.key, b.key), cmp.Compare(a.action, b.action))
 	})
-	w.arena = nil // the changes keep it
-	return nil
+	for _, it := range items {
+		action := byte(putSession)
+		if it.version.value == nil {
+			action = removeEntry
+		}
+		w.writes = append(w.writes, write{it.space.buckets.sessions, it.key, action, it.version})
+	}
+	w.arena = nil // the writes keep it
+	return w, nil
 }
 
 // write writes a batch.
 func (w *checkpointWriter) write(tx *bolt.Tx) error {
-	changes := w.changes[:min(len(w.changes), writeBatch*indexCost)]
-	w.changes = w.changes[len(changes):]
-	if err := writeIndexes(tx, changes); err != nil {
-		return err
-	}
-	items := w.items[:min(len(w.items), writeBatch-len(changes)/indexCost)]
-	w.items = w.items[len(items):]
-	return w.writeSessions(tx, items)
-}
-
-func (w *checkpointWriter) writeSessions(tx *bolt.Tx, items []item) error {
-	w.arena = w.arena[:0]
-	var (
-		sp       *space
-		sessions *bolt.Bucket
-	)
-	for _, it := range items {
-		var err error
-		if it.space != sp {
-			sp = it.space
-			if sessions, err = tx.CreateBucketIfNotExists(sp.buckets.sessions); err != nil {
-				return err
-			}
+	w.bucket, w.arena = nil, w.arena[:0]
+	batch := w.writes[:min(len(w.writes), checkpointBatch)]
+	w.writes = w.writes[len(batch):]
+	for _, c := range batch {
+		var value []byte
+		switch c.action {
+		case addEntry:
+			value = []byte{}
+		case putSession:
+			v := c.version
+			value = makeStored(w.alloc(storedHead+len(v.value)), string(c.bucket[1:]), c.key, v.due, v.value)
 		}
-		if it.version.value == nil {
-			err = sessions.Delete(it.key)
-		} else {
-			room := w.alloc(storedHead + len(it.version.value))
-			err = sessions.Put(it.key, makeStored(room, sp.name, it.key, it.version.due, it.version.value))
-		}
-		if err != nil {
+		if err := w.put(tx, c.bucket, c.key, value); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func writeIndexes(tx *bolt.Tx, changes []indexChange) error {
-	var (
-		name  []byte
-		index *bolt.Bucket
-	)
-	for _, c := range changes {
-		var err error
-		if !bytes.Equal(c.bucket, name) {
-			name = c.bucket
-			if index, err = tx.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
-			if name[0] == dueBucket || name[0] == seenBucket {
-				index.FillPercent = 0.9 // most new entries are the last: pages stay full
-			}
-		}
-		if c.action == removeEntry {
-			err = index.Delete(c.key)
-		} else {
-			err = index.Put(c.key, nil)
-		}
-		if err != nil {
+// put writes an entry, or removes it if the value is nil.
+func (w *checkpointWriter) put(tx *bolt.Tx, name, key, value []byte) (err error) {
+	if w.bucket == nil || !bytes.Equal(name, w.name) {
+		if w.bucket, err = tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
+		if w.name = name; name[0] == dueBucket || name[0] == seenBucket {
+			w.bucket.FillPercent = 0.9 // most new entries are the last: pages stay full
+		}
 	}
-	return nil
+	if value == nil {
+		return w.bucket.Delete(key)
+	}
+	return w.bucket.Put(key, value)
 }
 
 // find looks up the base, if it isn't known.
@@ -171,47 +135,45 @@ func (it *item) find(tx *bolt.Tx) error {
 	}
 	it.base.known = true
 	if old != nil {
-		it.base.exists, it.base.place = true, old.place()
+		it.base.exists, it.base.place = true, placeOf(old.value(), old.due())
 		it.base.owner = append(value(nil), it.base.owner...) // the transaction ends
 	}
 	return nil
 }
 
-// index adds the changes of the indexes for a session. Most entries of a session that stays do,
+// index adds the writes to the indexes for a session. Most entries of a session that stays do,
 // too.
 func (w *checkpointWriter) index(it item) {
-	old, now := &it.base.place, place{}
-	var same [indexes]bool
+	old, now := it.base.place, place{}
 	if it.version.value != nil {
-		now = it.version.place()
-		if it.base.exists && len(it.base.former) == 0 {
-			same = [indexes]bool{old.due == now.due, old.granule == now.granule, true, true}
-			if old.owner != nil {
-				same[byUser], same[byClient] = old.owner.sameOwner(now.owner)
-			}
-		}
+		now = placeOf(it.version.value, it.version.due)
+	}
+	if old.owner == nil {
+		old.owner = now.owner
 	}
 	for i, bucket := range it.space.buckets.indexes() {
-		if same[i] {
-			continue
-		}
+		w.before, w.after = w.before[:0], w.after[:0]
 		if it.base.exists {
-			w.change(bucket, i, old, it.key, removeEntry)
-		}
-		for f := range it.base.former {
-			w.change(bucket, i, &it.base.former[f], it.key, removeEntry)
+			w.before = old.appendKey(w.before, i, it.key)
 		}
 		if it.version.value != nil {
-			w.change(bucket, i, &now, it.key, addEntry)
+			w.after = now.appendKey(w.after, i, it.key)
 		}
+		if len(it.base.former) == 0 && bytes.Equal(w.before, w.after) {
+			continue
+		}
+		w.change(bucket, w.before, removeEntry)
+		for f := range it.base.former {
+			w.change(bucket, it.base.former[f].appendKey(nil, i, it.key), removeEntry)
+		}
+		w.change(bucket, w.after, addEntry)
 	}
 }
 
-// change adds or removes the entry of an index, if it has the session.
-func (w *checkpointWriter) change(bucket []byte, index int, at *place, key []byte, action indexAction) {
-	w.key = at.appendKey(w.key[:0], index, key)
-	if n := len(w.key); n > 0 {
-		w.changes = append(w.changes, indexChange{bucket, append(w.alloc(n), w.key...), action})
+// change adds or removes the entry of an index; an empty key stands for none.
+func (w *checkpointWriter) change(bucket, key []byte, action byte) {
+	if n := len(key); n > 0 {
+		w.writes = append(w.writes, write{bucket: bucket, key: append(w.alloc(n), key...), action: action})
 	}
 }
 

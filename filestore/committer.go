@@ -5,16 +5,13 @@ import (
 	"errors"
 	"runtime"
 	"time"
-
-	"github.com/sessionbridge/sessionbridge/filestore/internal/wal"
 )
 
 // committer makes changes durable: all those that wait at a time, with one write and one sync. It
-// is one goroutine, so that compare-and-set needs no locks. Whatever takes long is done by the
-// callers before, or by the checkpointer after.
+// is one goroutine, so that compare-and-set needs no locks. Long work is done by the callers
+// before, or by the checkpointer after.
 type committer struct {
 	stop chan struct{} // closed to stop it, after the queue was closed
-	done chan struct{} // closed when it has stopped
 
 	group   []*op    // to be answered when the group is durable
 	staged  []staged // to be published then
@@ -23,53 +20,32 @@ type committer struct {
 	dirty   map[*space]struct{} // the spaces with changes in their active overlay
 	changed int64               // about the number of bytes of those overlays
 
-	syncTimer, checkpointTimer *time.Timer
-	syncDue, checkpointDue     bool // the timers run
+	full    fullness
+	refused bool  // changes are, because the log can't be rotated
+	wanted  int64 // bytes that the log had no space for
 
-	full       fullness
-	refused    bool        // changes are, because the log can't be rotated
-	wanted     int64       // bytes that the log had no space for
-	retryTimer *time.Timer // runs while the disk is full
-}
-
-func (c *committer) start(e *engine) {
-	c.stop, c.done = make(chan struct{}), make(chan struct{})
-	c.dirty = make(map[*space]struct{})
-	c.full.doing, c.full.log, c.full.path = "write the log", e.opts.Logger, e.path
-	c.syncTimer, c.checkpointTimer, c.retryTimer = newStoppedTimer(), newStoppedTimer(), newStoppedTimer()
-}
-
-func newStoppedTimer() *time.Timer {
-	t := time.NewTimer(time.Hour)
-	t.Stop()
-	return t
+	syncDue, checkpointDue, retryDue <-chan time.Time // of timers; nil: it doesn't run
 }
 
 func (e *engine) runCommitter() {
 	c := &e.committer
-	defer close(c.done)
-	defer c.syncTimer.Stop()
-	defer c.checkpointTimer.Stop()
-	defer c.retryTimer.Stop()
+	defer close(e.checkpointer.work)
 	var batch, rest []*op
 	for stopping := false; ; {
 		select {
 		case <-e.queue.wake:
 		case <-c.stop:
 			stopping = true
-		case <-c.syncTimer.C:
+		case <-c.syncDue:
 			e.syncNow()
-		case <-c.checkpointTimer.C:
+		case <-c.checkpointDue:
 			e.checkpointSoon()
-		case <-c.retryTimer.C:
+		case <-c.retryDue:
 			e.retryFull()
 		}
 		for {
-			// Callers that were just answered get time to send their next op: the group becomes
-			// larger.
-			runtime.Gosched()
-			batch = e.queue.drain(batch)
-			if len(batch) == 0 {
+			runtime.Gosched() // callers that were just answered send their next op: the group becomes larger
+			if batch = e.queue.drain(batch); len(batch) == 0 {
 				break
 			}
 			for rest = batch; len(rest) > 0; {
@@ -77,7 +53,11 @@ func (e *engine) runCommitter() {
 			}
 		}
 		if stopping {
-			e.lastCheckpoint()
+			if len(c.dirty) > 0 {
+				if err := e.rotate(); err != nil && e.failed() == nil { // the next Open recovers it from the log
+					_ = e.fail(err)
+				}
+			}
 			return
 		}
 	}
@@ -99,7 +79,7 @@ func (e *engine) commit(waiting []*op) (rest []*op) {
 	if !e.log.Fits(size) || c.changed > e.opts.segmentLimit() {
 		if noSpace = e.rotate(); noSpace != nil && e.failed() == nil {
 			c.refused = true
-			noSpace = c.setFull(noSpace)
+			noSpace = e.logFailed(noSpace, c.wanted)
 		}
 	}
 	e.throttle(size)
@@ -116,50 +96,50 @@ func (e *engine) commit(waiting []*op) (rest []*op) {
 		}
 		e.apply(o)
 	}
-	err := e.writeGroup()
+	err := e.logFailed(e.writeGroup(), e.log.GroupSize())
 	switch {
-	case err == nil && e.log.Entries() > 0:
+	case err == nil && len(c.staged) > 0:
 		c.refused = false
 		c.full.clear()
-	case isFull(err):
-		c.wanted = e.log.GroupSize()
+	case errors.Is(err, ErrFull):
 		e.log.Rollback(before)
 		c.changed = changed
-		err = c.setFull(err)
 	}
 	e.finish(err)
 	return waiting[n:]
 }
 
-// setFull records that the log has no space, and has retryFull called.
-func (c *committer) setFull(cause error) error {
-	c.retryTimer.Reset(fullRetry)
-	return c.full.set(cause)
+// logFailed returns the error for callers after an error of the log. If the log has no space,
+// retryFull is called until it has the wanted number of bytes.
+func (e *engine) logFailed(err error, wanted int64) error {
+	c := &e.committer
+	switch {
+	case err == nil:
+		return nil
+	case !isFull(err):
+		return e.fail(err)
+	}
+	c.wanted = wanted
+	c.retryDue = time.After(fullRetry)
+	return c.full.set(err)
 }
 
 // writeGroup writes the group, and syncs it if a caller waits for that.
 func (e *engine) writeGroup() error {
 	c := &e.committer
-	if e.log.Entries() == 0 {
+	if len(c.staged) == 0 {
 		return nil
 	}
 	if err := e.log.Write(); err != nil {
 		return err
 	}
-	if e.log.Unsynced() > wal.UnsyncedLimit {
+	if c.durable && e.opts.SyncEvery == 0 {
 		return e.log.Sync()
 	}
-	if !c.durable {
-		return nil
+	if c.durable && c.syncDue == nil {
+		c.syncDue = time.After(e.opts.SyncEvery)
 	}
-	if e.opts.SyncEvery > 0 {
-		if !c.syncDue {
-			c.syncDue = true
-			c.syncTimer.Reset(e.opts.SyncEvery)
-		}
-		return nil
-	}
-	return e.log.Sync()
+	return nil
 }
 
 // finish publishes the versions of the group and answers its callers. If the group has failed, its
@@ -167,9 +147,6 @@ func (e *engine) writeGroup() error {
 func (e *engine) finish(err error) {
 	c := &e.committer
 	if err != nil {
-		if !errors.Is(err, ErrFull) {
-			err = e.fail(err)
-		}
 		for i := range c.staged {
 			c.staged[i].slot.pending = nil
 		}
@@ -179,42 +156,30 @@ func (e *engine) finish(err error) {
 		return
 	}
 	for i := range c.staged { // first: a session that is visible must be found by its user and client
-		if s := &c.staged[i]; s.v.value != nil {
-			s.overlay.indexNames(s.key, s.old, s.v, s.sameUser, s.sameClient)
+		if s := &c.staged[i]; s.v.value != nil && !s.sameOwner {
+			s.overlay.indexOwner(s.key, s.v)
 		}
 	}
 	for i := range c.staged {
-		c.staged[i].slot.publish()
-	}
-	for i := range c.staged { // last: dueBy removes an entry without a visible version
-		if s := &c.staged[i]; s.v.value != nil {
+		s := &c.staged[i]
+		s.slot.publish()
+		if s.v.value != nil { // after it: dueBy removes an entry without a visible version
 			s.overlay.indexDue(s.key, s.old, s.v)
 		}
 	}
 	for _, o := range c.group {
 		o.done <- struct{}{}
 	}
-	if len(c.dirty) > 0 && !c.checkpointDue {
-		c.checkpointDue = true
-		c.checkpointTimer.Reset(e.opts.CheckpointEvery)
+	if len(c.dirty) > 0 && c.checkpointDue == nil {
+		c.checkpointDue = time.After(e.opts.CheckpointEvery)
 	}
 }
 
 // syncNow syncs the changes that were acknowledged before their sync.
 func (e *engine) syncNow() {
-	c := &e.committer
-	c.syncDue = false
-	if e.failed() != nil {
-		return
-	}
-	switch err := e.log.Sync(); {
-	case isFull(err): // the log has a copy, and writes it again when there is space
-		c.wanted = 0
-		_ = c.setFull(err)
-	case err != nil:
-		_ = e.fail(err)
-	default:
-		c.full.clear()
+	e.committer.syncDue = nil
+	if e.failed() == nil && e.logFailed(e.log.Sync(), 0) == nil { // the log has a copy, and writes it again
+		e.committer.full.clear()
 	}
 }
 
@@ -233,13 +198,8 @@ func (e *engine) retryFull() {
 	if err == nil {
 		err = e.log.Reserve(c.wanted)
 	}
-	switch {
-	case err == nil:
+	if e.logFailed(err, c.wanted) == nil {
 		c.refused = false
 		c.full.clear()
-	case isFull(err):
-		c.retryTimer.Reset(fullRetry)
-	default:
-		_ = e.fail(err)
 	}
 }

@@ -4,56 +4,46 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
 	bolt "go.etcd.io/bbolt"
 )
 
-// Optimize implements store.Optimizer. It writes a copy of the database without unused space,
-// replaces the database by it, and truncates the log files. It needs as much free disk space as the
-// sessions take. The store stays usable; changes wait if they fill the log meanwhile.
+// Optimize implements store.Optimizer. It replaces the database by a copy without unused space, and
+// truncates the log files. It needs as much free disk space as the sessions take. The store stays
+// usable; changes wait if they fill the log meanwhile.
 func (s *Store) Optimize(ctx context.Context) error {
-	if err := s.ready(ctx); err != nil {
-		return err
-	}
 	e := s.engine
 	if err := e.compaction.Lock(ctx); err != nil {
 		return err
 	}
 	defer e.compaction.Unlock()
-	if err := e.compact(ctx); err != nil {
-		return fmt.Errorf("filestore: optimize: %w", err)
+	err := e.flushed(ctx, false, func() error { return e.compact(ctx) })
+	if err == nil {
+		err = e.flushed(ctx, true, e.log.Shrink) // the log continues in the file that was truncated
 	}
-	return nil
+	return wrap("optimize", err)
 }
 
 func (e *engine) compact(ctx context.Context) error {
-	err := e.flushed(ctx, false, func() error {
-		name := e.path + newSuffix
-		hd, err := e.database.head()
-		if err == nil {
-			err = e.copyTo(ctx, name, hd, "compacting")
-		}
-		if err != nil {
-			return errors.Join(err, e.disk.Remove(name))
-		}
-		if err := e.database.swap(name); err != nil {
-			return e.fail(err) // a crash might leave either file
-		}
-		return e.log.Shrink()
-	})
-	if err != nil {
-		return err
+	name := e.path + newSuffix
+	hd, err := e.database.head()
+	if err == nil {
+		err = e.copyTo(ctx, name, hd)
 	}
-	return e.flushed(ctx, true, e.log.Shrink) // the log continues in the file that was truncated
+	if err != nil {
+		return errors.Join(err, e.disk.Remove(name))
+	}
+	if err := e.database.swap(name); err != nil {
+		return e.fail(err) // a crash might leave either file
+	}
+	return e.log.Shrink()
 }
 
 // Backup writes a database to w that contains every session that was stored before the call, and
-// can be opened as it is. It returns the number of bytes written. The store stays usable. Backup
-// needs as much free disk space as the sessions take: w may be slow, and the database can't wait
-// for it.
+// can be opened as it is. It returns the number of bytes written. The store stays usable. It needs
+// as much free disk space as the sessions take, because w may be slow.
 func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
 	if err := s.ready(ctx); err != nil {
 		return 0, err
@@ -65,28 +55,24 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) (n int64, err error) {
 	defer e.backup.Unlock()
 	name := e.path + backupSuffix
 	defer func() { err = errors.Join(err, e.disk.Remove(name)) }()
-	if err = e.copyNow(ctx, name); err == nil {
+	if err = e.compaction.Lock(ctx); err == nil {
+		err = e.flushed(ctx, false, func() error { return e.copyTo(ctx, name, head{}) })
+		e.compaction.Unlock()
+	}
+	if err == nil {
 		n, err = e.send(ctx, w, name)
 	}
-	if err != nil {
-		err = fmt.Errorf("filestore: backup: %w", err)
-	}
-	return n, err
+	return n, wrap("backup", err)
 }
 
 const (
 	newSuffix    = ".new"    // of a database that is to replace the store's
 	backupSuffix = ".backup" // of the copy that Backup sends
-)
 
-// copyNow makes a database of that name with all sessions.
-func (e *engine) copyNow(ctx context.Context, name string) error {
-	if err := e.compaction.Lock(ctx); err != nil {
-		return err
-	}
-	defer e.compaction.Unlock()
-	return e.flushed(ctx, false, func() error { return e.copyTo(ctx, name, head{}, "copying") })
-}
+	copyPiece  = 4 << 20 // bytes that are copied with one transaction
+	copyFill   = 1       // of a page
+	copyGrowth = 64      // the part of its size by which a copy grows: it should stay small
+)
 
 // flushed calls fn when all changes until now are in the database, while neither it nor the log's
 // unused file changes.
@@ -111,30 +97,24 @@ func (e *engine) send(ctx context.Context, w io.Writer, name string) (n int64, e
 		return 0, err
 	}
 	defer f.Close() //nolint:errcheck // it was only read
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	p := newProgress(e.opts.Progress, "writing", info.Size())
-	for {
+	for err == nil {
 		if ctx.Err() != nil {
 			return n, context.Cause(ctx)
 		}
-		piece, err := io.CopyN(w, f, 1<<20)
+		var piece int64
+		piece, err = io.CopyN(w, f, 1<<20)
 		n += piece
-		p.add(piece)
-		if errors.Is(err, io.EOF) {
-			return n, nil
-		}
-		if err != nil {
-			return n, err
-		}
 	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n, err
 }
 
-// copyTo makes a database of that name with the content of the store's and another head. When it
-// returns nil the content is durable, and the name isn't.
-func (e *engine) copyTo(ctx context.Context, name string, hd head, doing string) error {
+// copyTo makes a database of that name with the content of the store's and another head. No
+// checkpoint may be made meanwhile: a read transaction prevents the reuse of pages. When it returns
+// nil the content is durable, and the name isn't.
+func (e *engine) copyTo(ctx context.Context, name string, hd head) (err error) {
 	if err := e.disk.Remove(name); err != nil {
 		return err
 	}
@@ -142,54 +122,36 @@ func (e *engine) copyTo(ctx context.Context, name string, hd head, doing string)
 	if err != nil {
 		return err
 	}
-	c := copier{engine: e, db: db}
-	return errors.Join(c.run(ctx, hd, doing), db.Close())
-}
-
-// copier copies the database. No checkpoint is made meanwhile, so that one read transaction doesn't
-// prevent the reuse of pages.
-type copier struct {
-	engine *engine
-	db     *bolt.DB // the copy
-}
-
-const (
-	copyPiece = 4 << 20 // bytes that are written with one transaction
-	copyFill  = 1       // of a page
-)
-
-func (c *copier) run(ctx context.Context, hd head, doing string) error {
-	c.db.NoSync = true // until the last transaction, whose sync includes all of them
-	err := c.engine.database.view(func(tx *bolt.Tx) error {
-		p := newProgress(c.engine.opts.Progress, doing, tx.Size())
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.NoSync = true // until the last transaction, whose sync includes all of them
+	err = e.database.view(func(tx *bolt.Tx) error {
 		return tx.ForEach(func(name []byte, b *bolt.Bucket) error {
 			if bytes.Equal(name, metaBucket) {
 				return nil
 			}
-			return c.bucket(ctx, name, b.Cursor(), p)
+			return e.copyBucket(ctx, db, name, b.Cursor())
 		})
 	})
 	if err != nil {
 		return err
 	}
-	c.db.NoSync = false
-	return c.update(hd.put)
+	db.NoSync = false
+	return update(e.disk, db, copyGrowth, hd.put)
 }
 
-// bucket copies a bucket.
-func (c *copier) bucket(ctx context.Context, name []byte, cursor *bolt.Cursor, p *progress) error {
-	for k, v := cursor.First(); k != nil; {
-		if err := c.engine.ready(ctx); err != nil { // Close waits for one piece at most
+func (e *engine) copyBucket(ctx context.Context, db *bolt.DB, name []byte, from *bolt.Cursor) error {
+	for k, v := from.First(); k != nil; {
+		if err := e.ready(ctx); err != nil { // Close waits for one piece at most
 			return err
 		}
 		size := 0
-		err := c.update(func(tx *bolt.Tx) error {
+		err := update(e.disk, db, copyGrowth, func(tx *bolt.Tx) error {
 			to, err := tx.CreateBucketIfNotExists(name)
 			if err != nil {
 				return err
 			}
 			to.FillPercent = copyFill
-			for ; k != nil && size < copyPiece && err == nil; k, v = cursor.Next() {
+			for ; k != nil && size < copyPiece && err == nil; k, v = from.Next() {
 				err = to.Put(k, v)
 				size += len(k) + len(v)
 			}
@@ -198,10 +160,6 @@ func (c *copier) bucket(ctx context.Context, name []byte, cursor *bolt.Cursor, p
 		if err != nil {
 			return err
 		}
-		p.add(int64(size))
 	}
 	return nil
 }
-
-// update grows the file in small steps: it isn't synced then, and should stay small.
-func (c *copier) update(fn func(*bolt.Tx) error) error { return update(c.engine.disk, c.db, 64, fn) }

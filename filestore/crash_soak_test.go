@@ -43,10 +43,10 @@ func crashUntil(t *testing.T, crashes int, opts Options, lies, goOn bool) (total
 
 // TestSoakG8_Crash: whatever is done to a store by several goroutines at once, and wherever the power is cut, in operation,
 // while it is being opened, closed or compacted: what was acknowledged is there, what was destroyed isn't, nothing is there by half, and
-// every index agrees. 200 crashes; with SOAK set 10,000.
+// every index agrees. 100 crashes; with SOAK set 10,000.
 func TestSoakG8_Crash(t *testing.T) {
 	t.Parallel() // on files of its own, which it waits for
-	crashes := 200
+	crashes := 100
 	if soaking() {
 		crashes = 10000
 	}
@@ -57,7 +57,7 @@ func TestSoakG8_Crash(t *testing.T) {
 // TestSoakG8_CrashSyncEvery: with SyncEvery a kill loses nothing, and a power cut what came last and nothing else.
 func TestSoakG8_CrashSyncEvery(t *testing.T) {
 	t.Parallel() // on files of its own, which it waits for
-	crashes := 60
+	crashes := 40
 	if soaking() {
 		crashes = 3000
 	}

@@ -20,7 +20,7 @@ func TestSoakG8_KillThenPowerCut(t *testing.T) {
 		if soaking() {
 			return 1 + random.IntN(3)
 		}
-		return 8 + random.IntN(30)
+		return 16 + random.IntN(40)
 	}
 	for kill := step(); ; kill += step() {
 		killed := true

@@ -29,14 +29,6 @@ type database struct {
 	stuck atomic.Bool // a transaction has panicked and may hold a lock for ever
 }
 
-func openDatabase(d disk, path string) (*database, error) {
-	db, err := openBolt(d, path)
-	if err != nil {
-		return nil, fmt.Errorf("filestore: open %s: %w", path, err)
-	}
-	return &database{disk: d, path: path, db: db}, nil
-}
-
 // openBolt maps the database into much address space or, if the process may not have that, into as
 // much as it needs.
 func openBolt(d disk, path string) (db *bolt.DB, err error) {
@@ -57,8 +49,8 @@ func openBolt(d disk, path string) (db *bolt.DB, err error) {
 	return db, err
 }
 
-// recoverDamage turns a panic into a *DamagedError: bbolt trusts its file, and panics or reads
-// memory that isn't mapped when the file is damaged. It must be deferred before SetPanicOnFault is.
+// recoverDamage turns a panic into a *DamagedError: when its file is damaged, bbolt panics or reads
+// memory that isn't mapped. It must be deferred before SetPanicOnFault is.
 func recoverDamage(path string, err *error) {
 	if p := recover(); p != nil {
 		*err = &DamagedError{Path: path, Offset: -1, What: fmt.Sprintf("the database is unreadable: %v", p)}
@@ -161,29 +153,21 @@ const metaArea = 128 << 10
 
 // syncDatabase makes the database durable as it is read now. A process that was killed may have
 // left changes in the page cache only, and the log must not be reused before they are durable.
-// After a failed sync, the next one leaves out the pages of the first, although they can be read:
-// so the meta pages are written again. Other pages that were lost do no harm, because no durable
-// meta page refers to them. No write transaction may be open.
+// After a failed sync, the next one leaves out the pages of the first: so the meta pages are written
+// again. Other pages that were lost do no harm, because no durable meta page refers to them. No
+// write transaction may be open.
 func syncDatabase(d disk, path string) error {
 	f, err := d.Open(path)
 	if err != nil {
 		return err
 	}
-	if err = rewriteMeta(f); err == nil {
+	var n int
+	b := make([]byte, metaArea)
+	if n, err = f.ReadAt(b, 0); err == nil || errors.Is(err, io.EOF) {
+		_, err = f.WriteAt(b[:n], 0)
+	}
+	if err == nil {
 		err = f.Sync()
 	}
 	return cmp.Or(err, f.Close())
-}
-
-func rewriteMeta(f file) error {
-	size, err := f.Size()
-	if err != nil {
-		return err
-	}
-	b := make([]byte, min(metaArea, size))
-	if _, err := f.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	_, err = f.WriteAt(b, 0)
-	return err
 }

@@ -37,8 +37,13 @@ const (
 	dirMode  = 0o700
 )
 
-func (osDisk) Open(name string) (file, error) {
-	f, err := openFile(name, os.O_RDWR|os.O_CREATE, fileMode)
+func (osDisk) Open(name string) (file, error) { return openOS(name, os.O_RDWR|os.O_CREATE) }
+
+// openReadOnly opens a file of the log for Check.
+func openReadOnly(name string) (file, error) { return openOS(name, os.O_RDONLY) }
+
+func openOS(name string, flag int) (file, error) {
+	f, err := openFile(name, flag, fileMode)
 	if err != nil {
 		return nil, err
 	}
@@ -48,10 +53,11 @@ func (osDisk) Open(name string) (file, error) {
 func (osDisk) Rename(from, to string) error { return os.Rename(from, to) }
 
 func (osDisk) Remove(name string) error {
-	if err := os.Remove(name); err != nil && !os.IsNotExist(err) {
-		return err
+	err := os.Remove(name)
+	if os.IsNotExist(err) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 func (osDisk) SyncDir(dir string) error { return syncDir(dir) }
@@ -72,15 +78,6 @@ func (f osFile) Size() (int64, error) {
 		return 0, err
 	}
 	return info.Size(), nil
-}
-
-// openReadOnly opens a file of the log for Check.
-func openReadOnly(name string) (file, error) {
-	f, err := openFile(name, os.O_RDONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	return osFile{f}, nil
 }
 
 // makeDir creates the folder of the file, with its parents, and makes their names durable.

@@ -48,21 +48,29 @@ type DamagedError struct {
 }
 
 func (e *DamagedError) Error() string {
-	at := ""
-	if e.Offset >= 0 {
-		at = fmt.Sprintf(" at byte %d", e.Offset)
+	return fmt.Sprintf("filestore: %s. Nothing was changed. Restore a backup, or set Options.Wipe to start "+
+		"without sessions; docs/filestore.md describes how to rescue a database", e.short())
+}
+
+// short returns the text without the advice.
+func (e *DamagedError) short() string {
+	if e.Offset < 0 {
+		return fmt.Sprintf("%s is damaged: %s", e.Path, e.What)
 	}
-	return fmt.Sprintf("filestore: %s is damaged%s: %s. Nothing was changed. Restore a backup, or set Options.Wipe "+
-		"to start without sessions; docs/filestore.md describes how to rescue a database", e.Path, at, e.What)
+	return fmt.Sprintf("%s is damaged at byte %d: %s", e.Path, e.Offset, e.What)
 }
 
 // Is reports whether target is ErrDamaged.
 func (e *DamagedError) Is(target error) bool { return target == ErrDamaged } //nolint:errorlint // called by errors.Is
 
-// ofLog returns an error of the log as one of the store.
-func ofLog(doing string, err error) error {
+// wrap returns an error with what was being done. Damage of the log becomes a *DamagedError, to
+// which nothing is added.
+func wrap(doing string, err error) error {
 	var damaged *wal.DamagedError
-	if errors.As(err, &damaged) {
+	switch {
+	case err == nil, errors.Is(err, ErrDamaged):
+		return err
+	case errors.As(err, &damaged):
 		return &DamagedError{Path: damaged.Path, Offset: damaged.Offset, What: damaged.Reason}
 	}
 	return fmt.Errorf("filestore: %s: %w", doing, err)

@@ -57,7 +57,7 @@ func stride(op operation) int {
 	if soaking() {
 		return 1
 	}
-	return map[operation]int{opWrite: 11, opCommit: 7, opSync: 4, opOpen: 3}[op] + 1
+	return map[operation]int{opWrite: 23, opCommit: 15, opSync: 9, opOpen: 7}[op] + 1
 }
 
 // openFiles returns how many files the process has open; 0 where that can't be known.

@@ -13,6 +13,22 @@ import (
 	"github.com/sessionbridge/sessionbridge/store/storetest"
 )
 
+// A Store has every optional capability but those for several processes.
+var _ interface {
+	store.Store
+	store.Lister
+	store.Toucher
+	store.Sweeper
+	store.UserIndex
+	store.ClientIndex
+	store.ClientOrder
+	store.ActivityIndex
+	store.ActiveLister
+	store.Optimizer
+	store.Pinger
+	store.Namespacer
+} = (*filestore.Store)(nil)
+
 // open opens a store for the test, which is closed at its end.
 func open(t *testing.T, path string, opts *filestore.Options) *filestore.Store {
 	t.Helper()

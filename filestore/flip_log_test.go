@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -83,6 +84,7 @@ func newLoggedStore(t *testing.T) *loggedStore {
 	t.Helper()
 	d := newCrashDisk(t, fastDir(t), nil)
 	opts := smallOptions()
+	opts.CheckpointEvery = time.Hour // all changes are in one file
 	st, err := open(d, d.path(), &opts)
 	require.NoError(t, err)
 	l := &loggedStore{name: storeName + ".wal.0"}

@@ -1,12 +1,10 @@
 package filestore
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"time"
 )
 
@@ -18,62 +16,41 @@ type processLock struct{ file *os.File }
 // errHeld is the error of tryLock if another process has the lock.
 var errHeld = errors.New("held by another process")
 
-// lockRetry is the interval at which acquireWithin tries.
+// lockRetry is the interval at which acquire tries.
 const lockRetry = 20 * time.Millisecond
 
-// acquireWithin is acquire with retries until the duration has passed.
-func acquireWithin(path string, patience time.Duration) (*processLock, error) {
-	until := time.Now().Add(patience)
-	for {
-		l, err := acquire(path)
-		left := time.Until(until)
-		if err == nil || !errors.Is(err, ErrLocked) || left <= 0 {
-			return l, err
-		}
-		time.Sleep(min(lockRetry, left))
-	}
-}
-
-// acquire takes the lock of the store, or fails at once with a *LockedError.
-func acquire(path string) (*processLock, error) {
+// acquire takes the lock of the store. If another process has it for that long, the error is a
+// *LockedError.
+func acquire(path string, patience time.Duration) (*processLock, error) {
 	f, err := openFile(path+".lock", os.O_RDWR|os.O_CREATE, fileMode)
 	if err != nil {
-		return nil, fmt.Errorf("filestore: lock: %w", err)
+		return nil, wrap("lock", err)
 	}
-	if err := tryLock(f); err != nil {
-		pid := holder(f)
-		_ = f.Close()
-		if errors.Is(err, errHeld) {
-			return nil, &LockedError{Path: path, PID: pid}
-		}
-		return nil, fmt.Errorf("filestore: lock %s: %w", f.Name(), err)
+	until := time.Now().Add(patience)
+	for err = tryLock(f); errors.Is(err, errHeld) && time.Until(until) > 0; err = tryLock(f) {
+		time.Sleep(min(lockRetry, time.Until(until)))
+	}
+	if errors.Is(err, errHeld) {
+		defer f.Close() //nolint:errcheck // it was only read
+		return nil, &LockedError{Path: path, PID: holder(f)}
 	}
 	l := &processLock{f}
-	if err := l.sign(); err != nil {
-		return nil, errors.Join(fmt.Errorf("filestore: lock %s: %w", f.Name(), err), l.release())
+	if err == nil {
+		err = f.Truncate(0)
+	}
+	if err == nil {
+		_, err = f.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
+	}
+	if err != nil {
+		return nil, errors.Join(wrap("lock "+f.Name(), err), l.release())
 	}
 	return l, nil
 }
 
-// sign writes the process ID into the file.
-func (l *processLock) sign() error {
-	if err := l.file.Truncate(0); err != nil {
-		return err
-	}
-	_, err := l.file.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
-	return err
-}
-
 // holder returns the process ID in the file, or 0 if there is none.
 func holder(f *os.File) int {
-	text, err := io.ReadAll(io.NewSectionReader(f, 0, 32))
-	if err != nil {
-		return 0
-	}
-	pid, err := strconv.Atoi(string(bytes.TrimSpace(text)))
-	if err != nil {
-		return 0
-	}
+	pid := 0
+	_, _ = fmt.Fscan(io.NewSectionReader(f, 0, 32), &pid)
 	return pid
 }
 

@@ -29,7 +29,7 @@ type op struct {
 	due      []*overdue // sweep
 	always   bool       // checkpoint: also if nothing has changed
 
-	state   atomic.Int32
+	taken   atomic.Bool
 	done    chan struct{} // receives one value when the outcome is there
 	outcome outcome
 }
@@ -37,15 +37,13 @@ type op struct {
 // outcome is the answer of the committer.
 type outcome struct {
 	err      error
-	revision uint64          // set
-	existed  bool            // destroy; sweep: it was made, at least in part
-	finished <-chan struct{} // checkpoint: closed when all earlier changes are in the database
-	stuck    <-chan struct{} // checkpoint: closed when there is no space for that
+	revision uint64      // set
+	existed  bool        // destroy; sweep: it was made, at least in part
+	last     *checkpoint // checkpoint: all earlier changes are in the database when it is finished
 }
 
-// lookup is the database's version of a session, as the caller of the committer has found it: the
-// committer's time is scarce. It is out of date if the epoch has changed, or if an overlay has the
-// session.
+// lookup is the database's version of a session, which callers look up to save the committer's
+// time. It is out of date if the epoch has changed, or if an overlay has the session.
 type lookup struct {
 	epoch   uint64
 	version *version
@@ -55,20 +53,12 @@ type lookup struct {
 type overdue struct {
 	key     []byte
 	at      int64 // of the entry
-	known   lookup
 	expires int64
-	sorted  bool  // by its expiry instead of its entry
+	known   lookup
 	keep    bool  // although it has expired
 	retry   bool  // set by the committer: it expires at another time
 	removed value // set by the committer: it was removed
 }
-
-// The states of an op. The goroutine that changes the state from waiting owns the op.
-const (
-	opWaiting   = iota
-	opTaken     // by the committer
-	opAbandoned // by its caller
-)
 
 // ops are used again, but not their channels: one that was made in a bubble of testing/synctest
 // must not be used outside of it.
@@ -89,18 +79,16 @@ func (o *op) free() {
 
 // size is the most bytes that the op adds to the log.
 func (o *op) size() int {
-	if o.kind != opSweep {
-		return o.space.entrySize(o.key) + len(o.value)
-	}
-	n := 0
+	n := o.space.entrySize(o.key) + len(o.value)
 	for _, d := range o.due {
 		n += o.space.entrySize(d.key)
 	}
 	return n
 }
 
-// take reports whether the committer gets the op; otherwise its caller has abandoned it.
-func (o *op) take() bool { return o.state.CompareAndSwap(opWaiting, opTaken) }
+// take reports whether the caller is the first: the committer, which then answers the op, or the
+// one that waits for the answer and abandons the op.
+func (o *op) take() bool { return o.taken.CompareAndSwap(false, true) }
 
 func (o *op) answer(out outcome) {
 	o.outcome = out
@@ -118,14 +106,11 @@ type queue struct {
 // enqueue appends the op. It reports false if the queue is closed.
 func (q *queue) enqueue(o *op) bool {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	if q.closed {
-		q.mu.Unlock()
 		return false
 	}
-	q.ops = append(q.ops, o)
-	first := len(q.ops) == 1
-	q.mu.Unlock()
-	if first {
+	if q.ops = append(q.ops, o); len(q.ops) == 1 {
 		select {
 		case q.wake <- struct{}{}:
 		default:

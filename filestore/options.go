@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"time"
@@ -16,16 +17,14 @@ type Options struct {
 	LockWait time.Duration
 
 	// SyncEvery is the longest time between the acknowledgment of a change and its sync to the
-	// disk. With 0, the default, every change is synced before it is acknowledged, so that none is
-	// ever lost. A duration makes changes faster on disks with slow syncs; a crash of the machine
-	// or a power cut loses up to that much of them. A crash of the process loses nothing in either
-	// case.
+	// disk. With 0, the default, every change is synced before it is acknowledged. A duration makes
+	// changes faster on disks with slow syncs; a crash of the machine or a power cut loses up to
+	// that much of them. A crash of the process loses nothing in either case.
 	SyncEvery time.Duration
 
 	// LogSize limits the size of both log files together, in bytes. When the log is full, changes
 	// wait until a checkpoint has written it to the database. A large log makes a busy store
-	// faster, takes as much memory, and makes recovery after a crash longer. Default 128 MiB, at
-	// least 1 MiB, at most 8 GiB.
+	// faster, takes as much memory, and makes recovery longer. Default 128 MiB, from 1 MiB to 8 GiB.
 	LogSize int64
 
 	// CheckpointEvery is the longest time that a change stays in the log before it is written to
@@ -35,17 +34,6 @@ type Options struct {
 	// Logger receives events for the operator: a recovery, a failure. They contain no IDs and no
 	// personal data. Default: none.
 	Logger *slog.Logger
-
-	// Progress is called during long operations (recovery, Optimize, Backup), on the goroutine
-	// that performs them, at most every 100 ms.
-	Progress func(Progress)
-}
-
-// Progress is the progress of a long operation.
-type Progress struct {
-	Doing string // "checking the database", "compacting", …
-	Done  int64  // of Total, in bytes
-	Total int64
 }
 
 const (
@@ -62,15 +50,9 @@ func (o *Options) withDefaults() (Options, error) {
 	if o != nil {
 		out = *o
 	}
-	if out.LogSize == 0 {
-		out.LogSize = defaultLogSize
-	}
-	if out.CheckpointEvery == 0 {
-		out.CheckpointEvery = defaultCheckpointEvery
-	}
-	if out.Logger == nil {
-		out.Logger = slog.New(slog.DiscardHandler)
-	}
+	out.LogSize = cmp.Or(out.LogSize, defaultLogSize)
+	out.CheckpointEvery = cmp.Or(out.CheckpointEvery, defaultCheckpointEvery)
+	out.Logger = cmp.Or(out.Logger, slog.New(slog.DiscardHandler))
 	switch {
 	case out.LockWait < 0:
 		return out, fmt.Errorf("filestore: Options.LockWait is %v; it must not be negative", out.LockWait)

@@ -1,10 +1,15 @@
 package filestore
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // version is the state of a session that is newer than the database's.
@@ -20,9 +25,6 @@ type slot struct {
 	base    base
 }
 
-// place returns where the indexes have the session.
-func (v *version) place() place { return place{v.due, granuleOf(v.value.seen()), v.value} }
-
 // base is where the indexes of the database have a session before the overlay is written there.
 type base struct {
 	place       // a nil owner stands for that of the session in the overlay
@@ -30,8 +32,7 @@ type base struct {
 	exists bool
 
 	// former has the places of versions that an interrupted checkpoint may have written to the
-	// indexes. Checkpoints write the sessions last, so that the database doesn't have these
-	// versions, but the log does. A nil owner stands for that of the version before.
+	// indexes, but not as sessions. A nil owner stands for that of the version before.
 	former []place
 }
 
@@ -47,14 +48,12 @@ func baseOf(v *version) base {
 type overlay struct {
 	shards [overlayShards]overlayShard
 
-	// The keys of sessions that the database's indexes don't lead to. Sessions may have changed
-	// since they were added, so readers must check what they find.
-	mu      sync.Mutex
-	users   map[string][]string // by user
-	clients map[string][]string // by client
-	created []string
-	due     []dueEntry // with another entry in the index by expiry
-	minDue  int64      // the earliest of due
+	// The keys of sessions that the database's indexes don't lead to. Readers check what they find,
+	// because sessions may have changed since.
+	mu     sync.Mutex
+	owned  map[string][]string // by the prefix of their keys in the indexes by user and by client
+	due    []moment            // with another entry in the index by expiry
+	minDue int64               // the earliest of due
 }
 
 type overlayShard struct {
@@ -63,7 +62,8 @@ type overlayShard struct {
 	_     [4]uint64 // keeps the locks of two shards on different cache lines
 }
 
-type dueEntry struct {
+// moment is a time by which sessions are sorted: when one was seen, began, or is due.
+type moment struct {
 	at  int64
 	key string
 }
@@ -72,7 +72,9 @@ const overlayShards = 32
 
 var hashSeed = maphash.MakeSeed()
 
-func newOverlay() *overlay { return &overlay{minDue: never} }
+func newOverlay() *overlay {
+	return &overlay{minDue: never, owned: make(map[string][]string)}
+}
 
 func (o *overlay) shard(key []byte) *overlayShard {
 	return &o.shards[maphash.Bytes(hashSeed, key)%overlayShards]
@@ -96,25 +98,18 @@ func (o *overlay) find(key []byte) *version {
 // latest is find for the committer, and includes pending versions. It needs no lock, because only
 // the committer writes.
 func (o *overlay) latest(key []byte) *version {
-	if o == nil {
-		return nil
-	}
 	s := o.shard(key).slots[string(key)]
-	switch {
-	case s == nil:
+	if s == nil {
 		return nil
-	case s.pending != nil:
-		return s.pending
 	}
-	return s.current.Load()
+	return cmp.Or(s.pending, s.current.Load())
 }
 
 // stage makes v the pending version of the session.
 func (o *overlay) stage(key []byte, v *version) (s *slot, isNew bool) {
 	sh := o.shard(key)
 	s = sh.slots[string(key)]
-	isNew = s == nil
-	if isNew {
+	if isNew = s == nil; isNew {
 		s = &slot{}
 		sh.mu.Lock()
 		if sh.slots == nil {
@@ -135,47 +130,34 @@ func (s *slot) publish() {
 	}
 }
 
-// indexNames adds the session to users, clients and created, as far as the database's indexes don't
-// lead to the new version. old is nil for a new session.
-func (o *overlay) indexNames(key []byte, old, v *version, sameUser, sameClient bool) {
-	if old != nil && sameUser && sameClient {
-		return
-	}
+// indexOwner adds the session to owned. It need not be called if the user and the client are those of
+// the version before.
+func (o *overlay) indexOwner(key []byte, v *version) {
+	var room [64]byte
 	name := string(key)
 	user, client := v.value.owner()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if old == nil {
-		o.created = append(o.created, name)
+	if len(user) > 0 {
+		prefix := userKey(room[:0], user, nil)
+		o.owned[string(prefix)] = append(o.owned[string(prefix)], name)
 	}
-	if old == nil || !sameUser {
-		o.users = addName(o.users, user, name)
-	}
-	if old == nil || !sameClient {
-		o.clients = addName(o.clients, client, name)
+	if len(client) > 0 {
+		prefix := clientKey(room[:0], client, v.value.uuidClient(), nil)
+		o.owned[string(prefix)] = append(o.owned[string(prefix)], name)
 	}
 }
 
-// indexDue is indexNames for due.
+// indexDue adds the session to due if the database's index may not lead to the new version. old is
+// nil for a new session.
 func (o *overlay) indexDue(key []byte, old, v *version) {
 	if v.due == never || (old != nil && old.due == v.due) {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.due = append(o.due, dueEntry{v.due, string(key)})
+	o.due = append(o.due, moment{v.due, string(key)})
 	o.minDue = min(o.minDue, v.due)
-}
-
-func addName(names map[string][]string, name []byte, key string) map[string][]string {
-	if len(name) == 0 {
-		return names
-	}
-	if names == nil {
-		names = make(map[string][]string)
-	}
-	names[string(name)] = append(names[string(name)], key)
-	return names
 }
 
 // all calls fn with each session that has a current version.
@@ -192,24 +174,135 @@ func (o *overlay) all(fn func(key string, s *slot, v *version)) {
 	}
 }
 
-// dueBy returns the entries of due at or before now, and removes those that are out of date.
-func (o *overlay) dueBy(now int64) (due []dueEntry) {
+// dueBy returns the sessions with entries of due at or before now, and removes the entries that are
+// out of date.
+func (o *overlay) dueBy(now int64) (due []*overdue) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.minDue > now {
 		return nil
 	}
 	o.minDue = never
-	o.due = slices.DeleteFunc(o.due, func(e dueEntry) bool {
+	o.due = slices.DeleteFunc(o.due, func(e moment) bool {
 		v := o.find([]byte(e.key))
-		if v != nil && (v.value == nil || v.due != e.at) {
+		if v == nil || v.value == nil || v.due != e.at {
 			return true
 		}
 		o.minDue = min(o.minDue, e.at)
 		if e.at <= now {
-			due = append(due, e)
+			due = append(due, &overdue{key: []byte(e.key), at: e.at, expires: v.value.expiry()})
 		}
 		return false
 	})
 	return due
+}
+
+// space is the sessions of one app.
+type space struct {
+	name    string
+	buckets bucketNames
+
+	// The versions that are newer than the database.
+	layers atomic.Pointer[layers]
+
+	swept atomic.Pointer[sweepMark]
+}
+
+// layers are two overlays, which are replaced together; frozen may be nil. freeze and thaw are
+// never called at the same time.
+type layers struct{ active, frozen *overlay }
+
+func newSpace(name string) *space {
+	sp := &space{name: name, buckets: namesOf(name)}
+	sp.layers.Store(&layers{active: newOverlay()})
+	return sp
+}
+
+// overlays returns the overlays, the newer one first.
+func (sp *space) overlays() []*overlay {
+	l := sp.layers.Load()
+	if l.frozen == nil {
+		return []*overlay{l.active}
+	}
+	return []*overlay{l.active, l.frozen}
+}
+
+// changes returns the newest version of each session in the overlays.
+func (sp *space) changes() map[string]*version {
+	found := make(map[string]*version)
+	for _, o := range slices.Backward(sp.overlays()) {
+		o.all(func(key string, _ *slot, v *version) { found[key] = v })
+	}
+	return found
+}
+
+// newer returns the version of the session that is newer than the database's; nil: there is none.
+func (sp *space) newer(key []byte) *version {
+	l := sp.layers.Load()
+	if v := l.active.find(key); v != nil {
+		return v
+	}
+	return l.frozen.find(key)
+}
+
+// freeze makes the active overlay the frozen one, for a checkpoint.
+func (sp *space) freeze() *overlay {
+	active := sp.layers.Load().active
+	sp.layers.Store(&layers{active: newOverlay(), frozen: active})
+	return active
+}
+
+// thaw removes the frozen overlay, once it is in the database.
+func (sp *space) thaw() { sp.layers.Store(&layers{active: sp.layers.Load().active}) }
+
+// stored returns what the database has for the session; nil: nothing. It is valid until the
+// transaction ends.
+func (sp *space) stored(tx *bolt.Tx, key []byte) (stored, error) {
+	bucket := tx.Bucket(sp.buckets.sessions)
+	if bucket == nil {
+		return nil, nil
+	}
+	s := stored(bucket.Get(key))
+	if s != nil && !s.valid(sp.name, key) {
+		return nil, errChecksum
+	}
+	return s, nil
+}
+
+// value returns the session's value: that of the newer version or, if there is none, that of the
+// database, which is valid until the transaction ends. Without a session it returns ErrNotFound.
+func (sp *space) value(tx *bolt.Tx, newer *version, key []byte) (value, error) {
+	if newer == nil {
+		stored, err := sp.stored(tx, key)
+		if stored == nil {
+			return nil, cmp.Or(err, store.ErrNotFound)
+		}
+		return stored.value(), nil
+	}
+	if newer.value == nil {
+		return nil, store.ErrNotFound
+	}
+	return newer.value, nil
+}
+
+// load returns the database's version of the session; nil: there is none.
+func (sp *space) load(d *database, key []byte) (v *version, err error) {
+	err = d.view(func(tx *bolt.Tx) error {
+		s, err := sp.stored(tx, key)
+		v = s.version()
+		return err
+	})
+	return v, err
+}
+
+// entrySize is the most bytes of an entry of the log, without a value. No session has a longer key.
+func (sp *space) entrySize(key []byte) int {
+	return maxEntryHead + len(sp.name) + min(len(key), 1+maxName)
+}
+
+// sweepMark is a place in the database's index by expiry. The entries before it are known to be out
+// of date, in one epoch.
+type sweepMark struct {
+	epoch uint64
+	key   []byte
 }

@@ -11,13 +11,13 @@ import (
 
 // pageWalk follows the references between the pages of a database before bbolt does. On a damaged
 // page bbolt may read memory that isn't mapped, which kills the process in the goroutine of
-// Tx.Check, or follow a cycle for ever. After a walk without an error it does neither. freePages
+// Tx.Check, or follow a cycle for ever. After a walk without an error it does neither. The walk also
 // checks the list of free pages, which bbolt trusts when it writes. Tx.Check does everything else.
 type pageWalk struct {
 	tx       *bolt.Tx
 	file     io.ReaderAt
-	pageSize uint64
-	seen     []bool // by page
+	pageSize int
+	used     []bool // by page: it is free, or was visited
 }
 
 const (
@@ -30,28 +30,65 @@ const (
 
 var native = binary.NativeEndian
 
-// page visits a page and those below it.
-func (w *pageWalk) page(id uint64) error {
-	end := uint64(len(w.seen))
-	if id < 2 || id >= end || w.seen[id] {
-		return fmt.Errorf("a reference to page %d, which is in use elsewhere or outside of the database", id)
-	}
-	n := uint64(1)
-	for other := id; other < id+n; other++ {
-		info, err := w.tx.Page(int(other)) //nolint:gosec // smaller than the end
+// run visits the free pages, then all pages in use, and then the page with the list of free pages:
+// only a page that is none of the others can be that, because their content may look like a list.
+func (w *pageWalk) run(free int) error {
+	lists := make(map[int]int) // numbers of pages by the first
+	for id := range w.used {
+		info, err := w.tx.Page(id)
+		if err == nil && info.Type == "free" {
+			err = w.use(id, 1)
+			free--
+		}
 		if err != nil {
 			return err
 		}
-		if other == id {
-			n += uint64(info.OverflowCount) //nolint:gosec // a u32
+		if info.Type == "freelist" {
+			lists[id] = 1 + info.OverflowCount
 		}
-		if w.seen[other] || info.Type == "free" || id+n > end {
-			return fmt.Errorf("page %d overlaps a free or another page, or the end of the database", id)
+	}
+	if free != 0 {
+		return errors.New("the list of free pages names pages that don't exist")
+	}
+	if err := w.page(uint64(w.tx.Cursor().Bucket().Root())); err != nil {
+		return err
+	}
+	for id, n := range lists {
+		if !w.used[id] {
+			if err := w.use(id, n); err != nil {
+				return err
+			}
 		}
-		w.seen[other] = true
+	}
+	return nil
+}
+
+// use marks n pages as used.
+func (w *pageWalk) use(first, n int) error {
+	for id := first; id < first+n; id++ {
+		if id < 2 || id >= len(w.used) || w.used[id] {
+			return fmt.Errorf("page %d overlaps a free or another page, or is outside of the database", id)
+		}
+		w.used[id] = true
+	}
+	return nil
+}
+
+// page visits a page and those below it.
+func (w *pageWalk) page(id uint64) error {
+	if id >= uint64(len(w.used)) {
+		return fmt.Errorf("a reference to page %d, which is outside of the database", id)
+	}
+	info, err := w.tx.Page(int(id)) //nolint:gosec // within the database
+	if err != nil {
+		return err
+	}
+	n := 1 + info.OverflowCount
+	if err := w.use(info.ID, n); err != nil {
+		return err
 	}
 	b := make([]byte, n*w.pageSize)
-	if _, err := w.file.ReadAt(b, int64(id*w.pageSize)); err != nil { //nolint:gosec // within the file
+	if _, err := w.file.ReadAt(b, int64(info.ID*w.pageSize)); err != nil {
 		return fmt.Errorf("page %d: %w", id, err)
 	}
 	return w.elements(b, id)
@@ -98,29 +135,4 @@ func (w *pageWalk) bucket(b []byte, id uint64) error {
 		return w.elements(b[pageHeader:], 0)
 	}
 	return w.page(native.Uint64(b))
-}
-
-// freePages checks the list of free pages, which has n IDs, and the page that holds it. It follows
-// the walk over the pages in use.
-func (w *pageWalk) freePages(n int64) error {
-	for id := range w.seen {
-		info, err := w.tx.Page(id)
-		switch {
-		case err != nil:
-			return err
-		case info.Type == "free":
-			n--
-		case info.Type == "freelist":
-			for other := id; other <= id+info.OverflowCount; other++ {
-				if other >= len(w.seen) || w.seen[other] {
-					return fmt.Errorf("page %d, the list of free pages, overlaps another page, or the end of the database", id)
-				}
-				w.seen[other] = true
-			}
-		}
-	}
-	if n != 0 {
-		return errors.New("the list of free pages names pages that don't exist")
-	}
-	return nil
 }

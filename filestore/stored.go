@@ -4,6 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/sessionbridge/sessionbridge/filestore/internal/wal"
 )
 
 // stored is the value of a session in the database: a checksum of the name of the app, of the key
@@ -31,10 +35,7 @@ func makeStored(b []byte, app string, key []byte, due int64, v value) stored {
 }
 
 func (s stored) sum(app string, key []byte) uint32 {
-	sum := uint32(0)
-	if app != "" {
-		sum = crc32.Checksum([]byte(app), castagnoli)
-	}
+	sum := crc32.Checksum([]byte(app), castagnoli)
 	return crc32.Update(crc32.Update(sum, castagnoli, key), castagnoli, s[storedSum:])
 }
 
@@ -58,8 +59,13 @@ func (s stored) due() int64 {
 	return int64(uint64(s.value().expiry()) - before) //nolint:gosec // the inverse of makeStored
 }
 
-// place returns where the indexes have the session.
-func (s stored) place() place { return place{s.due(), granuleOf(s.value().seen()), s.value()} }
+// version returns a copy; nil: there is no session.
+func (s stored) version() *version {
+	if s == nil {
+		return nil
+	}
+	return &version{value: append(value(nil), s.value()...), due: s.due()}
+}
 
 // The name of a bucket of the database is one of these letters and the name of the app.
 const (
@@ -80,4 +86,74 @@ func (n *bucketNames) indexes() [indexes][]byte {
 func namesOf(app string) bucketNames {
 	name := func(letter byte) []byte { return append([]byte{letter}, app...) }
 	return bucketNames{name(sessionsBucket), name(dueBucket), name(seenBucket), name(usersBucket), name(clientsBucket)}
+}
+
+// head is the state of the database: one value in a bucket of its own.
+type head struct {
+	open   bool // the log was begun, and the store wasn't closed since
+	midway bool // a checkpoint has begun: the indexes may be ahead of the sessions until the log is replayed
+	id     wal.ID
+	log    wal.Position // the database has all changes that the log has before it
+}
+
+const (
+	headFormat = 1
+	headOpen   = 1
+	headMidway = 2
+	headSize   = 1 + 1 + 8 + 8 + 4 // format, flags, ID, position, checksum
+)
+
+var (
+	metaBucket = []byte("meta")
+	headKey    = []byte("head")
+)
+
+func (hd head) put(tx *bolt.Tx) error {
+	bucket, err := tx.CreateBucketIfNotExists(metaBucket)
+	if err != nil {
+		return err
+	}
+	b := append(make([]byte, 0, headSize), headFormat, 0)
+	if hd.open {
+		b[1] = headOpen
+	}
+	if hd.midway {
+		b[1] |= headMidway
+	}
+	b = binary.LittleEndian.AppendUint64(b, uint64(hd.id))
+	b = binary.LittleEndian.AppendUint64(b, uint64(hd.log)) //nolint:gosec // not negative
+	return bucket.Put(headKey, binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)))
+}
+
+var errHead = errors.New("the file isn't a session store, or its format is newer than this version")
+
+func readHead(tx *bolt.Tx) (hd head, err error) {
+	bucket := tx.Bucket(metaBucket)
+	if bucket == nil {
+		return hd, errHead
+	}
+	b := bucket.Get(headKey)
+	if len(b) != headSize || b[0] != headFormat || b[1] > headOpen|headMidway {
+		return hd, errHead
+	}
+	if at := headSize - 4; crc32.Checksum(b[:at], castagnoli) != binary.LittleEndian.Uint32(b[at:]) {
+		return hd, errors.New("wrong checksum of the position in the log")
+	}
+	hd.open, hd.midway = b[1]&headOpen != 0, b[1]&headMidway != 0
+	hd.id = wal.ID(binary.LittleEndian.Uint64(b[2:]))
+	if hd.log = wal.Position(binary.LittleEndian.Uint64(b[10:])); hd.log < 0 { //nolint:gosec // checked
+		return hd, errHead
+	}
+	return hd, nil
+}
+
+// head reads the head. Every error is a *DamagedError, unless there is no database.
+func (d *database) head() (hd head, err error) {
+	err = d.view(func(tx *bolt.Tx) (err error) {
+		if hd, err = readHead(tx); err != nil {
+			err = &DamagedError{Path: d.path, Offset: -1, What: err.Error()}
+		}
+		return err
+	})
+	return hd, err
 }

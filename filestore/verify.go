@@ -17,29 +17,27 @@ import (
 
 // verifier checks a database.
 type verifier struct {
-	report   *Report
-	tx       *bolt.Tx
-	memory   uintptr // of the file
-	seed     maphash.Seed
-	progress *progress
+	report *Report
+	tx     *bolt.Tx
+	memory uintptr // of the file
+	seed   maphash.Seed
 }
 
 // verifyDatabase reads the whole database: the pages, with bbolt's own check; whether each session
 // is what was written; and whether the indexes have exactly the entries of these sessions. It
 // changes nothing. Damage is in the report; the error says why the database can't be read.
-func verifyDatabase(path string, progress func(Progress)) (*Report, error) {
+func verifyDatabase(path string) (*Report, error) {
 	v := &verifier{report: &Report{Path: path}, seed: maphash.MakeSeed()}
-	err := v.run(progress)
+	err := v.run()
 	var damaged *DamagedError
 	if errors.As(err, &damaged) {
 		v.problem(damaged.Offset, damaged.What)
-		v.report.note("the sessions weren't checked")
 		err = nil
 	}
 	return v.report, err
 }
 
-func (v *verifier) run(progress func(Progress)) (err error) {
+func (v *verifier) run() (err error) {
 	path := v.report.Path
 	defer recoverDamage(path, &err)
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -64,46 +62,33 @@ func (v *verifier) run(progress func(Progress)) (err error) {
 	}
 	defer v.tx.Rollback() //nolint:errcheck // likewise
 	v.memory = db.Info().Data
-	v.progress = newProgress(progress, "checking the database", v.tx.Size())
-	if err := v.pages(f, int64(db.Info().PageSize)); err != nil {
+	if err := v.pages(f, db.Info().PageSize); err != nil {
 		return err
 	}
 	for _, app := range v.apps() {
 		v.app(app)
 	}
-	v.progress.complete()
 	return nil
 }
 
 // pages checks the structure of the database. After an error it can't be read further.
-func (v *verifier) pages(f *os.File, pageSize int64) error {
+func (v *verifier) pages(f *os.File, pageSize int) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	r, size := v.report, v.tx.Size()
-	r.Bytes, r.Pages, r.FreePages = info.Size(), size/pageSize, int64(v.tx.DB().Stats().FreePageN)
-	if info.Size() < size {
+	if size := v.tx.Size(); info.Size() < size {
 		what := fmt.Sprintf("the file ends here, but the database extends to byte %d", size)
-		return &DamagedError{Path: r.Path, Offset: info.Size(), What: what}
+		return &DamagedError{Path: v.report.Path, Offset: info.Size(), What: what}
 	}
-	w := &pageWalk{v.tx, f, uint64(pageSize), make([]bool, r.Pages)} //nolint:gosec // positive
-	if err := w.page(uint64(v.tx.Cursor().Bucket().Root())); err != nil {
-		return &DamagedError{Path: r.Path, Offset: -1, What: err.Error()}
+	w := &pageWalk{v.tx, f, pageSize, make([]bool, v.tx.Size()/int64(pageSize))}
+	if err := w.run(v.tx.DB().Stats().FreePageN); err != nil {
+		return &DamagedError{Path: v.report.Path, Offset: -1, What: err.Error()}
 	}
-	if err := w.freePages(r.FreePages); err != nil {
-		return &DamagedError{Path: r.Path, Offset: -1, What: err.Error()}
-	}
-	wasted := 0
 	for err := range v.tx.Check(bolt.WithKVStringer(hidden{})) {
-		if strings.HasSuffix(err.Error(), "unreachable unfreed") {
-			wasted++
-			continue
+		if !strings.HasSuffix(err.Error(), "unreachable unfreed") { // such a page is only wasted
+			v.problem(-1, err.Error())
 		}
-		v.problem(-1, err.Error())
-	}
-	if wasted > 0 {
-		r.note("%s of the database are neither in use nor free; Optimize removes them", count(int64(wasted), "page"))
 	}
 	return nil
 }
@@ -121,12 +106,6 @@ func (v *verifier) apps() (names []string) {
 		case b == nil || len(name) == 0:
 			v.problem(v.offset(name), "an entry that should be a bucket")
 		case string(name) == string(metaBucket):
-			return b.ForEach(func(k, _ []byte) error {
-				if string(k) != string(headKey) {
-					v.problem(v.offset(k), "an entry that isn't of a session store")
-				}
-				return nil
-			})
 		case !strings.Contains("sxauc", string(name[:1])):
 			v.problem(v.offset(name), "a bucket that isn't of a session store")
 		case !slices.Contains(names, string(name[1:])):
@@ -134,15 +113,17 @@ func (v *verifier) apps() (names []string) {
 		}
 		return nil
 	})
+	v.each(metaBucket, func(k, _ []byte) {
+		if string(k) != string(headKey) {
+			v.problem(v.offset(k), "an entry that isn't of a session store")
+		}
+	})
 	hd, err := readHead(v.tx)
 	if err != nil {
 		v.problem(-1, err.Error())
-	} else {
-		v.report.head = &hd
+		return names
 	}
-	if hd.midway {
-		v.report.note("a checkpoint was interrupted: the indexes weren't compared; the next Open completes them")
-	}
+	v.report.head = &hd
 	return names
 }
 
@@ -160,7 +141,7 @@ func (v *verifier) app(app string) {
 			return
 		}
 		v.report.Sessions++
-		at := s.place()
+		at := placeOf(s.value(), s.due())
 		for i := range sums {
 			if entry = at.appendKey(entry[:0], i, key); len(entry) > 0 {
 				sums[i] += maphash.Bytes(v.seed, entry)
@@ -170,11 +151,11 @@ func (v *verifier) app(app string) {
 	if v.report.Sessions > before {
 		v.report.Apps++
 	}
-	midway := v.report.head != nil && v.report.head.midway
+	midway := v.report.head != nil && v.report.head.midway // the next Open completes the indexes
 	for i, name := range names.indexes() {
 		v.each(name, func(k, value []byte) {
 			if value == nil || len(value) > 0 {
-				v.problem(v.offset(k), fmt.Sprintf("an invalid entry of the index by %s", indexNames[i]))
+				v.problem(v.offset(k), "an invalid entry of the index by "+indexNames[i])
 			}
 			sums[i] -= maphash.Bytes(v.seed, k)
 		})
@@ -201,11 +182,10 @@ func invalid(app string, key []byte, s stored) string {
 	return ""
 }
 
-// each calls fn with the entries of a bucket.
+// each calls fn with the entries of a bucket, if it exists.
 func (v *verifier) each(name []byte, fn func(k, value []byte)) {
 	if b := v.tx.Bucket(name); b != nil {
 		_ = b.ForEach(func(k, value []byte) error {
-			v.progress.add(int64(len(k) + len(value)))
 			fn(k, value)
 			return nil
 		})

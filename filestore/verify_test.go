@@ -21,7 +21,6 @@ func TestVerifyFindsNothingWrongWithAWholeDatabase(t *testing.T) {
 		path := writeDatabase(t, map[string]int{"": sessions, "shop": sessions / 2, "empty": 0})
 		report := verifyFile(t, path)
 		require.True(t, report.OK(), report)
-		require.Empty(t, report.Notes)
 		require.EqualValues(t, sessions+sessions/2, report.Sessions)
 		require.Equal(t, &testHead, report.head)
 	}
@@ -156,10 +155,10 @@ func TestSoakG8_CheckFindsEveryFlippedBitThatMatters(t *testing.T) {
 	require.NoError(t, err)
 	report := verifyFile(t, path)
 	require.True(t, report.OK(), report)
-	image = image[:report.Pages*testPageSize]
+	image = image[:usedPages(t, path)*testPageSize]
 	want := contentOf(t, path)
 	name := filepath.Join(fastDir(t), "flipped.db")
-	stride := 97
+	stride := 193
 	if soaking() {
 		stride = 7
 	}
@@ -215,7 +214,7 @@ func TestG8_CheckFindsAFreeOverflowPage(t *testing.T) {
 	image, err := os.ReadFile(path)
 	require.NoError(t, err)
 	page := func(i int) []byte { return image[i*testPageSize:] }
-	used, overflow := int(verifyFile(t, path).Pages), 0
+	used, overflow := usedPages(t, path), 0
 	for i := 2; i < used && overflow == 0; i++ {
 		if p := page(i); native.Uint64(p) == uint64(i) && native.Uint16(p[8:]) == leafFlag && native.Uint32(p[12:]) > 0 {
 			overflow = i + 1
@@ -232,7 +231,7 @@ func TestG8_CheckFindsAFreeOverflowPage(t *testing.T) {
 	require.Contains(t, verifyFile(t, path).String(), "overlaps a free or another page")
 }
 
-// What is wrong is counted in full, however much it is, and only the beginning is listed.
+// However much is wrong, only the beginning is listed.
 func TestVerifyListsOnlyTheFirstProblems(t *testing.T) {
 	t.Parallel()
 	path := writeDatabase(t, map[string]int{"": 500})
@@ -247,7 +246,6 @@ func TestVerifyListsOnlyTheFirstProblems(t *testing.T) {
 	})
 	report := verifyFile(t, path)
 	require.Len(t, report.Problems, maxProblems)
-	require.EqualValues(t, 500+len(indexNames), maxProblems+report.More)
 	require.Zero(t, report.Sessions)
 }
 
@@ -266,24 +264,12 @@ func TestVerifyOfDamagedMetaPages(t *testing.T) {
 	require.Contains(t, verifyFile(t, path).String(), "byte 0: ")
 }
 
-func TestVerifyTellsHowFarItIs(t *testing.T) {
-	t.Parallel()
-	path := writeDatabase(t, map[string]int{"": 40})
-	var last Progress
-	_, err := verifyDatabase(path, func(p Progress) { last = p })
-	require.NoError(t, err)
-	require.Positive(t, last.Total)
-	require.Equal(t, last.Total, last.Done)
-}
-
 func BenchmarkVerify(b *testing.B) {
 	path := writePages(b, os.Getpagesize(), map[string]int{"": 50_000})
 	b.ReportAllocs()
 	for b.Loop() {
-		report, err := verifyDatabase(path, nil)
-		require.NoError(b, err)
-		require.True(b, report.OK())
-		b.SetBytes((report.Pages - report.FreePages) * int64(os.Getpagesize()))
+		require.True(b, verifyFile(b, path).OK())
+		b.SetBytes(int64(usedPages(b, path) * os.Getpagesize()))
 	}
 }
 
@@ -392,9 +378,21 @@ func alter(t testing.TB, path string, by func(tx *bolt.Tx)) {
 
 func verifyFile(t testing.TB, path string) *Report {
 	t.Helper()
-	report, err := verifyDatabase(path, nil)
+	report, err := verifyDatabase(path)
 	require.NoError(t, err)
 	return report
+}
+
+// usedPages returns the number of pages that a database has used, behind which its file may go on.
+func usedPages(t testing.TB, path string) int {
+	t.Helper()
+	db, err := bolt.Open(path, fileMode, &bolt.Options{ReadOnly: true})
+	require.NoError(t, err)
+	defer db.Close()
+	tx, err := db.Begin(false)
+	require.NoError(t, err)
+	defer tx.Rollback() //nolint:errcheck // it was only read
+	return int(tx.Size()) / db.Info().PageSize
 }
 
 // contentOf returns all entries of a database that was verified.

@@ -9,7 +9,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Whatever the bytes are, decoding them ends in a record or an error; verification and decoding agree on which.
+// FuzzValue: decoding any bytes ends, in a record or an error; verification and decoding agree on
+// which.
 func FuzzValue(f *testing.F) {
 	for i := range 8 {
 		rec := sessionRecord(i)
@@ -40,7 +41,7 @@ func FuzzValue(f *testing.F) {
 	})
 }
 
-// What is stored comes back as it was.
+// FuzzRecord: what is stored comes back as it was.
 func FuzzRecord(f *testing.F) {
 	f.Add("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "user", "192.0.2.1", "agent", []byte(`{}`), int64(1), int64(2), int64(3), uint64(4), true)
 	f.Add("", "", "", "", []byte{}, int64(0), int64(-1), int64(1)<<60, ^uint64(0), false)
@@ -60,5 +61,56 @@ func FuzzRecord(f *testing.F) {
 		got, err := v.record("id")
 		require.NoError(t, err)
 		require.Equal(t, rec, got)
+	})
+}
+
+// FuzzEntries: reading any bytes as a group of the log ends, in an error or in entries that come
+// back as they are. Their records can be decoded, and their keys are those of IDs.
+func FuzzEntries(f *testing.F) {
+	var all []byte
+	for i := range 4 {
+		rec := sessionRecord(i)
+		v, key := makeValue(&rec), appendID(nil, rec.ID)
+		put := appendEntry(nil, putEntry, "", key, v)
+		all = appendEntry(append(all, put...), touchEntry, "shop", key, v)
+		all = appendEntry(all, destroyEntry, "", appendID(nil, "another ID"), nil)
+		f.Add(put, 1)
+		f.Add(put[:len(put)-1], 1)
+	}
+	f.Add(all, 12)
+	f.Add(all, 13)
+	f.Add([]byte{destroyEntry, 0, 0}, 1)
+	f.Fuzz(func(t *testing.T, payload []byte, n int) {
+		read := func(payload []byte) (list []entry, err error) {
+			err = entries(payload, n, func(e *entry) error {
+				list = append(list, *e)
+				return nil
+			})
+			return list, err
+		}
+		list, err := read(payload)
+		if err != nil {
+			require.ErrorIs(t, err, errEntries)
+			return
+		}
+		require.Len(t, list, max(n, 0))
+		var again []byte
+		for _, e := range list {
+			_, err := decodeID(e.key)
+			require.NoError(t, err)
+			v := e.value
+			switch e.kind {
+			case putEntry:
+				_, err = v.record("id")
+				require.NoError(t, err)
+			case touchEntry:
+				rec := store.Record{Seen: timeOf(e.seen), Expires: timeOf(e.expires)}
+				v = makeValue(&rec)
+			}
+			again = appendEntry(again, e.kind, string(e.app), e.key, v)
+		}
+		same, err := read(again)
+		require.NoError(t, err)
+		require.Equal(t, list, same)
 	})
 }

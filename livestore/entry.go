@@ -49,7 +49,7 @@ func (e *entry) expiry() int64 {
 	return e.expires
 }
 
-// look copies from the entry what fill needs to make a record.
+// look copies the parts of the entry that fill needs for a record.
 func (e *entry) look() look {
 	return look{e.names, e.payload, e.seen, e.expires, e.revision}
 }

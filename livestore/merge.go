@@ -1,7 +1,7 @@
 package livestore
 
-// merge merges sorted sequences. It holds the sequences as a heap; only the function before knows
-// their heads.
+// merge merges sorted sequences. It holds the sequences as a heap, which is ordered by the function
+// before.
 type merge[T any] struct {
 	items  []T
 	before func(a, b *T) bool

@@ -33,7 +33,7 @@ func (n *names) userID() string    { return n.text[n.ends[1]:n.ends[2]] }
 func (n *names) addr() string      { return n.text[n.ends[2]:n.ends[3]] }
 func (n *names) userAgent() string { return n.text[n.ends[3]:] }
 
-// of returns the name that the table uses.
+// of returns the name that the table is keyed by.
 func (n *names) of(table int) string {
 	switch table {
 	case byUser:

@@ -5,8 +5,7 @@ import (
 	"slices"
 )
 
-// blockSize limits how much an insertion moves in memory. A block fills an allocation of 1,280
-// bytes.
+// blockSize limits how many entries an insertion moves. A block fills an allocation of 1,280 bytes.
 const blockSize = 63
 
 // order keeps entries sorted by a key, and those with equal keys by the hash of their ID, because a

@@ -7,8 +7,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// payload is what a Set replaces as a whole and no index reads: the token hashes, times and
-// counters in a compact encoding, followed by the data. Its bytes never change while it may be
+// payload has the fields that a Set replaces as a whole and no index reads: the token hashes, times
+// and counters in a compact encoding, followed by the data. Its bytes never change while it may be
 // read.
 type payload []byte
 

@@ -24,8 +24,8 @@ func (sh *shard) init(users, clients *index) {
 	sh.users, sh.clients = users, clients
 }
 
-// look returns what a record is made of. When the caller has copied it, outside the lock, it adds
-// one to looked.
+// look returns the parts of a record. The caller copies them outside the lock, and then adds one to
+// looked.
 func (sh *shard) look(e *entry) look {
 	sh.looks++
 	return e.look()

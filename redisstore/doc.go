@@ -22,6 +22,6 @@
 // be lost, because nodes read their inboxes once a second anyway. Only nodes and locks on a user
 // have goroutines that outlive a call. They end with Leave, with unlock, or with the store.
 //
-// What Redis keeps, and for how long, depends on no clock but that of its server. See docs/redis.md
-// for costs, and for what remains when Redis loses acknowledged writes.
+// The content of Redis, and how long it is kept, depend only on the clock of its server. See
+// docs/redis.md for costs, and for what remains when Redis loses acknowledged writes.
 package redisstore

@@ -246,7 +246,10 @@ func TestUnreachableServer(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	s.Stop()
-	_, err := redisstore.Open(t.Context(), s.URL(), &redisstore.Options{Timeout: time.Second})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err := redisstore.Open(ctx, s.URL(), &redisstore.Options{Timeout: time.Second})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "connecting")
 	require.ErrorContains(t, err, s.Addr())
 }

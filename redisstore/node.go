@@ -10,7 +10,7 @@ var (
 	_ store.Reserver = (*node)(nil)
 )
 
-// node is a view of the store: changes made through it are the node's, which it isn't notified of.
+// node is a view of the store. It isn't notified of changes that are made through it.
 type node struct {
 	*Store
 	*membership.Member

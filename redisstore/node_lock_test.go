@@ -104,7 +104,7 @@ func severalOwners(s *site) {
 }
 
 // noneSlipsThrough logs ada in continuously while all sessions of ada are ended under a lock. After
-// that there is no session until the lock is released.
+// that ada has no session until the lock is released.
 func noneSlipsThrough(s *site) {
 	a, b := s.node(), s.node()
 	stop := make(chan struct{})

@@ -220,3 +220,19 @@ func TestNodeRemovesItsOldName(t *testing.T) {
 	require.NoError(t, a.Leave(t.Context()))
 	require.Empty(t, s.keysOf("hkoin"), "no key remains")
 }
+
+// TestNodeThatLeavesRemovesItsOldName: even if it has just joined under a new one.
+func TestNodeThatLeavesRemovesItsOldName(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := &site{T: t, servers: []*redistest.Server{server}, url: server.URL(), shards: 1}
+	a := s.node()
+	for i := range 1200 {
+		a.hold(fmt.Sprint("session", i), "")
+	}
+	was := a.name()
+	server.Do("DEL", s.prefix(0)+"i"+was)
+	require.Eventually(t, func() bool { return a.name() != was }, patience, time.Millisecond)
+	require.NoError(t, a.Leave(t.Context()))
+	require.Empty(t, s.keysOf("hkoin"), "no key remains")
+}

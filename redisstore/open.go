@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -22,7 +23,12 @@ import (
 //	unix:///run/redis/redis.sock                    a Unix domain socket
 //
 // with the other parameters of rueidis.ParseURL. Special characters in a password must be
-// percent-encoded. The context is for connecting only.
+// percent-encoded.
+//
+// Open tries again while Redis is unreachable or still loading its data, until the context ends, or
+// for 10 s if the context has no deadline. An attempt that is under way then may take
+// Options.Timeout longer. The error is that of the last attempt, and the cause of the context's
+// end. The context is for opening only.
 //
 // An error that matches ErrServer or ErrShards says what to change. No error contains the password.
 func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
@@ -37,15 +43,52 @@ func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("redisstore: open: %w", context.Cause(ctx))
 	}
+	if _, limited := ctx.Deadline(); !limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, openPatience, errNoDeadline)
+		defer cancel()
+	}
+	pause := time.NewTicker(openPause)
+	defer pause.Stop()
+	var last error
+	for {
+		st, err := connect(ctx, option, &o)
+		if err == nil || errors.Is(err, ErrShards) || !conn.Temporary(err) {
+			return st, err
+		}
+		if last == nil || !errors.Is(err, context.Cause(ctx)) {
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			if !errors.Is(last, context.Cause(ctx)) {
+				last = fmt.Errorf("%w (%w)", last, context.Cause(ctx))
+			}
+			return nil, last
+		case <-pause.C:
+		}
+	}
+}
+
+const (
+	openPatience = 10 * time.Second       // of Open, with a context without a deadline
+	openPause    = 250 * time.Millisecond // between attempts
+)
+
+var errNoDeadline = fmt.Errorf("gave up after %v, as the context of Open has no deadline", openPatience)
+
+// connect is one attempt of Open.
+func connect(ctx context.Context, option rueidis.ClientOption, o *Options) (*Store, error) {
 	client, err := rueidis.NewClient(option)
 	if errors.Is(err, rueidis.ErrNoCache) && o.CacheBytes == 0 {
 		option.DisableCache = true
 		client, err = rueidis.NewClient(option)
 	}
 	if err != nil {
+		ctx = context.WithoutCancel(ctx) // the client doesn't know it
 		return nil, (&conn.Conn{Timeout: o.Timeout}).Explain(ctx, "connecting", err)
 	}
-	st, err := New(ctx, client, &o)
+	st, err := New(ctx, client, o)
 	if err != nil {
 		client.Close()
 		return nil, err

@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"path/filepath"
 	"testing"
@@ -99,6 +100,21 @@ func TestOpenWithAContextThatEnds(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+// TestOpenWaitsForRedis until its context ends.
+func TestOpenWaitsForRedis(t *testing.T) {
+	t.Parallel()
+	p := redistest.StartProxy(t, redistest.Start(t))
+	p.Refuse()
+	cause := errors.New("the deployment is over")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
+	defer cancel()
+	_, err := redisstore.Open(ctx, p.URL(), nil)
+	require.ErrorIs(t, err, cause)
+	require.ErrorContains(t, err, "connecting", "what the last attempt failed with")
+	time.AfterFunc(time.Second, p.Allow)
+	create(t, open(t, p.URL(), nil))
+}
+
 // TestOpenIsBounded: Open returns although the server accepts connections but never replies.
 func TestOpenIsBounded(t *testing.T) {
 	t.Parallel()
@@ -106,7 +122,9 @@ func TestOpenIsBounded(t *testing.T) {
 	require.NoError(t, err)
 	defer l.Close()
 	clock := testclock.Start(t, nil)
-	_, err = redisstore.Open(t.Context(), "redis://"+l.Addr().String(), &redisstore.Options{Timeout: 300 * time.Millisecond})
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err = redisstore.Open(ctx, "redis://"+l.Addr().String(), &redisstore.Options{Timeout: 300 * time.Millisecond})
 	require.Error(t, err)
 	require.Less(t, clock.Elapsed(), 3*time.Second)
 }

@@ -23,8 +23,8 @@ type Options struct {
 	Timeout time.Duration
 
 	// WaitReplicas makes the end of a session, a login, a new token and a change of user wait until
-	// that many replicas have it, for at most Timeout: ErrReplicas. It reduces what a failover can
-	// undo, and costs a round trip to the replicas. Default: no wait.
+	// that many replicas have it. After Timeout they return ErrReplicas. It reduces what a failover
+	// can undo, and costs a round trip to the replicas. Default: no wait.
 	WaitReplicas int
 
 	// AllowEviction accepts a server that may evict keys when its memory is full (a

@@ -1,7 +1,7 @@
 package redisstore_test
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -27,10 +27,9 @@ func open(t testing.TB, url string, opts *redisstore.Options) *redisstore.Store 
 		long.Timeout = 20 * time.Second
 		opts = &long
 	}
-	st, err := redisstore.Open(t.Context(), url, opts)
-	for late := time.Now().Add(patience); errors.Is(err, redisstore.ErrTimeout) && time.Now().Before(late); {
-		st, err = redisstore.Open(t.Context(), url, opts)
-	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	st, err := redisstore.Open(ctx, url, opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
 	return st
@@ -63,7 +62,8 @@ func TestContract(t *testing.T) {
 	})
 }
 
-// TestContractOfAnAppWithShards: an App's store is a complete store, beside others in the namespace.
+// TestContractOfAnAppWithShards: an App's store is a complete store, beside others in the
+// namespace.
 func TestContractOfAnAppWithShards(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)

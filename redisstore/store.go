@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -103,7 +104,7 @@ func (s *Store) Get(ctx context.Context, id string) (store.Record, error) {
 	return rec, nil
 }
 
-// What the script set returns instead of a revision.
+// Results of the script set that are not a revision.
 const (
 	setNotFound = -1
 	setConflict = -2
@@ -163,7 +164,10 @@ const maxReason = 64
 
 // End implements store.Ender. A longer reason than 64 bytes is truncated.
 func (s *Store) End(ctx context.Context, id, reason string, revision uint64) (bool, error) {
-	return s.destroy(ctx, "end", id, reason[:min(len(reason), maxReason)], revision)
+	if len(reason) > maxReason { // and what is left of a character that was cut
+		reason = strings.ToValidUTF8(reason[:maxReason], "")
+	}
+	return s.destroy(ctx, "end", id, reason, revision)
 }
 
 func (s *Store) destroy(ctx context.Context, doing, id, reason string, revision uint64) (bool, error) {

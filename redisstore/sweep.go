@@ -40,8 +40,8 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, n int) (removed []stor
 	return removed, nil
 }
 
-// sweepOnce removes up to n sessions, in the order of their expiry. more reports that another call
-// may find some.
+// sweepOnce removes up to n sessions, in the order of their expiry. more reports whether another
+// call may find some.
 func (s *Store) sweepOnce(
 	ctx context.Context, doing string, now uint64, n int,
 ) (removed []store.Record, more bool, err error) {
@@ -73,8 +73,8 @@ func (s *Store) sweepOnce(
 }
 
 // shares returns how many of the n sessions that expired first are in each shard. Other processes
-// may sweep at the same time, so that there are fewer when they are removed; more reports that it
-// is worth looking again.
+// may sweep at the same time, so that there are fewer when they are removed; more reports whether
+// to look again.
 func (s *Store) shares(ctx context.Context, doing string, now uint64, n int) (shares []int, more bool, err error) {
 	all := make([]int, len(s.prefixes))
 	for i := range all {

@@ -73,6 +73,11 @@ fi
 if [ -d redisstore ]; then
 	need "command -v redis-server" "redis-server 7 or later, for the tests of redisstore" redis-server
 fi
+if [ -d admin ]; then
+	need "command -v nginx" "nginx, for the tests of admin" nginx
+	need "command -v caddy" "Caddy, likewise" caddy
+	need "command -v node" "node, likewise" nodejs
+fi
 
 if [ ${#missing[@]} -gt 0 ]; then
 	printf 'deps: missing: %s\n' "${missing[@]}" >&2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests every module, with the race detector if it is available. Arguments are passed to go test;
-# the default is all packages.
+# the default is all packages, and if FUZZTIME is set then every fuzz target for that time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,5 +13,9 @@ fi
 
 modules=($(scripts/modules.sh)) # names of folders here have no spaces
 # Go's default limit of 10 minutes for a package is too short on a busy machine; this one only ends
-# tests that hang.
-go run ./internal/tools/testsummary "${modules[@]}" -- $race -timeout 30m "${@:-./...}"
+# tests that hang. It is `make lint` that vets.
+go run ./internal/tools/testsummary "${modules[@]}" -- $race -vet=off -timeout 30m "${@:-./...}"
+
+if [ $# = 0 ] && [ -n "${FUZZTIME:-}" ]; then # some five minutes on two cores, most of it to build the targets
+	FUZZJOBS=2 scripts/fuzz.sh
+fi

@@ -17,8 +17,8 @@ type Lister interface {
 
 // Toucher is implemented by stores that can extend a session without a Set.
 type Toucher interface {
-	// Touch moves Seen of the record forward to seen, and Expires by the same amount, up to the end
-	// of its lifetime, as KeepSeen does. It changes nothing else, not even the Revision. If the
+	// Touch moves Seen of the record forward to seen, and Expires by the same amount, up to
+	// Record.LifetimeEnd, as KeepSeen does. It changes nothing else, not even the Revision. If the
 	// stored Seen is at or after seen it does nothing. It returns ErrNotFound if there is no such
 	// record. A store may lose a touch in a crash.
 	Touch(ctx context.Context, id string, seen time.Time) error

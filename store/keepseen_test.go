@@ -41,6 +41,14 @@ func TestKeepSeen(t *testing.T) {
 			next:     store.Record{Seen: noon, Created: noon.Add(-time.Hour), Expires: noon.Add(55 * time.Minute), Lifetime: 2 * time.Hour},
 			wantSeen: noon.Add(10 * time.Minute), wantExpires: noon.Add(time.Hour),
 		},
+		"the lifetime counts from the last login": {
+			stored: noon.Add(10 * time.Minute),
+			next: store.Record{
+				Seen: noon, Created: noon.Add(-time.Hour), LoggedIn: noon.Add(-time.Minute),
+				Expires: noon.Add(115 * time.Minute), Lifetime: 2 * time.Hour,
+			},
+			wantSeen: noon.Add(10 * time.Minute), wantExpires: noon.Add(119 * time.Minute),
+		},
 		"within the lifetime Expires is not limited": {
 			stored:   noon.Add(10 * time.Minute),
 			next:     store.Record{Seen: noon, Created: noon.Add(-time.Hour), Expires: noon.Add(30 * time.Minute), Lifetime: 2 * time.Hour},

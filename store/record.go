@@ -37,7 +37,7 @@ type Record struct {
 	Seen     time.Time     // last activity, to within the touch interval; never moves back
 	Expires  time.Time     // when the session may be swept; zero: never
 	Idle     time.Duration // maximum time without activity; 0: no limit
-	Lifetime time.Duration // maximum age; 0: no limit
+	Lifetime time.Duration // maximum age, counted from Began; 0: no limit
 
 	Writes   uint64  // how often the session was stored
 	Revision uint64  // compare-and-set counter; 0: not stored yet
@@ -86,6 +86,15 @@ func (r *Record) Expired(now time.Time) bool {
 	return !r.Expires.IsZero() && !now.Before(r.Expires)
 }
 
+// LifetimeEnd returns when the record's lifetime ends; the zero time for never. The lifetime counts
+// from Began: a login starts it again.
+func (r *Record) LifetimeEnd() time.Time {
+	if r.Lifetime <= 0 {
+		return time.Time{}
+	}
+	return r.Began().Add(r.Lifetime)
+}
+
 // Format implements fmt.Formatter. For every verb it prints only what may be logged.
 func (r Record) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "store.Record{Revision:%d Writes:%d Bytes:%d TokenGeneration:%d Seen:%s Expires:%s}",
@@ -106,8 +115,8 @@ func (r Record) LogValue() slog.Value {
 }
 
 // KeepSeen ensures that Seen never moves back. next is about to replace stored: if stored.Seen is
-// after next.Seen, next gets the stored Seen, and its Expires moves by the same amount, up to the
-// end of its lifetime. Backends call it within Set, as a part of the atomic operation.
+// after next.Seen, next gets the stored Seen, and its Expires moves by the same amount, up to its
+// LifetimeEnd. Backends call it within Set, as a part of the atomic operation.
 func KeepSeen(stored *Record, next *Record) {
 	ahead := stored.Seen.Sub(next.Seen)
 	if ahead <= 0 {
@@ -118,7 +127,7 @@ func KeepSeen(stored *Record, next *Record) {
 		return
 	}
 	next.Expires = next.Expires.Add(ahead)
-	if end := next.Created.Add(next.Lifetime); next.Lifetime > 0 && next.Expires.After(end) {
+	if end := next.LifetimeEnd(); !end.IsZero() && next.Expires.After(end) {
 		next.Expires = end
 	}
 }

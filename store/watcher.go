@@ -115,10 +115,10 @@ type Change struct {
 // UserLocker is implemented by stores that can lock the logins of a user while all sessions of the
 // user are being ended.
 type UserLocker interface {
-	// LockUser makes every Set, in every process, return ErrBusy that assigns a session to the user
-	// or gives a session of the user another token, until unlock is called. When LockUser has
-	// returned, the UserIndex has everything that was stored before. A lock whose owner's process
-	// ends expires after 10 seconds. Several callers may hold locks on one user.
+	// Until unlock is called, LockUser makes a Set in any process return ErrBusy if it assigns a
+	// session to the user or gives a session of the user another token. When LockUser has returned,
+	// the UserIndex has everything that was stored before. A lock whose owner's process ends expires
+	// after 10 seconds. Several callers may hold locks on one user.
 	LockUser(ctx context.Context, userID string) (unlock func(ctx context.Context) error, err error)
 }
 

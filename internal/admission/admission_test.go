@@ -13,13 +13,13 @@ import (
 
 func TestNoMoreHandshakesAreUnderWayThanTheLimit(t *testing.T) {
 	g := admission.New(admission.Config{AtOnce: 2})
-	require.True(t, g.TryEnter())
-	require.True(t, g.TryEnter())
-	require.False(t, g.TryEnter())
-	require.False(t, g.TryEnter())
+	require.Equal(t, admission.None, g.TryEnter())
+	require.Equal(t, admission.None, g.TryEnter())
+	require.Equal(t, admission.AtOnce, g.TryEnter())
+	require.Equal(t, admission.AtOnce, g.TryEnter())
 	require.EqualValues(t, 2, g.Refused())
 	g.Leave()
-	require.True(t, g.TryEnter())
+	require.Equal(t, admission.None, g.TryEnter())
 }
 
 func TestHandshakesOfASecondAreLimited(t *testing.T) {
@@ -27,10 +27,11 @@ func TestHandshakesOfASecondAreLimited(t *testing.T) {
 		g := admission.New(admission.Config{PerSecond: 10, Burst: 3})
 		admitted := func() (n int) {
 			for range 100 {
-				if g.TryEnter() {
+				if g.TryEnter() == admission.None {
 					n++
 				}
 			}
+			require.Equal(t, admission.PerSecond, g.TryEnter())
 			return n
 		}
 		require.Equal(t, 3, admitted())
@@ -44,7 +45,7 @@ func TestHandshakesOfASecondAreLimited(t *testing.T) {
 func TestGateWithoutLimitsAdmitsAll(t *testing.T) {
 	g := admission.New(admission.Config{PerSecond: -1})
 	for range 10_000 {
-		require.True(t, g.TryEnter())
+		require.Equal(t, admission.None, g.TryEnter())
 	}
 }
 

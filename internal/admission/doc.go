@@ -4,8 +4,7 @@
 // A [Gate] bounds how many handshakes are under way, and how many come in a second. A client that
 // it refuses is told when to try again: [Gate.RetryAfter] spreads the refused ones over a span that
 // grows with the overload. [Gate.ReturnAfter] does the same for clients whose connections are
-// closed together, and [Drain] closes connections in batches over a time.
+// closed together, and [Drain] closes connections in batches, spread over a given time.
 //
-// Nothing here has a goroutine or a timer that outlives the call. A Gate is safe for concurrent
-// use.
+// No call leaves a goroutine or a timer. A Gate is safe for concurrent use.
 package admission

@@ -8,8 +8,8 @@ import (
 // minStep is the shortest time between two batches.
 const minStep = 50 * time.Millisecond
 
-// Drain calls end for all of the connections in batches of nearly the same size, evenly over the
-// time. If ctx ends, or is about to end in less than the reserve, all that are left are one batch.
+// Drain calls end for all of the connections in batches of nearly the same size, spread evenly over
+// the time. When ctx has ended, or is to end within the reserve, the rest is one batch.
 func Drain[L any](ctx context.Context, conns []L, over, reserve time.Duration, end func(batch []L)) {
 	if deadline, ok := ctx.Deadline(); ok {
 		over = min(over, time.Until(deadline)-reserve)

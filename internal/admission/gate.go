@@ -9,7 +9,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/allowance"
 )
 
-// Config is what a Gate admits.
+// Config has the limits of a Gate.
 type Config struct {
 	AtOnce    int     // handshakes under way; 0: no limit
 	PerSecond float64 // 0 or less: no limit
@@ -33,16 +33,32 @@ func New(cfg Config) *Gate {
 	return &Gate{cfg: cfg, pace: allowance.NewPace(cfg.PerSecond, cfg.Burst)}
 }
 
-// TryEnter admits a handshake, which calls Leave when it has been answered. One that isn't admitted
-// is counted.
-func (g *Gate) TryEnter() bool {
+// Limit is one of the limits of a Gate.
+type Limit uint8
+
+// The limits.
+const (
+	None      Limit = iota
+	AtOnce          // Config.AtOnce
+	PerSecond       // Config.PerSecond
+)
+
+// TryEnter returns None if a handshake is admitted, whose caller calls Leave when it has been
+// answered. Otherwise it returns the limit that is reached, and counts the handshake as refused.
+func (g *Gate) TryEnter() Limit {
 	n := g.running.Add(1)
-	if g.cfg.AtOnce > 0 && n > int64(g.cfg.AtOnce) || !g.pace.Allow() {
+	reached := None
+	switch {
+	case g.cfg.AtOnce > 0 && n > int64(g.cfg.AtOnce):
+		reached = AtOnce
+	case !g.pace.Allow():
+		reached = PerSecond
+	}
+	if reached != None {
 		g.running.Add(-1)
 		g.refused.Add(1)
-		return false
 	}
-	return true
+	return reached
 }
 
 // Leave ends what TryEnter has begun.
@@ -51,20 +67,20 @@ func (g *Gate) Leave() { g.running.Add(-1) }
 // Refused returns how many handshakes were not admitted.
 func (g *Gate) Refused() uint64 { return g.refused.Load() }
 
-// Clients that are refused are told to come back within as many seconds as the overload has lasted,
-// within these limits.
+// A refused client is told to come back within a time as long as the overload so far, within these
+// limits.
 const (
 	minRetrySpread = 4
 	maxRetrySpread = 120
 )
 
-// overloadEnds is for how long no client must have been refused for an overload to be over. Those
-// that were refused last have come back by then.
+// An overload is over when no client has been refused for overloadEnds. By then the clients that
+// were refused last have come back.
 const overloadEnds = 2 * maxRetrySpread * time.Second
 
 // RetryAfter returns after how many seconds a client that is refused should try again: at random,
-// from a span that grows with the overload. The server chooses, as it alone knows how many there
-// are.
+// from a span that grows with the overload. The server chooses, because only it knows how many
+// clients there are.
 func (g *Gate) RetryAfter() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -77,8 +93,8 @@ func (g *Gate) RetryAfter() int {
 	return 1 + rand.IntN(spread)
 }
 
-// The clients of connections that are closed together are told to come back within a millisecond or
-// more for each, within these limits.
+// The clients of connections that are closed together are told to come back within a time of at
+// least a millisecond for each client, within these limits.
 const (
 	minReturn = 2 * time.Second
 	maxReturn = time.Minute

@@ -1,11 +1,14 @@
-// Package allowance limits how often something may happen for each of many names that strangers can
-// choose. The memory that it takes is bounded: names whose allowance is whole again are forgotten
-// first, then any.
+// Package allowance limits how often something may happen.
+//
+// A [Pace] limits it in one place. A [Table], and a [Limit] with it, does so for each of many names
+// that any client can choose. Their memory is bounded: they forget names whose allowance is whole
+// again first, then any.
 package allowance
 
 import "time"
 
-// Allowance is a number of times that grows back. The zero value is a whole one.
+// Allowance is how often something may still happen; it grows back with time. The zero value is
+// whole.
 type Allowance struct {
 	used float64
 	at   time.Time
@@ -17,7 +20,7 @@ type Rate struct {
 	Every  time.Duration
 }
 
-// Take uses one; false when there is none left.
+// Take uses one. It returns false if none is left.
 func (a *Allowance) Take(now time.Time, r Rate) bool {
 	a.used = max(0, a.used-now.Sub(a.at).Seconds()/r.Every.Seconds())
 	a.at = now
@@ -61,8 +64,8 @@ func (t *Table[V]) Of(name string, now time.Time) *V {
 // Len returns how many names the Table remembers.
 func (t *Table[V]) Len() int { return len(t.byName) }
 
-// makeRoom forgets names if there are too many: those that are whole and, while there are still
-// more than three quarters, any. So its cost is spread over many calls.
+// makeRoom forgets names if there are too many: those that are whole, then any until three quarters
+// are left. So its cost is spread over many calls.
 func (t *Table[V]) makeRoom(now time.Time) {
 	if len(t.byName) < maxNames {
 		return

@@ -12,18 +12,18 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/workers"
 )
 
-// Config is what a Saver saves, and when.
+// Config has the function that saves, and its times.
 type Config struct {
 	Clock *clock.Clock
 	Pool  *workers.Pool // runs the saves
 	Every time.Duration // between two planned saves; 0: none is planned
 
-	// Save stores what has changed. The turn is held. A planned save also takes over what others
+	// Save stores the changes. The turn is held. A planned save also takes over changes that others
 	// have stored. It returns false if no further save need be planned.
 	Save func(planned bool) (goOn bool)
 }
 
-// Saver has the saves of one thing.
+// Saver plans and runs the saves of one thing.
 type Saver struct {
 	cfg  Config
 	turn ctxlock.Lock
@@ -42,8 +42,8 @@ func New(cfg Config) *Saver {
 	return s
 }
 
-// Start plans the first save, at random in the second half of the interval: things that were opened
-// together are not stored together.
+// Start plans the first save at a random time in the second half of the interval, so that things
+// that were opened together are not stored together.
 func (s *Saver) Start() { s.plan(s.cfg.Every/2 + rand.N(s.cfg.Every/2+1)) }
 
 func (s *Saver) plan(after time.Duration) {
@@ -54,10 +54,10 @@ func (s *Saver) plan(after time.Duration) {
 	}
 }
 
-// Lock waits for the turn until ctx ends, and returns the cause of that.
+// Lock waits for the turn. If ctx ends first, it returns the cause.
 func (s *Saver) Lock(ctx context.Context) error { return s.turn.Lock(ctx) }
 
-// Unlock gives the turn back. A save that has found it taken follows.
+// Unlock gives the turn back. If a save has found it taken, that save follows.
 func (s *Saver) Unlock() {
 	s.turn.Unlock()
 	if s.due.Swap(false) {
@@ -65,11 +65,11 @@ func (s *Saver) Unlock() {
 	}
 }
 
-// Soon has what has changed stored. It waits for nothing.
+// Soon has the changes stored soon. It doesn't wait.
 func (s *Saver) Soon() {
 	if s.soon.CompareAndSwap(false, true) {
 		s.cfg.Pool.Go(func() {
-			s.soon.Store(false) // what is asked for from now on may need another save
+			s.soon.Store(false) // a later call of Soon may need another save
 			s.save(false)
 		})
 	}
@@ -86,7 +86,7 @@ func (s *Saver) save(planned bool) {
 	}
 	if !s.turn.TryLock() {
 		s.due.Store(true)
-		if !s.turn.TryLock() { // whoever has it finds that one is due
+		if !s.turn.TryLock() { // its holder will find that a save is due
 			return
 		}
 		s.due.Store(false)
@@ -95,8 +95,8 @@ func (s *Saver) save(planned bool) {
 	goOn = s.cfg.Save(planned)
 }
 
-// Close ends the plan, and waits for the turn, for the timeout at most. The caller does the last
-// save and then calls unlock, whether or not the turn was free.
+// Close ends the planned saves, and waits for the turn, for the timeout at most. The caller does
+// the last save and then calls unlock, whether or not the turn was free.
 func (s *Saver) Close(timeout time.Duration) (unlock func()) {
 	s.mu.Lock()
 	s.closed = true

@@ -17,7 +17,7 @@ type Map struct {
 	ring      ring
 }
 
-// session is an entry. The map's lock guards it, except for reads.
+// session is an entry. The map's lock guards it, except for reads and activeAt.
 type session struct {
 	id       string
 	clientID string
@@ -27,11 +27,12 @@ type session struct {
 	passed   uint64        // reads when the ring's hand passed it last
 	dueAt    int64         // Unix seconds; 0: never
 	reads    atomic.Uint64 // how often it has been loaded for use
+	activeAt atomic.Int64  // Unix milliseconds of the last known activity; 0: none
 }
 
-// New returns a Map that drops a session that has not been used for long when it has more than
-// limit sessions; 0 is no limit. It drops no session for which busy returns true. busy is called
-// under the map's lock: it must not block and not call the Map.
+// New returns a Map that holds up to limit sessions, and then drops one that has not been used for
+// long; 0 is no limit. It drops no session for which busy returns true. busy is called under the
+// map's lock: it must neither block nor call the Map.
 func New(limit int, busy func(sessionID string) bool) *Map {
 	return &Map{
 		byClient:  make(map[string]string),
@@ -64,8 +65,8 @@ func (m *Map) Attach(clientID, sessionID string, newest bool) (added bool) {
 	return known == nil
 }
 
-// holds reports whether Attach would change nothing, which is the usual case: then a lock that
-// readers share is enough.
+// holds reports whether Attach would change nothing, which is the usual case and needs only the
+// readers' lock.
 func (m *Map) holds(clientID, sessionID string, newest bool) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -74,8 +75,8 @@ func (m *Map) holds(clientID, sessionID string, newest bool) bool {
 	return known != nil && known.clientID == clientID && ok && (!newest || current == sessionID)
 }
 
-// Refresh counts a read of the session and makes it the client's newest if the client has none. It
-// returns false, and does nothing, if the session is not in the map.
+// Refresh counts a read of the session, which is activity, and makes it the client's newest if the
+// client has none. It returns false, and does nothing, if the session is not in the map.
 func (m *Map) Refresh(clientID, sessionID string) bool {
 	m.mu.RLock()
 	known := m.bySession[sessionID]
@@ -85,6 +86,7 @@ func (m *Map) Refresh(clientID, sessionID string) bool {
 		return false
 	}
 	known.reads.Add(1)
+	known.active(time.Now())
 	if current {
 		return true
 	}
@@ -118,9 +120,9 @@ func (m *Map) Attached(sessionID string) bool {
 	return ok
 }
 
-// WhileAttached calls fn if the session is in the map, which it stays until fn has returned. So
-// what fn enqueues comes before what follows Detach. fn must not block and not call the Map. A
-// userID of "" is of a session without a login.
+// WhileAttached calls fn if the session is in the map, and keeps it there until fn has returned: an
+// event that fn enqueues precedes those after Detach. fn must neither block nor call the Map.
+// userID is "" for a session without a login.
 func (m *Map) WhileAttached(sessionID string, fn func(clientID, userID string)) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

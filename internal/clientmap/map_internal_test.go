@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -109,7 +110,7 @@ func TestKnownSessionsAgree(t *testing.T) {
 				case 1:
 					m.Refresh(client, id)
 				case 2:
-					m.CountRead(id)
+					m.CountRead(id, time.Time{})
 				case 3:
 					m.SessionOf(client)
 				default:

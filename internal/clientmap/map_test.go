@@ -72,11 +72,11 @@ func TestRefresh(t *testing.T) {
 
 func TestReads(t *testing.T) {
 	m := newMap()
-	m.CountRead("s")
+	m.CountRead("s", time.Time{})
 	require.Zero(t, m.Reads("s"))
 	m.Attach("c", "s", true)
 	require.Zero(t, m.Reads("s"))
-	m.CountRead("s")
+	m.CountRead("s", time.Time{})
 	m.Refresh("c", "s")
 	require.EqualValues(t, 2, m.Reads("s"))
 	require.EqualValues(t, 2, m.ReadsOfClient("c"))
@@ -84,6 +84,30 @@ func TestReads(t *testing.T) {
 	m.Detach("s")
 	m.Attach("c", "s", true)
 	require.Zero(t, m.Reads("s"), "counted anew")
+}
+
+func TestActiveSince(t *testing.T) {
+	m := newMap()
+	since := func(at time.Time) map[string]time.Time {
+		active := map[string]time.Time{}
+		m.ActiveSince(at, func(id string, at time.Time) { active[id] = at })
+		return active
+	}
+	at := time.UnixMilli(1_000_000)
+	m.Active("s", at)
+	m.Attach("c", "s", true)
+	m.Attach("d", "quiet", true)
+	require.Empty(t, since(time.Time{}), "not in the map then; and being added is no activity")
+	m.Active("s", at)
+	m.Active("s", at.Add(-time.Second))
+	require.Equal(t, map[string]time.Time{"s": at}, since(at), "the latest counts")
+	require.Empty(t, since(at.Add(time.Millisecond)))
+	m.CountRead("quiet", time.Time{})
+	require.NotContains(t, since(at), "quiet")
+	m.CountRead("quiet", time.Now())
+	require.Contains(t, since(at), "quiet")
+	m.Refresh("c", "s")
+	require.WithinDuration(t, time.Now(), since(at)["s"], time.Minute)
 }
 
 func TestLogins(t *testing.T) {

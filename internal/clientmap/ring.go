@@ -1,12 +1,12 @@
 package clientmap
 
 // ring limits the number of sessions by the CLOCK algorithm. Sessions of a store that many
-// processes share may end without this process being told, so the map can't rely on Detach. A hand
-// goes round all sessions; one that has been read since the hand passed it last gets a second
-// chance. So a read costs no more than a counter under a lock that readers share.
+// processes share may end without notice to this process, so the map can't rely on Detach. A hand
+// goes round all sessions; one that has been read since the hand passed it last stays. So a read
+// only increments a counter under the readers' lock.
 type ring struct {
 	max      int // 0: no limit
-	usual    int // number from which on the hand moves; the rest is for times when all it meets have been read
+	usual    int // the hand moves from this number on; more are kept only if all that it meets have been read
 	busy     func(sessionID string) bool
 	sessions []*session
 	hand     int
@@ -19,8 +19,8 @@ func newRing(limit int, busy func(sessionID string) bool) ring {
 	return ring{max: limit, usual: max(limit-limit/8, 1), busy: busy}
 }
 
-// add adds a session, in the place of one that has not been read for long if there are enough: the
-// hand comes to it last. The lock is held.
+// add adds a session where the hand comes to it last. If there are enough sessions, it replaces one
+// that has not been read for long. The lock is held.
 func (m *Map) add(fresh *session) {
 	r := &m.ring
 	m.bySession[fresh.id] = fresh
@@ -75,8 +75,8 @@ func (m *Map) makeRoom() (place int) {
 	return victim.place
 }
 
-// forget removes the session from the map; its place in the ring is the caller's to fill. The lock
-// is held.
+// forget removes the session from the map; the caller fills its place in the ring. The lock is
+// held.
 func (m *Map) forget(s *session) {
 	delete(m.bySession, s.id)
 	if m.byClient[s.clientID] == s.id {

@@ -155,7 +155,7 @@ func TestOffsets(t *testing.T) {
 	})
 }
 
-// Times that no time.Duration reaches are far away, not past.
+// Times beyond the range of a time.Duration count as future, not as past.
 func TestFarTimesAreNotPast(t *testing.T) {
 	run(t, func(t *testing.T, c *clock.Clock, note func(string) func(), noted func() times) {
 		c.Add(time.Now().Add(math.MaxInt64), note("monotonic"))
@@ -222,7 +222,7 @@ func TestManyDeadlines(t *testing.T) {
 	require.Zero(t, c.Len())
 }
 
-// There is one for each idle connection.
+// Each idle connection has one.
 func TestADeadlineIsSmall(t *testing.T) {
 	require.LessOrEqual(t, unsafe.Sizeof(clock.Deadline{}), uintptr(24))
 }

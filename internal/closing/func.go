@@ -41,8 +41,8 @@ func (f *Func[C]) end() {
 	}
 }
 
-// Stop makes later calls do nothing. One that runs is waited for, and if one is expected, that too,
-// for the limit at most.
+// Stop makes later calls do nothing. It waits for the end of a call that runs or is expected, for
+// the limit at most.
 func (f *Func[C]) Stop(expected bool, limit time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

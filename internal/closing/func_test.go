@@ -10,7 +10,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/closing"
 )
 
-// slow returns a Func that takes a while, and what it has returned from.
+// slow returns a Func whose function takes a while, and the calls that have returned.
 func slow(takes time.Duration) (f *closing.Func[string], calls chan string) {
 	calls = make(chan string, 10)
 	return closing.NewFunc(func(c string) {
@@ -36,8 +36,8 @@ func TestFuncIsNotCalledAfterStop(t *testing.T) {
 	f.Stop(true, time.Hour)
 }
 
-// A call that begins while nothing says that one is expected is waited for, too: what it writes to
-// is gone when Stop has returned.
+// Stop also waits for a call that began although none was expected: the call's connection is gone
+// when Stop has returned.
 func TestStopWaitsForACallThatRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, calls := slow(100 * time.Millisecond)

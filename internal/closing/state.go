@@ -8,7 +8,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 )
 
-// State is the close of one connection. With Cancel set, it is that of an open one. It must not be
+// State has the close of one connection. With Cancel set, the connection is open. It must not be
 // copied.
 type State[C any] struct {
 	// Cancel ends the connection's context. It is set before the first call of Begin, which calls
@@ -68,7 +68,7 @@ func (s *State[C]) Pending(atRead bool) (c C, ok bool) {
 	return s.pending.close, true
 }
 
-// Finish returns the close that has begun. If none has, c is that of the connection, as with Begin.
+// Finish returns the close that has begun. If there is none, it begins c and returns it.
 func (s *State[C]) Finish(clock *clock.Clock, c C, cause error) C {
 	if s.Begin(clock, c, cause) {
 		return c

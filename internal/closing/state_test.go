@@ -14,7 +14,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/closing"
 )
 
-// connection is one with its State. The cause of each close is its text.
+// connection is a connection with its State. The cause of each close is its text.
 type connection struct {
 	closing.State[string]
 	ctx   context.Context

@@ -34,7 +34,7 @@ func (n *Node) received(from string, data []byte) {
 }
 
 // Answer sends the items that handle returns for the question's body. Answers are sent one after
-// another, in the order of the calls. A body that isn't a B, as another version may send it, is not
+// another, in the order of the calls. A body that isn't a B, which another version may send, is not
 // answered.
 func Answer[B, T any](q *Question, handle func(body B) []T) {
 	var body B
@@ -52,7 +52,7 @@ func Answer[B, T any](q *Question, handle func(body B) []T) {
 }
 
 // send sends a piece of an answer after those before it. If one can't be sent, those that wait are
-// dropped: the nodes that have asked give up sooner than the store would have answered for all.
+// dropped: the nodes that have asked give up before the store would have taken them all.
 func (q *Question) send(p packet, items any) {
 	n := q.node
 	var raw []byte

@@ -14,18 +14,19 @@ import (
 // The bridge exports it, hence the prefix.
 var ErrSilent = errors.New("bridge: another node has not answered")
 
-// answerWithin is how long nodes may take to answer, and then to continue.
+// answerWithin is how long to wait for the first piece of an answer, and then for the next.
 const answerWithin = 2 * time.Second
 
-// Audience says which other nodes a question is for: all, or those that subscribe to one of the
-// sessions or clients. The zero Audience is no node.
+// Audience is the other nodes that a question is for: all, or those that subscribe to one of the
+// sessions or clients. The zero Audience has none.
 type Audience struct {
 	All               bool
 	Sessions, Clients []string
 }
 
 // Ask asks the audience and calls each with every item of the answers, until it returns false. The
-// items of one node come in order. ErrSilent, the cause of ctx, or an error of the store.
+// items of one node come in order. It returns ErrSilent, the cause of ctx, or an error of the
+// store.
 func Ask[T any](ctx context.Context, n *Node, to Audience, kind string, body any, payload []byte,
 	each func(from string, item T) bool,
 ) error {
@@ -51,7 +52,7 @@ func Ask[T any](ctx context.Context, n *Node, to Audience, kind string, body any
 	})
 }
 
-// ask calls each with the pieces of the answers. An invalid one, as another version may send it,
+// ask calls each with the pieces of the answers. An invalid piece, which another version may send,
 // counts as lost.
 func (n *Node) ask(ctx context.Context, to Audience, q *packet, each func(*packet) (valid, goOn bool)) error {
 	nodes, err := n.find(ctx, to)
@@ -93,7 +94,7 @@ func (n *Node) ask(ctx context.Context, to Audience, q *packet, each func(*packe
 				return nil
 			case !p.More:
 				delete(silent, p.from)
-				if !valid || pieces != p.Before { // the store has dropped some, as this node has too much to read
+				if !valid || pieces != p.Before { // the store has dropped some: this node reads too slowly
 					torn++
 				}
 			case valid:
@@ -130,7 +131,7 @@ func (n *Node) send(ctx context.Context, to []string, raw []byte) error {
 	return n.node.Send(ctx, to, raw)
 }
 
-// asking is the questions of this node that wait for answers.
+// asking has the questions of this node that wait for answers.
 type asking struct {
 	mu      sync.Mutex
 	last    uint64
@@ -167,7 +168,7 @@ func (a *asking) deliver(p *packet) {
 	if c == nil {
 		return
 	}
-	p.data = bytes.Clone(p.data) // the store's
+	p.data = bytes.Clone(p.data) // it is the store's slice
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answers = append(c.answers, p)

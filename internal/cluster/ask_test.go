@@ -64,7 +64,7 @@ func TestAnAnswerComesInPieces(t *testing.T) {
 	})
 }
 
-// The callback may have enough at any time.
+// The callback may end the question at any time.
 func TestAskEndsWithItsCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		three := joinThree(t)
@@ -129,7 +129,7 @@ func TestAQuestionHasAKindAndAPayload(t *testing.T) {
 	})
 }
 
-// A node that dies while it is asked makes it an error, beside the answers of the others.
+// If a node dies while it is asked, Ask returns an error beside the answers of the others.
 func TestANodeThatDiesWhileAskedIsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		three := joinThree(t)
@@ -238,7 +238,7 @@ func TestAskEndsWithItsContextAndTheStore(t *testing.T) {
 	})
 }
 
-// An answer that comes too late is not one to the next question.
+// An answer that comes too late doesn't count for the next question.
 func TestALateAnswerIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		three := joinThree(t)

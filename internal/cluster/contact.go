@@ -6,7 +6,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// FreezeAfter is how long the store may be silent before what needs it is refused at once.
+// FreezeAfter is how long the store may be silent before calls that need it fail at once.
 const FreezeAfter = 5 * time.Second
 
 const (
@@ -28,7 +28,7 @@ type contact struct {
 func (c *contact) last() (answered, reached time.Time) {
 	at := c.node.Contact()
 	since := func(t time.Time) time.Time {
-		if t.Before(c.began) { // it has still to join
+		if t.Before(c.began) { // it hasn't joined yet
 			return c.began
 		}
 		return t
@@ -46,10 +46,9 @@ func (c *contact) healthy() bool {
 	return time.Since(at.Answered) < healthyFor && time.Since(at.Heard) < healthyFor
 }
 
-// check returns since when connections are to be suspected, if a part of the store has been silent
-// for a while, and whether they are to be given up, because all of it has been silent for long. A
-// suspicion is returned once, and again while the silence lasts, as another part may have joined
-// it.
+// check returns the start of the silence if a part of the store is silent and connections are to be
+// suspected: once, and again while the silence lasts, because another part may have fallen silent.
+// giveUp is true if all of the store has been silent for so long that connections are to be closed.
 func (c *contact) check(now time.Time) (suspect time.Time, giveUp bool) {
 	answered, reached := c.last()
 	silent := now.Sub(reached)
@@ -59,7 +58,7 @@ func (c *contact) check(now time.Time) (suspect time.Time, giveUp bool) {
 	case now.Sub(answered) < FreezeAfter:
 		c.suspected = time.Time{}
 	case silent >= FreezeAfter:
-		// Without the earlier check this process may have stood still, and not the store.
+		// One check isn't enough: this process may have been suspended while the store was working.
 		return time.Time{}, silent >= giveUpAfter && wasSilent
 	case c.suspected.IsZero():
 		c.suspected = now

@@ -7,7 +7,7 @@
 //
 // [Ask] asks other nodes and collects their answers; a node answers with [Answer]. A question has a
 // kind, a body and a payload; an answer is a list of items, sent in pieces. The package doesn't
-// know their types. A node that is silent for 2 s, or a piece that is lost, is [ErrSilent], beside
+// know their types. If a node is silent for 2 s, or a piece is lost, Ask returns [ErrSilent] beside
 // the items that have arrived.
 //
 // The Node watches its contact with the store. After 5 s of silence it is frozen ([Node.Frozen]):
@@ -17,6 +17,6 @@
 //
 // A Node is safe for concurrent use. A nil *Node belongs to a process without other nodes: its
 // methods and Ask do nothing, and it is healthy. No function of the Config is called under a lock
-// of the Node, except Config.Used. Retain, Release, SubscribeSoon, Seen and Announce wait for
-// nothing but an inner lock, and then that of a pool of workers.
+// of the Node, except Config.Used. Retain, Release, SubscribeSoon, Seen and Announce wait only for
+// an inner lock, and then for that of a pool of workers.
 package cluster

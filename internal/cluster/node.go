@@ -27,7 +27,8 @@ type Node struct {
 	tick          clock.Deadline
 }
 
-// Join makes a Node of this process. It reports nothing, and watches no contact, before Start.
+// Join makes a Node of this process. Before Start it reports nothing and doesn't watch its contact
+// with the store.
 func Join(w store.Watcher, cfg Config) *Node {
 	n := &Node{
 		cfg:           cfg,
@@ -139,8 +140,8 @@ func (n *Node) Announce(clientID, sessionID string) {
 	})
 }
 
-// Frozen reports whether the store has been silent for so long that nothing may be said about any
-// session.
+// Frozen reports whether the store has been silent for FreezeAfter, so that no session can be
+// confirmed.
 func (n *Node) Frozen() bool { return n != nil && n.contact.frozen() }
 
 // Healthy reports whether the node hears the others and they hear it.

@@ -83,7 +83,7 @@ func TestAnAnnouncementThatFailsIsReported(t *testing.T) {
 	})
 }
 
-// Whether a node has left is the store's to say, but not what its owner waits for.
+// Without the store Leave fails only if its context has ended.
 func TestLeaveWithoutTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := join(t, &bus{})
@@ -97,7 +97,7 @@ func TestLeaveWithoutTheStore(t *testing.T) {
 	})
 }
 
-// contact is a contact with the store as a test describes it.
+// contact sets how long the store, and a part of it, has been silent.
 func (n *busNode) contact(silent, partSilent time.Duration) {
 	n.change(func(n *busNode) { n.silent, n.partSilent = silent, partSilent })
 }
@@ -126,7 +126,7 @@ func TestFrozenAndHealthy(t *testing.T) {
 	})
 }
 
-// A node that has never reached the store has as much time as one that has lost it.
+// A node that has never reached the store has as much time as one that has lost contact.
 func TestANodeThatHasStillToJoinIsNotFrozen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := join(t, &bus{})
@@ -138,7 +138,7 @@ func TestANodeThatHasStillToJoinIsNotFrozen(t *testing.T) {
 	})
 }
 
-// goSilent lets a part of the store, or all of it, be silent for that time, as the clock goes.
+// goSilent lets the time pass while a part of the store, or all of it, is silent.
 func goSilent(m *member, whole bool, d time.Duration) {
 	for start := time.Now(); time.Since(start) < d; time.Sleep(100 * time.Millisecond) {
 		silent := time.Since(start)
@@ -200,7 +200,7 @@ func TestAllOfTheStoreIsSilent(t *testing.T) {
 	})
 }
 
-// A process that stood still has not heard from the store for a minute, and will soon.
+// A process that was suspended for a minute hears from the store again soon.
 func TestAProcessThatStoodStillGivesNothingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := join(t, &bus{})
@@ -213,7 +213,7 @@ func TestAProcessThatStoodStillGivesNothingUp(t *testing.T) {
 	})
 }
 
-// A node that was cut off and is back checks everything once, and once more for what was missed
+// A node that has reconnected checks everything once, and once more for changes that it missed
 // meanwhile.
 func TestMissedChangesAreMadeUpForOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -9,7 +9,7 @@ const (
 	secondChances = 16
 )
 
-// recent is the clients that were seen last, in a ring. A client that has been used since the ring
+// recent has the clients that were seen last, in a ring. A client that has been used since the ring
 // came past it keeps its place.
 type recent struct {
 	mu    sync.Mutex

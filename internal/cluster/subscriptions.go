@@ -15,7 +15,7 @@ type Topic struct{ SessionID, ClientID string }
 // maxRetries is how many topics are tried again at a time.
 const maxRetries = 1024
 
-// subscriptions is the topics that are retained, and whether the node is subscribed to them.
+// subscriptions has the topics that are retained, and whether the node is subscribed to them.
 type subscriptions struct {
 	cfg  *Config
 	node store.Node
@@ -123,8 +123,8 @@ func (s *subscriptions) claim(topics []Topic) (mine []Topic, wait <-chan struct{
 	return mine, nil
 }
 
-// subscribe is for a session and a client at most. It waits no longer for other callers' requests
-// to the store than its own may take.
+// subscribe subscribes to a session and a client at most. It waits for other callers' requests to
+// the store for as long as its own may take.
 func (s *subscriptions) subscribe(ctx context.Context, topics ...Topic) error {
 	limited, cancel := s.limit(ctx)
 	defer cancel()

@@ -28,7 +28,7 @@ func calls(m *member) (holds, releases int) {
 func TestASubscriptionLastsAsLongAsItIsRetained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := join(t, &bus{})
-		require.NoError(t, m.Subscribe(t.Context(), "s", ""), "what isn't retained is no topic")
+		require.NoError(t, m.Subscribe(t.Context(), "s", ""), "a topic that isn't retained")
 		require.Empty(t, held(m))
 		for range 3 {
 			m.Retain(session)
@@ -114,7 +114,7 @@ func TestAStoreThatHangsRefusesAllInItsTime(t *testing.T) {
 	})
 }
 
-// A store that panics leaves the topic to the next caller.
+// After a panic of the store the next caller asks for the topic again.
 func TestAStoreThatPanicsKeepsNoTopic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := join(t, &bus{})
@@ -132,7 +132,7 @@ func TestAStoreThatPanicsKeepsNoTopic(t *testing.T) {
 	})
 }
 
-// What could not be subscribed to is tried again every second, while the store is healthy.
+// A failed subscription is tried again every second while the store is healthy.
 func TestAFailedSubscriptionIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := join(t, &bus{})

@@ -10,7 +10,7 @@ import (
 // tells it to forget its token.
 const TokenHeader = "Session-Token"
 
-// Change says what becomes of the session credential that the client has.
+// Change is what the response does to the session credential that the client has.
 type Change uint8
 
 // The changes.
@@ -21,8 +21,8 @@ const (
 )
 
 // Answer is what the response to one request sets: the session credential, the client cookie, and
-// the headers that protect them. The request's changes collect in it, and WriteTo writes them to
-// the response. Begin comes first. An Answer is not safe for concurrent use.
+// the headers that protect them. It collects the request's changes, and WriteTo writes them to the
+// response. Begin comes first. An Answer is not safe for concurrent use.
 type Answer struct {
 	presented *Presented
 
@@ -34,8 +34,9 @@ type Answer struct {
 	change   Change
 	session  Session
 	lifetime time.Duration // of the session cookie
-	decided  time.Time     // when change was
+	decided  time.Time     // when change was set
 	clears   bool          // the request has ended its session
+	withhold bool          // see Withhold
 	private  bool          // the response contains a secret in addition to cookies
 
 	cookies []string // the Set-Cookie lines that have been written
@@ -57,14 +58,18 @@ func (a *Answer) RemoveSession() { a.change, a.decided = Remove, time.Now() }
 // ClearSite has the response tell the browser to forget what Config.ClearSiteData names.
 func (a *Answer) ClearSite() { a.clears = true }
 
+// Withhold has the response set no session cookie of a guest, and remove none: the browser may have
+// a cookie that is still good. Client cookies and logins are not affected.
+func (a *Answer) Withhold() { a.withhold = true }
+
 // SetPrivate keeps the response from caches, whatever it sets: it contains another secret.
 func (a *Answer) SetPrivate() { a.private = true }
 
-// Pending is a change that no response has been written with yet.
+// Pending is a change that has not been written to a response yet.
 type Pending struct {
 	Change  Change
 	Session Session   // that is set
-	Decided time.Time // when the change was
+	Decided time.Time // when the change was set
 }
 
 // Pending returns what WriteTo will do with the session credential.

@@ -19,8 +19,8 @@ func (a *Answer) UseClient(cookie Client) {
 	a.clientID, a.clientIsNew, a.clientDue = cookie.ID, false, a.presented.codec.rollDue(cookie)
 }
 
-// AdoptClient makes the response one for the client of the session that the request has opened. A
-// request with cookies has no cookie of that client: it is set.
+// AdoptClient makes the response one for the client of the session that the request has opened. If
+// the request has cookies, but none of that client, the client cookie is set.
 func (a *Answer) AdoptClient(id string) {
 	a.clientID, a.clientIsNew = id, false
 	if a.presented.Carrier == ByCookies {

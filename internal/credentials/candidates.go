@@ -18,6 +18,16 @@ type Candidate []Session
 // ID returns the session's ID.
 func (c Candidate) ID() string { return c[0].ID }
 
+// Stale reports whether all cookies with the token are to be signed anew.
+func (c Candidate) Stale(t Token) bool {
+	return !slices.ContainsFunc(c, func(s Session) bool { return s.Token == t && !s.Stale })
+}
+
+// host reports whether one of the cookies is Host.
+func (c Candidate) host() bool {
+	return slices.ContainsFunc(c, func(s Session) bool { return s.Host })
+}
+
 // lastSigned returns when the newest of the cookies was signed, in Unix seconds.
 func (c Candidate) lastSigned() (last int64) {
 	for _, cookie := range c {
@@ -26,13 +36,26 @@ func (c Candidate) lastSigned() (last int64) {
 	return last
 }
 
+// OlderThanLogin reports whether the session's last login has replaced the tokens of the cookies,
+// which don't open it. When a cookie was signed is known to the second.
+func (c Candidate) OlderThanLogin(rec *store.Record) bool {
+	byLogin := rec.LoginGeneration == rec.TokenGeneration && !rec.PrevTokenHash.IsZero()
+	for _, cookie := range c {
+		if byLogin && cookie.Token.Hash() == rec.PrevTokenHash {
+			return true
+		}
+	}
+	return !rec.LoggedIn.IsZero() && c.lastSigned() < rec.LoggedIn.Unix()
+}
+
 // ClientOf returns the client of a session, false if it isn't known.
 type ClientOf func(sessionID string) (clientID string, known bool)
 
 // Candidates returns the sessions whose cookies p has, in the order in which they are to be tried:
-// first those of a client whose cookie p has as well, or might have; of these the one whose cookie
-// was signed last, as logins set cookies. The order depends on what this process happens to know of
-// the sessions' clients; it decides nothing about what a cookie opens.
+// first those with a cookie that is Host, then those of a client whose cookie p has as well, or
+// might have; of these the one whose cookie was signed last, because logins set cookies. The order
+// depends on which sessions' clients this process knows. It has no effect on whether a cookie opens
+// its session.
 func (p *Presented) Candidates(clientOf ClientOf) []Candidate {
 	var list []Candidate
 	place := make(map[string]int, len(p.Sessions))
@@ -56,13 +79,14 @@ func (p *Presented) Candidates(clientOf ClientOf) []Candidate {
 type Load func(sessionID string) (*store.Record, error)
 
 // CandidatesInOrder is Candidates with the ties resolved. It calls load for sessions whose cookies
-// were signed in the same second: the one whose token is newest comes first, of equals one with a
-// user.
+// were signed in the same second: the one whose token is newest comes first, or of equals one with
+// a user.
 func (p *Presented) CandidatesInOrder(clientOf ClientOf, load Load) ([]Candidate, error) {
 	list := p.Candidates(clientOf)
 	for start := 0; start < len(list); {
 		end := start + 1
-		for end < len(list) && list[end].lastSigned() == list[start].lastSigned() {
+		for end < len(list) && list[end].lastSigned() == list[start].lastSigned() &&
+			list[end].host() == list[start].host() {
 			end++
 		}
 		if end-start > 1 {
@@ -101,7 +125,8 @@ func (p *Presented) sort(list []Candidate, clientOf ClientOf, best fitness) {
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Candidate) int {
-		return cmp.Or(cmp.Compare(rank[a.ID()], rank[b.ID()]), cmp.Compare(b.lastSigned(), a.lastSigned()))
+		return cmp.Or(hostFirst(a.host(), b.host()), cmp.Compare(rank[a.ID()], rank[b.ID()]),
+			cmp.Compare(b.lastSigned(), a.lastSigned()))
 	})
 }
 

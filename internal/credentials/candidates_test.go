@@ -48,7 +48,7 @@ func TestCandidatesAreOrdered(t *testing.T) {
 		p := &read(v.codec, request(v.have...), false).presented
 		require.Len(t, p.Sessions, 5)
 		list := p.Candidates(nobody)
-		require.Equal(t, []string{id(1), id(3), id(2), id(0)}, order(list), "the last that was set comes first")
+		require.Equal(t, []string{id(1), id(3), id(2), id(0)}, order(list), "the cookie that was set last comes first")
 		require.Len(t, list[0], 2, "cookies of one session are one candidate")
 
 		owners := map[string]string{id(3): someClient, id(0): clientID}

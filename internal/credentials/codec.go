@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/securecookie"
@@ -12,16 +13,18 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
 )
 
-// Config says how credentials are signed, and which attributes the cookies have. Its values have
-// been checked, and it isn't changed once a Codec has it.
+// Config is how credentials are signed, and the attributes of the cookies. Its values have been
+// checked, and don't change once a Codec has them.
 type Config struct {
 	Keys [][]byte // the first signs, all verify
 
 	Name       string // of the session cookie, without a prefix
 	ClientName string // of the client cookie
+	DeviceName string // of the cookie that proves a device, which this package only removes; "": there is none
 
 	Path        string
 	Domain      string // "": this host only
+	Former      Former // where browsers may still have the cookies
 	SameSite    http.SameSite
 	Partitioned bool
 
@@ -42,55 +45,40 @@ type Config struct {
 // Codec signs and verifies the session credential and the client cookie. It is safe for concurrent
 // use.
 type Codec struct {
-	cfg          Config
-	sessionNames names
-	clientNames  names
-	sign         *securecookie.SecureCookie
-	sessions     keyring
-	clients      keyring
+	cfg     Config
+	session place
+	client  place
+	device  slot
+	keys    atomic.Pointer[keyset]
+}
+
+// keyset is what signs and verifies with the keys of one time.
+type keyset struct {
+	sign     *securecookie.SecureCookie
+	sessions keyring
+	clients  keyring
 }
 
 // NewCodec returns the Codec for cfg.
 func NewCodec(cfg Config) *Codec {
-	hostPrefix := HostPrefixAllowed(cfg.Path, cfg.Domain)
-	return &Codec{
-		cfg:          cfg,
-		sessionNames: newNames(cfg.Name, hostPrefix),
-		clientNames:  newNames(cfg.ClientName, hostPrefix),
-		sign:         securecookie.New(cfg.Keys[0], nil).SetSerializer(securecookie.NopEncoder{}),
-		sessions:     newKeyring(cfg.Keys, 0), // the record has the session's times, its cookie needs no age
-		clients:      newKeyring(cfg.Keys, cfg.ClientMaxAge),
+	c := &Codec{
+		cfg:     cfg,
+		session: newPlace(&cfg, Names.session),
+		client:  newPlace(&cfg, Names.client),
+		device:  newSlot(cfg.DeviceName, Scope{cfg.Domain, cfg.Path}),
 	}
+	c.SetKeys(cfg.Keys)
+	return c
 }
 
-// HostPrefix begins the name of a cookie that only its own host can set, over HTTPS (RFC 6265bis
-// §4.1.3.2). A sibling host can't add one of that name.
-const HostPrefix = "__Host-"
-
-// HostPrefixAllowed reports whether a cookie with the path and the domain may have the HostPrefix.
-func HostPrefixAllowed(path, domain string) bool { return path == "/" && domain == "" }
-
-// names are a cookie's names for insecure and for secure requests.
-type names struct{ insecure, secure string }
-
-// newNames returns the names of a cookie: for secure requests with the HostPrefix where it is
-// allowed.
-func newNames(name string, hostPrefix bool) names {
-	if hostPrefix && !strings.HasPrefix(name, "__") {
-		return names{name, HostPrefix + name}
-	}
-	return names{name, name}
+// SetKeys replaces the keys, as Config.Keys has them.
+func (c *Codec) SetKeys(keys [][]byte) {
+	c.keys.Store(&keyset{
+		sign:     securecookie.New(keys[0], nil).SetSerializer(securecookie.NopEncoder{}),
+		sessions: newKeyring(keys, 0), // the record has the session's times, its cookie needs no age
+		clients:  newKeyring(keys, c.cfg.ClientMaxAge),
+	})
 }
-
-func (n *names) of(secure bool) string {
-	if secure {
-		return n.secure
-	}
-	return n.insecure
-}
-
-func (c *Codec) sessionName(secure bool) string { return c.sessionNames.of(secure) }
-func (c *Codec) clientName(secure bool) string  { return c.clientNames.of(secure) }
 
 // Lengths of the signed values, with a date of 9 to 11 digits in them. A value of another length is
 // not valid and costs no signature check.
@@ -109,12 +97,12 @@ func (c *Codec) sealSession(secure bool, cred Session) (name, value string, err 
 		return "", "", errSessionID
 	}
 	raw := append(id[:], cred.Token[:]...)
-	name = c.sessionName(secure)
-	value, err = c.sign.Encode(name, base64.RawURLEncoding.AppendEncode(nil, raw))
+	name = c.session.of(secure)
+	value, err = c.keys.Load().sign.Encode(name, base64.RawURLEncoding.AppendEncode(nil, raw))
 	return name, value, err
 }
 
-// openedSession returns the content of a session credential whose signature holds.
+// openedSession returns the content of a session credential with a valid signature.
 func openedSession(v *signedValue) (cred Session, ok bool) {
 	var raw [sessionValueBytes]byte
 	if v.size != base64.RawURLEncoding.EncodedLen(len(raw)) {
@@ -127,19 +115,33 @@ func openedSession(v *signedValue) (cred Session, ok bool) {
 		ID:     uuidtext.Format([uuidtext.Size]byte(raw[:])),
 		Token:  Token(raw[uuidtext.Size:]),
 		Issued: v.signed,
+		Stale:  v.stale,
 	}, true
 }
 
 // readToken returns the content of a token: the value of a session cookie, with or without its
 // padding.
 func (c *Codec) readToken(text string, secure bool) (cred Session, ok bool) {
-	if text = strings.TrimRight(text, "="); text == "" || len(text) > maxSigned {
+	if len(text) > maxSigned {
 		return cred, false
 	}
-	text += "==="[:-len(text)&3]
+	if text = padded(text); text == "" {
+		return cred, false
+	}
 	var v signedValue
-	if !c.sessions.verify(c.sessionName(secure), text, &v) {
-		return cred, false
+	sessions := c.keys.Load().sessions
+	for i, name := range c.session.read(secure) {
+		if sessions.verify(name, text, &v) {
+			cred, ok = openedSession(&v)
+			cred.Stale = cred.Stale || i > 0
+			return cred, ok
+		}
 	}
-	return openedSession(&v)
+	return cred, false
+}
+
+// padded returns a token with its padding: as the value of the cookie.
+func padded(text string) string {
+	text = strings.TrimRight(text, "=")
+	return text + "==="[:-len(text)&3]
 }

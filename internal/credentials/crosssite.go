@@ -9,8 +9,8 @@ import (
 
 // crossSite reports whether the request comes from another site in a way in which browsers don't
 // send cookies of this SameSite mode (RFC 6265bis §4.1.2.7 and §5.2): with Strict every request
-// that another site has caused, with Lax all of these but a navigation of the whole tab with a safe
-// method. The absence of cookies then doesn't mean that the browser has none.
+// that another site has caused, with Lax every such request except a navigation of the whole tab
+// with a safe method. Then the browser may have cookies although the request has none.
 //
 // Sec-Fetch-Site says which site caused a request (W3C Fetch Metadata): "cross-site" is another
 // site. With "same-origin", "same-site" (another host of the same registrable domain and scheme)
@@ -28,8 +28,17 @@ func (c *Codec) crossSite(to *Response) bool {
 	return (strict || !safeMethod(r)) && c.crossOrigin(to)
 }
 
-// AskOrigin asks Config.OriginAllowed about the request, if WriteTo may need the answer. It runs the
-// application's code: the caller holds no lock.
+// MayLackCookies reports whether the browser may have cookies that it hasn't sent with r, the request
+// that p was read from, because another site has caused it. It runs the application's code, as
+// AskOrigin.
+func (p *Presented) MayLackCookies(r *http.Request) bool {
+	to := Response{Request: r}
+	p.codec.AskOrigin(&to)
+	return p.codec.cookiesWithheld(&to)
+}
+
+// AskOrigin calls Config.OriginAllowed if WriteTo may need the result. It runs the application's
+// code: the caller holds no lock.
 func (c *Codec) AskOrigin(to *Response) {
 	r := to.Request
 	if r == nil || c.cfg.OriginAllowed == nil || r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") == "" {
@@ -51,7 +60,7 @@ func topLevelGet(r *http.Request) bool {
 
 // crossOrigin reports whether Origin, which browsers send with a POST, or else Referer, names
 // another host. A host below the cookies' domain is the same site, and so is one that OriginAllowed
-// accepts, which includes the own host if a proxy changes the Host header. A request that has
+// accepts, such as the site's own host if a proxy changes the Host header. A request that has
 // neither header counts as one of this site: programs send neither.
 func (c *Codec) crossOrigin(to *Response) bool {
 	r := to.Request

@@ -28,7 +28,7 @@ func TestSuccessorsFollowFromWhatTheyReplace(t *testing.T) {
 	}
 }
 
-// A node that has only the old key has made the step: the token is stored, and both nodes send it.
+// A node that has only the old key has derived the token and stored it: both nodes send that one.
 func TestSuccessorThatIsStoredIsKept(t *testing.T) {
 	before := credentials.NewSuccessors([][]byte{key("o")})
 	during := credentials.NewSuccessors([][]byte{key("n"), key("o")})

@@ -11,8 +11,8 @@ import (
 )
 
 // LoadOrCreateKeys returns the keys in the file at path, in the form of ParseKeys. If there is no
-// such file it creates one with a random key, readable by its owner only (0600). Of several
-// processes that do so at the same time, all get the same key. A file that others can read, a
+// such file it creates one with a random key, readable by its owner only (0600). If several
+// processes do so at the same time, they all get the same key. A file that others can read, a
 // symbolic link, and a file without a key are errors.
 func LoadOrCreateKeys(path string) ([][]byte, error) {
 	keys, err := loadOwnKeys(path)

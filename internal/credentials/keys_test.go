@@ -18,8 +18,8 @@ func keyText(c string, n int) string {
 	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(c, n)))
 }
 
-// Kubernetes mounts a secret as a link to a link to a file, and changes it by exchanging the second
-// one.
+// Kubernetes mounts a secret as a link to a link to a file, and changes it by replacing the second
+// link.
 func TestMountedKeysAreRead(t *testing.T) {
 	for name, mode := range map[string]os.FileMode{"Docker": 0o444, "Kubernetes": 0o440, "Kubernetes by default": 0o644, "systemd": 0o400, "owner only": 0o600} {
 		t.Run(name, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestMountedKeysAreRead(t *testing.T) {
 			require.Equal(t, [][]byte{[]byte(strings.Repeat("2", 64)), []byte(strings.Repeat("1", 32))}, keys, "the first signs")
 
 			_, err = credentials.LoadOrCreateKeys(path)
-			require.ErrorContains(t, err, "LoadKeys", "which makes no key, and so needn't be as strict")
+			require.ErrorContains(t, err, "LoadKeys", "the error names LoadKeys, which accepts links")
 		})
 	}
 }

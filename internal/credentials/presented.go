@@ -26,8 +26,9 @@ type Presented struct {
 	Clients  []Client  // the client cookies, the one that was signed last first
 
 	codec  *Codec
-	secure bool     // the response's cookies are Secure, and have the names that go with it
+	secure bool     // the response's cookies are Secure, and have the names for that
 	reads  []string // the headers that TokenFrom has read
+	former []string // the former names of which the request has cookies whose signature holds
 
 	// Room for what most requests have.
 	oneSession [1]Session
@@ -35,11 +36,11 @@ type Presented struct {
 }
 
 // Read reads what r presents into p. secure says whether cookies in the response to r carry the
-// Secure attribute. Read reports whether r presents a session cookie or a token, but none whose
-// signature holds.
+// Secure attribute. Read reports whether r presents a session cookie or a token, but none with a
+// valid signature.
 //
-// A ticket takes precedence over a token, and a token over cookies. A client that presents one of
-// these does without cookies, also if it opens nothing.
+// A ticket takes precedence over a token, and a token over cookies. The cookies of a client that
+// presents a ticket or a token are ignored, even if that opens nothing.
 func (c *Codec) Read(p *Presented, r *http.Request, secure bool) (forged bool) {
 	p.codec, p.secure = c, secure
 	if len(r.Header[protocolHeader]) > 0 {
@@ -59,9 +60,9 @@ func (c *Codec) Read(p *Presented, r *http.Request, secure bool) (forged bool) {
 	if len(r.Header["Cookie"]) == 0 {
 		return false
 	}
-	p.Clients = c.readClients(p.oneClient[:0], r, secure)
-	p.Sessions = c.readSessions(p.oneSession[:0], r, secure)
-	return len(p.Sessions) == 0 && len(r.CookiesNamed(c.sessionName(secure))) > 0
+	p.readClients(r)
+	p.readSessions(r)
+	return len(p.Sessions) == 0 && len(r.CookiesNamed(c.session.of(secure))) > 0
 }
 
 func (p *Presented) readToken(text string) (forged bool) {
@@ -72,6 +73,14 @@ func (p *Presented) readToken(text string) (forged bool) {
 	}
 	p.Sessions = append(p.oneSession[:0], cred)
 	return false
+}
+
+// Secure reports whether the credentials are of secure requests.
+func (p *Presented) Secure() bool { return p.secure }
+
+// Stale reports whether the request has a session credential that is to be signed anew.
+func (p *Presented) Stale() bool {
+	return slices.ContainsFunc(p.Sessions, func(s Session) bool { return s.Stale })
 }
 
 // Client returns the request's cookie of the client.
@@ -102,8 +111,8 @@ func (p *Presented) LikelyClient(clientOf ClientOf) (Client, bool) {
 	return p.Clients[0], true
 }
 
-// Differs reports whether r presents a session or a client, and not those of outer, the request
-// that p was read from. A request that presents neither continues with those of outer.
+// Differs reports whether r presents a session or a client that differ from those of outer, the
+// request that p was read from. A request that presents neither continues with those of outer.
 func (p *Presented) Differs(outer, r *http.Request) bool {
 	if sameHeader(outer.Header, r.Header) { // true for each request that WithContext makes
 		return false
@@ -118,10 +127,12 @@ func (p *Presented) Differs(outer, r *http.Request) bool {
 		}
 	}
 	presented, equal := false, true
-	for _, name := range []string{c.sessionName(p.secure), c.clientName(p.secure)} {
-		theirs := r.CookiesNamed(name)
-		presented = presented || len(theirs) > 0
-		equal = equal && slices.EqualFunc(theirs, outer.CookiesNamed(name), sameValue)
+	for _, cookie := range []*place{&c.session, &c.client} {
+		for _, name := range cookie.read(p.secure) {
+			theirs := r.CookiesNamed(name)
+			presented = presented || len(theirs) > 0
+			equal = equal && slices.EqualFunc(theirs, outer.CookiesNamed(name), sameValue)
+		}
 	}
 	return presented && !equal
 }
@@ -137,9 +148,16 @@ func sameHeader(a, b http.Header) bool {
 // upgrader sees them or answers with one. If Subprotocol is all that is left, HideOffers adds it to
 // the answer.
 func (p *Presented) HideOffers(r *http.Request, answer http.Header) {
-	names := offeredProtocols(r.Header)
-	public := slices.DeleteFunc(slices.Clone(names), p.isSecret)
-	if len(public) == len(names) {
+	var public []string
+	hidden := false
+	for name := range offeredProtocols(r.Header) {
+		if p.isSecret(name) {
+			hidden = true
+		} else {
+			public = append(public, name)
+		}
+	}
+	if !hidden {
 		return
 	}
 	if len(public) == 0 {

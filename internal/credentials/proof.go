@@ -11,8 +11,7 @@ import (
 // although its token has been renewed meanwhile.
 const lateResponse = 3 * time.Minute
 
-// Grace says for how long a previous token is accepted. A duration of 0 means that there is no such
-// time.
+// Grace has the times for which a previous token is accepted. 0 is none.
 type Grace struct {
 	Rotate time.Duration // after a rotation or a renewal
 	Renew  time.Duration // the age at which tokens are renewed; a lost renewal is repeated for as long
@@ -53,8 +52,8 @@ func (g Grace) Prove(rec *store.Record, cred *Session, began time.Time) (generat
 	return rec.TokenGeneration - 1, Proved
 }
 
-// ProveAny is Prove for several credentials of one session. Of those that are proved the one with
-// the current token counts: the browser has it. It returns that token.
+// ProveAny is Prove for several credentials of one session. If several are proved, the one with the
+// current token counts: the browser has it. It returns that token.
 func (g Grace) ProveAny(rec *store.Record, creds []Session, began time.Time) (generation uint64, t Token, v Verdict) {
 	for i := range creds {
 		switch got, verdict := g.Prove(rec, &creds[i], began); {
@@ -86,9 +85,9 @@ func (g Grace) previousWorks(rec *store.Record, cred *Session, began time.Time) 
 // longest is the longest time for which a previous token may be valid.
 func (g Grace) longest() time.Duration { return max(g.Rotate, g.Renew) }
 
-// RetireAt returns when the record's previous token ends, now that the current one has been
-// presented by a request that began then: requests that began before RetireAt are still served with
-// the previous one. It is the beginning of that request, but not later than the grace period's end.
+// RetireAt returns when the record's previous token ends, after the current one has been presented
+// by a request that began at the given time: that time, or the end of the grace period if it is
+// earlier. Requests that began before RetireAt are still served with the previous token.
 func (g Grace) RetireAt(rec *store.Record, began time.Time) time.Time {
 	end := rec.RotatedAt.Add(g.Rotate)
 	if began.Before(end) {

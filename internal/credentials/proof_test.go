@@ -71,8 +71,7 @@ func TestTokensAreProved(t *testing.T) {
 	})
 }
 
-// A replacement that lies further in the future than any grace period comes from a clock that was
-// set back.
+// A replacement further in the future than any grace period means that a clock was set back.
 func TestTokensAreNotProvedByAClockSetBack(t *testing.T) {
 	previous, now := credentials.NewToken(), time.Now()
 	grace := credentials.Grace{Rotate: 10 * time.Second}

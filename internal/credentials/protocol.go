@@ -1,6 +1,7 @@
 package credentials
 
 import (
+	"iter"
 	"net/http"
 	"strings"
 )
@@ -18,21 +19,23 @@ const (
 	protocolHeader = "Sec-Websocket-Protocol"
 )
 
-// offeredProtocols returns the subprotocols that the client offers, in the order of the header.
-func offeredProtocols(h http.Header) (names []string) {
-	for _, line := range h[protocolHeader] {
-		for name := range strings.SplitSeq(line, ",") {
-			if name = strings.TrimSpace(name); name != "" {
-				names = append(names, name)
+// offeredProtocols yields the subprotocols that the client offers, in the order of the header. It
+// allocates nothing: any request can offer hundreds of thousands.
+func offeredProtocols(h http.Header) iter.Seq[string] {
+	return func(yield func(name string) bool) {
+		for _, line := range h[protocolHeader] {
+			for name := range strings.SplitSeq(line, ",") {
+				if name = strings.TrimSpace(name); name != "" && !yield(name) {
+					return
+				}
 			}
 		}
 	}
-	return names
 }
 
 // offered returns the rest of the first offer that has the prefix.
 func offered(r *http.Request, prefix string) (rest string, ok bool) {
-	for _, name := range offeredProtocols(r.Header) {
+	for name := range offeredProtocols(r.Header) {
 		if rest, ok = strings.CutPrefix(name, prefix); ok {
 			return rest, true
 		}

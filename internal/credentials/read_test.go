@@ -82,8 +82,8 @@ func TestSpoiledValuesAreNotRead(t *testing.T) {
 	}
 }
 
-// To replace a key the new one is put first, and the old one stays as long as its cookies are to be
-// valid.
+// To replace a key, the new one is put first, and the old one stays as long as its cookies are to
+// be valid.
 func TestKeysAreRotated(t *testing.T) {
 	with := func(keys ...[]byte) *credentials.Codec {
 		return newCodec(func(cfg *config) { cfg.Keys = keys })
@@ -218,4 +218,44 @@ func FuzzReadToken(f *testing.F) {
 		got.Issued = time.Time{}
 		require.Equal(t, cred, got)
 	})
+}
+
+// FuzzTokenFrom: the token of a header or a subprotocol is a part of it, that of a header one word,
+// that of a subprotocol from one offer; only a token that was issued is read.
+func FuzzTokenFrom(f *testing.F) {
+	inHeader, inProtocol := credentials.TokenFromHeader("authorization"), credentials.TokenFromProtocol("")
+	text := strings.TrimRight(set(f, newCodec(nil), false, cred)["sid"], "=")
+	for _, seed := range []string{"", "Bearer", "Bearer ", "bearer " + text, " " + text + "\t", "Basic YTpi", "Bearer a b", text + "="} {
+		f.Add(seed, "sessionbridge")
+		f.Add("Basic "+seed, "sessionbridge.token."+seed)
+		f.Add(seed, "sessionbridge, sessionbridge.token."+text+",sessionbridge.token."+seed)
+	}
+	f.Fuzz(func(t *testing.T, header, protocols string) {
+		r := get()
+		r.Header["Authorization"], r.Header["Sec-Websocket-Protocol"] = []string{header}, []string{protocols}
+		for from, value := range map[*credentials.TokenFrom]string{&inHeader: header, &inProtocol: protocols} {
+			token, ok := (*from)(r)
+			if ok {
+				require.Contains(t, value, token)
+				require.False(t, from == &inHeader && strings.Contains(token, " "))
+				require.False(t, from == &inProtocol && strings.Contains(token, ","))
+			}
+			x := read(newCodec(func(cfg *config) { cfg.TokenFrom = *from }), r, false)
+			require.Equal(t, ok, x.presented.Carrier == credentials.ByToken)
+			for _, got := range x.presented.Sessions {
+				got.Issued = time.Time{}
+				require.Equal(t, cred, got)
+			}
+		}
+	})
+}
+
+// Each request may have a header as long as the server allows, 1 MB by default.
+func TestOffersAreReadWithoutMemory(t *testing.T) {
+	codec, p := newCodec(nil), credentials.Presented{}
+	r := get("Sec-WebSocket-Protocol", strings.Repeat("a,", 500_000))
+	require.Less(t, testing.AllocsPerRun(1, func() { codec.Read(&p, r, false) }), 5.)
+	r = get("Sec-WebSocket-Protocol", strings.Repeat("a,", 500_000)+" sessionbridge.ticket.xyz")
+	codec.Read(&p, r, false)
+	require.Equal(t, "xyz", p.Text)
 }

@@ -3,6 +3,7 @@ package credentials
 import (
 	"math"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -19,38 +20,74 @@ const removed = time.Duration(-1)
 
 // setSession adds the session cookie to h.
 func (c *Codec) setSession(h http.Header, secure bool, cred Session, maxAge time.Duration) error {
-	name, value, err := c.sealSession(secure, cred)
-	if err != nil {
-		return err
+	_, value, err := c.sealSession(secure, cred)
+	if err == nil {
+		c.set(h, &c.session.slot, value, secure, maxAge)
 	}
-	c.set(h, name, value, secure, maxAge)
-	return nil
+	return err
 }
 
 // setClient adds the client cookie to h.
 func (c *Codec) setClient(h http.Header, secure bool, id string) error {
-	name := c.clientName(secure)
-	signed, err := c.sign.Encode(name, []byte(id))
-	if err != nil {
-		return err
+	cookie, err := c.clientCookie(secure, id)
+	if err == nil {
+		h.Add("Set-Cookie", cookie.String())
 	}
-	c.set(h, name, signed, secure, c.cfg.ClientMaxAge)
-	return nil
+	return err
+}
+
+func (c *Codec) clientCookie(secure bool, id string) (cookie http.Cookie, err error) {
+	signed, err := c.keys.Load().sign.Encode(c.client.of(secure), []byte(id))
+	if err == nil {
+		cookie = c.cookie(&c.client.slot, signed, secure, c.cfg.ClientMaxAge)
+	}
+	return cookie, err
 }
 
 // removeSession adds a session cookie to h that makes the browser remove its own.
 func (c *Codec) removeSession(h http.Header, secure bool) {
-	c.set(h, c.sessionName(secure), "", secure, removed)
+	c.set(h, &c.session.slot, "", secure, removed)
 }
 
-// set adds a cookie to h. A maxAge of 0 is as long as browsers allow, UntilBrowserCloses is no age
-// at all, another negative one removes the cookie.
-func (c *Codec) set(h http.Header, name, value string, secure bool, maxAge time.Duration) {
+// removeDevice adds a cookie to h that makes the browser remove the one that proves its device.
+func (c *Codec) removeDevice(h http.Header, secure bool) {
+	if c.cfg.DeviceName != "" && secure {
+		c.set(h, &c.device, "", secure, removed)
+	}
+}
+
+// DeviceCookie returns the cookie that proves a device, without its value and age. It is that of
+// secure requests.
+func (c *Codec) DeviceCookie() http.Cookie { return c.cookie(&c.device, "", true, UntilBrowserCloses) }
+
+// removeFormer adds cookies to h that make the browser remove those that it has elsewhere: in
+// former scopes, which the request doesn't tell, and under the former names that it has presented.
+// They come before the cookie that is set, which clients that ignore the scope would remove
+// otherwise.
+func (c *Codec) removeFormer(h http.Header, at *place, p *Presented) {
+	name := at.of(p.secure)
+	for i := range at.former {
+		former := &at.former[i]
+		if was := former.of(p.secure); was == name || slices.Contains(p.former, was) {
+			c.set(h, former, "", p.secure, removed)
+		}
+	}
+}
+
+// set adds a cookie to h: see cookie.
+func (c *Codec) set(h http.Header, at *slot, value string, secure bool, maxAge time.Duration) {
+	cookie := c.cookie(at, value, secure, maxAge)
+	h.Add("Set-Cookie", cookie.String())
+}
+
+// cookie returns a cookie. A maxAge of 0 means as long as browsers allow, UntilBrowserCloses means
+// no age at all, and another negative one removes the cookie.
+func (c *Codec) cookie(at *slot, value string, secure bool, maxAge time.Duration) http.Cookie {
 	cookie := http.Cookie{
-		Name:        name,
+		Name:        at.of(secure),
 		Value:       value,
-		Path:        c.cfg.Path,
-		Domain:      c.cfg.Domain,
+		Path:        at.Path,
+		Domain:      at.Domain,
 		Secure:      secure,
 		HttpOnly:    true,
 		SameSite:    c.cfg.SameSite,
@@ -66,5 +103,5 @@ func (c *Codec) set(h http.Header, name, value string, secure bool, maxAge time.
 	default:
 		cookie.MaxAge = max(1, int(maxAge/time.Second))
 	}
-	h.Add("Set-Cookie", cookie.String())
+	return cookie
 }

@@ -21,16 +21,20 @@ func NewToken() (t Token) {
 // Hash returns what a record stores of the token.
 func (t Token) Hash() store.TokenHash { return sha256.Sum256(t[:]) }
 
-// Session is a session credential whose signature holds. It proves nothing until its token has been
-// checked against the stored hash: see Grace.
+// Session is a session credential with a valid signature. It proves nothing until its token has
+// been checked against the stored hash: see Grace.
 type Session struct {
 	ID     string // of the session
 	Token  Token
 	Issued time.Time // when it was signed, to the second
+	Stale  bool      // it is to be signed anew: with the first key, under the present name
+	Host   bool      // no sibling host can have set the cookie, and those of Config.Name are all like it
 }
 
-// Client is a client cookie whose signature holds.
+// Client is a client cookie with a valid signature.
 type Client struct {
 	ID     string
 	Signed int64 // Unix seconds
+	Stale  bool  // as that of a Session
+	Host   bool  // likewise
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// TokenFrom returns the token of a client without cookies. ok reports whether the client does
-// without cookies, also when it has no token yet.
+// TokenFrom returns the token of a client without cookies. ok reports whether the client doesn't
+// use cookies, even if it has no token yet.
 type TokenFrom func(r *http.Request) (token string, ok bool)
 
 // TokenFromHeader returns a TokenFrom that reads the named header, with or without "Bearer " before

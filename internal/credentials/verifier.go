@@ -35,11 +35,12 @@ const (
 	maxSignedValue = 48  // bytes of the value in it; likewise
 )
 
-// signedValue is a value whose signature holds.
+// signedValue is a value with a valid signature.
 type signedValue struct {
 	buffer [maxSignedValue]byte
 	size   int
 	signed time.Time
+	stale  bool // not with the first key
 }
 
 func newVerifier(key []byte, maxAge time.Duration) *verifier {
@@ -51,8 +52,8 @@ func newVerifier(key []byte, maxAge time.Duration) *verifier {
 	}
 }
 
-// verify reports whether the cookie's signature holds and its age is within the limit. If so it
-// stores what was signed in v.
+// verify reports whether the cookie's signature is valid and its age is within the limit. If so it
+// stores the signed value in v.
 func (f *verifier) verify(name, cookie string, v *signedValue) bool {
 	if len(cookie) > maxSigned {
 		return false
@@ -101,10 +102,11 @@ func newKeyring(keys [][]byte, maxAge time.Duration) keyring {
 	return ring
 }
 
-// verify reports whether the cookie's signature holds with one of the keys.
+// verify reports whether the cookie's signature is valid with one of the keys.
 func (k keyring) verify(name, cookie string, v *signedValue) bool {
-	for _, key := range k {
+	for i, key := range k {
 		if key.verify(name, cookie, v) {
+			v.stale = i > 0
 			return true
 		}
 	}

@@ -70,7 +70,8 @@ func TestVerifierRefusesAnotherKeyAndAnotherName(t *testing.T) {
 	require.False(t, newVerifier(bytes.Repeat([]byte("x"), 64), 0).verify("sid", signed, &v))
 }
 
-// A value that is too long is refused, although its signature holds: it is none of ours.
+// A value that is too long is refused, although its signature is valid: the package signs no such
+// value.
 func TestVerifierRefusesWhatIsTooLong(t *testing.T) {
 	for _, size := range []int{maxSignedValue + 1, maxSigned, 4 * maxSigned} {
 		signed, err := signer(0).Encode("sid", make([]byte, size))
@@ -89,7 +90,7 @@ func TestVerifierKnowsTheAge(t *testing.T) {
 	var v signedValue
 	young := newVerifier(verifyKey, time.Hour)
 	require.True(t, young.verify("sid", signed, &v))
-	young.maxAge = -2 // two seconds from now it had to be signed
+	young.maxAge = -2 // only a signature two seconds in the future is young enough
 	require.False(t, young.verify("sid", signed, &v))
 }
 
@@ -139,7 +140,10 @@ func TestCookiesBehindJunkAreRead(t *testing.T) {
 		"more than a browser can have": {strings.Repeat(forged, maxChecked), false},
 	} {
 		r := &http.Request{Header: http.Header{"Cookie": {c2.junk + good}}}
-		sessions, clients := c.readSessions(nil, r, false), c.readClients(nil, r, false)
+		p := Presented{codec: c}
+		p.readSessions(r)
+		p.readClients(r)
+		sessions, clients := p.Sessions, p.Clients
 		if !c2.found {
 			require.Empty(t, sessions, name)
 			require.Empty(t, clients, name)

@@ -20,7 +20,7 @@ type Response struct {
 	originAllowed bool // the answer to AskOrigin
 }
 
-// Effects is what WriteTo has done that the application may not expect.
+// Effects are the effects of WriteTo that the application may not expect.
 type Effects struct {
 	Overruled bool // the handler wanted the response stored by caches, which is no longer allowed
 	Withheld  bool // the change was not written: see WriteTo
@@ -31,14 +31,14 @@ type Effects struct {
 // Config.OriginAllowed, AskOrigin comes first.
 //
 // A request that another site has caused comes without SameSite cookies, although the browser may
-// have them. So its response doesn't replace the session cookie by that of a guest, and it doesn't
-// remove it: then Effects.Withheld is true.
+// have them. So its response neither replaces the session cookie by that of a guest, nor removes
+// it: then Effects.Withheld is true.
 func (a *Answer) WriteTo(h http.Header, to Response) (effects Effects, err error) {
 	c, change := a.presented.codec, a.change
 	if a.private {
 		effects.Overruled = cachecontrol.Restrict(h)
 	}
-	withheld := to.Created && (change != Keep || a.clears) && c.cookiesWithheld(&to)
+	withheld := to.Created && (change != Keep || a.clears) && (a.withhold || c.cookiesWithheld(&to))
 	if a.clears && !withheld && len(c.cfg.ClearSiteData) > 0 && h.Get("Clear-Site-Data") == "" {
 		h.Set("Clear-Site-Data", `"`+strings.Join(c.cfg.ClearSiteData, `", "`)+`"`)
 	}
@@ -52,12 +52,12 @@ func (a *Answer) WriteTo(h http.Header, to Response) (effects Effects, err error
 	if effects.Withheld = withheld && (to.Guest || change == Remove); effects.Withheld {
 		change = Keep
 	}
-	client := change == Set || a.sendsClient(h, &to) // a session cookie never goes without its client cookie
+	client := change == Set || a.sendsClient(h, &to) // a session cookie is set together with its client cookie
 	if depends {
 		cachecontrol.VaryOn(h, "Cookie")
 	}
 	if depends || client || change != Keep {
-		cachecontrol.VaryOn(h, a.presented.reads...) // the response to a request with a token is another one
+		cachecontrol.VaryOn(h, a.presented.reads...) // a request with a token gets another response
 	}
 	if !client && change == Keep {
 		return effects, nil
@@ -73,22 +73,27 @@ func (a *Answer) WriteTo(h http.Header, to Response) (effects Effects, err error
 func (a *Answer) addCookies(h http.Header, change Change, client bool) (err error) {
 	c, secure := a.presented.codec, a.presented.secure
 	before := len(h["Set-Cookie"])
+	if change != Keep {
+		c.removeFormer(h, &c.session, a.presented)
+	}
 	switch change {
 	case Set:
 		err = c.setSession(h, secure, a.session, a.lifetime)
 	case Remove:
 		c.removeSession(h, secure)
+		c.removeDevice(h, secure)
 	case Keep:
 	}
 	if client {
 		a.clientDue = false
+		c.removeFormer(h, &c.client, a.presented)
 		err = errors.Join(err, c.setClient(h, secure, a.clientID))
 	}
 	a.cookies = append(a.cookies, h["Set-Cookie"][before:]...)
 	return err
 }
 
-// writeToken tells a client without cookies its new token, or to forget the one that it has. A
+// writeToken sends a client without cookies its new token, or has it forget the one that it has. A
 // client with a ticket has no token to keep.
 func (a *Answer) writeToken(h http.Header, change Change, depends bool) (overruled bool, err error) {
 	c, reads := a.presented.codec, a.presented.reads
@@ -107,10 +112,9 @@ func (a *Answer) writeToken(h http.Header, change Change, depends bool) (overrul
 	overruled = cachecontrol.Restrict(h)
 	text := ""
 	if change == Set {
-		if _, text, err = c.sealSession(a.presented.secure, a.session); err != nil {
+		if text, err = c.Token(a.session, a.presented.secure); err != nil {
 			return overruled, err
 		}
-		text = strings.TrimRight(text, "=") // not allowed in the name of a subprotocol
 	}
 	a.token = []string{text}
 	h[TokenHeader] = a.token
@@ -144,8 +148,8 @@ func isStream(h http.Header) bool {
 	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
 }
 
-// loadsPage reports whether the request loads a page, as far as its headers say. The scripts and
-// images of the page are loaded at the same time: their responses would set a client cookie each.
+// loadsPage reports whether the request loads a page, as far as its headers say. The page's scripts
+// and images are loaded at the same time: each response would set another client cookie.
 func loadsPage(r *http.Request) bool {
 	if r == nil {
 		return false

@@ -9,8 +9,8 @@ type Lock chan struct{}
 // New returns a Lock that is free.
 func New() Lock { return make(Lock, 1) }
 
-// Lock waits for the lock until ctx ends, and returns the cause of that. A context that has ended
-// doesn't get a free lock either.
+// Lock waits for the lock. If ctx has ended, or ends first, it returns the cause and doesn't take
+// the lock, even if that is free.
 func (l Lock) Lock(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return Cause(ctx)
@@ -47,8 +47,8 @@ func (l Lock) TryLock() bool {
 // Unlock frees the lock, which must be held.
 func (l Lock) Unlock() { <-l }
 
-// Cause returns why ctx, which has ended, has. The cause of a context that is not of package
-// context may be missing.
+// Cause returns the cause of the end of ctx, which has ended. It is never nil, even if ctx is not
+// of package context and has no cause.
 func Cause(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil {
 		return err

@@ -63,7 +63,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// The two differ in a free lock and a context that has ended.
+// Lock and LockOrWait differ only if the lock is free and the context has ended.
 func TestAFreeLockAndAnEndedContext(t *testing.T) {
 	l, why := ctxlock.New(), errors.New("why")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -71,7 +71,7 @@ func TestAFreeLockAndAnEndedContext(t *testing.T) {
 	require.ErrorIs(t, l.Lock(ctx), why)
 	require.NoError(t, l.LockOrWait(ctx))
 	l.Unlock()
-	require.ErrorIs(t, l.Lock(endedContext{t.Context()}), context.DeadlineExceeded, "a context that knows no cause")
+	require.ErrorIs(t, l.Lock(endedContext{t.Context()}), context.DeadlineExceeded, "a context without a cause")
 }
 
 // endedContext has ended, but the context that it is made of hasn't.
@@ -79,7 +79,7 @@ type endedContext struct{ context.Context }
 
 func (endedContext) Err() error { return context.DeadlineExceeded }
 
-// A lock that is free costs no allocation, nor does it ask the context for a channel.
+// A free lock is taken without an allocation, and without asking the context for its channel.
 func TestAFreeLockAllocatesNothing(t *testing.T) {
 	l := ctxlock.New()
 	var m ctxlock.Mutex

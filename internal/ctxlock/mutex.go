@@ -5,7 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// Mutex is a lock that can't be given up. The zero value is free. It must not be copied.
+// Mutex is a lock for which a wait can't be cancelled. The zero value is free. It must not be
+// copied.
 type Mutex struct {
 	users atomic.Int32 // the holder and those that wait
 	once  sync.Once

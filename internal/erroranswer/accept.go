@@ -6,8 +6,8 @@ import (
 )
 
 // prefersJSON reports whether an Accept header (RFC 9110 §12.5.1) asks for JSON rather than for
-// text. JSON has to be named; of text and JSON with the same weight the one that comes first
-// counts, and a wildcard, which means text, comes last.
+// text. JSON must be named. If text and JSON have the same weight, the first one wins; a wildcard
+// means text, and comes last.
 func prefersJSON(accept []string) bool {
 	var json, text preference
 	position := 0
@@ -29,7 +29,7 @@ func prefersJSON(accept []string) bool {
 	return json.weight > text.weight || json.weight > 0 && json.weight == text.weight && json.position < text.position
 }
 
-// preference is how much something is wanted, and where that was said.
+// preference is the weight of a media range, and its position in the header.
 type preference struct {
 	weight   float64
 	position int

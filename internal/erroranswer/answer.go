@@ -35,9 +35,9 @@ func (a *Answer) Write(p []byte) (int, error) { return a.body.Write(p) }
 // Written reports whether a status or a body has been written.
 func (a *Answer) Written() bool { return a.status != 0 || a.body.Len() > 0 }
 
-// Restrict replaces the status unless it is one of an error or a redirect, to a login page say. It
-// adds the Set-Cookie lines of header that the answer lacks, and takes over the headers that keep
-// names, if header has them.
+// Restrict replaces the status unless it is that of an error or of a redirect, for example to a
+// login page. It adds the Set-Cookie lines of header that the answer lacks, and takes over the
+// headers that keep names, if header has them.
 func (a *Answer) Restrict(status int, header http.Header, keep ...string) {
 	if a.status < http.StatusMultipleChoices || a.status == http.StatusNotModified || a.status > 599 {
 		a.status = status
@@ -54,8 +54,8 @@ func (a *Answer) Restrict(status int, header http.Header, keep ...string) {
 	}
 }
 
-// Send writes the answer, in place of the headers that w has. With its length it is complete for
-// the client at once, also while the handler goes on.
+// Send replaces the headers of w and writes the answer. With its Content-Length the client knows
+// that it is complete, even while the handler goes on.
 func (a *Answer) Send(w http.ResponseWriter) {
 	h := w.Header()
 	clear(h)

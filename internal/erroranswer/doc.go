@@ -6,5 +6,5 @@
 // of the application, and can still be dropped for another one. [Answer.Restrict] keeps it an
 // error, with the headers that it must have.
 //
-// The package knows no errors: its callers map them to a status and a sentence.
+// The callers map errors to a status and a sentence.
 package erroranswer

@@ -12,7 +12,7 @@ type problem struct {
 	Detail string `json:"detail"`
 }
 
-// Write writes the answer. The lines of the request's Accept header decide about its form.
+// Write writes the answer. Its form depends on the lines of the request's Accept header.
 func Write(w http.ResponseWriter, accept []string, status int, detail string) {
 	h := w.Header()
 	h.Del("Content-Length") // of the answer that this one replaces

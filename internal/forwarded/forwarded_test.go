@@ -292,3 +292,50 @@ func FuzzForwarded(f *testing.F) {
 		}
 	})
 }
+
+func TestNetwork(t *testing.T) {
+	for addr, want := range map[string]string{
+		"192.0.2.77":             "192.0.2.0/24",
+		"::ffff:192.0.2.77":      "192.0.2.0/24",
+		"2001:db8:1:2:3:4:5:6":   "2001:db8:1::/48",
+		"fe80::1%eth0":           "fe80::/48",
+		"unix":                   "",
+		"":                       "",
+		"192.0.2.77, 192.0.2.78": "",
+	} {
+		require.Equal(t, want, forwarded.Network(addr), addr)
+	}
+}
+
+// A text is cut in front of a character, not inside one; text that isn't UTF-8 is cut, too.
+func TestTextIsCutBetweenCharacters(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want int // bytes of it
+	}{
+		"short":              {"Ł", 2},
+		"as long as allowed": {strings.Repeat("x", 254) + "Ł", 256},
+		"two bytes":          {strings.Repeat("x", 255) + "Ł", 255},
+		"three bytes":        {strings.Repeat("x", 254) + "€ and more", 254},
+		"four bytes":         {strings.Repeat("x", 253) + "😀", 253},
+		"after a character":  {strings.Repeat("x", 252) + "😀😀", 256},
+		"not UTF-8":          {strings.Repeat("\x80", 300), 252},
+	} {
+		require.Equal(t, c.text[:c.want], forwarded.Text(c.text), name)
+	}
+	whole := forwarded.Recording{}
+	require.Equal(t, strings.Repeat("x", 255), whole.UserAgent(strings.Repeat("x", 255)+"Ł"))
+}
+
+func TestRecording(t *testing.T) {
+	const addr, agent = "192.0.2.77", "curl/8"
+	whole := forwarded.Recording{}
+	require.Equal(t, addr, whole.Addr(addr))
+	require.Equal(t, agent, whole.UserAgent(agent))
+	require.Len(t, whole.UserAgent(strings.Repeat("x", 1000)), forwarded.MaxText)
+	nothing := forwarded.Recording{Addrs: forwarded.Nothing, UserAgents: forwarded.Nothing}
+	require.Empty(t, nothing.Addr(addr))
+	require.Empty(t, nothing.UserAgent(agent))
+	network := forwarded.Recording{Addrs: forwarded.NetworkOnly}
+	require.Equal(t, "192.0.2.0/24", network.Addr(addr))
+}

@@ -1,6 +1,7 @@
 package forwarded
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -27,14 +28,34 @@ func (n node) String() string {
 
 func ipNode(ip netip.Addr) node { return node{ip: ip.Unmap().WithZone("")} }
 
+// parseIP parses an IP address, with or without a port: a middleware may have removed that.
+func parseIP(text string) (netip.Addr, bool) {
+	if ap, err := netip.ParseAddrPort(text); err == nil {
+		return ap.Addr(), true
+	}
+	ip, err := netip.ParseAddr(text)
+	return ip, err == nil
+}
+
+// ClientAddr returns the address of a client, which the application gives in a field, as
+// [Proxies.Addr] returns it; "" remains.
+func ClientAddr(field, addr string) (string, error) {
+	if addr == "" {
+		return "", nil
+	}
+	ip, ok := parseIP(addr)
+	if !ok {
+		return "", fmt.Errorf("bridge: %s: %.60q is not an IP address, with or without a port (leave it empty for none)",
+			field, addr)
+	}
+	return ipNode(ip).String(), nil
+}
+
 // peerOf returns the peer of the request's connection, and its zone. On a Unix socket RemoteAddr is
 // "@" or "" for a peer without a name, which is the common case.
 func peerOf(r *http.Request) (n node, zone string) {
 	remote := r.RemoteAddr
-	if ap, err := netip.ParseAddrPort(remote); err == nil {
-		return ipNode(ap.Addr()), ap.Addr().Zone()
-	}
-	if ip, err := netip.ParseAddr(remote); err == nil { // set by a middleware
+	if ip, ok := parseIP(remote); ok {
 		return ipNode(ip), ip.Zone()
 	}
 	if remote != "" && (remote[0] == '@' || remote[0] == '/') {

@@ -110,6 +110,22 @@ func (p *Proxies) Addr(r *http.Request) string {
 	return x.client.String()
 }
 
+// Network returns the network of an IP address, as a prefix: the /24 of an IPv4 address, the /48 of
+// an IPv6 address. Of a network it returns the one that contains it. For any other text it returns
+// "".
+func Network(addr string) string {
+	addr, _, _ = strings.Cut(addr, "/")
+	ip, err := netip.ParseAddr(addr)
+	if err != nil {
+		return ""
+	}
+	ip, bits := ip.Unmap().WithZone(""), 48
+	if ip.Is4() {
+		bits = 24
+	}
+	return netip.PrefixFrom(ip, bits).Masked().String()
+}
+
 // HTTPS reports whether the client connected over TLS: according to a trusted proxy, or else
 // according to this process's own connection.
 func (p *Proxies) HTTPS(r *http.Request) bool {

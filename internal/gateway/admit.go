@@ -32,7 +32,7 @@ func (g *Gateway) admit(
 }
 
 // endInstead ends the session instead of changing it, unless another writer has changed it
-// meanwhile: it may not be meant any more then.
+// meanwhile: the session may then belong to another user.
 func (g *Gateway) endInstead(op *opContext, cur *store.Record, tag any) (ended bool, stored store.Record, err error) {
 	stored, err = g.get(op, cur.ID)
 	switch {
@@ -64,9 +64,9 @@ func (g *Gateway) endInstead(op *opContext, cur *store.Record, tag any) (ended b
 
 // storeDraft stores next, which is the stored record with the draft's changes on top.
 //
-// A write whose outcome is unknown is an error, except where it replaces the token: had it
-// arrived, the browser would be left with a token that opens nothing. There the stored record
-// decides: it carries the WriteID of this very attempt if the attempt has arrived.
+// A write whose outcome is unknown is an error, unless it replaces the token: if it was stored, the
+// browser would be left with a token that opens nothing. Then the stored record is read: if the
+// write was stored, the record has its WriteID.
 func (g *Gateway) storeDraft(ctx context.Context, d *Draft, next store.Record) (store.Record, error) {
 	stored, err := g.set(ctx, next)
 	switch {

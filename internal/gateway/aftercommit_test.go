@@ -9,7 +9,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A draft goes on after its commit: each way of asking it first finds what has been stored.
+// A draft can be used after its commit: each method, called first, finds the stored values.
 func TestDraftReadsOnAfterItsCommit(t *testing.T) {
 	for name, ask := range map[string]func(t *testing.T, g *gateway.Gateway, d *gateway.Draft){
 		"Raw": func(t *testing.T, _ *gateway.Gateway, d *gateway.Draft) {

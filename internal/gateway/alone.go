@@ -19,15 +19,15 @@ func (g *Gateway) keepOut(ctx context.Context, k *Lock) (*alone, error) {
 		k.merge.Unlock()
 	} else if ctx.Err() != nil {
 		return a, fmt.Errorf("bridge: wait for another change of the session: %w", ctxlock.Cause(ctx))
-	} // otherwise the store hangs: the next load says so
+	} // otherwise the store hangs: the next load returns the error
 	return a, nil
 }
 
-// beginMerge takes the merge lock. It waits while a function of WithSession has exclusive
-// access, for Config.StoreTimeout at most, and that wait ends with ctx. The wait for other
-// merges is short and doesn't: a change that has begun is stored even if the browser hangs up.
+// beginMerge takes the merge lock. It waits while a function of WithSession has exclusive access,
+// for Config.StoreTimeout at most, or until ctx ends. The wait for other merges is short and
+// doesn't end with ctx: a change that has begun is stored even if the browser hangs up.
 func (g *Gateway) beginMerge(ctx context.Context, k *Lock) error {
-	var until time.Time // this merge doesn't wait longer, for however many functions
+	var until time.Time // this merge doesn't wait longer, even for several functions
 	for {
 		op := g.detached(ctx)
 		err := k.merge.Lock(op)

@@ -2,24 +2,35 @@ package gateway
 
 import "bytes"
 
-// browserKey says that the session's cookie is to end with the browser's own session, as one does
-// that has no age. It is kept with the values, so that it is merged as they are and needs nothing
-// of a store; but Clear leaves it.
+// browserKey marks a session whose cookie has no age and so ends with the browser's own session. It
+// is kept with the values, so that it is merged as they are and stores needn't know it; but Clear
+// leaves it.
 const browserKey = reservedPrefix + "browser"
 
-var browserMark = []byte(`"` + browserKey + `"`)
+// EndsWithBrowser reports whether the cookie of the session with the data is to have no age.
+func EndsWithBrowser(data []byte) bool { return stored(data, browserKey) != nil }
 
-// EndsWithBrowser reports whether the cookie of the session with the data is to have no age of
-// its own.
-func EndsWithBrowser(data []byte) bool {
-	if !bytes.Contains(data, browserMark) { // as most don't
-		return false
+// stored returns the value of one of the library's own keys, nil for none.
+func stored(data []byte, key string) []byte {
+	if !bytes.Contains(data, []byte(key)) { // the usual case
+		return nil
 	}
 	values, err := parseObject(data)
-	return err == nil && values.get(browserKey) != nil
+	if err != nil {
+		return nil
+	}
+	return values.get(key)
 }
 
-// EndWithBrowser says whether the session's cookie is to have no age of its own.
+// NewData returns the data of a session without values.
+func NewData(endsWithBrowser bool) []byte {
+	if endsWithBrowser {
+		return []byte(`{"` + browserKey + `":true}`)
+	}
+	return []byte("{}")
+}
+
+// EndWithBrowser sets whether the session's cookie is to have no age.
 func (d *Draft) EndWithBrowser(on bool) {
 	var raw []byte
 	if on {

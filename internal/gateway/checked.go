@@ -7,10 +7,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// A store whose replies get mixed up (a connection that is one reply behind, a proxy, a cache)
-// would hand one user's session to another. So each record that comes in is compared with what was
-// asked for, here and nowhere else. A mismatch is a failure of the store: it says nothing about the
-// session.
+// A store that mixes up its replies (a connection that is one reply behind, a proxy, a cache) would
+// give one user's session to another. So each record from the store is compared with the request,
+// here and nowhere else. A mismatch is a failure of the store, not the end of the session.
 var (
 	errNoRecord     = errors.New("the store has answered with a record that has no ID")
 	errOtherRecord  = errors.New("the store has answered with the record of another session")
@@ -21,7 +20,7 @@ var (
 	errTooManyAtOne = errors.New("the store has answered with more records than it was asked for")
 )
 
-// CheckRecord returns an error unless rec is what a store may answer when it is asked for the ID.
+// CheckRecord returns an error unless rec is a valid reply to a request for the ID.
 func CheckRecord(rec *store.Record, id string) error {
 	switch rec.ID {
 	case "":
@@ -52,8 +51,8 @@ func checkClient(clientID string) func(*store.Record) error {
 
 func anyRecord(*store.Record) error { return nil }
 
-// checked yields the records up to the first that has no ID or isn't what was asked for, and an
-// error instead of that.
+// checked yields the records up to the first that has no ID, or for which is returns an error. It
+// yields an error instead of that one.
 func checked(all iter.Seq2[store.Record, error], is func(*store.Record) error) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		for rec, err := range all {

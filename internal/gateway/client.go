@@ -7,12 +7,13 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// overAtOnce is how many sessions past their time a look for a client's newest ends on its way.
+// overAtOnce is how many sessions past their time a search for a client's newest one ends.
 const overAtOnce = 16
 
 // NewestOfClient returns the client's session that began last (Record.Began) of those that aren't
-// over. It costs the same however many there are; with a store that is a store.ClientIndex only it
-// looks through the 64 that were seen last. ErrMissing when there is none, ErrUnavailable.
+// over. Its cost doesn't depend on their number. With a store that is only a store.ClientIndex it
+// looks through the 64 that were seen last. It returns ErrMissing if there is none, or
+// ErrUnavailable.
 func (g *Gateway) NewestOfClient(ctx context.Context, clientID string) (store.Record, error) {
 	if clientID == "" || !g.FindsClients() {
 		return store.Record{}, ErrMissing
@@ -29,7 +30,7 @@ func (g *Gateway) NewestOfClient(ctx context.Context, clientID string) (store.Re
 	return store.Record{}, ErrMissing
 }
 
-// newest is one look, which may find a session past its time.
+// newest is one search, which may find a session past its time.
 func (g *Gateway) newest(ctx context.Context, clientID string) (store.Record, error) {
 	op := g.attached(ctx)
 	defer op.stop()
@@ -42,9 +43,9 @@ func (g *Gateway) newest(ctx context.Context, clientID string) (store.Record, er
 	return rec, err
 }
 
-// SurplusOfClient returns the IDs of the client's sessions without a user, but for the keep of them
-// that began last: up to n, the oldest first. With a store that is a store.ClientIndex only, the
-// others are those that were seen last. ErrUnavailable.
+// SurplusOfClient returns the IDs of the client's sessions without a user, except the keep of them
+// that began last: up to n, the oldest first. With a store that is only a store.ClientIndex, the
+// keep are those that were seen last. It returns ErrUnavailable if the store fails.
 func (g *Gateway) SurplusOfClient(ctx context.Context, clientID string, keep, n int) ([]string, error) {
 	op := g.detached(ctx)
 	defer op.stop()

@@ -9,14 +9,14 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Commit stores the draft's changes. After a conflict they are merged into what is stored by
-// then. Without changes it stores nothing. After success the draft is the stored state; after an
-// error it still holds its changes.
+// Commit stores the draft's changes. After a conflict they are merged into the newer record.
+// Without changes it stores nothing. After success the draft is the stored state; after an error it
+// still holds its changes.
 //
-// ErrGone when the session has ended, ErrTokenRotated when another writer has replaced the token
-// that d replaces; ErrTooLarge, a *ValueError, ErrConflict, ErrUnavailable. While a function of
-// WithSession has exclusive access Commit waits, for Config.StoreTimeout at most; if ctx ends
-// meanwhile it returns the cause.
+// It returns ErrGone if the session has ended, ErrTokenRotated if another writer has replaced the
+// token that d replaces, ErrTooLarge, a *ValueError, ErrConflict or ErrUnavailable. While a
+// function of WithSession has exclusive access Commit waits, for Config.StoreTimeout at most; if
+// ctx ends meanwhile it returns the cause.
 func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
 	k := g.Acquire(d.base.ID)
 	defer k.Release()
@@ -53,9 +53,9 @@ func (g *Gateway) CommitExact(ctx context.Context, k *Lock, d *Draft, tag any) (
 	return g.attempt(ctx, k, d, &cur, tag, false)
 }
 
-// attempt stores cur with the draft's changes on top. While another process has exclusive access
-// to the session, or the sessions of the user who logs in are being ended, it waits without the
-// commit lock, for this session may be one of them. The wait ends with ctx.
+// attempt stores cur with the draft's changes on top. While another process has exclusive access to
+// the session, or the sessions of the user who logs in are being ended, it waits without the commit
+// lock, because this session may be one of them. The wait ends with ctx.
 func (g *Gateway) attempt(
 	ctx context.Context,
 	k *Lock,
@@ -89,7 +89,7 @@ func (g *Gateway) attemptOnce(
 	}
 	at := time.Now()
 	now := precise(at)
-	if cur.Revision != 0 && cur.Expired(now) { // or others have kept it alive since it was loaded
+	if cur.Revision != 0 && cur.Expired(now) { // unless others have kept it alive since it was loaded
 		stored, _, err := g.LoadAt(context.WithoutCancel(ctx), cur.ID, d.later)
 		switch {
 		case errors.Is(err, ErrMissing):
@@ -115,7 +115,7 @@ func (g *Gateway) attemptOnce(
 
 	stored, err := g.admit(op, d, cur, next)
 	if errors.Is(err, store.ErrConflict) && (merges || onlyTouched(cur, &stored)) && !stored.Expired(now) {
-		// Under the commit lock only another process can come in between once more.
+		// Under the commit lock only another process can cause a further conflict.
 		won := stored
 		cur = &won
 		if next, err = g.apply(d, cur, now); err != nil {
@@ -132,7 +132,8 @@ func (g *Gateway) attemptOnce(
 		Record:  &d.base,
 		IsNew:   isNew,
 		Rotated: !isNew && stored.TokenHash != cur.TokenHash,
-		Login:   token != nil && token.login != nil && (isNew || stored.TokenHash != cur.TokenHash),
+		Login: token != nil && token.login != nil && !token.login.Elsewhere &&
+			(isNew || stored.TokenHash != cur.TokenHash),
 		Watched: g.cfg.Watched(),
 		Tag:     tag,
 		Later:   op.left(),
@@ -148,8 +149,8 @@ func (g *Gateway) attemptOnce(
 	return stored, nil
 }
 
-// onlyTouched reports whether is differs from was only by touches: then what a function of
-// WithSession has read is still true.
+// onlyTouched reports whether is differs from was only by touches: then a function of WithSession
+// has read nothing outdated.
 func onlyTouched(was, is *store.Record) bool {
 	touched := *was
 	touched.Seen, touched.Expires, touched.Revision, touched.WriteID = is.Seen, is.Expires, is.Revision, is.WriteID

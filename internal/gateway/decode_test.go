@@ -32,7 +32,7 @@ func TestNumbersDecodeAsWhatTheySpell(t *testing.T) {
 	}
 }
 
-// FuzzDecodeNumber: what is accepted as a number is what encoding/json accepts, and it has the same value.
+// FuzzDecodeNumber: the same numbers are accepted as by encoding/json, with the same values.
 func FuzzDecodeNumber(f *testing.F) {
 	for _, raw := range []string{"0", "00", "01", "-", "-01", "1_0", "12a", "+1", ".5", "1.", "0x10", "123456789012345678", "1234567890123456789"} {
 		f.Add(raw)

@@ -13,28 +13,30 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Draft is one session as somebody sees and changes it: what was loaded, and on top of it the
-// changes made since, by top-level key. Make one with NewDraft, or give the zero Draft a base with
-// Rebase. It is not safe for concurrent use.
+// Draft is one caller's view of a session: the record that was loaded, and the caller's changes
+// since, by top-level key. Make one with NewDraft, or give the zero Draft a base with Rebase. It is
+// not safe for concurrent use.
 type Draft struct {
 	base    store.Record
 	values  object // of base.Data; see loaded
 	edits   []edit
 	byKey   map[string]int // into edits, once there are many
-	unread  bool           // base.Data has not been taken apart yet
+	unread  bool           // base.Data has not been parsed yet
 	cleared bool
 	more    *otherEdits // nil: none
-	later   *Later      // nil: whoever commits it holds no lock
+	later   *Later      // nil: the committer holds no lock
 	proved  uint64
 }
 
-// otherEdits are what is changed besides values, which most drafts don't.
+// otherEdits are the changes besides values. Most drafts have none.
 type otherEdits struct {
 	flash  flashEdit
 	token  *tokenEdit
 	idle   *time.Duration
 	life   *time.Duration
-	failed error // by which the commit fails
+	failed error // the error of the commit
+
+	inactive bool // the commit is no activity of the session
 }
 
 // others returns the other edits as they are; other returns them to be changed.
@@ -52,7 +54,7 @@ func (d *Draft) other() *otherEdits {
 	return d.more
 }
 
-// edit is the change of one key. A nil raw deletes it; err says why its value can't be stored.
+// edit is the change of one key. A nil raw deletes it; err is why its value can't be stored.
 type edit struct {
 	key string
 	raw []byte
@@ -62,15 +64,27 @@ type edit struct {
 // tokenEdit replaces the token.
 type tokenEdit struct {
 	hash   store.TokenHash
-	from   uint64 // the generation that it replaces
-	login  *Login // nil: a plain rotation
-	renews bool   // for its age
+	from   uint64            // the generation that it replaces
+	login  *Login            // nil: a plain rotation
+	alike  []store.TokenHash // that the same login may have stored instead
+	renews bool              // because of its age
 }
 
 // Login is what a login changes besides the token.
 type Login struct {
 	UserID, Addr, UserAgent string
 	KeepValues              bool // also those of another user; otherwise they are cleared
+	// Elsewhere: the user has logged in to a session of another library, at At; zero: not known when.
+	Elsewhere bool
+	At        time.Time
+}
+
+// time returns when the user has logged in.
+func (l *Login) time(now time.Time) time.Time {
+	if l.Elsewhere {
+		return l.At
+	}
+	return now
 }
 
 // NewDraft returns the draft of a session as it was loaded, or of a new one, whose Revision is 0.
@@ -79,7 +93,7 @@ func NewDraft(base store.Record) (*Draft, error) {
 	return d, d.Rebase(base)
 }
 
-// Rebase puts the changes of d on top of another state of the same session. Those that changed
+// Rebase puts the changes of d on top of another state of the same session. Edits that change
 // nothing are dropped first.
 func (d *Draft) Rebase(base store.Record) error {
 	values, err := parseObject(base.Data)
@@ -94,8 +108,8 @@ func (d *Draft) Rebase(base store.Record) error {
 	return nil
 }
 
-// loaded returns the values that base has. Those of a state that d itself has just stored are taken
-// apart only if somebody asks for them: most drafts end with their commit.
+// loaded returns the values of base. After a commit they are parsed only when they are needed: most
+// drafts end with their commit.
 func (d *Draft) loaded() *object {
 	if d.unread {
 		d.unread = false
@@ -151,14 +165,14 @@ func (d *Draft) keys(those bool) []string {
 	return keys
 }
 
-// Set gives key a value, which is encoded at once: what the caller does to v afterwards changes
-// nothing. An error waits for the commit.
+// Set gives key a value, which is encoded at once: later changes of v have no effect. An error is
+// returned by the commit.
 func (d *Draft) Set(key string, v any) {
 	raw, err := EncodeValue(v)
 	d.SetRaw(key, raw, err)
 }
 
-// SetRaw is Set with what EncodeValue has returned for the value.
+// SetRaw is Set with the results of EncodeValue for the value.
 func (d *Draft) SetRaw(key string, raw []byte, err error) {
 	switch {
 	case key == flashKey:
@@ -185,13 +199,14 @@ func (d *Draft) Delete(key string) {
 	}
 }
 
-// Clear removes every key and every flash, hidden ones too, but for what is not about values.
+// Clear removes every key and every flash, including hidden keys except browserKey, boundedKey and
+// deviceKey.
 func (d *Draft) Clear() {
 	d.edits, d.byKey, d.cleared = nil, nil, true
 	d.other().flash = flashEdit{cleared: true}
 }
 
-// Encoded is what EncodeValue has returned for a value.
+// Encoded has the results of EncodeValue for a value.
 type Encoded struct {
 	raw []byte
 	err error
@@ -201,6 +216,15 @@ type Encoded struct {
 func Encode(v any) Encoded {
 	raw, err := EncodeValue(v)
 	return Encoded{raw, err}
+}
+
+// EncodeAll encodes values. Their methods may be slow, or use the session: no lock is held.
+func EncodeAll(values map[string]any) map[string]Encoded {
+	encoded := make(map[string]Encoded, len(values))
+	for key, v := range values {
+		encoded[key] = Encode(v)
+	}
+	return encoded
 }
 
 // EncodePart is Encode for the key of an object that encoding/json has made of src.
@@ -216,7 +240,14 @@ func EncodePart(src any, key string, raw json.RawMessage) Encoded {
 // SetEncoded is Set with a value that has been encoded before.
 func (d *Draft) SetEncoded(key string, v Encoded) { d.SetRaw(key, v.raw, v.err) }
 
-// Replace makes values all that the session holds.
+// SetAll sets a key for each of the values.
+func (d *Draft) SetAll(values map[string]Encoded) {
+	for key, v := range values {
+		d.SetEncoded(key, v)
+	}
+}
+
+// Replace replaces all values of the session.
 func (d *Draft) Replace(values map[string]Encoded) {
 	d.Clear()
 	for k, v := range values {
@@ -224,37 +255,36 @@ func (d *Draft) Replace(values map[string]Encoded) {
 	}
 }
 
-// RenewToken gives the session a new token, because the one that its caller knows, of the
-// generation from, is old. A renewal that nobody has seen the outcome of may be made anew.
+// RenewToken gives the session a new token because the caller's, of the generation from, is old. A
+// renewal whose token has not been presented yet may be repeated.
 func (d *Draft) RenewToken(hash store.TokenHash, from uint64) {
 	d.other().token = &tokenEdit{hash: hash, from: from, renews: true}
 }
 
-// ReplaceToken gives the session a new token; with login, a new user too, who doesn't get the
-// values of another one. It applies to the generation that from names, the one that its caller
-// knows the token of.
-func (d *Draft) ReplaceToken(hash store.TokenHash, from uint64, login *Login) {
+// ReplaceToken gives the session a new token; with login also a user, who doesn't get the values of
+// another user. It applies to the generation from, that of the token that the caller knows. If the
+// same login is stored already, with the hash or one that is alike, the session keeps that token.
+func (d *Draft) ReplaceToken(hash store.TokenHash, from uint64, login *Login, alike ...store.TokenHash) {
 	if was := d.UserID(); login != nil && !login.KeepValues && was != "" && was != login.UserID {
-		d.Clear() // at the commit, too: whatever is stored by then is the other user's
+		d.Clear() // at the commit, too: the values stored by then are the other user's
 	}
 	o := d.other()
 	if login == nil && o.token != nil {
 		login = o.token.login
 	}
-	o.token = &tokenEdit{hash: hash, from: from, login: login}
+	o.token = &tokenEdit{hash: hash, from: from, login: login, alike: alike}
 }
 
-// Prove says which generation of the token the draft's owner knows. Once a login has replaced it,
-// the owner can store nothing any more. 0, the default: it needn't know any.
+// Prove sets the generation of the token that the draft's owner knows. Once a login has replaced
+// it, the owner can store nothing any more. With 0, the default, the owner needs no token.
 func (d *Draft) Prove(generation uint64) { d.proved = generation }
 
-// Defer has commits leave to later what runs an application's code: for a draft that is committed
-// while a lock is held.
+// Defer makes commits add calls of an application's code to later. It is for a draft that is
+// committed while a lock is held.
 func (d *Draft) Defer(later *Later) { d.later = later }
 
-// Cut reports whether a login has shut out those who only know the token that the draft's owner
-// proved. The login that the draft itself makes, and somebody else has stored already, shuts it out
-// of nothing.
+// Cut reports whether a login has shut out the draft's owner, by replacing the token that the owner
+// has proved. The draft's own login doesn't, even if another request has already stored it.
 func (d *Draft) Cut(rec *store.Record) bool {
 	return d.proved != 0 && rec.LoginGeneration > d.proved && !d.repeats(rec)
 }
@@ -262,10 +292,11 @@ func (d *Draft) Cut(rec *store.Record) bool {
 // repeats reports whether the login that the draft makes is stored already.
 func (d *Draft) repeats(rec *store.Record) bool {
 	t := d.others().token
-	return t != nil && t.login != nil && rec.TokenHash == t.hash && rec.UserID == t.login.UserID
+	return t != nil && t.login != nil && rec.UserID == t.login.UserID &&
+		(rec.TokenHash == t.hash || slices.Contains(t.alike, rec.TokenHash))
 }
 
-// Fail makes the commit fail with err, unless it fails already.
+// Fail makes the commit fail with err, unless it fails with an earlier one.
 func (d *Draft) Fail(err error) {
 	if o := d.other(); o.failed == nil {
 		o.failed = err
@@ -306,8 +337,7 @@ func (d *Draft) Savepoint() Draft {
 	return c
 }
 
-// Restore undoes what has been changed since the savepoint was made, also when the draft was
-// rebased since.
+// Restore undoes the changes since the savepoint, even if the draft has been rebased.
 func (d *Draft) Restore(s *Draft) {
 	base, values, unread := d.base, d.values, d.unread
 	*d = s.Savepoint()
@@ -359,7 +389,7 @@ func (d *Draft) changedKeys() []string {
 	return keys
 }
 
-// settled forgets the changes: base holds them now.
+// settled forgets the changes: base has them now.
 func (d *Draft) settled(base *store.Record) {
 	if d.ReplacesToken() {
 		d.proved = base.TokenGeneration

@@ -20,8 +20,8 @@ func (g *Gateway) Destroy(ctx context.Context, id, clientID string, tag any) (bo
 	return g.destroy(op, End{ID: id, ClientID: clientID, Tag: tag}, 0)
 }
 
-// DestroyDraft is Destroy for the draft's owner, who may hold a lock, as with LoadAt. If a login
-// has shut out the owner it returns ErrTokenRotated, and the session stays.
+// DestroyDraft is Destroy for the draft's owner, which may hold a lock, as with LoadAt. If a login
+// has shut out the owner, it returns ErrTokenRotated and the session stays.
 func (g *Gateway) DestroyDraft(ctx context.Context, later *Later, d *Draft, tag any) (bool, error) {
 	op := g.attached(ctx)
 	op.later = later
@@ -75,7 +75,7 @@ func (g *Gateway) destroy(ctx *opContext, end End, revision uint64) (bool, error
 	if err != nil {
 		g.stats.failures.Add(1)
 		if _, look := g.store.Get(ctx, end.ID); errors.Is(look, store.ErrNotFound) {
-			g.cfg.Ended(end) // only the reply was lost, and here it is known why the session has ended
+			g.cfg.Ended(end) // only the reply was lost, and the reason of the end is known here
 		} else {
 			g.cfg.Doubted(end.ID)
 		}
@@ -123,8 +123,8 @@ func (g *Gateway) Forget(ctx context.Context, id string, tag any) (bool, error) 
 	return err == nil, err
 }
 
-// InOrder calls tell in order with the reports of the session's changes, also if the store
-// hangs. Calls of an application's code are added to later.
+// InOrder calls tell, in order with the reports of the session's changes, even if the store hangs.
+// tell adds calls of an application's code to later.
 func (g *Gateway) InOrder(id string, tell func(later *Later)) { g.inOrder(id, nil, tell) }
 
 func (g *Gateway) inOrder(id string, later *Later, tell func(later *Later)) {
@@ -171,10 +171,10 @@ func (g *Gateway) ReportIf(ctx context.Context, id string, needed func() bool, t
 	return err
 }
 
-// DestroyIf ends the session if is accepts the stored record, which can't change in between. A
-// session past its time expires, and doesn't count. Like Destroy it waits for a change that is
-// being stored, never for an application's function. A caller that holds a lock passes a Later, as
-// with LoadAt.
+// DestroyIf ends the session if is returns true for the stored record, which can't change in
+// between. A session past its time expires, and the result is false. Like Destroy it waits for a
+// change that is being stored, never for an application's function. A caller that holds a lock
+// passes a Later, as with LoadAt.
 func (g *Gateway) DestroyIf(
 	ctx context.Context, later *Later, id string, is func(*store.Record) bool, tag any,
 ) (bool, error) {
@@ -191,8 +191,8 @@ func (g *Gateway) DestroyIf(
 	return was && by != nil, err
 }
 
-// endIf ends the session if judge accepts the stored record, which can't change in between. The
-// tag names the cause; nil is time.
+// endIf ends the session if judge returns true for the stored record, which can't change in
+// between. The tag is that of the end; nil is expiry.
 func (g *Gateway) endIf(op *opContext, id string, judge func(*store.Record) (ends bool, tag any)) (bool, error) {
 	release, err := g.exclude(op, id)
 	if err != nil {

@@ -10,7 +10,7 @@ var (
 	ErrMissing      = errors.New("bridge: no such session")
 	ErrGone         = errors.New("bridge: the session has ended")
 	ErrTokenRotated = errors.New(
-		"bridge: the session's token was replaced meanwhile: repeat the request with the new cookie",
+		"bridge: the session's token was replaced meanwhile: try again with the new cookie or token",
 	)
 	ErrConflict    = errors.New("bridge: the session kept changing: too many conflicting writers")
 	ErrTooLarge    = errors.New("bridge: the session is too large")

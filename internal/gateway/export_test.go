@@ -1,6 +1,6 @@
 package gateway
 
-// ParseFields takes a JSON object apart, for tests: its keys and raw values.
+// ParseFields returns the keys and raw values of a JSON object, for tests.
 func ParseFields(data []byte) (map[string]string, error) {
 	o, err := parseObject(data)
 	if err != nil {
@@ -35,7 +35,8 @@ func (g *Gateway) SharedLoads() int {
 	return len(g.shared.byID)
 }
 
-// LeaveAtItsTurn has the only caller of a shared load leave when its turn has come, and returns how many sessions have one under way then.
+// LeaveAtItsTurn makes the only caller of a shared load leave when its turn has come, and returns
+// how many sessions have a load under way then.
 func LeaveAtItsTurn() int {
 	var s sharedLoads
 	s.join("s") // under way

@@ -11,8 +11,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Finder finds sessions by the cheapest capability that a store has. Each method states its order
-// of preference once, for every caller. All records are checked: see CheckRecord. Records past
+// Finder finds sessions by the cheapest capability that a store has. Each method has its order of
+// preference in one place, for every caller. All records are checked: see CheckRecord. Records past
 // their time are found as well. An iteration ends after an error.
 type Finder struct {
 	users    store.UserIndex // nil: the store isn't one
@@ -24,16 +24,22 @@ type Finder struct {
 }
 
 func newFinder(st store.Store) (f Finder) {
-	f.users, _ = st.(store.UserIndex)
-	f.clients, _ = st.(store.ClientIndex)
-	f.order, _ = st.(store.ClientOrder)
-	f.activity, _ = st.(store.ActivityIndex)
-	f.active, _ = st.(store.ActiveLister)
-	f.lister, _ = st.(store.Lister)
+	f.users, _ = store.As[store.UserIndex](st)
+	f.clients, _ = store.As[store.ClientIndex](st)
+	f.order, _ = store.As[store.ClientOrder](st)
+	f.activity, _ = store.As[store.ActivityIndex](st)
+	f.active, _ = store.As[store.ActiveLister](st)
+	f.lister, _ = store.As[store.Lister](st)
 	return f
 }
 
-// ByUser yields the user's sessions, and costs in proportion to them with a store.UserIndex;
+// CanList reports whether Finder.Active works with the store.
+func CanList(st store.Store) bool {
+	f := newFinder(st)
+	return f.active != nil || f.activity != nil || f.lister != nil
+}
+
+// ByUser yields the user's sessions. With a store.UserIndex the cost is in proportion to them;
 // otherwise it looks through All. An error matches errors.ErrUnsupported.
 func (f *Finder) ByUser(ctx context.Context, userID string) (iter.Seq2[store.Record, error], error) {
 	if f.users != nil {
@@ -60,14 +66,14 @@ func (f *Finder) All(ctx context.Context) (iter.Seq2[store.Record, error], error
 	return nil, unsupported("the store can't list sessions: it is neither a store.Lister nor a store.ActivityIndex")
 }
 
-// Query says which sessions Newest is asked for. A zero field excludes none.
+// Query selects sessions for Newest. A zero field excludes none.
 type Query struct {
 	UserID, ClientID string
 	Since            time.Time // of the last activity
 }
 
-// Newest yields sessions, the last seen first, among which are all that match the query: those of
-// the user with a store.UserIndex, those of the client with a store.ClientIndex, those that were
+// Newest yields all sessions that match the query, and perhaps others, the last seen first: those
+// of the user with a store.UserIndex, those of the client with a store.ClientIndex, those that were
 // active with a store.ActivityIndex. With a store.Lister it reads all, and sorts in memory those
 // that keep accepts. An error matches errors.ErrUnsupported.
 func (f *Finder) Newest(
@@ -120,8 +126,8 @@ func (f *Finder) Active(ctx context.Context, since, now time.Time) (iter.Seq2[st
 // FindsClients reports whether the store can find a client's sessions.
 func (f *Finder) FindsClients() bool { return f.order != nil || f.clients != nil }
 
-// listAtMost is how many of a client's sessions are looked through where the store is a
-// store.ClientIndex only.
+// listAtMost is how many of a client's sessions are looked through if the store is only a
+// store.ClientIndex.
 const listAtMost = 64
 
 // newestOfClient returns the client's session that began last, with a store.ClientOrder one past
@@ -165,7 +171,7 @@ func (f *Finder) newestListed(ctx context.Context, clientID string) (newest stor
 	return newest, found, nil
 }
 
-// surplusOfClient returns the IDs of the client's sessions without a user, but for the keep of them
+// surplusOfClient returns the IDs of the client's sessions without a user, except the keep of them
 // that began last: up to n, the oldest first.
 func (f *Finder) surplusOfClient(ctx context.Context, clientID string, keep, n int) ([]string, error) {
 	switch {
@@ -185,7 +191,7 @@ func (f *Finder) surplusOfClient(ctx context.Context, clientID string, keep, n i
 	return nil, nil
 }
 
-// surplusListed is surplusOfClient with a store.ClientIndex: but for those that were seen last.
+// surplusListed is surplusOfClient with a store.ClientIndex: except those that were seen last.
 func (f *Finder) surplusListed(ctx context.Context, clientID string, keep, n int) (ids []string, err error) {
 	looked, most := 0, keep+listAtMost
 	for rec, err := range checked(f.clients.ByClient(ctx, clientID), checkClient(clientID)) {

@@ -7,8 +7,8 @@ import (
 )
 
 // flashKey is where a session keeps its flashes: an array of objects, each with an ID of its own.
-// So two writers may append without overwriting one another, and taking one flash can't remove
-// another that reads the same.
+// So concurrent writers can append without overwriting each other, and taking one flash can't
+// remove another with the same text.
 const flashKey = "_flash"
 
 type flash struct {
@@ -16,7 +16,7 @@ type flash struct {
 	Value json.RawMessage `json:"v"`
 }
 
-// flashEdit is what a draft does to the flashes.
+// flashEdit has a draft's changes of the flashes.
 type flashEdit struct {
 	cleared bool
 	added   []flash
@@ -24,8 +24,8 @@ type flashEdit struct {
 	err     error
 }
 
-// AddFlashRaw appends a message that is shown once: what EncodeValue has returned for it. An
-// error waits for the commit.
+// AddFlashRaw appends a message that is shown once, encoded by EncodeValue. An error is returned by
+// the commit.
 func (d *Draft) AddFlashRaw(raw []byte, err error) {
 	edit := &d.other().flash
 	if err != nil {
@@ -67,7 +67,8 @@ func (d *Draft) storedFlashes() []flash {
 	return parseFlashes(d.loaded())
 }
 
-// parseFlashes returns what it understands: flashes are no reason to fail a session.
+// parseFlashes returns the flashes, or none if they are malformed: that is no reason to fail a
+// session.
 func parseFlashes(o *object) []flash {
 	raw := o.get(flashKey)
 	if raw == nil {
@@ -80,7 +81,7 @@ func parseFlashes(o *object) []flash {
 	return list
 }
 
-// none reports that nothing has been done to the flashes.
+// none reports whether there are no changes of the flashes.
 func (e *flashEdit) none() bool {
 	return !e.cleared && len(e.added) == 0 && len(e.taken) == 0 && e.err == nil
 }
@@ -101,7 +102,7 @@ func (e *flashEdit) apply(o *object) ([]byte, bool, error) {
 	if !e.cleared {
 		list = slices.DeleteFunc(parseFlashes(o), func(f flash) bool { return slices.Contains(e.taken, f.ID) })
 	}
-	for _, f := range e.added { // one that is there came with an earlier attempt, whose outcome nobody knew
+	for _, f := range e.added { // an earlier attempt with an unknown outcome may have stored it
 		if !slices.ContainsFunc(list, func(is flash) bool { return is.ID == f.ID }) {
 			list = append(list, f)
 		}

@@ -4,7 +4,7 @@ package gateway
 // sessions of a user can account for those that are under way.
 type Gate interface {
 	// Enter is called under the session's commit lock, before the change is stored. If it returns a
-	// tag, the session is destroyed instead, and its end has that tag. It must be quick.
+	// tag, the session is destroyed instead, and its end has that tag. It must not block.
 	Enter(e Entrance) (pass Pass, tag any)
 }
 

@@ -11,32 +11,32 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Config is how a Gateway behaves. Every field but Gate is set.
+// Config is how a Gateway behaves. Every field but KeepLifetime and Gate is set.
 type Config struct {
-	TouchInterval time.Duration // longest time for which activity may go unrecorded; more than 0
+	TouchInterval time.Duration // longest time for which activity may go unrecorded; greater than 0
 	MaxValueBytes int           // per session; 0: no limit
 	StoreTimeout  time.Duration // for one write to the store
+	KeepLifetime  bool          // a login doesn't start the lifetime of the session again
 
-	// Committed and Ended are told of every change while the session's commit lock is held, in the
-	// order of the changes. They must be quick, must not call the gateway, and leave what runs an
-	// application's code to the change's Later.
+	// Committed and Ended are called for every change under the session's commit lock, in the order of
+	// the changes. They must not block or call the gateway, and add calls of an application's code to
+	// the change's Later.
 	Committed func(Commit)
 	Ended     func(End)
-	// Reason is what other processes are told of the end for which somebody's tag stands, or time:
-	// nil.
+	// Reason returns the reason, for other processes, of an end with the tag; nil is expiry.
 	Reason func(tag any) string
-	// Watched reports whether somebody wants to know which keys a commit changes.
+	// Watched reports whether commits need to list the keys that they change.
 	Watched func() bool
-	// Doubted is told of a session that may have ended: the store has failed to say.
+	// Doubted is called for a session that may have ended: the store's answer failed.
 	Doubted func(id string)
-	// Failed is told of what the gateway could not do, and carries on without. It must be quick,
-	// must not call the gateway or an application's code.
+	// Failed is called for a failure after which the gateway goes on. It must not block, and must not
+	// call the gateway or an application's code.
 	Failed func(ctx context.Context, doing, id string, err error)
-	// Gate is asked before a session is created or a user logged in; nil: nobody is.
+	// Gate is asked before a session is created or a user logged in; it may be nil.
 	Gate Gate
 }
 
-// Commit tells of a change that has been stored.
+// Commit is a change that has been stored.
 type Commit struct {
 	Record     *store.Record // as stored; not to be changed, and not to be kept
 	IsNew      bool
@@ -49,16 +49,16 @@ type Commit struct {
 	Later      *Later   // for when no lock is held
 }
 
-// End tells that a session is over.
+// End is the end of a session.
 type End struct {
-	ID, ClientID string // ClientID is "" where nobody knows it
-	UserID       string // of the record that was read for the end; "" also where none was
-	Found        bool   // it was in the store; otherwise it had gone before, and perhaps been reported
-	Tag          any    // the one who ended it; nil: time did
+	ID, ClientID string // ClientID is "" if it isn't known
+	UserID       string // of the record that was read for the end; "" also if none was read
+	Found        bool   // it was in the store; otherwise it had ended before, and its end may have been reported
+	Tag          any    // of the caller that ended it; nil: it expired
 	Later        *Later // for when no lock is held
 }
 
-// Gateway makes sessions of what a store holds. It is safe for concurrent use.
+// Gateway loads, changes and ends the sessions of a store. It is safe for concurrent use.
 type Gateway struct {
 	Finder
 
@@ -91,13 +91,13 @@ type Stats struct {
 // New returns a gateway to st.
 func New(st store.Store, cfg Config) *Gateway {
 	g := &Gateway{Finder: newFinder(st), store: st, cfg: cfg}
-	g.toucher, _ = st.(store.Toucher)
-	g.sweeper, _ = st.(store.Sweeper)
-	g.ender, _ = st.(store.Ender)
-	g.cached, _ = st.(store.CachedGetter)
-	g.reserver, _ = st.(store.Reserver)
-	g.locker, _ = st.(store.UserLocker)
-	g.pinger, _ = st.(store.Pinger)
+	g.toucher, _ = store.As[store.Toucher](st)
+	g.sweeper, _ = store.As[store.Sweeper](st)
+	g.ender, _ = store.As[store.Ender](st)
+	g.cached, _ = store.As[store.CachedGetter](st)
+	g.reserver, _ = store.As[store.Reserver](st)
+	g.locker, _ = store.As[store.UserLocker](st)
+	g.pinger, _ = store.As[store.Pinger](st)
 	g.sweeping = ctxlock.New()
 	_, _ = rand.Read(g.process[:])
 	g.locks.init()
@@ -118,7 +118,7 @@ func (g *Gateway) Stats() Stats {
 // Acquire returns the Lock of a session. Release it.
 func (g *Gateway) Acquire(id string) *Lock { return g.locks.acquire(id) }
 
-// Now is the time in the precision in which records keep it.
+// Now returns the time in the precision of records.
 func Now() time.Time { return precise(time.Now()) }
 
 func precise(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
@@ -129,7 +129,7 @@ func (g *Gateway) writeID() (w store.WriteID) {
 	return w
 }
 
-// touchInterval is the configured one, or less for a session whose idle timeout is short.
+// touchInterval returns the configured interval, or less for a session with a short idle timeout.
 func (g *Gateway) touchInterval(idle time.Duration) time.Duration {
 	return min(g.cfg.TouchInterval, idle/10)
 }

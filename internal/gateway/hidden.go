@@ -9,15 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// Keys that begin with one of these belong to the library: they are stored with a session's
-// values, and neither read nor changed as such. An application's key that looks like one fails
-// the commit, so nobody who chooses a key can write what is read as the library's own.
+// Keys that begin with one of these belong to the library: they are stored with a session's values,
+// and an application neither reads nor changes them. An application's key with such a prefix fails
+// the commit, so a client that chooses a key can't write the library's own keys.
 const (
 	GorillaPrefix  = "_gorilla_"
 	reservedPrefix = "_bridge_"
 
 	GorillaMain = GorillaPrefix + "1::"  // + key: what the main session of Gorilla() keeps about the key
-	GorillaType = `{"t":`                // with which that begins if it is only the type of what is stored under the key
+	GorillaType = `{"t":`                // the beginning of a GorillaMain that has only the type of the key's value
 	GorillaOld  = GorillaPrefix + "gob:" // + key: likewise, of earlier versions
 )
 
@@ -32,7 +32,7 @@ func hidden(key string) bool {
 // IsHidden reports whether the key isn't one of the application's, and can't be set as such.
 func IsHidden(key string) bool { return hidden(key) }
 
-// HiddenKeys returns the keys that Keys doesn't, but for flashes.
+// HiddenKeys returns the hidden keys, without that of flashes.
 func (d *Draft) HiddenKeys() []string {
 	return slices.DeleteFunc(d.keys(true), func(key string) bool { return key == flashKey })
 }
@@ -49,8 +49,8 @@ func (d *Draft) PutStored(key string, raw []byte) {
 	d.put(e)
 }
 
-// notesOf returns the hidden keys that describe the key: those that Gorilla() keeps for its main
-// session. A change of the key removes them, or they would come back with it later.
+// notesOf returns the hidden keys that describe the key, which Gorilla() keeps for its main
+// session. A change of the key removes them; otherwise they would describe a later value.
 func (d *Draft) notesOf(key string) []string {
 	var notes []string
 	values := d.loaded()
@@ -84,19 +84,19 @@ func (d *Draft) outdates(key, raw []byte) bool {
 	return i >= 0 && d.changes(d.edits[i]) && (d.edits[i].raw == nil || !bytes.HasPrefix(raw, []byte(GorillaType)))
 }
 
-// LifetimeEdit returns what SetLifetime was given, nil for nothing, for UndoLifetime.
+// LifetimeEdit returns the argument of SetLifetime, nil if it wasn't called, for UndoLifetime.
 func (d *Draft) LifetimeEdit() *time.Duration { return d.others().life }
 
-// UndoLifetime has the draft do to the lifetime what it did when LifetimeEdit was called.
+// UndoLifetime restores the edit of the lifetime that LifetimeEdit returned.
 func (d *Draft) UndoLifetime(was *time.Duration) { d.other().life = was }
 
-// KeyEdit is what a draft does to one key; the zero KeyEdit is nothing.
+// KeyEdit is a draft's edit of one key; the zero KeyEdit is none.
 type KeyEdit struct {
 	e  edit
 	is bool
 }
 
-// KeyEdit returns what the draft does to the key, for Undo.
+// KeyEdit returns the draft's edit of the key, for Undo.
 func (d *Draft) KeyEdit(key string) KeyEdit {
 	if i := d.findEdit(key); i >= 0 {
 		return KeyEdit{d.edits[i], true}
@@ -104,7 +104,7 @@ func (d *Draft) KeyEdit(key string) KeyEdit {
 	return KeyEdit{}
 }
 
-// Undo has the draft do to the key what it did when KeyEdit was called, and nothing else.
+// Undo restores the edit of the key that KeyEdit returned.
 func (d *Draft) Undo(key string, was KeyEdit) {
 	i := d.findEdit(key)
 	switch {

@@ -21,12 +21,12 @@ var (
 	errTooDeep = fmt.Errorf("the value is nested deeper than %d levels", maxDepth)
 )
 
-// replaced is how encoding/json writes what isn't UTF-8. The character U+FFFD itself it writes as
-// it is.
+// replaced is how encoding/json writes invalid UTF-8. It writes the character U+FFFD itself
+// unchanged.
 var replaced = []byte(`\ufffd`)
 
-// keeps returns an error if raw, which is v as encoding/json writes it, would not be decoded as
-// v: that package encodes more than it decodes, and silently replaces invalid UTF-8.
+// keeps returns an error if raw, the encoding of v by encoding/json, would not be decoded to v:
+// that package encodes values that it can't decode, and silently replaces invalid UTF-8.
 func keeps(v any, raw []byte) error {
 	if !utf8.Valid(raw) || bytes.Contains(raw, replaced) && replacesAny(reflect.ValueOf(v)) {
 		return errNotUTF8
@@ -60,7 +60,7 @@ func keeps(v any, raw []byte) error {
 	return nil
 }
 
-// keepsString looks at the string that raw begins with, and returns its length.
+// keepsString checks the string that raw begins with, and returns its length.
 func keepsString(raw []byte) (int, error) {
 	high := -1 // where the other half of a surrogate pair has to follow
 	for i := 1; i < len(raw); {
@@ -90,8 +90,8 @@ func keepsString(raw []byte) (int, error) {
 	return len(raw), nil
 }
 
-// keepsNumber looks at the number that raw begins with, and returns its length. One of few
-// characters without an exponent is in range.
+// keepsNumber checks the number that raw begins with, and returns its length. A short number
+// without an exponent is in range.
 func keepsNumber(raw []byte) (int, error) {
 	n, exponent := 0, false
 	for n < len(raw) && bytes.IndexByte([]byte("+-.eE0123456789"), raw[n]) >= 0 {
@@ -106,9 +106,9 @@ func keepsNumber(raw []byte) (int, error) {
 	return n, nil
 }
 
-// replacesAny reports whether encoding/json replaces something in v. What a json.RawMessage
-// spells is its own; of what another json.Marshaler has written it can't be told, and it is taken
-// for replaced.
+// replacesAny reports whether encoding/json replaces something in v. The content of a
+// json.RawMessage is not replaced. For another json.Marshaler this can't be known, and an escaped
+// U+FFFD in its output counts as replaced.
 func replacesAny(v reflect.Value) bool {
 	if !v.IsValid() {
 		return false

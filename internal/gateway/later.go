@@ -6,7 +6,7 @@ package gateway
 // the lock back.
 type Later struct{ do func() }
 
-// Add has do done after all that came before.
+// Add adds a call, to be made after all earlier ones.
 func (l *Later) Add(do func()) {
 	if before := l.do; before != nil && do != nil {
 		after := do
@@ -27,7 +27,7 @@ func (l *Later) Move(from *Later) {
 	l.Add(do)
 }
 
-// Run does it, and leaves l empty.
+// Run makes the calls, and leaves l empty.
 func (l *Later) Run() {
 	if do := l.do; do != nil {
 		l.do = nil

@@ -9,15 +9,14 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Load returns the session's record, or ErrMissing. A session past its time is ended here, at
-// the moment of use.
+// Load returns the session's record, or ErrMissing. It ends a session past its time.
 func (g *Gateway) Load(ctx context.Context, id string) (store.Record, error) {
 	rec, _, err := g.LoadAt(ctx, id, nil)
 	return rec, err
 }
 
-// LoadAt is Load that also returns when the session was alive. A caller that holds a lock passes
-// a Later, and runs it when it holds the lock no more.
+// LoadAt is Load that also returns the time at which the session was alive. A caller that holds a
+// lock passes a Later, and runs it after giving the lock back.
 func (g *Gateway) LoadAt(ctx context.Context, id string, later *Later) (rec store.Record, now time.Time, err error) {
 	op := g.attached(ctx)
 	defer op.stop()
@@ -48,7 +47,7 @@ func (g *Gateway) LoadCachedAt(
 	defer op.stop()
 	rec, err = g.cached.GetCached(op, id)
 	if now = Now(); err != nil || CheckRecord(&rec, id) != nil || rec.Revision < revision || rec.Expired(now) {
-		return g.LoadAt(ctx, id, later) // what it says about the end is said by the store itself
+		return g.LoadAt(ctx, id, later) // only the store decides about the end
 	}
 	return rec, now, nil
 }
@@ -56,7 +55,7 @@ func (g *Gateway) LoadCachedAt(
 // LoadActive is Load for a session in use: it is touched if that is due, unless check refuses
 // it.
 func (g *Gateway) LoadActive(ctx context.Context, id string, check func(*store.Record) error) (store.Record, error) {
-	k := g.Acquire(id) // held from before the load, so that all who see one old Seen share one claim
+	k := g.Acquire(id) // before the load, so that all callers that load one Seen share one claim
 	defer k.Release()
 	rec, now, err := g.LoadAt(ctx, id, nil)
 	if err == nil {
@@ -83,7 +82,7 @@ func (g *Gateway) LoadActiveShared(
 	id string,
 	check func(*store.Record) error,
 ) (store.Record, error) {
-	k := g.Acquire(id) // held from before the load, as in LoadActive
+	k := g.Acquire(id) // before the load, as in LoadActive
 	defer k.Release()
 	rec, now, err := g.loadSharedAt(ctx, id)
 	if err == nil {
@@ -113,13 +112,13 @@ func (g *Gateway) loadSharedAt(ctx context.Context, id string) (rec store.Record
 	defer g.shared.finish(id)
 	defer close(l.done)
 	l.err = Unavailable(ctx, "load the session", errLoadPanicked) // unless it returns
-	// It is for the others as well, who stay when this caller's client hangs up.
+	// The other callers still wait for it if this caller's client hangs up.
 	l.rec, l.now, l.err = g.LoadAt(context.WithoutCancel(ctx), id, nil)
 	return l.rec, l.now, l.err
 }
 
-// TouchNow records that the session is active now, also within the touch interval. ErrMissing,
-// ErrUnavailable.
+// TouchNow records that the session is active now, even within the touch interval. It returns
+// ErrMissing or ErrUnavailable if that fails.
 func (g *Gateway) TouchNow(ctx context.Context, id string) (store.Record, error) {
 	k := g.Acquire(id)
 	defer k.Release()

@@ -20,16 +20,16 @@ type locks struct {
 type lockShard struct {
 	mu   sync.Mutex
 	byID map[string]*Lock
-	free []*Lock // some that are out of use, to save making them again
+	free []*Lock // unused Locks, to be used again
 }
 
-// Lock is what all callers that work on one session share. Obtain it with Gateway.Acquire and
-// give it back with Release.
+// Lock has the locks of one session. All callers that work on the session share it. Obtain it with
+// Gateway.Acquire and give it back with Release.
 //
-// It has three locks, which are taken in this order. The outer lock is held while an application's
-// function runs, however long that takes. The merge lock is held while the changes of one request
-// are merged, so that concurrent merges don't exhaust one another's attempts. The commit lock is
-// held while one change is stored and reported.
+// It has three locks, which are taken in this order; docs/architecture.md has the order of all
+// locks. The outer lock is held while an application's function runs, however long that takes. The
+// merge lock is held while the changes of one request are merged, so that concurrent merges don't
+// exhaust one another's attempts. The commit lock is held while one change is stored and reported.
 type Lock struct {
 	id      string
 	shard   *lockShard
@@ -38,7 +38,7 @@ type Lock struct {
 	merge   ctxlock.Lock
 	commit  ctxlock.Lock
 	alone   atomic.Pointer[alone] // nil: merges needn't wait; changed by the holder of the outer lock
-	later   Later                 // what the holder of the outer lock leaves to be done when it has given that back
+	later   Later                 // calls that the holder of the outer lock makes after giving it back
 	touched atomic.Int64          // unix nanoseconds of the last touch that a holder of this Lock has begun
 }
 
@@ -71,7 +71,7 @@ func (l *locks) acquire(id string) *Lock {
 	return k
 }
 
-// Release gives the Lock back. The caller holds neither of its locks any more.
+// Release gives the Lock back. The caller holds none of its locks.
 func (k *Lock) Release() {
 	s := k.shard
 	s.mu.Lock()
@@ -85,7 +85,7 @@ func (k *Lock) Release() {
 	}
 }
 
-// Lock waits for the outer lock, in the order of arrival, until ctx ends.
+// Lock waits for the outer lock, in the order of arrival, or until ctx ends.
 func (k *Lock) Lock(ctx context.Context) error { return k.outer.Lock(ctx) }
 
 // Unlock frees the outer lock, and then runs what was added to Later.
@@ -99,22 +99,23 @@ func (k *Lock) Unlock() {
 // Later is for the holder of the outer lock, until Unlock.
 func (k *Lock) Later() *Later { return &k.later }
 
-// claimTouch reports whether the caller has to touch the session at now: one holder of the Lock
-// does so per interval.
+// claimTouch reports whether the caller has to touch the session at now: one caller per interval
+// does.
 func (k *Lock) claimTouch(now time.Time, interval time.Duration) bool {
 	last := k.touched.Load()
 	return now.UnixNano()-last >= int64(interval) && k.touched.CompareAndSwap(last, now.UnixNano())
 }
 
-// alone is a period of exclusive access for a function of WithSession that has lost against
-// merges of this process. Merges wait for its end, each for Config.StoreTimeout at most, and
-// don't wait at all once the period has lasted that long. Ending a session never waits for it.
+// alone is a period of exclusive access for a function of WithSession that has repeatedly lost
+// against merges of this process. Merges wait for its end, each for Config.StoreTimeout at most.
+// Once the period has lasted that long, they don't wait at all. Ending a session never waits for
+// it.
 type alone struct {
 	over  chan struct{} // closed at its end
 	until time.Time     // merges don't wait longer
 }
 
-// wait returns when the time is over, or after d.
+// wait returns at the end of the period, or after d.
 func (a *alone) wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

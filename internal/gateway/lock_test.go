@@ -86,7 +86,7 @@ func TestWaitForLockEndsWithItsContext(t *testing.T) {
 		wg.Wait()
 
 		k := g.Acquire("s")
-		require.ErrorIs(t, k.Lock(ctx), why, "a context that has ended gets no free lock either")
+		require.ErrorIs(t, k.Lock(ctx), why, "no lock after the end of the context, even a free one")
 		k.Release()
 		require.Zero(t, g.Locks())
 	})

@@ -8,8 +8,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// apply returns cur with the draft's changes on top: the third side of the merge. What the draft
-// didn't change stays as it is in cur.
+// apply returns cur with the draft's changes on top. It is a three-way merge: keys that the draft
+// didn't change relative to its base stay as they are in cur.
 func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Record, error) {
 	next, o := *cur, d.others()
 	if o.failed != nil {
@@ -21,7 +21,7 @@ func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Recor
 	t := o.token
 	switch {
 	case t == nil:
-	case cur.Revision == 0: // nobody has seen the first token yet
+	case cur.Revision == 0: // no client has the first token yet
 		next.TokenHash = t.hash
 	case d.repeats(cur): // the session keeps the token that it has
 	case t.renews && cur.Renewal == store.RenewalSent && cur.TokenGeneration == t.from+1: // not yet presented
@@ -42,7 +42,12 @@ func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Recor
 	if t != nil && t.login != nil {
 		l := t.login
 		next.UserID, next.Addr, next.UserAgent = l.UserID, l.Addr, l.UserAgent
-		next.LoginGeneration, next.LoggedIn = next.TokenGeneration, now
+		next.LoginGeneration, next.LoggedIn = next.TokenGeneration, l.time(now)
+		if g.cfg.KeepLifetime && cur.Revision != 0 && cur.Lifetime > 0 { // it counts from the login now
+			next.Lifetime = max(time.Millisecond, cur.Lifetime-next.Began().Sub(cur.Began()))
+		} else if life, ok := lifetimeAfterLogin(cur.Data); ok {
+			next.Lifetime = life
+		}
 	}
 	if o.idle != nil {
 		next.Idle = *o.idle
@@ -54,12 +59,15 @@ func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Recor
 	if err != nil {
 		return next, err
 	}
-	if limit := g.cfg.MaxValueBytes; limit > 0 && len(data) > limit && len(data) > len(cur.Data) {
+	if limit := g.cfg.MaxValueBytes; limit > 0 && len(data) > limit && len(data) > len(cur.Data) &&
+		len(data)-deviceBytes(data) > limit {
 		return next, fmt.Errorf("%w: %d bytes, the limit (MaxValueBytes) is %d", ErrTooLarge, len(data), limit)
 	}
 	next.Data = data
 	next.Writes++
-	g.active(&next, now)
+	if !o.inactive {
+		g.active(&next, now)
+	}
 	next.WriteID = g.writeID()
 	return next, nil
 }
@@ -73,7 +81,7 @@ func (g *Gateway) active(rec *store.Record, now time.Time) {
 	if rec.Idle > 0 {
 		rec.Expires = rec.Seen.Add(rec.Idle + g.touchInterval(rec.Idle))
 	}
-	if end := rec.Created.Add(rec.Lifetime); rec.Lifetime > 0 && (rec.Expires.IsZero() || end.Before(rec.Expires)) {
+	if end := rec.LifetimeEnd(); !end.IsZero() && (rec.Expires.IsZero() || end.Before(rec.Expires)) {
 		rec.Expires = end
 	}
 }
@@ -107,6 +115,7 @@ func (d *Draft) data(cur *store.Record) ([]byte, error) {
 		}
 		out = append(append(append(out, quoted...), ':'), raw...)
 	}
+	unbounds, unbinds := o.unbounds(), o.unbinds(cur.UserID)
 	placed := 0 // edits that found their key in cur
 	if !d.cleared {
 		for i := range values.fields {
@@ -115,6 +124,8 @@ func (d *Draft) data(cur *store.Record) ([]byte, error) {
 				if flashed {
 					continue
 				}
+			} else if unbounds && string(values.key(i)) == boundedKey || unbinds && string(values.key(i)) == deviceKey {
+				continue
 			} else if j := d.findEdit(string(values.key(i))); j >= 0 {
 				placed++
 				if e := &d.edits[j]; hidden(e.key) || d.changes(*e) {
@@ -131,6 +142,12 @@ func (d *Draft) data(cur *store.Record) ([]byte, error) {
 	if d.cleared {
 		if raw := values.get(browserKey); raw != nil && d.findEdit(browserKey) < 0 {
 			add([]byte(`"`+browserKey+`"`), raw)
+		}
+		if raw := values.get(boundedKey); raw != nil && !unbounds {
+			add([]byte(`"`+boundedKey+`"`), raw)
+		}
+		if raw := values.get(deviceKey); raw != nil && !unbinds {
+			add([]byte(`"`+deviceKey+`"`), raw)
 		}
 	}
 	if placed < len(d.edits) {

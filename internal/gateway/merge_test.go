@@ -117,13 +117,14 @@ func TestFlashesAreAppendedAndTakenOnce(t *testing.T) {
 	adder.AddFlash("hello")
 	require.NoError(t, g.Commit(t.Context(), adder, nil))
 	require.NoError(t, g.Commit(t.Context(), reader, nil))
-	late.TakeFlashes() // the same two: the third, which reads alike, stays
+	late.TakeFlashes() // the same two: the third, with the same text, stays
 	require.NoError(t, g.Commit(t.Context(), late, nil))
 	require.Equal(t, []any{"hello"}, draft(t, g).TakeFlashes())
 	require.NotContains(t, draft(t, g).Keys(), "_flash")
 }
 
-// TestMergeAgreesWithItsModel: random drafts, committed in random order, against maps that follow the rule in its simplest form.
+// TestMergeAgreesWithItsModel: random drafts, committed in random order, are compared with maps
+// that follow the rule in its simplest form.
 func TestMergeAgreesWithItsModel(t *testing.T) {
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 1))
@@ -206,7 +207,7 @@ func TestCommitsOfManyWritersLoseNothing(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for n := range 25 {
-				for { // ErrConflict is an honest answer under such a load, and says that nothing was stored
+				for { // ErrConflict is possible under such a load, and means that nothing was stored
 					d := draft(t, g)
 					d.Set(fmt.Sprintf("w%d-%d", i, n), n)
 					err := g.Commit(t.Context(), d, nil)
@@ -235,7 +236,7 @@ func TestRotationAppliesToTheGenerationThatWasProved(t *testing.T) {
 	loser.ReplaceToken(store.TokenHash{2}, 1, nil)
 	require.ErrorIs(t, g.Commit(t.Context(), loser, nil), gateway.ErrTokenRotated)
 	old.Set("a", "1")
-	require.ErrorIs(t, g.Commit(t.Context(), old, nil), gateway.ErrTokenRotated, "a login cuts off who knows only the old token")
+	require.ErrorIs(t, g.Commit(t.Context(), old, nil), gateway.ErrTokenRotated, "the old token is cut off")
 
 	rec := draft(t, g).Base()
 	require.Equal(t, "ada", rec.UserID)
@@ -243,5 +244,5 @@ func TestRotationAppliesToTheGenerationThatWasProved(t *testing.T) {
 	require.EqualValues(t, 2, rec.LoginGeneration)
 	require.Equal(t, store.TokenHash{1}, rec.TokenHash)
 	winner.Set("a", "2")
-	require.NoError(t, g.Commit(t.Context(), winner, nil), "who made the new token knows it")
+	require.NoError(t, g.Commit(t.Context(), winner, nil), "the draft that set the new token knows it")
 }

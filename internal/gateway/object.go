@@ -7,28 +7,28 @@ import (
 	"strings"
 )
 
-// object is a JSON object, taken apart no further than its top level: values stay as they are until
-// somebody asks for one.
+// object is a JSON object of which only the top level has been parsed.
 type object struct {
 	data    []byte
 	fields  []field
 	index   map[string]int // only for objects with many fields
-	escaped map[int][]byte // keys that the document spells with escapes, by their field
+	escaped map[int][]byte // keys with escapes in the document, by their field
 }
 
-// field is one member, as places in the object's data: a session's fields take little room, and
-// each load makes them.
+// field is one member, as positions in the object's data. It is small, because each load makes all
+// of them.
 type field struct {
-	keyStart, keyEnd uint32 // the key as it stands in the document, quotes included
-	start, end       uint32 // the value as it stands there
+	keyStart, keyEnd uint32 // the key in the document, with its quotes
+	start, end       uint32 // the value in the document
 }
 
-// manyFields is where a map lookup starts to beat a scan.
+// manyFields is the number of fields from which on a map lookup is faster than a scan.
 const manyFields = 24
 
 var errNotObject = errors.New("session data is not a JSON object")
 
-// parseObject takes data apart. Of a duplicate key the last one counts, as with encoding/json.
+// parseObject parses the top level of data. Of a duplicate key the last one counts, as with
+// encoding/json.
 func parseObject(data []byte) (object, error) {
 	if uint64(len(data)) > math.MaxUint32 {
 		return object{}, errNotObject
@@ -63,7 +63,7 @@ func parseObject(data []byte) (object, error) {
 	}
 }
 
-// fewFields is for how many fields an object of the size gets room at first.
+// fewFields returns the initial capacity, in fields, of an object of the size.
 func fewFields(size int) int {
 	if size < 128 {
 		return 4
@@ -71,7 +71,7 @@ func fewFields(size int) int {
 	return 8
 }
 
-// quoted returns the field's key as it stands in the document.
+// quoted returns the field's key as in the document.
 func (o *object) quoted(i int) []byte {
 	f := &o.fields[i]
 	return o.data[f.keyStart:f.keyEnd]
@@ -88,7 +88,7 @@ func (o *object) key(i int) []byte {
 	return o.data[f.keyStart+1 : f.keyEnd-1]
 }
 
-// raw returns the field's value as it stands in the document.
+// raw returns the field's value as in the document.
 func (o *object) raw(i int) []byte {
 	f := &o.fields[i]
 	return o.data[f.start:f.end:f.end]
@@ -117,8 +117,8 @@ func (o *object) get(key string) []byte {
 	return nil
 }
 
-// put adds f, or gives the field with its key the value of f; false when f's key is no string after
-// all.
+// put adds f, or replaces the field with the same key. It returns false if the key of f isn't a
+// valid string.
 func (o *object) put(f field, escaped bool) bool {
 	key := o.data[f.keyStart+1 : f.keyEnd-1]
 	if escaped {
@@ -152,8 +152,8 @@ func (o *object) put(f field, escaped bool) bool {
 	return true
 }
 
-// scanner walks over JSON. It checks the structure that it needs to find the ends of values; what
-// is inside a value is checked by encoding/json when the value is decoded.
+// scanner walks over JSON. It checks only the structure that it needs to find the ends of values;
+// encoding/json checks a value when it is decoded.
 type scanner struct {
 	data []byte
 	i    int
@@ -186,7 +186,7 @@ func (p *scanner) end() error {
 	return nil
 }
 
-// field moves past a member and says whether its key holds an escape.
+// field moves past a member and reports whether its key has an escape.
 func (p *scanner) field() (f field, escaped, ok bool) {
 	keyStart := p.i
 	if escaped, ok = p.str(); !ok {
@@ -206,7 +206,7 @@ func (p *scanner) field() (f field, escaped, ok bool) {
 	return field{uint32(keyStart), uint32(keyEnd), uint32(start), uint32(p.i)}, escaped, true
 }
 
-// str moves past a string and says whether it holds an escape.
+// str moves past a string and reports whether it has an escape.
 func (p *scanner) str() (escaped, ok bool) {
 	if !p.take('"') {
 		return false, false

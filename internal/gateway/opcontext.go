@@ -6,44 +6,44 @@ import (
 	"time"
 )
 
-// opContext bounds one store operation in time. It makes its channel and timer only for a store
-// that asks for them, as one in memory doesn't.
+// opContext limits the time of one store operation. It makes its channel and timer only if the
+// store calls Done; a store in memory doesn't.
 type opContext struct {
 	parent   context.Context
 	deadline time.Time
-	later    *Later // what the operation leaves to be done later; nil: its caller holds no lock
-	own      Later  // then it is here
+	later    *Later // for calls after the operation; nil: its caller holds no lock
+	own      Later  // used if later is nil
 
 	mu       sync.Mutex
-	watch    *opWatch // nil until somebody asks for Done
+	watch    *opWatch // nil until the first call of Done
 	attached bool     // ends with its parent, too
 	ended    opEnd
 }
 
-// opWatch is what an opContext needs to tell of its end.
+// opWatch has the channel and timer of an opContext.
 type opWatch struct {
 	done   chan struct{}
 	timer  *time.Timer
 	detach func() bool
 }
 
-// opEnd says how an opContext has ended.
+// opEnd is how an opContext has ended.
 type opEnd uint8
 
 const (
 	opRuns opEnd = iota
 	opStopped
 	opTimedOut
-	opAbandoned // by its parent
+	opAbandoned // its parent has ended
 )
 
-// attached returns a context for an operation that the caller may give up.
+// attached returns a context for an operation that ends with ctx.
 func (g *Gateway) attached(ctx context.Context) *opContext {
 	return &opContext{parent: ctx, attached: true, deadline: time.Now().Add(g.cfg.StoreTimeout)}
 }
 
-// detached returns a context for an operation that goes on without the caller: a change whose
-// storing has begun is stored even if the browser hangs up.
+// detached returns a context for an operation that goes on when ctx ends: a change whose storing
+// has begun is stored even if the browser hangs up.
 func (g *Gateway) detached(ctx context.Context) *opContext {
 	return g.detachedAt(ctx, time.Now())
 }
@@ -96,7 +96,7 @@ func (c *opContext) Err() error {
 	return nil
 }
 
-// left is where what the operation leaves to be done later goes.
+// left returns the Later for calls after the operation.
 func (c *opContext) left() *Later {
 	if c.later != nil {
 		return c.later
@@ -104,8 +104,8 @@ func (c *opContext) left() *Later {
 	return &c.own
 }
 
-// stop frees what the context holds. The operation is over, and has given back the locks that it
-// has taken.
+// stop frees the context's resources and, without a caller's Later, makes the calls in its own. The
+// operation is over and has given back its locks.
 func (c *opContext) stop() {
 	c.end(opStopped)
 	c.own.Run()

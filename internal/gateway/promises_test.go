@@ -48,13 +48,13 @@ func (h *hooked) Sweep(ctx context.Context, now time.Time, n int) ([]store.Recor
 	return recs, err
 }
 
-// A touch that has failed is made up for by the next use, not by the one after the interval.
+// After a touch that failed, the next use touches again, even within the interval.
 func TestTouchThatFailedIsTriedAgainAtTheNextUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := &hooked{Store: livestore.New()}
 		g := newGateway(st)
 		rec := create(t, g, `{"a":1}`)
-		k := g.Acquire("s") // as a socket's, that is there all the time
+		k := g.Acquire("s") // as a socket holds it
 		defer k.Release()
 		time.Sleep(10 * time.Minute)
 		st.touch = func() error { return errors.New("down") }
@@ -70,7 +70,7 @@ func TestTouchThatFailedIsTriedAgainAtTheNextUse(t *testing.T) {
 	})
 }
 
-// A new session whose ID is taken is not created, and leaves the other as it is.
+// A new session whose ID is taken is not created, and the other session doesn't change.
 func TestCreateNeverTakesAnIDThatIsTaken(t *testing.T) {
 	st := livestore.New()
 	g := newGateway(st)
@@ -85,7 +85,7 @@ func TestCreateNeverTakesAnIDThatIsTaken(t *testing.T) {
 	require.Equal(t, "c", after.ClientID)
 }
 
-// That a token has been presented says nothing of the one that has replaced it since.
+// RetirePrevious for a token that has been replaced since changes nothing.
 func TestRetirePreviousAfterAnotherRotationChangesNothing(t *testing.T) {
 	st := livestore.New()
 	g := newGateway(st)
@@ -106,7 +106,8 @@ func TestRetirePreviousAfterAnotherRotationChangesNothing(t *testing.T) {
 	require.Equal(t, before, after)
 }
 
-// A session that a sweep has removed is reported by the sweep, as expired; who misses it meanwhile waits for that.
+// A session that a sweep has removed is reported by the sweep, as expired. A Forget of it waits for
+// that report.
 func TestForgetWaitsForTheSweepThatHasRemovedTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ends []gateway.End
@@ -134,7 +135,7 @@ func TestForgetWaitsForTheSweepThatHasRemovedTheSession(t *testing.T) {
 	})
 }
 
-// A node whose clock is behind moves no session's last activity back.
+// A node whose clock is slow doesn't move a session's last activity back.
 func TestActivityIsNeverMovedBack(t *testing.T) {
 	st := livestore.New()
 	g := newGateway(st)
@@ -150,7 +151,7 @@ func TestActivityIsNeverMovedBack(t *testing.T) {
 	require.True(t, d.Base().Expires.After(ahead.Add(time.Hour)))
 }
 
-// One whose wait ends in the moment that its turn comes leaves no load behind that nobody does.
+// If the only caller's wait ends at the moment at which its turn comes, no load is left over.
 func TestSharedLoadWhoseOnlyCallerLeavesAtItsTurn(t *testing.T) {
 	require.Zero(t, gateway.LeaveAtItsTurn())
 }

@@ -36,14 +36,14 @@ func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record, before 
 			return
 		case errors.Is(err, ErrGone):
 			return
-		case errors.Is(err, store.ErrBusy): // another process has asked for its turn
+		case errors.Is(err, store.ErrBusy): // another process has exclusive access
 			time.Sleep(busyPause)
 			continue
 		case !errors.Is(err, store.ErrConflict):
 			g.cfg.Failed(ctx, "retire a session's previous token", rec.ID, err)
 			return
 		case stored.TokenGeneration != rec.TokenGeneration:
-			return // what has come with another token is not for whoever presented this one
+			return // the presented token is no longer the current one
 		case stored.Renewal != rec.Renewal: // another request has noted it
 			*rec = stored
 			return

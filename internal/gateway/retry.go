@@ -12,10 +12,10 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Retry decides how a change goes on that has lost against another writer of the session. The
-// first retry starts at once from what is stored then. After the second conflict in a row the
-// change asks for exclusive access: writers of other processes wait and, if the change is a
-// function of WithSession, so do the merges of this process.
+// Retry decides how a change is retried after a conflict with another writer of the session. The
+// first retry starts at once from the newer record. After the second conflict in a row the change
+// asks for exclusive access: writers of other processes wait and, if the change is a function of
+// WithSession, so do the merges of this process.
 type Retry struct {
 	g       *Gateway
 	k       *Lock
@@ -31,15 +31,15 @@ const MaxAttempts = 8
 
 const (
 	patience  = 2                    // conflicts after which a change asks for exclusive access
-	busyPause = 3 * time.Millisecond // between two requests to a store that grants it to another
+	busyPause = 3 * time.Millisecond // between two requests while another process has it
 )
 
 // Retry returns the Retry of one function of WithSession. The caller holds the outer lock of k
 // until Stop.
 func (g *Gateway) Retry(k *Lock) Retry { return Retry{g: g, k: k, later: &k.later} }
 
-// After returns the record to start from after another conflict; now is what was stored by then.
-// ErrMissing, ErrUnavailable, and the cause of ctx's end while it waits.
+// After returns the record to start from after another conflict; now is the newer record. It
+// returns ErrMissing, ErrUnavailable, or the cause of ctx if that ends a wait.
 func (r *Retry) After(ctx context.Context, now store.Record) (store.Record, error) {
 	var err error
 	switch r.lost++; {
@@ -47,7 +47,7 @@ func (r *Retry) After(ctx context.Context, now store.Record) (store.Record, erro
 		return now, nil
 	case r.lost == patience:
 		err = r.ask(ctx)
-	case r.release == nil: // another process, or a change that is no merge: they take turns by chance
+	case r.release == nil: // the store grants no exclusive access: wait longer each time
 		err = pause(ctx, time.Millisecond<<(r.lost-patience))
 	}
 	if err != nil {
@@ -100,8 +100,8 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // Lease waits for the lease with the name among all processes, which lasts for a second at most. It
-// returns without one if the store knows of no other processes or doesn't answer. The store, which
-// may make the name part of a key, sees only a hash of it.
+// returns without one if the store has no other processes or doesn't answer. The store may use the
+// name in a key, so it gets a hash of it.
 func (g *Gateway) Lease(ctx context.Context, name string) (release func()) {
 	sum := sha256.Sum256([]byte(name))
 	end, _ := g.reserve(context.WithoutCancel(ctx), "turn "+hex.EncodeToString(sum[:]))

@@ -7,31 +7,31 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// sharedLoads lets concurrent callers that load one session share loads, as the tabs of a
-// browser do that reconnect at once. A caller joins only a load that begins after its call, so
-// no answer is older than its question: a session has at most one load under way, and one to
-// come for all who have called since that began.
+// sharedLoads lets concurrent callers share the loads of a session, such as the tabs of a browser
+// that reconnect together. A caller joins only a load that begins after its call, so that the
+// result is never older than the call: a session has at most one load under way, and one to follow
+// for all callers since that began.
 type sharedLoads struct {
 	mu   sync.Mutex
 	byID map[string]*loadQueue // of sessions with a load under way
 }
 
-// loadQueue is the load to come of a session; nil if no caller waits for one.
+// loadQueue has the load of a session that is to follow; nil if no caller waits for one.
 type loadQueue struct{ next *sharedLoad }
 
 // sharedLoad is one load. One of the callers that wait for it runs it, when its turn has come.
 type sharedLoad struct {
 	waiting int           // callers, guarded by sharedLoads.mu
-	turn    chan struct{} // has room for the one message that says so
-	done    chan struct{} // closed when rec, now and err are there
+	turn    chan struct{} // gets one value when the turn has come
+	done    chan struct{} // closed when rec, now and err are set
 
 	rec store.Record
 	now time.Time
 	err error
 }
 
-// join returns the load that the caller waits for. A load without a turn is for the caller to
-// run, at once.
+// join returns the load that the caller waits for. If the load has no turn, the caller runs it at
+// once.
 func (s *sharedLoads) join(id string) *sharedLoad {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,8 +50,7 @@ func (s *sharedLoads) join(id string) *sharedLoad {
 	return q.next
 }
 
-// leave is for a caller that stops waiting. If it was the last one, the load's turn is passed
-// on.
+// leave is for a caller that stops waiting. If it was the last one, the next load gets the turn.
 func (s *sharedLoads) leave(id string, l *sharedLoad) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +61,7 @@ func (s *sharedLoads) leave(id string, l *sharedLoad) {
 	switch {
 	case q != nil && q.next == l:
 		q.next = nil
-	case len(l.turn) > 0: // it has come, and nobody has taken it
+	case len(l.turn) > 0: // it has come, and no caller has taken it
 		<-l.turn
 		s.advance(id)
 	}

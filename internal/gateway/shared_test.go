@@ -16,7 +16,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// slowStore takes its time to answer a Get, and counts them.
+// slowStore delays each Get, and counts them.
 type slowStore struct {
 	store.Store
 	gets  atomic.Int64
@@ -26,7 +26,7 @@ type slowStore struct {
 
 func (s *slowStore) Get(ctx context.Context, id string) (store.Record, error) {
 	n := s.gets.Add(1)
-	rec, err := s.Store.Get(ctx, id) // what it answers is as of the beginning, the worst that a store may do
+	rec, err := s.Store.Get(ctx, id) // as of the beginning of the delay: the oldest valid result
 	if s.takes > 0 {
 		time.Sleep(s.takes)
 	}
@@ -54,7 +54,8 @@ func put(t *testing.T, st store.Store, id string) {
 	require.NoError(t, err)
 }
 
-// All who come while a load is under way share the next one; none joins the one that had begun before.
+// Callers that come while a load is under way share the next one; none joins the one that had begun
+// before.
 func TestLoadSharedIsNeverOlderThanItsCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, st := sharing(t, time.Second)
@@ -80,12 +81,13 @@ func TestLoadSharedIsNeverOlderThanItsCall(t *testing.T) {
 	})
 }
 
-// Sessions come and go, and whoever looks after a destroy has returned, or after a create has, finds that out.
+// Sessions are created and destroyed: a load that begins after such a call has returned finds its
+// effect.
 func TestLoadSharedUnderStress(t *testing.T) {
 	g, st := sharing(t, 0)
 	const readers, rounds = 8, 500
-	var exists atomic.Int64 // even: it doesn't, odd: it does; changed when the change has returned
-	var began atomic.Int64  // likewise, when it begins
+	var exists atomic.Int64 // even: it doesn't, odd: it does; set after each change
+	var began atomic.Int64  // likewise, set before each change
 	var done atomic.Bool
 	var all sync.WaitGroup
 	for range readers {
@@ -94,7 +96,7 @@ func TestLoadSharedUnderStress(t *testing.T) {
 				before := exists.Load()
 				_, err := g.LoadShared(t.Context(), "s")
 				if began.Load() != before {
-					continue // it changed meanwhile: either will do
+					continue // it changed meanwhile: either result is right
 				}
 				if found := err == nil; found != (before%2 == 1) {
 					t.Errorf("generation %d: found %v", before, found)
@@ -121,7 +123,7 @@ func TestLoadSharedUnderStress(t *testing.T) {
 	require.Zero(t, g.SharedLoads())
 }
 
-// Whoever stops waiting takes nothing away from those who wait on, and leaves nothing behind.
+// A caller that stops waiting doesn't affect those that still wait, and leaves nothing behind.
 func TestLoadSharedWithoutThoseWhoHaveLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, st := sharing(t, time.Second)
@@ -129,7 +131,7 @@ func TestLoadSharedWithoutThoseWhoHaveLeft(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		hungUp := errors.New("hung up")
 		var all sync.WaitGroup
-		all.Go(func() { _, _ = g.LoadShared(ctx, "s") }) // does the first load, which goes on for nobody else's sake
+		all.Go(func() { _, _ = g.LoadShared(ctx, "s") }) // runs the first load, for which no other caller waits
 		synctest.Wait()
 		for range 10 {
 			all.Go(func() {
@@ -152,7 +154,7 @@ func TestLoadSharedWithoutThoseWhoHaveLeft(t *testing.T) {
 	})
 }
 
-// One whose wait ends in the moment that its turn comes passes it on.
+// A caller whose wait ends at the moment at which its turn comes passes the turn on.
 func TestLoadSharedPassesTurnsOn(t *testing.T) {
 	for range 200 {
 		synctest.Test(t, func(t *testing.T) {
@@ -161,7 +163,7 @@ func TestLoadSharedPassesTurnsOn(t *testing.T) {
 			var all sync.WaitGroup
 			all.Go(func() { _, _ = g.LoadShared(t.Context(), "s") })
 			time.Sleep(time.Millisecond)
-			ctx, cancel := context.WithTimeout(t.Context(), 999*time.Millisecond) // the very moment
+			ctx, cancel := context.WithTimeout(t.Context(), 999*time.Millisecond) // the same moment
 			defer cancel()
 			all.Go(func() { _, _ = g.LoadShared(ctx, "s") })
 			time.Sleep(time.Second)
@@ -173,7 +175,8 @@ func TestLoadSharedPassesTurnsOn(t *testing.T) {
 	}
 }
 
-// What a load comes to, failure and panic included, it comes to for all who share it, and for nobody else.
+// All callers that share a load, and no others, get its result, even if that is a failure or a
+// panic.
 func TestLoadSharedSharesFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, st := sharing(t, time.Second)
@@ -189,7 +192,7 @@ func TestLoadSharedSharesFailures(t *testing.T) {
 			return nil
 		}
 		var panicked atomic.Int64
-		five := func(check func(error)) { // one does a load, and five share the next
+		five := func(check func(error)) { // one caller runs a load, and five share the next
 			var all sync.WaitGroup
 			all.Go(func() {
 				_, err := g.LoadShared(t.Context(), "s")
@@ -214,7 +217,7 @@ func TestLoadSharedSharesFailures(t *testing.T) {
 			require.ErrorIs(t, err, outage)
 		})
 		five(func(err error) { require.ErrorIs(t, err, gateway.ErrUnavailable) })
-		require.EqualValues(t, 1, panicked.Load(), "the one who did the load")
+		require.EqualValues(t, 1, panicked.Load(), "the caller that ran the load")
 		five(func(err error) { require.NoError(t, err) })
 		require.Zero(t, g.SharedLoads())
 	})

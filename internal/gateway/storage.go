@@ -68,14 +68,14 @@ func (g *Gateway) set(ctx context.Context, rec store.Record) (store.Record, erro
 	case now.WriteID == rec.WriteID: // the store had taken the write when it was sent again
 		g.stats.writes.Add(1)
 		return now, nil
-	case rec.Revision == 0: // never again under the same ID
+	case rec.Revision == 0: // a create is not repeated under the same ID
 		return rec, fmt.Errorf("%w: the new session's ID is taken", ErrConflict)
 	}
 	g.stats.conflicts.Add(1)
 	return now, store.ErrConflict
 }
 
-// Ping returns nil if the store answers, and for a store that isn't a store.Pinger. ErrUnavailable.
+// Ping returns nil if the store answers or isn't a store.Pinger, ErrUnavailable otherwise.
 func (g *Gateway) Ping(ctx context.Context) error {
 	if g.pinger == nil {
 		return nil
@@ -97,8 +97,7 @@ func (g *Gateway) failed(op *opContext, doing string, err error) error {
 }
 
 // Unavailable returns the error of an operation of the store that has failed with err:
-// ErrUnavailable, or the cause of ctx's end if the caller has given up, for then the store may be
-// fine.
+// ErrUnavailable, or the cause of ctx's end if the caller has given up: then the store may be fine.
 func Unavailable(ctx context.Context, doing string, err error) error {
 	op, own := ctx.(*opContext)
 	if own && op.attached {

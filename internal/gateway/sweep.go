@@ -10,17 +10,17 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// sweepPiece is how many expired sessions are removed at once: other callers wait for that long
-// at most.
+// sweepPiece is how many expired sessions are removed at once: other callers wait for one piece at
+// most.
 const sweepPiece = 256
 
-// ErrNoSweep says that the store can neither sweep nor list.
+// ErrNoSweep is the error of Sweep for a store that can neither sweep nor list.
 var ErrNoSweep = fmt.Errorf(
 	"bridge: the store can't find expired sessions, it implements neither store.Sweeper nor store.Lister: %w",
 	errors.ErrUnsupported,
 )
 
-// Sweep removes the sessions that are past their time and returns how many they were.
+// Sweep removes the sessions that are past their time and returns their number.
 func (g *Gateway) Sweep(ctx context.Context) (int, error) {
 	switch {
 	case g.sweeper != nil:
@@ -29,6 +29,22 @@ func (g *Gateway) Sweep(ctx context.Context) (int, error) {
 		return g.sweepList(ctx)
 	}
 	return 0, ErrNoSweep
+}
+
+// SweepOther removes what has expired from a store of records that are no sessions. No call of the
+// store takes longer than the timeout.
+func SweepOther(ctx context.Context, from store.Sweeper, timeout time.Duration) error {
+	once := func(now time.Time) (int, error) {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		removed, err := from.Sweep(ctx, now, sweepPiece)
+		return len(removed), err
+	}
+	for now := Now(); ; {
+		if n, err := once(now); err != nil || n < sweepPiece {
+			return err
+		}
+	}
 }
 
 // CanSweep reports whether Sweep can work at all.
@@ -74,8 +90,8 @@ func (g *Gateway) sweepOnce(ctx context.Context, now time.Time) (int, error) {
 	return n, nil
 }
 
-// reportSwept reports the end after every change that was stored before it. If the commit lock
-// stays taken for Config.StoreTimeout the store hangs, and the end is reported without it.
+// reportSwept reports the end, after the changes that were stored before it. If the commit lock
+// stays taken for Config.StoreTimeout, the store hangs, and the end is reported without the lock.
 func (g *Gateway) reportSwept(rec *store.Record, later *Later) {
 	g.stats.expired.Add(1)
 	g.inOrder(rec.ID, later, func(later *Later) {

@@ -8,9 +8,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Touch records that the session is active at now, if the last record of it is older than the
-// touch interval: one write per session and interval. A failure of the store doesn't refuse a
-// session that has been loaded, unless the store says that it is gone: ErrMissing.
+// Touch records that the session is active at now, if the recorded activity is older than the touch
+// interval: one write per session and interval. A failure of the store is only reported, unless the
+// session is gone: ErrMissing.
 func (g *Gateway) Touch(ctx context.Context, k *Lock, rec *store.Record, now time.Time) error {
 	interval := g.cfg.TouchInterval
 	if rec.Idle > 0 {
@@ -37,7 +37,7 @@ func (g *Gateway) Touch(ctx context.Context, k *Lock, rec *store.Record, now tim
 	return nil
 }
 
-// touch counts what it has stored.
+// touch stores and counts the touch.
 func (g *Gateway) touch(ctx context.Context, k *Lock, next *store.Record) error {
 	if g.toucher != nil {
 		err := g.toucher.Touch(ctx, next.ID, next.Seen)

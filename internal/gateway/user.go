@@ -3,7 +3,7 @@ package gateway
 import "context"
 
 // SessionsOfUser returns the IDs of the user's sessions that aren't past their time, the last seen
-// first with a store.UserIndex. errors.ErrUnsupported, ErrUnavailable.
+// first with a store.UserIndex. It returns errors.ErrUnsupported or ErrUnavailable if that fails.
 func (g *Gateway) SessionsOfUser(ctx context.Context, userID string) (ids []string, err error) {
 	op := g.attached(ctx)
 	defer op.stop()
@@ -25,7 +25,7 @@ func (g *Gateway) SessionsOfUser(ctx context.Context, userID string) (ids []stri
 
 // LockUser locks the logins of the user, in every process, until unlock is called. unlock is nil if
 // the store isn't a store.UserLocker. An error of unlock means that the lock may have been lost
-// before. ErrUnavailable.
+// before. LockUser returns ErrUnavailable if the store fails.
 func (g *Gateway) LockUser(ctx context.Context, userID string) (unlock func() error, err error) {
 	if g.locker == nil {
 		return nil, nil

@@ -14,7 +14,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// silent is a store that answers nothing but Get and Set before the context of the call ends.
+// silent is a store that answers only Get and Set before the context of the call ends.
 type silent struct{ *livestore.Store }
 
 func (silent) Ping(ctx context.Context) error {
@@ -27,8 +27,7 @@ func (silent) LockUser(ctx context.Context, _ string) (func(context.Context) err
 	return nil, ctx.Err()
 }
 
-// A caller that gives up gets the cause of that; one that waits learns that the store is
-// unavailable.
+// A caller that gives up gets the cause of its context's end; one that waits gets ErrUnavailable.
 func TestGivingUpIsNoFailureOfTheStore(t *testing.T) {
 	for name, call := range map[string]func(context.Context, *gateway.Gateway) error{
 		"Ping": func(ctx context.Context, g *gateway.Gateway) error { return g.Ping(ctx) },

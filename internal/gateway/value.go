@@ -11,8 +11,8 @@ import (
 )
 
 // EncodeValue returns v as JSON in the form in which values are stored and compared. The common
-// kinds go without reflection. A value that would be decoded as another one, or not at all, is an
-// error.
+// kinds are encoded without reflection. A value that would be decoded as another one, or not at
+// all, is an error.
 func EncodeValue(v any) ([]byte, error) {
 	switch v := v.(type) {
 	case int:
@@ -42,7 +42,7 @@ func EncodeValue(v any) ([]byte, error) {
 	return raw, keeps(v, raw)
 }
 
-// plain reports whether s stands in JSON just as it is.
+// plain reports whether s needs no escapes in JSON.
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
@@ -82,8 +82,7 @@ func DecodeValue(raw []byte) (any, error) {
 	return numbers(v)
 }
 
-// isCount reports whether raw is a number of digits alone that fits as int64, which most numbers
-// in sessions are.
+// isCount reports whether raw has only digits and fits an int64, as most numbers in sessions do.
 func isCount(raw []byte) bool {
 	if len(raw) > 18 || raw[0] == '0' && len(raw) > 1 {
 		return false
@@ -96,7 +95,7 @@ func isCount(raw []byte) bool {
 	return true
 }
 
-// numbers replaces every json.Number in v by the number that it spells.
+// numbers replaces every json.Number in v by its value.
 func numbers(v any) (any, error) {
 	var err error
 	switch t := v.(type) {

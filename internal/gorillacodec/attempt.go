@@ -7,13 +7,13 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
 
-// Attempt notes what has been changed in a draft to save a session, which may have been stored even
-// if that failed. Make it with NewAttempt.
+// Attempt records the changes that a save makes to a draft. If the save fails, they may have been
+// stored nevertheless. Make it with NewAttempt.
 type Attempt struct {
 	tried map[string]Stored          // what was to be stored; the zero Stored: the key was to be removed
 	undo  map[string]gateway.KeyEdit // by the keys of the session: the edits before
 	life  *time.Duration             // the edit of its lifetime before
-	lives bool                       // that is known
+	lives bool                       // life is set
 }
 
 // NewAttempt returns an Attempt that has changed nothing yet.
@@ -50,8 +50,8 @@ func (a *Attempt) Undo(d *gateway.Draft) {
 	}
 }
 
-// Confirmed returns read with those changes of the attempt that have been stored all the same, as
-// the space now is.
+// Confirmed returns read with those changes of the attempt that now, the present content of the
+// space, has: they were stored although the save failed.
 func (a *Attempt) Confirmed(read, now map[string]Stored) map[string]Stored {
 	values := make(map[string]Stored, len(read))
 	maps.Copy(values, read)

@@ -7,8 +7,7 @@
 // client chooses can reach a hidden key.
 //
 // [Space.Read] returns what a draft holds, [Space.Encode] encodes a session's values, and
-// [Space.Change] changes in the draft what differs between the two. The [Attempt] notes what that
-// was, so that a change whose outcome is unknown can be undone, and repeated. Values of earlier
-// versions, which had one space for all names, are read as the main space's until they are
-// changed.
+// [Space.Change] applies the differences to the draft. An [Attempt] records them, so that a change
+// whose outcome is unknown can be undone and repeated. Values of earlier versions, which had one
+// space for all names, are read as the main space's until they are changed.
 package gorillacodec

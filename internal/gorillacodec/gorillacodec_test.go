@@ -16,7 +16,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// cart is a type that JSON doesn't bring back.
+// cart is a type that can't be restored from JSON.
 type cart struct{ Items map[string]int }
 
 func init() { gob.Register(cart{}) } //nolint:gochecknoinits // as applications do
@@ -109,7 +109,7 @@ func TestSpacesDontMeet(t *testing.T) {
 	require.False(t, gorillacodec.Named("main").IsMain())
 }
 
-// A key that a client chooses is a key, whatever it looks like.
+// A key that a client chooses may look like a reserved one.
 func TestReservedKeysAreKeysLikeOthers(t *testing.T) {
 	values := map[any]any{}
 	for _, key := range []string{"_flash", "_bridge_x", "_gorilla_gob:k", "_gorilla_flash", "_gorilla_1::k", "_gorilla_1:prefs:k"} {
@@ -202,7 +202,7 @@ func TestAttemptIsUndone(t *testing.T) {
 	require.Empty(t, d.HiddenKeys())
 }
 
-// A Save that failed may have been stored all the same, as a whole or in part.
+// A Save that failed may have been stored nevertheless, as a whole or in part.
 func TestConfirmedTakesOverWhatHasBeenStored(t *testing.T) {
 	d := newDraft(t, `{"a":1,"gone":1,"kept":1}`)
 	read := gorillacodec.Main().Read(d)

@@ -9,8 +9,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
 
-// encodeJSON returns v as JSON, and its type if that must be known to get v back; false when it
-// can't be got back from JSON.
+// encodeJSON returns v as JSON, and its type if v can't be restored without it. It returns false if
+// v can't be restored from JSON at all.
 func encodeJSON(v any) (raw []byte, typ string, ok bool) {
 	if v != nil {
 		typ = reflect.TypeOf(v).String()
@@ -52,7 +52,7 @@ func decodeJSON(raw []byte, typ string) (any, error) {
 		}
 		return v, nil
 	}
-	if isNull && newOfMany(typ) == nil { // encoding/json takes it for nothing to do
+	if isNull && newOfMany(typ) == nil { // encoding/json would change nothing
 		return nil, errors.New("null")
 	}
 	if err := json.Unmarshal(raw, into); err != nil {

@@ -102,7 +102,7 @@ func (sp Space) Encode(values map[any]any) (map[string]Stored, error) {
 	return now, nil
 }
 
-// Change changes in the draft what differs between read and now.
+// Change applies the differences between read and now to the draft.
 func (sp Space) Change(d *gateway.Draft, read, now map[string]Stored, a *Attempt) {
 	for key, is := range now {
 		if was, ok := read[key]; !ok || !was.same(&is) {

@@ -78,8 +78,7 @@ func encode(v any, native bool) (s Stored, err error) {
 }
 
 // decodeNative returns the value under a key itself. The entry holds the type that it had when it
-// was saved; a value that native code has stored since, and that isn't one of the type, has its
-// own.
+// was saved; if native code has stored a value of another type since, that value has its own type.
 func decodeNative(raw, note []byte) (any, error) {
 	var e entry
 	if note != nil && json.Unmarshal(note, &e) == nil && e.Type != "" {

@@ -1,7 +1,7 @@
 package gorillacodec
 
-// newOf returns a pointer to a new value of one of the types that JSON keeps but doesn't tell;
-// nil for any other type.
+// newOf returns a pointer to a new value of a type whose values JSON keeps, but not the type
+// itself; nil for any other type.
 func newOf(typ string) any {
 	switch typ {
 	case "int8":

@@ -107,7 +107,7 @@ func newStore(v *view) (*gorillastore.Store, *bytes.Buffer) {
 	return gorillastore.New(gorillastore.Config{
 		Name:        "main",
 		Options:     sessions.Options{Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode},
-		Lifetime:    time.Hour,
+		Lifetime:    func() time.Duration { return time.Hour },
 		MaxAge:      400 * 24 * time.Hour,
 		MaxLifetime: 100 * 365 * 24 * time.Hour,
 		Logger:      slog.New(slog.NewTextHandler(logged, nil)),
@@ -175,8 +175,8 @@ func TestNamesAreNamespaces(t *testing.T) {
 	require.ErrorIs(t, err, gateway.ErrMissing)
 }
 
-// A Save whose outcome is unknown is repeated by the next one: what it has stored nevertheless is
-// known, and what others have changed since stays.
+// A Save after one whose outcome is unknown repeats it: it recognizes the changes that were stored
+// nevertheless, and keeps those that others have made since.
 func TestSaveAfterOneThatFailed(t *testing.T) {
 	for name, lose := range map[string]func(commit func() error) error{
 		"nothing was stored": func(func() error) error { return errStore },

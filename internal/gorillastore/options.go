@@ -13,14 +13,14 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// options returns those of a session that is stored as rec; nil: of one that isn't known.
+// options returns the Options of the session that is stored as rec; nil is an unknown session.
 func (st *Store) options(rec *store.Record) sessions.Options {
-	options, lifetime := st.cfg.Options, st.cfg.Lifetime
+	options, lifetime, withBrowser := st.cfg.Options, st.cfg.Lifetime(), st.cfg.EndsWithBrowser
 	if rec != nil {
-		lifetime = rec.Lifetime
+		lifetime, withBrowser = rec.Lifetime, gateway.EndsWithBrowser(rec.Data)
 	}
 	switch {
-	case rec != nil && gateway.EndsWithBrowser(rec.Data): // MaxAge 0
+	case withBrowser: // MaxAge 0
 	case lifetime <= 0 || lifetime > st.cfg.MaxAge:
 		options.MaxAge = int(st.cfg.MaxAge / time.Second)
 	default:
@@ -29,8 +29,8 @@ func (st *Store) options(rec *store.Record) sessions.Options {
 	return options
 }
 
-// applyOptions does what the code has asked for in Options, as far as possible, and logs what is
-// ignored. given is what it was given.
+// applyOptions applies the Options that the code has set, as far as possible, and logs the fields
+// that are ignored. given are the Options that it was given.
 func (st *Store) applyOptions(
 	d *gateway.Draft,
 	space gorillacodec.Space,
@@ -48,7 +48,7 @@ func (st *Store) applyOptions(
 	}
 	a.EndWithBrowser(d, asked.MaxAge == 0)
 	if asked.MaxAge > 0 {
-		a.SetLifetime(d, st.lifetime(base, asked.MaxAge, time.Now()))
+		a.SetLifetime(d, st.lifetime(d, asked.MaxAge, time.Now()))
 	}
 }
 
@@ -56,14 +56,14 @@ func (st *Store) applyOptions(
 // request would be a write in each request.
 const lifetimeStep = time.Minute
 
-// lifetime returns that of a session that is to live for some seconds from now. A lifetime counts
-// from the session's creation.
-func (st *Store) lifetime(base *store.Record, seconds int, now time.Time) time.Duration {
-	most := st.cfg.MaxLifetime
+// lifetime returns the lifetime, counted from the session's creation or its last login, with which
+// it ends in so many seconds from now.
+func (st *Store) lifetime(d *gateway.Draft, seconds int, now time.Time) time.Duration {
+	base, most := d.Base(), st.cfg.MaxLifetime
 	if seconds >= int(most/time.Second) {
 		return near(base.Lifetime, most, lifetimeStep)
 	}
-	age := max(0, now.Sub(base.Created)).Truncate(time.Millisecond)
+	age := max(0, now.Sub(d.Began())).Truncate(time.Millisecond)
 	rest := time.Duration(seconds) * time.Second
 	return near(base.Lifetime, min(most, age+rest), min(lifetimeStep, rest/10))
 }
@@ -76,7 +76,8 @@ func near(current, wanted, step time.Duration) time.Duration {
 	return wanted
 }
 
-// logIgnored logs which fields the code has set in vain, each once. age: MaxAge is one of them.
+// logIgnored logs the fields that the code has set without effect, each once. age: MaxAge is one of
+// them.
 func (st *Store) logIgnored(asked, given *sessions.Options, age bool) {
 	own := &st.cfg.Options
 	fields := []struct {

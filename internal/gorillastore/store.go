@@ -35,13 +35,15 @@ type Session interface {
 type Config struct {
 	// Name is the name of the session's own values; every other name is a namespace.
 	Name string
-	// Options are those of the cookie; MaxAge follows from the session's lifetime. Others that a
-	// Save asks for are ignored, but for MaxAge.
+	// Options are those of the cookie; MaxAge follows from the session's lifetime. Of the Options in a
+	// Save only MaxAge has an effect.
 	Options     sessions.Options
-	Lifetime    time.Duration // of a new session; 0: no limit
-	NeverSecure bool          // the cookie has no Secure attribute, whatever the connection
-	MaxAge      time.Duration // the longest of a cookie
-	MaxLifetime time.Duration // the longest of a session
+	Lifetime    func() time.Duration // of a new session; 0: no limit
+	NeverSecure bool                 // the cookie has no Secure attribute, whatever the connection
+	// EndsWithBrowser: the cookie of a new session has no age.
+	EndsWithBrowser bool
+	MaxAge          time.Duration // the longest of a cookie
+	MaxLifetime     time.Duration // the longest of a session
 
 	Logger *slog.Logger
 	// Session returns the session of a request, and what this package keeps for the request.
@@ -65,7 +67,7 @@ type Reads struct {
 	of map[*sessions.Session]read
 }
 
-// read is what a gorilla session contained, to tell its changes by.
+// read is the content of a gorilla session that its changes are relative to.
 type read struct {
 	values  map[string]gorillacodec.Stored
 	options sessions.Options // that it was given
@@ -99,8 +101,8 @@ func (st *Store) Get(r *http.Request, name string) (*sessions.Session, error) {
 	return sessions.GetRegistry(r).Get(st, name)
 }
 
-// New returns the session as it is now. Without the values that can't be read it returns it with an
-// error.
+// New returns the session as it is now. If some values can't be read, it returns the session
+// without them, and an error.
 func (st *Store) New(r *http.Request, name string) (*sessions.Session, error) {
 	gs := sessions.NewSession(st, name)
 	gs.IsNew = true
@@ -134,8 +136,8 @@ func (st *Store) New(r *http.Request, name string) (*sessions.Session, error) {
 	return gs, err
 }
 
-// Save puts what has changed since it was read into the request's session, and stores it. What
-// others have changed meanwhile stays.
+// Save applies the changes since gs was read to the request's session, and stores it. Changes that
+// others have made meanwhile stay.
 func (st *Store) Save(r *http.Request, _ http.ResponseWriter, gs *sessions.Session) error {
 	space := st.space(gs.Name())
 	ends := gs.Options != nil && gs.Options.MaxAge < 0
@@ -159,7 +161,7 @@ func (st *Store) Save(r *http.Request, _ http.ResponseWriter, gs *sessions.Sessi
 		if err := s.Commit(r.Context()); err != nil {
 			return err
 		}
-		reads.put(gs, read{options: was.options}) // what comes now is for another session
+		reads.put(gs, read{options: was.options}) // later changes are for another session
 		return nil
 	}
 	if err := undoFailed(r.Context(), s, space, &was); err != nil {
@@ -189,12 +191,12 @@ func (st *Store) Save(r *http.Request, _ http.ResponseWriter, gs *sessions.Sessi
 	return nil
 }
 
-// undoFailed takes back what an earlier Save, which failed, has changed in the session, and
-// notes what of it has been stored nevertheless.
+// undoFailed takes back the changes of an earlier Save that failed, and notes which of them were
+// stored nevertheless.
 func undoFailed(ctx context.Context, s Session, space gorillacodec.Space, was *read) error {
 	failed := was.failed
 	if failed == nil || failed.of != s {
-		return nil // that one's changes have gone with it
+		return nil // the changes have gone with it
 	}
 	if err := s.Reload(ctx); err != nil {
 		return fmt.Errorf("bridge: save the session anew: %w", err)

@@ -35,7 +35,7 @@ type Config struct {
 	Fail  func(err error) // the connection is lost; may be called several times, and must not block
 }
 
-// Beat calls a function every so often. It is safe for concurrent use.
+// Beat calls a function at intervals. It is safe for concurrent use.
 type Beat struct {
 	cfg  Config
 	ctx  context.Context // of the connection
@@ -62,7 +62,7 @@ func (h *Beat) Start() {
 	}
 }
 
-// over needs the lock.
+// over reports whether there are no more calls. The lock is held.
 func (h *Beat) over() bool { return h.stopped || h.ctx.Err() != nil }
 
 // beat runs on the clock's goroutine.

@@ -13,8 +13,9 @@ import (
 
 // Message is a message from the client.
 type Message struct {
-	Type websocket.MessageType
-	Data []byte
+	Type  websocket.MessageType
+	Data  []byte
+	Quiet bool // it is no activity of the client
 }
 
 // Source is the connection that an Inbox belongs to.
@@ -57,7 +58,7 @@ type Inbox struct {
 	mu          sync.Mutex
 	readers     int  // reads of the handler that are pending
 	turns       uint // how many there have been
-	turn        uint // of turns, at the last review
+	turn        uint // the value of turns at the last review
 	seen        bool // there was a review
 	watching    bool // the inbox reads
 	interrupted bool // and is to stop
@@ -71,9 +72,9 @@ type Inbox struct {
 // Init connects a zero Inbox to its connection.
 func (in *Inbox) Init(src Source) { in.src = src }
 
-// Enter makes the caller the reader of the connection, who has to call Leave after its read. If ok
-// is true it returns a message that waits instead; after an error the caller must not read either.
-// If ctx ends while the inbox is in the middle of a message the connection is cut.
+// Enter makes the caller the reader of the connection; it has to call Leave after its read. If ok
+// is true Enter returns a waiting message instead. Then, and after an error, the caller must not
+// read. If ctx ends while the inbox is in the middle of a message the connection is cut.
 func (in *Inbox) Enter(ctx context.Context) (m Message, ok bool, err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

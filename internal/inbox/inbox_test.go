@@ -90,7 +90,7 @@ func (s *source) Refuse()        { s.refused.Add(1) }
 func (s *source) Open() bool     { return !s.closed.Load() }
 func (s *source) Go(read func()) { go read() }
 
-// read is what a handler does.
+// read reads a message as a handler does.
 func (s *source) read(ctx context.Context) (string, error) {
 	m, ok, err := s.box.Enter(ctx)
 	if ok || err != nil {
@@ -180,7 +180,8 @@ func TestHandlerThatGivesUpInTheMiddleOfAMessageCutsTheConnection(t *testing.T) 
 	})
 }
 
-// The inbox keeps 64 KiB, to which 64 bytes are added for each message; then the client has to wait.
+// The inbox keeps 64 KiB, to which 64 bytes are added for each message; then the client has to
+// wait.
 func TestInboxStopsReadingWhenItIsFull(t *testing.T) {
 	for name, test := range map[string]struct{ size, kept int }{
 		"by count, of empty messages": {0, 1024},

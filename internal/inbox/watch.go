@@ -79,7 +79,7 @@ func (in *Inbox) review() (again bool) {
 	}
 	in.seen, in.turn = true, in.turns
 	if !again {
-		in.listed.Store(false) // under the lock: the next Leave makes it be listed again
+		in.listed.Store(false) // under the lock, so that the next read lists it again
 	}
 	in.mu.Unlock()
 	if watch {

@@ -7,12 +7,13 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 )
 
-// reviewEvery is half of how long a connection may be without a reader before its inbox reads.
+// reviewEvery is the time between reviews. A connection may be without a reader for twice as long
+// before its inbox reads.
 const reviewEvery = 250 * time.Millisecond
 
 // Watchlist holds the connections that may not be read by their handler. Each is added when it
-// opens and after each read, unless it is there already, and reviewed until it is known who reads
-// it. So a read costs a few nanoseconds more, and a connection on which one is pending costs
+// opens and after each read, unless it is on the list already, and stays until a review finds a
+// reader. So a read costs a few nanoseconds more, and a connection with a pending read costs
 // nothing.
 type Watchlist struct {
 	clock *clock.Clock

@@ -32,10 +32,10 @@ type bulkDestroy struct {
 }
 
 // DestroyUser destroys the user's sessions, except those with the given IDs, and returns how many
-// they were. The tag is that of their ends.
+// it has destroyed. Their ends have the tag.
 //
-// A session that can't be destroyed doesn't keep the others alive, unless many of them fail. The
-// error joins the failures. errors.ErrUnsupported, gateway.ErrUnavailable, the cause of ctx's end.
+// If a session can't be destroyed, it goes on with the others, unless many of them fail. The error
+// joins the failures: errors.ErrUnsupported, gateway.ErrUnavailable, the cause of ctx's end.
 func (g *Gate) DestroyUser(
 	ctx context.Context, gw *gateway.Gateway, userID string, except []string, tag any,
 ) (n int, err error) {

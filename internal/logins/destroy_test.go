@@ -88,7 +88,7 @@ func TestLoginAfterTheBulkDestroyHasBegunSurvives(t *testing.T) {
 	})
 }
 
-// A session that waits for its end can't be logged in to, as whomever: the login ends it.
+// A login to a session that waits for its end fails, for any user, and ends the session.
 func TestLoginToASessionThatIsAboutToEndDestroysIt(t *testing.T) {
 	for _, user := range []string{"ada", "bob"} {
 		t.Run("as "+user, func(t *testing.T) {

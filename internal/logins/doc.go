@@ -13,9 +13,9 @@
 // sessions that were active least recently, which is exact between processes, too, if the store is
 // a store.Reserver. A new session of a client destroys the oldest.
 //
-// [Overtakes] limits how often the logins of a client may turn away its other requests.
+// [Overtakes] limits how often the logins of a client may turn away its other requests, and
+// [CheckUserID] which IDs users may have.
 //
-// A session is destroyed only at the revision at which it was found to be one of those meant: one
-// that has become another user's meanwhile goes on. The package logs nothing. It calls the store
-// only through a gateway.
+// A session is destroyed only at the revision at which it was selected: one that has become another
+// user's meanwhile stays. The package logs nothing. It calls the store only through a gateway.
 package logins

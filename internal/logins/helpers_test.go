@@ -20,7 +20,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// errDown is what a store returns that is down.
+// errDown is the error of a store that is down.
 var errDown = errors.New("down")
 
 // hooked is a store that other processes could use, too: it ends a session only at a revision. A

@@ -30,11 +30,13 @@ type Config struct {
 
 	// Evicted returns the tag of the ends that a change with the given tag causes.
 	Evicted func(tag any) any
-	// Failed is called with what could not be destroyed, by the Later of the session.
+	// Failed is called, by the Later of the session, if sessions could not be destroyed.
 	Failed func(ctx context.Context, doing string, err error)
 }
 
-// Limits keep the numbers of sessions at their maximum. They are safe for concurrent use.
+// Limits keep the numbers of sessions at their maximum. A login beyond it destroys the user's
+// sessions that were active least recently (peruser.go), a new session without a user the oldest
+// ones of its client (perclient.go). They are safe for concurrent use.
 type Limits struct {
 	cfg Config
 
@@ -57,7 +59,7 @@ type Session struct {
 	Later        *gateway.Later // for the caller, who holds a lock
 }
 
-// evict destroys the sessions that is accepts, up to the first failure.
+// evict destroys the sessions that the function is accepts, up to the first failure.
 func (l *Limits) evict(ctx context.Context, s Session, ids []string, is func(*store.Record) bool) error {
 	if len(ids) == 0 {
 		return nil

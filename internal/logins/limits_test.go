@@ -292,7 +292,7 @@ func TestSessionWithConnectionsIsSpared(t *testing.T) {
 	})
 }
 
-// A clock that is slow makes the new session the oldest. Another one ends for it.
+// With a slow clock the new session is the oldest. Another one is destroyed instead.
 func TestNewSessionIsSparedWhateverItsClockSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := newHooked()

@@ -12,8 +12,8 @@ import (
 //
 // A client is named by a cookie that proves nothing: a stranger who has a copy of it can log in
 // again and again, as themselves, and must not keep its owner from ever logging in. So only some
-// logins of a client count. A login that overtakes many requests is one. It is safe for concurrent
-// use.
+// logins of a client count. A login counts once, however many requests it overtakes. It is safe for
+// concurrent use.
 type Overtakes struct {
 	mu       sync.Mutex
 	byClient *allowance.Table[overtake]
@@ -30,7 +30,7 @@ type overtake struct {
 	counts bool
 }
 
-// NewOvertakes returns Overtakes of which every client has the whole allowance.
+// NewOvertakes returns Overtakes in which every client has the whole allowance.
 func NewOvertakes() *Overtakes {
 	return &Overtakes{byClient: allowance.NewTable(func(o *overtake, now time.Time) bool {
 		return o.left.Whole(now, overtakeRate)

@@ -20,7 +20,7 @@ func (l *Limits) Created(ctx context.Context, s Session) {
 		return
 	}
 	ids, err := l.surplus(ctx, s.ClientID, l.cfg.PerClient)
-	if err == nil && slices.Contains(ids, s.ID) { // by a clock that is slow, or in one millisecond: another goes
+	if err == nil && slices.Contains(ids, s.ID) { // its clock is slow, or others began in the same millisecond
 		ids, err = l.surplus(ctx, s.ClientID, l.cfg.PerClient-1)
 		ids = slices.DeleteFunc(ids, func(id string) bool { return id == s.ID })
 	}
@@ -33,8 +33,8 @@ func (l *Limits) Created(ctx context.Context, s Session) {
 	l.report(ctx, s, "end the sessions that a client has beyond Options.MaxSessionsPerClient", err)
 }
 
-// surplus returns the client's sessions without a user that may end, but for the keep of them that
-// began last. Those that have connections may not end, and don't hide others that began later.
+// surplus returns the client's sessions without a user that are to end: those beyond the keep that
+// began last, without those that have connections. Sessions with connections don't hide later ones.
 func (l *Limits) surplus(ctx context.Context, clientID string, keep int) ([]string, error) {
 	const n = maxEvicted + 1 // the new one may be among them
 	found, err := l.cfg.Gateway.SurplusOfClient(ctx, clientID, keep, n)

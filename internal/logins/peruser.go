@@ -13,8 +13,8 @@ import (
 // Config.PerUser sessions afterwards. A session to which the user is logged in already doesn't
 // count twice. Logins of one user take turns; those of different users don't wait for one another.
 //
-// It returns the error of commit or, without calling it, ErrTooMany and gateway.ErrUnavailable with
-// Config.Refuse, and the cause of ctx's end if that ends a wait.
+// It returns the error of commit. Without calling commit it returns ErrTooMany or
+// gateway.ErrUnavailable, both only with Config.Refuse, or the cause of ctx if that ends a wait.
 func (l *Limits) Login(ctx context.Context, s Session, userID string, commit func() error) error {
 	if l.cfg.PerUser <= 0 {
 		return commit()
@@ -46,9 +46,9 @@ func (l *Limits) sessionsOf(ctx context.Context, userID string) ([]string, error
 	return l.cfg.Gateway.SessionsOfUser(context.WithoutCancel(ctx), userID)
 }
 
-// evictOf destroys the user's sessions that were active least recently, after a login to s. Of
-// processes in which the user logs in, one evicts at a time, and one whose own session was evicted
-// doesn't: they don't destroy each other's.
+// evictOf destroys the user's sessions that were active least recently, after a login to s. If the
+// user logs in through several processes, one evicts at a time, and one whose own session was
+// evicted evicts none. So they don't destroy each other's sessions.
 func (l *Limits) evictOf(ctx context.Context, s Session, userID string) error {
 	defer l.cfg.Gateway.Lease(ctx, "logins of "+userID)()
 	ids, err := l.sessionsOf(ctx, userID)
@@ -65,8 +65,8 @@ type turn struct {
 	users int // that hold it or wait for it
 }
 
-// takeTurn waits until no other login of the user is being stored, or ctx ends. If there is none it
-// doesn't ask ctx: a change that has begun is stored even if the browser hangs up.
+// takeTurn waits until no other login of the user is being stored, or ctx ends. It takes a free
+// turn even if ctx has ended: a change that has begun is stored even if the browser hangs up.
 func (l *Limits) takeTurn(ctx context.Context, userID string) (release func(), err error) {
 	l.mu.Lock()
 	t := l.turns[userID]

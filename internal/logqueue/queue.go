@@ -28,7 +28,7 @@ type Queue struct {
 // New returns an empty Queue.
 func New(cfg Config) *Queue { return &Queue{cfg: cfg} }
 
-// Add has a line written soon. It waits for nothing. It returns false if the line is dropped.
+// Add has a line written soon. It doesn't wait. It returns false if the line is dropped.
 func (q *Queue) Add(line func()) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -16,7 +16,7 @@ func (x *Exchange) fits(rec *store.Record) bool {
 // Owns reports whether the request comes from the session's own browser, as far as its credentials
 // can tell.
 func (x *Exchange) Owns(rec *store.Record) bool {
-	return x.presented.Carrier == credentials.ByToken || x.fits(rec)
+	return x.presented.Carrier == credentials.ByToken && len(x.presented.Clients) == 0 || x.fits(rec)
 }
 
 // bind makes the session's client the request's client. Any client cookie that the request presents
@@ -44,7 +44,8 @@ func (x *Exchange) fit(rec *store.Record) (was string, fits bool) {
 	if x.answer.ClientID() == rec.ClientID {
 		return "", true
 	}
-	if x.presented.Carrier != credentials.ByCookies { // there is no client cookie to compare
+	byToken := x.presented.Carrier != credentials.ByCookies
+	if x.imports || byToken && len(x.presented.Clients) == 0 { // there is no client to compare
 		x.adoptClient(rec)
 		return "", true
 	}
@@ -56,8 +57,8 @@ func (x *Exchange) fit(rec *store.Record) (was string, fits bool) {
 	return x.answer.ClientID(), false
 }
 
-// useClient makes the client whose cookie the request has presented the request's client. The lock
-// is held, or not needed yet. adoptClient does so for the session's client.
+// useClient makes the client of a presented cookie the request's client. The lock is held, or not
+// needed yet. adoptClient does so for the session's client.
 func (x *Exchange) useClient(cookie credentials.Client) {
 	x.answer.UseClient(cookie)
 	x.newest, _ = x.o.cfg.SessionOf(cookie.ID)

@@ -20,7 +20,8 @@ func (x *Exchange) candidates(ctx context.Context) ([]credentials.Candidate, err
 	})
 }
 
-// prove checks the cookies of one session against its record: errRefused, gateway.ErrTokenRotated.
+// prove checks the cookies of one session against its record. It returns errRefused or
+// gateway.ErrTokenRotated.
 func (x *Exchange) prove(rec *store.Record, cookies credentials.Candidate) (
 	generation uint64, t credentials.Token, err error,
 ) {
@@ -35,9 +36,8 @@ func (x *Exchange) prove(rec *store.Record, cookies credentials.Candidate) (
 	return generation, t, err
 }
 
-// EndOthers ends the sessions other than the named one that the request presents, proves and has
-// the client's cookie of: after a logout an older cookie must not open another session. The ends
-// have the tag.
+// EndOthers ends the request's other sessions, if it proves their tokens and has their client's
+// cookie: after a logout an older cookie must not open another session. The ends have the tag.
 func (x *Exchange) EndOthers(ctx context.Context, later *gateway.Later, sessionID string, tag any) error {
 	if len(x.presented.Sessions) < 2 {
 		return nil
@@ -48,7 +48,7 @@ func (x *Exchange) EndOthers(ctx context.Context, later *gateway.Later, sessionI
 			continue
 		}
 		own := func(rec *store.Record) bool {
-			_, _, err := x.prove(rec, cookies)
+			_, _, _, err := x.proveDevice(rec, cookies)
 			return err == nil && x.fits(rec)
 		}
 		if _, err := x.o.cfg.Gateway.DestroyIf(ctx, later, id, own, tag); err != nil {
@@ -56,4 +56,15 @@ func (x *Exchange) EndOthers(ctx context.Context, later *gateway.Later, sessionI
 		}
 	}
 	return nil
+}
+
+// EndImported ends a session that was imported from another library, if s, which is derived from
+// that library's credential, still opens it. The end has the tag.
+func (x *Exchange) EndImported(ctx context.Context, later *gateway.Later, s credentials.Session, tag any) error {
+	opens := func(rec *store.Record) bool {
+		_, _, _, err := x.proveDevice(rec, credentials.Candidate{s})
+		return err == nil
+	}
+	_, err := x.o.cfg.Gateway.DestroyIf(ctx, later, s.ID, opens, tag)
+	return err
 }

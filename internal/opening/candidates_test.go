@@ -92,8 +92,8 @@ func TestSeveralCookies(t *testing.T) {
 	}
 }
 
-// After a logout no older cookie opens another session of the browser. Sessions that the request
-// proves nothing about, or of other clients, stay.
+// After a logout no older cookie opens another session of the browser. Sessions whose token the
+// request doesn't prove, or of other clients, stay.
 func TestEndOthers(t *testing.T) {
 	w := newWorld(t, nil)
 	ids := []string{one, two, "6ba7b810-9dad-41d1-80b4-00c04fd430c3", "6ba7b810-9dad-41d1-80b4-00c04fd430c4"}

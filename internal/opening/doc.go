@@ -1,9 +1,10 @@
-// Package opening decides which session the credentials of a request open, and what becomes of
-// them: which client the request is taken for, which token its response sets, and whether that is
-// still right when the response leaves.
+// Package opening decides which session the credentials of a request open, which client the request
+// is attributed to, which token its response sets, and whether that token is still right when the
+// response leaves.
 //
 // An [Opener] serves all requests. [Opener.Begin] reads what a request presents into its
-// [Exchange], which collects what the response sets. [Exchange.Open] tries the sessions that are
+// [Exchange], which collects what the response sets; [Opener.BeginToken] begins one without a
+// request, for a token that the application has. [Exchange.Open] tries the sessions that are
 // presented and returns an [Opened]: the record of the first one whose token is proved, and the
 // [Standing] of that token, or the [Rejection] if there is none. The [Proof] of an Opened belongs
 // to the draft of the session that the request changes: it decides who may replace the token, and

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/devicebound"
 )
 
 // Exchange is what one request presents and what its response sets. Opener.Begin fills it in; it
@@ -15,15 +16,18 @@ type Exchange struct {
 	o         *Opener
 	began     time.Time
 	presented credentials.Presented
+	device    devicebound.Presented
+	direct    bool // there is no request: see Opener.BeginToken
 
 	mu         sync.Mutex
 	answer     credentials.Answer
 	newest     string // the client's session when the request began
 	mismatched bool   // the session came with another client's cookie, or with none
 	outrun     bool   // see noteOutrun
+	imports    bool   // see OpenImported
 }
 
-// Cookie is a session credential that the client is to get, and for how long it is to keep it: see
+// Cookie is a session credential for the client, and how long the client is to keep it: see
 // credentials.Answer.SetSession.
 type Cookie struct {
 	credentials.Session
@@ -36,8 +40,8 @@ func (x *Exchange) Began() time.Time { return x.began }
 // Presented returns what the request presents, which must not be changed.
 func (x *Exchange) Presented() *credentials.Presented { return &x.presented }
 
-// Client returns the client that the request is taken for. isNew reports whether no other request
-// can have named it yet.
+// Client returns the client that the request is attributed to. isNew reports whether no other
+// request can have named it yet.
 func (x *Exchange) Client() (id string, isNew bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -73,8 +77,8 @@ func (x *Exchange) SetSession(c Cookie) {
 	x.answer.SetSession(c.Session, c.Lifetime)
 }
 
-// EndSession has the response remove the session credential, and tell the browser to forget what
-// belongs to the session.
+// EndSession has the response remove the session credential, and make the browser clear the
+// session's data.
 func (x *Exchange) EndSession() {
 	x.mu.Lock()
 	defer x.mu.Unlock()

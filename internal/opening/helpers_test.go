@@ -27,7 +27,7 @@ const (
 
 var grace = credentials.Grace{Rotate: 10 * time.Second, Renew: time.Hour}
 
-// world is a store with an Opener, and what the Opener has told.
+// world is a store with an Opener, and the calls of the Opener.
 type world struct {
 	t       *testing.T
 	store   *flaky
@@ -38,6 +38,7 @@ type world struct {
 
 	overtakes  func(clientID, sessionID string) bool
 	attachErr  error
+	direct     bool // what Attach was called with last
 	missing    []string
 	mismatched []string // the clients that requests were taken for
 	ended      []string
@@ -91,7 +92,7 @@ func newWorld(t *testing.T, change func(*opening.Config)) *world {
 		SessionOf:  w.clients.SessionOf,
 		ClientOf:   w.clients.ClientOf,
 		Overtakes:  func(client string, login *store.Record) bool { return w.overtakes(client, login.ID) },
-		Attach:     func(context.Context, *store.Record) error { return w.attachErr },
+		Attach:     func(_ context.Context, _ *store.Record, direct bool) error { w.direct = direct; return w.attachErr },
 		Missing:    func(_ context.Context, id string) { w.missing = append(w.missing, id) },
 		Mismatched: func(_ context.Context, _ *store.Record, client string) {
 			w.mismatched = append(w.mismatched, client)

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/devicebound"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -17,6 +18,8 @@ type Opened struct {
 	Record     store.Record
 	Token      credentials.Token // that was presented
 	Generation uint64            // of that token
+	Stale      bool              // all cookies with that token are to be signed anew
+	Device     uint64            // the login whose binding has been proved: see Proof.Device
 	// PassedOver reports whether other sessions were skipped because their newer token is on its
 	// way to the browser.
 	PassedOver bool
@@ -25,7 +28,7 @@ type Opened struct {
 	Rejection Rejection
 }
 
-// Standing is what the presented token is to the session.
+// Standing is the relation between the presented token and the session.
 type Standing uint8
 
 // The standings.
@@ -34,8 +37,8 @@ const (
 	Current                  // the session's token
 	Previous                 // the one before it, within its grace period: the client has, or gets, the current one
 	Late                     // Previous, but the client has had the current one: a late response has replaced it
-	Lost                     // Previous, and the client has had time enough to present the current one, but hasn't
-	Replaced                 // a login has replaced it: the session is locked, see Proof.Locked
+	Lost                     // Previous, and the client hasn't presented the current one although it has had time for that
+	Replaced                 // replaced by a login: the session is locked, see Proof.Locked
 )
 
 // Rejection is a session credential that opened nothing.
@@ -49,10 +52,13 @@ type Reason uint8
 
 // The reasons.
 const (
-	NotRejected   Reason = iota
-	NoSession            // the session doesn't exist
-	OtherToken           // the session has another token
-	ForeignClient        // Config.Strict: it came without its client's cookie
+	NotRejected     Reason = iota
+	NoSession              // the session doesn't exist
+	OtherToken             // the session has another token
+	ForeignClient          // Config.Strict: it came without its client's cookie
+	Expired                // the session was past its time
+	ReplacedByLogin        // the session has another token, because of a login
+	OtherDevice            // the session is bound to a device, which the request doesn't prove
 )
 
 // The reasons for which a record doesn't open.
@@ -70,14 +76,35 @@ var (
 // credentials.Presented.CandidatesInOrder. A session whose token has just been replaced by a login
 // is the result only if no other one opens.
 //
-// gateway.ErrTokenRotated if a login has replaced the token, and the request can't take the session
-// over; gateway.ErrGone if the session has ended since the request began; gateway.ErrUnavailable.
+// It returns gateway.ErrTokenRotated if a login has replaced the token and the request can't take
+// the session over, gateway.ErrGone if the session has ended since the request began, or
+// gateway.ErrUnavailable.
 func (x *Exchange) Open(ctx context.Context, handshake bool) (*Opened, error) {
+	if handshake {
+		return x.open(ctx, byHandshake)
+	}
+	return x.open(ctx, byRequest)
+}
+
+// Peek is Open without effects: the session is not touched, the request stays what it is taken for,
+// and nothing is reported. gateway.ErrTokenRotated if a login has replaced the token.
+func (x *Exchange) Peek(ctx context.Context) (*Opened, error) { return x.open(ctx, byPeek) }
+
+// access is what a session is opened by.
+type access uint8
+
+const (
+	byRequest access = iota
+	byHandshake
+	byPeek
+)
+
+func (x *Exchange) open(ctx context.Context, by access) (*Opened, error) {
 	switch presented := x.presented.Sessions; len(presented) {
 	case 0:
 		return nil, nil
 	case 1:
-		return x.try(ctx, presented, handshake, false)
+		return x.try(ctx, presented, by, false)
 	}
 	list, err := x.candidates(ctx)
 	if err != nil {
@@ -88,7 +115,7 @@ func (x *Exchange) Open(ctx context.Context, handshake bool) (*Opened, error) {
 	knownClient := len(x.presented.Clients) > 0
 	strangers := list[:0:0]
 	for _, cookies := range list {
-		switch o, err := x.try(ctx, cookies, handshake, knownClient); {
+		switch o, err := x.try(ctx, cookies, by, knownClient); {
 		case errors.Is(err, errStranger):
 			strangers = append(strangers, cookies)
 		case late.is(o, err):
@@ -105,7 +132,7 @@ func (x *Exchange) Open(ctx context.Context, handshake bool) (*Opened, error) {
 		return late.answer()
 	}
 	for _, cookies := range strangers {
-		switch o, err := x.try(ctx, cookies, handshake, false); {
+		switch o, err := x.try(ctx, cookies, by, false); {
 		case late.is(o, err):
 		case err != nil || o.Standing != None:
 			return o, err
@@ -126,7 +153,7 @@ type overtaken struct {
 	replaced *Opened
 }
 
-// is reports whether the session that was tried is one of those, and records it. A login takes
+// is reports whether the session that was tried is one of them, and records it. A login takes
 // precedence over an end.
 func (l *overtaken) is(o *Opened, err error) bool {
 	switch {
@@ -154,20 +181,26 @@ func (l *overtaken) answer() (*Opened, error) {
 	return nil, l.err
 }
 
-// try opens the session of one candidate. errStranger if ownOnly is true and the request has no
-// cookie of the session's client.
+// try opens the session of one candidate. It returns errStranger if ownOnly is true and the request
+// has no cookie of the session's client.
 func (x *Exchange) try(
-	ctx context.Context, cookies credentials.Candidate, handshake, ownOnly bool,
+	ctx context.Context, cookies credentials.Candidate, by access, ownOnly bool,
 ) (*Opened, error) {
 	cfg, id := &x.o.cfg, cookies.ID()
 	o := &Opened{Rejection: Rejection{SessionID: id}}
+	var device devicebound.Verdict
 	check := func(rec *store.Record) (err error) {
 		o.Rejection.UserID = rec.UserID
 		if ownOnly && !x.fits(rec) {
 			return errStranger
 		}
-		o.Generation, o.Token, err = x.prove(rec, cookies)
+		o.Generation, o.Token, device, err = x.proveDevice(rec, cookies)
 		switch {
+		case by == byPeek && err == nil && cfg.Strict && !x.Owns(rec):
+			err = errOtherClient
+		case by == byPeek:
+		case errors.Is(err, errOtherDevice):
+			x.keepCookie()
 		case errors.Is(err, errRefused):
 			x.noteOutrun(rec)
 		case err == nil && !x.bind(ctx, rec):
@@ -176,26 +209,31 @@ func (x *Exchange) try(
 		return err
 	}
 	var err error
-	if handshake {
-		o.Record, err = cfg.Gateway.LoadActiveShared(ctx, id, check)
-	} else {
+	switch by {
+	case byRequest:
 		o.Record, err = cfg.Gateway.LoadActive(ctx, id, check)
+	case byHandshake:
+		o.Record, err = cfg.Gateway.LoadActiveShared(ctx, id, check)
+	case byPeek:
+		return x.peeked(ctx, o, cookies, check)
 	}
 	switch {
 	case err == nil:
-		err = cfg.Attach(ctx, &o.Record)
+		err = cfg.Attach(ctx, &o.Record, x.direct)
 	case errors.Is(err, gateway.ErrTokenRotated):
 		return x.replaced(o, cookies)
 	case errors.Is(err, gateway.ErrMissing):
-		if !handshake && x.endedMeanwhile(id, &o.Record) { // a handshake makes no session
+		if by == byRequest && x.endedMeanwhile(id, &o.Record) { // a handshake makes no session
 			return nil, gateway.ErrGone
 		}
 		cfg.Missing(ctx, id)
 	}
 	if err != nil {
-		return o.rejected(err)
+		return o.rejected(err, cookies)
 	}
 	o.Rejection = Rejection{}
+	o.Stale = cookies.Stale(o.Token)
+	x.confirmDevice(ctx, o, device)
 	o.stand(x)
 	if rec := &o.Record; o.Standing == Current && !rec.PrevTokenHash.IsZero() &&
 		rec.LoginGeneration != rec.TokenGeneration &&
@@ -205,22 +243,47 @@ func (x *Exchange) try(
 	return o, nil
 }
 
-// rejected returns the result for a session that failed to open with err.
-func (o *Opened) rejected(err error) (*Opened, error) {
-	switch why := o.Rejection; {
-	case errors.Is(err, gateway.ErrMissing):
-		return &Opened{Rejection: Rejection{Reason: NoSession, SessionID: why.SessionID}}, nil
-	case errors.Is(err, errOtherClient):
-		why.Reason = ForeignClient
-		return &Opened{Rejection: why}, nil
-	case errors.Is(err, errRefused):
-		why.Reason = OtherToken
-		return &Opened{Rejection: why}, nil
+// peeked is try without effects.
+func (x *Exchange) peeked(
+	ctx context.Context, o *Opened, cookies credentials.Candidate, check func(*store.Record) error,
+) (*Opened, error) {
+	rec, err := x.o.cfg.Gateway.Load(ctx, cookies.ID())
+	if o.Record = rec; err == nil {
+		err = check(&o.Record)
 	}
-	return nil, err
+	if err != nil {
+		return o.rejected(err, cookies)
+	}
+	o.Rejection = Rejection{}
+	o.stand(x)
+	return o, nil
 }
 
-// stand says what the token that was proved is to the session.
+// rejected returns the result for a session that failed to open with err.
+func (o *Opened) rejected(err error, cookies credentials.Candidate) (*Opened, error) {
+	why := o.Rejection
+	switch {
+	case errors.Is(err, gateway.ErrMissing):
+		why = Rejection{Reason: NoSession, SessionID: why.SessionID}
+		if o.Record.Expired(gateway.Now()) {
+			why.Reason = Expired
+		}
+	case errors.Is(err, errOtherClient):
+		why.Reason = ForeignClient
+	case errors.Is(err, errOtherDevice):
+		why.Reason = OtherDevice
+	case errors.Is(err, errRefused):
+		why.Reason = OtherToken
+		if cookies.OlderThanLogin(&o.Record) {
+			why.Reason = ReplacedByLogin
+		}
+	default:
+		return nil, err
+	}
+	return &Opened{Rejection: why}, nil
+}
+
+// stand sets the Standing of the token that was proved.
 func (o *Opened) stand(x *Exchange) {
 	rec := &o.Record
 	o.Standing = Current
@@ -252,25 +315,62 @@ func (x *Exchange) replaced(o *Opened, cookies credentials.Candidate) (*Opened, 
 	return &Opened{Standing: Replaced, Record: *rec, Token: cookies[i].Token}, nil
 }
 
-// OpenTicket opens a session without a token, for a ticket of the client and of the generation of
-// the token that its issuer had proved. If Opened.Standing is None the ticket opens nothing. It is
-// never Current: the client has the ticket, not the token.
-func (x *Exchange) OpenTicket(
-	ctx context.Context, sessionID, clientID string, generation uint64,
-) (o *Opened, err error) {
-	o = &Opened{Standing: Previous, Generation: generation, Rejection: Rejection{SessionID: sessionID}}
-	o.Record, err = x.o.cfg.Gateway.LoadActive(ctx, sessionID, func(rec *store.Record) error {
+// Ticket is a ticket that has been redeemed, and what its requester had proved.
+type Ticket struct {
+	SessionID, ClientID string
+	Generation          uint64 // of the token
+	Device              uint64 // as Opened.Device
+}
+
+// OpenTicket opens a session without a token, for a ticket. If Opened.Standing is None the ticket
+// opens nothing. It is never Current: the client has the ticket, not the token.
+func (x *Exchange) OpenTicket(ctx context.Context, t Ticket) (o *Opened, err error) {
+	o = &Opened{
+		Standing: Previous, Generation: t.Generation, Device: t.Device, Rejection: Rejection{SessionID: t.SessionID},
+	}
+	o.Record, err = x.o.cfg.Gateway.LoadActive(ctx, t.SessionID, func(rec *store.Record) error {
 		o.Rejection.UserID = rec.UserID
-		if clientID != rec.ClientID || generation < rec.LoginGeneration || !x.bind(ctx, rec) {
+		if t.ClientID != rec.ClientID || t.Generation < rec.LoginGeneration || !x.ticketProves(rec, &t) ||
+			!x.bind(ctx, rec) {
 			return errRefused
 		}
 		return nil
 	})
 	if err == nil {
-		err = x.o.cfg.Attach(ctx, &o.Record)
+		err = x.o.cfg.Attach(ctx, &o.Record, x.direct)
 	}
 	if errors.Is(err, gateway.ErrMissing) || errors.Is(err, errRefused) {
 		return &Opened{Rejection: o.Rejection}, nil
 	}
 	return o, err
+}
+
+// ticketProves reports whether the request that got the ticket has proved the device that the
+// session is bound to. A binding may have come into force after that.
+func (x *Exchange) ticketProves(rec *store.Record, t *Ticket) bool {
+	login, over := x.o.cfg.Devices.Deadline(rec)
+	return login == 0 || t.Device >= login && gateway.Now().Before(over)
+}
+
+// OpenImported opens a session that was imported from another library, for a request that presents
+// that library's credential, from which s is derived. The response sets the session's credential.
+func (x *Exchange) OpenImported(ctx context.Context, s credentials.Session) (*Opened, error) {
+	x.mu.Lock()
+	x.imports = true
+	x.mu.Unlock()
+	o, err := x.try(ctx, credentials.Candidate{s}, byRequest, false)
+	if err == nil && o.Standing == Current {
+		x.SetSession(Cookie{s, cookieAge(&o.Record)})
+	}
+	return o, err
+}
+
+// PeekImported is OpenImported without effects: see Peek.
+func (x *Exchange) PeekImported(ctx context.Context, s credentials.Session) (*Opened, error) {
+	o, cookies := &Opened{Rejection: Rejection{SessionID: s.ID}}, credentials.Candidate{s}
+	return x.peeked(ctx, o, cookies, func(rec *store.Record) (err error) {
+		o.Rejection.UserID = rec.UserID
+		o.Generation, o.Token, _, err = x.proveDevice(rec, cookies)
+		return err
+	})
 }

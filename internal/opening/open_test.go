@@ -2,6 +2,7 @@ package opening_test
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,7 +55,7 @@ func TestTokenOpensItsSession(t *testing.T) {
 			record: byLogin, after: time.Second, client: bob, err: gateway.ErrTokenRotated,
 		},
 		"one that a login has replaced, after the grace period": {
-			record: byLogin, after: 10 * time.Second, reason: opening.OtherToken,
+			record: byLogin, after: 10 * time.Second, reason: opening.ReplacedByLogin,
 		},
 		"a token that never was the session's": {
 			record: func(rec *store.Record) { rec.TokenHash = token(7).Hash() }, reason: opening.OtherToken,
@@ -93,7 +94,7 @@ func TestTokenOpensItsSession(t *testing.T) {
 				is, _ := x.Client()
 				if c.standing == opening.None {
 					require.Equal(t, opening.Rejection{Reason: c.reason, SessionID: one, UserID: "user"}, o.Rejection)
-					require.Equal(t, client, is, "what opens nothing says nothing about the client")
+					require.Equal(t, client, is, "a credential that opens nothing doesn't set the client")
 					return
 				}
 				require.Equal(t, opening.Rejection{}, o.Rejection)
@@ -201,8 +202,8 @@ func TestStoreThatFails(t *testing.T) {
 	require.Empty(t, w.missing)
 }
 
-// The previous token of a rotation ends with the first request that presents the new one, but for
-// requests that began before that.
+// The previous token of a rotation ends with the first request that presents the new one. Requests
+// that began before are still served with it.
 func TestPresentedTokenRetiresThePrevious(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
@@ -273,7 +274,7 @@ func TestOpenTicket(t *testing.T) {
 			w.put(one, byLogin)
 			w.put(two, replaced)
 			x := w.begin()
-			o, err := x.OpenTicket(t.Context(), c.session, c.client, c.generation)
+			o, err := x.OpenTicket(t.Context(), opening.Ticket{SessionID: c.session, ClientID: c.client, Generation: c.generation})
 			require.NoError(t, err)
 			require.Equal(t, c.standing, o.Standing)
 			if o.Standing == opening.None {
@@ -283,12 +284,55 @@ func TestOpenTicket(t *testing.T) {
 			require.Equal(t, c.session, o.Record.ID)
 			require.Equal(t, c.generation, o.Generation)
 			w.attachErr = gateway.ErrMissing
-			o, err = x.OpenTicket(t.Context(), c.session, c.client, c.generation)
+			o, err = x.OpenTicket(t.Context(), opening.Ticket{SessionID: c.session, ClientID: c.client, Generation: c.generation})
 			require.NoError(t, err)
 			require.Equal(t, opening.None, o.Standing)
 			w.store.err = errors.New("down")
-			_, err = x.OpenTicket(t.Context(), c.session, c.client, c.generation)
+			_, err = x.OpenTicket(t.Context(), opening.Ticket{SessionID: c.session, ClientID: c.client, Generation: c.generation})
 			require.ErrorIs(t, err, gateway.ErrUnavailable)
+		})
+	}
+}
+
+// An imported session opens whatever the client cookie is, if its token is the derived one, and the
+// response sets its credential.
+func TestOpenImported(t *testing.T) {
+	for name, c := range map[string]struct {
+		record   func(*store.Record)
+		client   string
+		standing opening.Standing
+		reason   opening.Reason
+		cookies  int
+	}{
+		"without a client cookie":      {standing: opening.Current, cookies: 2},
+		"with another client's cookie": {client: bob, standing: opening.Current, cookies: 2},
+		"whose token was replaced": {
+			record: func(rec *store.Record) { rec.TokenHash = token(7).Hash() }, reason: opening.OtherToken,
+		},
+		"that has ended": {reason: opening.NoSession},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(cfg *opening.Config) { cfg.Strict = true })
+			if c.reason != opening.NoSession {
+				w.put(one, c.record)
+			}
+			x := w.begin()
+			if c.client != "" {
+				_, cid := w.cookies(one, token(1), c.client)
+				x = w.begin(cid)
+			}
+			o, err := x.OpenImported(t.Context(), credentials.Session{ID: one, Token: token(1)})
+			require.NoError(t, err)
+			require.Equal(t, c.standing, o.Standing)
+			require.Equal(t, c.reason, o.Rejection.Reason)
+			h := http.Header{}
+			_, err = x.WriteTo(h, credentials.Response{})
+			require.NoError(t, err)
+			require.Len(t, h["Set-Cookie"], c.cookies)
+			if c.standing == opening.Current {
+				is, _ := x.Client()
+				require.Equal(t, o.Record.ClientID, is)
+			}
 		})
 	}
 }

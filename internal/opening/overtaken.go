@@ -27,9 +27,9 @@ func (x *Exchange) MayCreate(ctx context.Context) error {
 	return err
 }
 
-// noteOutrun notes that the request presents a token that opens the session no more, if that has
-// been so for no longer than the grace period of a rotation: another request of the browser may
-// have outrun this one, and the browser has a newer cookie by now.
+// noteOutrun notes that the request presents a token that no longer opens the session, if it was
+// replaced within the grace period of a rotation: another request of the browser may have outrun
+// this one, so that the browser has a newer cookie by now.
 func (x *Exchange) noteOutrun(rec *store.Record) {
 	if x.began.Sub(rec.RotatedAt).Abs() >= x.o.cfg.Grace.Rotate || !x.Owns(rec) {
 		return
@@ -39,16 +39,15 @@ func (x *Exchange) noteOutrun(rec *store.Record) {
 	x.outrun = true
 }
 
-// Outrun reports whether the request presents a token that was replaced a moment ago, and opens
-// nothing.
+// Outrun reports whether the request presents a token that was just replaced and opens nothing.
 func (x *Exchange) Outrun() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.outrun
 }
 
-// loggedInSince reports whether the request's client has got a session with a user since then,
-// other than the named one.
+// loggedInSince reports whether the request's client has got a session with a user since then, not
+// counting the session other.
 func (x *Exchange) loggedInSince(ctx context.Context, since time.Time, other string) (bool, error) {
 	cfg := &x.o.cfg
 	x.mu.Lock()
@@ -79,13 +78,12 @@ func (x *Exchange) loggedInSince(ctx context.Context, since time.Time, other str
 	return err == nil && is(&rec) && cfg.Overtakes(clientID, &rec), err
 }
 
-// promptly is how long after it was decided a cookie may be set or removed without checking again
-// whether that is still right.
+// promptly is how long a decision to set or remove a cookie holds. After it DropOvertaken checks
+// whether the decision is still right.
 const promptly = 100 * time.Millisecond
 
-// DropOvertaken forgets a session credential that is to be set or removed, if that was decided some
-// time ago and is no longer right: the handler has taken its time between the two. If the store
-// can't tell, the credential is set.
+// DropOvertaken drops a decision to set or remove the session credential if it was made some time
+// ago, by a slow handler, and is no longer right. If the store can't be read, the decision stays.
 func (x *Exchange) DropOvertaken(ctx context.Context) {
 	x.mu.Lock()
 	pending := x.answer.Pending()

@@ -43,7 +43,7 @@ func TestMayCreate(t *testing.T) {
 				require.NoError(t, x.MayCreate(t.Context()))
 				time.Sleep(time.Second)
 				w.put(one, nil)
-				require.NoError(t, x.MayCreate(t.Context()), "nobody has logged in")
+				require.NoError(t, x.MayCreate(t.Context()), "there was no login")
 				w.put(two, loggedIn)
 				if nodes { // it was another process
 					w.clients.Detach(two)
@@ -87,8 +87,8 @@ func TestOutrun(t *testing.T) {
 	})
 }
 
-// A cookie that was decided about long before its response leaves is dropped if it would replace a
-// newer one.
+// A cookie is dropped if its response leaves long after the decision and it would replace a newer
+// one.
 func TestDropOvertaken(t *testing.T) {
 	both := []string{"sid", "sid.cid"}
 	for name, c := range map[string]struct {

@@ -9,17 +9,19 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Proof is what a request has proved about the token of a session, and the token that its client is
-// to have. It belongs to the Draft of the request's changes, and the lock of the Draft guards it.
+// Proof is the token of a session that a request has proved, and the one that its client is to
+// have. It belongs to the Draft of the request's changes, and the lock of the Draft guards it.
 //
-// A nil *Proof is that of a Draft that belongs to no request: it has proved nothing about a token,
-// and is never locked. It has only the methods that say so.
+// A nil *Proof belongs to a Draft without a request: it has proved no token, and is never locked.
+// Only some of its methods may be called.
 type Proof struct {
 	o          *Opener
 	draft      *gateway.Draft
-	token      credentials.Token // that the client has, or gets
-	next       credentials.Token // of a new session, or one that replaces token at the commit
-	generation uint64            // of token
+	token      credentials.Token        // that the client has, or gets
+	next       credentials.Alternatives // of a new session, or one that replaces token at the commit
+	generation uint64                   // of token
+	device     uint64                   // see Device
+	stale      bool                     // the cookie is to be signed anew: see SignAnew
 	standing   Standing
 	passedOver bool
 	lifetime   time.Duration // of the cookie: see cookieAge
@@ -37,15 +39,16 @@ func Issue(rec *store.Record) credentials.Token {
 // Issued returns the Proof of a session that is not stored yet. The base of the Draft has the
 // token.
 func (o *Opener) Issued(t credentials.Token, d *gateway.Draft) *Proof {
-	return &Proof{o: o, draft: d, next: t, standing: Current, lifetime: cookieAge(d.Base())}
+	return &Proof{o: o, draft: d, next: credentials.Alternatives{t}, standing: Current, lifetime: cookieAge(d.Base())}
 }
 
-// Prove returns the Proof of a session that has been opened. The base of the Draft is its record;
-// of a session with a replaced token Prove hides it.
+// Prove returns the Proof of a session that has been opened. The base of the Draft is its record.
+// If a login has replaced the token, Prove hides the record.
 func (o *Opener) Prove(opened *Opened, d *gateway.Draft) (*Proof, error) {
 	p := &Proof{
-		o: o, draft: d, token: opened.Token, generation: opened.Generation,
-		standing: opened.Standing, passedOver: opened.PassedOver, lifetime: cookieAge(&opened.Record),
+		o: o, draft: d, token: opened.Token, generation: opened.Generation, stale: opened.Stale,
+		device: opened.Device, standing: opened.Standing, passedOver: opened.PassedOver,
+		lifetime: cookieAge(&opened.Record),
 	}
 	if p.standing == Replaced {
 		return p, p.hide(&opened.Record)
@@ -66,6 +69,10 @@ func cookieAge(rec *store.Record) time.Duration {
 // Generation returns the generation of the token that has been proved, 0 for a session that isn't
 // stored yet.
 func (p *Proof) Generation() uint64 { return p.generation }
+
+// Device returns the generation of the login whose binding to a device was proved when the session
+// was opened, 0 if the session was not bound then.
+func (p *Proof) Device() uint64 { return p.device }
 
 // IsCurrent returns gateway.ErrTokenRotated if another request has replaced the token.
 func (p *Proof) IsCurrent() error {
@@ -92,13 +99,14 @@ func (p *Proof) Replace(login *gateway.Login) error {
 	}
 	base := p.draft.Base()
 	switch {
-	case base.Revision == 0: // it has a token that nobody has seen
+	case base.Revision == 0: // no client has its token yet
 	case login != nil:
-		p.next = p.o.cfg.Successors.Of(base.ID, p.token, login.UserID, base.TokenHash)
+		p.next = p.o.cfg.Successors.All(base.ID, p.token, login.UserID)
 	case !p.draft.ReplacesToken():
-		p.next = credentials.NewToken()
+		p.next = credentials.Alternatives{credentials.NewToken()}
 	}
-	p.draft.ReplaceToken(p.next.Hash(), p.generation, login)
+	first := p.next.Current(base.TokenHash)
+	p.draft.ReplaceToken(first.Hash(), p.generation, login, p.next.Hashes()...)
 	return nil
 }
 
@@ -111,11 +119,12 @@ func (p *Proof) Stored(issued bool) (c Cookie, ok bool) {
 	p.lifetime = cookieAge(base)
 	switch {
 	case issued:
-		p.generation, p.token, p.standing, p.replaced = base.TokenGeneration, p.next, Current, nil
+		p.generation, p.token, p.standing, p.replaced = base.TokenGeneration, p.next.Current(base.TokenHash), Current, nil
 		p.draft.Prove(p.generation)
 	case p.lifetime == was, p.standing != Current, base.TokenGeneration != p.generation:
 		return c, false
 	}
+	p.stale = false
 	return p.cookie(), true
 }
 

@@ -46,7 +46,7 @@ func TestIssue(t *testing.T) {
 		"the client keeps it as long as the session lives")
 }
 
-// The cookie of a token that isn't the current one is not set again, whatever becomes of its lifetime.
+// The cookie of a token that isn't current is not set again when its lifetime changes.
 func TestLifetimeOfAnOldCookie(t *testing.T) {
 	w := newWorld(t, nil)
 	w.put(one, nil)
@@ -62,7 +62,7 @@ func TestLifetimeOfAnOldCookie(t *testing.T) {
 	}
 }
 
-// Of two requests that replace one token, one gets through.
+// Of two requests that replace one token, one succeeds.
 func TestReplace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
@@ -93,7 +93,7 @@ func TestReplace(t *testing.T) {
 	})
 }
 
-// The same login made twice, by requests that don't know of each other, leads to the same token.
+// The same login made twice, by independent requests, leads to the same token.
 func TestReplaceByTheSameLoginTwice(t *testing.T) {
 	w := newWorld(t, nil)
 	w.put(one, nil)
@@ -110,7 +110,7 @@ func TestReplaceByTheSameLoginTwice(t *testing.T) {
 	require.Equal(t, c, again)
 }
 
-// The holder of a token that a login has replaced sees and changes nothing of the session, until the
+// The holder of a token that a login has replaced can neither read nor change the session until the
 // same user logs in again.
 func TestLockedSession(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -195,7 +195,7 @@ func TestRebase(t *testing.T) {
 	}
 }
 
-// The Draft of no request has proved nothing about a token.
+// A Draft without a request has proved no token.
 func TestNilProof(t *testing.T) {
 	w := newWorld(t, nil)
 	d, err := gateway.NewDraft(w.put(one, nil))

@@ -14,13 +14,13 @@ import (
 // Config.Grace.Renew. It is called when the response is about to leave, not when the session is
 // opened: the previous token is accepted for a limited time only, and a handler may take longer. ok
 // reports whether the response is to set the cookie. keepBase leaves the base of the Draft, which a
-// function that runs on it has read, unless it is what has been renewed.
+// function that runs on it has read, unless the renewed record is that base.
 //
-// Of several requests at once the one whose write comes first sends the new token, and the others
-// go on with the one that they have proved. The new token follows from the one that it replaces:
-// responses that renew it twice, because the first one seemed lost, bring the browser the same.
+// Of several concurrent requests the one that writes first sends the new token, and the others go
+// on with the one that they have proved. The new token is derived from the one that it replaces: if
+// it is renewed again, because the first response seemed lost, the browser gets the same token.
 //
-// gateway.ErrUnavailable: the request goes on with its token.
+// After gateway.ErrUnavailable the request goes on with its token.
 func (p *Proof) Renew(ctx context.Context, keepBase bool, tag any) (c Cookie, ok bool, err error) {
 	if p.passedOver || p.o.cfg.Grace.Renew <= 0 {
 		return c, false, nil
@@ -49,8 +49,28 @@ func (p *Proof) Renew(ctx context.Context, keepBase bool, tag any) (c Cookie, ok
 		_ = p.draft.Rebase(rec) // it is what has just been written
 	}
 	p.generation, p.token, p.standing, p.lifetime = rec.TokenGeneration, next, Current, cookieAge(&rec)
+	p.stale = false
 	p.draft.Prove(p.generation)
 	return p.cookie(), true, nil
+}
+
+// SignAnew returns the credential that the request has presented, for the response to set, if it is
+// to be signed anew: with the first key, under the present name. The token stays. It is called when
+// the response is about to leave, after Renew. ok is false if the browser has, or gets, a newer
+// credential, and if the store can't tell: a later response signs anew then.
+func (x *Exchange) SignAnew(ctx context.Context, p *Proof) (c Cookie, ok bool) {
+	if !p.stale || p.passedOver || p.standing != Current {
+		return c, false
+	}
+	rec, err := x.o.cfg.Gateway.Load(ctx, p.draft.Base().ID)
+	if err != nil || rec.TokenHash != p.token.Hash() {
+		return c, false
+	}
+	if loggedIn, err := x.loggedInSince(ctx, x.began, rec.ID); err != nil || loggedIn {
+		return c, false
+	}
+	p.stale, p.lifetime = false, cookieAge(&rec)
+	return p.cookie(), true
 }
 
 // renewalDue reports whether the token is to be renewed.
@@ -87,7 +107,7 @@ func (p *Proof) storeRenewal(ctx context.Context, next credentials.Token, tag an
 	defer k.Release()
 	generation := cur.TokenGeneration
 	for attempt := range gateway.MaxAttempts {
-		if cur.TokenGeneration != generation { // another request was faster
+		if cur.TokenGeneration != generation { // another request was first
 			return cur, false, errNotRenewed
 		}
 		var d gateway.Draft

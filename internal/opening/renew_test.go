@@ -20,8 +20,8 @@ func renewed(t *testing.T, p *opening.Proof) (opening.Cookie, bool) {
 	return c, ok
 }
 
-// Of two requests with an old token one renews it. Its response sets the new one, and what the
-// other one changes is stored as well.
+// Of two requests with an old token one renews it. Its response sets the new one, and the changes
+// of the other request are stored as well.
 func TestRenew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
@@ -96,7 +96,8 @@ func TestRenewAfterALateResponse(t *testing.T) {
 	})
 }
 
-// Renewal is off, another session's newer token is on its way, or the session is not stored.
+// A token isn't renewed if renewal is off, if another session's newer token is on its way, or if
+// the session has ended.
 func TestRenewsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		off := newWorld(t, func(cfg *opening.Config) { cfg.Grace.Renew = 0 })
@@ -126,7 +127,7 @@ func TestRenewsNothing(t *testing.T) {
 	})
 }
 
-// A renewal within the grace period of another token would end that.
+// A renewal within the grace period of another token would end that period.
 func TestRenewalWaitsForTheGracePeriod(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(cfg *opening.Config) { cfg.Grace.Renew = grace.Rotate / 2 })
@@ -157,7 +158,7 @@ func TestRenewKeepsTheBase(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, before, d.Base().Revision)
 		require.Equal(t, credentials.Session{ID: one, Token: c.Token}, c.Session)
-		require.Equal(t, "2", string(w.draft(one).Raw("k")), "what others have stored stays")
+		require.Equal(t, "2", string(w.draft(one).Raw("k")), "the changes of others stay")
 	})
 }
 

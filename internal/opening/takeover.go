@@ -7,9 +7,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// A login whose response the browser has not received, because its user clicked twice or the
-// connection broke, leaves the browser with a token that opens nothing. The user is not locked out:
-// the same user may log in again with that token, within the grace period, and gets the session.
+// If the browser doesn't receive the response to a login, because its user clicked twice or the
+// connection broke, it is left with a token that opens nothing. So the same user may log in again
+// with that token, within the grace period, and gets the session.
 //
 // Until then the Draft of such a request shows an empty session, and nothing that the request does
 // can be stored: the old token still opens nothing.
@@ -27,7 +27,7 @@ func (p *Proof) Locked() bool {
 // Hidden is Locked for callers that don't hold the lock.
 func (p *Proof) Hidden() bool { return p != nil && p.hidden.Load() }
 
-// hide rebases the Draft on what the holder of the replaced token may see of the session: nothing.
+// hide rebases the Draft on an empty session: the holder of the replaced token may see nothing.
 func (p *Proof) hide(rec *store.Record) error {
 	p.replaced = rec
 	blank := *rec
@@ -65,8 +65,8 @@ func (p *Proof) Restore(d, savepoint *gateway.Draft) {
 	}
 }
 
-// Rebase puts the Draft on another state of the session. gateway.ErrTokenRotated if a login has
-// replaced the token: if mayTakeOver allows it, the session is locked instead.
+// Rebase puts the Draft on another state of the session. If a login has replaced the token, it
+// locks the session if mayTakeOver allows that, and otherwise returns gateway.ErrTokenRotated.
 func (p *Proof) Rebase(d *gateway.Draft, rec store.Record, mayTakeOver func(*store.Record) bool) error {
 	locked := p.Locked() && rec.TokenHash == p.replaced.TokenHash
 	switch {

@@ -9,8 +9,8 @@ type Final struct {
 	m        *Message      // nil: none
 }
 
-// Compose runs compose in a goroutine, and returns its message to come. There is none if compose
-// returns nil, panics or ends its goroutine.
+// Compose runs compose in a goroutine, and returns a Final that will have its message: none if
+// compose returns nil, panics or ends its goroutine.
 func (s *Sender) Compose(compose func() *Message) *Final {
 	f := &Final{composed: make(chan struct{})}
 	s.group.Go(func() {

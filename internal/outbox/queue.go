@@ -86,9 +86,9 @@ func (q *Queue) Close() {
 	q.clear()
 }
 
-// finish closes the queue, but for the last message if there is one. It returns a channel that is
-// closed when all messages have been sent, nil if they have been, and whether the queue needs a
-// worker.
+// finish closes the queue after it has taken the last message, if there is one. It returns a
+// channel that is closed when all messages have been sent, nil if they have been, and whether the
+// queue needs a worker.
 func (q *Queue) finish(last *Message) (drained <-chan struct{}, wake bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

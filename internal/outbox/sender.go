@@ -47,8 +47,8 @@ func (s *Sender) Wake(batch *Batch) {
 }
 
 // staff starts workers until there are enough besides those that are stuck: one for each queue that
-// waits, up to GOMAXPROCS or as many as are stuck. Queues that wait may block as well, and a
-// thousand of these must not be found one by one. The lock is held.
+// waits, up to GOMAXPROCS or as many as are stuck. Waiting queues may block as well, and a thousand
+// such queues must not be discovered one by one. The lock is held.
 func (s *Sender) staff(stuck int) {
 	needed, limit := 0, max(min(stuck, maxReplaced), runtime.GOMAXPROCS(0))
 	for q := s.waiting.first; q != nil && needed < limit; q = q.next {

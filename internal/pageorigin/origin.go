@@ -1,6 +1,7 @@
 package pageorigin
 
 import (
+	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -95,6 +96,17 @@ func (o *origin) same(host string, https bool) bool {
 		port = ""
 	}
 	return ok && name == o.host && port == o.port
+}
+
+// Embeds reports whether a page of another origin has the request made for a part of itself, such as
+// an image or a script, whose content it can't read. Such a request has no Origin, only the headers
+// Sec-Fetch-Site and Sec-Fetch-Mode (W3C Fetch Metadata).
+func Embeds(h http.Header) bool {
+	switch h.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+		return h.Get("Sec-Fetch-Mode") == "no-cors"
+	}
+	return false
 }
 
 // IsLoopback reports whether the host, which may have a port, is this machine, for which browsers

@@ -182,3 +182,12 @@ func FuzzOrigin(f *testing.F) {
 		require.True(t, host == "app.test" || strings.HasSuffix(host, ".friend.test") || strings.HasPrefix(host, "["), text)
 	})
 }
+
+func TestPatternsForAnyHost(t *testing.T) {
+	for _, all := range []string{"*", "*.*", "https://*", "http://*/", "*://*", "*.*.*", "?*"} {
+		require.Equal(t, all != "*.*.*", pageorigin.AnyHost(all), all)
+	}
+	for _, some := range []string{"*.com", "*.b1.test", "https://*.example", "null", "file://", "a0.invalid", "localhost:*", "chrome-extension://*", ""} {
+		require.False(t, pageorigin.AnyHost(some), some)
+	}
+}

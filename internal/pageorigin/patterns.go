@@ -25,8 +25,8 @@ type pattern struct {
 // Compile parses patterns. Each is a host, or scheme://host, and both may have the wildcards of
 // path.Match. Without a port it matches the default port of the scheme. IPv6 addresses may be in
 // brackets, and a trailing slash is ignored. An origin without a host, null or file://, is matched
-// literally and by no wildcard. An error is about the first pattern that could never match, or
-// would not match what it seems to, whose index is returned with it.
+// literally and by no wildcard. An error is about the first pattern that could never match, or is
+// misleading. The pattern's index is returned with it.
 func Compile(texts []string) (p Patterns, index int, err error) {
 	for i, text := range texts {
 		if err := p.add(text); err != nil {
@@ -152,4 +152,19 @@ func (p *pattern) matches(o *origin, https bool) bool {
 		return ok
 	}
 	return with(o.port) || o.port == "" && o.web() && with(defaultPort(o.scheme))
+}
+
+// AnyHost reports whether the pattern, which Compile accepts, matches hosts that have nothing in
+// common.
+func AnyHost(pattern string) bool {
+	p, _, err := Compile([]string{pattern})
+	if err != nil {
+		return false
+	}
+	for _, scheme := range []string{"http", "https"} {
+		if p.Allows(scheme+"://a0.invalid", "", false) && p.Allows(scheme+"://zz.b1.test", "", false) {
+			return true
+		}
+	}
+	return false
 }

@@ -64,9 +64,9 @@ func (h *Hub[E]) Dropped() uint64 { return h.dropped.Load() }
 // DroppedConfined is Dropped of the confined events.
 func (h *Hub[E]) DroppedConfined() uint64 { return h.confined.Load() }
 
-// Subscribe returns a channel of the events for which wants returns true, from now on, with room
-// for so many that wait. off ends the subscription and closes the channel; it may be called more
-// than once. The channel of a closed Hub is closed.
+// Subscribe returns a channel of the events for which wants returns true, from now on. The queue
+// holds room events. off ends the subscription and closes the channel; it may be called more than
+// once. The channel of a closed Hub is closed.
 func (h *Hub[E]) Subscribe(wants func(E) bool, room int) (events <-chan E, off func()) {
 	s := newSubscriber(h, wants, room)
 	queue := s.queue
@@ -76,9 +76,9 @@ func (h *Hub[E]) Subscribe(wants func(E) bool, room int) (events <-chan E, off f
 	return queue, func() { h.remove(s) }
 }
 
-// Observe calls fn with each event for which wants returns true, one after the other in a goroutine
-// of their own, from now on, with room for so many that wait. off ends that: a call that is under
-// way runs to its end, but none begins any more. A closed Hub never calls fn.
+// Observe calls fn with each event for which wants returns true, from now on, one at a time, in a
+// goroutine of its own. The queue holds room events. off ends that: a call that is under way runs
+// to its end, and no other one begins. A closed Hub never calls fn.
 func (h *Hub[E]) Observe(wants func(E) bool, room int, fn func(E)) (off func()) {
 	s := newSubscriber(h, wants, room)
 	c := &consumer[E]{subscriber: s, events: s.queue, fn: fn}

@@ -17,8 +17,8 @@ func newSubscriber[E any](h *Hub[E], wants func(E) bool, room int) *subscriber[E
 	return &subscriber[E]{hub: h, wants: wants, room: room, queue: make(chan E, room+1)}
 }
 
-// send reports whether the event found room, or the subscription has ended. The first event that
-// does after others that didn't comes behind a Missed.
+// send reports whether the event fits into the queue, or the subscription has ended. After events
+// that didn't fit, a Missed precedes the next one that does.
 func (s *subscriber[E]) send(ev E) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,8 +54,8 @@ func (s *subscriber[E]) sendConfined(ev E) bool {
 	return true
 }
 
-// takeMissed returns the Missed of a subscriber that has emptied its queue and has missed events
-// since: the next event, which would come behind it, may be long in coming.
+// takeMissed returns the Missed of a subscriber that has emptied its queue and has missed events.
+// The next event, which would otherwise bring it, may come late.
 func (s *subscriber[E]) takeMissed(queue <-chan E) (missed E, ok bool) {
 	if len(queue) > 0 {
 		return missed, false

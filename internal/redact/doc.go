@@ -1,7 +1,7 @@
-// Package redact prints values without what a log must not hold.
+// Package redact prints values without the parts that a log must not contain.
 //
-// [Key.ID] makes of an ID a value that slog prints as a keyed hash: the log lines about one session
-// can be found by one another, but the session can't be found by them (OWASP: logging session IDs).
-// [Struct] prints the fields of a struct, and of those that hold secrets only their length. Neither
-// reads anything that needs a lock.
+// [Key.ID] turns an ID into a value that slog prints as a keyed hash: the log lines of a session
+// have the same hash, from which the ID can't be computed (OWASP: logging session IDs). [Struct]
+// prints the fields of a struct; of secret fields it prints only the length. Neither reads anything
+// that needs a lock.
 package redact

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 )
 
@@ -21,6 +22,9 @@ func (k *Key) ID(id string) ID { return ID{k, id} }
 
 // LogValue implements slog.LogValuer.
 func (i ID) LogValue() slog.Value { return slog.StringValue(i.key.Hash(i.id)) }
+
+// Format implements fmt.Formatter, for a slog.Handler that prints a value without resolving it.
+func (i ID) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, i.key.Hash(i.id)) }
 
 // Hash returns the hash of an ID, of 16 hexadecimal digits; "" for "".
 func (k *Key) Hash(id string) string {

@@ -23,6 +23,8 @@ func TestIDIsLoggedAsAKeyedHash(t *testing.T) {
 	require.Equal(t, a.Hash("secret-id"), a.ID("secret-id").LogValue().String())
 	require.NotEqual(t, a.Hash("secret-id"), a.Hash("secret-ie"))
 	require.NotEqual(t, a.Hash("secret-id"), b.Hash("secret-id"), "of another key")
+	require.Equal(t, a.Hash("secret-id"), fmt.Sprint(slog.AnyValue(a.ID("secret-id"))), "by a Handler that doesn't resolve it")
+	require.Equal(t, a.Hash("secret-id"), fmt.Sprintf("%+v", a.ID("secret-id")))
 	require.Empty(t, a.Hash(""))
 	require.Empty(t, a.ID("").LogValue().String())
 }

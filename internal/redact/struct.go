@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Struct prints a struct: its name and the fields that aren't zero. Of a function and a pointer it
-// prints that it is set, of the secret fields, which are slices, the length.
+// Struct prints a struct: its name and the fields that aren't zero. For a function or a pointer it
+// prints that it is set, and for the secret fields, which are slices, their length.
 func Struct(name string, v any, secret ...string) string {
 	var out strings.Builder
 	out.WriteString(name + "{")

@@ -11,6 +11,7 @@ type activity struct {
 	idle      time.Duration // the session's idle timeout
 	seen      time.Time     // the last activity that is known to be recorded
 	recording bool          // a later one is being recorded
+	last      time.Time     // the last activity of a connection
 }
 
 // ClaimActivity reports whether activity at now of the session that the connection has, if any, is
@@ -21,15 +22,30 @@ func (r *Registry[L]) ClaimActivity(e *Entry, now time.Time, interval time.Durat
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.bySession[e.sessionID]
-	if s == nil || s.activity.recording {
+	if s == nil {
 		return "", false
 	}
 	a := &s.activity
+	if a.last = now; a.recording {
+		return "", false
+	}
 	if a.idle > 0 {
 		interval = min(interval, a.idle/10)
 	}
 	a.recording = now.Sub(a.seen) >= interval
 	return e.sessionID, a.recording
+}
+
+// ActiveSince calls each with the sessions whose connections have been active at or after since,
+// and when, whether or not that is recorded. each must not block and not call the Registry.
+func (r *Registry[L]) ActiveSince(since time.Time, each func(sessionID string, at time.Time)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, s := range r.bySession {
+		if !s.activity.last.Before(since) {
+			each(id, s.activity.last)
+		}
+	}
 }
 
 // Recorded ends what ClaimActivity began. A nil rec says that it failed.
@@ -42,14 +58,20 @@ func (r *Registry[L]) Recorded(id string, rec *store.Record) {
 	}
 	s.activity.recording = false
 	if rec != nil {
-		s.know(rec)
+		r.know(s, rec)
 	}
 }
 
-// know takes over what a record says of the session's times.
-func (s *session[L]) know(rec *store.Record) {
+// know takes over the session's times from a record. It returns the login of Config.Device. The
+// lock is held.
+func (r *Registry[L]) know(s *session[L], rec *store.Record) (device uint64) {
 	s.activity.idle, s.look.expires = rec.Idle, rec.Expires
 	if rec.Seen.After(s.activity.seen) {
 		s.activity.seen = rec.Seen
 	}
+	device, over := r.cfg.Device(rec)
+	if device != 0 && (s.look.expires.IsZero() || over.Before(s.look.expires)) {
+		s.look.expires = over
+	}
+	return device
 }

@@ -8,12 +8,11 @@ import (
 )
 
 // A login, or a new session of a client, sends the client's other connections back. A client is
-// named by a cookie that proves nothing: whoever has a copy of it can make sessions of that client
-// as well, and must not be able to cut its owner's connections again and again. So a connection
-// that has proved another session, which is alive, is sent back for that only so many times; then
-// it stays where it is, which its own session cookie entitles it to. An owner who has lost the
-// session cookie, and so gets a new session, is well within the limit. Connections without a
-// session have nothing to lose by it but their time.
+// named by a cookie that proves nothing: a stranger with a copy of it can create sessions of that
+// client, and must not be able to cut its owner's connections again and again. So a connection that
+// has proved another live session is sent back only a limited number of times; then it stays,
+// because its own session cookie is valid. An owner who has lost the session cookie, and so gets a
+// new session, is well within the limit. A connection without a session loses nothing but time.
 var (
 	provedRate = allowance.Rate{InARow: 2, Every: 10 * time.Minute}
 	bareRate   = allowance.Rate{InARow: 20, Every: time.Minute}
@@ -48,8 +47,8 @@ func (c cutAllowances) allow(clientID string, proved bool) bool {
 	return of.bare.Take(now, bareRate)
 }
 
-// allowAll is allow for connections without a session that are sent back for this one: however many
-// come how often, that is once.
+// allowAll is allow for connections without a session that are sent back for this one. All of them
+// count once.
 func (c cutAllowances) allowAll(rec *store.Record) bool {
 	now := time.Now()
 	of := c.Of(rec.ClientID, now)

@@ -15,7 +15,7 @@ func (r *Registry[L]) Part(l L) {
 }
 
 // PartSession parts all connections from a session that is over, and returns them. They are to be
-// closed with c; the zero Close: they stay open.
+// closed with c; with the zero Close they stay open.
 func (r *Registry[L]) PartSession(id string, c Close) []L {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -32,9 +32,10 @@ func (r *Registry[L]) PartSession(id string, c Close) []L {
 	return s.members
 }
 
-// PartOlder parts from their sessions, and returns, the connections that a login, or a new session
-// of the client, shuts out: those of the client that have another session or none, as often as
-// the client's allowance permits, and those of the session that have proved an older token.
+// PartOlder is called after a login, or for a new session of the client. It parts the connections
+// that are shut out from their sessions, and returns them: those of the client with another session
+// or none, as often as the client's allowance permits, and those of the session that have proved an
+// older token.
 func (r *Registry[L]) PartOlder(rec *store.Record) (older []L) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -70,9 +71,9 @@ func (r *Registry[L]) PartOutsider(l L) bool {
 	return true
 }
 
-// outsiders returns the client's connections that are to be sent back as it has got the session.
-// The allowance is used once for all that have another session, and once for all that have none.
-// The lock is held.
+// outsiders returns the client's connections that are to be sent back because it has got the
+// session. The allowance is used once for all that have another session, and once for all that have
+// none. The lock is held.
 func (r *Registry[L]) outsiders(rec *store.Record) (of []L) {
 	var proved, bare []L // with another session, and without one
 	for _, l := range r.byClient[rec.ClientID] {
@@ -101,8 +102,8 @@ func (r *Registry[L]) MayAwait(rec *store.Record) bool {
 	return r.cuts.allowAll(rec)
 }
 
-// Follow moves all connections of the client to its session. It returns those that are too many
-// there, which it has parted from it.
+// Follow moves all connections of the client to its session. It parts those beyond the session's
+// limit, and returns them.
 func (r *Registry[L]) Follow(clientID, sessionID string) (tooMany []L) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

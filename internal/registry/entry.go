@@ -1,32 +1,45 @@
 package registry
 
-import (
-	"net/netip"
-	"time"
-)
+import "time"
 
 // Entry is a connection's place in a Registry. The exported fields are set before Add and don't
 // change afterwards.
 type Entry struct {
 	ID       string
+	Name     string // of the application's; "" for none
+	Naming   Naming // of Name
 	ClientID string
 	Addr     string
+	NoAddr   bool          // it is not counted among the connections of an address
 	OpenedAt time.Duration // of any one clock: the smallest is the oldest
 
 	// Guarded by the registry's lock once the connection is added.
-	sessionID string // "" while there is none
-	proved    uint64 // the token generation that opened it; 0: it follows any
-	lastID    string // the session that it had last
-	userID    string // the user of that session, as last known
-	inClient  int32  // index in the client's list
-	inSession int32  // index in the session's list
-	parted    *Close // how it is to be closed since it lost its session
+	sessionID string        // "" while there is none
+	proved    uint64        // the token generation that opened it; 0: it follows any
+	device    uint64        // the login whose binding to a device has been proved; 0: none was in force
+	lastID    string        // the session that it had last
+	userID    string        // the user of that session, as last known
+	inClient  int32         // index in the client's list
+	inSession int32         // index in the session's list
+	parted    *Close        // how it is to be closed since it lost its session
+	freed     chan struct{} // closed by Free; nil: nothing waits for it
 }
 
+// Naming says what becomes of a connection that is added with the name of others that are open.
+type Naming uint8
+
+// The namings.
+const (
+	ShareName   Naming = iota // they share it
+	RefuseName                // the new one is refused
+	ReplaceName               // it takes the place of the others
+)
+
 // Attach gives the connection its session, before it is added. proved is the generation of the
-// session's token that it has proved; a connection with 0 is cut by no login.
-func (e *Entry) Attach(sessionID, userID string, proved uint64) {
-	e.sessionID, e.userID, e.proved = sessionID, userID, proved
+// session's token that it has proved; a connection with 0 is cut by no login. device is that of the
+// login whose binding to a device it has proved, 0 if none was in force.
+func (e *Entry) Attach(sessionID, userID string, proved, device uint64) {
+	e.sessionID, e.userID, e.proved, e.device = sessionID, userID, proved, device
 }
 
 // ShutOut reports whether a login with this generation shuts out a connection that has proved a
@@ -37,18 +50,4 @@ func ShutOut(proved, login uint64) bool { return proved != 0 && proved < login }
 type Close struct {
 	Code   int
 	Reason string
-}
-
-// network returns what counts as one address: an IPv4 address, and of IPv6 the /64 that a single
-// subscriber has.
-func network(addr string) string {
-	ip, err := netip.ParseAddr(addr)
-	if err != nil || ip.Unmap().Is4() {
-		return addr
-	}
-	prefix, err := ip.WithZone("").Prefix(64)
-	if err != nil {
-		return addr
-	}
-	return prefix.String()
 }

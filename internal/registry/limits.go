@@ -6,6 +6,8 @@ import (
 	"iter"
 	"maps"
 	"slices"
+
+	"github.com/sessionbridge/sessionbridge/internal/allowance"
 )
 
 // Limits are how many connections there may be; 0 is no limit.
@@ -21,24 +23,24 @@ var (
 )
 
 // makeRoom evicts connections so that e fits within the limits: it parts them from their sessions,
-// stops counting them, and returns them to be closed. The lock is held.
-func (r *Registry[L]) makeRoom(e *Entry) (evicted []L, err error) {
+// stops counting them, and returns them to be closed. The leaving ones are evicted in any case. The
+// lock is held.
+func (r *Registry[L]) makeRoom(e *Entry, leaving []L) (evicted []L, err error) {
 	limits := &r.cfg.Limits
+	evicted = leaving
 	if limits.PerSession > 0 && e.sessionID != "" {
-		if others := r.crowdOf(e.sessionID); others != nil {
+		if others := r.crowdOf(e.sessionID, evicted); others != nil {
 			if !limits.Evict {
 				return nil, ErrSessionFull
 			}
 			evicted = append(evicted, slices.MinFunc(others, r.byAge))
 		}
 	}
-	if others := r.crowdAt(e.Addr); others != nil {
+	if others := r.crowdAt(e.Addr, evicted); others != nil && !e.NoAddr {
 		if !limits.Evict {
 			return nil, ErrAddrFull
 		}
-		if len(evicted) == 0 || network(r.cfg.Entry(evicted[0]).Addr) != network(e.Addr) {
-			evicted = append(evicted, slices.MinFunc(others, r.byAge))
-		}
+		evicted = append(evicted, slices.MinFunc(others, r.byAge))
 	}
 	for _, l := range evicted {
 		r.giveWay(l, r.cfg.Replaced)
@@ -46,10 +48,10 @@ func (r *Registry[L]) makeRoom(e *Entry) (evicted []L, err error) {
 	return evicted, nil
 }
 
-// partTooMany parts and returns the connections that a session has beyond the limit, after several
-// have come at once: the oldest or the newest, as with one that comes. The lock is held.
+// partTooMany parts the connections that a session has beyond the limit, and returns them: the
+// oldest or the newest, by the same rule as for a single new connection. The lock is held.
 func (r *Registry[L]) partTooMany(sessionID string) (parted []L) {
-	limit, all := r.cfg.Limits.PerSession, r.crowdOf(sessionID)
+	limit, all := r.cfg.Limits.PerSession, r.crowdOf(sessionID, nil)
 	if len(all) <= limit {
 		return nil
 	}
@@ -63,11 +65,12 @@ func (r *Registry[L]) partTooMany(sessionID string) (parted []L) {
 	return parted
 }
 
-// giveWay parts a connection that is too many and counts it no more. It is to be closed with c,
-// also if its handler notices before the caller closes it. The lock is held.
+// giveWay parts a connection beyond the limit and stops counting it. It is to be closed with c,
+// even if its handler notices before the caller closes it. The lock is held.
 func (r *Registry[L]) giveWay(l L, c Close) {
 	r.leave(r.cfg.Entry(l))
 	r.leaveAddr(l)
+	r.leaveName(l)
 	r.cfg.Entry(l).parted = &c
 }
 
@@ -78,22 +81,22 @@ func (r *Registry[L]) byAge(a, b L) int {
 
 // enterAddr counts the connection among those of its address. The lock is held.
 func (r *Registry[L]) enterAddr(l L) {
-	if r.byAddr == nil {
+	if r.byAddr == nil || r.cfg.Entry(l).NoAddr {
 		return
 	}
-	from := network(r.cfg.Entry(l).Addr)
+	from := allowance.Subscriber(r.cfg.Entry(l).Addr)
 	if r.byAddr[from] == nil {
 		r.byAddr[from] = make(map[L]struct{})
 	}
 	r.byAddr[from][l] = struct{}{}
 }
 
-// leaveAddr counts it no more. The lock is held.
+// leaveAddr stops counting it there. The lock is held.
 func (r *Registry[L]) leaveAddr(l L) {
 	if len(r.byAddr) == 0 {
 		return
 	}
-	from := network(r.cfg.Entry(l).Addr)
+	from := allowance.Subscriber(r.cfg.Entry(l).Addr)
 	if others := r.byAddr[from]; others != nil {
 		if delete(others, l); len(others) == 0 {
 			delete(r.byAddr, from)
@@ -108,45 +111,66 @@ func (r *Registry[L]) AddrFull(addr string) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.crowdAt(addr) != nil
+	return r.crowdAt(addr, nil) != nil
 }
 
-// Rivals returns the connections that count beside one of the session, from the address: those that
-// haven't ended.
-func (r *Registry[L]) Rivals(sessionID, addr string) (of []L) {
+// Rivals returns the connections that haven't ended and count towards the same limits as one of the
+// session from the address, or have its ID or name.
+func (r *Registry[L]) Rivals(sessionID string, e *Entry) (of []L) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if l, ok := r.byID[e.ID]; ok {
+		of = append(of, l)
+	}
+	of = slices.AppendSeq(of, maps.Keys(r.byName[e.Name]))
 	if s := r.bySession[sessionID]; s != nil && r.cfg.Limits.PerSession > 0 {
 		of = append(of, s.members...)
 	}
-	of = slices.AppendSeq(of, maps.Keys(r.byAddr[network(addr)]))
+	of = slices.AppendSeq(of, maps.Keys(r.byAddr[allowance.Subscriber(e.Addr)]))
 	return slices.DeleteFunc(of, r.cfg.Ended)
 }
 
-// crowdAt returns the connections from the address if there are as many as may be. The lock is
-// held.
-func (r *Registry[L]) crowdAt(addr string) []L {
-	from := r.byAddr[network(addr)]
-	return r.crowd(r.cfg.Limits.PerAddr, len(from), maps.Keys(from))
+// Freed returns a channel that is closed when the ID is free.
+func (r *Registry[L]) Freed(id string) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entryOf(id)
+	if e == nil {
+		free := make(chan struct{})
+		close(free)
+		return free
+	}
+	if e.freed == nil {
+		e.freed = make(chan struct{})
+	}
+	return e.freed
 }
 
-// crowdOf returns those of the session if there are as many as may be. The lock is held.
-func (r *Registry[L]) crowdOf(sessionID string) []L {
+// crowdAt returns the connections from the address, without those that are leaving, if they have
+// reached the limit. The lock is held.
+func (r *Registry[L]) crowdAt(addr string, leaving []L) []L {
+	from := r.byAddr[allowance.Subscriber(addr)]
+	return r.crowd(r.cfg.Limits.PerAddr, len(from), maps.Keys(from), leaving)
+}
+
+// crowdOf is crowdAt for the connections of the session.
+func (r *Registry[L]) crowdOf(sessionID string, leaving []L) []L {
 	s := r.bySession[sessionID]
 	if s == nil {
 		return nil
 	}
-	return r.crowd(r.cfg.Limits.PerSession, len(s.members), slices.Values(s.members))
+	return r.crowd(r.cfg.Limits.PerSession, len(s.members), slices.Values(s.members), leaving)
 }
 
-// crowd returns the connections among n that haven't ended if they have reached the limit, and nil
-// otherwise. One that has ended doesn't count, although its handler may not have returned.
-func (r *Registry[L]) crowd(limit, n int, of iter.Seq[L]) (open []L) {
+// crowd returns the connections among n that haven't ended and aren't leaving if they have reached
+// the limit, and nil otherwise. One that has ended doesn't count, although its handler may not have
+// returned.
+func (r *Registry[L]) crowd(limit, n int, of iter.Seq[L], leaving []L) (open []L) {
 	if limit == 0 || n < limit {
 		return nil
 	}
 	for l := range of {
-		if !r.cfg.Ended(l) {
+		if !r.cfg.Ended(l) && !slices.Contains(leaving, l) {
 			open = append(open, l)
 		}
 	}

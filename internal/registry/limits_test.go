@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -18,18 +19,34 @@ func TestNewestIsRefusedWhereThereAreTooMany(t *testing.T) {
 	_, err = f.Add(f.make("third", 0))
 	require.ErrorIs(t, err, registry.ErrAddrFull)
 	require.True(t, f.AddrFull("192.0.2.1"))
-	require.Len(t, f.Rivals("s", "192.0.2.1"), 5, "two of the session, three from the address")
+	require.Len(t, f.Rivals("s", &registry.Entry{Addr: "192.0.2.1"}), 5, "two of the session, three from the address")
 
-	second.ended = true // its handler hasn't returned
+	second.ended.Store(true) // its handler hasn't returned
 	require.False(t, f.AddrFull("192.0.2.1"))
-	require.Len(t, f.Rivals("s", "192.0.2.1"), 3)
-	require.NotContains(t, f.Rivals("s", "192.0.2.1"), second)
+	require.Len(t, f.Rivals("s", &registry.Entry{Addr: "192.0.2.1"}), 3)
+	require.NotContains(t, f.Rivals("s", &registry.Entry{Addr: "192.0.2.1"}), second)
 	f.add("s", 0)
 	require.Equal(t, 4, f.Count())
 }
 
-// A connection that has to go loses its session a moment before it is closed. If its handler notices
-// first, the client is told the same.
+// A connection without an address counts in its session only.
+func TestConnectionWithoutAnAddressCountsAtNone(t *testing.T) {
+	for _, evict := range []bool{false, true} {
+		f := newFixture(t, registry.Config[*conn]{Limits: registry.Limits{PerSession: 1, PerAddr: 1, Evict: evict}})
+		for i := range 3 {
+			c := f.make(strconv.Itoa(i), 0)
+			c.entry.Addr, c.entry.NoAddr = "", true
+			evicted, err := f.Add(c)
+			require.NoError(t, err)
+			require.Empty(t, evicted)
+		}
+		f.add("addressed", 0)
+		require.Equal(t, !evict, f.AddrFull("192.0.2.1"))
+	}
+}
+
+// An evicted connection loses its session just before it is closed. If its handler notices first,
+// the close is the same.
 func TestOldestMakesRoomAndSaysSo(t *testing.T) {
 	f := newFixture(t, registry.Config[*conn]{Limits: registry.Limits{PerSession: 1, PerAddr: 2, Evict: true}})
 	first := f.add("s", 0)
@@ -39,7 +56,7 @@ func TestOldestMakesRoomAndSaysSo(t *testing.T) {
 	require.Equal(t, []*conn{first}, evicted)
 	require.Equal(t, replaced, f.CloseOf(&first.entry))
 	require.Empty(t, f.sessionOf(first))
-	require.False(t, f.AddrFull("192.0.2.1"), "nobody is refused")
+	require.False(t, f.AddrFull("192.0.2.1"), "none is refused")
 
 	third := f.add("other", 0) // the first counts no more
 	fourth := f.make("s", 0)
@@ -79,4 +96,35 @@ func TestAddressesThatOneSubscriberHasAreOne(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The ID of a connection is free when its end has been reported, not before.
+func TestFreedTellsWhenAnIDIsFree(t *testing.T) {
+	f := newFixture(t, registry.Config[*conn]{})
+	c := f.add("s", 0)
+	id := c.entry.ID
+	require.Equal(t, []*conn{c}, f.Rivals("", &registry.Entry{ID: id}))
+	freed := f.Freed(id)
+	next := f.make("s", 0)
+	next.entry.ID = id
+	for _, step := range []func(){func() { f.Free(c) }, func() { f.Remove(c) }} {
+		step() // before Remove, Free does nothing
+		require.Equal(t, freed, f.Freed(id))
+		select {
+		case <-freed:
+			t.Fatal("the ID is still taken")
+		default:
+		}
+		_, err := f.Add(next)
+		require.ErrorIs(t, err, registry.ErrIDInUse)
+	}
+	require.Nil(t, f.Get(id))
+	require.Zero(t, f.Count())
+	f.Free(c)
+	<-freed
+	<-f.Freed(id)
+	_, err := f.Add(next)
+	require.NoError(t, err)
+	f.Free(c)
+	require.Equal(t, next, f.Get(id), "it has the ID now")
 }

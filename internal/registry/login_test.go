@@ -43,7 +43,7 @@ func TestLoginElsewhereIsLearntFromARecordOnce(t *testing.T) {
 	require.Empty(t, f.Learn(&store.Record{ID: "unknown", LoginGeneration: 9}))
 }
 
-// Whoever has a copy of the client's cookie can begin sessions of that client.
+// A stranger with a copy of the client's cookie can create sessions of that client.
 func TestStrangerCantCutAClientsConnectionsAgainAndAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, registry.Config[*conn]{})
@@ -68,7 +68,7 @@ func TestStrangerCantCutAClientsConnectionsAgainAndAgain(t *testing.T) {
 		require.False(t, f.MayAwait(last))
 		time.Sleep(time.Minute)
 		for range 100 {
-			require.True(t, f.MayAwait(last), "however many await one session's cookies, that is once")
+			require.True(t, f.MayAwait(last), "all that await one session's cookies count once")
 		}
 		require.False(t, f.MayAwait(&store.Record{ID: "another", ClientID: "c"}))
 

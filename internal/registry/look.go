@@ -11,13 +11,14 @@ import (
 const (
 	revalidateRetry = 5 * time.Second  // until a look that failed is repeated, while the session's time isn't over
 	expiryRetry     = time.Second      // and when it is over, or the session may have ended
+	overRetry       = time.Second / 10 // until a look is repeated that hasn't ended a session whose time is over
 	patience        = 30 * time.Second // for the store then, before connections are closed because of it
 )
 
 // look is when a session is to be looked at.
 type look struct {
 	planned *clock.Deadline // nil: none ever was
-	expires time.Time       // when the session is over, as last known; zero: never
+	expires time.Time       // when the session, or the proof of its device, is over, as last known; zero: never
 	failing time.Time       // since when the store can't say whether it is alive; zero: it can, or need not
 }
 
@@ -25,8 +26,9 @@ type look struct {
 // look at it: when it may have expired, and every RevalidateEvery besides. An earlier look stays
 // planned: rec may be outdated, and an additional look is harmless.
 //
-// If rec tells of a login that wasn't known, the connections that it shuts out are returned: they
-// have proved an older token, and are still to be parted from the session.
+// If rec has a login or a binding to a device that wasn't known, Learn returns the connections that
+// it shuts out: they have proved an older token, or no device. The caller parts them from the
+// session.
 func (r *Registry[L]) Learn(rec *store.Record) (stale []L) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -43,12 +45,19 @@ func (r *Registry[L]) Learn(rec *store.Record) (stale []L) {
 		}
 	}
 	s.look.failing = time.Time{}
-	s.know(rec)
+	if device := r.know(s, rec); device > s.device {
+		s.device = device
+		for _, l := range s.members {
+			if e := r.cfg.Entry(l); e.device < device && !ShutOut(e.proved, s.login) {
+				stale = append(stale, l)
+			}
+		}
+	}
 	if rec.Revision >= s.revision { // otherwise a login may have been stored since it was loaded
 		s.revision = rec.Revision
 		r.setUser(s, rec.UserID)
 	}
-	r.plan(rec.ID, s, rec.Expires)
+	r.plan(rec.ID, s, s.look.expires)
 	return stale
 }
 
@@ -62,16 +71,22 @@ func (r *Registry[L]) plan(id string, s *session[L], expires time.Time) {
 			at = next
 		}
 	}
-	if !at.IsZero() && (!isPlanned || planned.After(at)) {
-		r.schedule(id, s, at)
+	if at.IsZero() || isPlanned && !planned.After(at) {
+		return
 	}
+	if looked := s.look.planned != nil && !isPlanned; looked {
+		if now := time.Now(); !at.After(now) { // without a pause, looks would follow one another
+			at = now.Add(overRetry)
+		}
+	}
+	r.schedule(id, s, at)
 }
 
-// jitter returns between half of d and d: sessions that came at once, or whose looks failed at
-// once, are not all looked at at once.
+// jitter returns a time between half of d and d. It spreads the looks at sessions that came
+// together, or whose looks failed together.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d-d/2) }
 
-// schedule needs the lock.
+// schedule plans a look. The lock is held.
 func (r *Registry[L]) schedule(id string, s *session[L], at time.Time) {
 	if s.look.planned == nil {
 		s.look.planned = r.cfg.Clock.Add(at, func() { r.cfg.Look(id) })
@@ -81,7 +96,7 @@ func (r *Registry[L]) schedule(id string, s *session[L], at time.Time) {
 }
 
 // Suspect notes that the session may have ended: its connections are given up if the store can't
-// say for long.
+// confirm it for long.
 func (r *Registry[L]) Suspect(id string, since time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -33,6 +33,37 @@ func TestSessionIsLookedAtWhenItMayHaveExpired(t *testing.T) {
 	})
 }
 
+// A look usually ends a session whose time is over. If the session stays, looks don't follow one
+// another at once.
+func TestSessionWhoseTimeIsOverIsLookedAtAgainAfterAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, registry.Config[*conn]{})
+		f.add("s", 1)
+		rec := &store.Record{ID: "s", Revision: 1, Expires: time.Now().Add(time.Hour)}
+		f.Learn(rec)
+		time.Sleep(time.Hour)
+		for range 10 {
+			synctest.Wait()
+			require.Len(t, f.looks(), 1)
+			f.Learn(rec)
+			synctest.Wait()
+			require.Empty(t, f.looks())
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+}
+
+// What has been learned of a session that was not looked at yet may be over already.
+func TestSessionThatHasExpiredIsLookedAtAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, registry.Config[*conn]{})
+		f.add("s", 1)
+		f.Learn(&store.Record{ID: "s", Revision: 1, Expires: time.Now().Add(-time.Second)})
+		synctest.Wait()
+		require.Equal(t, []string{"s"}, f.looks())
+	})
+}
+
 func TestSessionIsLookedAtRegularly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const every = 10 * time.Minute
@@ -47,7 +78,7 @@ func TestSessionIsLookedAtRegularly(t *testing.T) {
 	})
 }
 
-// A store that is away costs no session its connections while the session's time isn't over.
+// While the store is away a session keeps its connections until its time is over.
 func TestConnectionsAreGivenUpOnlyWhereTheSessionMayBeOver(t *testing.T) {
 	for name, c := range map[string]struct {
 		expires time.Duration // zero: never

@@ -3,6 +3,8 @@ package registry
 import (
 	"maps"
 	"slices"
+
+	"github.com/sessionbridge/sessionbridge/internal/allowance"
 )
 
 // SessionOf returns the connection's session, "" for none, and the generation of the token that the
@@ -11,6 +13,14 @@ func (r *Registry[L]) SessionOf(e *Entry) (id string, proved uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return e.sessionID, e.proved
+}
+
+// LastOf returns the connection's session, "" for none, the session that it had last, and whether
+// it has lost that because the session has ended.
+func (r *Registry[L]) LastOf(e *Entry) (id, last string, ended bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return e.sessionID, e.lastID, e.parted != nil && *e.parted != r.cfg.Reconnect
 }
 
 // CloseOf returns how the connection is to be closed since it has lost its session; the zero Close:
@@ -41,6 +51,29 @@ func (r *Registry[L]) Get(id string) L {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.byID[id]
+}
+
+// Has reports whether a connection has the ID.
+func (r *Registry[L]) Has(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, has := r.byID[id]
+	return has
+}
+
+// WithIDs returns the connections with these IDs, each once.
+func (r *Registry[L]) WithIDs(ids []string) (with []L) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	listed := make(map[string]struct{}, len(ids))
+	for _, id := range ids {
+		_, again := listed[id]
+		if l, open := r.byID[id]; open && !again {
+			with = append(with, l)
+		}
+		listed[id] = struct{}{}
+	}
+	return with
 }
 
 // All returns every connection, in no order.
@@ -82,7 +115,7 @@ func (r *Registry[L]) OfUser(id string) (of []L) {
 func (r *Registry[L]) FromAddr(addr string) (from []L, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	all := r.byAddr[network(addr)]
+	all := r.byAddr[allowance.Subscriber(addr)]
 	return slices.AppendSeq(make([]L, 0, len(all)), maps.Keys(all)), r.byAddr != nil
 }
 

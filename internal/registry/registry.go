@@ -2,11 +2,13 @@ package registry
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"sync"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/clock"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // Registry holds the open connections. L is a pointer type.
@@ -14,6 +16,8 @@ type Registry[L comparable] struct {
 	cfg       Config[L]
 	mu        sync.Mutex
 	byID      map[string]L
+	leaving   map[string]*Entry         // removed, by IDs that are still taken
+	byName    map[string]map[L]struct{} // without those that have given way
 	byClient  map[string][]L
 	bySession map[string]*session[L]
 	byUser    map[string]map[*session[L]]struct{}
@@ -23,11 +27,18 @@ type Registry[L comparable] struct {
 
 // Config is what a Registry needs. Entry, Ended, Clock and Look must be set.
 type Config[L comparable] struct {
-	// Entry returns the connection's, the same one for the connection's life, and Ended whether the
-	// connection is over and counts no more although it is still registered. They are called while
-	// the registry's lock is held.
+	// Entry returns the connection's Entry, always the same one. Ended reports whether the connection
+	// is over and no longer counts, although it is still registered. Both are called under the
+	// registry's lock.
 	Entry func(L) *Entry
 	Ended func(L) bool
+
+	// Context returns the connection's context, which ends when the connection does. Watch has it
+	// read if its handler doesn't read, and returns false if that was not necessary. Yield frees the
+	// ID of a connection that is being closed, if it can. They are for AddOrProbe and AddrStaysFull.
+	Context func(L) context.Context
+	Watch   func(L) bool
+	Yield   func(L)
 
 	Clock  *clock.Clock
 	Limits Limits
@@ -37,8 +48,13 @@ type Config[L comparable] struct {
 	// RevalidateEvery is how often a session is looked at, whatever its expiry. 0: not regularly.
 	RevalidateEvery time.Duration
 
-	// Hold and Drop are told of the first and the last connection of a session. They are called
-	// while the registry's lock is held. Nil: nobody is.
+	// Device returns the generation of the login whose binding to a device is in force, and when the
+	// proof of that device is too old, unless there is another one; 0 for a session that isn't bound.
+	// It is called under the registry's lock. Nil: no session is bound.
+	Device func(rec *store.Record) (login uint64, over time.Time)
+
+	// Hold is called for the first connection of a session, and Drop after its last, both under the
+	// registry's lock. They may be nil.
 	Hold, Drop func(sessionID string)
 
 	Reconnect Close // of a connection that a login, or a new session of its client, has shut out
@@ -46,8 +62,11 @@ type Config[L comparable] struct {
 	TooMany   Close // of one that is too many in a session that it has followed its client to
 }
 
-// ErrIDInUse is the error of Add for an ID that another connection has.
-var ErrIDInUse = errors.New("registry: another connection that is open has this ID")
+// Errors of Add for an ID or a name that another connection has.
+var (
+	ErrIDInUse   = errors.New("registry: another connection that is open has this ID")
+	ErrNameInUse = errors.New("registry: another connection that is open has this name")
+)
 
 // session is a session with connections.
 type session[L comparable] struct {
@@ -55,6 +74,7 @@ type session[L comparable] struct {
 	userID   string // "" while no user is logged in, as far as is known
 	revision uint64 // of the record that says so
 	login    uint64 // generation of the last login that is known: no member has proved an older token
+	device   uint64 // of the last binding that is known, see Config.Device: each member has proved it
 	look     look
 	activity activity
 }
@@ -62,6 +82,9 @@ type session[L comparable] struct {
 // New returns an empty Registry.
 func New[L comparable](cfg Config[L]) *Registry[L] {
 	ignore := func(string) {}
+	if cfg.Device == nil {
+		cfg.Device = func(*store.Record) (login uint64, over time.Time) { return login, over }
+	}
 	if cfg.Hold == nil {
 		cfg.Hold = ignore
 	}
@@ -69,8 +92,10 @@ func New[L comparable](cfg Config[L]) *Registry[L] {
 		cfg.Drop = ignore
 	}
 	r := &Registry[L]{
-		cfg: cfg, byID: make(map[string]L), byClient: make(map[string][]L), bySession: make(map[string]*session[L]),
-		byUser: make(map[string]map[*session[L]]struct{}), cuts: newCutAllowances(),
+		cfg: cfg, byID: make(map[string]L), leaving: make(map[string]*Entry),
+		byName: make(map[string]map[L]struct{}), byClient: make(map[string][]L),
+		bySession: make(map[string]*session[L]), byUser: make(map[string]map[*session[L]]struct{}),
+		cuts: newCutAllowances(),
 	}
 	if cfg.Limits.PerAddr > 0 {
 		r.byAddr = make(map[string]map[L]struct{})
@@ -80,18 +105,23 @@ func New[L comparable](cfg Config[L]) *Registry[L] {
 
 // Add registers a connection; from then on others may part it from its session. The connections
 // that it returns have been parted to make room, and are to be closed as CloseOf says. Errors:
-// ErrIDInUse, ErrSessionFull, ErrAddrFull.
+// ErrIDInUse, ErrNameInUse, ErrSessionFull, ErrAddrFull.
 func (r *Registry[L]) Add(l L) (evicted []L, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.cfg.Entry(l)
-	if _, taken := r.byID[e.ID]; taken {
+	if r.entryOf(e.ID) != nil {
 		return nil, ErrIDInUse
 	}
-	if evicted, err = r.makeRoom(e); err != nil {
+	namesakes, err := r.namesakes(e)
+	if err != nil {
+		return nil, err
+	}
+	if evicted, err = r.makeRoom(e, namesakes); err != nil {
 		return nil, err
 	}
 	r.byID[e.ID] = l
+	r.enterName(l)
 	e.inClient = int32(len(r.byClient[e.ClientID])) //nolint:gosec // no process has two billion
 	r.byClient[e.ClientID] = append(r.byClient[e.ClientID], l)
 	r.enterAddr(l)
@@ -99,8 +129,18 @@ func (r *Registry[L]) Add(l L) (evicted []L, err error) {
 	return evicted, nil
 }
 
+// entryOf returns the Entry of the connection that has taken the ID, or nil. The lock is held.
+func (r *Registry[L]) entryOf(id string) *Entry {
+	if l, open := r.byID[id]; open {
+		return r.cfg.Entry(l)
+	}
+	return r.leaving[id]
+}
+
 // Remove takes the connection out and returns the session that it had last, and that session's
-// user. It returns false if the connection was not registered.
+// user. It returns false if the connection was not registered. Its ID stays taken until the caller,
+// who has got true, calls Free: so nothing is reported of the next connection with this ID before
+// the end of this one.
 func (r *Registry[L]) Remove(l L) (sessionID, userID string, removed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,6 +149,7 @@ func (r *Registry[L]) Remove(l L) (sessionID, userID string, removed bool) {
 		return "", "", false
 	}
 	delete(r.byID, e.ID)
+	r.leaving[e.ID] = e
 	list := r.byClient[e.ClientID]
 	last := len(list) - 1
 	moved := list[last]
@@ -121,7 +162,22 @@ func (r *Registry[L]) Remove(l L) (sessionID, userID string, removed bool) {
 	}
 	r.leave(e)
 	r.leaveAddr(l)
+	r.leaveName(l)
 	return e.lastID, e.userID, true
+}
+
+// Free releases the ID of a connection that the caller has removed.
+func (r *Registry[L]) Free(l L) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.cfg.Entry(l)
+	if r.leaving[e.ID] != e {
+		return
+	}
+	delete(r.leaving, e.ID)
+	if e.freed != nil {
+		close(e.freed)
+	}
 }
 
 // enter puts the connection into a session's list. The lock is held.

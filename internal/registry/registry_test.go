@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,11 +19,11 @@ import (
 // conn is a connection as the registry sees it.
 type conn struct {
 	entry registry.Entry
-	ended bool
+	ended atomic.Bool
 }
 
 func entryOf(c *conn) *registry.Entry { return &c.entry }
-func ended(c *conn) bool              { return c.ended }
+func ended(c *conn) bool              { return c.ended.Load() }
 
 var (
 	reconnect = registry.Close{Code: 4001, Reason: "reconnect"}
@@ -61,7 +62,7 @@ func newFixture(t *testing.T, cfg registry.Config[*conn]) *fixture {
 func (f *fixture) make(sessionID string, proved uint64) *conn {
 	f.opened++
 	c := &conn{entry: registry.Entry{ID: fmt.Sprint("conn ", f.opened), ClientID: "c", Addr: "192.0.2.1", OpenedAt: f.opened}}
-	c.entry.Attach(sessionID, "", proved)
+	c.entry.Attach(sessionID, "", proved, 0)
 	return c
 }
 
@@ -197,7 +198,7 @@ func TestRegistryStaysConsistent(t *testing.T) {
 				case 0, 1, 2:
 					n := &conn{entry: registry.Entry{ID: fmt.Sprint(g, " ", i), ClientID: pick("c", 5), Addr: pick("192.0.2.", 5), OpenedAt: time.Duration(i)}}
 					if rand.IntN(4) > 0 {
-						n.entry.Attach(pick("s", 10), "", uint64(rand.IntN(3)))
+						n.entry.Attach(pick("s", 10), "", uint64(rand.IntN(3)), 0)
 					}
 					if _, err := r.Add(n); err == nil {
 						mine = append(mine, n)
@@ -263,4 +264,26 @@ func TestRegistryStaysConsistent(t *testing.T) {
 	for id, n := range held {
 		require.Zero(t, n, id)
 	}
+}
+
+func TestConnectionsAreFoundByIDOnce(t *testing.T) {
+	f := newFixture(t, registry.Config[*conn]{})
+	one, two := f.add("s", 0), f.add("", 0)
+	f.add("s", 0)
+	require.Equal(t, []*conn{two, one}, f.WithIDs([]string{two.entry.ID, "none", one.entry.ID, two.entry.ID}))
+	require.Empty(t, f.WithIDs(nil))
+}
+
+func TestActivityOfConnectionsIsKnownBeforeItIsRecorded(t *testing.T) {
+	f := newFixture(t, registry.Config[*conn]{})
+	c := f.add("s", 0)
+	f.add("quiet", 0)
+	at := time.Now()
+	for range 2 { // the second time it is being recorded
+		f.ClaimActivity(&c.entry, at, time.Minute)
+		at = at.Add(time.Second)
+	}
+	active := map[string]time.Time{}
+	f.ActiveSince(at.Add(-time.Second), func(id string, at time.Time) { active[id] = at })
+	require.Equal(t, map[string]time.Time{"s": at.Add(-time.Second)}, active)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/workers"
 )
 
-// Runtime is what the connections of a process share.
+// Runtime has the resources that the connections of a process share.
 type Runtime struct {
 	clock   *clock.Clock
 	group   *workers.Group
@@ -38,9 +38,10 @@ type Config struct {
 	MaxMessageBytes   int64
 	MessagesPerSecond float64
 	MessageBurst      int           // see allowance.NewPace
-	FramesPerSecond   float64       // that bring nothing: see package wire
+	FramesPerSecond   float64       // pings, needless pongs and small fragments: see package wire
 	WriteTimeout      time.Duration // of a message
 	Heartbeat         time.Duration // silence after which a ping is sent
+	FirstMessage      time.Duration // until the client has sent its first message
 	IdleTimeout       time.Duration // without a message from the client
 	MaxAge            time.Duration
 }
@@ -75,11 +76,13 @@ const (
 	TooManyMessages Reason = "too many messages"
 	TooManyFrames   Reason = "too many control frames or fragments"
 	Unexpected      Reason = "unexpected data message" // after CloseRead
+	Silent          Reason = "no first message in time"
 	Idle            Reason = "idle"
 	TooOld          Reason = "connection has reached its age"
 )
 
-// Owner is what a Conn belongs to. Its methods must not block.
+// Owner receives the events of a Conn, and closes it. Its methods must not block, except for
+// Active.
 type Owner interface {
 	// Context ends when the connection is closed, or is being closed.
 	Context() context.Context
@@ -89,10 +92,13 @@ type Owner interface {
 	Closing() bool
 	// Refuse begins to close the connection.
 	Refuse(why Reason)
-	// Received is called for each message from the client, and then Active, if the message isn't
-	// one too many.
-	Received(bytes int)
-	Active()
+	// Received is called for each message from the client, and Active after it, unless the message
+	// exceeds a limit. After an error of either the message is dropped, and the Owner closes the
+	// connection. Active may set Message.Quiet. It calls the application, under no lock.
+	Received(bytes int) error
+	Active(m *inbox.Message) error
+	// TooLarge is called for a message that exceeds Config.MaxMessageBytes, which ends the connection.
+	TooLarge()
 	// Times returns when the connection was opened, and when the client was last active, on the
 	// clock.
 	Times() (opened, active time.Duration)

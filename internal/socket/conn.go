@@ -36,13 +36,14 @@ type Conn struct {
 	writes writeLimit
 	pulse  clock.Deadline
 
+	heard   atomic.Bool  // a message has come
 	lost    atomic.Int32 // the close code by which reading has ended; 0: it hasn't
 	failed  atomic.Bool  // a write has failed: the client is gone
 	pinging atomic.Bool  // checkAlive runs
 }
 
 // Accept upgrades the request, for a zero Conn. If that fails nothing has been sent, and status is
-// that of the answer.
+// the status for the answer.
 func (c *Conn) Accept(a *Acceptor, owner Owner, w http.ResponseWriter, r *http.Request) (status int, err error) {
 	below, upgrade := wire.New(&a.wire), &responsewriter.Upgrade{ResponseWriter: w}
 	ws, err := websocket.Accept(below.Wrap(upgrade), r, &websocket.AcceptOptions{
@@ -61,7 +62,7 @@ func (c *Conn) Accept(a *Acceptor, owner Owner, w http.ResponseWriter, r *http.R
 	return 0, nil
 }
 
-// Subprotocol returns the one that was agreed upon, "" for none.
+// Subprotocol returns the subprotocol that was agreed upon, "" for none.
 func (c *Conn) Subprotocol() string { return c.ws.Subprotocol() }
 
 // Disown returns the connection of the library. The Conn stops reading for good, and neither counts
@@ -93,7 +94,7 @@ func (c *Conn) Release() {
 func (c *Conn) LostCode() (code int, ok bool) {
 	failed := c.failed.Load()
 	if failed && !c.owner.Closing() {
-		c.inbox.Await(CloseGrace) // its read may learn how the connection has ended
+		c.inbox.Await(CloseGrace) // its read may have the close code
 	}
 	if lost := c.lost.Load(); lost != 0 {
 		return int(lost), true
@@ -101,8 +102,8 @@ func (c *Conn) LostCode() (code int, ok bool) {
 	return -1, failed
 }
 
-// lose ends the context of a connection on which nothing can be sent any more. A close that is
-// under way ends it by itself.
+// lose ends the context of a connection on which nothing can be sent any more. A close under way
+// does so itself.
 func (c *Conn) lose(err error) {
 	c.failed.Store(true)
 	if c.owner.Closing() {
@@ -112,12 +113,12 @@ func (c *Conn) lose(err error) {
 	c.Cut()
 }
 
-// plain returns a context for the library, which cuts the connection when it ends. The end of the
-// connection's own context must not: the close frame that gives the reason is on its way. Nor need
-// it be watched, as closing ends every read and write.
+// plain returns a context for the library, which cuts the connection when the context ends. The
+// connection's own context is left out: when it ends, a close frame is on its way, and closing ends
+// every read and write.
 func (c *Conn) plain(ctx context.Context) (plain context.Context, release func()) {
 	own := c.owner.Context()
-	if ctx == own { // as usual; asking for its Done would make a channel
+	if ctx == own { // the usual case; calling its Done would make a channel
 		return context.Background(), func() {}
 	}
 	if done := ctx.Done(); done == nil || done == own.Done() {

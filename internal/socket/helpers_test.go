@@ -1,7 +1,9 @@
 package socket_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/internal/clock"
+	"github.com/sessionbridge/sessionbridge/internal/inbox"
 	"github.com/sessionbridge/sessionbridge/internal/socket"
 	"github.com/sessionbridge/sessionbridge/internal/workers"
 )
@@ -27,14 +30,38 @@ type server struct {
 	refused          chan socket.Reason
 	peer             net.Conn     // the client's end
 	received, active atomic.Int64 // how many messages; and when, on the clock
+	most             int64        // messages that it takes; 0: any number
+	tooLarge         atomic.Int64
 }
 
 func (s *server) Context() context.Context { return s.ctx }
 func (s *server) Lost(cause error)         { s.cancel(cause) }
 func (s *server) Closing() bool            { return s.closing.Load() }
 func (s *server) Refuse(why socket.Reason) { s.refused <- why }
-func (s *server) Received(int)             { s.received.Add(1) }
-func (s *server) Active()                  { s.active.Store(int64(s.clock.Now())) }
+
+func (s *server) TooLarge() { s.tooLarge.Add(1) }
+
+// Received refuses messages beyond most.
+func (s *server) Received(int) error {
+	if n := s.received.Add(1); s.most > 0 && n > s.most {
+		return errActive
+	}
+	return nil
+}
+
+// Active takes messages that begin with "quiet" for no activity, and fails for "fail".
+func (s *server) Active(m *inbox.Message) error {
+	if m.Quiet = bytes.HasPrefix(m.Data, []byte("quiet")); !m.Quiet {
+		s.active.Store(int64(s.clock.Now()))
+	}
+	if string(m.Data) == "fail" {
+		return errActive
+	}
+	return nil
+}
+
+var errActive = errors.New("the owner fails")
+
 func (s *server) Times() (opened, active time.Duration) {
 	return s.opened, time.Duration(s.active.Load())
 }
@@ -118,8 +145,8 @@ func say(t *testing.T, client *websocket.Conn, text string) {
 // hear returns what the server reads next.
 func (s *server) hear(t *testing.T) string {
 	t.Helper()
-	kind, data, err := s.Read(s.ctx)
+	m, err := s.Read(s.ctx)
 	require.NoError(t, err)
-	require.Equal(t, websocket.MessageText, kind)
-	return string(data)
+	require.Equal(t, websocket.MessageText, m.Type)
+	return string(m.Data)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/heartbeat"
 )
 
-// Start begins to look after the connection: its end, silence, idleness and age.
+// Start begins to watch the connection's end, silence, idleness and age.
 func (c *Conn) Start() {
 	opened, _ := c.owner.Times()
 	c.net.HeardFirst(opened)
@@ -18,7 +18,7 @@ func (c *Conn) Start() {
 	c.planBeat(opened)
 }
 
-// planBeat plans the next beat, if there is anything to look for.
+// planBeat plans the next beat, if there is anything to check.
 func (c *Conn) planBeat(now time.Duration) {
 	opened, active := c.owner.Times()
 	var at time.Duration
@@ -33,13 +33,16 @@ func (c *Conn) planBeat(now time.Duration) {
 		sooner(c.Heartbeat, now)
 	}
 	sooner(c.IdleTimeout, active)
+	if !c.heard.Load() && !c.inbox.Foreign() {
+		sooner(c.FirstMessage, opened)
+	}
 	sooner(c.MaxAge, opened)
 	if at != 0 {
 		heartbeat.Plan(c.rt.clock, &c.pulse, at)
 	}
 }
 
-// beat looks after the connection, on the clock's goroutine.
+// beat checks the connection, on the clock's goroutine.
 func (c *Conn) beat() {
 	if c.owner.Context().Err() != nil {
 		return
@@ -47,11 +50,14 @@ func (c *Conn) beat() {
 	now := c.rt.clock.Now()
 	opened, active := c.owner.Times()
 	switch {
-	case c.net.Over(): // and the application that reads past the Conn hasn't told
+	case c.net.Over(): // and the application that reads past the Conn hasn't reported it
 		c.lose(net.ErrClosed)
 		return
 	case c.MaxAge > 0 && now-opened >= c.MaxAge:
 		c.owner.Refuse(TooOld)
+		return
+	case c.FirstMessage > 0 && now-opened >= c.FirstMessage && !c.heard.Load() && !c.inbox.Foreign():
+		c.owner.Refuse(Silent)
 		return
 	case c.IdleTimeout > 0 && now-active >= c.IdleTimeout:
 		c.owner.Refuse(Idle)
@@ -65,10 +71,10 @@ func (c *Conn) beat() {
 	}
 }
 
-// checkAlive asks the client for a sign of life, and cuts the connection if none comes. Pongs
-// arrive only while the connection is read: it isn't cut if it was not read all the time, because
-// more messages wait for the handler than the inbox keeps, nor if the client is in the middle of a
-// message, where it can't answer. That there is no room for the ping is no sign of life.
+// checkAlive sends a ping, and cuts the connection if the client sends nothing. It isn't cut if it
+// was not read all the time, because the inbox is full: then no pong can arrive. Nor is it cut if
+// the client is in the middle of a message, where it can't answer. If there is no room to send the
+// ping, it is cut.
 func (c *Conn) checkAlive() {
 	defer c.pinging.Store(false)
 	c.inbox.Watch()

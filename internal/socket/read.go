@@ -15,8 +15,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/wire"
 )
 
-// unreadGrace is how long the context of a connection whose client has gone lasts while messages
-// that came before wait for the handler's next Read.
+// unreadGrace is how long the context of a connection lasts after its client has gone, while
+// earlier messages wait for the handler's next Read.
 const unreadGrace = 10 * time.Second
 
 // ErrTooManyMessages is returned for the first message that exceeds Config.MessagesPerSecond.
@@ -24,10 +24,10 @@ var ErrTooManyMessages = errors.New("bridge: the client sends more messages " +
 	"than ConnOptions.MessagesPerSecond allows")
 
 // Read returns the next message. If ctx ends while it waits, the connection is cut, unless ctx is
-// that of the connection.
-func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) {
+// the connection's own.
+func (c *Conn) Read(ctx context.Context) (inbox.Message, error) {
 	if ctx.Err() != nil {
-		return 0, nil, context.Cause(ctx)
+		return inbox.Message{}, context.Cause(ctx)
 	}
 	plain, release := c.plain(ctx)
 	defer release()
@@ -38,19 +38,20 @@ func (c *Conn) Read(ctx context.Context) (websocket.MessageType, []byte, error) 
 		if err != nil && plain.Err() != nil {
 			err = fmt.Errorf("%w: %w", context.Cause(plain), err)
 		}
-	} else if err != nil && !errors.Is(err, inbox.ErrReadClosed) { // the handler has all that came before the end
+	} else if err != nil && !errors.Is(err, inbox.ErrReadClosed) { // the handler has read all messages before the end
 		c.owner.Lost(ErrClosed)
 	}
 	if err == nil {
 		c.rt.watches.Add(&c.inbox)
 	}
-	return m.Type, m.Data, err
+	return m, err
 }
 
-// Watch has the connection be read from now on, unless it is. It reports whether it has begun.
+// Watch has the connection read from now on, unless it is read already. It reports whether it has
+// begun.
 func (c *Conn) Watch() (started bool) { return c.inbox.Watch() }
 
-// CloseRead refuses further messages: one closes the connection.
+// CloseRead refuses further messages: the next one closes the connection.
 func (c *Conn) CloseRead() {
 	if over := c.inbox.CloseRead(); over {
 		c.owner.Lost(ErrClosed)
@@ -69,16 +70,21 @@ func (c *Conn) receive(ctx context.Context) (m inbox.Message, err error) {
 	case err != nil:
 		return m, c.readFailed(err)
 	}
-	c.owner.Received(len(m.Data))
+	c.heard.Store(true)
+	if err := c.owner.Received(len(m.Data)); err != nil {
+		return inbox.Message{}, err
+	}
 	if !c.pacing.Allow() {
 		c.owner.Refuse(TooManyMessages)
 		return inbox.Message{}, ErrTooManyMessages
 	}
-	c.owner.Active()
+	if err := c.owner.Active(&m); err != nil {
+		return inbox.Message{}, err
+	}
 	return m, nil
 }
 
-const keepBuffer = 64 << 10 // a larger one is left to the collector
+const keepBuffer = 64 << 10 // larger ones are not kept
 
 // readMessage does what c.ws.Read does, which allocates 512 bytes for the shortest message.
 func (c *Conn) readMessage(ctx context.Context) (websocket.MessageType, []byte, error) {
@@ -107,12 +113,13 @@ func (c *Conn) readMessage(ctx context.Context) (websocket.MessageType, []byte, 
 	return kind, data, err
 }
 
-// readFailed ends the context of a connection of which nothing more comes. If messages that came
-// before wait for the handler, it is given the time to read them.
+// readFailed ends the context of a connection from which nothing more can be read. If earlier
+// messages wait for the handler, the context lasts for unreadGrace.
 func (c *Conn) readFailed(err error) error {
 	code := websocket.CloseStatus(err) // -1: without a close frame
 	if errors.Is(err, websocket.ErrMessageTooBig) {
 		code = websocket.StatusMessageTooBig
+		c.owner.TooLarge()
 	}
 	c.lost.CompareAndSwap(0, int32(code))
 	if cause := context.Cause(c.owner.Context()); cause != nil {

@@ -104,6 +104,71 @@ func TestIdleAndOldConnectionsAreRefused(t *testing.T) {
 	}
 }
 
+// A first message is one that is complete, whether or not it is activity.
+func TestClientWithoutAFirstMessageIsRefused(t *testing.T) {
+	cfg := socket.Config{FirstMessage: 10 * time.Second, Heartbeat: time.Second}
+	refused := func(t *testing.T, client func(context.Context, *websocket.Conn), after time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			s, c := connect(t, cfg)
+			began := time.Now()
+			go client(t.Context(), c)
+			require.Equal(t, socket.Silent, <-s.refused)
+			require.InDelta(t, after, time.Since(began), float64(100*time.Millisecond))
+			time.Sleep(time.Minute)
+			require.Empty(t, s.refused, "once")
+		})
+	}
+	t.Run("silent", func(t *testing.T) {
+		refused(t, func(ctx context.Context, c *websocket.Conn) { c.CloseRead(ctx) }, 10*time.Second)
+	})
+	t.Run("a message that never ends", func(t *testing.T) {
+		refused(t, func(ctx context.Context, c *websocket.Conn) {
+			c.CloseRead(ctx)
+			w, err := c.Writer(ctx, websocket.MessageText)
+			for err == nil {
+				_, err = w.Write(make([]byte, 300))
+				time.Sleep(time.Second)
+			}
+		}, 10*time.Second)
+	})
+	t.Run("in time", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, c := connect(t, cfg)
+			c.CloseRead(t.Context())
+			time.Sleep(9900 * time.Millisecond)
+			say(t, c, "quiet")
+			time.Sleep(time.Hour)
+			require.Empty(t, s.refused)
+		})
+	})
+	t.Run("an application that reads by itself", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, c := connect(t, cfg)
+			c.CloseRead(t.Context())
+			s.Disown().CloseRead(t.Context())
+			time.Sleep(time.Minute)
+			require.Empty(t, s.refused)
+		})
+	})
+}
+
+func TestOwnerRefusesMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, client := connect(t, socket.Config{})
+		s.most = 1
+		go func() {
+			say(t, client, "one")
+			say(t, client, "one too many")
+		}()
+		require.Equal(t, "one", s.hear(t))
+		active := s.active.Load()
+		time.Sleep(time.Second)
+		_, err := s.Read(s.ctx)
+		require.ErrorIs(t, err, errActive)
+		require.Equal(t, active, s.active.Load())
+	})
+}
+
 func TestMessagesThatComeTooFastAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, client := connect(t, socket.Config{MessagesPerSecond: 2})
@@ -116,7 +181,7 @@ func TestMessagesThatComeTooFastAreRefused(t *testing.T) {
 		s.hear(t)
 		require.Empty(t, s.refused)
 		active := s.active.Load()
-		_, _, err := s.Read(s.ctx)
+		_, err := s.Read(s.ctx)
 		require.ErrorIs(t, err, socket.ErrTooManyMessages)
 		require.Equal(t, socket.TooManyMessages, <-s.refused)
 		require.Equal(t, active, s.active.Load())
@@ -133,7 +198,7 @@ func TestFramesThatComeTooFastAreRefused(t *testing.T) {
 		for range 6 {
 			go func() { _ = client.Ping(ctx) }()
 		}
-		_, _, err := s.Read(s.ctx)
+		_, err := s.Read(s.ctx)
 		require.ErrorIs(t, err, wire.ErrTooManyFrames)
 		require.Equal(t, socket.TooManyFrames, <-s.refused)
 	})
@@ -153,11 +218,12 @@ func TestMessageBeyondTheLimitEndsTheConnection(t *testing.T) {
 		s, client := connect(t, socket.Config{MaxMessageBytes: 10})
 		client.CloseRead(t.Context())
 		go func() { _ = client.Write(t.Context(), websocket.MessageText, make([]byte, 11)) }()
-		_, _, err := s.Read(s.ctx)
+		_, err := s.Read(s.ctx)
 		require.ErrorIs(t, err, websocket.ErrMessageTooBig)
 		require.ErrorIs(t, s.cause(), socket.ErrClosed)
 		code, _ := s.LostCode()
 		require.EqualValues(t, websocket.StatusMessageTooBig, code)
+		require.EqualValues(t, 1, s.tooLarge.Load())
 	})
 }
 
@@ -199,7 +265,7 @@ func TestMessagesBeforeTheEndAreReadFirst(t *testing.T) {
 					require.Equal(t, "one", s.hear(t))
 					require.Equal(t, "two", s.hear(t))
 					require.NoError(t, s.ctx.Err())
-					_, _, err := s.Read(s.ctx)
+					_, err := s.Read(s.ctx)
 					require.EqualValues(t, websocket.StatusNormalClosure, websocket.CloseStatus(err))
 				}
 				require.ErrorIs(t, s.cause(), socket.ErrClosed)
@@ -233,7 +299,7 @@ func TestWriteThatTakesTooLongCutsTheConnection(t *testing.T) {
 func TestContextThatEndsInTheMiddleCutsTheConnection(t *testing.T) {
 	enough := errors.New("enough")
 	for name, call := range map[string]func(s *server, ctx context.Context) error{
-		"read":  func(s *server, ctx context.Context) error { _, _, err := s.Read(ctx); return err },
+		"read":  func(s *server, ctx context.Context) error { _, err := s.Read(ctx); return err },
 		"write": func(s *server, ctx context.Context) error { return s.Write(ctx, websocket.MessageText, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -257,7 +323,7 @@ func TestEndOfItsOwnContextLeavesTheConnectionToTheClose(t *testing.T) {
 		s, client := connect(t, socket.Config{})
 		read := make(chan error, 1)
 		go func() {
-			_, _, err := s.Read(s.ctx)
+			_, err := s.Read(s.ctx)
 			read <- err
 		}()
 		synctest.Wait()
@@ -300,5 +366,29 @@ func TestDisownedConnectionIsNotRead(t *testing.T) {
 		began := time.Now()
 		require.ErrorIs(t, s.cause(), socket.ErrClosed)
 		require.LessOrEqual(t, time.Since(began), time.Second)
+	})
+}
+
+// The Owner decides what is activity, whether or not the handler reads.
+func TestOwnerJudgesMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, client := connect(t, socket.Config{IdleTimeout: time.Minute})
+		for range 3 {
+			time.Sleep(15 * time.Second)
+			say(t, client, "quiet")
+			m, err := s.Read(s.ctx)
+			require.NoError(t, err)
+			require.True(t, m.Quiet)
+		}
+		time.Sleep(15 * time.Second)
+		require.Equal(t, socket.Idle, <-s.refused)
+
+		say(t, client, "before")
+		say(t, client, "fail")
+		synctest.Wait()
+		require.Equal(t, "before", s.hear(t))
+		_, err := s.Read(s.ctx)
+		require.ErrorIs(t, err, errActive)
+		require.EqualValues(t, 5, s.received.Load())
 	})
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/clock"
 )
 
-// Write sends a message. One that takes longer than Config.WriteTimeout cuts the connection, and so
-// does ctx when it ends in the middle of the message. An error that leaves the connection unusable
-// ends its context.
+// Write sends a message. If it takes longer than Config.WriteTimeout, or ctx ends in the middle of
+// the message, the connection is cut. An error that leaves the connection unusable ends its
+// context.
 func (c *Conn) Write(ctx context.Context, kind websocket.MessageType, data []byte) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -32,8 +32,8 @@ func (c *Conn) Write(ctx context.Context, kind websocket.MessageType, data []byt
 	return err
 }
 
-// writeLimit bounds writes without a timer for each: at most one deadline per connection waits, and
-// finds out whether a write takes too long.
+// writeLimit limits writes without a timer for each: at most one deadline per connection is
+// planned, and checks whether a write takes too long.
 type writeLimit struct {
 	mu       sync.Mutex
 	pending  int
@@ -55,8 +55,8 @@ func (w *writeLimit) begin(c *Conn) {
 	}
 }
 
-// end is told whether the message has been written: one that was given up while it waited for
-// another is no progress.
+// end ends a write. written is false if it was given up while it waited for another: that is no
+// progress.
 func (w *writeLimit) end(c *Conn, written bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -65,7 +65,7 @@ func (w *writeLimit) end(c *Conn, written bool) {
 	}
 }
 
-// plan needs the lock.
+// plan plans the deadline. The lock is held.
 func (w *writeLimit) plan(c *Conn) {
 	if w.released {
 		return

@@ -4,7 +4,7 @@
 // whose cores are taken by others everything takes longer, and a bound on the wall clock fails
 // without a fault. A Clock is a control: beside the test a goroutine repeats a plain operation of
 // the same kind, and time counts only while that keeps its pace. On an idle machine the Clock shows
-// what a watch does; on a busy one it is as slow as the program under test.
+// real time; on a busy one it is as slow as the program under test.
 //
 // It is for tests that need real time, because another process or the network takes part. Others
 // use testing/synctest.
@@ -27,9 +27,9 @@ type Clock struct {
 // Start starts a Clock at zero. It runs until the end of the test.
 //
 // control is an operation that takes well under Tick on an idle machine, such as a request to the
-// server that the measured one goes to; nil is one that takes no time, and tells only how late
+// server that the measured one goes to; nil is one that takes no time, and shows only how late
 // timers are. The Clock stands still while it is under way, and an operation that fails doesn't
-// count: it must not be one that the test makes hang or fail.
+// count: the test must not make it hang or fail.
 func Start(t testing.TB, control func() error) *Clock {
 	if control == nil {
 		control = func() error { return nil }
@@ -38,7 +38,7 @@ func Start(t testing.TB, control func() error) *Clock {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		tick := time.NewTicker(Tick) // it drops what nobody was there to receive
+		tick := time.NewTicker(Tick) // it drops ticks that are not received in time
 		defer tick.Stop()
 		for {
 			select {
@@ -58,5 +58,5 @@ func Start(t testing.TB, control func() error) *Clock {
 	return c
 }
 
-// Elapsed returns the time since Start: at most what a watch shows.
+// Elapsed returns the time since Start: at most the real time.
 func (c *Clock) Elapsed() time.Duration { return time.Duration(c.ticks.Load()) * Tick }

@@ -45,7 +45,8 @@ func TestBusyMachine(t *testing.T) {
 	})
 }
 
-// TestHangingControl: a control operation that hangs stops the clock, and the end of the test waits for it.
+// TestHangingControl: a control operation that hangs stops the clock, and the end of the test waits
+// for it.
 func TestHangingControl(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})

@@ -64,6 +64,12 @@ func (a *App) Update(t testing.TB, id string, fn func(s *bridge.Session)) error 
 	return a.UpdateByID(t.Context(), id, func(_ context.Context, s *bridge.Session) error { fn(s); return nil })
 }
 
+// Merge is MergeByID for tests to which its error is enough.
+func Merge(ctx context.Context, b *bridge.Bridge, id string, values map[string]any) error {
+	_, err := b.MergeByID(ctx, id, values)
+	return err
+}
+
 // Snapshot returns a session as it is stored.
 func Snapshot(t testing.TB, a *App, id string) *bridge.Session {
 	t.Helper()

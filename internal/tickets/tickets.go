@@ -17,8 +17,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// ErrInvalid is returned for a ticket that has been redeemed, has expired, is refused, or never was
-// one. The bridge exports it, hence the prefix.
+// ErrInvalid is returned for a ticket that has been redeemed, has expired, is refused or is
+// malformed. The bridge exports it, hence the prefix.
 var ErrInvalid = errors.New("bridge: the ticket opens nothing")
 
 // Kind is the purpose of a ticket. It can't be redeemed for another one.
@@ -30,19 +30,20 @@ const (
 	Login     Kind = "login"  // logs in over HTTP, or rotates the token if the ticket names no user
 )
 
-// Ticket is what a ticket stands for.
+// Ticket is the content of a ticket.
 type Ticket struct {
 	Kind       Kind   `json:"k"`
 	SessionID  string `json:"s"`
 	ClientID   string `json:"c"`
-	Generation uint64 `json:"g"` // of the token that its requester has proved
+	Generation uint64 `json:"g"`           // of the token that its requester has proved
+	Device     uint64 `json:"d,omitempty"` // login whose binding its requester has proved, 0 for none
 	UserID     string `json:"u,omitempty"`
 	Issuer     string `json:"n"` // Config.Issuer; set by Issue
 }
 
-// Config is what Tickets need besides a store.
+// Config has the settings of Tickets.
 type Config struct {
-	// Issuer distinguishes the users of a store: one doesn't redeem the tickets of another.
+	// Issuer distinguishes the applications on a store: they don't redeem each other's tickets.
 	Issuer string
 	// Lifetime is how long a ticket can be redeemed.
 	Lifetime time.Duration
@@ -75,10 +76,10 @@ const namespace = "sessionbridge.tickets"
 // New returns the Tickets in st.
 func New(st store.Store, cfg Config) *Tickets {
 	t := &Tickets{cfg: cfg}
-	if spaces, ok := st.(store.Namespacer); ok {
+	if spaces, ok := store.As[store.Namespacer](st); ok {
 		t.store = spaces.App(namespace)
-		t.sweeper, _ = t.store.(store.Sweeper)
-		t.lister, _ = t.store.(store.Lister)
+		t.sweeper, _ = store.As[store.Sweeper](t.store)
+		t.lister, _ = store.As[store.Lister](t.store)
 	}
 	if t.sweeper == nil && t.lister == nil {
 		memory := newMemory()
@@ -87,8 +88,8 @@ func New(st store.Store, cfg Config) *Tickets {
 	return t
 }
 
-// Issue stores the ticket and returns its text. gateway.ErrUnavailable if the store fails, and the
-// cause of ctx's end.
+// Issue stores the ticket and returns its text. It returns gateway.ErrUnavailable if the store
+// fails, or the cause of ctx's end.
 func (t *Tickets) Issue(ctx context.Context, what Ticket) (string, error) {
 	what.Issuer = t.cfg.Issuer
 	data, err := json.Marshal(what)
@@ -110,9 +111,9 @@ func (t *Tickets) Issue(ctx context.Context, what Ticket) (string, error) {
 	return format(id, secret), nil
 }
 
-// Redeem returns what the ticket stands for, to one caller only. accept may refuse the ticket
-// before it is redeemed; a refused ticket stays valid. ErrInvalid, gateway.ErrUnavailable, the
-// cause of ctx's end.
+// Redeem returns the content of the ticket, to one caller only. accept may refuse the ticket before
+// it is redeemed; a refused ticket stays valid. It returns ErrInvalid, gateway.ErrUnavailable, or
+// the cause of ctx's end.
 func (t *Tickets) Redeem(ctx context.Context, text string, kind Kind, accept func(*Ticket) bool) (*Ticket, error) {
 	id, secret, ok := parse(text)
 	if !ok {

@@ -308,8 +308,8 @@ func (hanging) Sweep(ctx context.Context, _ time.Time, _ int) ([]store.Record, e
 	return nil, ctx.Err()
 }
 
-// A caller that gives up while the store hangs gets the cause of that; one that waits until
-// StoreTimeout learns that the store is unavailable.
+// A caller that gives up while the store hangs gets the cause of its context's end; one that waits
+// until StoreTimeout gets ErrUnavailable.
 func TestGivingUpIsNoFailureOfTheStore(t *testing.T) {
 	text, err := tickets.New(livestore.New(), config(t)).Issue(t.Context(), login)
 	require.NoError(t, err)
@@ -340,7 +340,7 @@ func TestGivingUpIsNoFailureOfTheStore(t *testing.T) {
 	}
 }
 
-// FuzzRedeem: no text but that of a ticket is redeemed, and none panics.
+// FuzzRedeem: only the text of a ticket is redeemed, and no text panics.
 func FuzzRedeem(f *testing.F) {
 	cfg := config(f)
 	cfg.Lifetime = 24 * time.Hour

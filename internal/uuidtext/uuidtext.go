@@ -1,6 +1,5 @@
 // Package uuidtext turns UUIDs into their 16 bytes and back, for stores that keep IDs in as few
-// bytes as they need. It takes one form of text only, as whatever is stored must come back as it
-// was.
+// bytes as they need. It takes one form of text only, so that an ID comes back unchanged.
 package uuidtext
 
 import "encoding/hex"

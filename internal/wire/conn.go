@@ -19,7 +19,7 @@ type Config struct {
 // Owner is the WebSocket above a Conn. Its methods must not block.
 type Owner interface {
 	TooManyFrames() // the client sends more frames than it may; called once, by Read
-	Closed()        // nothing comes over the connection any more; called once, by Read or Close
+	Closed()        // the connection has ended for reads; called once, by Read or Close
 }
 
 // ErrTooManyFrames is returned by the first Read that exceeds the limit. The bridge returns it as
@@ -111,7 +111,7 @@ func (c *Conn) admit(p []byte) bool {
 var emptyFrame = [...]byte{0x81, 0x80, 0, 0, 0, 0}
 
 // standIn hands the reader an empty message in place of one from the client, so that its read
-// returns and the connection is good for the next. That is possible between two messages only.
+// returns without harm to the connection. This is possible only between two messages.
 func (c *Conn) standIn(p []byte) bool {
 	if !c.frames.between() || len(c.ahead) > 0 || len(p) < len(emptyFrame) {
 		return false
@@ -170,7 +170,7 @@ func (c *Conn) finish() {
 	}
 }
 
-// Over reports whether nothing comes over the connection any more.
+// Over reports whether the connection has ended for reads.
 func (c *Conn) Over() bool { return c.over.Load() }
 
 // Tripped reports whether the client has sent too many frames.

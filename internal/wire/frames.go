@@ -42,7 +42,7 @@ func (f *frames) feed(p []byte) (counted int) {
 	return counted
 }
 
-// headerSize is known from the second byte on.
+// headerSize returns the size of the header, of which two bytes have come.
 func (f *frames) headerSize() uint8 {
 	size := uint8(2)
 	switch f.header[1] & 0x7f {

@@ -18,7 +18,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/wire"
 )
 
-// owner counts what it is told.
+// owner counts its calls.
 type owner struct{ tooMany, closed atomic.Int32 }
 
 func (o *owner) TooManyFrames() { o.tooMany.Add(1) }
@@ -269,7 +269,7 @@ type outer struct{ http.ResponseWriter }
 
 func (o outer) Unwrap() http.ResponseWriter { return o.ResponseWriter }
 
-// gin keeps the status back, as gin's writer does.
+// gin delays the status, as gin's writer does.
 type gin struct {
 	*writer
 	now bool

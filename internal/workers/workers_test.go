@@ -125,7 +125,7 @@ func TestPanicsAreReportedAndHurtNoOtherTask(t *testing.T) {
 	require.EqualValues(t, 3, reported.Load())
 }
 
-// A task that ends its goroutine takes neither the pool's place nor the tasks behind it along.
+// A task that ends its goroutine frees its place in the pool, and the tasks behind it run.
 func TestPoolGoesOnAfterAGoexit(t *testing.T) {
 	g := workers.New(noPanic(t))
 	p := g.Pool(1)

@@ -14,14 +14,14 @@ import (
 // newest calls NewestByClient, and surplus SurplusByClient; both must succeed.
 func (e *env) newest(clientID string, n int) []store.Record {
 	e.Helper()
-	recs, err := e.st.(store.ClientOrder).NewestByClient(e.ctx, clientID, n)
+	recs, err := capability[store.ClientOrder](e.st).NewestByClient(e.ctx, clientID, n)
 	require.NoError(e, err)
 	return recs
 }
 
 func (e *env) surplus(clientID string, keep, n int) []string {
 	e.Helper()
-	surplus, err := e.st.(store.ClientOrder).SurplusByClient(e.ctx, clientID, keep, n)
+	surplus, err := capability[store.ClientOrder](e.st).SurplusByClient(e.ctx, clientID, keep, n)
 	require.NoError(e, err)
 	return surplus
 }
@@ -146,7 +146,7 @@ func orderCases() []testCase {
 				require.Equal(e, []string{guests[27], guests[26]}, ids(e.newest(client, 2)))
 				require.Equal(e, []string{moved.ID}, ids(e.newest("another", 2)))
 				require.Equal(e, guests[10:12], e.surplus(client, 16, 9))
-				if sweeper, ok := e.st.(store.Sweeper); ok {
+				if sweeper, ok := store.As[store.Sweeper](e.st); ok {
 					rec := e.get(guests[27])
 					rec.Expires = e.base.Add(time.Second)
 					e.set(rec)

@@ -17,32 +17,33 @@ import (
 // no concurrent use of the store.
 func (e *env) checkConsistency() {
 	e.Helper()
-	lister, ok := e.st.(store.Lister)
+	lister, ok := store.As[store.Lister](e.st)
 	if !ok {
 		return
 	}
 	all := map[string]store.Record{}
 	for rec, err := range lister.List(e.ctx) {
 		require.NoError(e, err, "List")
-		require.NotContains(e, all, rec.ID, "List yields a record once")
+		_, listed := all[rec.ID] // require.NotContains would look at each key of the map
+		require.False(e, listed, "List yields a record once: %s", rec.ID)
 		all[rec.ID] = rec
 		requireSame(e, e.get(rec.ID), rec)
 		e.users[rec.UserID], e.clients[rec.ClientID] = true, true
 	}
-	if index, ok := e.st.(store.UserIndex); ok {
+	if index, ok := store.As[store.UserIndex](e.st); ok {
 		e.checkOwners("ByUser", all, e.users, index.ByUser, func(rec store.Record) string { return rec.UserID })
 	}
-	if index, ok := e.st.(store.ClientIndex); ok {
+	if index, ok := store.As[store.ClientIndex](e.st); ok {
 		e.checkOwners("ByClient", all, e.clients, index.ByClient, func(rec store.Record) string { return rec.ClientID })
 	}
-	if index, ok := e.st.(store.ActivityIndex); ok {
+	if index, ok := store.As[store.ActivityIndex](e.st); ok {
 		for _, since := range sinces(all) {
 			e.checkIndex("ActiveSince", all, index.ActiveSince(e.ctx, since), func(rec store.Record) bool {
 				return !rec.Seen.Before(since)
 			})
 		}
 	}
-	if _, ok := e.st.(store.ActiveLister); ok {
+	if _, ok := store.As[store.ActiveLister](e.st); ok {
 		for _, since := range sinces(all) {
 			for _, now := range []time.Time{e.base, e.base.Add(time.Minute)} {
 				e.checkActive(all, since, now)
@@ -120,8 +121,9 @@ func (e *env) checkIndex(
 		}
 		before = rec.Seen
 		got[rec.ID] = true
-		require.Contains(e, all, rec.ID, "%s yields existing records", name)
-		requireSame(e, all[rec.ID], rec)
+		listed, ok := all[rec.ID]
+		require.True(e, ok, "%s yields existing records: %s", name, rec.ID)
+		requireSame(e, listed, rec)
 	}
 	require.Equal(e, want, got, "%s agrees with List and Get", name)
 }

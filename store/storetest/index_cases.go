@@ -20,7 +20,7 @@ type keyed struct {
 func userCases() []testCase {
 	users := keyed{
 		by: func(e *env, key string) iter.Seq2[store.Record, error] {
-			return e.st.(store.UserIndex).ByUser(e.ctx, key)
+			return capability[store.UserIndex](e.st).ByUser(e.ctx, key)
 		},
 		field: func(rec *store.Record) *string { return &rec.UserID },
 	}
@@ -30,7 +30,7 @@ func userCases() []testCase {
 func clientCases() []testCase {
 	clients := keyed{
 		by: func(e *env, key string) iter.Seq2[store.Record, error] {
-			return e.st.(store.ClientIndex).ByClient(e.ctx, key)
+			return capability[store.ClientIndex](e.st).ByClient(e.ctx, key)
 		},
 		field: func(rec *store.Record) *string { return &rec.ClientID },
 	}
@@ -105,7 +105,7 @@ func (k keyed) cases(ofAda string) []testCase {
 
 func activityCases() []testCase {
 	since := func(e *env, at time.Time) iter.Seq2[store.Record, error] {
-		return e.st.(store.ActivityIndex).ActiveSince(e.ctx, at)
+		return capability[store.ActivityIndex](e.st).ActiveSince(e.ctx, at)
 	}
 	return append(rulesOfList(func(e *env) iter.Seq2[store.Record, error] { return since(e, e.base) }),
 		testCase{"since", "Yields the records whose Seen is at or after since, the last seen first.", func(e *env) {
@@ -130,14 +130,14 @@ func activityCases() []testCase {
 		}},
 		testCase{"touched and swept", "A touch moves a record in the order; a sweep removes it.", func(e *env) {
 			want := e.createSeenAt([]int{0, 1, 2, 3, 4})
-			if toucher, ok := e.st.(store.Toucher); ok {
+			if toucher, ok := store.As[store.Toucher](e.st); ok {
 				at := e.base.Add(time.Minute)
 				require.NoError(e, toucher.Touch(e.ctx, want[3], at))
 				require.Equal(e, []string{want[3]}, ids(e.collect(since(e, at))))
 				want = []string{want[3], want[0], want[1], want[2], want[4]}
 				require.Equal(e, want, ids(e.collect(since(e, e.base))))
 			}
-			if sweeper, ok := e.st.(store.Sweeper); ok {
+			if sweeper, ok := store.As[store.Sweeper](e.st); ok {
 				rec := e.get(want[1])
 				rec.Expires = e.base.Add(time.Second)
 				e.set(rec)

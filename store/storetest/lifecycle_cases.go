@@ -14,7 +14,7 @@ import (
 func namespaceCases() []testCase {
 	return []testCase{
 		{"same name", "App: the same name means the same records; \"\" is the store that was opened.", func(e *env) {
-			spaces := e.st.(store.Namespacer)
+			spaces := capability[store.Namespacer](e.st)
 			rec := e.create()
 			e.in(spaces.App("")).requireStored(rec)
 			shop := e.in(spaces.App("shop"))
@@ -23,7 +23,7 @@ func namespaceCases() []testCase {
 			e.in(spaces.App("shop")).checkConsistency()
 		}},
 		{"isolation", "App: different names never see one another's records.", func(e *env) {
-			spaces := e.st.(store.Namespacer)
+			spaces := capability[store.Namespacer](e.st)
 			apps := []*env{e}
 			for _, name := range []string{"a", "a:b", "b", "A", "é", "{a}", "a/b", "s"} {
 				apps = append(apps, e.in(spaces.App(name)))
@@ -50,12 +50,12 @@ func namespaceCases() []testCase {
 			}
 		}},
 		{"closed together", "An App's store is closed with the store that was opened.", func(e *env) {
-			closer, ok := e.st.(io.Closer)
+			closer, ok := store.As[io.Closer](e.st)
 			if !ok {
 				e.Logf("%T has no Closer", e.st)
 				return
 			}
-			app := e.st.(store.Namespacer).App("shop")
+			app := capability[store.Namespacer](e.st).App("shop")
 			require.NoError(e, closer.Close())
 			_, err := app.Get(e.ctx, newID())
 			require.ErrorIs(e, err, store.ErrClosed)
@@ -83,7 +83,7 @@ func optimizerCases() []testCase {
 				}
 				e.destroy(rec.ID, true)
 			}
-			require.NoError(e, e.st.(store.Optimizer).Optimize(e.ctx))
+			require.NoError(e, capability[store.Optimizer](e.st).Optimize(e.ctx))
 			for _, rec := range kept {
 				e.requireStored(rec)
 				e.requireStored(e.set(rec))
@@ -93,7 +93,7 @@ func optimizerCases() []testCase {
 		{"stays usable", "Optimize may take long; the store stays usable.", func(e *env) {
 			rec := e.create()
 			done := make(chan error)
-			go func() { done <- e.st.(store.Optimizer).Optimize(e.ctx) }()
+			go func() { done <- capability[store.Optimizer](e.st).Optimize(e.ctx) }()
 			for range 20 {
 				rec = e.set(rec)
 				e.create(ofAda)
@@ -107,10 +107,10 @@ func optimizerCases() []testCase {
 func pingerCases() []testCase {
 	return []testCase{
 		{"responds", "Ping returns nil if the store responds.", func(e *env) {
-			require.NoError(e, e.st.(store.Pinger).Ping(e.ctx))
+			require.NoError(e, capability[store.Pinger](e.st).Ping(e.ctx))
 			ctx, cancel := context.WithCancel(e.ctx)
 			cancel()
-			require.ErrorIs(e, e.st.(store.Pinger).Ping(ctx), context.Canceled)
+			require.ErrorIs(e, capability[store.Pinger](e.st).Ping(ctx), context.Canceled)
 		}},
 	}
 }
@@ -119,7 +119,7 @@ func closerCases() []testCase {
 	return []testCase{
 		{"closed", "ErrClosed: the store has been closed.", func(e *env) {
 			rec := e.create(ofAda)
-			require.NoError(e, e.st.(io.Closer).Close())
+			require.NoError(e, capability[io.Closer](e.st).Close())
 			_, err := e.st.Get(e.ctx, rec.ID)
 			require.ErrorIs(e, err, store.ErrClosed, "Get")
 			_, err = e.st.Set(e.ctx, rec)
@@ -129,7 +129,7 @@ func closerCases() []testCase {
 			for name, err := range e.callAll(rec) {
 				require.ErrorIs(e, err, store.ErrClosed, name)
 			}
-			require.NoError(e, e.st.(io.Closer).Close(), "closing again does nothing")
+			require.NoError(e, capability[io.Closer](e.st).Close(), "closing again does nothing")
 			e.st = closedStore{}
 		}},
 	}
@@ -141,16 +141,16 @@ type closedStore struct{ store.Store }
 // callAll calls every capability of the store and returns the errors, by name.
 func (e *env) callAll(rec store.Record) map[string]error {
 	failed := map[string]error{}
-	if st, ok := e.st.(store.Toucher); ok {
+	if st, ok := store.As[store.Toucher](e.st); ok {
 		failed["Touch"] = st.Touch(e.ctx, rec.ID, rec.Seen.Add(time.Second))
 	}
-	if st, ok := e.st.(store.Sweeper); ok {
+	if st, ok := store.As[store.Sweeper](e.st); ok {
 		_, failed["Sweep"] = st.Sweep(e.ctx, e.base, 1)
 	}
-	if st, ok := e.st.(store.Optimizer); ok {
+	if st, ok := store.As[store.Optimizer](e.st); ok {
 		failed["Optimize"] = st.Optimize(e.ctx)
 	}
-	if st, ok := e.st.(store.Pinger); ok {
+	if st, ok := store.As[store.Pinger](e.st); ok {
 		failed["Ping"] = st.Ping(e.ctx)
 	}
 	for name, all := range e.listings(rec) {
@@ -165,16 +165,16 @@ func (e *env) callAll(rec store.Record) map[string]error {
 // listings returns the iterations that the store offers and that contain the record.
 func (e *env) listings(rec store.Record) map[string]iter.Seq2[store.Record, error] {
 	all := map[string]iter.Seq2[store.Record, error]{}
-	if st, ok := e.st.(store.Lister); ok {
+	if st, ok := store.As[store.Lister](e.st); ok {
 		all["List"] = st.List(e.ctx)
 	}
-	if st, ok := e.st.(store.UserIndex); ok {
+	if st, ok := store.As[store.UserIndex](e.st); ok {
 		all["ByUser"] = st.ByUser(e.ctx, rec.UserID)
 	}
-	if st, ok := e.st.(store.ClientIndex); ok {
+	if st, ok := store.As[store.ClientIndex](e.st); ok {
 		all["ByClient"] = st.ByClient(e.ctx, rec.ClientID)
 	}
-	if st, ok := e.st.(store.ActivityIndex); ok {
+	if st, ok := store.As[store.ActivityIndex](e.st); ok {
 		all["ActiveSince"] = st.ActiveSince(e.ctx, time.Time{})
 	}
 	return all

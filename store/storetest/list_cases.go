@@ -14,7 +14,7 @@ import (
 // listing returns many records of a store.
 type listing func(e *env) iter.Seq2[store.Record, error]
 
-func list(e *env) iter.Seq2[store.Record, error] { return e.st.(store.Lister).List(e.ctx) }
+func list(e *env) iter.Seq2[store.Record, error] { return capability[store.Lister](e.st).List(e.ctx) }
 
 func listerCases() []testCase {
 	return append(rulesOfList(list),
@@ -68,7 +68,7 @@ func rulesOfList(all listing) []testCase {
 		}},
 		{
 			"calls from the loop",
-			"No lock is held while a record is being looked at: the loop may call the store.", func(e *env) {
+			"No lock is held while a record is being processed: the loop may call the store.", func(e *env) {
 				created := create(e, 50)
 				var yielded []string
 				for rec, err := range all(e) {

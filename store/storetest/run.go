@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"io"
 	"testing"
 
@@ -46,7 +47,7 @@ func Run(t *testing.T, factory func(t *testing.T) store.Store) {
 func newStore(t *testing.T, factory func(t *testing.T) store.Store) store.Store {
 	t.Helper()
 	st := factory(t)
-	if closer, ok := st.(io.Closer); ok {
+	if closer, ok := store.As[io.Closer](st); ok {
 		t.Cleanup(func() { require.NoError(t, closer.Close(), "Close") })
 	}
 	return st
@@ -89,7 +90,16 @@ func groups() []group {
 	}
 }
 
-func is[T any](st store.Store) bool {
-	_, ok := st.(T)
+func is[C any](st store.Store) bool {
+	_, ok := store.As[C](st)
 	return ok
+}
+
+// capability returns the store as a C, which it is.
+func capability[C any](st store.Store) C {
+	c, ok := store.As[C](st)
+	if !ok {
+		panic(fmt.Sprintf("storetest: %T has lost a capability", st))
+	}
+	return c
 }

@@ -276,6 +276,13 @@ func keepSeen(e *env) {
 	revision = e.set(bound).Revision
 	bound.Seen, bound.Revision = e.base.Add(time.Minute), revision // Expires is already at the end of the lifetime
 	e.requireStored(bound)
+
+	renewed := bound // by a login, from which the lifetime counts
+	renewed.Seen, renewed.LoggedIn, renewed.Expires = e.base, e.base.Add(30*time.Second), e.base.Add(time.Hour)
+	revision = e.set(renewed).Revision
+	renewed.Seen, renewed.Expires = e.base.Add(time.Minute), e.base.Add(time.Hour+30*time.Second)
+	renewed.Revision = revision
+	e.requireStored(renewed)
 }
 
 // scribble overwrites a record's data, as a careless caller might.

@@ -85,7 +85,7 @@ func sweeperCases() []testCase {
 			},
 		},
 		{"touched record", "Touch moves Expires forward: the record isn't due at the old one.", func(e *env) {
-			toucher, ok := e.st.(store.Toucher)
+			toucher, ok := store.As[store.Toucher](e.st)
 			if !ok {
 				e.Logf("%T has no Toucher", e.st)
 				return
@@ -118,7 +118,7 @@ func sweeperCases() []testCase {
 			rec := e.expiring(1)
 			ctx, cancel := context.WithCancel(e.ctx)
 			cancel()
-			_, err := e.st.(store.Sweeper).Sweep(ctx, e.base.Add(time.Hour), 10)
+			_, err := capability[store.Sweeper](e.st).Sweep(ctx, e.base.Add(time.Hour), 10)
 			require.ErrorIs(e, err, context.Canceled)
 			e.requireStored(rec)
 		}},
@@ -145,7 +145,7 @@ func (e *env) expiring(seconds int) store.Record {
 // sweep sweeps at that time after base.
 func (e *env) sweep(later time.Duration, n int) []store.Record {
 	e.Helper()
-	recs, err := e.st.(store.Sweeper).Sweep(e.ctx, e.base.Add(later), n)
+	recs, err := capability[store.Sweeper](e.st).Sweep(e.ctx, e.base.Add(later), n)
 	require.NoError(e, err)
 	require.LessOrEqual(e, len(recs), n)
 	return recs
@@ -176,7 +176,7 @@ func sweepInPieces(e *env) {
 	failures = make([]error, 4)
 	inParallel(4, func(i int) {
 		for range total { // a store that returns records repeatedly fails the count
-			recs, err := e.st.(store.Sweeper).Sweep(e.ctx, e.base.Add(time.Minute), piece)
+			recs, err := capability[store.Sweeper](e.st).Sweep(e.ctx, e.base.Add(time.Minute), piece)
 			mu.Lock()
 			for _, rec := range recs {
 				times[rec.ID]++
@@ -209,7 +209,7 @@ func sweepDuringSets(e *env) {
 		if i == 0 {
 			for range total {
 				var gone []store.Record
-				if gone, sweepErr = e.st.(store.Sweeper).Sweep(e.ctx, e.base.Add(time.Minute), 3); sweepErr != nil {
+				if gone, sweepErr = capability[store.Sweeper](e.st).Sweep(e.ctx, e.base.Add(time.Minute), 3); sweepErr != nil {
 					return
 				}
 				for _, rec := range gone {

@@ -51,6 +51,15 @@ func toucherCases() []testCase {
 			e.touch(rec.ID, rec.Seen)
 			e.requireStored(rec)
 		}},
+		{"lifetime from the last login", "The lifetime counts from Record.Began: a login starts it again.", func(e *env) {
+			rec := e.create(func(rec *store.Record) { rec.Lifetime = 90 * time.Minute })
+			rec.LoggedIn, rec.Seen = rec.Created.Add(80*time.Minute), rec.Created.Add(80*time.Minute)
+			rec.Expires = rec.Seen.Add(time.Hour)
+			rec = e.set(rec)
+			rec.Seen, rec.Expires = rec.Seen.Add(45*time.Minute), rec.LoggedIn.Add(90*time.Minute)
+			e.touch(rec.ID, rec.Seen)
+			e.requireStored(rec)
+		}},
 		{
 			"after a shorter timeout",
 			"Touch moves Expires by the same amount as Seen, so that it doesn't undo a Set that has shortened the " +
@@ -64,7 +73,7 @@ func toucherCases() []testCase {
 			},
 		},
 		{"missing", "Touch returns ErrNotFound if there is no such record.", func(e *env) {
-			toucher := e.st.(store.Toucher)
+			toucher := capability[store.Toucher](e.st)
 			id := newID()
 			require.ErrorIs(e, toucher.Touch(e.ctx, id, e.base), store.ErrNotFound)
 			e.requireGone(id)
@@ -77,7 +86,7 @@ func toucherCases() []testCase {
 			rec := e.create()
 			ctx, cancel := context.WithCancel(e.ctx)
 			cancel()
-			err := e.st.(store.Toucher).Touch(ctx, rec.ID, e.base.Add(time.Minute))
+			err := capability[store.Toucher](e.st).Touch(ctx, rec.ID, e.base.Add(time.Minute))
 			require.ErrorIs(e, err, context.Canceled)
 			e.requireStored(rec)
 		}},
@@ -98,7 +107,7 @@ func toucherCases() []testCase {
 
 func (e *env) touch(id string, seen time.Time) {
 	e.Helper()
-	require.NoError(e, e.st.(store.Toucher).Touch(e.ctx, id, seen))
+	require.NoError(e, capability[store.Toucher](e.st).Touch(e.ctx, id, seen))
 }
 
 func touchDuringSets(e *env) {
@@ -113,7 +122,7 @@ func touchDuringSets(e *env) {
 				err = e.increment(rec.ID, &attempts)
 			} else {
 				seen := e.base.Add(time.Duration(n*writers+i) * time.Second)
-				err = e.st.(store.Toucher).Touch(e.ctx, rec.ID, seen)
+				err = capability[store.Toucher](e.st).Touch(e.ctx, rec.ID, seen)
 			}
 			failures[i] = errors.Join(failures[i], err)
 		}

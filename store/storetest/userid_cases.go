@@ -69,13 +69,13 @@ func (k keyed) hostile() []testCase {
 			func(e *env) {
 				with := func(rec *store.Record) { *k.field(rec) = "a" }
 				want := e.createSeenAt([]int{0, 1, 2, 3, 4}, with)
-				if toucher, ok := e.st.(store.Toucher); ok {
+				if toucher, ok := store.As[store.Toucher](e.st); ok {
 					oldest := want[4]
 					require.NoError(e, toucher.Touch(e.ctx, oldest, e.base.Add(time.Minute)))
 					want = append([]string{oldest}, want[:4]...)
 					require.Equal(e, want, ids(e.collect(k.by(e, "a"))))
 				}
-				if sweeper, ok := e.st.(store.Sweeper); ok {
+				if sweeper, ok := store.As[store.Sweeper](e.st); ok {
 					rec := e.get(want[2])
 					rec.Expires = e.base.Add(time.Second)
 					e.set(rec)

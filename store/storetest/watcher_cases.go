@@ -27,7 +27,7 @@ type nodeOf struct {
 func (e *env) watch() *nodeOf {
 	e.Helper()
 	n := &nodeOf{e: e, some: make(chan struct{}, 1)}
-	n.Node = e.st.(store.Watcher).Watch(func(ch store.Change) {
+	n.Node = capability[store.Watcher](e.st).Watch(func(ch store.Change) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.told = append(n.told, ch)
@@ -116,7 +116,7 @@ func watcherCases() []testCase {
 		},
 		{"swept", "ChangeEnded: Reason is ReasonSwept after Sweep.", func(e *env) {
 			a, b := e.watch(), e.watch()
-			sweeper, ok := a.Node.(store.Sweeper)
+			sweeper, ok := store.As[store.Sweeper](a.Node)
 			require.True(e, ok, "a node has the capabilities of its store")
 			rec := e.create()
 			b.hold(rec.ID, "")
@@ -273,11 +273,11 @@ func lockerCases() []testCase {
 	return []testCase{
 		{
 			"locked user",
-			"LockUser makes every Set return ErrBusy that assigns a session to the user or gives a session of the user " +
-				"another token, until unlock is called.",
+			"Until unlock is called, LockUser makes a Set return ErrBusy if it assigns a session to the user or gives " +
+				"a session of the user another token.",
 			func(e *env) {
 				mine, guest := e.create(func(rec *store.Record) { rec.UserID = "ada" }), e.create()
-				unlock, err := e.st.(store.UserLocker).LockUser(e.ctx, "ada")
+				unlock, err := capability[store.UserLocker](e.st).LockUser(e.ctx, "ada")
 				require.NoError(e, err)
 				again, login := mine, guest
 				again.TokenHash[0]++
@@ -297,7 +297,7 @@ func lockerCases() []testCase {
 			},
 		},
 		{"several locks", "Several callers may hold locks on one user.", func(e *env) {
-			locker := e.st.(store.UserLocker)
+			locker := capability[store.UserLocker](e.st)
 			first, err := locker.LockUser(e.ctx, "ada")
 			require.NoError(e, err)
 			second, err := locker.LockUser(e.ctx, "ada")
@@ -320,7 +320,7 @@ func reserverCases() []testCase {
 				"prevent the end of the session.",
 			func(e *env) {
 				a, b := e.watch(), e.watch()
-				reserver, ok := a.Node.(store.Reserver)
+				reserver, ok := store.As[store.Reserver](a.Node)
 				if !ok {
 					return // the capability is optional
 				}
@@ -329,7 +329,7 @@ func reserverCases() []testCase {
 				require.NoError(e, err)
 				_, err = b.Set(e.ctx, rec)
 				require.ErrorIs(e, err, store.ErrBusy)
-				_, err = b.Node.(store.Reserver).Reserve(e.ctx, rec.ID)
+				_, err = capability[store.Reserver](b.Node).Reserve(e.ctx, rec.ID)
 				require.ErrorIs(e, err, store.ErrBusy)
 				b.change(other, func(*store.Record) {})
 				rec = a.change(rec, func(*store.Record) {})
@@ -351,7 +351,7 @@ func cacheCases() []testCase {
 			"GetCached is Get, but the result may be outdated by the time that a notification from the store takes to " +
 				"arrive.",
 			func(e *env) {
-				cached := e.st.(store.CachedGetter)
+				cached := capability[store.CachedGetter](e.st)
 				rec := e.create()
 				for range 3 {
 					got, err := cached.GetCached(e.ctx, rec.ID)
@@ -376,7 +376,7 @@ func cacheCases() []testCase {
 			},
 		},
 		{"created since", "GetCached never caches ErrNotFound.", func(e *env) {
-			cached := e.st.(store.CachedGetter)
+			cached := capability[store.CachedGetter](e.st)
 			rec := e.newRecord()
 			_, err := cached.GetCached(e.ctx, rec.ID)
 			require.ErrorIs(e, err, store.ErrNotFound)

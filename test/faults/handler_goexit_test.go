@@ -13,8 +13,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// As net/http does with a request's, a handler that ends its goroutine ends its connection: a
-// test's FailNow does so.
+// A handler that ends its goroutine, as a test's FailNow does, ends its connection, as with a
+// request in net/http.
 func TestHandlerThatEndsItsGoroutineEndsItsConnection(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
 	a.Mux.Handle("/exit", a.WebSocket(func(context.Context, *bridge.Conn) error { runtime.Goexit(); return nil }, nil))

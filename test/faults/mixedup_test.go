@@ -18,8 +18,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// mixedStore answers with what bend makes of a record, as a connection does that is one reply
-// behind.
+// mixedStore returns records that bend has changed, like a connection that is one reply behind.
 type mixedStore struct {
 	*livestore.Store
 	mu   sync.Mutex
@@ -30,7 +29,7 @@ func newMixedStore() *mixedStore {
 	return &mixedStore{Store: livestore.New(), bend: map[string]func(store.Record) store.Record{}}
 }
 
-// mix has a method answer with what bend makes of its records; nil: with what is right.
+// mix has a method return its records as bend changes them; nil: unchanged.
 func (m *mixedStore) mix(method string, bend func(store.Record) store.Record) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,8 +118,8 @@ func (m *mixedStore) Sweep(ctx context.Context, now time.Time, n int) ([]store.R
 
 func nothing(store.Record) store.Record { return store.Record{} }
 
-// TestARecordOfAnotherSessionIsAFailureOfTheStore: it is never taken for the session that was asked
-// for, and nothing of it is changed or told.
+// TestARecordOfAnotherSessionIsAFailureOfTheStore: it is never taken for the requested session, and
+// nothing of it is changed or reported.
 func TestARecordOfAnotherSessionIsAFailureOfTheStore(t *testing.T) {
 	for name, bend := range map[string]func(bobs store.Record) func(store.Record) store.Record{
 		"another's": func(bobs store.Record) func(store.Record) store.Record {
@@ -159,7 +158,7 @@ func TestARecordOfAnotherSessionIsAFailureOfTheStore(t *testing.T) {
 				_, getErr := a.GetByID(ctx, adas)
 				for call, err := range map[string]error{
 					"GetByID": getErr, "TouchByID": a.TouchByID(ctx, adas), "UpdateByID": a.Update(t, adas, func(s *bridge.Session) { s.Set("k", 1) }),
-					"SetByID": a.SetByID(ctx, adas, nil, 0), "MergeByID": a.MergeByID(ctx, adas, map[string]any{"k": 1}),
+					"SetByID": a.SetByID(ctx, adas, nil, 0), "MergeByID": testkit.Merge(ctx, a.Bridge, adas, map[string]any{"k": 1}),
 				} {
 					require.ErrorIs(t, err, bridge.ErrStoreUnavailable, call)
 					require.ErrorContains(t, err, "the store has answered with", call)
@@ -176,8 +175,8 @@ func TestARecordOfAnotherSessionIsAFailureOfTheStore(t *testing.T) {
 	}
 }
 
-// TestAnIndexThatAnswersWithAnothersSessionsIsAFailureOfTheStore: nobody is signed out, or listed,
-// in another's place.
+// TestAnIndexThatAnswersWithAnothersSessionsIsAFailureOfTheStore: no other user is signed out or
+// listed.
 func TestAnIndexThatAnswersWithAnothersSessionsIsAFailureOfTheStore(t *testing.T) {
 	st := newMixedStore()
 	a := testkit.NewApp(t, st, nil)
@@ -223,8 +222,8 @@ func TestAnIndexThatAnswersWithAnothersSessionsIsAFailureOfTheStore(t *testing.T
 	}
 }
 
-// TestASweepThatAnswersWithALivingSessionIsAFailureOfTheStore: its sockets stay, nobody is told of
-// an end.
+// TestASweepThatAnswersWithALivingSessionIsAFailureOfTheStore: its sockets stay, and no end is
+// reported.
 func TestASweepThatAnswersWithALivingSessionIsAFailureOfTheStore(t *testing.T) {
 	st := newMixedStore()
 	a := testkit.NewApp(t, st, &bridge.Options{AutoCleanup: bridge.Off})
@@ -247,7 +246,7 @@ func TestASweepThatAnswersWithALivingSessionIsAFailureOfTheStore(t *testing.T) {
 	require.Empty(t, ends.Rest())
 }
 
-// TestASetThatAnswersWithAnOldRevisionIsAFailureOfTheStore: nobody knows what it has done.
+// TestASetThatAnswersWithAnOldRevisionIsAFailureOfTheStore: its outcome is unknown.
 func TestASetThatAnswersWithAnOldRevisionIsAFailureOfTheStore(t *testing.T) {
 	st := newMixedStore()
 	a := testkit.NewApp(t, st, nil)
@@ -260,7 +259,7 @@ func TestASetThatAnswersWithAnOldRevisionIsAFailureOfTheStore(t *testing.T) {
 	ada.OK("/inc")
 }
 
-// TestATicketStoreThatAnswersWithAnotherTicketIsUnavailable: that says nothing about the ticket.
+// TestATicketStoreThatAnswersWithAnotherTicketIsUnavailable: the ticket isn't invalid.
 func TestATicketStoreThatAnswersWithAnotherTicketIsUnavailable(t *testing.T) {
 	for name, tickets := range map[string]*mixedStore{"of another": newMixedStore(), "none": newMixedStore()} {
 		t.Run(name, func(t *testing.T) {

@@ -63,7 +63,7 @@ func TestBlockedCallbackMissesEventsAndNobodyElseDoes(t *testing.T) {
 		const changes = 1500
 		for i := range changes {
 			require.Equal(t, strconv.Itoa(i+1), visitor.Get(t, h, "/inc").Body.String())
-			synctest.Wait() // the others have had it
+			synctest.Wait() // the others have received it
 		}
 		dropped := int(a.Stats().EventsDropped)
 		require.Positive(t, dropped)

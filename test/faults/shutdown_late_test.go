@@ -13,8 +13,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A shutdown that has no time left leaves what is closing to its limits: a peer that doesn't answer
-// is cut after a second all the same.
+// After a shutdown that has run out of time, connections are still closed within their limits: a
+// peer that doesn't answer is cut after a second.
 func TestShutdownThatIsOutOfTimeStillCutsThoseThatDoNotAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, err := bridge.New(livestore.New(), nil)

@@ -14,8 +14,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// TestShutdownUnderLoad: every socket is closed with 1012 while it is busy, and every increment
-// that anybody was told of is stored.
+// TestShutdownUnderLoad: every socket is closed with 1012 while it is busy, and every acknowledged
+// increment is stored.
 func TestShutdownUnderLoad(t *testing.T) {
 	const browsers, before = 4, 200
 	st := livestore.New()
@@ -23,7 +23,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 	a := endtoend.Start(t, st, &bridge.Options{Keys: keys})
 	var (
 		users [browsers]*endtoend.Browser
-		told  [browsers]atomic.Int64 // the highest number that somebody was told
+		told  [browsers]atomic.Int64 // the highest number that was acknowledged
 		asked [browsers]atomic.Int64
 		inAll atomic.Int64
 		busy  sync.WaitGroup

@@ -29,8 +29,8 @@ var errDisk = errors.New("disk on fire")
 // failures are the ways in which a store fails.
 var failures = map[string]teststore.Fault{"refuses": teststore.Refuse(errDisk), "loses the reply": teststore.LoseReply(errDisk), "hangs": teststore.Hang}
 
-// A request whose session can't be had or stored gets 503: never an anonymous session, never a 200
-// for what is not stored.
+// A request whose session can't be loaded or stored gets 503: never an anonymous session, never a
+// 200 for a change that isn't stored.
 func TestStoreFailureIs503AndServiceResumes(t *testing.T) {
 	for name, failure := range failures {
 		for path, methods := range map[string][]string{
@@ -72,8 +72,8 @@ func TestStoreFailureIs503AndServiceResumes(t *testing.T) {
 	}
 }
 
-// A call to the store that doesn't return is given up after StoreTimeout, at each of the calls that
-// a request makes.
+// A store call that doesn't return is given up after StoreTimeout, whichever call of a request it
+// is.
 func TestHungStoreIsGivenUpInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := teststore.NewFaulty()
@@ -94,7 +94,7 @@ func TestHungStoreIsGivenUpInTime(t *testing.T) {
 	})
 }
 
-// A touch that fails is no reason to turn anybody away; it is made up for at the next use.
+// A touch that fails refuses no request; the next use touches again.
 func TestFailedTouchHurtsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := teststore.NewFaulty()
@@ -123,12 +123,12 @@ func TestStoreFailureOnAConnection(t *testing.T) {
 					br := webclient.NewBrowser(t, a.ServeInMemory(t))
 					br.OK("/inc")
 					ws := br.Dial("/ws")
-					synctest.Wait() // the handshake has looked at the session twice
+					synctest.Wait() // the handshake has read the session twice
 					st.Next(1, method, failure)
 					require.Contains(t, ws.Ask("inc"), bridge.ErrStoreUnavailable.Error())
 					want := "2"
 					if name == "loses the reply" && method == "Set" {
-						want = "3" // the first one may be stored, as the error says; it is never run again by itself
+						want = "3" // the first one may be stored, as the error says; it is never repeated automatically
 					}
 					require.Equal(t, want, ws.Ask("inc"), "the connection goes on, on the same session")
 				})
@@ -148,14 +148,58 @@ func TestHandshakeDuringAStoreFailureIs503(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, res.StatusCode)
 	st.Heal()
 	require.Equal(t, "2", br.Dial("/ws").Ask("inc"))
-	// At the second look the upgrade has been answered: there is only a close code to say it with.
+	// At the second read the upgrade has been answered: only a close code can report the failure.
 	st.Next(2, "Get", teststore.Refuse(errDisk))
 	require.Equal(t, bridge.CodeUnavailable, br.Dial("/ws").Closed())
 	st.Heal()
 	require.Equal(t, "3", br.Dial("/ws").Ask("inc"))
 }
 
-// A handler that gives up because of the store is closed with 1013: come back later.
+// TestHandshakeDuringAStoreFailureIsClosed with a code and a reason that a script can see, if the
+// application wants that. Its handler isn't called, and nothing is registered.
+func TestHandshakeDuringAStoreFailureIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := teststore.NewFaulty()
+		a := testkit.NewApp(t, st, &bridge.Options{MaxHandshakes: 1})
+		o := &bridge.ConnOptions{OnUnavailable: bridge.CloseUnavailable}
+		a.Mux.Handle("/socket", a.WebSocket(testkit.Converse, o))
+		a.Mux.Handle("/messages", a.Messages(
+			func(context.Context, *bridge.Conn, bridge.Message, *bridge.Session) error { return nil }, o))
+		opened := testkit.Record[bridge.ConnOpen](t, a.Bridge)
+		br := webclient.NewBrowser(t, a.ServeInMemory(t))
+		br.OK("/inc")
+		st.Always(teststore.Refuse(errDisk), "Get")
+		for _, path := range []string{"/socket", "/messages"} {
+			s, res, err := br.TryDial(path, nil)
+			require.NoError(t, err)
+			require.Empty(t, res.Cookies())
+			_, _, err = s.Conn.Read(t.Context())
+			var closed websocket.CloseError
+			require.ErrorAs(t, err, &closed)
+			require.EqualValues(t, bridge.CodeUnavailable, closed.Code)
+			require.Equal(t, "session store unavailable", closed.Reason)
+			synctest.Wait()
+		}
+		status := func(header http.Header) int {
+			_, res, err := br.TryDial("/socket", header)
+			require.Error(t, err)
+			return res.StatusCode
+		}
+		require.Equal(t, http.StatusForbidden, status(http.Header{"Origin": {"https://evil.example"}}))
+
+		silent, _, err := br.TryDial("/socket", nil) // it doesn't answer the close frame
+		require.NoError(t, err)
+		require.Equal(t, http.StatusServiceUnavailable, status(nil), "the other one counts towards MaxHandshakes")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		st.Heal()
+		require.Equal(t, "2", br.Dial("/socket").Ask("inc"), "it has been cut")
+		require.NoError(t, silent.Conn.CloseNow())
+		require.Len(t, opened.Rest(), 1)
+	})
+}
+
+// The connection of a handler that returns the store's error is closed with 1013.
 func TestHandlerThatEndsWithTheStoresErrorCloses1013(t *testing.T) {
 	st := teststore.NewFaulty()
 	a := testkit.NewApp(t, st, nil)
@@ -251,7 +295,7 @@ func TestAutoCleanupGoesOnAfterAPanicOfTheStore(t *testing.T) {
 	})
 }
 
-// creating keeps the IDs of the sessions that it was asked to create.
+// creating records the IDs of the sessions that it was asked to create.
 type creating struct {
 	*teststore.Faulty
 	ids []string
@@ -264,8 +308,8 @@ func (c *creating) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	return c.Faulty.Set(ctx, rec)
 }
 
-// A create that may have been done is never done again: two records under one ID could each be
-// somebody's.
+// A create with an unknown outcome is never repeated under the same ID: two users could get one
+// session.
 func TestNothingIsCreatedAgainUnderAnIDWhoseFateIsUnknown(t *testing.T) {
 	for name, fail := range map[string]teststore.Fault{"not done": teststore.Refuse(teststore.ErrDiskFull), "done, but the reply lost": teststore.LoseReply(teststore.ErrDiskFull)} {
 		t.Run(name, func(t *testing.T) {
@@ -310,7 +354,7 @@ func TestSessionOpenedAfterTheRequestsEndIsClosed(t *testing.T) {
 	})
 }
 
-// Whenever during a use of the session it is destroyed, the map of clients keeps nothing of it.
+// If a session is destroyed at any moment of its use, the map of clients keeps nothing of it.
 func TestClientMapForgetsASessionThatIsDestroyedWhileInUse(t *testing.T) {
 	for _, at := range []string{"Get 1", "Get 2", "Get 3", "Set 1", "Touch 1"} {
 		reached := 0
@@ -329,8 +373,8 @@ func TestClientMapForgetsASessionThatIsDestroyedWhileInUse(t *testing.T) {
 	}
 }
 
-// destroyWhileInUse asks for a page and destroys its session before or after a certain call to the
-// store. It returns whether that was reached.
+// destroyWhileInUse requests a page and destroys its session before or after a certain store call.
+// It reports whether that call was made.
 func destroyWhileInUse(t *testing.T, path string, known bool, at string, after bool) (reached bool) {
 	st := teststore.NewFaulty()
 	opts := &bridge.Options{Keys: [][]byte{testkit.Key()}, AutoCleanup: bridge.Off}
@@ -385,7 +429,7 @@ func TestClientMapForgetsSessionsThatAreDestroyedInParallelWithTheirUse(t *testi
 	require.Zero(t, a.Stats().Attached)
 }
 
-// A browser keeps the cookie for as long as the session lives, also where that is decided later.
+// A browser keeps the cookie for as long as the session lives, even if that is decided later.
 func TestCookieFollowsSetLifetime(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	a := testkit.NewApp(t, livestore.New(), nil)

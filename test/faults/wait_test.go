@@ -18,8 +18,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// Those who wait for a session come to it in the order of their arrival. One that gives up leaves a
-// queue that is as it was.
+// Callers that wait for a session get it in the order of arrival. One that gives up doesn't change
+// the order of the others.
 func TestCancelledWaiterLeavesTheQueueInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _, id := testkit.NewSessionOf(t, nil)
@@ -96,7 +96,7 @@ func TestWaiterIsGoneWithItsRequestAndItsConnection(t *testing.T) {
 	require.Equal(t, "2", br.OK("/inc"))
 }
 
-// Neither a handler that hangs nor one that waits for it holds up a logout.
+// Neither a handler that hangs nor one that waits for it delays a logout.
 func TestDestroyDoesNotWaitForAHungHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _, id := testkit.NewSessionOf(t, nil)
@@ -116,8 +116,8 @@ func TestDestroyDoesNotWaitForAHungHandler(t *testing.T) {
 	})
 }
 
-// Whenever during a handshake the session is destroyed, the connection doesn't stay open on it. A
-// handshake reads the session twice: to open it, and once more when the connection is registered.
+// If the session is destroyed at any moment of a handshake, the connection doesn't stay open on it.
+// A handshake reads the session twice: to open it, and once more when the connection is registered.
 func TestHandshakeRacingADestroy(t *testing.T) {
 	for name, c := range map[string]struct {
 		read   int

@@ -18,8 +18,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// What a slow writer knows of the session's times is old: whether it has expired is for the store
-// to say, which others have told of their activity.
+// A slow writer has outdated times of the session. Only the store knows whether it has expired: it
+// has the activity of others.
 func TestSessionKeptAliveByOthersIsNotGoneForASlowWriter(t *testing.T) {
 	for name, c := range map[string]struct{ slow, others, runs string }{
 		"request, others look":    {"/request", "/get", "1"},
@@ -61,7 +61,7 @@ func TestSessionKeptAliveByOthersIsNotGoneForASlowWriter(t *testing.T) {
 	}
 }
 
-// Requests that change different keys don't wear out one another's attempts at storing them.
+// Requests that change different keys don't exhaust one another's attempts to store them.
 func TestG1_NoLostUpdate_ManyRequestsAtOnceEachWithItsOwnKey(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
 	const requests = 64
@@ -99,8 +99,8 @@ func TestG1_NoLostUpdate_ManyRequestsAtOnceEachWithItsOwnKey(t *testing.T) {
 	}
 }
 
-// Somebody else answers for a function whose time is up. Whatever it then says, its changes belong
-// together: none is stored.
+// http.TimeoutHandler answers for a function that takes too long. Whatever the function does then,
+// none of its changes is stored.
 func TestFunctionWhoseTimeIsUpStoresNoHalf(t *testing.T) {
 	const late = 50 * time.Millisecond
 	for name, c := range map[string]struct {
@@ -143,8 +143,8 @@ func TestFunctionWhoseTimeIsUpStoresNoHalf(t *testing.T) {
 	}
 }
 
-// What is stored because a response began is not undone by what comes after, and the response is a
-// whole one.
+// Changes that were stored because a response began are not undone by a later failure, and the
+// response is complete.
 func TestResponseBegunWithinAFunctionThatFailsIsNotAborted(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
 	respond := func(w http.ResponseWriter, r *http.Request) {

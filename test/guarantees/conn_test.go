@@ -18,7 +18,7 @@ import (
 )
 
 // The close functions of Attach are the application's, and may hang: neither the closing of other
-// connections waits for them, nor the Bridge's own work.
+// connections nor the Bridge's own work waits for them.
 func TestG12_NobodyCanStallIt_HangingCloseFunctions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), testkit.Expiring(0))
@@ -97,8 +97,8 @@ func TestCloseMissingDoesNotRunTheHandler(t *testing.T) {
 	await.Receive(t, ran)
 }
 
-// Compression beside secrets leaks them (CRIME), and costs memory for each connection: it takes
-// somebody to ask for it.
+// Compression can leak secrets (CRIME), and costs memory for each connection: it is used only on
+// request.
 func TestS14_NoCompressionIsNegotiatedByDefault(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
 	a.Mux.Handle("/compressed", a.WebSocket(readOn, &bridge.ConnOptions{Compression: websocket.CompressionContextTakeover}))

@@ -16,8 +16,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A copied client cookie opens nothing, and its owner can go on: whoever has it makes sessions of
-// the client, but can't cut the owner's sockets over and over.
+// A copied client cookie opens nothing, and its owner can go on: a thief can create sessions of the
+// client, but can't cut the owner's sockets again and again.
 func TestG10_ClientCookieOpensNothing_AndCutsNobodyAgainAndAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		attack func(thief *webclient.Browser, i int) // makes a session, or changes one
@@ -85,7 +85,7 @@ func TestG10_ClientCookieOpensNothing_AndCutsNobodyWithoutASessionAgainAndAgain(
 	})
 }
 
-// A handshake is no better moment.
+// The same holds during a handshake.
 func TestG10_ClientCookieOpensNothing_AndCutsNoHandshakeAgainAndAgain(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
 	attack := func() {}
@@ -106,7 +106,7 @@ func TestG10_ClientCookieOpensNothing_AndCutsNoHandshakeAgainAndAgain(t *testing
 	require.LessOrEqual(t, cuts, 2)
 }
 
-// The owner's own session ends its own connections as ever.
+// A login in the owner's own session cuts that session's connections without a limit.
 func TestLoginCutsOffConnectionsOfItsSessionHoweverOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)
@@ -121,8 +121,8 @@ func TestLoginCutsOffConnectionsOfItsSessionHoweverOften(t *testing.T) {
 	})
 }
 
-// A ticket is for a connection. That a request says it wants one is nothing: pages of a real server
-// don't look at the Upgrade header.
+// A ticket is for a connection. A request with an Upgrade header isn't one: pages of a real server
+// ignore the header.
 func TestS08_TicketOpensNoPage(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
 	a.Page("/ticket", func(r *http.Request) (any, error) { return a.Ticket(r) })

@@ -16,8 +16,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
-// A Destroy that was done is known to be done soon, also where its reply was lost and nobody asks
-// again.
+// A Destroy whose reply was lost is noticed soon, even if the session isn't used again.
 func TestG4_DestroyReachesTheSockets_WhenItsReplyIsLost(t *testing.T) {
 	for name, c := range map[string]struct {
 		blind  int // how many reads fail after it
@@ -82,8 +81,8 @@ func TestRefusedDestroyLeavesTheSessionAlive(t *testing.T) {
 	})
 }
 
-// Most handlers read with a context that they have made from their own. When that one ends, the
-// close frame is still on its way.
+// Most handlers read with a context derived from their own. When it ends, the close frame is still
+// on its way.
 func TestCloseCodeReachesTheClientOfAReadWithADerivedContext(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -114,7 +113,7 @@ func TestCloseCodeReachesTheClientOfAReadWithADerivedContext(t *testing.T) {
 				br := webclient.NewBrowser(t, a.ServeInMemory(t))
 				br.OK("/inc")
 				var codes []<-chan int
-				for range 20 { // which of the two is first is decided anew each time
+				for range 20 { // which of the two is first is random
 					codes = append(codes, br.Dial("/derived").WhenClosed())
 				}
 				synctest.Wait()
@@ -127,7 +126,8 @@ func TestCloseCodeReachesTheClientOfAReadWithADerivedContext(t *testing.T) {
 	}
 }
 
-// Who finds the session gone before the one who ended it has said so leaves it to him to say why.
+// A caller that finds the session gone before its end is reported leaves the report to the caller
+// that ended it, which knows the reason.
 func TestEndIsReportedOnceByTheOneWhoEndedIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := teststore.NewFaulty()
@@ -184,8 +184,8 @@ func TestExpiryThatTheStoreFailsToConfirmIsStillAnExpiry(t *testing.T) {
 	}
 }
 
-// However a function that has asked for Destroy then fails, and whether the store does, too: its
-// caller learns of both.
+// If a function calls Destroy and then fails, and the store fails, too, its caller gets both
+// errors.
 func TestFailedDestroyOfAFailedFunctionIsBothErrors(t *testing.T) {
 	st := teststore.NewFaulty()
 	a := testkit.NewApp(t, st, nil)

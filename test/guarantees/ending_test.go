@@ -38,8 +38,8 @@ func (p *panickingLists) unlessBroken(all iter.Seq2[store.Record, error]) iter.S
 	}
 }
 
-// An ending that was left behind would end every session that somebody logs in again with, for as
-// long as the process lives.
+// A bulk destroy that was left behind would end every session that a user logs in to, for as long
+// as the process lives.
 func TestG12_NobodyCanStallIt_AStoreThatPanicsLeavesNoEndingBehind(t *testing.T) {
 	st := &panickingLists{Store: livestore.New()}
 	a := testkit.NewApp(t, st, nil)

@@ -29,15 +29,14 @@ func startOnFile(t *testing.T, path string, opts *filestore.Options, keys [][]by
 	return &onFile{endtoend.Start(t, st, &bridge.Options{Keys: keys}), st}
 }
 
-// end stops it as a program does that is asked to.
+// end stops it as a program that is asked to stop.
 func (f *onFile) end(t *testing.T) {
 	t.Helper()
 	f.Stop()
 	require.NoError(t, f.store.Close())
 }
 
-// killed returns a copy of the store's files as they are now, which is what the program leaves if
-// it is killed.
+// killed returns a copy of the store's files as they are now: the state after a kill.
 func killed(t *testing.T, path string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), filepath.Base(path))
@@ -87,9 +86,9 @@ func TestRestartOnFile(t *testing.T) {
 	require.Equal(t, bridge.CodeDestroyed, back.Closed(), "a logout reaches the sockets as before")
 }
 
-// TestG2_NoResurrectionAcrossRestarts: who has logged out stays so, whatever cookies come back,
-// over HTTP and over a socket, after an orderly end and after none; and who still has the session's
-// ID can't bring it back.
+// TestG2_NoResurrectionAcrossRestarts: after a logout no older cookie opens the session, over HTTP
+// or a socket, after an orderly end or a kill; nor can a caller with the session's ID bring it
+// back.
 func TestG2_NoResurrectionAcrossRestarts(t *testing.T) {
 	for _, end := range []string{"closed", "killed"} {
 		t.Run(end, func(t *testing.T) {
@@ -124,10 +123,10 @@ func TestG2_NoResurrectionAcrossRestarts(t *testing.T) {
 	}
 }
 
-// TestG8_Durable_WhatAClientWasAnsweredOutlivesAnAbruptEnd: increments over both transports,
-// logins, rotations and logouts of many at once; then the process is gone, with sockets open and
-// nothing closed. Every answer that a client has got still holds. With SyncEvery, too: what it
-// gives away is lost by a machine that stops, not by a process.
+// TestG8_Durable_WhatAClientWasAnsweredOutlivesAnAbruptEnd: many clients increment over both
+// transports, log in, rotate and log out; then the process ends with open sockets, and nothing is
+// closed. Every answer that a client has received still holds. That includes SyncEvery: it only
+// loses changes if the machine stops, not the process.
 func TestG8_Durable_WhatAClientWasAnsweredOutlivesAnAbruptEnd(t *testing.T) {
 	for name, opts := range map[string]*filestore.Options{
 		"default":     {CheckpointEvery: time.Hour},
@@ -167,7 +166,7 @@ func TestG8_Durable_WhatAClientWasAnsweredOutlivesAnAbruptEnd(t *testing.T) {
 	}
 }
 
-// visit is what a browser was told last.
+// visit has the last answers that a browser has received.
 type visit struct {
 	browser              *endtoend.Browser
 	tab                  *endtoend.Socket
@@ -186,7 +185,7 @@ func visitOf(br *endtoend.Browser, i int) *visit {
 	return v
 }
 
-// goOn does this and that, while others do.
+// goOn increments i times and makes other requests, over both transports.
 func (v *visit) goOn(i int) {
 	for range i {
 		v.tab.Ask("increment")

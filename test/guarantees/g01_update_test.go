@@ -67,8 +67,7 @@ func TestG1_NoLostUpdate_RequestIsMergedKeyByKey(t *testing.T) {
 	require.Equal(t, "done", v)
 }
 
-// A change by CAS alone, without the lock, comes in between: the function runs again on what is
-// stored then.
+// Another writer changes the session without the lock: the function runs again on the newer record.
 func TestG1_NoLostUpdate_FunctionRunsAgainOnAConflict(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
 	var once sync.Once

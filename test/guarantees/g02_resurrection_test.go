@@ -14,7 +14,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// slow is a handler that stops in the middle, and says what became of its change.
+// slow is a handler that stops in the middle, and reports the result of its change.
 type slow struct {
 	inside, goOn chan struct{}
 	result       chan error
@@ -54,7 +54,7 @@ func TestG2_NoResurrection_RequestInFlight(t *testing.T) {
 	id := br.OK("/id")
 	var wg sync.WaitGroup
 	var rep webclient.Reply
-	thief := br.Another() // the answer's cookies must not matter to the logout
+	thief := br.Another() // the answer's cookies must not affect the logout
 	wg.Go(func() { rep = thief.Get("/slow") })
 	<-sl.inside
 	br.OK("/logout")

@@ -18,7 +18,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
-// watched is a ResponseWriter that asks, whenever something leaves, whether the change is stored.
+// watched is a ResponseWriter that checks, with each write, whether the change is stored.
 type watched struct {
 	*httptest.ResponseRecorder
 	stored func() bool

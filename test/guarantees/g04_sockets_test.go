@@ -11,8 +11,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// TestG4_DestroyReachesTheSockets: those of this process, whichever way the session ends. (Other
-// nodes are a matter of stores that processes share.)
+// TestG4_DestroyReachesTheSockets: the sockets of this process, whichever way the session ends.
+// Tests of other nodes are in test/nodes.
 func TestG4_DestroyReachesTheSockets(t *testing.T) {
 	for name, end := range map[string]func(t *testing.T, a *testkit.App, br *webclient.Browser, id string){
 		"logout over HTTP":     func(_ *testing.T, _ *testkit.App, br *webclient.Browser, _ string) { br.OK("/logout") },

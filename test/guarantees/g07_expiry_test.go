@@ -37,7 +37,7 @@ func TestG7_ExpiryIsOnTime_MessagesKeepTheSessionAlive(t *testing.T) {
 		br := webclient.NewBrowser(t, a.ServeInMemory(t))
 		br.OK("/inc")
 		ws := br.Dial("/ws").Listen()
-		for range 40 { // every gap is shorter than the timeout, in the worst phase to the touch interval
+		for range 40 { // every gap is shorter than the timeout, at the worst times relative to the touch interval
 			time.Sleep(testkit.Idle - time.Second)
 			require.NotContains(t, ws.Ask("id"), `""`)
 			time.Sleep(testkit.Touch - time.Second)

@@ -87,8 +87,7 @@ func TestG9_FailClosed_StoreThatHangsIsGivenUp(t *testing.T) {
 	})
 }
 
-// A reply that got lost: the client is told that it failed, the change is in the store or not, and
-// nothing is done twice.
+// After a lost reply the client gets an error, the change may be stored, and nothing runs twice.
 func TestG9_FailClosed_UnknownOutcomeIsAnErrorAndRunsNothingTwice(t *testing.T) {
 	st := teststore.NewFaulty()
 	a := testkit.NewApp(t, st, nil)
@@ -112,7 +111,7 @@ func TestG9_FailClosed_ExpiryWaitsForTheStoreAndThenGivesUp(t *testing.T) {
 		ws.Ask("id") // it is open on both sides
 		st.Always(teststore.Refuse(teststore.ErrOutage), "Get")
 		start := time.Now()
-		require.Equal(t, bridge.CodeUnavailable, ws.ClosedEventually(), "nobody can say whether the session lives")
+		require.Equal(t, bridge.CodeUnavailable, ws.ClosedEventually(), "the session can't be confirmed")
 		require.Greater(t, time.Since(start), testkit.Idle+testkit.Touch)
 		require.Less(t, time.Since(start), testkit.Idle+testkit.Touch+40*time.Second)
 	})

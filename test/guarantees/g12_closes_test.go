@@ -14,8 +14,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// Whoever has thousands of sockets on which nobody answers, and logs out, holds up nobody else's
-// logout.
+// The logout of a user with thousands of sockets that don't answer delays no other user's logout.
 func TestG12_NobodyCanStallIt_ThousandsOfClosesThatNobodyAnswers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

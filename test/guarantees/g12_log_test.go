@@ -21,8 +21,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// stuckHandler is an application's slog.Handler that hangs at lines with a text, for as long as the
-// test says.
+// stuckHandler is an application's slog.Handler that hangs at lines with a text until the test
+// releases it.
 type stuckHandler struct {
 	slog.Handler
 	at      string
@@ -30,7 +30,7 @@ type stuckHandler struct {
 	goOn    chan struct{}
 
 	mu    sync.Mutex
-	lines []string // that got through
+	lines []string // that were written
 }
 
 func stuckAt(line string) *stuckHandler {
@@ -52,9 +52,8 @@ func (h *stuckHandler) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// A Handler that hangs at a line hangs for who logs it. Nobody waits for that: not another request
-// of the session, a function of WithSession, its logout, the user's other logins, or a connection's
-// end.
+// A Handler that hangs at a line blocks only the goroutine that logs it: no other request of the
+// session, function of WithSession, logout, login of the user, or end of a connection waits for it.
 func TestG12_NobodyCanStallIt_StuckLogHandlerDelaysOnlyWhoLogs(t *testing.T) {
 	down := errors.New("the store is down")
 	login := func(b *busy, _ *teststore.Faulty) { b.ask(b.t.Context(), "/login?user=ada") }
@@ -70,7 +69,7 @@ func TestG12_NobodyCanStallIt_StuckLogHandlerDelaysOnlyWhoLogs(t *testing.T) {
 			st.Next(1, "Destroy", teststore.Refuse(down))
 			login(b, nil)
 		},
-		"another client's cookie": func(b *busy, _ *teststore.Faulty) {
+		"client mismatch": func(b *busy, _ *teststore.Faulty) {
 			p := webclient.Pocket{"sid": b.p["sid"], "sid.cid": "x"}
 			p.Get(b.t, b.h, "/get")
 		},
@@ -136,8 +135,8 @@ func TestG12_NobodyCanStallIt_StuckLineOfASessionsEnd(t *testing.T) {
 	})
 }
 
-// What other goroutines of the Bridge have to say during an outage delays none of its work, however
-// much it is.
+// The log lines of the Bridge's background goroutines during an outage delay none of its work,
+// however many there are.
 func TestG12_NobodyCanStallIt_StuckLogHandlerDelaysNoBackgroundWork(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -169,7 +168,7 @@ func TestG12_NobodyCanStallIt_StuckLogHandlerDelaysNoBackgroundWork(t *testing.T
 	})
 }
 
-// A connection whose handler panicked is closed, whatever becomes of the line that says so.
+// A connection whose handler panicked is closed even if the log line about it hangs.
 func TestG12_NobodyCanStallIt_StuckLineOfAPanicKeepsNoConnectionOpen(t *testing.T) {
 	for name, fn := range map[string]func() error{
 		"panicked":           func() error { panic("a bug") },
@@ -202,7 +201,7 @@ func (n nosy) MarshalJSON() ([]byte, error) {
 	return json.Marshal("nosy")
 }
 
-// Also the encoding of a value runs an application's code, under no lock.
+// The encoding of a value also runs an application's code, and so runs under no lock.
 func TestG12_NobodyCanStallIt_ValueThatHangsWhenItIsEncodedDelaysNoOther(t *testing.T) {
 	for name, use := range map[string]func(b *busy, s *bridge.Session, v nosy){
 		"Set":      func(_ *busy, s *bridge.Session, v nosy) { s.Set("k", v) },
@@ -244,7 +243,7 @@ func TestG12_NobodyCanStallIt_ValueThatHangsWhenItIsEncodedDelaysNoOther(t *test
 	})
 }
 
-// Lines about one session come in the order of what they tell of.
+// Lines about one session come in the order of their events.
 func TestLinesOfOneSessionComeInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := stuckAt("never")
@@ -259,6 +258,6 @@ func TestLinesOfOneSessionComeInOrder(t *testing.T) {
 			text, _, _ = strings.Cut(text, " the session")
 			lines = append(lines, text)
 		}
-		require.Equal(t, []string{"session created", "user logged in:", "session's token rotated", "session ended"}, lines)
+		require.Equal(t, []string{"session created", "user logged in", "token rotated", "session ended"}, lines)
 	})
 }

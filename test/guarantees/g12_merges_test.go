@@ -21,8 +21,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// The figures of the tests below: functions that take a moment, and a tab that writes 50 times a
-// second.
+// The figures of the tests below: functions that take a few milliseconds, and a tab that writes 50
+// times a second.
 const (
 	fnTakes    = 20 * time.Millisecond
 	tabWrites  = 20 * time.Millisecond
@@ -60,7 +60,7 @@ func newBusyWith(t *testing.T, st store.Store, opts *bridge.Options) *busy {
 	return b
 }
 
-// request is one of another tab's, with the browser's cookies.
+// request returns a request of another tab, with the browser's cookies.
 func (b *busy) request(ctx context.Context, path string) *http.Request {
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 	for name, value := range b.p {
@@ -75,7 +75,7 @@ func (b *busy) ask(ctx context.Context, path string) *httptest.ResponseRecorder 
 	return w
 }
 
-// write lets the tab write until the result is called, which returns how often it has.
+// write lets the tab write until stop is called, which returns how often it has written.
 func (b *busy) write(write func()) (stop func() int) {
 	ctx, cancel := context.WithCancel(b.t.Context())
 	n := 0
@@ -105,8 +105,8 @@ func slowly(ctx context.Context, s *bridge.Session) error {
 	return err
 }
 
-// A function of WithSession that has lost twice to a request's merges has the session to itself,
-// whichever way it came and whatever they are.
+// A function of WithSession that has lost twice to merges gets exclusive access, for every kind of
+// function and of merge.
 func TestG1_NoLostUpdate_MergesOfItsOwnProcessDoNotStarveAFunction(t *testing.T) {
 	writers := map[string]func(b *busy) func(){
 		"requests": func(b *busy) func() {
@@ -208,8 +208,7 @@ func TestG1_NoLostUpdate_MergesOfItsOwnProcessDoNotStarveAFunction(t *testing.T)
 	}
 }
 
-// Also what writes the whole record to say that the session is in use keeps no function from its
-// end.
+// Touches that write the whole record don't starve a function either.
 func TestG1_NoLostUpdate_ActivityDoesNotStarveAFunction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBusy(t, teststore.Minimal{Store: livestore.New()})
@@ -223,8 +222,7 @@ func TestG1_NoLostUpdate_ActivityDoesNotStarveAFunction(t *testing.T) {
 	})
 }
 
-// hungAlone returns when a function has the session to itself, and hangs until the result is
-// called.
+// hungAlone returns when a function has exclusive access and hangs, until goOn is called.
 func (b *busy) hungAlone() (goOn func() error) {
 	runs, inside, release, done := 0, make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -246,7 +244,7 @@ func (b *busy) hungAlone() (goOn func() error) {
 	}
 }
 
-// Merges wait for it as long as StoreTimeout, all together, and then no more.
+// Merges wait for it, all together for StoreTimeout at most.
 func TestG12_NobodyCanStallIt_HungFunctionHoldsUpMergesForAMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBusy(t, livestore.New())
@@ -319,7 +317,8 @@ func TestG12_NobodyCanStallIt_LogoutDoesNotWaitForAFunctionThatHasTheSessionToIt
 	})
 }
 
-// A merge that waits comes after the function, and is applied to what that has stored.
+// A merge that waits comes after the function, and is applied to the record that the function has
+// stored.
 func TestG1_NoLostUpdate_MergeThatWaitsComesAfterTheFunction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBusy(t, livestore.New())
@@ -339,8 +338,8 @@ func TestG1_NoLostUpdate_MergeThatWaitsComesAfterTheFunction(t *testing.T) {
 	})
 }
 
-// Many functions, each of which has the session to itself after a while, keep no merge waiting for
-// longer than StoreTimeout.
+// Many functions, each of which gets exclusive access after a while, delay no merge for longer than
+// StoreTimeout.
 func TestG12_NobodyCanStallIt_ManyFunctionsHoldUpNoMergeForLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -372,8 +371,7 @@ func TestG12_NobodyCanStallIt_ManyFunctionsHoldUpNoMergeForLong(t *testing.T) {
 	})
 }
 
-// The other way round: functions that follow one another without a pause keep no merge from being
-// stored.
+// The other way round: functions that follow one another without a pause don't starve a merge.
 func TestG1_NoLostUpdate_FunctionsDoNotStarveAMerge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := teststore.NewFaulty()

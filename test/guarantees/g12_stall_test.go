@@ -101,8 +101,8 @@ func TestG12_NobodyCanStallIt_SlowSocketIsCut(t *testing.T) {
 	})
 }
 
-// A peer that doesn't answer the close frame costs a second, not the five and ten of the library
-// below.
+// A close takes a second if the peer doesn't answer the close frame, not five or ten as in the
+// library.
 func TestG12_NobodyCanStallIt_CloseIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)

@@ -9,7 +9,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// flood writes until it is cut off, and says how long that took.
+// flood writes until it is cut off, and reports how long that took.
 func flood(took chan<- time.Duration) func(context.Context, *bridge.Conn) error {
 	return func(_ context.Context, c *bridge.Conn) error {
 		start := time.Now()

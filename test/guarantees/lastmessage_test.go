@@ -14,8 +14,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A function of the application's that does what it shouldn't holds up no logout, and no close (G4,
-// G12).
+// A function of the application that hangs or panics delays no logout and no close (G4, G12).
 func TestG12_LastMessageThatMisbehavesHoldsUpNoLogout(t *testing.T) {
 	for name, last := range map[string]func(ctx context.Context, b *bridge.Bridge, e bridge.SessionDestroy) []byte{
 		"hangs": func(context.Context, *bridge.Bridge, bridge.SessionDestroy) []byte {
@@ -58,7 +57,7 @@ func TestG12_LastMessageThatMisbehavesHoldsUpNoLogout(t *testing.T) {
 	}
 }
 
-// Expiries are looked at by a few goroutines, which an application's function must not keep.
+// Expiries are checked by a few goroutines, which an application's function must not block.
 func TestG12_LastMessageThatHangsStopsNoOtherExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hung := make(chan struct{})

@@ -17,9 +17,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// The server has sent a session's first cookies, and the network takes its time with them. A socket
-// that comes back meanwhile, as it was told to, comes without them: it is sent back again until the
-// browser has them, and doesn't stay without the session that its page has.
+// The server has sent a session's first cookies, and the network is slow. A socket that reconnects
+// meanwhile, as it was told to, has no cookies yet: it is sent back until the browser has them, so
+// that it doesn't stay without the session that its page has.
 func TestG6_SocketThatComesBackBeforeTheCookiesIsSentBackAgain(t *testing.T) {
 	for _, path := range []string{"/login?user=ada", "/inc"} {
 		for _, late := range []time.Duration{300 * time.Millisecond, 3 * time.Second} {
@@ -53,7 +53,7 @@ func TestG6_SocketThatComesBackBeforeTheCookiesIsSentBackAgain(t *testing.T) {
 	}
 }
 
-// However many tabs there are, they are told.
+// All tabs are sent back, however many there are.
 func TestG6_ManySocketsThatComeBackBeforeTheCookiesAreSentBackAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)
@@ -71,8 +71,8 @@ func TestG6_ManySocketsThatComeBackBeforeTheCookiesAreSentBackAgain(t *testing.T
 	})
 }
 
-// Whoever has a copy of the client cookie and makes sessions with it, again and again, can't keep
-// its owner's sockets from staying.
+// A stranger who creates sessions with a copy of the client cookie, again and again, can't prevent
+// its owner's sockets from staying open.
 func TestG10_CopiedClientCookieDoesNotKeepSocketsFromStaying(t *testing.T) {
 	for _, path := range []string{"/inc", "/login?user=eve"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -130,8 +130,8 @@ func TestG6_SocketWithoutTheSessionOfItsClientStaysInTheEnd(t *testing.T) {
 	})
 }
 
-// A handler that wants no socket without a session doesn't tell the page to stay away while its
-// cookies may be on their way.
+// A handler that requires a session closes the socket with a code to reconnect, as long as the
+// page's cookies may be on their way.
 func TestG6_SocketThatComesBeforeTheCookiesIsToComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)
@@ -149,8 +149,7 @@ func TestG6_SocketThatComesBeforeTheCookiesIsToComeBack(t *testing.T) {
 	})
 }
 
-// slowLine delivers the response to a request with the header Slow-Line that much later than it was
-// sent.
+// slowLine delays the response to a request with the header Slow-Line by that time.
 func slowLine(server http.Handler, late time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Slow-Line") == "" {

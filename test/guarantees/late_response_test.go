@@ -20,8 +20,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// Whatever a request of the session before does, and whenever it is answered, the browser stays
-// logged in as who it has logged in as since.
+// Whatever a request from before a login does, and whenever it is answered, the browser stays
+// logged in.
 func TestG6_LateResponseTakesNobodysLogin(t *testing.T) {
 	for name, c := range map[string]struct {
 		path     string
@@ -94,7 +94,7 @@ func TestG6_LateResponseTakesNobodysLoginAtAnotherNode(t *testing.T) {
 	}
 }
 
-// A dead cookie clears nothing, and leads to a new session as if it weren't there.
+// A cookie that opens nothing clears nothing, and leads to a new session as if it were absent.
 func TestS02_DeadCookieIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)
@@ -119,7 +119,8 @@ func TestS02_DeadCookieIsLeftAlone(t *testing.T) {
 	})
 }
 
-// An upload takes longer than RotateGrace. What was current when it began still counts.
+// An upload takes longer than RotateGrace. The token that was current when it began is still valid
+// for it.
 func TestG6_AgeIsJudgedByWhenTheRequestBegan(t *testing.T) {
 	upload := func(t *testing.T, meanwhile func(p webclient.Pocket, h http.Handler), opts *bridge.Options) (w *httptest.ResponseRecorder, after string) {
 		a := testkit.NewApp(t, livestore.New(), opts)
@@ -184,7 +185,7 @@ func TestG6_PreviousTokenEndsWhenTheNextIsPresented(t *testing.T) {
 	})
 }
 
-// A renewal's response arrives late: the cookie that it brings is good, in whatever order they
+// If the response of a renewal arrives late, its cookie is valid, in whatever order the responses
 // arrive.
 func TestS04_RenewalThatArrivesLate(t *testing.T) {
 	for _, delay := range []time.Duration{0, 12 * time.Second, 2 * time.Minute} {
@@ -220,8 +221,8 @@ func TestS04_RenewalThatArrivesLate(t *testing.T) {
 	}
 }
 
-// A handler that takes longer than its http.TimeoutHandler renews nothing that its browser doesn't
-// get.
+// A handler that takes longer than its http.TimeoutHandler doesn't renew the token: the browser
+// wouldn't receive it.
 func TestS04_RenewalBehindATimeoutHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), &bridge.Options{RenewEvery: time.Hour})

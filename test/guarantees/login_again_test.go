@@ -24,7 +24,7 @@ import (
 
 var errPassword = errors.New("wrong password")
 
-// loginPages adds the ways in which applications log in: /login is that of testkit.
+// loginPages adds pages that log in in other ways than /login of testkit.
 func loginPages(a *testkit.App) {
 	a.Page("/loginwith", func(r *http.Request) (any, error) {
 		return bridge.WithSession(r.Context(), a.For(r), func(_ context.Context, s *bridge.Session) (any, error) {
@@ -78,7 +78,7 @@ func loginPages(a *testkit.App) {
 	})
 }
 
-// lostLogin returns a browser whose login was stored, and whose answer it has not received.
+// lostLogin returns a browser whose login was stored, but which has not received the answer.
 func lostLogin(t *testing.T, st store.Store, opts *bridge.Options) (a *testkit.App, h http.Handler, p, lost webclient.Pocket, id string) {
 	a = testkit.NewApp(t, st, opts)
 	loginPages(a)
@@ -115,7 +115,7 @@ func TestG6_LoginWhoseAnswerWasLostCanBeMadeAgain(t *testing.T) {
 	}
 }
 
-// Only after the login has the request the session's values.
+// The request gets the session's values only after the login.
 func TestG6_ReplacedTokenAloneOpensNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()
@@ -174,8 +174,8 @@ func TestG6_LoginMadeAgainHasTheBasketInItsHandler(t *testing.T) {
 	})
 }
 
-// Both answers arrive, in either order; also when the second login is made at another node, or with
-// other keys in front.
+// Both answers arrive, in either order, even if the second login is made at another node, or with
+// another first key.
 func TestG6_AnswersOfTwoLoginsInAnyOrder(t *testing.T) {
 	for name, keys := range map[string][][]byte{
 		"the same keys": {testkit.Key()},
@@ -203,7 +203,7 @@ func TestG6_AnswersOfTwoLoginsInAnyOrder(t *testing.T) {
 	}
 }
 
-// Its user clicks twice, and the browser gives the first request up while the password is being
+// The user clicks twice, and the browser cancels the first request while the password is being
 // hashed.
 func TestG6_LoginOfARequestThatHasEndedCommitsNothing(t *testing.T) {
 	for _, path := range []string{"/login?user=ann", "/loginwith?user=ann", "/rotate"} {
@@ -263,7 +263,7 @@ func TestG6_LoginMadeAgainMergesWithWhatOthersStore(t *testing.T) {
 			n := 0
 			login := func(s *bridge.Session) error {
 				if n++; n == 1 {
-					require.NoError(t, another.MergeByID(context.WithoutCancel(t.Context()), id, map[string]any{path: true}))
+					require.NoError(t, testkit.Merge(context.WithoutCancel(t.Context()), another, id, map[string]any{path: true}))
 				}
 				s.Set("from"+path, true)
 				return s.Login("ann")
@@ -288,8 +288,8 @@ func TestG6_LoginMadeAgainMergesWithWhatOthersStore(t *testing.T) {
 	})
 }
 
-// A browser without a session, whose client is known, sends its login twice at once: the page that
-// its user sees is that of a login, whichever answer it shows.
+// A browser without a session, but with a client cookie, sends its login twice at once: both
+// answers show that the user is logged in.
 func TestG6_TwoFirstLoginsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)

@@ -13,7 +13,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// What a handler keeps under the session's ID isn't for the holder of a replaced token.
+// The holder of a replaced token must not get data that a handler keeps under the session's ID.
 func TestG6_ReplacedTokenHasNoSessionIDInTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, h, p, _, id := lostLogin(t, livestore.New(), nil)

@@ -15,8 +15,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// The login is made within another function of WithSession, as helpers do that don't know who calls
-// them.
+// The login is made within another function of WithSession, for example by a helper.
 func TestG6_LoginMadeAgainWithinWithSession(t *testing.T) {
 	for name, login := range map[string]func(a *testkit.App, r *http.Request) error{
 		"Session": func(a *testkit.App, r *http.Request) error {

@@ -53,7 +53,7 @@ func increment2(ctx context.Context, s *bridge.Session) error {
 	return err
 }
 
-// A user clicks "log in" twice, and a proxy in front doesn't say that the browser has given up the
+// A user clicks "log in" twice, and a proxy doesn't forward that the browser has cancelled the
 // first request. Both requests have opened the session when the first logs in.
 func TestG6_TwoLoginsOfOneUserAtOnceBothSucceed(t *testing.T) {
 	for _, first := range []string{"/slow", "/slowwith", "/slowafter"} {
@@ -84,7 +84,7 @@ func TestG6_TwoLoginsOfOneUserAtOnceBothSucceed(t *testing.T) {
 	}
 }
 
-// Who logs in somebody else, or nobody, has lost.
+// A request that logs in another user, or none, fails.
 func TestG6_OfTwoUsersWhoLogInAtOnceOneSucceeds(t *testing.T) {
 	for _, second := range []string{"/slow?user=bob", "/slowwith?user=bob", "/slowafter?user=bob", "/sleepyset?before=0s&after=300ms", "/loginfails?user=ann"} {
 		t.Run(second, func(t *testing.T) {

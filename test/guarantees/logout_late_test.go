@@ -40,8 +40,8 @@ func slowLogouts(a *testkit.App) {
 	}, nil))
 }
 
-// A login shuts out who only knows the token before it, also from ending the session: neither a
-// request that began before nor a connection logs out who has logged in since.
+// A login shuts out the holders of the token before it, even from ending the session: neither an
+// earlier request nor a connection logs out the user who has logged in since.
 func TestG6_TokenThatALoginHasReplacedEndsNothing(t *testing.T) {
 	for name, nodes := range map[string]int{"one node": 1, "another node": 2} {
 		for _, path := range []string{"/slowout", "/slowoutwith", "/wsout"} {
@@ -91,7 +91,7 @@ func TestG6_TokenThatALoginHasReplacedEndsNothing(t *testing.T) {
 	}
 }
 
-// A plain rotation shuts nobody out, and what nobody has logged in to ends as before.
+// A plain rotation shuts out no holder of the previous token: its logout still ends the session.
 func TestG6_LateLogoutEndsASessionThatWasOnlyRotated(t *testing.T) {
 	for _, path := range []string{"/slowout", "/slowoutwith"} {
 		for _, meanwhile := range []string{"/rotate", "/inc", "/plain"} {
@@ -104,7 +104,7 @@ func TestG6_LateLogoutEndsASessionThatWasOnlyRotated(t *testing.T) {
 					p := webclient.Pocket{}
 					p.Get(t, h, "/login?user=ann")
 					late := p.Begin(t, h, path)
-					if path == "/slowout" || meanwhile != "/inc" { // which would wait for its turn
+					if path == "/slowout" || meanwhile != "/inc" { // otherwise it would wait for the lock
 						p.Get(t, h, meanwhile)
 					}
 					require.Equal(t, http.StatusOK, p.Arrive(late).Code)

@@ -16,8 +16,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
-// A handshake that fails at its second look ends, though its client takes nothing of what it has
-// been sent since (G12).
+// A handshake that fails at its second read of the session ends, although its client reads none of
+// the messages sent since (G12).
 func TestG12_NobodyCanStallIt_HandshakeThatFailsWaitsForNoClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := teststore.NewFaulty()

@@ -12,8 +12,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A socket that knows only the token from before a login gets nothing that is for the user, as soon
-// as this Bridge has heard of the login, wherever it was made (G6).
+// A socket with the token from before a login gets no message for the user, as soon as this Bridge
+// has been notified of the login, wherever that was made (G6).
 func TestG6_RotationWithoutAGap_NotifyReachesNoSocketThatALoginElsewhereHasShutOut(t *testing.T) {
 	for name, hears := range map[string]func(a *testkit.App, br *webclient.Browser){
 		"a request": func(_ *testkit.App, br *webclient.Browser) { br.OK("/inc") },

@@ -14,7 +14,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// When a network goes down, all who were connected through it get stuck with the same message.
+// When a network goes down, all connections through it block at the same message.
 func TestG12_ThousandSocketsThatGetStuckAtOnceDelayNobody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

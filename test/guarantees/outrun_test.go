@@ -16,10 +16,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A request sets out with the cookie of the moment, and arrives after others that were sent later,
-// with a newer cookie: on a slow line, or a connection that is yet to be made. What it would store
-// without a session makes none, whose cookie would take the place of the newer one; and its logout
-// doesn't say that the browser is logged out.
+// A request with the current cookie arrives after later requests with a newer cookie, because of a
+// slow line or a new connection. It creates no session, whose cookie would replace the newer one,
+// and its logout doesn't remove the newer cookie.
 func TestG6_RequestThatIsOutrunOnItsWayTakesNobodysSession(t *testing.T) {
 	for name, steps := range map[string][]string{
 		"by a rotation whose token was presented":  {"/rotate", "/get"},

@@ -70,7 +70,7 @@ func TestG10_CopiedClientCookieKeepsNobodyFromLoggingIn(t *testing.T) {
 	}
 }
 
-// However many requests one login overtakes, none of them takes its place.
+// However many requests one login overtakes, none of them replaces its cookie.
 func TestG6_OneLoginOvertakesAnyNumberOfRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)

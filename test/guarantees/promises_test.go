@@ -20,7 +20,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// A function of WithSession that outstays its request is told that its change is lost.
+// A function of WithSession that outlives its request gets an error: its change isn't stored.
 func TestFunctionThatOutstaysItsRequestIsToldThatItsChangeIsLost(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
 	over, inside, result := make(chan struct{}), make(chan struct{}), make(chan error, 1)
@@ -43,7 +43,7 @@ func TestFunctionThatOutstaysItsRequestIsToldThatItsChangeIsLost(t *testing.T) {
 	require.ErrorIs(t, await.Receive(t, result), bridge.ErrSessionClosed)
 }
 
-// A token that was replaced in the future, since the clock was set back, opens nothing.
+// A token that was replaced in the future, because the clock was set back, opens nothing.
 func TestPreviousTokenThatWasReplacedInTheFutureOpensNothing(t *testing.T) {
 	st := livestore.New()
 	a := testkit.NewApp(t, st, &bridge.Options{RotateGrace: time.Minute})
@@ -61,7 +61,7 @@ func TestPreviousTokenThatWasReplacedInTheFutureOpensNothing(t *testing.T) {
 	require.NotEqual(t, id, old.Get(t, h, "/id").Body.String())
 }
 
-// A response whose client has hung up renews no token: nobody would get it.
+// A response whose client has hung up renews no token: no client would receive it.
 func TestResponseWhoseClientHasHungUpRenewsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()
@@ -90,8 +90,8 @@ func TestResponseWhoseClientHasHungUpRenewsNothing(t *testing.T) {
 	})
 }
 
-// An answer that says that a session could not be stored is kept by no cache, whatever its handler
-// wanted.
+// The error answer for a session that could not be stored is not cached, whatever headers the
+// handler has set.
 func TestAnswerInPlaceOfAFailedCommitIsNotCached(t *testing.T) {
 	st := teststore.NewFaulty()
 	a := testkit.NewApp(t, st, nil)
@@ -109,7 +109,7 @@ func TestAnswerInPlaceOfAFailedCommitIsNotCached(t *testing.T) {
 	require.Equal(t, "no-store", w.Header().Get("Cache-Control"))
 }
 
-// lookedAt calls a hook before the first look at a session, once it is set.
+// lookedAt calls its hook, once, before a Get of the session.
 type lookedAt struct {
 	*livestore.Store
 	id   string
@@ -125,8 +125,7 @@ func (l *lookedAt) Get(ctx context.Context, id string) (store.Record, error) {
 	return l.Store.Get(ctx, id)
 }
 
-// A session that has become another user's, while the sessions that are too many were counted, is
-// not one of those.
+// A session that becomes another user's while the surplus sessions are being found is not evicted.
 func TestSessionThatHasBecomeAnotherUsersIsNotEvicted(t *testing.T) {
 	st := &lookedAt{Store: livestore.New()}
 	a := testkit.NewApp(t, st, &bridge.Options{MaxSessionsPerUser: 1})
@@ -148,7 +147,7 @@ func TestSessionThatHasBecomeAnotherUsersIsNotEvicted(t *testing.T) {
 	require.Equal(t, "bob", rec.UserID)
 }
 
-// The function of PerConnection never gets a session that ended while it was being loaded for it.
+// The function of PerConnection never gets a session that ended while it was being loaded.
 func TestPerConnectionOfASessionThatEndsWhileItIsLoaded(t *testing.T) {
 	st := teststore.NewFaulty()
 	a := testkit.NewApp(t, st, &bridge.Options{OnSessionEnd: bridge.KeepConns})

@@ -17,9 +17,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A connection that is told to come back before the browser has its new cookies would be turned
-// away: the answer leaves net/http, or a middleware that buffers it, only after the handler's
-// return.
+// A connection that reconnects before the browser has its new cookies would be refused: the
+// response leaves net/http, or a middleware that buffers it, only after the handler has returned.
 func TestReconnectCodeDoesNotOvertakeTheCookies(t *testing.T) {
 	for name, buffers := range map[string]bool{"net/http": false, "TimeoutHandler": true} {
 		t.Run(name, func(t *testing.T) {
@@ -56,7 +55,7 @@ func TestReconnectCodeDoesNotOvertakeTheCookies(t *testing.T) {
 }
 
 // A connection whose handshake began before its client got another session doesn't stay on the
-// older one, wherever in the handshake that was.
+// older one, at whatever point of the handshake that was.
 func TestNewSessionOfTheClientCutsConnectionsInTheirHandshake(t *testing.T) {
 	type world struct {
 		st      *teststore.Faulty
@@ -93,8 +92,8 @@ func TestNewSessionOfTheClientCutsConnectionsInTheirHandshake(t *testing.T) {
 	}
 }
 
-// Who waits for its turn during a login is not let in after it; but the session is alive, and
-// nobody is told otherwise.
+// A connection that waits for the session's lock during a login doesn't get the session after it.
+// The session is alive, and no end is reported.
 func TestConnectionThatALoginShutsOutDoesNotReportTheSessionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)

@@ -17,7 +17,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
-// latency is a store that takes its time, in a bubble.
+// latency delays calls, in a bubble.
 func latency(d time.Duration) teststore.Fault {
 	return func(_ context.Context, call func() error) error {
 		time.Sleep(d)
@@ -25,7 +25,7 @@ func latency(d time.Duration) teststore.Fault {
 	}
 }
 
-// The tabs of one session all come back at once, also to a process that has never seen it.
+// The tabs of one session all reconnect at once, even to a process that has never seen it.
 func TestHandshakesOfOneSessionShareTheirLooksAtTheStore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -79,8 +79,8 @@ func TestAttachSharesItsLooksAtTheStore(t *testing.T) {
 	})
 }
 
-// A handshake that begins after a destroy has returned finds no session, and none that overlaps
-// with it stays open, whatever they share.
+// A handshake that begins after a destroy has returned finds no session, and one that overlaps with
+// the destroy doesn't stay open, whatever they share.
 func TestG5_NoSocketOutlivesAHandshakeRace_SharedLooks(t *testing.T) {
 	t.Parallel()
 	for range 20 {
@@ -122,8 +122,8 @@ func TestG5_NoSocketOutlivesAHandshakeRace_SharedLooks(t *testing.T) {
 	}
 }
 
-// One whose client hangs up takes nobody's answer away, and a store that hangs keeps nobody longer
-// than it may.
+// If a client hangs up, the others that share its load still get the result. A store that hangs
+// delays each for its timeout at most.
 func TestHandshakesThatShareALookWaitForNoStoreThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := teststore.NewFaulty()

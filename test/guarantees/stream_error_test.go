@@ -21,8 +21,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// TestG3_StreamWhoseFirstCommitFailsIsAnsweredAtOnce: the handler goes on for as long as it likes,
-// and the client has its error.
+// TestG3_StreamWhoseFirstCommitFailsIsAnsweredAtOnce: the client has the error while the handler
+// goes on.
 func TestG3_StreamWhoseFirstCommitFailsIsAnsweredAtOnce(t *testing.T) {
 	for name, write := range map[string]func(w http.ResponseWriter) error{
 		"Fprint":      func(w http.ResponseWriter) error { _, err := fmt.Fprint(w, "data: 1\n\n"); return err },
@@ -73,7 +73,7 @@ func TestG3_StreamWhoseFirstCommitFailsIsAnsweredAtOnce(t *testing.T) {
 					c.fail(a, st, s, other)
 					w.Header().Set("Content-Type", "text/event-stream")
 					first <- write(w)
-					<-release // as a stream that looks at no error
+					<-release // as a stream that ignores errors
 					w.(http.Flusher).Flush()
 					last <- write(w)
 				})
@@ -96,8 +96,8 @@ func TestG3_StreamWhoseFirstCommitFailsIsAnsweredAtOnce(t *testing.T) {
 	}
 }
 
-// A handler that aborts what it can't write, as httputil.ReverseProxy does, doesn't abort the error
-// that the client gets.
+// A handler that aborts the response after a failed write, as httputil.ReverseProxy does, doesn't
+// abort the error answer.
 func TestErrorIsWholeWhenTheHandlerAborts(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
 	a.Mux.HandleFunc("/proxy", func(w http.ResponseWriter, r *http.Request) {
@@ -122,8 +122,8 @@ func TestErrorIsWholeWhenTheHandlerAborts(t *testing.T) {
 	require.PanicsWithValue(t, testkit.Panics{}, func() { webclient.Pocket{}.Get(t, h, "/panic") }, "others are net/http's to report")
 }
 
-// TestConnOfAClientThatHangsUpDuringTheUpgrade has its handler run, and ends with the code -1, as
-// if the client had hung up later.
+// TestConnOfAClientThatHangsUpDuringTheUpgrade: the handler runs, and the connection ends with the
+// code -1, as if the client had hung up later.
 func TestConnOfAClientThatHangsUpDuringTheUpgrade(t *testing.T) {
 	for name, attach := range map[string]bool{"WebSocket": false, "Attach": true} {
 		t.Run(name, func(t *testing.T) {

@@ -13,9 +13,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 )
 
-// TestUsersOnFile: a user's sessions are listed, counted and ended together over a file as they are
-// in memory, those that log in meanwhile included; and what was ended stays so, also after the
-// process was killed.
+// TestUsersOnFile: a user's sessions are listed, counted and ended together on a file as in memory,
+// including those of concurrent logins; and a session that has ended stays so, even after a kill of
+// the process.
 func TestUsersOnFile(t *testing.T) {
 	path, keys := filepath.Join(t.TempDir(), "sessions.db"), [][]byte{endtoend.NewKey()}
 	before := startOnFile(t, path, nil, keys)

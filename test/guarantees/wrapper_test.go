@@ -18,8 +18,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// unwrapping is a middleware's ResponseWriter that offers nothing but Unwrap, as the ones of access
-// logs often do.
+// unwrapping is a middleware's ResponseWriter that has only Unwrap, as is common in access logs.
 type unwrapping struct{ http.ResponseWriter }
 
 // Unwrap serves http.ResponseController.
@@ -30,7 +29,8 @@ func behindUnwrapping(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(unwrapping{unwrapping{w}}, r) })
 }
 
-// controlled are the ways to the first byte that a ResponseController finds through Unwrap.
+// controlled are the methods of a ResponseController that send the first byte and are found through
+// Unwrap.
 var controlled = map[string]func(*http.ResponseController) error{
 	"Flush": func(c *http.ResponseController) error { return c.Flush() },
 	"Hijack": func(c *http.ResponseController) error {
@@ -85,7 +85,8 @@ func TestG3_StoredBeforeSeen_BehindAMiddlewareThatOnlyUnwraps_FailureIs503(t *te
 	}
 }
 
-// A connection's limits are set on what Hijack returned, so they too need it to be seen.
+// A connection's limits apply to the connection that Hijack returns, so they need the Hijack to be
+// noticed, too.
 func TestG12_NobodyCanStallIt_BehindAMiddlewareThatOnlyUnwraps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)
@@ -108,8 +109,7 @@ func TestG12_NobodyCanStallIt_BehindAMiddlewareThatOnlyUnwraps(t *testing.T) {
 	})
 }
 
-// HandshakeHeader stores what has changed by then. A change after it is stored by the Hijack, or
-// fails it.
+// HandshakeHeader stores the changes made before it. The Hijack stores later ones, or fails.
 func TestG3_StoredBeforeSeen_ChangeBetweenHandshakeHeaderAndHijack(t *testing.T) {
 	for name, down := range map[string]bool{"stored": false, "not stored": true} {
 		t.Run(name, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A write that gives up while it waits for the one before it is no progress of that one.
+// A write that gives up while it waits for the one before it doesn't count as progress of that one.
 func TestG12_NobodyCanStallIt_WritesThatGiveUpKeepNoStuckOneAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)

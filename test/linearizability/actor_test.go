@@ -27,7 +27,7 @@ type linActor struct {
 	ops     int
 }
 
-// linOps are the operations, each as often as it is to be chosen.
+// linOps are the operations, each repeated according to its weight.
 var linOps = func() (ops []string) {
 	for _, op := range []struct {
 		name   string
@@ -90,7 +90,7 @@ func (a *linActor) do(ctx context.Context, session int, op string) {
 	}
 }
 
-// switchCookie takes over the newest cookie that anybody has received, as the tabs of one browser
+// switchCookie takes over the newest cookie that any actor has received, as the tabs of one browser
 // do.
 func (a *linActor) switchCookie(session int) {
 	s := &a.sessions[session]
@@ -180,11 +180,11 @@ func (a *linActor) overHTTP(ctx context.Context, session int, what, name string)
 	a.judgeHTTP(session, linCall{what, name, from, to, cookie}, v, effect)
 }
 
-// linPromptly is how soon a response follows its change for its cookie never to be withheld. A later
-// response doesn't set a cookie that has been replaced, or whose session has ended, since the change.
+// linPromptly is how soon after its change a response always sets its cookie. A later response
+// doesn't set a cookie that has been replaced, or whose session has ended, since the change.
 const linPromptly = 100 * time.Millisecond
 
-// receive takes a new cookie; the other tabs find it when they look.
+// receive stores a new cookie; the other tabs find it there.
 func (a *linActor) receive(session int, c linCookie) {
 	a.cookies[session] = c
 	s := &a.sessions[session]
@@ -193,8 +193,8 @@ func (a *linActor) receive(session int, c linCookie) {
 	s.newest = c
 }
 
-// linMiddlewareWord is what happened when not the handler has answered but the middleware: it could
-// not store the session.
+// linMiddlewareWord returns the outcome of a request that the middleware has answered, because it
+// could not store the session.
 func linMiddlewareWord(res *http.Response, body string) string {
 	switch {
 	case res.StatusCode == http.StatusConflict && strings.Contains(body, "again and again"):
@@ -209,7 +209,7 @@ func linMiddlewareWord(res *http.Response, body string) string {
 	return "unexpected: " + res.Status
 }
 
-// byID does an operation of the program's own, which needs no token.
+// byID does an operation by ID, which needs no token.
 func (a *linActor) byID(ctx context.Context, session int, what string) {
 	id := a.sessions[session].id
 	var e linEvent
@@ -257,7 +257,7 @@ func (a *linActor) byID(ctx context.Context, session int, what string) {
 	}
 }
 
-// linUnknown returns e as something that may have happened, or not.
+// linUnknown returns e as an event that may not have happened.
 func linUnknown(e linEvent) linEvent {
 	e.maybe = true
 	if e.kind == linIncrement {

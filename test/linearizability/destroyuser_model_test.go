@@ -24,8 +24,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// usersState is who is logged in with each session of a history: usersAbsent before it is created,
-// usersOver after its end.
+// usersState is the user of each session of a history: usersAbsent before it is created, usersOver
+// after its end.
 type usersState [12]byte
 
 const (
@@ -39,12 +39,12 @@ const (
 
 func usersName(user byte) string { return map[byte]string{usersAda: "ada", usersBob: "bob"}[user] }
 
-// usersEvent is something that took effect at one moment.
+// usersEvent is an operation that took effect at one moment.
 type usersEvent struct {
 	kind    string // "login", "create", "gone", "destroy", "is"
 	session int
 	user    byte
-	count   int // of a destroy; -1: not looked at
+	count   int // of a destroy; -1: not checked
 }
 
 // apply returns the state after e, or false when e can't have happened in s.
@@ -137,7 +137,7 @@ func (w *usersWorld) record(from int64, e usersEvent) {
 	w.events = append(w.events, porcupine.Operation{ClientId: len(w.events), Input: e, Call: from, Return: w.clock.Add(1)})
 }
 
-// session returns the number of a session, which it gets when it is first heard of.
+// session returns the number of a session, and gives it one the first time.
 func (w *usersWorld) session(id string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -149,8 +149,8 @@ func (w *usersWorld) session(id string) int {
 	return n
 }
 
-// ask sends a request that creates a session, or logs in with one that the pocket has, and records
-// what came of it. had is the pocket's session, "" for none.
+// ask sends a request that creates a session, or logs in with the pocket's, and records the
+// outcome. had is the pocket's session, "" for none.
 func (w *usersWorld) ask(p webclient.Pocket, had, path string, user byte) (id string) {
 	from := w.clock.Add(1)
 	answer := p.Send(w.any().app, webclient.Request(w.t, path+"?user="+usersName(user)))
@@ -177,8 +177,8 @@ func (w *usersWorld) ask(p webclient.Pocket, had, path string, user byte) (id st
 	return id
 }
 
-// destroy ends the user's sessions. alone says that nobody else ends any of them: then the number
-// is known.
+// destroy ends the user's sessions. alone: no other caller ends any of them, so that the number is
+// known.
 func (w *usersWorld) destroy(user byte, alone bool) {
 	from := w.clock.Add(1)
 	var n int
@@ -197,7 +197,7 @@ func (w *usersWorld) destroy(user byte, alone bool) {
 	w.record(from, usersEvent{kind: "destroy", user: user, count: n})
 }
 
-// requireLinearizable looks at the sessions when all is over, and judges the history.
+// requireLinearizable reads the sessions at the end, and checks the history.
 func (w *usersWorld) requireLinearizable() {
 	w.t.Helper()
 	for id, n := range w.sessions {
@@ -218,8 +218,8 @@ func (w *usersWorld) requireLinearizable() {
 	}
 }
 
-// run has sessions of ada's and bob's log in, switch users and be created, all at once, while
-// users, or all, are destroyed.
+// run creates sessions, logs ada and bob in to them and switches their users, concurrently, while
+// the sessions of a user, or all, are destroyed.
 func (w *usersWorld) run(random *rand.Rand) {
 	type known struct {
 		p  webclient.Pocket
@@ -262,7 +262,7 @@ func (w *usersWorld) run(random *rand.Rand) {
 	path := func() string { return []string{"/merge", "/exact"}[random.IntN(2)] }
 	for i, k := range old {
 		first, second := path(), path()
-		user := []byte{usersAda, usersBob, usersAda, usersAda}[i] // again, to another, from another, at all
+		user := []byte{usersAda, usersBob, usersAda, usersAda}[i] // the same user, to another, from another, from none
 		act(func() {
 			if id := w.ask(k.p, k.id, first, user); id != "" {
 				w.ask(k.p, id, second, usersAda+usersBob-user)
@@ -277,9 +277,9 @@ func (w *usersWorld) run(random *rand.Rand) {
 	w.actors.Wait()
 }
 
-// TestLinearizabilityDestroyUser: whatever logs in while a user's sessions are ended, what
-// everybody is told and what is there in the end is as if all had been done in some order, one at a
-// time: a login is ended, or comes after as a whole.
+// TestLinearizabilityDestroyUser: for all logins while a user's sessions are ended, the answers and
+// the final state are as if the operations had run one at a time in some order: a login's session
+// is ended, or the login comes after.
 func TestLinearizabilityDestroyUser(t *testing.T) {
 	t.Parallel()
 	seed := linSeed(t)
@@ -292,8 +292,8 @@ func TestLinearizabilityDestroyUser(t *testing.T) {
 	}
 }
 
-// TestLinearizabilityDestroyUserOfNodes: likewise, when the logins are at three nodes and the
-// user's sessions are ended at any of them.
+// TestLinearizabilityDestroyUserOfNodes: the same with logins at three nodes, and the user's
+// sessions ended at any of them.
 func TestLinearizabilityDestroyUserOfNodes(t *testing.T) {
 	t.Parallel()
 	seed := linSeed(t)

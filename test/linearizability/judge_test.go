@@ -8,7 +8,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// linCall is an operation as its client has seen it.
+// linCall is an operation as its client sees it.
 type linCall struct {
 	what, name string
 	from, to   int64 // between these moments
@@ -23,8 +23,8 @@ func (a *linActor) retire(session int, call linCall, maybe bool) {
 	}
 }
 
-// judgeHTTP records what the answer to a request tells: that its token opened the session at one
-// moment, and what happened at another.
+// judgeHTTP records the events that the answer to a request implies: that its token opened the
+// session at one moment, and the effect at another.
 func (a *linActor) judgeHTTP(session int, call linCall, v linView, effect linEvent) {
 	tell := func(from, to int64, e linEvent) {
 		e.label = call.cookie.label
@@ -34,8 +34,8 @@ func (a *linActor) judgeHTTP(session int, call linCall, v linView, effect linEve
 	entered := call
 	entered.to = opened
 	if there {
-		// Whether a token is current is judged by when the request began, so this event and what the
-		// request reads may take effect at different moments.
+		// A token is checked as of the beginning of its request, so this event and the request's read may
+		// take effect at different moments.
 		tell(call.from, opened, linEvent{kind: linOpened})
 		a.retire(session, entered, false)
 	} else {
@@ -75,7 +75,7 @@ func (a *linActor) judgeHTTP(session int, call linCall, v linView, effect linEve
 	}
 }
 
-// openedAt returns when the operation had its session, and whether it had.
+// openedAt returns when the operation had its session; false if it had none.
 func (a *linActor) openedAt(name string) (int64, bool) {
 	at, ok := a.opened.Load(name)
 	if !ok {
@@ -84,7 +84,7 @@ func (a *linActor) openedAt(name string) (int64, bool) {
 	return at.(int64), true
 }
 
-// judgeSocket records what an answer, or the socket's end in its place, tells.
+// judgeSocket records the events that an answer, or the socket's end instead of one, implies.
 func (a *linActor) judgeSocket(session int, call linCall, v linView, code int) {
 	tell := func(from, to int64, e linEvent) {
 		e.label = call.cookie.label
@@ -125,7 +125,7 @@ func (a *linActor) judgeSocket(session int, call linCall, v linView, code int) {
 	case v.Word == "unavailable" && a.troubled:
 		unknown(call.to)
 	case v.Word == "closed" && code == bridge.CodeReconnect:
-		unknown(math.MaxInt64) // the server may still be at it, or may not have begun
+		unknown(math.MaxInt64) // the server may still be working on it, or may not have begun
 		tell(call.from, call.to, linEvent{kind: linCut})
 	case v.Word == "closed" && code == bridge.CodeDestroyed:
 		unknown(math.MaxInt64)

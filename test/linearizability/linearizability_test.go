@@ -25,8 +25,8 @@ const (
 	linLength = 15 // operations of each
 )
 
-// linSeed is what the histories' operations are made from: LINEARIZABILITY_SEED, or another one
-// each time. The order in which they meet is up to the scheduler.
+// linSeed is the seed of the histories' operations: LINEARIZABILITY_SEED, or another one each time.
+// Their interleaving depends on the scheduler.
 func linSeed(t *testing.T) uint64 {
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("LINEARIZABILITY_SEED"); text != "" {
@@ -38,12 +38,11 @@ func linSeed(t *testing.T) uint64 {
 	return seed
 }
 
-// TestSoakLinearizability: whatever clients do at once to sessions that they share, over HTTP,
-// sockets and by ID, with the newest cookie or one that a login has replaced, what each is told is
-// what it would have been told had everything been done in some order, one at a time: no update is
-// lost, none counts twice, nothing comes back after its end, no old token opens anything. 200
-// histories, half of them over a store that takes its time and fails now and then; with SOAK set
-// 2000.
+// TestSoakLinearizability: clients use shared sessions concurrently, over HTTP, sockets and by ID,
+// with the newest cookie or one that a login has replaced. The answers are as if the operations had
+// run one at a time in some order: no update is lost, none counts twice, no session comes back
+// after its end, no old token opens anything. 200 histories, half of them on a slow store that
+// fails now and then; with SOAK set 2000.
 func TestSoakLinearizability(t *testing.T) {
 	t.Parallel()
 	seed := linSeed(t)
@@ -81,7 +80,7 @@ func TestSoakLinearizability(t *testing.T) {
 	t.Logf("%d histories of %d actors: %d operations, %d events checked", histories, linActors, operations, events)
 }
 
-// TestLinearizabilityHasTeeth: a store that breaks its contract is found out.
+// TestLinearizabilityHasTeeth: a store that breaks its contract is detected.
 func TestLinearizabilityHasTeeth(t *testing.T) {
 	seed := linSeed(t)
 	for name, breaks := range map[string]func(store.Store) store.Store{
@@ -109,7 +108,7 @@ func TestLinearizabilityHasTeeth(t *testing.T) {
 	}
 }
 
-// linOptions keep time out of it: RotateGrace ends when a slow machine thinks so.
+// linOptions remove the influence of time: on a slow machine RotateGrace would end at any moment.
 func linOptions() *bridge.Options {
 	return &bridge.Options{Keys: [][]byte{make([]byte, 32)}, RotateGrace: time.Hour}
 }
@@ -124,7 +123,7 @@ func newTroubledWorld(t *testing.T, st store.Store, random *rand.Rand) *linWorld
 	return w
 }
 
-// run lets the actors act, all at once, and looks at the sessions when they are done.
+// run lets the actors act concurrently, and reads the sessions when they are done.
 func (w *linWorld) run(random *rand.Rand) {
 	for number := range linActors {
 		a := &linActor{linWorld: w, number: number, random: rand.New(rand.NewPCG(random.Uint64(), random.Uint64()))}
@@ -150,7 +149,7 @@ func (w *linWorld) requireLinearizable() {
 	}
 }
 
-// story tells a session's history.
+// story returns a session's history as text.
 func (w *linWorld) story(session int) string {
 	var b strings.Builder
 	for _, op := range w.sessions[session].events {

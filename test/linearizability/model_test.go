@@ -17,7 +17,7 @@ type linState struct {
 	proof     uint64 // a bit for each token that is no older than the last login
 }
 
-// linValues is what can be seen of a session. 0 and "" are for a key that it doesn't have.
+// linValues are the visible values of a session. 0 and "" are for a key that it doesn't have.
 type linValues struct {
 	N, A, B int
 	User    string
@@ -25,23 +25,23 @@ type linValues struct {
 
 func newLinState() linState { return linState{cur: 1, proof: 1 << 1} }
 
-// linKind is what an event tells: that something was done, or that something was seen to be so.
+// linKind is the kind of an event: an operation or an observation.
 type linKind string
 
 const (
 	linOpened    linKind = "opened"    // the token opened the session, at a moment after the request began
 	linRefused   linKind = "refused"   // the token opened nothing
-	linUnusable  linKind = "unusable"  // the token opened nothing, or a login was in the way
-	linLate      linKind = "late"      // a login was in the way, or several later tokens: ErrTokenRotated
+	linUnusable  linKind = "unusable"  // the token opened nothing, or a login had replaced it
+	linLate      linKind = "late"      // a login, or several later tokens, had replaced it: ErrTokenRotated
 	linCut       linKind = "cut"       // the same, on a socket that may have been cut off long ago
-	linRaced     linKind = "raced"     // another token was there when this one was to be replaced
-	linMayWork   linKind = "may work"  // who proved the token was let in
-	linNoWork    linKind = "no work"   // who proved the token was not let in
+	linRaced     linKind = "raced"     // another token had replaced this one before its own replacement
+	linMayWork   linKind = "may work"  // an actor that had proved the token was let in
+	linNoWork    linKind = "no work"   // an actor that had proved the token was not let in
 	linGone      linKind = "gone"      // the session was over
-	linRead      linKind = "read"      // who proved the token saw these values
+	linRead      linKind = "read"      // an actor that had proved the token read these values
 	linWrite     linKind = "write"     // A and B, where they aren't 0
-	linIncrement linKind = "increment" // N is what it came to
-	linAdd       linKind = "add"       // an increment, nobody knows to what
+	linIncrement linKind = "increment" // N is the result
+	linAdd       linKind = "add"       // an increment with an unknown result
 	linReplace   linKind = "replace"   // all values
 	linLogin     linKind = "login"     // next replaced the token
 	linRotate    linKind = "rotate"    // likewise
@@ -53,7 +53,7 @@ const (
 // linEvent is an operation, or a part of one, that took effect at one moment.
 type linEvent struct {
 	kind   linKind
-	label  uint8 // the token by which its actor came in; 0: it needed none
+	label  uint8 // the actor's token; 0: it needed none
 	next   uint8 // the new token
 	values linValues
 	maybe  bool // or it never happened: the outcome is unknown
@@ -67,8 +67,7 @@ func (e linEvent) String() string {
 	return text
 }
 
-// opens reports whether the token opens the session; rotated, that a login is what keeps it from
-// that.
+// opens reports whether the token opens the session. rotated: it doesn't because of a login.
 func (s linState) opens(label uint8) (ok, rotated bool) {
 	switch {
 	case s.over:
@@ -124,7 +123,7 @@ func (s linState) apply(e linEvent) (linState, bool) {
 	return s, true
 }
 
-// permits reports whether e can happen in s, and whether that is all that it tells.
+// permits reports whether e can happen in s, and whether it leaves s unchanged.
 func (s linState) permits(e linEvent) (legal, only bool) {
 	ok, rotated := s.opens(e.label)
 	switch e.kind {
@@ -160,7 +159,7 @@ func (s linState) permits(e linEvent) (legal, only bool) {
 	return true, false
 }
 
-// linModel is the model in porcupine's terms.
+// linModel is the model for porcupine.
 func linModel() porcupine.Model {
 	model := porcupine.NondeterministicModel{
 		Init: func() []any { return []any{newLinState()} },

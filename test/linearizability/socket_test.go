@@ -93,16 +93,16 @@ func (a *linActor) dial(ctx context.Context, session int) bool {
 }
 
 // cutOff is the code of a connection that ended without a close frame: the Bridge cuts one whose
-// close takes more than a second, as it may on a busy machine. Whether what was asked has been done
-// is unknown then.
+// close takes more than a second, which may happen on a busy machine. The outcome of the operation
+// is then unknown.
 const cutOff = -1
 
-// linSocket is a socket's end in the browser. Somebody is always reading, as in a browser.
+// linSocket is the browser's end of a socket. It is read all the time, as in a browser.
 type linSocket struct {
 	ws      *websocket.Conn
 	label   uint8
 	answers chan linView // closed with the socket
-	code    int          // then
+	code    int          // of its end
 }
 
 func (s *linSocket) read(ctx context.Context) {

@@ -11,8 +11,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// troubledStore takes its time, for a test in a bubble, and fails now and then in each of the ways
-// that a store may fail.
+// troubledStore is slow, for a test in a bubble, and fails now and then in each of the ways in
+// which a store may fail.
 type troubledStore struct {
 	store.Store
 	mu     sync.Mutex
@@ -22,18 +22,18 @@ type troubledStore struct {
 
 var errTrouble = errors.New("trouble")
 
-// trouble is what befalls one call.
+// trouble is the fault of one call.
 type trouble int
 
 const (
 	noTrouble  trouble = iota
 	conflict           // refused, although the revision is right
-	lostReply          // done, and then done again by a connection that had no answer, which finds a conflict
+	lostReply          // done, and repeated by a connection that had no answer, which gets a conflict
 	failedCall         // failed, and nothing done
 	failedDone         // failed, and done
 )
 
-// next waits for a moment and returns what is to happen, each with its chance in a thousand.
+// next waits for a moment and returns the next fault, each with its chance in a thousand.
 func (s *troubledStore) next(chances map[trouble]int) (trouble, func()) {
 	s.mu.Lock()
 	dice, before, after := s.random.IntN(1000), s.random.IntN(3), s.random.IntN(3)
@@ -114,7 +114,7 @@ func (s blindStore) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	return s.Store.Set(ctx, rec)
 }
 
-// undeadStore breaks the contract: a session that is set after it was destroyed is there again.
+// undeadStore breaks the contract: a Set after a Destroy brings the session back.
 type undeadStore struct{ store.Store }
 
 func (s undeadStore) Set(ctx context.Context, rec store.Record) (uint64, error) {

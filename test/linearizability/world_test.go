@@ -21,38 +21,38 @@ import (
 
 const linSessions = 2 // that the actors of one history share
 
-// linWorld is a server, and what its clients have seen.
+// linWorld is a server, and the history that its clients have seen.
 type linWorld struct {
 	t        testing.TB
 	b        *bridge.Bridge
 	url      string
 	client   *http.Client
 	troubled bool         // the store may fail
-	clock    atomic.Int64 // logical: each reading of it is another moment
-	fresh    atomic.Int64 // values that nobody has written before
+	clock    atomic.Int64 // logical: each reading is a later moment
+	fresh    atomic.Int64 // the last value that was written
 	opened   sync.Map     // operation → when its session was open, in the handler
 	actors   sync.WaitGroup
 
 	sessions [linSessions]linSession
 }
 
-// linSession is what is known of one session.
+// linSession has the tokens and events of one session.
 type linSession struct {
 	id     string
 	mu     sync.Mutex
 	events []porcupine.Operation
 	labels uint8     // given out so far
-	newest linCookie // of those that somebody has received
+	newest linCookie // of those that an actor has received
 }
 
-// linCookie is what a browser presents.
+// linCookie is the cookie that a browser presents.
 type linCookie struct {
 	header  string
 	label   uint8
 	rotated bool // the token came from Rotate
 }
 
-// linView is what an operation answers.
+// linView is the answer of an operation.
 type linView struct {
 	Word string // "ok", or what linWord says
 	ID   string
@@ -97,7 +97,7 @@ func (w *linWorld) record(session, actor int, from, to int64, e linEvent) {
 	s.events = append(s.events, porcupine.Operation{ClientId: actor, Input: e, Call: from, Return: to})
 }
 
-// mark notes when the operation had its session.
+// mark records when the operation had its session.
 func (w *linWorld) mark(op string) { w.opened.LoadOrStore(op, w.clock.Add(1)) }
 
 // newLinWorld starts a server with sessions that have just been created.
@@ -196,7 +196,7 @@ func (w *linWorld) serve(r *http.Request) (v linView, err error) {
 	return v, err
 }
 
-// work is what HTTP and sockets share.
+// work does the operations that HTTP and sockets share.
 func (w *linWorld) work(ctx context.Context, s *bridge.Session, do string, v *linView) error {
 	switch do {
 	case "increment":
@@ -213,7 +213,7 @@ func (w *linWorld) work(ctx context.Context, s *bridge.Session, do string, v *li
 // linAsk is an operation over a socket.
 type linAsk struct{ Do, Op string }
 
-// talk is a socket's end in the server.
+// talk is the server's end of a socket.
 func (w *linWorld) talk(ctx context.Context, c *bridge.Conn) error {
 	if err := c.WriteJSON(ctx, linView{Word: "hello", ID: c.SessionID()}); err != nil {
 		return err

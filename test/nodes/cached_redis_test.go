@@ -24,8 +24,8 @@ func cached(t *testing.T, url string, keys [][]byte) *endtoend.App {
 	return endtoend.Start(t, st, &bridge.Options{Keys: keys, CachedReads: true})
 }
 
-// TestCachedReadsAskTheStoreOnce: and know at once what their own process has stored, over a socket
-// or HTTP.
+// TestCachedReadsAskTheStoreOnce: and changes by their own process are visible at once, over a
+// socket or HTTP.
 func TestCachedReadsAskTheStoreOnce(t *testing.T) {
 	s := redistest.Start(t)
 	a := cached(t, s.URL(), [][]byte{endtoend.NewKey()})
@@ -54,8 +54,7 @@ func TestCachedReadsAskTheStoreOnce(t *testing.T) {
 	require.Equal(t, bridge.CodeDestroyed, tab.Closed())
 }
 
-// TestG1_NoLostUpdateWithCachedReads: two processes that begin with what they have cached lose
-// nothing.
+// TestG1_NoLostUpdateWithCachedReads: two processes that begin with cached records lose no update.
 func TestG1_NoLostUpdateWithCachedReads(t *testing.T) {
 	const each = 25
 	s := redistest.Start(t)
@@ -78,8 +77,8 @@ func TestG1_NoLostUpdateWithCachedReads(t *testing.T) {
 	require.Equal(t, strconv.Itoa(4*each+2), ada.Get("/increment"))
 }
 
-// TestG1_NoProcessKeepsLosing: with four that change one session without a pause each change gets
-// its turn.
+// TestG1_NoProcessKeepsLosing: four processes change one session without a pause, and each change
+// is stored.
 func TestG1_NoProcessKeepsLosing(t *testing.T) {
 	const processes, each = 6, 200
 	s := redistest.Start(t)

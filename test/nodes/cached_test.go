@@ -16,7 +16,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// staleCache answers from memory what it has been told to, whatever has become of that.
+// staleCache returns the record that the test has set, even if it is outdated.
 type staleCache struct {
 	*livestore.Store
 	has map[string]store.Record
@@ -29,8 +29,8 @@ func (c *staleCache) GetCached(ctx context.Context, id string) (store.Record, er
 	return c.Get(ctx, id)
 }
 
-// TestCachedReadsDontEndASession: that it is past its time is for the store to say, as it has been
-// used since.
+// TestCachedReadsDontEndASession: a cached record is past its time, but the session has been used
+// since. Only the store decides about its end.
 func TestCachedReadsDontEndASession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := &staleCache{livestore.New(), map[string]store.Record{}}

@@ -1,19 +1,25 @@
 package nodes_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/internal/testkit"
 	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // threeTabs are sockets of one browser at three nodes, whose session has the user ada.
@@ -46,6 +52,91 @@ func TestNotifyReachesEveryNode(t *testing.T) {
 	require.Zero(t, n)
 }
 
+// TestNotifyReachesEveryNode_AllButOne: regardless of the node that has the connection.
+func TestNotifyReachesEveryNode_AllButOne(t *testing.T) {
+	_, apps := testkit.NewNodes(t, 3, bridge.Options{})
+	ada, tabs := threeTabs(t, apps)
+	session := ada.OK("/id")
+	var ids []string
+	for i, app := range apps {
+		for _, c := range testkit.Conns(t, app.Bridge, bridge.ConnFilter{}) {
+			if c.Node == "" {
+				require.Len(t, ids, i)
+				ids = append(ids, c.ID)
+			}
+		}
+	}
+	for except, id := range ids {
+		apps[1].MustNotify(t, bridge.To{SessionID: session, Except: id}, "to two", 2)
+		apps[1].MustNotify(t, bridge.To{Conns: []string{id, "no connection"}}, "to one", 1)
+		for i, tab := range tabs {
+			if i != except {
+				require.Equal(t, "to two", tab.Hear())
+			} else {
+				require.Equal(t, "to one", tab.Hear())
+			}
+		}
+	}
+	apps[0].MustNotify(t, bridge.To{Conns: ids}, "to all", 3)
+	for _, tab := range tabs {
+		require.Equal(t, "to all", tab.Hear())
+	}
+}
+
+// TestNotifyReachesEveryNode_OfAName: a room has connections on several nodes.
+func TestNotifyReachesEveryNode_OfAName(t *testing.T) {
+	_, apps := testkit.NewNodes(t, 3, bridge.Options{})
+	heard := make(chan string, 3)
+	for i, name := range []string{"hall", "attic", "hall"} {
+		id := strconv.Itoa(i)
+		_, err := apps[i].AttachRemote(t.Context(), bridge.Remote{
+			ID: id, Name: name, Lease: time.Hour,
+			Notify: func(_ websocket.MessageType, data []byte) error { heard <- id + " " + string(data); return nil },
+		})
+		require.NoError(t, err)
+	}
+	apps[1].MustNotify(t, bridge.To{Name: "hall"}, "both", 2)
+	require.ElementsMatch(t, []string{"0 both", "2 both"}, []string{<-heard, <-heard})
+	apps[1].MustNotify(t, bridge.To{Name: "hall", Except: "0"}, "one", 1)
+	require.Equal(t, "2 one", <-heard)
+	apps[0].MustNotify(t, bridge.To{Name: "attic"}, "one", 1)
+	require.Equal(t, "1 one", <-heard)
+}
+
+// TestNotifyAsksAsEarlierVersions: a node of an earlier version, which knows neither Except nor
+// Conns, finds the other fields where they were. One that has Except on another node reaches it.
+func TestNotifyAsksAsEarlierVersions(t *testing.T) {
+	h, apps := testkit.NewNodes(t, 1, bridge.Options{})
+	questions := make(chan []byte, 1)
+	earlier := h.Watch(func(ch store.Change) {
+		if ch.Kind == store.ChangeMessage {
+			questions <- bytes.Clone(ch.Data)
+		}
+	})
+	t.Cleanup(func() { require.NoError(t, earlier.Leave(context.WithoutCancel(t.Context()))) })
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := make(chan error, 1)
+	go func() {
+		_, err := apps[0].Notify(ctx, bridge.To{All: true, Except: "elsewhere"}, []byte("hello"))
+		asked <- err
+	}()
+	raw := <-questions
+	cancel()
+	require.ErrorIs(t, <-asked, context.Canceled)
+	length, n := binary.Uvarint(raw)
+	var question struct {
+		Body struct {
+			To struct {
+				SessionID, ClientID, UserID string
+				All                         bool
+			} `json:"to"`
+		} `json:"body"`
+	}
+	require.NoError(t, json.Unmarshal(raw[n:][:length], &question))
+	require.True(t, question.Body.To.All)
+	require.Equal(t, "hello", string(raw[n:][length:]))
+}
+
 func TestNotifyReachesEveryNode_InOrder(t *testing.T) {
 	const messages = 100
 	_, apps := testkit.NewNodes(t, 3, bridge.Options{})
@@ -62,8 +153,8 @@ func TestNotifyReachesEveryNode_InOrder(t *testing.T) {
 	}
 }
 
-// TestNotifySaysWhichPartOfItIsKnown: a node that is silent makes it an error, beside what the
-// others did.
+// TestNotifySaysWhichPartOfItIsKnown: if a node is silent, Notify returns an error beside the count
+// of the others.
 func TestNotifySaysWhichPartOfItIsKnown(t *testing.T) {
 	t.Parallel()
 	h, apps := testkit.NewNodes(t, 3, bridge.Options{})
@@ -99,14 +190,14 @@ func TestConnsOfEveryNode(t *testing.T) {
 	}
 	for _, err := range apps[0].Conns(t.Context(), bridge.ConnFilter{UserID: "grace"}) {
 		require.NoError(t, err)
-		t.Fatal("nobody is connected")
+		t.Fatal("there is no connection")
 	}
 	a, err := apps[1].Activity(t.Context(), time.Hour)
 	require.NoError(t, err)
 	require.Equal(t, bridge.Activity{Users: 1, Sessions: 1, Conns: 3}, a)
 }
 
-// TestConnsOfEveryNode_Many: more than one piece of them, and the loop may be left at any time.
+// TestConnsOfEveryNode_Many: the answer has several pieces, and the loop may end at any time.
 func TestConnsOfEveryNode_Many(t *testing.T) {
 	t.Parallel()
 	_, apps := testkit.NewNodes(t, 2, bridge.Options{})
@@ -133,6 +224,68 @@ func TestConnsOfEveryNode_Many(t *testing.T) {
 	require.Equal(t, 10, n)
 }
 
+func TestConnOfAnyNode(t *testing.T) {
+	h, apps := testkit.NewNodes(t, 3, bridge.Options{})
+	_, tabs := threeTabs(t, apps)
+	for info, err := range apps[0].Conns(t.Context(), bridge.ConnFilter{}) {
+		require.NoError(t, err)
+		one, err := apps[0].Conn(t.Context(), info.ID)
+		require.NoError(t, err)
+		require.Equal(t, info, one)
+	}
+	_, err := apps[0].Conn(t.Context(), "unknown")
+	require.ErrorIs(t, err, bridge.ErrConnMissing)
+	own := testkit.Conns(t, apps[1].Bridge, bridge.ConnFilter{})[0] // those of its own process come first
+	n, err := apps[0].CloseConns(t.Context(), bridge.ConnFilter{ID: own.ID}, 4321, "")
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.Equal(t, 4321, tabs[1].Closed())
+	tabs[0].Ask("get")
+	h.Node(2).SetNetwork(true, false)
+	_, err = apps[0].Conn(t.Context(), "unknown")
+	require.ErrorIs(t, err, bridge.ErrNodeSilent, "it may be there")
+}
+
+// A name is unique on its node only.
+func TestConnNamesOnEveryNode(t *testing.T) {
+	_, apps := testkit.NewNodes(t, 3, bridge.Options{})
+	tabs := make([]*webclient.Socket, len(apps))
+	for i, a := range apps {
+		a.Mux.Handle("/named", a.WebSocket(testkit.Converse, &bridge.ConnOptions{
+			Name: func(*http.Request) string { return "the one" }, OnNameInUse: bridge.RefuseName,
+		}))
+		tabs[i] = webclient.NewBrowser(t, a.Serve(t)).Dial("/named")
+		tabs[i].Ask("id")
+	}
+	other := webclient.NewBrowser(t, apps[0].Serve(t)).Dial("/ws")
+	other.Ask("id")
+	f := bridge.ConnFilter{Name: "the one"}
+	require.Len(t, testkit.Conns(t, apps[1].Bridge, f), 3)
+	n, err := apps[1].CloseConns(t.Context(), f, 4321, "")
+	require.NoError(t, err)
+	require.Equal(t, 3, n)
+	for _, tab := range tabs {
+		require.Equal(t, 4321, tab.Closed())
+	}
+	other.Ask("id")
+}
+
+// What one node has created opens its session on another, and a login there counts here.
+func TestCredentialsOnEveryNode(t *testing.T) {
+	_, apps := testkit.NewNodes(t, 2, bridge.Options{Keys: [][]byte{testkit.Key()}})
+	guest, err := apps[0].Create(t.Context(), bridge.NewSession{})
+	require.NoError(t, err)
+	ada, err := apps[1].LoginCredentials(t.Context(), guest, "ada")
+	require.NoError(t, err)
+	require.ErrorIs(t, apps[0].WithCredentials(t.Context(), guest, testkit.Set("k", 1)), bridge.ErrTokenRotated)
+	require.NoError(t, apps[0].WithCredentials(t.Context(), ada, testkit.Set("k", 1)))
+	n, err := apps[1].DestroyUser(t.Context(), "ada")
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	_, err = apps[0].Open(t.Context(), ada)
+	require.ErrorIs(t, err, bridge.ErrSessionMissing)
+}
+
 func TestCloseConnOnAnotherNode(t *testing.T) {
 	_, apps := testkit.NewNodes(t, 3, bridge.Options{})
 	_, tabs := threeTabs(t, apps)
@@ -155,7 +308,8 @@ func TestCloseConnOnAnotherNode(t *testing.T) {
 	require.Equal(t, 4322, tabs[2].Closed())
 }
 
-// TestCloseConnOnAnotherNode_WaitsForNobodyElse: the one that has it has answered.
+// TestCloseConnOnAnotherNode_WaitsForNobodyElse: it returns when the node with the connection has
+// answered.
 func TestCloseConnOnAnotherNode_WaitsForNobodyElse(t *testing.T) {
 	h, apps := testkit.NewNodes(t, 3, bridge.Options{})
 	_, tabs := threeTabs(t, apps)
@@ -173,7 +327,7 @@ func TestCloseConnOnAnotherNode_WaitsForNobodyElse(t *testing.T) {
 	require.Equal(t, 4321, tabs[1].Closed())
 }
 
-// TestALoginWaitsForTheEndOfTheUsersSessions: and is there afterwards. The session that the user
+// TestALoginWaitsForTheEndOfTheUsersSessions: and is stored afterwards. The session that the user
 // logs in to may be one of those that end.
 func TestALoginWaitsForTheEndOfTheUsersSessions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -210,4 +364,56 @@ func TestDestroyUserSaysThatALoginMayHaveSlippedIn(t *testing.T) {
 	require.Equal(t, 1, n)
 	require.ErrorIs(t, err, h.UnlockErr)
 	require.ErrorIs(t, err, bridge.ErrStoreUnavailable)
+}
+
+// TestRemoteOnAnotherNode is listed, notified, and closed with its session by any node.
+func TestRemoteOnAnotherNode(t *testing.T) {
+	_, apps := testkit.NewNodes(t, 2, bridge.Options{})
+	_, id := testkit.SignIn(t, apps[0].Handler(apps[0].Mux), "ada")
+	messages, closed := make(chan string, 1), make(chan int, 1)
+	lamp, err := apps[1].AttachRemote(t.Context(), bridge.Remote{
+		ID: "lamp-1", SessionID: id, Lease: time.Hour,
+		Notify: func(_ websocket.MessageType, data []byte) error { messages <- string(data); return nil },
+		Close:  func(code int, _ string) { closed <- code },
+	})
+	require.NoError(t, err)
+	all := testkit.Conns(t, apps[0].Bridge, bridge.ConnFilter{UserID: "ada"})
+	require.Len(t, all, 1)
+	require.True(t, all[0].Remote)
+	require.Equal(t, "lamp-1", all[0].ID)
+	require.Equal(t, "node1", all[0].Node)
+	for _, to := range []bridge.To{{SessionID: id}, {UserID: "ada"}, {Conns: []string{"lamp-1"}}} {
+		apps[0].MustNotify(t, to, "on", 1)
+		require.Equal(t, "on", await.Receive(t, messages))
+	}
+	_, err = apps[0].DestroyByID(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, bridge.CodeDestroyed, await.Receive(t, closed))
+	require.Empty(t, lamp.SessionID())
+}
+
+// TestActivityOfTheLastSecond_OfEveryNode: a session that another node has in use counts at once.
+func TestActivityOfTheLastSecond_OfEveryNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, apps := testkit.NewNodes(t, 2, bridge.Options{})
+		there := apps[1].Handler(apps[1].Mux)
+		ada, id := testkit.SignIn(t, there, "ada")
+		time.Sleep(30 * time.Second)
+		ada.Get(t, there, "/get")
+		time.Sleep(500 * time.Millisecond)
+		a, err := apps[0].Activity(t.Context(), time.Second)
+		require.NoError(t, err)
+		require.Equal(t, bridge.Activity{Users: 1, Sessions: 1}, a)
+		infos := testkit.Listed(t, apps[0].Bridge, bridge.Filter{ActiveWithin: time.Second})
+		require.Len(t, infos, 1)
+		require.Equal(t, id, infos[0].ID)
+		require.Equal(t, time.Now().UTC().Add(-500*time.Millisecond), infos[0].Seen)
+
+		h.Node(1).SetNetwork(true, false)
+		var last error
+		for _, last = range apps[0].Sessions(t.Context(), bridge.Filter{ActiveWithin: time.Minute}) {
+		}
+		require.ErrorIs(t, last, bridge.ErrNodeSilent)
+		testkit.Listed(t, apps[0].Bridge, bridge.Filter{ActiveWithin: time.Hour}) // asks the store alone
+	})
 }

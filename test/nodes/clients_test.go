@@ -21,8 +21,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// visitsOf stores that many visits of 4 kB by one client, a millisecond apart, half of them with a
-// user.
+// visitsOf stores n sessions of 4 kB of one client, a millisecond apart, half of them with a user.
 func visitsOf(t *testing.T, st store.Store, clientID string, n int) {
 	t.Helper()
 	data := slices.Concat([]byte(`{"x":"`), bytes.Repeat([]byte("x"), 4096), []byte(`"}`))
@@ -50,14 +49,14 @@ func visitsOf(t *testing.T, st store.Store, clientID string, n int) {
 }
 
 // TestAHandshakeReadsNoMoreOfRedisTheMoreSessionsItsClientHas: a script that keeps its client
-// cookie and drops the session cookie must not make others pay for its next handshake.
+// cookie and drops the session cookie must not make its next handshake expensive.
 func TestAHandshakeReadsNoMoreOfRedisTheMoreSessionsItsClientHas(t *testing.T) {
 	const visits = 2000
 	s := redistest.Start(t)
 	st, err := redisstore.Open(t.Context(), s.URL(), nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
-	a := endtoend.Start(t, st, &bridge.Options{Keys: [][]byte{endtoend.NewKey()}, Rebind: bridge.Follow}) // which wants the newest session of any age
+	a := endtoend.Start(t, st, &bridge.Options{Keys: [][]byte{endtoend.NewKey()}, Rebind: bridge.Follow}) // Follow wants the newest session
 	ada := endtoend.NewBrowser(t, a)
 	ada.Get("/increment")
 	var client string
@@ -86,7 +85,7 @@ func TestAHandshakeReadsNoMoreOfRedisTheMoreSessionsItsClientHas(t *testing.T) {
 	require.Greater(t, out()-before, visits*4096, "the control: to read them all is that much")
 }
 
-// TestAClientsSessionsAreBoundedInEveryStore: also where there were too many before.
+// TestAClientsSessionsAreBoundedInEveryStore: even if there were too many before.
 func TestAClientsSessionsAreBoundedInEveryStore(t *testing.T) {
 	for name, open := range map[string]func(t *testing.T) store.Store{
 		"live": func(*testing.T) store.Store { return livestore.New() },

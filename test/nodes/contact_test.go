@@ -15,7 +15,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
-// TestWhatANodeHasMissedIsMadeUpFor: everything that it knows is looked at once it hears again.
+// TestWhatANodeHasMissedIsMadeUpFor: a node checks everything that it knows once it receives
+// notifications again.
 func TestWhatANodeHasMissedIsMadeUpFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, apps := testkit.NewNodes(t, 2, bridge.Options{RevalidateEvery: bridge.Off, EagerClient: true})
@@ -33,7 +34,7 @@ func TestWhatANodeHasMissedIsMadeUpFor(t *testing.T) {
 		cut.At(there).OK("/login?user=ada")
 		fresh.At(there).OK("/inc")
 		time.Sleep(time.Second)
-		require.Equal(t, 4, apps[0].Stats().Conns, "nobody has told it")
+		require.Equal(t, 4, apps[0].Stats().Conns, "it was not notified")
 		h.Node(0).SetNetwork(false, false)
 		start := time.Now()
 		require.Equal(t, bridge.CodeDestroyed, <-overTab)
@@ -44,8 +45,8 @@ func TestWhatANodeHasMissedIsMadeUpFor(t *testing.T) {
 	})
 }
 
-// TestG9_ANodeThatIsCutOffFreezes: after five seconds nothing is said of any session, after thirty
-// its connections are closed, and then all comes back.
+// TestG9_ANodeThatIsCutOffFreezes: after five seconds it refuses all uses of sessions, after thirty
+// it closes its connections, and later everything works again.
 func TestG9_ANodeThatIsCutOffFreezes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, apps := testkit.NewNodes(t, 2, bridge.Options{})
@@ -96,7 +97,7 @@ func TestG9_ANodeThatIsCutOffFreezes(t *testing.T) {
 	})
 }
 
-// TestG9_AShortOutageClosesNothing: connections outlast what the store needs to restart.
+// TestG9_AShortOutageClosesNothing: connections outlast a restart of the store.
 func TestG9_AShortOutageClosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, apps := testkit.NewNodes(t, 1, bridge.Options{})
@@ -144,8 +145,7 @@ func TestWhatIsHeldIsLetGo(t *testing.T) {
 	holds(0, 1)
 }
 
-// TestClientsThatAreHeldAreLimited: a node isn't told of the logins of all clients that it has ever
-// seen, wherever requests are sent to.
+// TestClientsThatAreHeldAreLimited: a node doesn't hold all clients that it has ever seen.
 func TestClientsThatAreHeldAreLimited(t *testing.T) {
 	t.Parallel()
 	const most = 10_000
@@ -176,7 +176,7 @@ func TestWhatCannotBeHeldIsTriedAgain(t *testing.T) {
 	})
 }
 
-// TestASocketThatOthersCouldNotCloseIsRefused: nobody would tell of its session's end.
+// TestASocketThatOthersCouldNotCloseIsRefused: the node wouldn't be notified of its session's end.
 func TestASocketThatOthersCouldNotCloseIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, apps := testkit.NewNodes(t, 1, bridge.Options{})
@@ -187,7 +187,8 @@ func TestASocketThatOthersCouldNotCloseIsRefused(t *testing.T) {
 	})
 }
 
-// TestAMessageThatNobodyUnderstandsIsLookedPast: another version may run at another node.
+// TestAMessageThatNobodyUnderstandsIsLookedPast: a node ignores an unknown message, which another
+// version may send.
 func TestAMessageThatNobodyUnderstandsIsLookedPast(t *testing.T) {
 	h, apps := testkit.NewNodes(t, 2, bridge.Options{})
 	ada := webclient.NewBrowser(t, apps[0].Serve(t))

@@ -15,9 +15,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 )
 
-// TestG4_WithoutNotifications: what Redis would push doesn't arrive at a node, although commands
-// do. A session that another node destroys, or whose user logs in there, is over at its sockets
-// within five seconds all the same, and the node says that it isn't well.
+// TestG4_WithoutNotifications: a node receives no pushes of Redis, although commands work. If
+// another node destroys a session, or its user logs in there, the node's sockets are closed within
+// five seconds nevertheless, and the node reports that it isn't healthy.
 func TestG4_WithoutNotifications(t *testing.T) {
 	t.Parallel() // on a Redis of its own, which it waits for
 	s := redistest.Start(t)
@@ -60,8 +60,8 @@ func TestG4_WithoutNotifications(t *testing.T) {
 	require.Eventually(t, func() bool { return there.Bridge.Stats().Healthy }, await.Limit, 10*time.Millisecond)
 }
 
-// TestG9_RedisIsGone: sockets say so, new ones are refused, and all goes on when it is back. Nobody
-// has been logged out, and nothing is lost.
+// TestG9_RedisIsGone: sockets get errors, new ones are refused, and everything works again when
+// Redis is back. No user was logged out, and nothing is lost.
 func TestG9_RedisIsGone(t *testing.T) {
 	t.Parallel() // on a Redis of its own, which it waits for
 	s := redistest.Start(t, "appendonly yes", "appendfsync always")

@@ -107,7 +107,7 @@ func TestRebindFollow_SocketsFollowALoginOnAnotherNode(t *testing.T) {
 	require.Equal(t, "2", tab.Ask("inc"))
 }
 
-// TestClientMapFollowsOtherNodes: also where the client has no connection.
+// TestClientMapFollowsOtherNodes: even if the client has no connection.
 func TestClientMapFollowsOtherNodes(t *testing.T) {
 	_, apps := testkit.NewNodes(t, 2, bridge.Options{})
 	here, there := apps[0].Serve(t), apps[1].Serve(t)
@@ -118,7 +118,7 @@ func TestClientMapFollowsOtherNodes(t *testing.T) {
 	require.True(t, ok)
 	ada.At(there).OK("/logout")
 	require.Eventually(t, func() bool { _, known := apps[0].SessionIDOf(client); return !known }, await.Limit, time.Millisecond)
-	ada.At(there).OK("/inc") // nobody here holds anything of the client's any more
+	ada.At(there).OK("/inc") // this node holds nothing of the client any more
 	second := ada.At(there).OK("/id")
 	require.NotEqual(t, first, second)
 	require.Equal(t, second, ada.OK("/id"))
@@ -128,8 +128,8 @@ func TestClientMapFollowsOtherNodes(t *testing.T) {
 	require.Equal(t, second, now)
 }
 
-// TestClientMapFollowsOtherNodes_ANewerSession: the older one goes on beside it, in another browser
-// that has a copy of the cookies.
+// TestClientMapFollowsOtherNodes_ANewerSession: the older one stays usable, in another browser with
+// a copy of the cookies.
 func TestClientMapFollowsOtherNodes_ANewerSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, apps := testkit.NewNodes(t, 2, bridge.Options{})
@@ -151,8 +151,8 @@ func TestClientMapFollowsOtherNodes_ANewerSession(t *testing.T) {
 	})
 }
 
-// TestEventsTellOfOtherNodes: a subscriber hears what other nodes store of the sessions that have
-// connections at its own.
+// TestEventsTellOfOtherNodes: a subscriber gets the changes that other nodes store of sessions with
+// connections at its own node.
 func TestEventsTellOfOtherNodes(t *testing.T) {
 	_, apps := testkit.NewNodes(t, 2, bridge.Options{})
 	here, there := apps[0].Serve(t), apps[1].Serve(t)
@@ -196,7 +196,7 @@ func TestG5_ADestroyOnAnotherNodeDuringTheHandshake(t *testing.T) {
 		ada.OK("/inc")
 		id := ada.OK("/id")
 		node := h.Node(0)
-		node.SetNetwork(deafAt == "before it is held", false) // what is told before the hold, and what is told after it, is enough each
+		node.SetNetwork(deafAt == "before it is held", false) // either notification is enough
 		destroyed := make(chan struct{})
 		apps[0].Mux.HandleFunc("/ws/"+id, func(w http.ResponseWriter, r *http.Request) {
 			_, err := apps[0].Session(r) // it is loaded for the handshake
@@ -213,8 +213,8 @@ func TestG5_ADestroyOnAnotherNodeDuringTheHandshake(t *testing.T) {
 	}
 }
 
-// TestG5_AHandshakeWaitsUntilOthersWouldTellOfTheEnd: as long as the node isn't told of the
-// session, the second look is still to come.
+// TestG5_AHandshakeWaitsUntilOthersWouldTellOfTheEnd: it reads the session again only after the
+// node has subscribed to it.
 func TestG5_AHandshakeWaitsUntilOthersWouldTellOfTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, apps := testkit.NewNodes(t, 2, bridge.Options{RevalidateEvery: bridge.Off})
@@ -233,8 +233,8 @@ func TestG5_AHandshakeWaitsUntilOthersWouldTellOfTheEnd(t *testing.T) {
 	})
 }
 
-// TestASocketWithoutItsSessionStays: the client has one on another node, but this browser doesn't
-// present it. It would only come back as it is.
+// TestASocketWithoutItsSessionStays: the client has a session on another node, but this browser
+// doesn't present it, and would reconnect without it.
 func TestASocketWithoutItsSessionStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, apps := testkit.NewNodes(t, 2, bridge.Options{})
@@ -252,7 +252,7 @@ func TestASocketWithoutItsSessionStays(t *testing.T) {
 }
 
 // TestASocketMeetsALoginOfAnotherNode: the client got its session there during the handshake, when
-// nobody here held the client yet.
+// this node didn't hold the client yet.
 func TestASocketMeetsALoginOfAnotherNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, apps := testkit.NewNodes(t, 2, bridge.Options{EagerClient: true})

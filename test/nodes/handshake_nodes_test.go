@@ -13,10 +13,10 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
-// TestRegress_HandshakeOfAClientWithAnOlderSession: a browser that has lost its session's cookie,
-// and kept the client's, gets a connection without a session, at a node that has never seen either:
-// the session that it once had elsewhere has not come during the handshake. Only where connections
-// follow the client's session it gets that one, as at the node that has seen it.
+// TestRegress_HandshakeOfAClientWithAnOlderSession: a browser that has lost its session cookie, but
+// not the client cookie, connects at a node that has seen neither. It gets a connection without a
+// session, because its older session elsewhere was not created during the handshake. Only with
+// Follow it gets that session, as at the node that has seen it.
 func TestRegress_HandshakeOfAClientWithAnOlderSession(t *testing.T) {
 	for _, policy := range []bridge.RebindPolicy{bridge.Reconnect, bridge.Follow} {
 		synctest.Test(t, func(t *testing.T) {
@@ -36,8 +36,8 @@ func TestRegress_HandshakeOfAClientWithAnOlderSession(t *testing.T) {
 	}
 }
 
-// TestG5_ASessionThatTheClientGetsOnAnotherNodeDuringTheHandshake: before the node is told of what
-// concerns the client.
+// TestG5_ASessionThatTheClientGetsOnAnotherNodeDuringTheHandshake: before the node holds the
+// client.
 func TestG5_ASessionThatTheClientGetsOnAnotherNodeDuringTheHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, apps := testkit.NewNodes(t, 2, bridge.Options{EagerClient: true})

@@ -11,8 +11,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
-// TestTheLimitHoldsForLoginsAtTheSameMoment: one after the other at two nodes, at the same time by
-// their clocks: the second takes the first one's place.
+// TestTheLimitHoldsForLoginsAtTheSameMoment: of two logins at two nodes, one after the other but at
+// the same time by their clocks, the second evicts the first.
 func TestTheLimitHoldsForLoginsAtTheSameMoment(t *testing.T) {
 	for range 20 { // whichever ID is the greater
 		synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 )
 
 // TestG6_LoginOnAnotherNode: a socket from before the login is cut off at its next use, and told to
-// reconnect; one from after it is not touched, and nobody hears that the session has ended.
+// reconnect; one from after it stays, and no end of the session is reported.
 func TestG6_LoginOnAnotherNode(t *testing.T) {
 	st := livestore.New()
 	keys := [][]byte{endtoend.NewKey()}
@@ -70,9 +70,9 @@ func (h *hookedStore) Set(ctx context.Context, rec store.Record) (uint64, error)
 	return h.Store.Set(ctx, rec)
 }
 
-// TestG6_LoginWhileATokenIsRetired: a request whose token a login replaces while the one before it
-// is being retired sees the session as it was when that token opened it, and nothing of what came
-// with the login.
+// TestG6_LoginWhileATokenIsRetired: a login replaces the token of a request while the previous one
+// is being retired. The request sees the session as it was when its token opened it, without the
+// changes of the login.
 func TestG6_LoginWhileATokenIsRetired(t *testing.T) {
 	st := &hookedStore{Store: livestore.New()}
 	keys := [][]byte{endtoend.NewKey()}
@@ -88,8 +88,8 @@ func TestG6_LoginWhileATokenIsRetired(t *testing.T) {
 	require.Equal(t, "ada", ada.Get("/user"))
 }
 
-// TestPeerRedisSessions_KillByAnotherProcessIsSeenAtTheNextUse: nothing that a process remembers of
-// a session outlives a look at the store.
+// TestPeerRedisSessions_KillByAnotherProcessIsSeenAtTheNextUse: a process notices the end of a
+// session with its next read of the store.
 func TestPeerRedisSessions_KillByAnotherProcessIsSeenAtTheNextUse(t *testing.T) {
 	st := livestore.New()
 	keys := [][]byte{endtoend.NewKey()}

@@ -13,8 +13,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
-// TestClientMapFollowsOtherNodes_AnEndByOneThatHasNeverSeenTheSession: an administrator's process,
-// say.
+// TestClientMapFollowsOtherNodes_AnEndByOneThatHasNeverSeenTheSession: such as an administrator's
+// process.
 func TestClientMapFollowsOtherNodes_AnEndByOneThatHasNeverSeenTheSession(t *testing.T) {
 	h, apps := testkit.NewNodes(t, 2, bridge.Options{})
 	ada := webclient.NewBrowser(t, apps[0].Serve(t))
@@ -29,8 +29,8 @@ func TestClientMapFollowsOtherNodes_AnEndByOneThatHasNeverSeenTheSession(t *test
 	require.Eventually(t, func() bool { _, known := apps[0].SessionIDOf(client); return !known }, await.Limit, time.Millisecond)
 }
 
-// TestClientMapFollowsOtherNodes_ABusyClientAmongMany: one that is seen all the time is one of
-// those that were seen last.
+// TestClientMapFollowsOtherNodes_ABusyClientAmongMany: a client that is seen all the time stays
+// among those that were seen last.
 func TestClientMapFollowsOtherNodes_ABusyClientAmongMany(t *testing.T) {
 	t.Parallel()
 	_, apps := testkit.NewNodes(t, 2, bridge.Options{})

@@ -11,7 +11,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
-// What a node learns of the others says whose session it is, too.
+// Events about other nodes have the session's client and user, too.
 func TestEventsOfOtherNodesSayWhoseSessionTheyAreAbout(t *testing.T) {
 	for name, connected := range map[string]bool{"a session with connections here": true, "one that was used here": false} {
 		t.Run(name, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestEventsOfOtherNodesSayWhoseSessionTheyAreAbout(t *testing.T) {
 	}
 }
 
-// A node that isn't told of a login notices it when the session is used there.
+// A node that isn't notified of a login notices it when the session is used there.
 func TestLoginOnAnotherNodeIsNoticedAtTheNextUse(t *testing.T) {
 	h, apps := testkit.NewNodes(t, 2, bridge.Options{})
 	here, there := apps[0].Serve(t), apps[1].Serve(t)

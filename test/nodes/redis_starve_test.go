@@ -16,8 +16,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 )
 
-// TestG1_MergesDoNotStarveAFunctionOnRedis: a function that takes 40 ms gets its turn, although a
-// tab of the same process, and one of another, write 50 times a second.
+// TestG1_MergesDoNotStarveAFunctionOnRedis: a function that takes 40 ms is stored, although a tab
+// of the same process, and one of another, write 50 times a second.
 func TestG1_MergesDoNotStarveAFunctionOnRedis(t *testing.T) {
 	const calls = 10
 	s := redistest.Start(t)

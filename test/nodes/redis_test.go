@@ -16,7 +16,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/redisstore"
 )
 
-// onRedis starts an application like the others with the same keys, with connections of its own:
+// onRedis starts an application with the same keys as the others and connections of its own, like
 // another process.
 func onRedis(t *testing.T, url string, keys [][]byte) *endtoend.App {
 	t.Helper()
@@ -53,8 +53,8 @@ func TestG1_ConcurrentIncrementsOfProcesses(t *testing.T) {
 	require.Equal(t, strconv.Itoa(4*each+2), ada.Get("/increment"))
 }
 
-// TestG2_NoResurrectionAcrossProcesses: what ends at one is over at the other, for requests and for
-// sockets.
+// TestG2_NoResurrectionAcrossProcesses: a session that ends at one process is over at the other,
+// for requests and for sockets.
 func TestG2_NoResurrectionAcrossProcesses(t *testing.T) {
 	s := redistest.Start(t)
 	keys := [][]byte{endtoend.NewKey()}
@@ -75,8 +75,8 @@ func TestG2_NoResurrectionAcrossProcesses(t *testing.T) {
 	require.Equal(t, bridge.CodeDestroyed, ws.Closed())
 }
 
-// TestG9_RedisOutage: while Redis is away requests get 503 and nobody is anonymous; afterwards all
-// is as it was.
+// TestG9_RedisOutage: while Redis is away requests get 503 and never an anonymous session;
+// afterwards everything is as before.
 func TestG9_RedisOutage(t *testing.T) {
 	t.Parallel() // on a Redis of its own, which it waits for
 	s := redistest.Start(t, "appendonly yes", "appendfsync always")

@@ -64,8 +64,8 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// TestKeyRotation: a new key in front of the old one keeps every cookie; when the old one goes,
-// those who came by since keep their session, and their client with it.
+// TestKeyRotation: with a new key in front of the old one every cookie stays valid; when the old
+// key is removed, browsers that have made a request since keep their session and client.
 func TestKeyRotation(t *testing.T) {
 	st := livestore.New()
 	oldKey, nextKey := endtoend.NewKey(), endtoend.NewKey()

@@ -30,8 +30,8 @@ func bentNodes(t testing.TB, n int, opts bridge.Options) (nodes []*testhub.BentN
 	return nodes, apps
 }
 
-// TestG12_APartOfTheStoreThatHangsDoesNotHoldUpEnds: what another node says of a session's end
-// waits for no look at other sessions.
+// TestG12_APartOfTheStoreThatHangsDoesNotHoldUpEnds: a notification of a session's end waits for no
+// read of other sessions.
 func TestG12_APartOfTheStoreThatHangsDoesNotHoldUpEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes, apps := bentNodes(t, 2, bridge.Options{TouchInterval: time.Second, RevalidateEvery: bridge.Off})
@@ -68,8 +68,7 @@ func TestG12_APartOfTheStoreThatHangsDoesNotHoldUpEnds(t *testing.T) {
 	})
 }
 
-// TestG7_HoldsThatHangDoNotHoldUpExpiry: what the node would like to hold waits apart from what it
-// has to do in time.
+// TestG7_HoldsThatHangDoNotHoldUpExpiry: holds and expiries have separate workers.
 func TestG7_HoldsThatHangDoNotHoldUpExpiry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -89,8 +88,8 @@ func TestG7_HoldsThatHangDoNotHoldUpExpiry(t *testing.T) {
 	})
 }
 
-// TestG4_SessionsWithSocketsAreLookedAtFirst: after a node was cut off, what only requests use can
-// wait.
+// TestG4_SessionsWithSocketsAreLookedAtFirst: after a node was cut off, sessions that only requests
+// use can wait.
 func TestG4_SessionsWithSocketsAreLookedAtFirst(t *testing.T) {
 	t.Parallel()
 	nodes, apps := bentNodes(t, 1, bridge.Options{RevalidateEvery: bridge.Off})
@@ -141,7 +140,8 @@ func TestG12_ShutdownDoesNotWaitForALookAtEverything(t *testing.T) {
 	})
 }
 
-// TestG12_ShutdownDoesNotWaitForAnswersThatCannotBeSent: whoever asked has given up long since.
+// TestG12_ShutdownDoesNotWaitForAnswersThatCannotBeSent: the nodes that asked have given up long
+// before.
 func TestG12_ShutdownDoesNotWaitForAnswersThatCannotBeSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes, apps := bentNodes(t, 2, bridge.Options{})
@@ -189,8 +189,8 @@ func TestG9_APartOfTheStoreStaysAwayAfterAnOutageOfAllOfIt(t *testing.T) {
 	})
 }
 
-// TestG9_TabsThatComeTogetherDoNotWaitForOneAnother: a store that hangs refuses all of them within
-// its time.
+// TestG9_TabsThatComeTogetherDoNotWaitForOneAnother: if the store hangs, all of them are refused
+// within StoreTimeout.
 func TestG9_TabsThatComeTogetherDoNotWaitForOneAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes, apps := bentNodes(t, 1, bridge.Options{StoreTimeout: time.Second})
@@ -223,7 +223,7 @@ func TestRebindFollow_AHoldThatHadToBeTriedAgain(t *testing.T) {
 		ada.At(there).OK("/inc")
 		id := ada.At(there).OK("/id")
 		synctest.Wait()
-		was, err := nodes[1].End(t.Context(), id, "", 0) // and nobody tells those who hold the client
+		was, err := nodes[1].End(t.Context(), id, "", 0) // without a notification for the holders of the client
 		require.NoError(t, err)
 		require.True(t, was)
 		nodes[0].Change(func(n *testhub.BentNode) { n.OnHold = nil })
@@ -263,7 +263,7 @@ func TestG12_ShutdownDoesNotWaitForLooksThatHang(t *testing.T) {
 	})
 }
 
-// cachingNode is a node with a cache that hears of nothing.
+// cachingNode is a node with a cache that is never invalidated.
 type cachingNode struct {
 	*testhub.Node
 	cached sync.Map
@@ -286,8 +286,7 @@ func (h *cachingHub) Watch(tell func(store.Change)) store.Node {
 	return &cachingNode{Node: h.Hub.Watch(tell).(*testhub.Node)} //nolint:forcetypeassert // nothing else is returned
 }
 
-// TestG9_WhatIsCachedIsNotServedWhileTheStoreIsSilent: nobody could say whether the session is
-// still there.
+// TestG9_WhatIsCachedIsNotServedWhileTheStoreIsSilent: the session can't be confirmed.
 func TestG9_WhatIsCachedIsNotServedWhileTheStoreIsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &cachingHub{testhub.New()}
@@ -304,7 +303,7 @@ func TestG9_WhatIsCachedIsNotServedWhileTheStoreIsSilent(t *testing.T) {
 }
 
 // TestG7_APartOfTheStoreThatHangsDoesNotHoldUpExpiry: neither activity that can't be recorded nor
-// logins that nobody can be told of keep other sessions from their end.
+// logins that can't be announced delay the end of other sessions.
 func TestG7_APartOfTheStoreThatHangsDoesNotHoldUpExpiry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -345,8 +344,8 @@ func TestG7_APartOfTheStoreThatHangsDoesNotHoldUpExpiry(t *testing.T) {
 	})
 }
 
-// TestG9_AProcessThatStoodStillKeepsItsConnections: when it goes on, it hasn't heard from the store
-// for a minute, and will soon.
+// TestG9_AProcessThatStoodStillKeepsItsConnections: when it goes on, the store last answered a
+// minute ago, and answers again soon.
 func TestG9_AProcessThatStoodStillKeepsItsConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes, apps := bentNodes(t, 1, bridge.Options{})

@@ -14,8 +14,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
-// TestAnAnswerOfWhichAPartIsLostIsNoWholeOne: a store drops messages to a node that has too much to
-// read.
+// TestAnAnswerOfWhichAPartIsLostIsNoWholeOne: a store drops messages to a node that reads too
+// slowly.
 func TestAnAnswerOfWhichAPartIsLostIsNoWholeOne(t *testing.T) {
 	t.Parallel()
 	nodes, apps := bentNodes(t, 2, bridge.Options{})

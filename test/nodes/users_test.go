@@ -19,11 +19,11 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// meeting is a hub at which looks at the sessions of a user meet.
+// meeting is a hub in which concurrent reads of a user's sessions wait for each other.
 type meeting struct {
 	*testhub.Hub
 	mu   sync.Mutex
-	wait int // how many looks go on together; 0: they don't wait
+	wait int // how many reads go on together; 0: they don't wait
 	all  chan struct{}
 }
 
@@ -40,7 +40,7 @@ func (m *meeting) ByUser(ctx context.Context, userID string) iter.Seq2[store.Rec
 	return m.Hub.ByUser(ctx, userID)
 }
 
-// TestLoginsOnTwoNodesAtOnceDontEndEachOther: one of them is the newest.
+// TestLoginsOnTwoNodesAtOnceDontEndEachOther: the session of one of them stays.
 func TestLoginsOnTwoNodesAtOnceDontEndEachOther(t *testing.T) {
 	t.Parallel()
 	m := &meeting{Hub: testhub.New(), wait: 2, all: make(chan struct{})}
@@ -59,7 +59,7 @@ func TestLoginsOnTwoNodesAtOnceDontEndEachOther(t *testing.T) {
 	require.Equal(t, 1, left)
 }
 
-// TestASecondPartOfTheStoreThatGoesSilent: it is found out about as the first one was.
+// TestG9_ASecondPartOfTheStoreThatGoesSilent: it is detected like the first one.
 func TestG9_ASecondPartOfTheStoreThatGoesSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		nodes, apps := bentNodes(t, 1, bridge.Options{RevalidateEvery: bridge.Off})
@@ -109,7 +109,7 @@ func (h *losingHub) Watch(tell func(store.Change)) store.Node {
 	return &losingNode{h.Hub.Watch(tell).(*testhub.Node)} //nolint:forcetypeassert // nothing else is returned
 }
 
-// TestDestroyUserSaysThatItMayHaveMissedALogin: whoever called it has to know.
+// TestDestroyUserSaysThatItMayHaveMissedALogin: its caller gets an error.
 func TestDestroyUserSaysThatItMayHaveMissedALogin(t *testing.T) {
 	a := testkit.NewApp(t, &losingHub{testhub.New()}, &bridge.Options{})
 	ada := webclient.NewBrowser(t, a.Serve(t))

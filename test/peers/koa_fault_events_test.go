@@ -68,7 +68,7 @@ func TestKoaFault15_CleanupRunsByDefaultAndTouchesOnlyWhatExpired(t *testing.T) 
 		}
 		ends, cleanups := testkit.Record[bridge.SessionDestroy](t, a.Bridge), testkit.Record[bridge.Cleanup](t, a.Bridge)
 		calls := st.Counts()
-		time.Sleep(5 * time.Hour) // nobody asks for anything
+		time.Sleep(5 * time.Hour) // without requests
 		synctest.Wait()
 		cleared := 0
 		for _, ev := range cleanups.Rest() {

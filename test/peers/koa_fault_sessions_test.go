@@ -62,8 +62,8 @@ func TestKoaFault08_ClientCookieAloneOpensNothing(t *testing.T) {
 	require.Equal(t, "2", br.OK("/inc"), "the session's own browser noticed nothing")
 }
 
-// A copy of a session cookie in another browser neither takes over the mapping nor reports ends
-// that haven't happened.
+// A copy of a session cookie in another browser neither takes over the mapping nor causes reports
+// of ends that haven't happened.
 func TestKoaFault09_CopiedSessionCookieStealsNoMapping(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), &bridge.Options{EagerClient: true})
 	site := a.Serve(t)

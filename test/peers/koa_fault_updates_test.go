@@ -21,7 +21,7 @@ import (
 )
 
 // The tests named TestKoaFault… are faults of the closest peer, koa-io-session, that this library
-// must not have. The numbers are those of the list that was made by running it.
+// must not have. Their numbers are those of a list that was made by running it.
 
 func TestKoaFault01_HTTPAndWebSocketLoseNoUpdateOfEachOther(t *testing.T) {
 	site := testkit.NewApp(t, livestore.New(), nil).Serve(t)
@@ -59,7 +59,7 @@ func TestKoaFault01_SlowRequestAndWebSocketKeepEachOthersKeys(t *testing.T) {
 			}
 			a.SessionPage("/begin", func(s *bridge.Session) (any, error) { s.Set("begin", 1); return s.ID(), nil })
 			a.SessionPage("/request", func(s *bridge.Session) (any, error) {
-				s.Get("begin") // a session that has been looked at is the one that used to overwrite
+				s.Get("begin") // in the peer, a session that was read overwrites others
 				if first == "request" {
 					slow()
 				}

@@ -16,7 +16,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// What users of node-red-contrib-fff-ws-session-manager have, and docs/features.md lists.
+// The features of node-red-contrib-fff-ws-session-manager, as docs/features.md lists them.
 
 // deviceApp is an application whose connections bring a name, and get a config.
 func deviceApp(t *testing.T) *testkit.App {
@@ -70,7 +70,7 @@ func TestPeerNodeRed_ConnectUpdateListDisconnect(t *testing.T) {
 	require.Equal(t, map[string]any{"hall-2": es}, configs())
 }
 
-// timeout, by age as there, and by silence, which is what is most often meant.
+// timeout: by age, as in the peer, and by silence, which is what most users mean.
 func TestPeerNodeRed_TimeoutSweepsByAgeOrSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := deviceApp(t)
@@ -93,7 +93,8 @@ func TestPeerNodeRed_TimeoutSweepsByAgeOrSilence(t *testing.T) {
 	})
 }
 
-// An entry that can't be read is reported by its ID, on both channels, and no write replaces it.
+// An unreadable session is reported by its ID, in the log and as a Failure, and no write replaces
+// it.
 func TestPeerNodeRed_UnreadableSessionIsReportedByIDAndLeftAlone(t *testing.T) {
 	st := livestore.New()
 	a := testkit.NewApp(t, st, nil)
@@ -114,7 +115,7 @@ func TestPeerNodeRed_UnreadableSessionIsReportedByIDAndLeftAlone(t *testing.T) {
 		require.Equal(t, id, f.SessionID)
 		require.ErrorContains(t, f.Err, "JSON")
 	}
-	require.Error(t, a.MergeByID(t.Context(), id, map[string]any{"k": 1}))
+	require.Error(t, testkit.Merge(t.Context(), a.Bridge, id, map[string]any{"k": 1}))
 	require.Error(t, a.SetByID(t.Context(), id, map[string]any{"k": 1}, 0))
 	after := teststore.Stored(t, st, id)
 	require.Equal(t, broken.Data, after.Data)
@@ -125,7 +126,7 @@ func TestPeerNodeRed_UnreadableSessionIsReportedByIDAndLeftAlone(t *testing.T) {
 	require.True(t, was, "it can be ended")
 }
 
-// What is done to one session costs one write of it, however many there are.
+// A change of one session costs one write of that session, however many sessions there are.
 func TestPeerNodeRed_OneEventWritesOneSession(t *testing.T) {
 	st := teststore.NewFaulty()
 	a := testkit.NewApp(t, st, nil)

@@ -24,7 +24,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// The faults of redis-sessions and users-session-manager, none of which may be ours.
+// The faults of redis-sessions and users-session-manager, which this library must not have.
 
 func TestRedisFault_ManyChangesOfDifferentKeysAreAllKept(t *testing.T) {
 	b := testkit.NewBridge(t, teststore.Shaken{Store: livestore.New()}, nil)
@@ -33,7 +33,7 @@ func TestRedisFault_ManyChangesOfDifferentKeysAreAllKept(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range 20 {
 		all.Go(func() {
-			if err := b.MergeByID(t.Context(), id, map[string]any{fmt.Sprint("k", i): i}); err != nil {
+			if err := testkit.Merge(t.Context(), b, id, map[string]any{fmt.Sprint("k", i): i}); err != nil {
 				t.Errorf("merge: %v", err)
 			}
 		})
@@ -96,8 +96,8 @@ func TestRedisFault_DestroyAllRacingCreatesLeavesNoSessionThatIsNotListed(t *tes
 	}
 }
 
-// hostileUsers are user IDs that separators, patterns, prototypes and regular expressions have
-// stumbled over.
+// hostileUsers are user IDs that fail in key separators, patterns, JavaScript prototypes or regular
+// expressions.
 var hostileUsers = []string{
 	"a", "a:b", "a:b:c", ":", "constructor", "__proto__", "toString", "*", "a*", "{a}", "日本語", strings.Repeat("日", 85),
 	strings.Repeat("a", 26) + "!", strings.Repeat("aA0-_", 51), strings.Repeat("x", 255), strings.Repeat("x", 254),
@@ -133,7 +133,7 @@ func TestUsersManagerFault_NamesOfAnObjectsOwnAreKeysLikeOthers(t *testing.T) {
 		require.NoError(t, err)
 		_, ok := s.Get(name)
 		require.False(t, ok, "%q isn't there by itself", name)
-		require.NoError(t, b.MergeByID(t.Context(), id, map[string]any{name: "mine"}))
+		require.NoError(t, testkit.Merge(t.Context(), b, id, map[string]any{name: "mine"}))
 	}
 	s, err := b.GetByID(t.Context(), id)
 	require.NoError(t, err)
@@ -147,7 +147,7 @@ func TestUsersManagerFault_NamesOfAnObjectsOwnAreKeysLikeOthers(t *testing.T) {
 func TestUsersManagerFault_UnknownIDsAreErrorsNotCrashes(t *testing.T) {
 	b := testkit.NewBridge(t, livestore.New(), nil)
 	for _, id := range append(hostileUsers, "", "no such session") {
-		require.ErrorIs(t, b.MergeByID(t.Context(), id, map[string]any{"k": 1}), bridge.ErrSessionMissing)
+		require.ErrorIs(t, testkit.Merge(t.Context(), b, id, map[string]any{"k": 1}), bridge.ErrSessionMissing)
 		require.ErrorIs(t, b.TouchByID(t.Context(), id), bridge.ErrSessionMissing)
 		was, err := b.DestroyByID(t.Context(), id)
 		require.NoError(t, err)
@@ -232,7 +232,7 @@ func (s *countingStore) List(ctx context.Context) iter.Seq2[store.Record, error]
 
 func TestUsersManagerFault_ListingTenThousandUsersIsLinear(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, listTenThousand) // where no time passes meanwhile
+	synctest.Test(t, listTenThousand) // no time passes in the bubble
 }
 
 func listTenThousand(t *testing.T) {

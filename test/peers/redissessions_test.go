@@ -16,8 +16,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// What users of redis-sessions, rest-sessions and connect-redis-sessions have, and docs/features.md
-// lists. Its faults are in fault_redis_test.go.
+// The features of redis-sessions, rest-sessions and connect-redis-sessions, as docs/features.md
+// lists them. Their faults are in redis_fault_test.go.
 
 func TestPeerRedisSessions_CreateGetSetKillKillAll(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
@@ -26,9 +26,8 @@ func TestPeerRedisSessions_CreateGetSetKillKillAll(t *testing.T) {
 	id := br.OK("/id")
 	require.NotEmpty(t, br.Cookie("sid"), "the token, which only the browser has")
 
-	require.NoError(t, a.MergeByID(t.Context(), id, map[string]any{"foo": "bar", "unread_msgs": 34})) // set
-	require.NoError(t, a.MergeByID(t.Context(), id, map[string]any{"unread_msgs": nil, "last_action": "/read/news"}))
-	s, err := a.GetByID(t.Context(), id) // get
+	require.NoError(t, testkit.Merge(t.Context(), a.Bridge, id, map[string]any{"foo": "bar", "unread_msgs": 34})) // set
+	s, err := a.MergeByID(t.Context(), id, map[string]any{"unread_msgs": nil, "last_action": "/read/news"})       // and get
 	require.NoError(t, err)
 	var d map[string]any
 	require.NoError(t, s.Decode(&d))
@@ -69,7 +68,7 @@ func TestPeerRedisSessions_MetadataOfAListedSession(t *testing.T) {
 		p.Get(t, h, "/inc")
 		time.Sleep(21 * time.Second)
 		info := testkit.Listed(t, a.Bridge, bridge.Filter{ActiveWithin: 10 * time.Minute})[0] // soapp; soid above
-		require.Greater(t, info.Reads, before.Reads, "r")
+		require.Greater(t, info.ReadsHere, before.ReadsHere, "r")
 		require.Equal(t, before.Writes+1, info.Writes, "w")
 		require.Equal(t, 21*time.Second, time.Since(info.Seen), "idle")
 		require.Equal(t, 2*time.Hour, info.Idle, "ttl")
@@ -78,7 +77,7 @@ func TestPeerRedisSessions_MetadataOfAListedSession(t *testing.T) {
 	})
 }
 
-// no_resave: what reads it doesn't extend it, and what it ends with is exact.
+// no_resave: reads don't extend the session, and it ends exactly on time.
 func TestPeerRedisSessions_NoResaveEndsExactlyAfterItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)
@@ -100,7 +99,7 @@ func TestPeerRedisSessions_NoResaveEndsExactlyAfterItsTime(t *testing.T) {
 	})
 }
 
-// What its users asked for: another ttl for a session that is there.
+// Its users asked for a way to change the TTL of an existing session.
 func TestPeerRedisSessions_TTLCanBeChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)
@@ -116,7 +115,7 @@ func TestPeerRedisSessions_TTLCanBeChanged(t *testing.T) {
 	})
 }
 
-// upgrade: who logs in keeps what was collected before, under a new token.
+// upgrade: a login keeps the values from before, under a new token.
 func TestPeerRedisSessions_AnonymousUntilLogin(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
 	br := webclient.NewBrowser(t, a.Serve(t))

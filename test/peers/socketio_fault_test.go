@@ -15,7 +15,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// What socket.io-sessions gets wrong, and this must not.
+// The faults of socket.io-sessions, which this library must not have.
 
 func TestFaultSaveAtDisconnectRecreatesADestroyedSession(t *testing.T) {
 	st := livestore.New()

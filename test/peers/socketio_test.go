@@ -15,11 +15,11 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// What users of socket.io-sessions have, and docs/features.md lists. Its faults are in
-// fault_socketio_sessions_test.go.
+// The features of socket.io-sessions, as docs/features.md lists them. Its faults are in
+// socketio_fault_test.go.
 
-// addModes adds a socket for each of its modes: one stores what it has counted when it closes, the
-// other with each message.
+// addModes adds a socket for each of its modes: one stores its count when it closes, the other with
+// each message.
 func addModes(a *testkit.App, opts *bridge.ConnOptions) {
 	a.Mux.Handle("/connection", a.PerConnection(func(ctx context.Context, c *bridge.Conn, s *bridge.Session) error {
 		if s == nil {
@@ -79,8 +79,7 @@ func TestPeerSocketIOSessions_BothModesWithAnyStore(t *testing.T) {
 	}
 }
 
-// The cutter: where the session's credential stands is the application's to say, but what it finds
-// there has to be signed.
+// The cutter: the application decides where the session's credential is, but it must be signed.
 func TestPeerSocketIOSessions_ExtractorOfTheApplication(t *testing.T) {
 	st := livestore.New()
 	a := testkit.NewApp(t, st, &bridge.Options{TokenFrom: func(r *http.Request) (string, bool) {
@@ -107,7 +106,7 @@ func TestPeerSocketIOSessions_ExtractorOfTheApplication(t *testing.T) {
 	require.Equal(t, 1, teststore.StoredCount(t, st))
 }
 
-// sinvalid: a connection without a session is told so, by a code or by the application.
+// sinvalid: a connection without a session gets a close code, or a message of the application.
 func TestPeerSocketIOSessions_InvalidSessionIsToldToTheClient(t *testing.T) {
 	for policy, opts := range map[string]*bridge.ConnOptions{"default": nil, "accept": {OnMissing: bridge.AcceptMissing}} {
 		t.Run(policy, func(t *testing.T) {

@@ -17,10 +17,10 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// What users of users-session-manager have, and docs/features.md lists. Its faults are in
-// fault_redis_test.go.
+// The features of users-session-manager, as docs/features.md lists them. Its faults are in
+// redis_fault_test.go.
 
-// lastWords is the message that it has an application push at a logout.
+// lastWords is the message that its applications send at a logout.
 func lastWords(e bridge.SessionDestroy) []byte { return fmt.Appendf(nil, `{"logout":%q}`, e.Reason) }
 
 func TestPeerUsersSessionManager_EventsOfASessionsLife(t *testing.T) {
@@ -114,7 +114,7 @@ func TestPeerUsersSessionManager_LoggedInUsers(t *testing.T) {
 	}
 	p, _ := testkit.SignIn(t, h, "Gino")
 	p.Get(t, h, "/logout")
-	webclient.Pocket{}.Get(t, h, "/inc") // nobody
+	webclient.Pocket{}.Get(t, h, "/inc") // without a user
 	users := map[string]int{}
 	for info, err := range a.Sessions(t.Context(), bridge.Filter{}) {
 		require.NoError(t, err)
@@ -128,8 +128,7 @@ func TestPeerUsersSessionManager_LoggedInUsers(t *testing.T) {
 	require.Equal(t, bridge.Activity{Users: 2, Sessions: 4}, activity)
 }
 
-// A gauge that goes up and down with the events, as its users have it, and the counters that need
-// no events.
+// A gauge that changes with the events, as in the peer, and the counters that need no events.
 func TestPeerUsersSessionManager_CountersForMetrics(t *testing.T) {
 	t.Parallel()
 	a := testkit.NewApp(t, livestore.New(), nil)

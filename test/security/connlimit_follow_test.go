@@ -11,7 +11,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// Connections that follow their client into its session are its connections as well.
+// Connections that follow their client into a session count towards that session's limit.
 func TestS11_ConnsPerSessionAreLimitedWhenTheyFollow(t *testing.T) {
 	for policy, stay := range map[bridge.ConnLimitPolicy][]int{bridge.RefuseConn: {0, 1}, bridge.EvictOldestConn: {3, 4}} {
 		a := testkit.NewApp(t, livestore.New(), &bridge.Options{Rebind: bridge.Follow, MaxConnsPerSession: 2, OnTooManyConns: policy, EagerClient: true})

@@ -24,7 +24,7 @@ func TestCloseNamesTheLimitThatWasHit(t *testing.T) {
 	one, two := webclient.NewBrowser(t, site), webclient.NewBrowser(t, site)
 	one.OK("/inc")
 	two.OK("/inc")
-	// Two handshakes at once: neither connection is there yet when the limit is looked at first.
+	// Two concurrent handshakes: neither connection is registered yet when the limit is checked first.
 	on := teststore.NewGate()
 	st.Next(1, "Get", on.Wait)
 	st.Next(2, "Get", on.Wait)

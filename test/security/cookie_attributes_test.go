@@ -42,7 +42,7 @@ func TestS5_CookieAttributes(t *testing.T) {
 		},
 		"TLS with a path": {opts: bridge.Options{Path: "/app"}, prepare: overTLS, has: []string{"Path=/app", "Secure", "HttpOnly"}},
 		"always":          {opts: bridge.Options{Secure: bridge.SecureAlways}, prepare: plain, prefix: "__Host-", has: []string{"Secure", "HttpOnly"}},
-		"never":           {opts: bridge.Options{Secure: bridge.SecureNever}, prepare: overTLS, has: []string{"HttpOnly"}, hasNot: []string{"Secure"}},
+		"never":           {opts: bridge.Options{Secure: bridge.SecureNever, DangerouslyInsecure: true}, prepare: overTLS, has: []string{"HttpOnly"}, hasNot: []string{"Secure"}},
 		"a trusted proxy says https": {
 			opts: bridge.Options{TrustedProxies: []string{"10.0.0.0/8"}}, prepare: viaProxy("https"), prefix: "__Host-", has: []string{"Secure"},
 		},

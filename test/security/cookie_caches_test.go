@@ -22,8 +22,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// cache is a shared cache that stores what it may (RFC 9111 §3) and looks at Vary, or, as many do,
-// doesn't.
+// cache is a shared cache that stores every response that it may (RFC 9111 §3). It respects Vary
+// or, like many, ignores it.
 type cache struct {
 	below      http.Handler
 	ignoreVary bool
@@ -59,7 +59,7 @@ func (c *cache) key(r *http.Request, like *httptest.ResponseRecorder) string {
 	return key
 }
 
-// setting has the handler's responses say these header lines, each a name and a value in turn.
+// setting adds header lines to the handler's responses: names and values in turn.
 func setting(h http.Handler, lines ...string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for i := 0; i+1 < len(lines); i += 2 {
@@ -69,7 +69,7 @@ func setting(h http.Handler, lines ...string) http.Handler {
 	})
 }
 
-// What handlers say who want their response stored by caches.
+// Headers of handlers that want their response stored by caches.
 var cacheable = [][]string{
 	{"Cache-Control", "public, max-age=31536000"},
 	{"Cache-Control", "public, max-age=31536000, immutable"},
@@ -88,7 +88,7 @@ var cacheable = [][]string{
 	{"X-Accel-Expires", "60"},
 }
 
-// What handlers say who don't.
+// Headers of handlers that don't.
 var uncacheable = [][]string{
 	{},
 	{"Cache-Control", "no-store"},
@@ -140,7 +140,7 @@ func TestS16_NoClientCookieWhereCachesMayKeepTheResponse(t *testing.T) {
 	}
 }
 
-// requireUncached checks that no shared cache may keep the response, whichever header it goes by.
+// requireUncached checks that no shared cache may keep the response, whichever header it obeys.
 func requireUncached(t *testing.T, w *httptest.ResponseRecorder) {
 	t.Helper()
 	control := strings.ToLower(strings.Join(w.Header()["Cache-Control"], ", "))
@@ -190,7 +190,7 @@ func TestS16_OverruledCachingIsLoggedOnce(t *testing.T) {
 	require.Equal(t, 1, strings.Count(log.String(), "private, no-store"), "this one wanted nothing stored")
 }
 
-// A 304 changes what a cache has stored: it is no place for a client cookie.
+// A 304 changes the headers of a cached response, so it sets no client cookie.
 func TestS16_NoClientCookieWithNotModified(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "page.txt"), []byte("page"), 0o600))
@@ -207,8 +207,8 @@ func TestS16_NoClientCookieWithNotModified(t *testing.T) {
 	require.Equal(t, []string{"sid.cid"}, names(visitor.visit(files, shop+"/page.txt")))
 }
 
-// Two browsers behind a cache that ignores Vary see the same files, and are two clients with
-// sessions of their own.
+// Two browsers behind a cache that ignores Vary get the same files, and are two clients with
+// different sessions.
 func TestS16_BrowsersBehindACacheShareNoCredential(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "app.js"), []byte("script"), 0o600))
@@ -243,7 +243,8 @@ func TestS16_BrowsersBehindACacheShareNoCredential(t *testing.T) {
 	}
 }
 
-// A response that depends on the client or the session says so, whether or not it sets a cookie.
+// A response that depends on the client or the session has Vary: Cookie, whether or not it sets a
+// cookie.
 func TestS16_WhatDependsOnCookiesVaries(t *testing.T) {
 	st := teststore.NewFaulty()
 	b, _ := slotApp(t, st, bridge.Options{})
@@ -280,8 +281,7 @@ func TestS16_WhatDependsOnCookiesVaries(t *testing.T) {
 	require.Equal(t, []string{"Cookie"}, w.Header()["Vary"])
 }
 
-// The Bridge's own error answers are stored by nobody, whatever has been set outside of its
-// handler.
+// The Bridge's own error answers are not cached, whatever headers an outer handler has set.
 func TestS16_ErrorAnswersAreNotCached(t *testing.T) {
 	for _, lines := range cacheable {
 		st := teststore.NewFaulty()

@@ -18,7 +18,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// Ways in which a request comes, as its headers tell.
+// The origins of a request, by its headers.
 var (
 	typedIn      = []string{"Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
 	ownLink      = []string{"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
@@ -29,7 +29,7 @@ var (
 	foreignFetch = []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty", "Origin", "https://evil.test"}
 )
 
-// TestClientCookieOfACookielessRequest: where the browser may have one that it hasn't sent, none is
+// TestClientCookieOfACookielessRequest: if the browser may have one that it hasn't sent, none is
 // set.
 func TestClientCookieOfACookielessRequest(t *testing.T) {
 	const lax, strict, none = http.SameSiteLaxMode, http.SameSiteStrictMode, http.SameSiteNoneMode
@@ -76,7 +76,8 @@ func TestClientCookieOfACookielessRequest(t *testing.T) {
 	}
 }
 
-// TestADomainOfOursIsNoOtherSite: an old browser doesn't say so, but the cookies' Domain does.
+// TestADomainOfOursIsNoOtherSite: an old browser doesn't send Sec-Fetch-Site, but the cookies'
+// Domain covers the host.
 func TestADomainOfOursIsNoOtherSite(t *testing.T) {
 	_, h := slotApp(t, livestore.New(), bridge.Options{Domain: "example.test"})
 	for origin, want := range map[string]int{
@@ -120,7 +121,7 @@ func TestRequestsWithoutTheirCookiesReplaceNone(t *testing.T) {
 				ada.ok(h, shop+"/login?user=ada")
 				r := requestTo(t, c.method+" "+shop+path, c.header...)
 				w := httptest.NewRecorder()
-				h.ServeHTTP(w, r) // without cookies, as SameSite has it
+				h.ServeHTTP(w, r) // without cookies, because of SameSite
 				require.Equal(t, http.StatusOK, w.Code)
 				require.Empty(t, w.Header()["Set-Cookie"], "%s %s", name, path)
 				require.Empty(t, w.Header()["Clear-Site-Data"], "%s %s", name, path)
@@ -132,8 +133,8 @@ func TestRequestsWithoutTheirCookiesReplaceNone(t *testing.T) {
 	}
 }
 
-// A login is no request that merely came without cookies: an identity provider answers with a form
-// that posts to us (OAuth form_post).
+// A login from another site sets cookies although the request has none: an identity provider
+// answers with a form that posts to the application (OAuth form_post).
 func TestALoginFromAnotherSiteSetsBothCookies(t *testing.T) {
 	for _, mode := range []http.SameSite{http.SameSiteLaxMode, http.SameSiteStrictMode} {
 		for _, method := range []string{"GET", "POST"} {
@@ -151,7 +152,7 @@ func TestALoginFromAnotherSiteSetsBothCookies(t *testing.T) {
 	}
 }
 
-// Cookies with SameSite=None are sent whoever asks: a browser without them has none.
+// Cookies with SameSite=None are always sent: a browser that sends none has none.
 func TestEmbeddedPagesKeepTheirSession(t *testing.T) {
 	_, h := slotApp(t, livestore.New(), bridge.Options{SameSite: http.SameSiteNoneMode, Secure: bridge.SecureAlways})
 	p := webclient.Pocket{}

@@ -41,7 +41,7 @@ func TestStaleTokenAfterRotate(t *testing.T) {
 				w := before.Get(t, h, "/get")
 				require.Equal(t, http.StatusOK, w.Code)
 				require.Equal(t, c.want, w.Body.String())
-				require.Empty(t, w.Header()["Set-Cookie"], "whoever has the newer cookie keeps it")
+				require.Empty(t, w.Header()["Set-Cookie"], "a newer cookie stays")
 				require.Equal(t, "1", after.Get(t, h, "/get").Body.String(), "the new token works")
 			})
 		})
@@ -80,7 +80,8 @@ func TestS3_StaleTokenAfterLogin(t *testing.T) {
 	})
 }
 
-// Of two requests that rotate at once one wins. The loser learns it, and sends no session cookie.
+// Of two concurrent rotations one succeeds. The other gets ErrTokenRotated and sets no session
+// cookie.
 func TestOneOfTwoRotationsAtOnceWins(t *testing.T) {
 	st := teststore.NewFaulty()
 	a := testkit.NewApp(t, st, nil)

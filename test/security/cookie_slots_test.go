@@ -19,8 +19,8 @@ import (
 
 const shop = "http://shop.example.test"
 
-// An application is deployed again with another Domain or Path of its cookies. The browser keeps
-// those that it has beside the new ones.
+// An application is redeployed with another Domain or Path of its cookies. The browser keeps the
+// old ones beside the new ones.
 func TestLoginHoldsAfterARedeployWithOtherCookieAttributes(t *testing.T) {
 	type place struct{ domain, path string }
 	for name, c := range map[string]struct {
@@ -60,7 +60,7 @@ func TestLoginHoldsAfterARedeployWithOtherCookieAttributes(t *testing.T) {
 								require.Zero(t, b.Stats().Mismatches)
 								visitor.ok(after, shop+"/shop/rotate")
 								require.Equal(t, "ada", visitor.ok(after, shop+"/shop/who"))
-								visitor.ok(after, shop+"/shop/login?user=ada") // it has the current token
+								visitor.ok(after, shop+"/shop/login?user=ada") // its token is current
 								require.Equal(t, "ada", visitor.ok(after, shop+"/shop/who"))
 							})
 						})
@@ -99,8 +99,8 @@ func TestStagingBelowProductionWithTheSameKeys(t *testing.T) {
 	}
 }
 
-// A sibling host may add cookies that we have signed ourselves: of sessions that have ended, and of
-// sessions of its own.
+// A sibling host may add cookies with valid signatures: of sessions that have ended, and of its own
+// sessions.
 func TestSignedCookiesOfOthersDontHideTheOwn(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		for _, restarted := range []bool{false, true} {
@@ -131,8 +131,8 @@ func TestSignedCookiesOfOthersDontHideTheOwn(t *testing.T) {
 	}
 }
 
-// However many cookies a request has, it costs a bounded number of reads; the session that this
-// process knows to be the client's is among them.
+// The cookies of a request cost a bounded number of reads, however many they are; the client's own
+// session, as far as this process knows it, is among them.
 func TestCookiesCostABoundedNumberOfReads(t *testing.T) {
 	st := teststore.NewFaulty()
 	_, h := slotApp(t, st, bridge.Options{})
@@ -169,7 +169,7 @@ func TestTheCurrentTokenOfASessionCounts(t *testing.T) {
 	}
 }
 
-// A token that a login has just replaced is answered with 409, but not where another cookie opens a
+// A token that a login has just replaced is answered with 409, unless another cookie opens a
 // session.
 func TestARotatedTokenHidesNoOtherSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -193,8 +193,8 @@ func TestARotatedTokenHidesNoOtherSession(t *testing.T) {
 	})
 }
 
-// The session that is the client's own has just got a new token: repeated, the request works on it.
-// Another client's isn't taken meanwhile.
+// The client's own session has just got a new token, so the request is to be repeated. It doesn't
+// open another client's session instead.
 func TestARotatedTokenOfTheOwnSessionComesBeforeAnothersSession(t *testing.T) {
 	b, h := slotApp(t, livestore.New(), bridge.Options{})
 	owner, stranger := webclient.Pocket{}, webclient.Pocket{}
@@ -233,7 +233,7 @@ func TestG9_StoreThatFailsAtOneOfSeveralCookiesIsAnError(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, send(t, h, "/get", "sid="+dead["sid"]+"; "+owner.Header()).Code)
 }
 
-// Of several client cookies any may be the session's.
+// Any of several client cookies may be the session's.
 func TestAnyClientCookieMayBeTheSessions(t *testing.T) {
 	for _, strict := range []bool{false, true} {
 		b, h := slotApp(t, livestore.New(), bridge.Options{StrictBinding: strict})
@@ -275,7 +275,7 @@ func TestHandshakeTriesSeveralCookies(t *testing.T) {
 	require.Zero(t, a.Stats().Mismatches)
 }
 
-// A logout leaves no older session of the browser behind, which the next page would open.
+// A logout also ends the browser's older sessions, which the next page would open.
 func TestLogoutEndsEverySessionThatTheClientPresents(t *testing.T) {
 	for _, reversed := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// spoiled returns what can become of a cookie's value on its way, by what happened.
+// spoiled returns damaged forms of a cookie's value, by their kind.
 func spoiled(value string) map[string]string {
 	middle := len(value) / 2
 	return map[string]string{
@@ -96,8 +96,8 @@ func TestCookieIsGoodOnlyForWhatItWasSignedFor(t *testing.T) {
 	require.Equal(t, "2", owner.Get(t, h, "/inc").Body.String())
 }
 
-// A page on a sibling domain can set cookies of our names for ours ("cookie tossing"). They come
-// first or last as it likes.
+// A page on a sibling domain can set cookies with the same names ("cookie tossing"), and choose
+// whether they come first or last.
 func TestTossedCookiesDontHideTheGoodOne(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
 	h := a.Handler(a.Mux)

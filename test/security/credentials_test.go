@@ -14,7 +14,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A cache that doesn't know what TokenFrom looks at would give one client's response to another.
+// A cache that doesn't know which header TokenFrom reads would give one client's response to
+// another.
 func TestS16_ResponseToATokenFromNobodyKnowsWhereIsForNobodyElse(t *testing.T) {
 	opts := tokens()
 	opts.TokenFrom = func(r *http.Request) (string, bool) { return r.Header.Get("X-Mine"), true }
@@ -29,7 +30,7 @@ func TestS16_ResponseToATokenFromNobodyKnowsWhereIsForNobodyElse(t *testing.T) {
 	require.Equal(t, []string{"*"}, rep.Header["Vary"])
 }
 
-// Bridges on one store have one place for their tickets; the outer one opens its session at every
+// Bridges on one store share the namespace of tickets. The outer one opens its session with every
 // request.
 func TestS08_TicketIsNotRedeemedByAnotherBridge(t *testing.T) {
 	st := livestore.New()
@@ -46,7 +47,7 @@ func TestS08_TicketIsNotRedeemedByAnotherBridge(t *testing.T) {
 	require.Equal(t, "2", ws.Ask("inc"))
 }
 
-// Contexts end up in logs.
+// Contexts are printed in logs.
 func TestS15_ContextShowsNoSecretWhenPrinted(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), tokens())
 	printed := make(chan string, 1)

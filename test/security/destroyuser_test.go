@@ -19,7 +19,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// outcome is what an ending returns.
+// outcome has the results of a bulk destroy.
 type outcome struct {
 	n   int
 	err error
@@ -130,7 +130,7 @@ func TestDestroyUserWaitsForLoginsOnlyAsLongAsItsContextSays(t *testing.T) {
 	require.Equal(t, http.StatusOK, await.Receive(t, login))
 }
 
-// A DestroyUser that is under way, held up at the first session that it destroys.
+// heldUp starts a DestroyUser that blocks at the first session that it destroys.
 func heldUp(t *testing.T, st *teststore.Faulty, b *bridge.Bridge, user string) (ended <-chan outcome, release func()) {
 	t.Helper()
 	on := teststore.NewGate()

@@ -21,8 +21,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A page on HTTPS behind a proxy that ends TLS opens sockets, whatever way the proxy has of saying
-// so; one on plain HTTP doesn't.
+// A page on HTTPS behind a proxy that terminates TLS opens sockets, whichever header the proxy
+// uses; a page on plain HTTP doesn't.
 func TestS7_HandshakeBehindAProxyThatEndsTLS(t *testing.T) {
 	const open, refused = http.StatusSwitchingProtocols, http.StatusForbidden
 	for name, c := range map[string]struct {
@@ -55,6 +55,7 @@ func TestS7_HandshakeBehindAProxyThatEndsTLS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.opts.TrustedProxies = []string{"127.0.0.0/8", "::1"}
+			c.opts.DangerouslyInsecure = true // this is about origins: see TestS7_PlainWebSocketsOnThisMachineOnly
 			a := testkit.NewApp(t, livestore.New(), &c.opts)
 			header := http.Header{"Origin": {c.origin}}
 			for i := 0; i < len(c.lines); i += 2 {
@@ -65,8 +66,42 @@ func TestS7_HandshakeBehindAProxyThatEndsTLS(t *testing.T) {
 	}
 }
 
-// What a page sends over Traefik, which says wss of a handshake and https of a page, finds the
-// session that the page has.
+// A handshake without TLS is refused unless it goes to this machine, whatever its origin.
+func TestS7_PlainWebSocketsOnThisMachineOnly(t *testing.T) {
+	const open, refused = http.StatusSwitchingProtocols, http.StatusForbidden
+	proxies := []string{"127.0.0.0/8", "::1"}
+	for name, c := range map[string]struct {
+		opts bridge.Options
+		host string
+		line []string // of the header: a name and a value
+		want int
+	}{
+		"this machine":                 {bridge.Options{}, "127.0.0.1:3000", nil, open},
+		"localhost":                    {bridge.Options{}, "LOCALHOST:3000", nil, open},
+		"a name below localhost":       {bridge.Options{}, "shop.localhost", nil, open},
+		"IPv6":                         {bridge.Options{}, "[::1]:3000", nil, open},
+		"another machine":              {bridge.Options{}, "192.0.2.1:3000", nil, refused},
+		"a name":                       {bridge.Options{}, "app.test", nil, refused},
+		"a name like localhost":        {bridge.Options{}, "localhost.test", nil, refused},
+		"a proxy that ends TLS":        {bridge.Options{TrustedProxies: proxies}, "app.test", []string{"X-Forwarded-Proto", "https"}, open},
+		"a proxy without TLS":          {bridge.Options{TrustedProxies: proxies}, "app.test", []string{"X-Forwarded-Proto", "http"}, refused},
+		"a proxy that isn't trusted":   {bridge.Options{}, "app.test", []string{"X-Forwarded-Proto", "https"}, refused},
+		"SecureAlways, behind a proxy": {bridge.Options{Secure: bridge.SecureAlways}, "app.test", nil, open},
+		"DangerouslyInsecure":          {bridge.Options{DangerouslyInsecure: true}, "app.test", nil, open},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := testkit.NewApp(t, livestore.New(), &c.opts)
+			header := http.Header{}
+			if c.line != nil {
+				header.Set(c.line[0], c.line[1])
+			}
+			require.Equal(t, c.want, webclient.NewBrowser(t, a.Serve(t)).DialAs(c.host, header))
+		})
+	}
+}
+
+// Behind Traefik, which sends wss for a handshake and https for a page, a socket opens the page's
+// session.
 func TestSocketBehindTraefikHasThePagesSession(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), &bridge.Options{TrustedProxies: []string{"127.0.0.1"}})
 	br := webclient.NewBrowser(t, a.Serve(t))
@@ -130,13 +165,21 @@ func TestRefusedOriginIsLogged(t *testing.T) {
 	long := "https://" + strings.Repeat("x", 1000) + ".test"
 	for _, origin := range []string{"https://evil.test", "null", long} {
 		log.Reset()
-		require.Equal(t, http.StatusForbidden, br.DialAs("app.test", http.Header{"Origin": {origin}}))
+		require.Equal(t, http.StatusForbidden, br.DialAs("app.localhost", http.Header{"Origin": {origin}}))
 		require.NotEmpty(t, linesOf(t, log.Bytes(), "handshake from another origin refused", line{
-			"origin": origin[:min(len(origin), 256)], "host": "app.test", "https": false,
+			"origin": origin[:min(len(origin), 256)], "host": "app.localhost", "https": false,
 		}), log.String())
 		log.Reset()
 		require.Equal(t, http.StatusForbidden, br.Get("/attach", "Origin", origin).Status)
 		require.NotEmpty(t, linesOf(t, log.Bytes(), "connection from another origin refused", line{"origin": origin[:min(len(origin), 256)]}))
+	}
+	for host, origin := range map[string]string{
+		strings.Repeat("x", 1000) + ".localhost": "https://evil.test",
+		strings.Repeat("x", 1000) + ".test":      "",
+	} {
+		log.Reset()
+		require.Equal(t, http.StatusForbidden, br.DialAs(host, http.Header{"Origin": {origin}}))
+		require.Contains(t, log.String(), `"host":"`+host[:256]+`"`)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// frame is one from a client, masked with zeros.
+// frame returns a frame of a client, masked with zeros.
 func frame(final bool, opcode byte, size int) []byte {
 	head := []byte{opcode, 0x80}
 	if final {
@@ -38,8 +38,8 @@ const (
 	more, text0, binary0, ping0, pong0 = 0, 1, 2, 9, 10
 )
 
-// pour opens a connection on which fn runs, and sends what next returns over and over, in time. It
-// returns the code that the server closes with, and how many were sent.
+// pour opens a connection on which fn runs, and sends the frames that next returns, at intervals.
+// It returns the server's close code, and the number of frames sent.
 func pour(t *testing.T, opts bridge.ConnOptions, fn func(context.Context, *bridge.Conn) error, every time.Duration, most int, next func(i int) []byte) (code, sent int) {
 	a := testkit.NewApp(t, livestore.New(), nil)
 	a.Mux.Handle("/flood", a.WebSocket(fn, &opts))
@@ -161,7 +161,7 @@ func TestFramesAreCountedHoweverTheyArrive(t *testing.T) {
 				}
 			}, &bridge.ConnOptions{FramesPerSecond: 1}))
 			ended := testkit.Record[bridge.ConnClose](t, a.Bridge)
-			stream := []byte("GET /pieces HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+			stream := []byte("GET /pieces HTTP/1.1\r\nHost: app.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 				"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
 			for _, f := range [][]byte{frame(true, text0, 5), frame(true, ping0, 2), frame(true, binary0, 300), frame(false, text0, 300), frame(true, ping0, 0), frame(true, more, 7)} {
 				stream = append(stream, f...)
@@ -185,7 +185,7 @@ func TestFramesAreCountedHoweverTheyArrive(t *testing.T) {
 	})
 }
 
-// A message that never ends is no activity: it holds a connection no longer than silence does.
+// A message that never ends is no activity: the connection ends as if the client were silent.
 func TestS13_AMessageThatNeverEndsIsNoActivity(t *testing.T) {
 	for name, fn := range map[string]func(context.Context, *bridge.Conn) error{"read": testkit.Converse, "not read": testkit.PushOnly} {
 		t.Run(name, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestS13_AMessageThatNeverEndsIsNoActivity(t *testing.T) {
 	}
 }
 
-// What can't be upgraded is told so, as long as nothing has been sent.
+// A request that can't be upgraded gets an error, unless something has been sent.
 func TestHandshakeUnderAWriterThatCannotBeHijacked(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
 	br := webclient.NewBrowser(t, webclient.Serve(t, http.TimeoutHandler(a.Handler(a.Mux), time.Minute, "late")))

@@ -14,7 +14,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A session says where its user logged in. X-Forwarded-For is believed as far as trusted proxies
+// A session has the address of its login. X-Forwarded-For counts only as far as trusted proxies
 // have written it.
 func TestForwardedForIsBelievedOnlyFromTrustedProxies(t *testing.T) {
 	proxies := []string{"10.0.0.0/8", "2001:db8::1"}

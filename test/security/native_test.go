@@ -11,7 +11,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
-// native is a program that does without cookies: it keeps a token, and sends it in a header.
+// native is a program without cookies: it keeps a token, and sends it in a header.
 type native struct {
 	t     testing.TB
 	br    *webclient.Browser // without a jar
@@ -27,7 +27,7 @@ func newNative(t testing.TB, s *webclient.Site) *native {
 
 func bearer(token string) string { return strings.TrimSpace("Bearer " + token) }
 
-// keep does with the response what a client is to do. No cookie may be in it.
+// keep handles the response's token as a client has to. The response must have no cookie.
 func (n *native) keep(h http.Header) {
 	n.t.Helper()
 	require.Empty(n.t, h["Set-Cookie"], "a client without cookies gets none")

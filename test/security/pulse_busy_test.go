@@ -15,8 +15,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A frame can't be interrupted by a pong: who uploads a large one through a thin line is alive all
-// the same.
+// A pong can't interrupt a frame: a client that uploads a large frame over a slow line can't answer
+// pings, but is alive.
 func TestHeartbeatLeavesAClientAloneThatIsSendingALongMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)
@@ -46,7 +46,7 @@ func TestHeartbeatLeavesAClientAloneThatIsSendingALongMessage(t *testing.T) {
 	})
 }
 
-// Nor does a peer that has gone stay because there is no room for the ping.
+// A peer that has gone is cut even if there is no room for the ping.
 func TestS13_HeartbeatCutsAPeerThatIsGoneWhoseBufferIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)

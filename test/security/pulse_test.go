@@ -28,7 +28,7 @@ func TestS13_HeartbeatCutsAPeerThatIsGone(t *testing.T) {
 		a, br := pulsed(t, bridge.ConnOptions{})
 		closed := make(chan bridge.ConnClose, 1)
 		a.OnConnClose(func(e bridge.ConnClose) { closed <- e })
-		br.Dial("/pulse") // and nobody reads there: no pong comes
+		br.Dial("/pulse") // the client doesn't read, so it sends no pong
 		alive := br.Dial("/pulse").Listen()
 		start := time.Now()
 		require.Equal(t, -1, (<-closed).Code)

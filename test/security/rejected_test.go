@@ -15,8 +15,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// rejectedOf returns what is told of a credential that was refused, without what every one of them
-// has; ids are what it may say of the session and the client.
+// rejectedOf returns the next CredentialRejected without the fields that all of them share; ids are
+// the session and client that it may name.
 func rejectedOf(t *testing.T, all *testkit.Recorder[bridge.CredentialRejected]) bridge.CredentialRejected {
 	t.Helper()
 	e := all.Next()
@@ -97,7 +97,7 @@ func TestSessionOfAnotherClientThatStrictBindingRefusesIsAnEvent(t *testing.T) {
 	}, rejectedOf(t, all))
 }
 
-// Junk that strangers send costs no event of a session its place, and is no reason to count anew.
+// Invalid credentials of strangers displace no event of a session, and cause no Missed.
 func TestStrangersCantPushEventsOfSessionsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)
@@ -117,7 +117,7 @@ func TestStrangersCantPushEventsOfSessionsOut(t *testing.T) {
 		for range junk {
 			webclient.Pocket{"sid": "forged"}.Get(t, h, "/plain")
 		}
-		const sessions = 350 // two events each: with the junk more than there is room for, if it took it all
+		const sessions = 350 // two events each: with all rejections more than the queue holds
 		for range sessions {
 			p, _ := testkit.SignIn(t, h, "ada")
 			p.Get(t, h, "/logout")

@@ -15,8 +15,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// That a request which came with the old token is answered late says nothing of the response that
-// had the new one: the browser may have it, and nothing takes its place.
+// A late answer to a request with the old token doesn't mean that the response with the new token
+// was lost: the browser may have the new token, and the late answer doesn't replace it.
 func TestS04_SlowRequestDoesNotReplaceATokenThatTheBrowserHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), &bridge.Options{RenewEvery: time.Hour})
@@ -40,7 +40,7 @@ func TestS04_SlowRequestDoesNotReplaceATokenThatTheBrowserHas(t *testing.T) {
 	})
 }
 
-// Nor does one that has taken long to arrive.
+// The same holds for a request that took long to arrive.
 func TestS04_SlowUploadDoesNotReplaceATokenThatTheBrowserHas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), &bridge.Options{RenewEvery: time.Hour})

@@ -13,7 +13,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// The figures stand here once more, as the standards have them.
+// The figures of the standards, independent of the code.
 var presets = map[string]struct {
 	preset                   bridge.TimeoutPreset
 	silence, lifetime, renew time.Duration // 0: no limit

@@ -18,8 +18,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A response with a renewed token is lost on its way: the browser goes on with the one that it has,
-// and gets another one.
+// A response with a renewed token is lost on its way: the browser goes on with its old token, and
+// gets the new one later.
 func TestS04_RenewalThatIsLostLocksNobodyOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), &bridge.Options{RenewEvery: time.Hour})
@@ -48,7 +48,7 @@ func TestS04_RenewalThatIsLostLocksNobodyOut(t *testing.T) {
 	})
 }
 
-// A renewal that nobody ever gets keeps the old token for RenewEvery more, and no longer.
+// After a renewal that is never received the old token is valid for RenewEvery, and no longer.
 func TestS04_LostRenewalDoesNotKeepATokenForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), &bridge.Options{RenewEvery: time.Hour})

@@ -89,8 +89,7 @@ func TestS04_OfManyRequestsAtOnceOneRenews(t *testing.T) {
 	}
 }
 
-// Requests that have the token from before carry on, and send no cookie that would take the place
-// of the new one.
+// Requests with the previous token still work, and set no cookie that would replace the new one.
 func TestS04_PreviousTokenIsNotRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), &bridge.Options{RenewEvery: time.Second, RotateGrace: time.Minute})
@@ -172,8 +171,8 @@ func TestS04_StoreThatFailsAtARenewalFailsNoRequest(t *testing.T) {
 	}
 }
 
-// A response that begins within WithSession renews the token, and what the function has read stays
-// what it is about to change.
+// A response that begins within WithSession renews the token, and the function still works on the
+// record that it has read.
 func TestS04_RenewalWithinWithSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), renewing())
@@ -198,7 +197,7 @@ func TestS04_RenewalWithinWithSession(t *testing.T) {
 	})
 }
 
-// Nor does it make a function overwrite what others have stored since it read the session.
+// The renewal doesn't make a function overwrite changes of others since it read the session.
 func TestS04_RenewalWithinWithSessionLosesNoUpdate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()

@@ -19,8 +19,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// A handler on a socket has checked who it is: the ticket makes it a login, whose cookie comes over
-// HTTP.
+// A socket's handler has authenticated the user: with a ticket this becomes a login, whose cookie
+// is set over HTTP.
 func TestS08_LoginOverTheSocket(t *testing.T) {
 	for name, open := range ticketStores {
 		t.Run(name, func(t *testing.T) {
@@ -56,8 +56,8 @@ func TestS08_RotationOverTheSocket(t *testing.T) {
 	require.Len(t, ws.LoginTicket("ada"), 43, "the socket stays")
 }
 
-// Whoever has stolen a ticket can't log in with it, and nobody can be logged in by a ticket that is
-// forced upon them (login CSRF).
+// A thief can't log in with a stolen ticket, and an attacker can't log another user in with a
+// ticket of their own (login CSRF).
 func TestS08_LoginTicketIsGoodInItsBrowserOnly(t *testing.T) {
 	a := testkit.NewTicketApp(t, livestore.New(), nil)
 	site := a.Serve(t)
@@ -124,7 +124,7 @@ func TestS08_LoginTicketNeedsASessionAndAUser(t *testing.T) {
 	require.Equal(t, `["",true]`, br.Dial("/nameless").Hear(), "an empty user is refused: RotateTicket rotates")
 }
 
-// A ticket that can't be used now, for a reason that isn't its own, is still good.
+// A ticket that can't be used now for an unrelated reason stays valid.
 func TestS08_LoginTicketOutlivesWhatItIsNotToBlameFor(t *testing.T) {
 	a := testkit.NewTicketApp(t, livestore.New(), nil)
 	a.Mux.HandleFunc("/late", func(w http.ResponseWriter, r *http.Request) {
@@ -155,8 +155,8 @@ func TestS08_LoginOverTheSocketWithoutCookies(t *testing.T) {
 	require.Equal(t, "2", n.ok("/inc"))
 }
 
-// FuzzTicket: whatever is presented as a ticket, nothing of it panics, and only what was issued
-// opens anything.
+// FuzzTicket: no text that is presented as a ticket panics, and only an issued ticket opens a
+// session.
 func FuzzTicket(f *testing.F) {
 	a := testkit.NewTicketApp(f, livestore.New(), nil)
 	h := a.Handler(a.Mux)

@@ -13,12 +13,12 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// offers is what an upgrader of another library would see: it has the header of the answer, and the
-// request.
+// offers are the subprotocols that an upgrader of another library would see, in the header of the
+// answer and in the request.
 type offers struct{ answer, left []string }
 
-// foreign is an application whose /foreign does what a handler does before another library's
-// upgrader, and then opens the session.
+// foreign is an application whose /foreign prepares the request for another library's upgrader, and
+// then opens the session.
 func foreign(t *testing.T, opts *bridge.Options) (h http.Handler, p webclient.Pocket, saw *offers) {
 	t.Helper()
 	a := testkit.NewTicketApp(t, livestore.New(), opts)

@@ -14,7 +14,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// It was destroyed past this Bridge, by another node or in the store, and nobody has said a word.
+// It was destroyed by another node or directly in the store, without a notification to this Bridge.
 func TestS09_SocketsOfASessionThatHasGoneAreClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()
@@ -35,7 +35,8 @@ func TestS09_SocketsOfASessionThatHasGoneAreClosed(t *testing.T) {
 	})
 }
 
-// Its idle timeout was shortened past this Bridge, which expects it to live for ever.
+// Its idle timeout was shortened without a notification to this Bridge, which expects it to live
+// for ever.
 func TestS09_SocketsOfASessionThatHasExpiredUnnoticedAreClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := livestore.New()
@@ -108,8 +109,7 @@ func TestS09_RevalidationCanBeSwitchedOff(t *testing.T) {
 	})
 }
 
-// A store that is away is no reason to close what it said was alive, as long as its time isn't
-// over.
+// While the store is away, connections of sessions whose time isn't over stay open.
 func TestS09_AnOutageClosesNoSocketWhoseTimeIsNotOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := teststore.NewFaulty()

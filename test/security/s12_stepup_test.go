@@ -17,7 +17,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// vault is an application with a page and a socket that want a login of the last ten minutes.
+// vault is an application with a page and a socket that require a login within the last ten
+// minutes.
 func vault(t *testing.T) (*testkit.App, *webclient.Browser) {
 	t.Helper()
 	a := testkit.NewApp(t, livestore.New(), nil)
@@ -113,7 +114,7 @@ func TestS12_LoginOfAnEndedSessionIsNone(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, br.Get("/out").Status)
 }
 
-// A login from the future is one of a clock that was set back: it must not be good for ever.
+// A login in the future means that a clock was set back: it must not count as recent for ever.
 func TestS12_LoginFromTheFutureIsNone(t *testing.T) {
 	st := livestore.New()
 	a := testkit.NewApp(t, st, nil)

@@ -23,12 +23,11 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// secretWord is in values, user IDs, keys and messages. It is looked for as text and as the bytes
-// that %v, %x and %#v make of it.
+// secretWord is in values, user IDs, keys and messages. It is searched for as text and in the forms
+// in which %v, %x and %#v print bytes.
 const secretWord = "hush-hush"
 
-// requireNothingSecret prints v in every way that programs print things, and looks for what must
-// not be there.
+// requireNothingSecret prints v in every common way, and searches for the secrets.
 func requireNothingSecret(t *testing.T, v any, secrets ...string) {
 	t.Helper()
 	type key struct{}
@@ -52,7 +51,7 @@ func requireNothingSecret(t *testing.T, v any, secrets ...string) {
 			panic(thing)
 		}()
 	}
-	if reflect.TypeOf(v).Kind() == reflect.Pointer { // fmt calls no methods of what is in fields that aren't exported
+	if reflect.TypeOf(v).Kind() == reflect.Pointer { // fmt calls no methods of unexported fields
 		hidden := struct{ v any }{v}
 		fmt.Fprintf(&lines, "%v %+v %#v %v\n", hidden, hidden, &hidden, context.WithValue(t.Context(), key{}, v))
 	}
@@ -120,8 +119,7 @@ func TestS15_PrintedSessionsTellNothing(t *testing.T) {
 	require.Equal(t, "bridge.Session()", fmt.Sprint(new(bridge.Session)))
 }
 
-// A session's line in the application's log is found by the Bridge's own lines, and the other way
-// round.
+// The application's log lines and the Bridge's name a session by the same hash.
 func TestS15_PrintedSessionIsNamedAsTheLogNamesIt(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -199,4 +197,31 @@ func TestS15_PrintedStoreTellsNothing(t *testing.T) {
 	_, err := st.Set(t.Context(), rec)
 	require.NoError(t, err)
 	requireNothingSecret(t, st)
+}
+
+// encoding/json writes credentials, so these are not passed to requireNothingSecret.
+func TestS15_PrintedCredentialsTellNothing(t *testing.T) {
+	b := testkit.NewBridge(t, livestore.New(), nil)
+	n := bridge.NewSession{UserID: secretWord, Data: map[string]any{"k": secretWord}, Addr: "192.0.2.1"}
+	c, err := b.Create(t.Context(), n)
+	require.NoError(t, err)
+	type application struct{ Any any }
+	var lines bytes.Buffer
+	text, js := slog.New(slog.NewTextHandler(&lines, nil)), slog.New(slog.NewJSONHandler(&lines, nil))
+	for _, v := range []any{c, &c, n, &n} {
+		for _, thing := range []any{v, application{v}, &application{v}, []any{v}, map[string]any{"x": v}} {
+			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+				fmt.Fprintf(&lines, verb+"\n", thing)
+			}
+			text.Info("said", slog.Any("thing", thing))
+		}
+		js.Info("said", slog.Any("thing", v), slog.Group("group", slog.Any("thing", v)))
+	}
+	for _, secret := range []string{secretWord, c.Token, c.SessionID, c.ClientID} {
+		require.NotContains(t, lines.String(), secret)
+		require.NotContains(t, lines.String(), fmt.Sprintf("%x", secret))
+		require.NotContains(t, lines.String(), fmt.Sprintf("%X", secret))
+	}
+	require.Contains(t, lines.String(), "bridge.Credentials{")
+	require.Contains(t, lines.String(), "192.0.2.1")
 }

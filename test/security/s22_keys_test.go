@@ -57,8 +57,8 @@ func (k *keyNames) has(name string) bool {
 	return bytes.Contains(k.all.Bytes(), []byte(name))
 }
 
-// TestS22_NoKeyHasAUsersName: not even for the moment of a login, of an eviction, of a lock on the
-// user's logins, of a writer's turn.
+// TestS22_NoKeyHasAUsersName: not even during a login, an eviction, a lock on the user's logins, or
+// a reservation.
 func TestS22_NoKeyHasAUsersName(t *testing.T) {
 	const user = "secret-user"
 	s := redistest.Start(t)
@@ -79,7 +79,7 @@ func TestS22_NoKeyHasAUsersName(t *testing.T) {
 		clients = append(clients, br.Get("/client"))
 		require.Equal(t, user, br.Dial().Ask("user"))
 	}
-	var all sync.WaitGroup // writers of two processes that lose against one another ask for their turn
+	var all sync.WaitGroup // writers of two processes with conflicts reserve the session
 	br := endtoend.NewBrowser(t, apps[0])
 	br.Get("/login?user=" + user)
 	for i := range 8 {

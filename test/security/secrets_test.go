@@ -24,13 +24,13 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
-// secrets are what must not be in a log, under a name for each.
+// secrets are the texts that must not be in a log, by name.
 type secrets struct {
 	key  []byte
 	text map[string]string
 }
 
-// learn adds what is in a browser's cookies, and returns the session's ID.
+// learn adds the content of a browser's cookies, and returns the session's ID.
 func (sec *secrets) learn(t *testing.T, br *webclient.Browser) (id string) {
 	t.Helper()
 	if sid := br.Cookie("sid"); sid != "" {
@@ -53,8 +53,8 @@ func (sec *secrets) learn(t *testing.T, br *webclient.Browser) (id string) {
 	return id
 }
 
-// The life of sessions can be followed in the log, under hashes of their IDs, and nothing in it
-// opens anything.
+// The life of sessions can be followed in the log, under hashes of their IDs, and the log contains
+// no credential.
 func TestS15_LogTellsTheLifeOfSessionsAndNoSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sec := &secrets{key: testkit.Key(), text: map[string]string{testkit.Confidential: "a value"}}
@@ -82,7 +82,7 @@ func TestS15_LogTellsTheLifeOfSessionsAndNoSecret(t *testing.T) {
 		ws.Ask("inc")
 		require.Equal(t, bridge.CodeFailed, br.Dial("/panics").ClosedEventually())
 
-		// Others come with what they shouldn't have.
+		// Other clients present invalid or stolen credentials.
 		time.Sleep(time.Minute)
 		stale.OK("/id")
 		sec.learn(t, stale)
@@ -187,12 +187,21 @@ func addPagesThatGoWrong(a *testkit.App) {
 // line is one line of a log in JSON.
 type line map[string]any
 
-// linesOf returns the lines with the message that have all the attributes.
-func linesOf(t *testing.T, log []byte, msg string, attrs line) (found []line) {
+// linesOfAny returns all lines.
+func linesOfAny(t *testing.T, log []byte) (all []line) {
 	t.Helper()
 	for text := range bytes.Lines(log) {
 		var l line
 		require.NoError(t, json.Unmarshal(text, &l))
+		all = append(all, l)
+	}
+	return all
+}
+
+// linesOf returns the lines with the message that have all the attributes.
+func linesOf(t *testing.T, log []byte, msg string, attrs line) (found []line) {
+	t.Helper()
+	for _, l := range linesOfAny(t, log) {
 		ok := l["msg"] == msg
 		for name, value := range attrs {
 			ok = ok && l[name] == value
@@ -204,7 +213,7 @@ func linesOf(t *testing.T, log []byte, msg string, attrs line) (found []line) {
 	return found
 }
 
-// requireLife checks that the log tells what has happened to the sessions.
+// requireLife checks that the log has the events of the sessions.
 func requireLife(t *testing.T, log []byte) {
 	t.Helper()
 	first := linesOf(t, log, "session created", nil)[0]["session"]
@@ -213,12 +222,13 @@ func requireLife(t *testing.T, log []byte) {
 		msg   string
 		attrs line
 	}{
-		{"session's token rotated", line{"session": first, "login": false, "via": "http"}},
-		{"user logged in: the session has a new token", line{"session": first, "login": true, "via": "http"}},
-		{"session cookie opens nothing: unknown session or stale token", line{"session": first}},
-		{"session cookie refused: its signature doesn't hold", nil},
-		{"session came with another client's cookie, or none", line{"session": first, "refused": false}},
+		{"token rotated", line{"session": first, "via": "http"}},
+		{"user logged in", line{"session": first, "via": "http"}},
+		{"credential refused", line{"session": first, "credential": "cookie", "reason": "token"}},
+		{"credential refused", line{"credential": "cookie", "reason": "signature"}},
+		{"client mismatch", line{"session": first, "refused": false}},
 		{"handshake from another origin refused", nil},
+		{"handshake refused", line{"status": 403.0}},
 		{"session ended", line{"session": first, "reason": "logout", "via": "http"}},
 		{"session ended", line{"reason": "expired", "via": "time"}},
 		{"session ended", line{"reason": "destroyed", "via": "api"}},

@@ -35,8 +35,8 @@ func slotApp(t testing.TB, st store.Store, opts bridge.Options) (*bridge.Bridge,
 type tab struct {
 	t   testing.TB
 	jar http.CookieJar
-	// reversed has the cookies sent in the opposite order: which of two of one name comes first
-	// is the browser's affair.
+	// reversed has the cookies sent in the opposite order: the browser decides which of two cookies of
+	// one name comes first.
 	reversed bool
 }
 
@@ -56,7 +56,7 @@ func (b *tab) visit(h http.Handler, address string, header ...string) *httptest.
 	return w
 }
 
-// ask is visit whose response hasn't arrived yet.
+// ask is visit, but the response hasn't arrived yet.
 func (b *tab) ask(h http.Handler, address string, header ...string) *httptest.ResponseRecorder {
 	b.t.Helper()
 	r := requestTo(b.t, address, header...)
@@ -72,12 +72,12 @@ func (b *tab) ask(h http.Handler, address string, header ...string) *httptest.Re
 	return w
 }
 
-// keep is the arrival of a response.
+// keep receives a response.
 func (b *tab) keep(w *httptest.ResponseRecorder, address string) {
 	b.jar.SetCookies(requestTo(b.t, address).URL, w.Result().Cookies())
 }
 
-// ok visits a page that must come with 200, and returns its body.
+// ok visits a page, which must be answered with 200, and returns its body.
 func (b *tab) ok(h http.Handler, address string) string {
 	b.t.Helper()
 	w := b.visit(h, address)
@@ -109,7 +109,7 @@ func names(w *httptest.ResponseRecorder) (all []string) {
 	return all
 }
 
-// send hands a handler a request with this Cookie header.
+// send passes a request with this Cookie header to a handler.
 func send(t testing.TB, h http.Handler, path, cookies string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)

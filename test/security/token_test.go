@@ -28,7 +28,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// sessionCookie returns what a session cookie says: the session's ID and its token.
+// sessionCookie returns the content of a session cookie: the session's ID and its token.
 func sessionCookie(t *testing.T, key []byte, value string) (id string, token [16]byte) {
 	t.Helper()
 	var signed []byte
@@ -39,8 +39,7 @@ func sessionCookie(t *testing.T, key []byte, value string) (id string, token [16
 	return uuid.UUID(raw[:16]).String(), [16]byte(raw[16:])
 }
 
-// requireSecret checks that nothing of the record has the token in it, whichever way it may be
-// written.
+// requireSecret checks that no field of the record contains the token, in any encoding.
 func requireSecret(t *testing.T, token [16]byte, rec store.Record) {
 	t.Helper()
 	written := [][]byte{
@@ -71,15 +70,15 @@ func requireSecret(t *testing.T, token [16]byte, rec store.Record) {
 	}
 }
 
-// ASVS 7.2.3: 128 bits of randomness. The store has no more than its SHA-256, so who reads the
-// store opens nothing.
+// ASVS 7.2.3: 128 bits of randomness. The store has only its SHA-256, so a reader of the store
+// opens nothing.
 func TestS1_TokenIs128RandomBitsThatTheStoreDoesNotHave(t *testing.T) {
 	key := testkit.Key()
 	st := livestore.New()
 	a := testkit.NewApp(t, st, &bridge.Options{Keys: [][]byte{key}})
 	h := a.Handler(a.Mux)
 	seen := make(map[[16]byte]bool)
-	var ones, zeros [16]byte // bits that have been so
+	var ones, zeros [16]byte // bits that have been 1, and 0
 	for range 64 {
 		visitor := webclient.Pocket{}
 		visitor.Get(t, h, "/inc")
@@ -194,7 +193,7 @@ func TestClientWithoutCookiesHasItsSessionsClient(t *testing.T) {
 	require.NotEqual(t, mine, two.ok("/client"), "each session is a client of its own")
 }
 
-// The token is what the session cookie holds, so a session can move from one to the other.
+// The token is the value of the session cookie, so a session can move from one to the other.
 func TestTokenIsTheCookiesValue(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), tokens())
 	site := a.Serve(t)
@@ -274,7 +273,7 @@ func TestHeadersThatATokenMayStandIn(t *testing.T) {
 	}
 }
 
-// A cache must not give one client's answer to another, whatever tells them apart.
+// A cache must not give one client's answer to another, whichever header has the token.
 func TestS16_ResponsesToTokensAreNotMixedUp(t *testing.T) {
 	opts := tokens()
 	a := testkit.NewApp(t, livestore.New(), opts)
@@ -292,7 +291,7 @@ func TestS16_ResponsesToTokensAreNotMixedUp(t *testing.T) {
 	opts.TokenFrom = func(r *http.Request) (string, bool) { return r.Header.Get("X-Mine"), true }
 	a = testkit.NewApp(t, livestore.New(), opts)
 	rep = newNative(t, a.Serve(t)).br.Get("/get")
-	require.Equal(t, "no-store", rep.Header.Get("Cache-Control"), "what it depends on nobody knows")
+	require.Equal(t, "no-store", rep.Header.Get("Cache-Control"), "the headers that it depends on are unknown")
 }
 
 func TestTokenOfAFailedCommitIsNotSent(t *testing.T) {
@@ -331,8 +330,8 @@ func TestS04_TokenWithoutCookiesIsRenewed(t *testing.T) {
 	})
 }
 
-// A script's socket can't set headers: the token goes with the subprotocols, and is not what is
-// answered.
+// A script's socket can't set headers: the token is sent among the subprotocols, and the server
+// doesn't select it.
 func TestTokenAmongTheSubprotocols(t *testing.T) {
 	opts := tokens()
 	opts.TokenFrom = func(r *http.Request) (string, bool) {
@@ -367,8 +366,7 @@ func TestTokenAmongTheSubprotocols(t *testing.T) {
 	require.Equal(t, `""`, ws.Ask("id"), "a token that opens nothing is as good as none")
 }
 
-// FuzzToken: whatever is presented as a token, nothing of it panics, and only what was issued opens
-// anything.
+// FuzzToken: no text that is presented as a token panics, and only an issued token opens a session.
 func FuzzToken(f *testing.F) {
 	a := testkit.NewApp(f, livestore.New(), tokens())
 	h := a.Handler(a.Mux)

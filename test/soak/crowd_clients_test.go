@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// crowdVariable makes this test binary a process of clients, which hold sockets to the server that
-// it names: a process may have no more files open than one end of them.
+// crowdVariable makes this test binary a process of clients with sockets to the server that it
+// names: the limit on open files of one process allows only one end of each.
 const crowdVariable = "SESSIONBRIDGE_CROWD"
 
-// order is a line to that process, report one from it.
+// order is a line to that process, report is a line from it.
 type (
 	order struct {
 		Do            string // open, close (with 1000), cut (without a close frame)
@@ -32,13 +32,13 @@ type (
 		At             time.Time // when
 		Sent, Answered int       // messages and their answers
 		Best           int       // the highest answer
-		First, Last    int       // notes, of which it has had each between
+		First, Last    int       // numbers of notes; it has received all between them
 		Pings          int
 		Problem        string
 	}
 )
 
-// clients are what that process holds.
+// clients are the clients of that process.
 type clients struct {
 	addr    string
 	mu      sync.Mutex
@@ -47,7 +47,7 @@ type clients struct {
 	running sync.WaitGroup
 }
 
-// runClients obeys until in ends, and cuts what is left then.
+// runClients executes orders until in ends, and then cuts the remaining sockets.
 func runClients(addr string, in io.Reader, out io.Writer) {
 	c := &clients{addr: addr, out: json.NewEncoder(out), sockets: make(map[int]*client)}
 	orders := json.NewDecoder(in)
@@ -79,7 +79,7 @@ func (c *clients) say(r report) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.out.Encode(r) != nil {
-		os.Exit(2) // nobody listens
+		os.Exit(2) // the parent is gone
 	}
 }
 
@@ -143,7 +143,7 @@ func (s *client) sends() bool {
 	return true
 }
 
-// hush ends the messages, and returns what is to be told.
+// hush ends the messages, and returns the report.
 func (s *client) hush() report {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,8 +154,8 @@ func (s *client) hush() report {
 	return s.told
 }
 
-// leave closes the socket as a program does that is done, or as one does that dies: every other
-// time with a reset.
+// leave closes the socket like a program that ends, or, with cut, like one that crashes: every
+// other time with a reset.
 func (s *client) leave(cut bool) {
 	s.mu.Lock()
 	s.leaving = true
@@ -171,7 +171,7 @@ func (s *client) leave(cut bool) {
 	_ = s.wire.conn.Close()
 }
 
-// listen returns the code of the close frame, -1 when the connection ends without one.
+// listen returns the code of the close frame, -1 if the connection ends without one.
 func (s *client) listen() int {
 	for {
 		op, payload, err := s.wire.read()

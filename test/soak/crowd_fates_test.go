@@ -18,15 +18,15 @@ type fate struct {
 	quiet      bool // its clients send nothing; otherwise those of every other party do
 	busy       bool // those of every party do
 	idle, life time.Duration
-	// act marks what will end, and has it end. nil: nothing does, or time does it.
+	// act marks the guests that will end, and ends them. nil: none ends, or they expire.
 	act func(*crowd, *party) error
-	// timed is the code by which time ends a guest.
+	// timed is the code with which a guest expires.
 	timed int
 }
 
 const codeOwn = 4100 // of the application's
 
-// fates are those of the crowd. Their shares are 100.
+// fates are those of the crowd. The sum of their shares is 100.
 func (c *crowd) fates() []*fate {
 	s := c.size
 	fates := []*fate{
@@ -75,7 +75,7 @@ func (c *crowd) logOut(p *party) error {
 	return err
 }
 
-// logIn is done a few times in a session, and then the user logs out.
+// logIn logs in a few times in a session, and then logs out.
 func (c *crowd) logIn(p *party) error {
 	if p.acts++; p.acts%4 == 0 {
 		return c.logOut(p)
@@ -94,7 +94,7 @@ func (c *crowd) endUser(p *party) error {
 	return err
 }
 
-// evict logs the user in once more, for which the session goes that has been silent for longest.
+// evict logs the user in once more, which evicts the session that has been silent for longest.
 func (c *crowd) evict(p *party) error {
 	var oldest *visitor
 	var seen time.Time
@@ -145,8 +145,8 @@ func (c *crowd) order(p *party, do string, code int) error {
 	return nil
 }
 
-// timed says when time will end a guest that is about to come: the handshake may be activity, and
-// put it off. It needs the lock.
+// timed sets when a guest that is about to come will expire: the handshake may be activity, and
+// delay that. The lock is held.
 func (c *crowd) timed(g *guest) {
 	rec, err := c.store.Get(c.t.Context(), g.visit.id)
 	if err != nil {
@@ -155,14 +155,13 @@ func (c *crowd) timed(g *guest) {
 	g.wants, g.visit.over, g.notBefore = []int{bridge.CodeExpired}, bridge.ReasonExpired, rec.Expires
 }
 
-// arrived is told when a guest's socket is open: time may be running from then on. It needs the
-// lock.
+// arrived is called when a guest's socket is open: its timeout may begin then. The lock is held.
 func (c *crowd) arrived(g *guest) {
 	p := g.party
 	p.coming--
 	switch p.fate.timed {
 	case bridge.CodeExpired:
-		if rec, err := c.store.Get(c.t.Context(), g.visit.id); err == nil { // otherwise this was too late to be told exactly
+		if rec, err := c.store.Get(c.t.Context(), g.visit.id); err == nil { // otherwise the time isn't known exactly
 			g.notBefore, g.notAfter = rec.Expires, rec.Expires.Add(time.Second)
 		}
 		p.leaving = 1

@@ -8,7 +8,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// guest is a socket, as both ends tell of it. The crowd's lock guards it.
+// guest is a socket, with the reports of both ends. The crowd's lock guards it.
 type guest struct {
 	id    int
 	visit *visitor
@@ -16,11 +16,11 @@ type guest struct {
 	ghost bool // its session is over before it comes
 
 	wants        []int     // the codes that it may end with; none: it stays
-	told         bool      // that it is to end: by an act
-	notBefore    time.Time // may it end; zero: at any time
+	told         bool      // an act is ending it
+	notBefore    time.Time // it may not end earlier; zero: no limit
 	notAfter     time.Time // likewise
 	ordered      time.Time
-	opened       bool // the client has said so
+	opened       bool // the client has reported it
 	open         bool // ConnOpen
 	began        bool // its handler
 	settled      bool // all of these
@@ -29,10 +29,10 @@ type guest struct {
 	ends         time.Time // when its end began, or a little earlier
 	firstNote    int       // the first note that may come
 	from, to     int       // the notes that must come
-	hangsUp      bool      // and so doesn't get what is on its way
+	hangsUp      bool      // and so doesn't get messages that are on their way
 }
 
-// open has a socket opened, when there are not too many on their way.
+// open has a socket opened, when not too many handshakes are under way.
 func (c *crowd) open(p *party, v *visitor, ghost bool, wants ...int) {
 	select {
 	case c.opening <- struct{}{}:
@@ -62,7 +62,7 @@ func (c *crowd) open(p *party, v *visitor, ghost bool, wants ...int) {
 	c.child.send(order{Do: "open", ID: g.id, Path: path + "?id=" + strconv.Itoa(g.id), Cookies: cookies, Every: every})
 }
 
-// began is told by the handler.
+// began is called by the handler.
 func (c *crowd) began(connID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,23 +72,23 @@ func (c *crowd) began(connID string) {
 	}
 }
 
-// guestOf needs the lock.
+// guestOf returns the guest of a connection. The lock is held.
 func (c *crowd) guestOf(connID string) *guest {
 	id, _ := strconv.Atoi(connID)
 	g := c.guests[id]
 	if g == nil {
-		c.failLocked("a connection that nobody has: %q", connID)
+		c.failLocked("an unknown connection: %q", connID)
 	}
 	return g
 }
 
-// hear is told by the clients.
+// hear processes a report of the clients.
 func (c *crowd) hear(r report) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	g := c.guests[r.ID]
 	if g == nil {
-		c.failLocked("the clients tell of a socket that nobody has: %+v", r)
+		c.failLocked("a report about an unknown socket: %+v", r)
 		return
 	}
 	if r.Problem != "" {
@@ -108,7 +108,7 @@ func (c *crowd) hear(r report) {
 	c.look(g)
 }
 
-// follow is told by the Bridge.
+// follow processes the events of the Bridge.
 func (c *crowd) follow(events <-chan bridge.Event) {
 	for e := range events {
 		c.mu.Lock()
@@ -133,7 +133,7 @@ func (c *crowd) follow(events <-chan bridge.Event) {
 			}
 		case bridge.SessionDestroy:
 			if v := c.visits[e.SessionID]; v == nil || v.ended != "" {
-				c.failLocked("an end of a session that nobody has, or a second one: %+v", e)
+				c.failLocked("an end of an unknown session, or a second one: %+v", e)
 			} else if v.ended = e.Reason; v.over != e.Reason {
 				c.failLocked("session of %q ended by %q, not %q", v.user, e.Reason, v.over)
 			}
@@ -142,7 +142,7 @@ func (c *crowd) follow(events <-chan bridge.Event) {
 	}
 }
 
-// look draws the consequences of what has been told. It needs the lock.
+// look updates a guest after a report. The lock is held.
 func (c *crowd) look(g *guest) {
 	if !g.settled && g.opened && g.open && (g.began || g.ghost) {
 		g.settled = true
@@ -173,12 +173,14 @@ func (c *crowd) look(g *guest) {
 	c.left(g.party)
 }
 
-// judge compares a guest that has ended with what was to become of it. It needs the lock.
+// judge compares the end of a guest with the expected one. The lock is held.
 func (c *crowd) judge(g *guest) {
 	c.ends[g.ours]++
 	switch at := g.last.At; {
 	case !g.settled:
 		c.failLocked("%s ended before it was open", g)
+	case g.theirs == -1 && g.slow() && slices.Contains(g.wants, g.ours):
+		c.cutShort++ // a close frame that hasn't arrived after a second may be lost: the connection is cut then
 	case g.theirs != g.ours || !slices.Contains(g.wants, g.ours):
 		c.failLocked("%s ended with the wrong code", g)
 	case !g.notBefore.IsZero() && g.ours != bridge.CodeShutdown && at.Before(g.notBefore):
@@ -205,14 +207,17 @@ func (c *crowd) judge(g *guest) {
 	}
 	missed := g.last.First == 0 || g.last.Last < g.to
 	switch {
-	case missed && !g.hangsUp && !g.ends.IsZero() && g.last.At.Sub(g.ends) >= time.Second:
-		c.hurried++ // what waits when a connection closes is sent within a second, or not at all
+	case missed && !g.hangsUp && g.slow():
+		c.hurried++ // messages that wait when a connection closes are sent within a second, or dropped
 	case g.last.First > g.from || missed && !g.hangsUp:
 		c.failLocked("%s has got the notes %d to %d of %d to %d", g, g.last.First, g.last.Last, g.from, g.to)
 	}
 }
 
-// expect says how a guest will end, before anything is done to that end. It needs the lock.
+// slow reports whether the end of a guest took a second or more, after it was caused.
+func (g *guest) slow() bool { return !g.ends.IsZero() && g.last.At.Sub(g.ends) >= time.Second }
+
+// expect sets the expected end of a guest, before it is caused. The lock is held.
 func (c *crowd) expect(g *guest, code int) {
 	if len(g.wants) == 0 {
 		g.told = true

@@ -10,8 +10,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// watchTimers learns how late a timer is on this machine: what time ends can't be told to be
-// earlier than that.
+// watchTimers measures how late timers are on this machine: expiries can't be more exact.
 func (c *crowd) watchTimers(ctx context.Context) {
 	due := time.Now()
 	every(ctx, 10*time.Millisecond, func() {
@@ -24,7 +23,7 @@ func (c *crowd) watchTimers(ctx context.Context) {
 	})
 }
 
-// note sends something to everybody.
+// note sends a note to all sockets.
 func (c *crowd) note() {
 	c.mu.Lock()
 	c.notes++
@@ -40,13 +39,13 @@ func (c *crowd) note() {
 	c.taken += taken
 }
 
-// notesUntil returns how many notes had been sent by then. It needs the lock.
+// notesUntil returns how many notes had been sent by then. The lock is held.
 func (c *crowd) notesUntil(at time.Time) int {
 	n, _ := slices.BinarySearchFunc(c.sentAt, at, time.Time.Compare)
 	return n
 }
 
-// request adds over HTTP, or now and then replaces the token, in a session that stays.
+// request increments over HTTP, or now and then rotates the token, in a session that stays.
 func (c *crowd) request() {
 	c.mu.Lock()
 	p := c.parties[c.random.IntN(c.staying)]
@@ -68,7 +67,7 @@ func (c *crowd) request() {
 	}
 }
 
-// pause lets no more happen to parties, resume goes on.
+// pause suspends the acts of the parties, and resume continues them.
 func (c *crowd) pause() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

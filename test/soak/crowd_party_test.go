@@ -9,26 +9,26 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// party is a few guests with one fate. What is done for it is done by one worker at a time; the
-// crowd's lock guards what others see.
+// party is a few guests with one fate. One worker at a time acts for it; the crowd's lock guards
+// the fields that others read.
 type party struct {
 	number int
 	fate   *fate
 	active bool
 	visits []*visitor
 	acts   int
-	next   *visitor // that takes the place of one who goes; nil: a new one
+	next   *visitor // replaces the next visitor that leaves; nil: a new one
 
 	guests  []*guest
 	gone    []*visitor // of guests that have ended
-	last    *guest     // that has
+	last    *guest     // that has ended
 	coming  int        // guests that aren't open yet
 	leaving int        // guests that haven't ended yet
 }
 
 func (p *party) user() string { return fmt.Sprintf("user%d", p.number) }
 
-// later has the party's fate happen after a while. It needs the lock.
+// later plans the party's next act. The lock is held.
 func (c *crowd) later(p *party) {
 	if p.fate.act == nil {
 		return
@@ -37,7 +37,7 @@ func (c *crowd) later(p *party) {
 	time.AfterFunc(after, func() { c.due(p) })
 }
 
-// due hands the party to a worker, or keeps it while nothing is to happen.
+// due hands the party to a worker, or keeps it during a pause.
 func (c *crowd) due(p *party) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -46,7 +46,7 @@ func (c *crowd) due(p *party) {
 		return
 	}
 	c.acting++
-	p.leaving++ // nobody comes back before it is done
+	p.leaving++ // no guest returns before the act is done
 	c.jobs <- func() {
 		err := p.fate.act(c, p)
 		c.mu.Lock()
@@ -59,7 +59,7 @@ func (c *crowd) due(p *party) {
 	}
 }
 
-// left is told when a guest has ended, or an act. It needs the lock.
+// left is called when a guest, or an act, has ended. The lock is held.
 func (c *crowd) left(p *party) {
 	if p.leaving--; p.leaving == 0 && !c.closing {
 		c.jobs <- func() { c.renew(p) }
@@ -77,7 +77,7 @@ func (c *crowd) begin(p *party) {
 		c.mu.Lock()
 		p.visits = append(p.visits, v)
 		c.mu.Unlock()
-		for now := time.Now().UnixMilli(); p.fate.user && time.Now().UnixMilli() == now; { // no two of a user's are equally old
+		for now := time.Now().UnixMilli(); p.fate.user && time.Now().UnixMilli() == now; { // no two are equally old
 			runtime.Gosched()
 		}
 	}
@@ -101,8 +101,8 @@ func (c *crowd) enter(p *party, visits []*visitor) {
 	}
 }
 
-// renew brings in whoever takes the place of those who have gone: the same browser, if its session
-// goes on.
+// renew brings in the successors of the guests that have ended: the same browser, if its session
+// still exists.
 func (c *crowd) renew(p *party) {
 	c.mu.Lock()
 	last, gone := p.last, p.gone
@@ -142,7 +142,7 @@ func (c *crowd) renew(p *party) {
 	c.enter(p, back)
 }
 
-// finish forgets a session that is over, when its counts have been looked at.
+// finish forgets a session that is over, after its counts have been checked.
 func (c *crowd) finish(v *visitor) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -154,7 +154,7 @@ func (c *crowd) finish(v *visitor) {
 	c.total.finished++
 }
 
-// count looks at a session's counts: none was lost, none came twice. It needs the lock.
+// count checks a session's counts: none was lost, none counted twice. The lock is held.
 func (c *crowd) count(v *visitor) {
 	if v.stored != v.best || v.answered > v.stored || v.stored > v.begun {
 		c.failLocked("of %d increments %d were stored, up to %d, and %d answered", v.begun, v.stored, v.best, v.answered)

@@ -20,7 +20,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
-// clientProcess is the process of clients, as its parent has it.
+// clientProcess is the process of clients, for its parent.
 type clientProcess struct {
 	t   *testing.T
 	cmd *exec.Cmd
@@ -29,8 +29,7 @@ type clientProcess struct {
 	out *json.Encoder
 }
 
-// startCrowd starts it. It calls hear for each of its reports, and has done so with the last one
-// when stop returns.
+// startCrowd starts the process. It calls hear for each report, the last one before stop returns.
 func startCrowd(t *testing.T, addr string, hear func(report)) (p *clientProcess, stop func()) {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], "-test.run=^$") // it ends with its input
@@ -70,7 +69,7 @@ func (p *clientProcess) send(o order) {
 	}
 }
 
-// tally is what all ended sockets and sessions amount to.
+// tally has the sums over all ended sockets and sessions.
 type tally struct{ sockets, finished, sent, answered, notes, pings int }
 
 func (t *tally) add(r report) {
@@ -83,7 +82,7 @@ func (t *tally) add(r report) {
 	}
 }
 
-// String is how a guest is named in a failure.
+// String names a guest in a failure.
 func (g *guest) String() string {
 	return fmt.Sprintf("socket %d (%s) with code %d for the client, %d for the server, of %v", g.id, g.party.fate.name, g.theirs, g.ours, g.wants)
 }
@@ -94,15 +93,14 @@ func (c *crowd) fail(format string, args ...any) {
 	c.failLocked(format, args...)
 }
 
-// failLocked notes something that is wrong; it may be many things, and the first ones tell what. It
-// needs the lock.
+// failLocked records a failure, and ends the test early after the 20th. The lock is held.
 func (c *crowd) failLocked(format string, args ...any) {
 	if c.problems = append(c.problems, fmt.Sprintf(format, args...)); len(c.problems) == 20 {
 		c.stop()
 	}
 }
 
-// measured is what a process with so many sockets takes.
+// measured are the resources that the process uses.
 type measured struct {
 	heap       uint64 // bytes, after a collection
 	goroutines int
@@ -112,18 +110,18 @@ func (m measured) String() string {
 	return fmt.Sprintf("%d goroutines, %.1f MiB", m.goroutines, float64(m.heap)/(1<<20))
 }
 
-// measure returns what it takes now, when nothing is on its way and nothing more than is wanted is
-// there.
+// measure returns the resources that the process uses when it is idle, with exactly the expected
+// sockets.
 func (c *crowd) measure() (m measured) {
 	c.pause()
 	defer c.resume()
 	c.settle(nil)
 	runtime.GC()
-	runtime.GC() // what pools have kept
+	runtime.GC() // empties the pools
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
 	m.heap = mem.HeapAlloc
-	few := func() bool { // a socket that time ends takes a goroutine more, for as long as its close does
+	few := func() bool { // a socket that expires takes another goroutine during its close
 		m.goroutines = runtime.NumGoroutine()
 		return m.goroutines <= c.size.sockets+aroundSockets
 	}
@@ -137,8 +135,8 @@ func (c *crowd) measure() (m measured) {
 // of a few requests, workers, and the test's own.
 const aroundSockets = 100
 
-// settle waits until every socket that is to be there is, and nothing else: sessions, in memory and
-// in the store, included. At that moment it calls then, with the lock.
+// settle waits until exactly the expected sockets and sessions exist, in memory and in the store.
+// At that moment it calls then, under the lock.
 func (c *crowd) settle(then func()) {
 	var why string
 	ok := func() bool {
@@ -175,7 +173,7 @@ func eventually(ok func() bool, within time.Duration) bool {
 	return false
 }
 
-// progress is a line about it all.
+// progress prints a line about the crowd.
 func (c *crowd) progress() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,16 +14,16 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
 )
 
-// visitor is a browser with a session, and what is known of both. The crowd's lock guards it.
+// visitor is a browser with a session, and the counts of both. The crowd's lock guards it.
 type visitor struct {
 	id, user string
 	cookies  string        // of its requests
-	begun    int           // increments that were asked for
+	begun    int           // increments that were requested
 	stored   int           // those that the server has stored
 	answered int           // those whose answer has arrived
-	best     int           // the highest that was stored
-	over     bridge.Reason // by which it is to end; "": it stays
-	ended    bridge.Reason // by which it has
+	best     int           // the highest count that was stored
+	over     bridge.Reason // of its expected end; "": it stays
+	ended    bridge.Reason // of its end
 }
 
 // route adds the pages of the crowd to the application.
@@ -59,7 +59,7 @@ func (c *crowd) route() {
 	c.app.Mux.Handle("/crowd/idle", c.app.Bridge.WebSocket(c.talk, &opts))
 }
 
-// talk is what an application's handler looks like: whatever goes wrong ends it.
+// talk is the socket's handler. Any error ends it.
 func (c *crowd) talk(ctx context.Context, conn *bridge.Conn) error {
 	c.began(conn.ID())
 	for {
@@ -77,7 +77,7 @@ func (c *crowd) talk(ctx context.Context, conn *bridge.Conn) error {
 	}
 }
 
-// add counts in the session, and then beside it.
+// add increments in the session, and then the visitor's own count.
 func (c *crowd) add(ctx context.Context, on bridge.Sessioner) (text string, err error) {
 	id, n := "", 0
 	text, err = bridge.WithSession(ctx, on, func(ctx context.Context, s *bridge.Session) (string, error) {
@@ -92,7 +92,7 @@ func (c *crowd) add(ctx context.Context, on bridge.Sessioner) (text string, err 
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if v := c.visits[id]; v == nil {
-		c.failLocked("an increment in a session that nobody has: %s", id)
+		c.failLocked("an increment in an unknown session: %s", id)
 	} else {
 		v.stored++
 		v.best = max(v.best, n)
@@ -100,7 +100,7 @@ func (c *crowd) add(ctx context.Context, on bridge.Sessioner) (text string, err 
 	return text, nil
 }
 
-// plant makes a session, without going through the network.
+// plant creates a session without the network.
 func (c *crowd) plant(f *fate, user string) (*visitor, error) {
 	form := url.Values{}
 	if f.user {
@@ -125,7 +125,7 @@ func (c *crowd) plant(f *fate, user string) (*visitor, error) {
 	return v, nil
 }
 
-// keep does with a response's cookies what a browser does.
+// keep stores a response's cookies as a browser does.
 func (v *visitor) keep(res *http.Response) {
 	jar := map[string]string{}
 	for pair := range strings.SplitSeq(v.cookies, "; ") {
@@ -143,7 +143,7 @@ func (v *visitor) keep(res *http.Response) {
 	v.cookies = strings.Join(pairs, "; ")
 }
 
-// get asks for a page over the network.
+// get requests a page over the network.
 func (c *crowd) get(v *visitor, path string) (string, error) {
 	r, err := http.NewRequestWithContext(c.t.Context(), http.MethodGet, c.app.Server.URL+path, nil)
 	if err != nil {
@@ -159,7 +159,7 @@ func (c *crowd) get(v *visitor, path string) (string, error) {
 	if err == nil && res.StatusCode != http.StatusOK {
 		err = fmt.Errorf("GET %s: %s: %s", path, res.Status, body)
 	}
-	if err == nil && path != "/logout" { // whoever has logged out tries the old cookies
+	if err == nil && path != "/logout" { // after a logout the old cookies are tried
 		v.keep(res)
 	}
 	return string(body), err

@@ -21,18 +21,18 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// crowdSize is how large a crowd is and how fast it lives.
+// crowdSize has the size of a crowd, and its times.
 type crowdSize struct {
 	sockets          int
 	lasts            time.Duration
-	soonest, latest  time.Duration // when something happens to a party
+	soonest, latest  time.Duration // between two acts of a party
 	every            time.Duration // a message of an active client
 	notes            time.Duration // between notes to all
 	requests         time.Duration // between requests beside the sockets
-	idle, keep       time.Duration // timeouts: of the silent ones, of those whose messages keep them
+	idle, keep       time.Duration // idle timeouts: of silent sessions, of sessions kept alive by messages
 	heartbeat        time.Duration
 	measures, report time.Duration
-	settles          time.Duration // at most, when all come and when nothing more is to happen
+	settles          time.Duration // limit of settle
 }
 
 func shortCrowd() crowdSize {
@@ -53,7 +53,7 @@ func longCrowd() crowdSize {
 	}
 }
 
-// crowd is the server's side of it, and the judge. Its lock is the innermost of the test's.
+// crowd is the server's side, and checks the results. Its lock is the innermost of the test.
 type crowd struct {
 	t       *testing.T
 	size    crowdSize
@@ -62,7 +62,7 @@ type crowd struct {
 	store   *livestore.Store
 	child   *clientProcess
 	jobs    chan func()
-	stop    func()        // early: something is wrong
+	stop    func()        // ends the test early, after a failure
 	opening chan struct{} // a slot for each handshake that is under way
 	stopped chan struct{}
 
@@ -75,29 +75,30 @@ type crowd struct {
 	staying  int
 	live     int
 	acting   int // acts that have begun
-	going    int // guests whose end they are, and who are still there
+	going    int // guests that these acts end, and that are still there
 	paused   bool
-	held     []*party // until it goes on
+	held     []*party // until resume
 	closing  bool
-	notes    int         // notes that have been begun to be sent
-	sentAt   []time.Time // when each of those had been that have
-	hurried  int         // sockets that were closed before they had all notes, after a second
+	notes    int         // notes whose sending has begun
+	sentAt   []time.Time // when each of those was sent, once it was
+	hurried  int         // sockets that were closed after a second without all notes
+	cutShort int         // sockets that were cut after a second without a close frame
 	taken    int         // the sum of what Notify returned
 	events   struct{ opened, closed int }
 	ends     map[int]int // by code
 	total    tally
-	late     time.Duration // the latest that time has ended something
-	tooLate  time.Duration // the latest after the second that it may take
-	latest   string        // which that was
-	slowest  time.Duration // the longest that it took from asking for a close until the client had it
-	lag      time.Duration // the latest that a timer of the test's has been
+	late     time.Duration // the largest delay of an expiry
+	tooLate  time.Duration // the largest delay beyond the second that an expiry may take
+	latest   string        // which guest that was
+	slowest  time.Duration // the longest time from the request of a close to the client
+	lag      time.Duration // the largest delay of a timer of the test
 	problems []string
 }
 
-// TestSoakCrowd: sockets of every fate come, talk and go, each ends with the code that it has to,
-// as both ends have it, and on time; each message and each note arrives, no increment is lost, and
-// what the process takes doesn't grow. 200 sockets for a few seconds; with SOAK set 10,000 for two
-// minutes.
+// TestSoakCrowd: sockets of every fate come, send messages and end. Each ends on time, with the
+// right code at both ends; each message and each note arrives, no increment is lost, and the
+// process's memory and goroutines don't grow. 200 sockets for a few seconds; with SOAK set 10,000
+// for two minutes.
 func TestSoakCrowd(t *testing.T) {
 	size := shortCrowd()
 	if os.Getenv("SOAK") != "" {
@@ -132,9 +133,9 @@ func newCrowd(t *testing.T, size crowdSize) *crowd {
 	return c
 }
 
-// run lets the crowd gather, live its time, and be closed by a shutdown.
+// run brings the crowd in, lets it act for a while, and shuts the server down.
 func (c *crowd) run() {
-	events := c.app.Bridge.Subscribe(context.WithoutCancel(c.t.Context()), 1<<16) // more than there can be: none is dropped
+	events := c.app.Bridge.Subscribe(context.WithoutCancel(c.t.Context()), 1<<16) // more than can wait: none is dropped
 	var following, working, living sync.WaitGroup
 	following.Go(func() { c.follow(events) })
 	child, stopClients := startCrowd(c.t, c.app.Server.Listener.Addr().String(), c.hear)
@@ -146,7 +147,7 @@ func (c *crowd) run() {
 	}
 	working.Go(func() { c.watchTimers(ctx) })
 	working.Go(func() { every(ctx, c.size.report, c.progress) })
-	c.pause() // nobody goes before all are there, but by time
+	c.pause() // until all are there, guests end only by expiry
 	c.gather()
 	c.settle(nil)
 	c.resume()
@@ -190,7 +191,7 @@ func (c *crowd) gather() {
 	}
 }
 
-// work does what there is to do for parties.
+// work runs the acts of parties.
 func (c *crowd) work(ctx context.Context) {
 	for {
 		select {
@@ -202,10 +203,10 @@ func (c *crowd) work(ctx context.Context) {
 	}
 }
 
-// watch measures from time to time. With the same number of sockets the process takes the same at
-// the end as at the beginning.
+// watch measures from time to time: with the same number of sockets the process uses as much at the
+// end as at the beginning.
 func (c *crowd) watch() {
-	const slack = 4 << 20 // bytes, for what has nothing to do with the number of sockets
+	const slack = 4 << 20 // bytes, independent of the number of sockets
 	first := c.measure()
 	c.t.Logf("%3d s: %v", c.seconds(), first)
 	last := first
@@ -223,8 +224,8 @@ func (c *crowd) watch() {
 	}
 }
 
-// close is when the shutdown begins, or is about to: nobody comes in place of those who leave. It
-// needs the lock.
+// close is called when the shutdown begins, or is about to: guests that end are no longer replaced.
+// The lock is held.
 func (c *crowd) close() {
 	if c.closing {
 		return
@@ -236,8 +237,8 @@ func (c *crowd) close() {
 	}
 }
 
-// shutDown ends the server as a program does. Every socket is closed with 1012; what is stored is
-// what was counted.
+// shutDown ends the server as a program does. Every socket is closed with 1012, and the store has
+// the expected counts.
 func (c *crowd) shutDown() {
 	c.mu.Lock()
 	c.close() // if it has never settled
@@ -250,7 +251,7 @@ func (c *crowd) shutDown() {
 	}
 }
 
-// end looks at what is left.
+// end checks the final state.
 func (c *crowd) end() {
 	s := c.app.Bridge.Stats()
 	require.Zero(c.t, s.Conns)
@@ -258,15 +259,16 @@ func (c *crowd) end() {
 	require.Zero(c.t, s.EventsDropped)
 	require.Zero(c.t, s.StoreErrors)
 	require.Zero(c.t, s.FailedCommits)
-	if c.tooLate > c.lag+2*c.slowest { // than a timer, a look at the session and a close are on a machine that is as busy as this one
+	if c.tooLate > c.lag+2*c.slowest { // a timer, a read of the session and a close may be as late on a busy machine
 		c.fail("%s ended %v late; timers here are %v late, and a close takes %v", c.latest, c.tooLate, c.lag, c.slowest)
 	}
 	require.Equal(c.t, c.total.sockets, c.events.opened)
 	require.Equal(c.t, c.events.opened, c.events.closed)
 	require.LessOrEqual(c.t, c.total.notes, c.taken)
 	left, lost := c.stored(), c.taken-c.total.notes
-	c.t.Logf("%d notes for %d sockets, %d of them to sockets that were on their way out, %d of which took longer than a second to close; %d sessions left",
-		c.notes, c.taken, lost, c.hurried, len(left))
+	c.t.Logf("%d notes for %d sockets, %d of them to sockets that were on their way out, %d of which took longer than a second to close; "+
+		"%d sockets cut after a second; %d sessions left",
+		c.notes, c.taken, lost, c.hurried, c.cutShort, len(left))
 	for id, v := range c.visits {
 		c.count(v)
 		n, there := left[id]
@@ -274,12 +276,12 @@ func (c *crowd) end() {
 		switch {
 		case v.ended != "" && there:
 			c.fail("a session has ended by %q, and is stored", v.ended)
-		case v.ended != "" || v.over != "" && !there: // by time, since the last look
+		case v.ended != "" || v.over != "" && !there: // expired since the last check
 		case !there || n != v.stored:
 			c.fail("a session has %d stored, of %d", n, v.stored)
 		}
 	}
-	require.Empty(c.t, left, "sessions that nobody has")
+	require.Empty(c.t, left, "sessions without a visitor")
 	if len(c.problems) == 0 {
 		require.ElementsMatch(c.t, []int{
 			-1, 1000, bridge.CodeShutdown, bridge.CodeReconnect, bridge.CodeIdle, codeOwn,

@@ -21,15 +21,15 @@ type farmActor struct {
 	held   [farmPlaces]farmHeld
 }
 
-// farmHeld is what it has of one place: the session that was there when it looked, and how it came
-// in then.
+// farmHeld is what an actor knows of one place: the session that was there at its last look, and
+// its cookie and socket.
 type farmHeld struct {
 	session *farmSession
 	cookie  farmCookie
 	socket  *farmSocket
 }
 
-// farmCookie is what a browser presents.
+// farmCookie is the cookie that a browser presents.
 type farmCookie struct {
 	session, client string
 	label           int // of the token
@@ -37,8 +37,8 @@ type farmCookie struct {
 
 func (c farmCookie) header() string { return strings.TrimSuffix(c.session+"; "+c.client, "; ") }
 
-// keep does with a response's cookies what a browser does. It reports whether there is a new
-// session cookie.
+// keep stores a response's cookies as a browser does. It reports whether there is a new session
+// cookie.
 func (c *farmCookie) keep(res *http.Response) (set bool) {
 	for _, got := range res.Cookies() {
 		if got.MaxAge < 0 {
@@ -54,7 +54,7 @@ func (c *farmCookie) keep(res *http.Response) (set bool) {
 	return set
 }
 
-// farmOps are the operations, each as often as it is to be chosen.
+// farmOps are the operations, each repeated according to its weight.
 var farmOps = func() (ops []string) {
 	for _, op := range []struct {
 		name   string
@@ -132,8 +132,7 @@ func (a *farmActor) do(place int, op string) farmOutcome {
 	return a.overSocket(place, what)
 }
 
-// goOn draws the consequences of an outcome, as those at a browser do: they look again, wait, or
-// begin anew.
+// goOn reacts to an outcome as a user does: it looks again, waits, or begins anew.
 func (a *farmActor) goOn(place int, outcome farmOutcome) {
 	before := a.held[place]
 	switch outcome {
@@ -142,7 +141,7 @@ func (a *farmActor) goOn(place int, outcome farmOutcome) {
 	case farmUnavailable:
 		a.wait(60 * time.Millisecond)
 	}
-	if a.random.IntN(2) == 0 { // otherwise it tries what it has once more
+	if a.random.IntN(2) == 0 { // otherwise it tries its cookie once more
 		return
 	}
 	a.look(place)
@@ -151,7 +150,7 @@ func (a *farmActor) goOn(place int, outcome farmOutcome) {
 	case h.session != before.session || h.cookie.label != before.cookie.label || outcome == farmUnavailable:
 	case outcome == farmOver && h.session.succeeds():
 		a.create(place, h.cookie) // with the old one's cookies
-	case a.random.IntN(3) == 0: // nobody else has done it, or an answer got lost, and nobody has the newest cookie
+	case a.random.IntN(3) == 0: // an answer may have been lost, so that no actor has the newest cookie
 		a.create(place, farmCookie{})
 	}
 }
@@ -170,10 +169,13 @@ func (a *farmActor) create(place int, cookie farmCookie) {
 	case v.Word == "unavailable":
 		a.tally.unknown.Add(1)
 		return
+	case v.Word == "gone" && cookie.session != "":
+		old.record(a.number, from, to, farmEvent{kind: farmEnding, label: cookie.label})
+		return
 	case v.Word != "ok":
 		a.puzzled("create", fmt.Sprintf("%+v at %v", v, res.Request.URL))
 		return
-	case old != nil && v.ID == old.id: // the judge will have something to say about that
+	case old != nil && v.ID == old.id: // judge reports that
 		old.record(a.number, from, to, farmEvent{kind: farmIncrement, label: cookie.label, values: v.farmValues})
 		return
 	}
@@ -233,7 +235,7 @@ func (a *farmActor) overHTTP(place int, node *farmNode, what string) farmOutcome
 	return a.judge(h.session, call, v, 0)
 }
 
-// ask sends a request, once, and returns what it was answered.
+// ask sends a request, once, and returns the answer.
 func (f *farm) ask(node *farmNode, cookies string, query url.Values) (v farmView, res *http.Response, err error) {
 	r, err := http.NewRequestWithContext(f.t.Context(), http.MethodPost, "http://"+node.addr+"/?"+query.Encode(), nil) // no GET, which may be sent twice
 	if err != nil {
@@ -256,7 +258,7 @@ func (f *farm) ask(node *farmNode, cookies string, query url.Values) (v farmView
 	return v, res, nil
 }
 
-// farmMiddlewareWord is what happened when not the handler has answered but the middleware: it
+// farmMiddlewareWord returns the outcome of a request that the middleware has answered, because it
 // could not store the session.
 func farmMiddlewareWord(res *http.Response, body string) string {
 	switch {
@@ -272,7 +274,7 @@ func farmMiddlewareWord(res *http.Response, body string) string {
 	return "unexpected: " + res.Status
 }
 
-// puzzled notes an answer that nothing explains.
+// puzzled records an unexpected answer.
 func (a *farmActor) puzzled(what string, got any) {
 	h := a.farmHistory
 	h.mu.Lock()

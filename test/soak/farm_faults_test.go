@@ -4,8 +4,8 @@ import (
 	"time"
 )
 
-// disturb breaks one thing after another, each for a while, until done is closed; whatever happens,
-// Redis is killed once and each connection cut once.
+// disturb causes one fault after another, each for a while, until done is closed. Redis is killed,
+// and each connection cut, at least once.
 func (h *farmHistory) disturb(done <-chan struct{}) {
 	faults := []func(){h.kill, h.cutAll, h.cutOne, h.cutOne, h.stall, h.refuse, h.delay, h.silence}
 	for first := true; ; first = false {
@@ -42,9 +42,9 @@ func (h *farmHistory) cutAll() {
 	}
 }
 
-// stall may end in a cut, or in a kill, with which what is under way is lost, or in nothing. One in
-// three lasts longer than the node waits for: what it has told its client to be unknown is then
-// done afterwards.
+// stall may end with a cut or a kill, which lose the commands under way, or without loss. One in
+// three lasts longer than the node waits: commands with an unknown outcome are then executed
+// afterwards.
 func (h *farmHistory) stall() {
 	h.tally.stalls++
 	p := h.anyNode(h.random).proxy

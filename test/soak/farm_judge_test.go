@@ -14,7 +14,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// farmOutcome is what an operation means for what its actor does next.
+// farmOutcome is the outcome of an operation for its actor's next step.
 type farmOutcome int
 
 const (
@@ -23,7 +23,7 @@ const (
 	farmUnavailable             // try again later
 )
 
-// farmCall is an operation as its client has seen it.
+// farmCall is an operation as its client sees it.
 type farmCall struct {
 	what     string
 	socket   bool
@@ -31,7 +31,7 @@ type farmCall struct {
 	from, to int64     // between these moments
 }
 
-// judge records what an answer tells, or the socket's end in its place.
+// judge records the events that an answer, or the socket's end instead of one, implies.
 func (a *farmActor) judge(s *farmSession, call farmCall, v farmView, code int) farmOutcome {
 	if code != 0 {
 		v.Word = fmt.Sprint("closed with ", code)
@@ -68,7 +68,7 @@ func (a *farmActor) judge(s *farmSession, call farmCall, v farmView, code int) f
 	case v.Word == "conflict": // nothing was done
 		a.tally.conflicts.Add(1)
 	case v.Word == "unavailable", v.Word == "not stored":
-		if v.Word == "not stored" || call.socket || call.effect.kind == farmIncrement { // otherwise it couldn't even be loaded
+		if v.Word == "not stored" || call.socket || call.effect.kind == farmIncrement { // otherwise the load failed
 			a.mayHave(s, call)
 		}
 		return farmUnavailable
@@ -89,7 +89,7 @@ func (a *farmActor) judge(s *farmSession, call farmCall, v farmView, code int) f
 	return farmFine
 }
 
-// mayHave records an effect that nobody was told of: it may come at any time, or never.
+// mayHave records an unacknowledged effect: it may come at any time, or never.
 func (a *farmActor) mayHave(s *farmSession, call farmCall) {
 	e := call.effect
 	e.maybe = true
@@ -105,7 +105,7 @@ func (a *farmActor) mayHave(s *farmSession, call farmCall) {
 
 const farmForever = math.MaxInt64
 
-// farmSession is what is known of one session.
+// farmSession has the tokens and events of one session.
 type farmSession struct {
 	id    string
 	begin farmState // when it was created
@@ -113,7 +113,7 @@ type farmSession struct {
 	mu     sync.Mutex
 	events []porcupine.Operation
 	labels int        // given out so far
-	newest farmCookie // of those that somebody has received
+	newest farmCookie // of those that an actor has received
 	past   bool       // its browser has been to get a new one
 }
 
@@ -138,7 +138,7 @@ func (s *farmSession) receive(c farmCookie) {
 	s.newest = c
 }
 
-// isOver reports whether somebody was told so.
+// isOver reports whether an actor was told that the session is over.
 func (s *farmSession) isOver() bool { return s.overSince() != farmForever }
 
 // succeeds reports, once, that the session is over and its browser may get another: of two for one
@@ -154,7 +154,7 @@ func (s *farmSession) succeeds() bool {
 	return !was
 }
 
-// overSince is by when somebody was told that the session is over.
+// overSince returns when an actor was first told that the session is over.
 func (s *farmSession) overSince() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -167,14 +167,15 @@ func (s *farmSession) overSince() int64 {
 	return since
 }
 
-// farmFaults are what is wrong with a session without a model's help: what is plain to see.
+// farmFaults are the faults of a session that are found by counting, without the model.
 type farmFaults struct {
-	lost    int // increments that were acknowledged and aren't there, or came to what another came to
+	lost    int // acknowledged increments that are missing, or have the same result as another
 	twice   int // increments that are there more than once
 	revived int // operations that were let in after the end
+	denied  int // requests for a new session that failed, though the old one's end was not under way
 }
 
-// faults counts them. The last thing that was done is a look at what is stored.
+// faults counts them. The last operation was a read of the stored session.
 func (s *farmSession) faults() (f farmFaults) {
 	over := s.overSince()
 	s.mu.Lock()
@@ -197,6 +198,10 @@ func (s *farmSession) faults() (f farmFaults) {
 			if e.label == 0 {
 				stored = e.values.N
 			}
+		case farmEnding:
+			if !s.endsDuring(op) {
+				f.denied++
+			}
 		}
 		if !e.maybe && op.Call > over && slices.Contains([]farmKind{farmOpened, farmRead, farmWrite, farmIncrement, farmLogin}, e.kind) {
 			f.revived++
@@ -209,14 +214,22 @@ func (s *farmSession) faults() (f farmFaults) {
 	return f
 }
 
+// endsDuring reports whether an end of the session was under way at the time of op. A node that
+// gets the answer of the end late, because its connection is slow, takes a request that began
+// before that for one from before the end. s.mu is held.
+func (s *farmSession) endsDuring(op porcupine.Operation) bool {
+	return slices.ContainsFunc(s.events, func(end porcupine.Operation) bool {
+		return end.Input.(farmEvent).kind == farmDestroy && end.Call < op.Return && end.Return > op.Call
+	})
+}
+
 func (s *farmSession) check() porcupine.CheckResult {
 	return porcupine.CheckOperationsTimeout(farmModel(s.begin), s.essential(), 5*time.Minute)
 }
 
-// essential returns the events without what makes no difference and takes the longest to find out:
-// there are very many orders of events that nobody was told of. Adds with one token are alike, so
-// that each has its turn when those that began before have had theirs, if it ever comes. A write is
-// as good as none if nobody has read its value.
+// essential reduces the number of orders that the model has to try: unacknowledged events can come
+// in very many orders. Adds with one token are alike, so they get a fixed order, that of their
+// beginnings. An unacknowledged write whose value was never read is left out.
 func (s *farmSession) essential() (events []porcupine.Operation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -242,7 +255,7 @@ func (s *farmSession) essential() (events []porcupine.Operation) {
 	return events
 }
 
-// story tells the session's history.
+// story returns the session's history as text.
 func (s *farmSession) story() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

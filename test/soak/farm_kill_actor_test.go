@@ -33,13 +33,14 @@ type killSession struct {
 	id      string
 	cookie  farmCookie
 	sure    int               // increments that were acknowledged
-	unknown int               // increments whose outcome nobody was told
-	user    *killUser         // nil: nobody
-	mayBe   map[*killUser]int // whose it is or may be, and the ends of all of theirs that were done before the login
+	unknown int               // increments with an unknown outcome
+	rebinds int               // sessions that its client has had before
+	user    *killUser         // nil: none
+	mayBe   map[*killUser]int // possible users, with their number of complete ends before the login
 
 	mu      sync.Mutex
 	sockets []*killSocket
-	story   []string // what was done, for whoever reads of a failure
+	story   []string // the operations, for the text of a failure
 }
 
 func (s *killSession) tell(format string, args ...any) {
@@ -88,7 +89,7 @@ var killSteps = []killStep{
 	{1, (*killActor).expire},
 }
 
-// run acts until done. What is there then remains.
+// run acts until done. The session that it has then remains.
 func (a *killActor) run(done <-chan struct{}) {
 	var steps []func(*killActor, *killSession)
 	for _, s := range killSteps {
@@ -110,7 +111,7 @@ func (a *killActor) run(done <-chan struct{}) {
 	}
 }
 
-// request does an operation of the session's at a node; false: it is not known what became of it.
+// request does an operation of the session at a node; false: its outcome is unknown.
 func (a *killActor) request(n *killNode, cookies string, query ...string) (v farmView, res *http.Response, known bool) {
 	values := url.Values{}
 	for i := 0; i < len(query); i += 2 {
@@ -131,8 +132,8 @@ func (a *killActor) request(n *killNode, cookies string, query ...string) (v far
 	return v, res, true
 }
 
-// beginAt has a new session, with the client of an older one if there is a cookie of it. False:
-// nobody knows.
+// beginAt creates a session, with the client of an older one if there is a cookie of it; false: its
+// outcome is unknown.
 func (a *killActor) beginAt(n *killNode, client string) bool {
 	v, res, known := a.request(n, client, "do", "create")
 	if !known {
@@ -222,15 +223,15 @@ func (a *killActor) read(s *killSession) {
 	}
 }
 
-// compare says whether an update is lost, or has been done twice.
+// compare fails if an update is lost, or was done twice.
 func (k *killing) compare(s *killSession, n int) {
 	if n < s.sure || n > s.sure+s.unknown {
 		k.t.Errorf("session counts %d, with %d acknowledged and %d unknown: %v", n, s.sure, s.unknown, s)
 	}
 }
 
-// surprised is when the session is over without the actor's doing: its user's sessions have all
-// been ended.
+// surprised is called when the session is over without the actor's doing: all of its user's
+// sessions must have been ended.
 func (a *killActor) surprised(s *killSession) {
 	a.count.surprises.Add(1)
 	s.tell("surprised")
@@ -241,7 +242,7 @@ func (a *killActor) surprised(s *killSession) {
 		u.mu.Unlock()
 	}
 	if !explained {
-		a.t.Errorf("a session is gone, and nobody has ended it: %v", s)
+		a.t.Errorf("a session has ended without a reason: %v", s)
 	}
 	if _, err := a.direct.GetByID(a.t.Context(), s.id); !errors.Is(err, bridge.ErrSessionMissing) {
 		a.t.Errorf("a session was gone and is there: %v, %v", err, s)
@@ -249,7 +250,7 @@ func (a *killActor) surprised(s *killSession) {
 	a.over(s, at, nil)
 }
 
-// over is when the session has ended, at a node or at nobody knows which.
+// over is called when the session has ended, at a node or at an unknown one.
 func (a *killActor) over(s *killSession, at time.Time, by *killNode, codes ...int) {
 	s.tell("over: %v", codes)
 	a.logOut(s)
@@ -262,7 +263,7 @@ func (a *killActor) over(s *killSession, at time.Time, by *killNode, codes ...in
 	a.expectEnd(s, &a.ends, at, by, codes...)
 }
 
-// logOut is called before the session becomes another user's, or nobody's.
+// logOut is called before the session gets another user, or none.
 func (a *killActor) logOut(s *killSession) {
 	if s.user != nil {
 		s.user.mu.Lock()

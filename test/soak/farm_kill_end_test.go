@@ -13,8 +13,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
-// lookAround checks, when nobody acts any more, that each node knows of all connections and that
-// each session counts what it should.
+// lookAround checks, when no actor acts any more, that each node knows all connections, and that
+// each session has the expected count.
 func (k *killing) lookAround(actors []*killActor) {
 	k.t.Helper()
 	open := 0
@@ -47,8 +47,8 @@ func (k *killing) lookAround(actors []*killActor) {
 	k.t.Logf("%d sockets remained open, of which every node knew", open)
 }
 
-// endAll ends what remains, some of it by time, and looks for any session that is there all the
-// same.
+// endAll ends the remaining sessions, some of them by expiry, and looks for any session that is
+// left.
 func (k *killing) endAll(actors []*killActor) {
 	k.t.Helper()
 	for i, a := range actors {
@@ -87,9 +87,8 @@ func (k *killing) endAll(actors []*killActor) {
 	k.listening.Wait()
 }
 
-// stopAll ends the nodes that are alive, as one would. Nothing remains of any; a lock on a user
-// whose owner was killed ends by itself within 10 seconds, which are waited for only if there is
-// time.
+// stopAll ends the nodes that are alive in an orderly way. They leave nothing in Redis. A lock on a
+// user whose owner was killed ends by itself within 10 seconds, for which only a soak test waits.
 func (k *killing) stopAll(soak bool) {
 	k.t.Helper()
 	require.Eventually(k.t, func() bool {
@@ -132,7 +131,7 @@ func sum(counts map[string]int) (n int) {
 	return n
 }
 
-// leftover counts the keys in Redis by what they are, without the one that always remains.
+// leftover counts the keys in Redis by their kind, without the one that always remains.
 func (k *killing) leftover() map[string]int {
 	k.t.Helper()
 	left := map[string]int{}
@@ -165,7 +164,7 @@ func (k *killing) keys() (keys []string) {
 	return keys
 }
 
-// report says what was done and how long it took, and that all of it was.
+// report logs the operations and how long they took, and checks that all kinds were done.
 func (k *killing) report(soak bool) {
 	k.t.Helper()
 	var known, conns, activity []time.Duration

@@ -9,11 +9,11 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
-// kept for those who look at the ends of sockets: 5 s is what is promised whatever has happened to
-// the nodes' news, and how long an older socket may wait for new cookies.
+// killPromise is how long a socket may stay open after its session's end, even if notifications are
+// lost, and how long an older socket may wait for new cookies.
 const killPromise = 5 * time.Second
 
-// killDelays are how long things have taken, on the node that was asked and on others.
+// killDelays are the delays of ends, on the node that was asked and on others.
 type killDelays struct {
 	mu              sync.Mutex
 	here, elsewhere []time.Duration
@@ -51,8 +51,8 @@ func (d *killDelays) worst() (worst time.Duration) {
 	return worst
 }
 
-// expectEnd has the session's sockets looked at until they have ended, with one of the codes,
-// because of what a node has answered at that time. What is returned is closed then.
+// expectEnd watches the session's sockets until they have ended with one of the codes, after a
+// node's answer at that time. The returned channel is closed then.
 func (k *killing) expectEnd(s *killSession, delays *killDelays, at time.Time, by *killNode, codes ...int) <-chan struct{} {
 	s.mu.Lock()
 	var some []*killSocket

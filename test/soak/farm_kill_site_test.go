@@ -11,8 +11,8 @@ import (
 // killIdle is the idle timeout of a session that is to expire soon.
 const killIdle = 400 * time.Millisecond
 
-// farmQuestions are what a node is asked that isn't about the request's own session: of whom, and
-// with which text. They answer with a number.
+// farmQuestions are the operations of a node that don't concern the request's own session. Their
+// arguments are the subject and a text. They return a number.
 var farmQuestions = map[string]func(ctx context.Context, b *bridge.Bridge, of, text string) (int, error){
 	"notify session": func(ctx context.Context, b *bridge.Bridge, of, text string) (int, error) {
 		return b.Notify(ctx, bridge.To{SessionID: of}, killNote(text))
@@ -36,9 +36,9 @@ var farmQuestions = map[string]func(ctx context.Context, b *bridge.Bridge, of, t
 	},
 }
 
-// killNote is a message that a socket's end can tell from an answer.
+// killNote is a message that a client can distinguish from an answer.
 func killNote(text string) []byte {
-	note, _ := json.Marshal(farmView{Word: "note", ID: text}) // it can't fail
+	note, _ := json.Marshal(farmView{Word: "note", ID: text}) // never fails
 	return note
 }
 

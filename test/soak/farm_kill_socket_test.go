@@ -9,7 +9,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
-// killSocket is a socket's end in a browser, which is always listening.
+// killSocket is a browser's end of a socket, which is read all the time.
 type killSocket struct {
 	wire    *wire
 	node    *killNode
@@ -20,13 +20,13 @@ type killSocket struct {
 	reason  string
 	at      time.Time
 	left    atomic.Bool // the browser has closed it itself
-	judged  atomic.Bool // somebody looks at how it ends
+	judged  atomic.Bool // its end is being checked
 
 	mu    sync.Mutex
 	notes map[string]chan struct{} // each closed when the note has come
 }
 
-// open opens a socket, and returns what it was greeted with.
+// open opens a socket, and returns its first message.
 func (k *killing) open(n *killNode, cookies string) (s *killSocket, hello farmView, err error) {
 	w, err := dialWire(n.addr, "/socket", cookies)
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *killSocket) listen() {
 
 // ask sends a message and returns the answer; false: the socket has ended, or is silent.
 func (s *killSocket) ask(do string) (farmView, bool) {
-	_ = s.wire.write(opText, []byte(do)) // a failure is its end, which is heard of
+	_ = s.wire.write(opText, []byte(do)) // a failure is its end, which the reader sees
 	return s.answer()
 }
 
@@ -91,7 +91,7 @@ func (s *killSocket) answer() (v farmView, ok bool) {
 	}
 }
 
-// note returns what is closed when the note comes, once.
+// note returns a channel that is closed when the note comes.
 func (s *killSocket) note(text string) chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,12 +9,12 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// anyUser returns one of those whom several browsers are logged in as.
+// anyUser returns one of the users, each of which several browsers use.
 func (k *killing) anyUser(random *rand.Rand) *killUser {
 	return k.users[fmt.Sprint("user", random.IntN(killUsers))]
 }
 
-// login logs the session in as somebody, which its sockets at all nodes are told.
+// login logs the session in as some user, of which its sockets at all nodes are notified.
 func (a *killActor) login(s *killSession) { a.loginAs(s, a.anyUser(a.random)) }
 
 func (a *killActor) loginAs(s *killSession, u *killUser) {
@@ -31,7 +31,7 @@ func (a *killActor) loginAs(s *killSession, u *killUser) {
 	s.tell("login at %s: %+v", n.name, v)
 	switch {
 	case !known:
-		a.dispose(s) // nobody may have the newest cookie
+		a.dispose(s) // no actor may have the newest cookie
 	case v.Word == "missing", v.Word == "gone":
 		a.surprised(s)
 	case v.Word == "conflict":
@@ -49,15 +49,24 @@ func (a *killActor) loginAs(s *killSession, u *killUser) {
 	}
 }
 
-// rebind has the client get another session. The old one's sockets are to come back with the new
+// maxRebinds is how many times a client's sockets are sure to be cut off from a session that is
+// alive: see docs/sockets.md. Those of a later one stay, as the copy of a client cookie must not be
+// enough to close its owner's sockets again and again.
+const maxRebinds = 2
+
+// rebind gives the client another session. The old one's sockets are to reconnect with the new
 // cookies.
 func (a *killActor) rebind(s *killSession) {
+	if s.rebinds == maxRebinds {
+		return
+	}
 	n := a.pick(a.random)
 	a.logOut(s)
 	if !a.beginAt(n, s.cookie.client) {
 		a.dispose(s)
 		return
 	}
+	a.session.rebinds = s.rebinds + 1
 	a.count.rebinds.Add(1)
 	s.tell("the client has another session, at %s", n.name)
 	ended := a.expectEnd(s, &a.rebinds, a.now(), n, bridge.CodeReconnect, bridge.CodeDestroyed)
@@ -69,7 +78,7 @@ func (a *killActor) rebind(s *killSession) {
 	})
 }
 
-// dispose ends a session of which it isn't known what became of it.
+// dispose ends a session whose state is unknown.
 func (a *killActor) dispose(s *killSession) {
 	_, err := a.direct.DestroyByID(a.t.Context(), s.id)
 	if err != nil {
@@ -78,7 +87,7 @@ func (a *killActor) dispose(s *killSession) {
 	a.over(s, a.now(), nil, bridge.CodeDestroyed, bridge.CodeReconnect)
 }
 
-// ended draws the consequences of what a node has answered to whoever wants the session to end.
+// ended processes a node's answer to an operation that ends the session.
 func (a *killActor) ended(s *killSession, n *killNode, what string, v farmView, known bool) bool {
 	at := a.now()
 	switch {
@@ -151,7 +160,7 @@ func (a *killActor) destroyUser(*killSession) {
 		u.mu.Lock()
 		same := u.logged[s] == login
 		u.mu.Unlock()
-		if !same { // its actor is at something else, or knows
+		if !same { // its actor has another session now, or knows it
 			continue
 		}
 		s.tell("all of %s end at %s", u.name, n.name)

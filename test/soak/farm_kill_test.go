@@ -21,14 +21,14 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// killing is a farm whose nodes are killed. The test's process is a node, too, which lives on: the
-// farm's direct Bridge.
+// killing is a farm whose nodes are killed. The test's process is a node, too, which is not killed:
+// the farm's direct Bridge.
 type killing struct {
 	*farm
 	random  *rand.Rand // of the test's goroutine
 	proxies []*redistest.Proxy
 	st      *redisstore.Store // of the test's process
-	others  store.Node        // that knows the names of the nodes, and is none of them any more
+	others  store.Node        // that asks for the names of the nodes, and has left them itself
 	began   time.Time
 	control *testclock.Clock // of which now is
 
@@ -46,17 +46,17 @@ type killing struct {
 // killNode is a process in one of the slots.
 type killNode struct {
 	*farmNode
-	name   string // that the nodes call it by
+	name   string // of the node in the store
 	killed atomic.Bool
 }
 
 // death is the end of a node.
 type death struct {
 	name                  string
-	at, gone              time.Time     // gone: the nodes don't know it any more
+	at, gone              time.Time     // gone: when the nodes no longer know it
 	died                  time.Duration // by the clock
 	known                 time.Duration // likewise, for how long after that
-	conns, activity       time.Time     // the first that were asked for and complete afterwards
+	conns, activity       time.Time     // when the first complete results were requested afterwards
 	shortened, overlapped bool
 }
 
@@ -66,7 +66,7 @@ type killCount struct {
 	notes, asked, silent, conflicts, excused                                                                         atomic.Int64
 }
 
-// complete reports whether everything that there is to do has been done.
+// complete reports whether every kind of operation has been done.
 func (c *killCount) complete() bool {
 	for _, n := range []*atomic.Int64{&c.logins, &c.rebinds, &c.logouts, &c.byID, &c.bySocket, &c.byUser, &c.expired, &c.notes, &c.asked, &c.excused, &c.messages} {
 		if n.Load() == 0 {
@@ -91,7 +91,7 @@ func startKilling(t *testing.T, config ...string) *killing {
 	k.st = st
 	k.began, k.control = time.Now(), redistest.Start(t).Clock() // the nodes' server will be killed
 	k.others = st.Watch(func(store.Change) {})
-	require.NoError(t, k.others.Leave(t.Context())) // it answers nobody, but can ask
+	require.NoError(t, k.others.Leave(t.Context())) // it receives no questions, but can ask
 	for range farmNodes {
 		k.slots = append(k.slots, nil)
 		k.proxies = append(k.proxies, redistest.StartProxy(t, k.redis))
@@ -104,10 +104,10 @@ func startKilling(t *testing.T, config ...string) *killing {
 	return k
 }
 
-// now is what the ends of sockets are timed by: it passes as slowly as the machine is busy.
+// now is the clock for the ends of sockets: it slows down when the machine is busy.
 func (k *killing) now() time.Time { return k.began.Add(k.control.Elapsed()) }
 
-// names asks who the other nodes are.
+// names returns the names of the other nodes.
 func (k *killing) names() []string {
 	names, err := k.others.Nodes(context.WithoutCancel(k.t.Context()))
 	if err != nil {
@@ -116,7 +116,7 @@ func (k *killing) names() []string {
 	return names
 }
 
-// startNode has a new process take a slot, and waits until the others know it.
+// startNode starts a process in a slot, and waits until the others know it.
 func (k *killing) startNode(slot int) {
 	k.t.Helper()
 	before := k.names()
@@ -136,7 +136,7 @@ func (k *killing) startNode(slot int) {
 	k.slots[slot] = n
 }
 
-// kill kills the process in a slot, with all that it has under way.
+// kill kills the process in a slot, with all of its operations under way.
 func (k *killing) kill(slot int) *death {
 	k.t.Helper()
 	k.mu.Lock()
@@ -160,7 +160,7 @@ func (k *killing) kill(slot int) *death {
 	return d
 }
 
-// endLease is for those who won't wait for it: as if 15 seconds had passed.
+// endLease ends the lease of a dead node early, as if 15 seconds had passed.
 func (k *killing) endLease(d *death) {
 	k.t.Helper()
 	k.mu.Lock()
@@ -187,7 +187,7 @@ func (k *killing) pick(random *rand.Rand) *killNode {
 	return nodes[random.IntN(len(nodes))]
 }
 
-// watch looks, until done, at whom the nodes know: all who live, and those who have died for 15
+// watch checks, until done, which nodes the others know: all that are alive, and dead ones for 15
 // seconds at most.
 func (k *killing) watch(done <-chan struct{}) {
 	for {
@@ -213,15 +213,15 @@ func (k *killing) watch(done <-chan struct{}) {
 	}
 }
 
-// allGone reports whether nobody knows any of the dead any more.
+// allGone reports whether no dead node is known any more.
 func (k *killing) allGone() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return !slices.ContainsFunc(k.deaths, func(d *death) bool { return d.gone.IsZero() })
 }
 
-// askAll asks nodes, until done, what they all have. One that has died may be what an answer misses
-// as long as they know it, and is waited for.
+// askAll asks all nodes, until done, for their connections and activity. An answer may miss a dead
+// node as long as the others know it, and waits for it.
 func (k *killing) askAll(done <-chan struct{}, random *rand.Rand) {
 	var asking sync.WaitGroup
 	defer asking.Wait()
@@ -245,11 +245,11 @@ func (k *killing) askAll(done <-chan struct{}, random *rand.Rand) {
 	}
 }
 
-// killSilence is how long a node has for an answer, but for a little: on a busy machine it has less
-// of it by the clock, and may be late.
+// killSilence is a little less than the time that a node has for an answer, because on a busy
+// machine the clock is slower.
 const killSilence = 1900 * time.Millisecond
 
-// answered judges what was said of all nodes, to a question that was asked then, and took so long
+// answered checks an answer about all nodes, to a question that was asked at asked and took so long
 // by the clock.
 func (k *killing) answered(what, word string, asked time.Time, took time.Duration) {
 	k.mu.Lock()
@@ -274,7 +274,7 @@ func (k *killing) answered(what, word string, asked time.Time, took time.Duratio
 	}
 }
 
-// broken is for what a node hasn't answered: it must have been killed.
+// broken is called when a node hasn't answered: it must have been killed.
 func (k *killing) broken(n *killNode, what string, err error) {
 	if !n.killed.Load() {
 		k.t.Errorf("%s at a node that is alive: %v", what, err)
@@ -282,11 +282,11 @@ func (k *killing) broken(n *killNode, what string, err error) {
 }
 
 // TestSoakKilledNodes: three nodes, one of which is killed again and again and replaced, while
-// clients read, change, log in to and end sessions over HTTP and sockets, and tell one another. No
-// acknowledged update is lost and no session comes back; sockets on nodes that live end with their
-// sessions; a node that has died isn't known any more after 15 seconds, and when all is over there
-// is nothing left of it in Redis. A few seconds, in which leases are ended early; with SOAK set two
-// minutes, in which they end by themselves.
+// clients read, change, log in to and end sessions over HTTP and sockets, and send messages. No
+// acknowledged update is lost and no session comes back; sockets on living nodes end with their
+// sessions; a dead node is no longer known after 15 seconds, and leaves nothing in Redis in the
+// end. A few seconds, in which leases are ended early; with SOAK set two minutes, in which they end
+// by themselves.
 func TestSoakKilledNodes(t *testing.T) {
 	besideOthers(t)
 	soak := os.Getenv("SOAK") != ""
@@ -333,7 +333,7 @@ func TestSoakKilledNodes(t *testing.T) {
 	k.report(soak)
 }
 
-// round kills one node, or a few whose ends overlap, and lets all know of it.
+// round kills one node, or a few at once, and waits until the others notice.
 func (k *killing) round(soak bool) {
 	k.t.Helper()
 	few, between := 1, 300*time.Millisecond
@@ -345,7 +345,7 @@ func (k *killing) round(soak bool) {
 	}
 	for range few {
 		slot := k.random.IntN(len(k.slots))
-		k.proxies[slot].Delay(20 * time.Millisecond) // so that it has much under way
+		k.proxies[slot].Delay(20 * time.Millisecond) // so that many operations are under way
 		<-time.After(60 * time.Millisecond)
 		d := k.kill(slot)
 		k.proxies[slot].Delay(0)
@@ -356,7 +356,7 @@ func (k *killing) round(soak bool) {
 		}
 	}
 	require.Eventually(k.t, k.allGone, await.Limit, 20*time.Millisecond, "a node that has died is still known")
-	<-time.After(between / 4) // all is well for a moment
+	<-time.After(between / 4) // without faults for a moment
 	k.pause(between)
 }
 

@@ -12,18 +12,18 @@ type farmState struct {
 	over      bool
 	cur, prev int
 	values    farmValues
-	adds      [farmTurns]int // that nobody was told of, by their tokens, as far as they have had their turn
+	adds      [farmTurns]int // unacknowledged adds by token, as many as have taken effect
 }
 
-const farmTurns = 32 // tokens whose adds have turns
+const farmTurns = 32 // tokens whose adds have a fixed order
 
-// farmValues are what a session holds. 0 and "" are for a key that it doesn't have.
+// farmValues are the values of a session. 0 and "" are for a key that it doesn't have.
 type farmValues struct {
 	N, A, B int
 	User    string
 }
 
-// farmKind is what an event tells: that something was done, or that something was seen to be so.
+// farmKind is the kind of an event: an operation or an observation.
 type farmKind string
 
 const (
@@ -31,11 +31,12 @@ const (
 	farmRead      farmKind = "read"      // and these were its values
 	farmRefused   farmKind = "refused"   // the token opened nothing
 	farmLate      farmKind = "late"      // a login has replaced the token
-	farmCut       farmKind = "cut"       // a connection that proved the token was let in no more
+	farmCut       farmKind = "cut"       // a connection that had proved the token was no longer let in
 	farmGone      farmKind = "gone"      // the session was over
+	farmEnding    farmKind = "ending"    // it had just ended, so there was no new one for its cookie yet
 	farmWrite     farmKind = "write"     // A and B, where they aren't 0
-	farmIncrement farmKind = "increment" // N is what it came to
-	farmAdd       farmKind = "add"       // an increment, nobody knows to what
+	farmIncrement farmKind = "increment" // N is the result
+	farmAdd       farmKind = "add"       // an increment with an unknown result
 	farmLogin     farmKind = "login"     // next replaced the token
 	farmDestroy   farmKind = "destroy"   // the session is over, whatever it was before
 )
@@ -43,12 +44,12 @@ const (
 // farmEvent is an operation, or a part of one, that took effect at one moment.
 type farmEvent struct {
 	kind   farmKind
-	label  int // the token of whoever did it; 0: it needed none
+	label  int // the actor's token; 0: it needed none
 	next   int // the new token
 	values farmValues
-	maybe  bool   // or never: nobody was told
-	turn   int    // of those adds of the same token that nobody was told of, from 1; 0: at any time
-	told   string // in which words, for whoever reads it
+	maybe  bool   // or never: it is unacknowledged
+	turn   int    // its place among the unacknowledged adds of the same token, from 1; 0: at any time
+	told   string // the answer, for the story
 }
 
 func (e farmEvent) String() string {
@@ -75,7 +76,7 @@ func (s farmState) permits(e farmEvent) bool {
 		return !s.over && e.label != s.cur
 	case farmCut:
 		return !opens
-	case farmGone:
+	case farmGone, farmEnding:
 		return s.over
 	}
 	return true
@@ -101,9 +102,8 @@ func (s farmState) after(e farmEvent) farmState {
 	return s
 }
 
-// farmModel is the model in porcupine's terms. What nobody was told of lasts for ever, so it can
-// always come at the very end, where it changes nothing that anybody has seen: that is how it never
-// happens, and it needn't be tried in two ways.
+// farmModel is the model for porcupine. An unacknowledged event lasts for ever, so it can always
+// come at the very end, where no later read sees it. That covers the case that it never happens.
 func farmModel(begin farmState) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return begin },

@@ -21,8 +21,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// farmVariable makes this test binary a node of the farm, over the Redis that it names; farmBroken
-// names what is wrong with it, and farmPatience is how long Redis may take to answer it.
+// farmVariable makes this test binary a node of the farm, on the Redis that it names. farmBroken
+// names the fault of its store, and farmPatience is how long Redis may take to answer.
 const (
 	farmVariable = "SESSIONBRIDGE_FARM"
 	farmBroken   = "SESSIONBRIDGE_FARM_BROKEN"
@@ -32,14 +32,14 @@ const (
 // farmTimeout is how long Redis may take to answer a node whose connections stall.
 const farmTimeout = 400 * time.Millisecond
 
-// farmOptions keep time out of it: RotateGrace ends when a slow machine thinks so. Sessions pass
-// from one user to another with their counter.
+// farmOptions remove the influence of time: on a slow machine RotateGrace would end at any moment.
+// A session keeps its counter when its user changes.
 func farmOptions() *bridge.Options {
 	return &bridge.Options{Keys: [][]byte{make([]byte, 32)}, RotateGrace: time.Hour, StoreTimeout: await.Limit, KeepValuesAtLogin: true}
 }
 
-// runFarmNode serves until in ends. It tells its address first and its Stats last, and returns what
-// an exit status says.
+// runFarmNode serves until in ends. It writes its address first and its Stats last, and returns the
+// exit status.
 func runFarmNode(redis string, in io.Reader, out io.Writer) int {
 	if err := serveFarmNode(redis, in, json.NewEncoder(out)); err != nil {
 		fmt.Fprintln(os.Stderr, "node:", err)
@@ -54,12 +54,11 @@ func serveFarmNode(redis string, in io.Reader, out *json.Encoder) error {
 	if err != nil {
 		return err
 	}
-	st, err := redisstore.Open(ctx, redis, &redisstore.Options{Timeout: timeout})
-	for late := time.Now().Add(await.Limit); err != nil; { // on a busy machine it takes longer than later on may be good enough
-		if time.Now().After(late) {
-			return err
-		}
-		st, err = redisstore.Open(ctx, redis, &redisstore.Options{Timeout: timeout})
+	opening, cancel := context.WithTimeout(ctx, await.Limit)
+	defer cancel()
+	st, err := redisstore.Open(opening, redis, &redisstore.Options{Timeout: timeout})
+	if err != nil {
+		return err
 	}
 	b, err := bridge.New(breakStore(st, os.Getenv(farmBroken)), farmOptions())
 	if err != nil {
@@ -81,7 +80,7 @@ func serveFarmNode(redis string, in io.Reader, out *json.Encoder) error {
 	}
 	_, _ = io.Copy(io.Discard, in)
 
-	ctx, cancel := context.WithTimeout(ctx, await.Limit)
+	ctx, cancel = context.WithTimeout(ctx, await.Limit)
 	defer cancel()
 	err = errors.Join(server.Shutdown(ctx), b.Shutdown(ctx), st.Close())
 	if serve := <-served; !errors.Is(serve, http.ErrServerClosed) {
@@ -93,10 +92,10 @@ func serveFarmNode(redis string, in io.Reader, out *json.Encoder) error {
 // farmSite is the application on a node.
 type farmSite struct{ b *bridge.Bridge }
 
-// farmView is what an operation answers.
+// farmView is the answer of an operation.
 type farmView struct {
 	Word string // "ok", or what farmWord says
-	Err  string // what exactly the operation returned
+	Err  string // the error of the operation
 	ID   string
 	farmValues
 }
@@ -142,13 +141,13 @@ func (site *farmSite) page(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// serve is one operation over HTTP. All but one want a session to be there.
+// serve does one operation over HTTP. All but one require a session.
 func (site *farmSite) serve(r *http.Request) (v farmView, err error) {
 	do := r.URL.Query().Get("do")
 	switch do {
 	case "ping":
 		return farmView{Word: "ok"}, site.b.Ping(r.Context())
-	case "create": // or go on with
+	case "create": // or use an existing one
 		return bridge.WithSession(r.Context(), site.b.For(r), site.increment, nil)
 	case "increment":
 		return bridge.WithSession(r.Context(), site.b.For(r), site.increment, bridge.Missing[farmView](errFarmMissing))
@@ -191,7 +190,7 @@ func (site *farmSite) increment(ctx context.Context, s *bridge.Session) (farmVie
 	return farmViewOf(s), err
 }
 
-// talk is a socket's end on a node.
+// talk is the node's end of a socket.
 func (site *farmSite) talk(ctx context.Context, c *bridge.Conn) error {
 	if err := c.WriteJSON(ctx, farmView{Word: "hello", ID: c.SessionID()}); err != nil {
 		return err
@@ -234,10 +233,10 @@ func breakStore(st *redisstore.Store, how string) store.Store {
 	return st
 }
 
-// bare is a store without what it can do besides: a node of it would go past its faults.
+// bare is a store without capabilities: a node of the store would bypass its faults.
 type bare struct{ store.Store }
 
-// blindStore overwrites whatever is there.
+// blindStore overwrites any revision.
 type blindStore struct{ *redisstore.Store }
 
 func (b blindStore) Set(ctx context.Context, rec store.Record) (uint64, error) {
@@ -254,7 +253,7 @@ func (b blindStore) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	}
 }
 
-// undeadStore says that it has ended a session.
+// undeadStore reports that it has ended a session, but hasn't.
 type undeadStore struct{ *redisstore.Store }
 
 func (undeadStore) Destroy(context.Context, string) (bool, error) { return true, nil }

@@ -17,10 +17,10 @@ import (
 
 const restartSessions = 24 // each with a socket at every node
 
-// TestSoakRestartsOfRedis: Redis is killed while sessions are being ended, and comes back with what
-// it has acknowledged. Every socket of a session that has ended is closed then, at each of three
-// nodes, also when none of them could be told; all others live on. Two times; with SOAK set 15,
-// some of which are longer than the nodes trust what they know.
+// TestSoakRestartsOfRedis: Redis is killed while sessions are being ended, and restarts with all
+// acknowledged changes. Then every socket of an ended session is closed, at each of three nodes,
+// even if none of them could be notified; all others stay open. Two times; with SOAK set 15, in
+// some of which Redis is away for longer than nodes rely on what they know.
 func TestSoakRestartsOfRedis(t *testing.T) {
 	besideOthers(t)
 	rounds, away := 2, 500*time.Millisecond
@@ -55,11 +55,11 @@ func TestSoakRestartsOfRedis(t *testing.T) {
 // restarts counts what has happened.
 type restarts struct {
 	ended, unknown, there, lived int
-	untold                       int // sockets of sessions whose end had been answered, which were open when Redis was killed
+	untold                       int // sockets that were open at the kill although their session's end was answered
 	late                         killDelays
 }
 
-// restartEnd is an end of a session that Redis may have heard of or not.
+// restartEnd is an end of a session that may not have reached Redis.
 type restartEnd struct {
 	actor *killActor
 	s     *killSession
@@ -68,8 +68,7 @@ type restartEnd struct {
 	at    time.Time
 }
 
-// round kills Redis once. untold: of what has been answered before, only the node hears at which it
-// was asked for.
+// round kills Redis once. untold: only the node that has answered an end before is notified of it.
 func (r *restarts) round(k *killing, away time.Duration, untold bool) {
 	k.t.Helper()
 	at := k.pick(k.random)
@@ -103,7 +102,7 @@ func (r *restarts) round(k *killing, away time.Duration, untold bool) {
 		}
 	})
 	<-some
-	close(killing) // the others are under way now
+	close(killing) // the other ends are under way now
 	<-time.After(time.Duration(k.random.IntN(4)) * time.Millisecond)
 	k.redis.Kill()
 	for _, e := range doomed[:first] {
@@ -148,7 +147,7 @@ func (r *restarts) round(k *killing, away time.Duration, untold bool) {
 	k.judging.Wait()
 }
 
-// answered asks until Redis answers: on a busy machine it may still be reading what it had stored.
+// answered repeats ask until Redis answers: on a busy machine it may still be loading its data.
 func answered(ask func() error) (err error) {
 	for late := time.Now().Add(await.Limit); time.Now().Before(late); {
 		if err = ask(); !errors.Is(err, bridge.ErrStoreUnavailable) {
@@ -174,7 +173,7 @@ func (k *killing) newcomer(i int) *killActor {
 	return a
 }
 
-// end has the session end, in one of several ways.
+// end ends the session in one of several ways.
 func (e *restartEnd) end(i int) {
 	var v farmView
 	switch {
@@ -191,7 +190,7 @@ func (e *restartEnd) end(i int) {
 	}
 }
 
-// goesOn checks that the session is there, at each of its sockets, with what it had.
+// goesOn checks that the session exists, at each of its sockets, with its values.
 func (a *killActor) goesOn() {
 	a.t.Helper()
 	s, open := a.session, a.opened(a.session)

@@ -9,7 +9,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
-// farmSocket is a socket's end in the browser.
+// farmSocket is the browser's end of a socket.
 type farmSocket struct {
 	wire  *wire
 	label int
@@ -25,7 +25,7 @@ func (a *farmActor) overSocket(place int, what string) farmOutcome {
 	}
 	kind := map[string]farmKind{"look": farmRead, "increment": farmIncrement, "destroy": farmDestroy}[what]
 	call := farmCall{what: what, socket: true, effect: farmEvent{kind: kind, label: h.socket.label}, from: a.clock.Add(1)}
-	_ = h.socket.wire.write(opText, []byte(what)) // a failure is the socket's end, which is heard of
+	_ = h.socket.wire.write(opText, []byte(what)) // a failure is the socket's end, which the reader sees
 	v, code := h.socket.hear()
 	call.to = a.clock.Add(1)
 	if code != 0 {
@@ -66,8 +66,8 @@ func (a *farmActor) dial(place int) farmOutcome {
 	return a.judge(h.session, call, v, code)
 }
 
-// hear returns the next answer, or the code that the socket is closed with; -1 when it ends without
-// one, or is silent for too long.
+// hear returns the next answer, or the close code; -1 if the socket ends without one, or is silent
+// for too long.
 func (s *farmSocket) hear() (v farmView, code int) {
 	_ = s.wire.conn.SetReadDeadline(time.Now().Add(2 * await.Limit)) // a node waits for its store half as long
 	for {

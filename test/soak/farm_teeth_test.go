@@ -34,7 +34,7 @@ func farmAtOnce(story []porcupine.Operation) []porcupine.Operation {
 	return story
 }
 
-// TestFarmModel: what the judge lets pass, and what it doesn't.
+// TestFarmModel: histories that the model accepts, and histories that it rejects.
 func TestFarmModel(t *testing.T) {
 	var (
 		two     = farmEvent{kind: farmIncrement, values: farmValues{N: 2}}
@@ -51,7 +51,7 @@ func TestFarmModel(t *testing.T) {
 	read := func(v farmValues) farmEvent { return farmEvent{kind: farmRead, values: v} }
 	with := func(label int, e farmEvent) farmEvent { e.label = label; return e }
 	maybe := func(e farmEvent) farmEvent { e.maybe = true; return e }
-	// after a busy outage: as many orders as there are need not all be tried
+	// after a busy outage: not all of the many possible orders may be tried
 	outage := func(then ...farmEvent) []porcupine.Operation {
 		return farmStory(append(slices.Repeat([]farmEvent{added, maybe(a), maybe(b), with(2, added)}, 24), then...)...)
 	}
@@ -95,10 +95,19 @@ func TestFarmModel(t *testing.T) {
 	} {
 		require.Equal(t, porcupine.Illegal, (&farmSession{begin: farmState{cur: 1, values: farmValues{N: 1}}, events: story}).check(), name)
 	}
+	ending := farmEvent{kind: farmEnding}
+	for denied, stories := range [][][]porcupine.Operation{
+		{farmAtOnce(farmStory(destroy, ending)), farmStory(maybe(destroy), gone, ending)},
+		{farmStory(destroy, ending), farmStory(gone, ending), farmStory(ending, destroy)},
+	} {
+		for _, story := range stories {
+			require.Equal(t, denied, (&farmSession{events: story}).faults().denied, "%v", story)
+		}
+	}
 }
 
-// TestFarmHasTeeth: a store that breaks its contract is found out, by the model and by counting; so
-// is a Redis that forgets.
+// TestFarmHasTeeth: a store that breaks its contract is detected, by the model and by counting, and
+// so is a Redis that loses acknowledged writes.
 func TestFarmHasTeeth(t *testing.T) {
 	t.Parallel() // on a Redis of its own, which it waits for
 	nothing := func(*farmHistory) {}

@@ -30,23 +30,23 @@ type farm struct {
 	t      *testing.T
 	redis  *redistest.Server
 	nodes  []*farmNode
-	direct *bridge.Bridge // to look at what is stored, without a cookie
+	direct *bridge.Bridge // to read the store without a cookie
 	client *http.Client
-	clock  atomic.Int64 // logical: each reading of it is another moment
-	fresh  atomic.Int64 // values that nobody has written before
+	clock  atomic.Int64 // logical: each reading is a later moment
+	fresh  atomic.Int64 // the last value that was written
 	tally  farmTally
 }
 
-// farmTally counts what was done, and what befell it.
+// farmTally counts the operations and their outcomes.
 type farmTally struct {
-	histories, sessions, events                           int
-	operations, unknown, conflicts                        atomic.Int64
-	over, logins                                          int
-	kills, cuts, stalls, late, refusals, delays, silences int
-	lost, twice, revived, notLinearizable, unchecked      int
+	histories, sessions, events                              int
+	operations, unknown, conflicts                           atomic.Int64
+	over, logins                                             int
+	kills, cuts, stalls, late, refusals, delays, silences    int
+	lost, twice, revived, denied, notLinearizable, unchecked int
 }
 
-// farmNode is a process, as its parent has it.
+// farmNode is a process, for its parent.
 type farmNode struct {
 	proxy *redistest.Proxy
 	cmd   *exec.Cmd
@@ -57,10 +57,10 @@ type farmNode struct {
 	await func()       // its end
 }
 
-// farmDurable is what Redis must be told, or it forgets what it has acknowledged.
+// farmDurable is the configuration with which Redis keeps acknowledged writes.
 var farmDurable = []string{"appendonly yes", "appendfsync always"}
 
-// startFarm starts a farm, whose nodes' stores are broken in the way that is named, if any is.
+// startFarm starts a farm. broken names the fault of the nodes' stores, if any.
 func startFarm(t *testing.T, nodes int, broken string, config ...string) *farm {
 	t.Helper()
 	f := &farm{t: t, redis: redistest.Start(t, config...)}
@@ -90,7 +90,7 @@ func startFarm(t *testing.T, nodes int, broken string, config ...string) *farm {
 func startFarmNode(t *testing.T, proxy *redistest.Proxy, broken string, timeout time.Duration) *farmNode {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], "-test.run=^$") // it ends with its input
-	// Also one that is killed must not have raced.
+	// A data race fails the test even if the process is killed.
 	cmd.Env = append(os.Environ(), farmVariable+"="+proxy.URL(), farmBroken+"="+broken, farmPatience+"="+timeout.String(), "GORACE=halt_on_error=1")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -106,7 +106,7 @@ func startFarmNode(t *testing.T, proxy *redistest.Proxy, broken string, timeout 
 // stop ends the nodes, all at once, and waits until they are gone.
 func (f *farm) stop() {
 	f.t.Helper()
-	f.client.CloseIdleConnections() // one that never had a request would keep a node waiting 5 s
+	f.client.CloseIdleConnections() // a node would wait 5 s for a connection that never had a request
 	for _, n := range f.nodes {
 		_ = n.in.Close()
 	}
@@ -115,7 +115,7 @@ func (f *farm) stop() {
 	}
 }
 
-// within kills the process unless what is done is done in time: then it fails.
+// within runs do. After d it kills the process, which makes do fail.
 func (n *farmNode) within(d time.Duration, do func() error) error {
 	late := time.AfterFunc(d, func() { _ = n.cmd.Process.Kill() })
 	defer late.Stop()
@@ -127,7 +127,7 @@ func (n *farmNode) awaitAddr(t *testing.T) {
 	require.NoError(t, n.within(await.Limit, func() error { return n.out.Decode(&n.addr) }), "the node doesn't start")
 }
 
-// end waits until the process is gone, which has been told to end; at last it kills it.
+// end waits for the end of the process, which was told to end, and kills it in the last resort.
 func (n *farmNode) end(t *testing.T) {
 	t.Helper()
 	err := n.within(2*await.Limit, func() error {
@@ -144,7 +144,7 @@ func (f *farm) anyNode(random *rand.Rand) *farmNode { return f.nodes[random.IntN
 
 const farmPlaces = 2 // at each of which there is one session at a time
 
-// farmHistory is a while in a farm's life, with sessions and actors of its own.
+// farmHistory is one history of a farm, with sessions and actors of its own.
 type farmHistory struct {
 	*farm
 	random *rand.Rand
@@ -152,10 +152,10 @@ type farmHistory struct {
 	mu         sync.Mutex
 	places     [farmPlaces]*farmSession
 	sessions   []*farmSession // those that were there before, too
-	unexpected []string       // answers that nothing explains
+	unexpected []string       // unexpected answers
 }
 
-// at returns the session that is at the place, and the newest cookie that somebody has received.
+// at returns the session at the place, and the newest cookie that an actor has received.
 func (h *farmHistory) at(place int) (*farmSession, farmCookie) {
 	h.mu.Lock()
 	s := h.places[place]
@@ -165,7 +165,7 @@ func (h *farmHistory) at(place int) (*farmSession, farmCookie) {
 	return s, s.newest
 }
 
-// add brings in a session, in place of an old one if that is still there.
+// add adds a session, in place of old if that is still there.
 func (h *farmHistory) add(place int, old, s *farmSession) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -175,13 +175,13 @@ func (h *farmHistory) add(place int, old, s *farmSession) {
 	}
 }
 
-// live lets actors act, all at once, until they are done. What disturb does to the farm meanwhile
-// is up to it; it returns when done is closed.
+// live lets actors act concurrently until they are done, while disturb causes faults. disturb
+// returns when done is closed.
 func (h *farmHistory) live(actors, operations int, disturb func(done <-chan struct{})) {
 	first := &farmActor{farmHistory: h, number: actors, random: h.random}
 	for place := range farmPlaces {
 		for late := time.Now().Add(await.Limit); h.places[place] == nil && time.Now().Before(late); {
-			first.create(place, farmCookie{}) // again if Redis had no time for an answer
+			first.create(place, farmCookie{}) // repeated if Redis didn't answer
 		}
 		require.NotNil(h.t, h.places[place], "no session to begin with")
 	}
@@ -199,7 +199,7 @@ func (h *farmHistory) live(actors, operations int, disturb func(done <-chan stru
 	h.lookAtAll(first)
 }
 
-// settle waits until every node has its Redis back.
+// settle waits until every node reaches Redis again.
 func (h *farmHistory) settle() {
 	h.t.Helper()
 	for _, n := range h.nodes {
@@ -211,7 +211,7 @@ func (h *farmHistory) settle() {
 	require.Eventually(h.t, func() bool { return h.direct.Ping(h.t.Context()) == nil }, await.Limit, 5*time.Millisecond)
 }
 
-// lookAtAll looks at each session with its newest cookie, at each node, and at what is stored.
+// lookAtAll reads each session with its newest cookie, at each node, and in the store.
 func (h *farmHistory) lookAtAll(a *farmActor) {
 	h.t.Helper()
 	for _, s := range h.sessions {
@@ -231,11 +231,11 @@ func (h *farmHistory) lookAtAll(a *farmActor) {
 	}
 }
 
-// String is a line about it all.
+// String returns one line with all counts.
 func (t *farmTally) String() string {
 	return fmt.Sprintf("%d histories, %d sessions, %d of them over; %d operations, of which %d with an unknown outcome and %d given up after conflicts; "+
 		"%d events checked, %d logins; Redis killed %d times, %d connections cut, %d stalls (%d longer than a node waits), %d refusals, %d delays, %d times without pushes; "+
-		"%d updates lost, %d done twice, %d resurrections, %d not linearizable, %d undecided",
+		"%d updates lost, %d done twice, %d resurrections, %d denied a new session, %d not linearizable, %d undecided",
 		t.histories, t.sessions, t.over, t.operations.Load(), t.unknown.Load(), t.conflicts.Load(), t.events, t.logins,
-		t.kills, t.cuts, t.stalls, t.late, t.refusals, t.delays, t.silences, t.lost, t.twice, t.revived, t.notLinearizable, t.unchecked)
+		t.kills, t.cuts, t.stalls, t.late, t.refusals, t.delays, t.silences, t.lost, t.twice, t.revived, t.denied, t.notLinearizable, t.unchecked)
 }

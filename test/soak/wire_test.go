@@ -13,12 +13,12 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
-// wire is a WebSocket client with nothing between it and the frames (RFC 6455 §5.2): what it is
-// closed with is what the server has sent.
+// wire is a WebSocket client that reads and writes frames itself (RFC 6455 §5.2), so that it sees
+// the close frame exactly as sent.
 type wire struct {
 	conn net.Conn
 	in   *bufio.Reader
-	mu   sync.Mutex // of what is written
+	mu   sync.Mutex // guards writes
 }
 
 const (
@@ -28,7 +28,7 @@ const (
 	opPong  = 10
 )
 
-// dialWire shakes hands. A refusal is an error that has the status.
+// dialWire opens a connection. The error of a refusal has the status.
 func dialWire(addr, path, cookies string) (*wire, error) {
 	conn, err := net.DialTimeout("tcp", addr, await.Limit)
 	if err != nil {
@@ -61,7 +61,7 @@ func (w *wire) shakeHands(addr, path, cookies string) error {
 	return w.conn.SetDeadline(time.Time{})
 }
 
-// read returns the next frame of the server, which masks none.
+// read returns the next frame of the server. Such frames are not masked.
 func (w *wire) read() (op byte, payload []byte, err error) {
 	var head [4]byte
 	if _, err = io.ReadFull(w.in, head[:2]); err != nil {
@@ -78,7 +78,7 @@ func (w *wire) read() (op byte, payload []byte, err error) {
 		return 0, nil, fmt.Errorf("a frame that is masked, or far longer than any here: %x", head[:2])
 	}
 	if head[0]&0xf0 != 0x80 {
-		return 0, nil, fmt.Errorf("a fragment, or an extension that nobody asked for: %x", head[:2])
+		return 0, nil, fmt.Errorf("a fragment, or an extension that was not requested: %x", head[:2])
 	}
 	payload = make([]byte, n)
 	_, err = io.ReadFull(w.in, payload)
@@ -96,7 +96,7 @@ func (w *wire) write(op byte, payload []byte) error {
 	return err
 }
 
-// closeCode is what a close frame says; 1005 for nothing (RFC 6455 §7.1.5).
+// closeCode returns the code in a close frame; 1005 for an empty one (RFC 6455 §7.1.5).
 func closeCode(payload []byte) int {
 	if len(payload) < 2 {
 		return 1005

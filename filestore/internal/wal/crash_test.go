@@ -175,16 +175,3 @@ func TestG8_FlippedBitIsRefusedOrCostsTheUnsyncedTail(t *testing.T) {
 	t.Logf("%d flips are harmless, %d cost the last group, %d are refused", exact, shorter, refused)
 	require.Positive(t, min(exact, shorter, refused))
 }
-
-// FuzzGroup: parsing any bytes ends, and returns a group only if its checksum is right.
-func FuzzGroup(f *testing.F) {
-	g := group{log: 7, at: 8, entries: 1}
-	f.Add(g.seal(append(make([]byte, groupHeader), "entry"...)))
-	f.Add([]byte("sbg1"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if g, ok := parseGroup(b); ok {
-			require.LessOrEqual(t, g.size(), aligned(int64(len(b))))
-			require.Equal(t, g.sum, groupSum(b[:groupHeader+len(g.payload)]))
-		}
-	})
-}

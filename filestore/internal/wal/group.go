@@ -11,7 +11,7 @@ import (
 //	 4  length of the payload, which follows the header
 //	 8  ID of the log
 //	16  position of the group in the log
-//	24  position up to which the log was synced before this group was written
+//	24  position up to which the log was synced before this group was written, at most its own
 //	32  checksum of the previous group
 //	36  kind
 //	40  number of entries in the payload
@@ -37,7 +37,6 @@ type Position int64
 type ID uint64
 
 type group struct {
-	log     ID
 	at      Position
 	synced  Position
 	chain   uint32 // checksum of the previous group
@@ -56,11 +55,11 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // seal writes the header into b, which has room for it before the payload, and returns the padded
 // group.
-func (g *group) seal(b []byte) []byte {
+func (g *group) seal(b []byte, id ID) []byte {
 	le := binary.LittleEndian
 	le.PutUint32(b[0:], groupMagic)
 	le.PutUint32(b[4:], uint32(len(b)-groupHeader)) //nolint:gosec // a group is smaller than a segment
-	le.PutUint64(b[8:], uint64(g.log))
+	le.PutUint64(b[8:], uint64(id))
 	le.PutUint64(b[16:], uint64(g.at))     //nolint:gosec // not negative
 	le.PutUint64(b[24:], uint64(g.synced)) //nolint:gosec // not negative
 	le.PutUint32(b[32:], g.chain)
@@ -79,19 +78,25 @@ func groupSum(b []byte) uint32 {
 	return crc32.Update(crc32.Checksum(b[:44], castagnoli), castagnoli, b[groupHeader:])
 }
 
-// parseGroup returns the group at the beginning of b. It reports false if there is no whole group.
-func parseGroup(b []byte) (g group, ok bool) {
-	if len(b) < groupHeader {
+// isGroupOf reports whether b begins like a group of the log, whole or not.
+func isGroupOf(b []byte, id ID) bool {
+	le := binary.LittleEndian
+	return len(b) >= groupHeader && le.Uint32(b) == groupMagic && le.Uint64(b[8:]) == uint64(id)
+}
+
+// parseGroup returns the group of the log at the beginning of b. It reports false if there is no
+// whole one.
+func parseGroup(b []byte, id ID) (g group, ok bool) {
+	if !isGroupOf(b, id) {
 		return g, false
 	}
 	le := binary.LittleEndian
 	length := int64(le.Uint32(b[4:]))
-	if le.Uint32(b) != groupMagic || length > int64(len(b)-groupHeader) {
+	if length > int64(len(b)-groupHeader) {
 		return g, false
 	}
 	b = b[:groupHeader+length]
 	g = group{
-		log:     ID(le.Uint64(b[8:])),
 		at:      Position(le.Uint64(b[16:])), //nolint:gosec // checked below
 		synced:  Position(le.Uint64(b[24:])), //nolint:gosec // likewise
 		chain:   le.Uint32(b[32:]),
@@ -100,5 +105,5 @@ func parseGroup(b []byte) (g group, ok bool) {
 		sum:     le.Uint32(b[44:]),
 		payload: b[groupHeader:],
 	}
-	return g, g.sum == groupSum(b) && g.at >= 0 && g.synced >= 0
+	return g, g.sum == groupSum(b) && 0 <= g.synced && g.synced <= g.at
 }

@@ -70,9 +70,7 @@ func (l *Log) Base() Position { return l.active.base }
 func (l *Log) Used() int64 { return l.active.offset(l.active.end) }
 
 // Fits reports whether a group with that many bytes of entries fits into the current file.
-func (l *Log) Fits(n int) bool {
-	return l.Used()+aligned(groupHeader+int64(n)) <= l.active.limit
-}
+func (l *Log) Fits(n int) bool { return l.Used()+aligned(groupHeader+int64(n)) <= l.active.limit }
 
 // Begin begins a new group, without entries.
 func (l *Log) Begin() {
@@ -88,14 +86,21 @@ func (l *Log) Append(encode func(b []byte) []byte) {
 	l.entries++
 }
 
-// Entries returns the number of entries in the group.
-func (l *Log) Entries() int { return int(l.entries) }
-
 // GroupSize returns the number of bytes that the group takes.
 func (l *Log) GroupSize() int64 { return int64(len(l.buf)) }
 
-// Write writes the group. It becomes durable with the next Sync.
-func (l *Log) Write() error { return l.writeGroup(changesGroup) }
+// unsyncedLimit limits the copy of the groups that aren't synced.
+const unsyncedLimit = 4 << 20
+
+// Write writes the group. It becomes durable with the next Sync, which Write calls itself now and
+// then.
+func (l *Log) Write() error {
+	err := l.writeGroup(changesGroup)
+	if err == nil && len(l.unsynced) > unsyncedLimit {
+		err = l.Sync()
+	}
+	return err
+}
 
 func (l *Log) writeGroup(kind uint32) error {
 	if l.torn {
@@ -106,8 +111,8 @@ func (l *Log) writeGroup(kind uint32) error {
 	if err := l.eraseFailed(); err != nil {
 		return err
 	}
-	g := group{log: l.id, at: l.active.end, synced: l.synced, chain: l.chain, kind: kind, entries: l.entries}
-	l.buf = g.seal(l.buf)
+	g := group{at: l.active.end, synced: l.synced, chain: l.chain, kind: kind, entries: l.entries}
+	l.buf = g.seal(l.buf, l.id)
 	if err := l.active.write(l.buf); err != nil {
 		return err
 	}
@@ -116,13 +121,6 @@ func (l *Log) writeGroup(kind uint32) error {
 	l.unsynced = append(l.unsynced, l.buf...)
 	return nil
 }
-
-// UnsyncedLimit is the size of unsynced groups above which the caller should call Sync: the log
-// keeps a copy of them in memory.
-const UnsyncedLimit = 4 << 20
-
-// Unsynced returns the size of the groups that aren't synced.
-func (l *Log) Unsynced() int { return len(l.unsynced) }
 
 // Sync makes every group durable that was written.
 func (l *Log) Sync() error {
@@ -140,11 +138,61 @@ func (l *Log) Sync() error {
 		return err
 	}
 	l.synced, l.torn = l.active.end, false
-	if l.unsynced = l.unsynced[:0]; cap(l.unsynced) > 2*UnsyncedLimit {
+	if l.unsynced = l.unsynced[:0]; cap(l.unsynced) > 2*unsyncedLimit {
 		l.unsynced = nil
 	}
 	return nil
 }
+
+// Savepoint is a state of the log to which Rollback returns.
+type Savepoint struct {
+	segment *segment
+	end     Position
+	chain   uint32
+}
+
+// Savepoint returns the current state.
+func (l *Log) Savepoint() Savepoint { return Savepoint{l.active, l.active.end, l.chain} }
+
+// Rollback removes the group, or the rotation, that has failed since the savepoint.
+func (l *Log) Rollback(to Savepoint) {
+	if l.active == to.segment {
+		l.failed = append(l.failed, remain{to.segment, to.segment.offset(to.end)})
+		l.synced = min(l.synced, to.end)
+	} else { // a rotation, before which the log was synced
+		l.failed = append(l.failed, remain{l.active, 0})
+		l.synced, l.torn = to.end, false
+	}
+	l.active, l.chain = to.segment, to.chain
+	l.active.end = to.end
+	l.unsynced = l.unsynced[:to.end-l.synced]
+}
+
+// remain is where a group may stand whose write or sync has failed: the disk may have it whole all
+// the same. It must not be mistaken for the group that is written at the same position later.
+type remain struct {
+	segment *segment
+	offset  int64
+}
+
+// eraseFailed erases what failed groups may have left. The next group overwrites one of them.
+func (l *Log) eraseFailed() error {
+	for _, r := range l.failed {
+		if r.segment == l.active && r.offset == l.Used() {
+			continue
+		}
+		if err := r.segment.erase(r.offset); err != nil {
+			return err
+		}
+		if err := r.segment.sync(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// erase overwrites the beginning of a group, which makes it unrecognizable.
+func (s *segment) erase(offset int64) error { return s.writeAt(make([]byte, groupAlign), offset) }
 
 // Reserve makes sure that the current file has disk space for n more bytes.
 func (l *Log) Reserve(n int64) error { return l.active.extend(l.Used() + n) }

@@ -17,7 +17,7 @@ func TestReplayReturnsTheGroupsInOrder(t *testing.T) {
 	from := l.Position()
 	require.NoError(t, appendGroup(l, "c"))
 	require.NoError(t, l.Sync())
-	require.Zero(t, l.Unsynced())
+	require.Empty(t, l.unsynced)
 
 	after := openLog(t, d.kill())
 	entries, torn, err := replayed(after, l.ID(), 4096)

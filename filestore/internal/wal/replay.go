@@ -33,10 +33,8 @@ func (l *Log) Replay(id ID, from Position, apply func(payload []byte, entries in
 	}
 	// The file may have groups in the page cache only. A failed sync may also have marked pages as
 	// clean that were never written, so that the next sync leaves them out: write them again.
-	for _, sc := range r.order {
-		if err := sc.rewrite(r.synced()); err != nil {
-			return 0, err
-		}
+	if err := last.rewrite(); err != nil {
+		return 0, err
 	}
 	for _, s := range l.segments {
 		if err := s.sync(); err != nil {
@@ -50,14 +48,8 @@ func (l *Log) Replay(id ID, from Position, apply func(payload []byte, entries in
 // Verify is Replay without any change to the files.
 func (l *Log) Verify(id ID, from Position, visit func(payload []byte, entries int) error) (torn int64, err error) {
 	r, err := l.read(id, from, visit)
-	if err != nil {
-		return 0, err
-	}
-	return r.torn, nil
+	return r.torn, err
 }
-
-// Size returns the size of both files.
-func (l *Log) Size() int64 { return l.segments[0].size + l.segments[1].size }
 
 // reading is the result of reading a log.
 type reading struct {
@@ -66,41 +58,27 @@ type reading struct {
 	torn  int64    // about the size of the unfinished groups
 }
 
-// synced returns the position up to which the log is known to have been synced.
-func (r *reading) synced() (synced Position) {
-	for _, sc := range r.order {
-		for i := range sc.groups {
-			synced = max(synced, sc.groups[i].synced)
-		}
-	}
-	return synced
-}
-
-func (l *Log) read(id ID, from Position, apply func(payload []byte, entries int) error) (*reading, error) {
+func (l *Log) read(id ID, from Position, apply func(payload []byte, entries int) error) (r reading, err error) {
 	var scans [2]*scan
 	for i, s := range l.segments {
-		sc, err := scanSegment(s, id)
-		if err != nil {
-			return nil, err
+		if scans[i], err = scanSegment(s, id); err != nil {
+			return r, err
 		}
-		scans[i] = sc
 	}
-	order, err := arrange(from, scans)
-	if err != nil {
-		return nil, err
+	if r.order, err = arrange(from, scans); err != nil {
+		return r, err
 	}
-	r := &reading{order: order}
 	if err := r.checkTail(scans, id); err != nil {
-		return nil, err
+		return r, err
 	}
-	for _, sc := range order {
+	for _, sc := range r.order {
 		for i := range sc.groups {
 			g := &sc.groups[i]
 			if g.at < from || g.kind != changesGroup {
 				continue
 			}
 			if err := apply(g.payload, int(g.entries)); err != nil {
-				return nil, &DamagedError{sc.segment.name, sc.segment.offset(g.at), err.Error()}
+				return r, &DamagedError{sc.segment.name, sc.segment.offset(g.at), err.Error()}
 			}
 		}
 	}
@@ -114,25 +92,15 @@ func arrange(from Position, scans [2]*scan) ([]*scan, error) {
 		first, second = second, first
 	}
 	if !first.has(from) {
-		return nil, missing(from, scans)
+		return nil, &DamagedError{
+			scans[0].segment.name, -1,
+			fmt.Sprintf("neither this file nor %s has the log from where it was applied on", scans[1].segment.name),
+		}
 	}
 	if second.follows(first) {
 		return []*scan{first, second}, nil
 	}
 	return []*scan{first}, nil
-}
-
-// missing says that the log doesn't have the position.
-func missing(from Position, scans [2]*scan) error {
-	for _, sc := range scans {
-		if s := sc.segment; len(sc.groups) > 0 && s.end < from {
-			return &DamagedError{s.name, s.offset(s.end), "the log ends before the position up to which it was applied"}
-		}
-	}
-	return &DamagedError{
-		scans[0].segment.name, -1,
-		fmt.Sprintf("neither this file nor %s contains the expected log", scans[1].segment.name),
-	}
 }
 
 // checkTail distinguishes an unfinished tail from damage: a later group proves that the log had
@@ -143,11 +111,16 @@ func (r *reading) checkTail(scans [2]*scan, id ID) error {
 	at := last.segment.offset(end)
 	damaged := false
 	for _, sc := range scans {
-		sc.later(id, end, func(offset int64, g *group) {
-			r.torn += g.size()
-			r.tail = append(r.tail, remain{sc.segment, offset})
-			damaged = damaged || g.synced > end
-		})
+		for i := 0; i < len(sc.data); i += groupAlign {
+			if !isGroupOf(sc.data[i:], id) {
+				continue // without parsing each place of a large file
+			}
+			if g, ok := parseGroup(sc.data[i:], id); ok && g.at >= end {
+				r.torn += g.size()
+				r.tail = append(r.tail, remain{sc.segment, int64(i)})
+				damaged = damaged || g.synced > end
+			}
+		}
 	}
 	if damaged {
 		return &DamagedError{last.segment.name, at, "a group of changes that was synced is unreadable"}
@@ -158,4 +131,51 @@ func (r *reading) checkTail(scans [2]*scan, id ID) error {
 		r.tail = append(r.tail, remain{last.segment, at})
 	}
 	return nil
+}
+
+// scan is the content of a segment.
+type scan struct {
+	segment *segment
+	data    []byte
+	groups  []group // the whole groups that follow one another from the beginning
+	chain   uint32  // checksum of the last
+}
+
+// scanSegment reads the groups of the log from a segment.
+func scanSegment(s *segment, id ID) (*scan, error) {
+	sc := &scan{segment: s, data: make([]byte, s.size)}
+	if s.size > 0 {
+		if n, err := s.file.ReadAt(sc.data, 0); n < len(sc.data) {
+			return nil, fmt.Errorf("read %s: %w", s.name, err)
+		}
+	}
+	g, ok := parseGroup(sc.data, id)
+	if !ok || g.kind != startGroup {
+		return sc, nil
+	}
+	s.base, s.end = g.at, g.at
+	for ok && g.at == s.end && g.synced >= s.base && (len(sc.groups) == 0 || g.chain == sc.chain) {
+		sc.groups = append(sc.groups, g)
+		sc.chain = g.sum
+		s.end += Position(g.size())
+		g, ok = parseGroup(sc.data[min(s.offset(s.end), s.size):], id)
+	}
+	return sc, nil
+}
+
+// has reports whether the log can be read from the position on in this segment.
+func (sc *scan) has(at Position) bool {
+	return len(sc.groups) > 0 && sc.segment.base <= at && at <= sc.segment.end
+}
+
+// follows reports whether this segment continues the log after the other one.
+func (sc *scan) follows(before *scan) bool {
+	return len(sc.groups) > 0 && sc.segment.base == before.segment.end && sc.groups[0].chain == before.chain
+}
+
+// rewrite writes the groups again that weren't known to be synced when the last one was written.
+func (sc *scan) rewrite() error {
+	s := sc.segment
+	at := s.offset(sc.groups[len(sc.groups)-1].synced)
+	return s.writeAt(sc.data[at:min(s.offset(s.end), s.size)], at)
 }

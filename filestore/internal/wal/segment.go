@@ -50,14 +50,14 @@ func openSegment(c *Config, name string) (*segment, error) {
 
 // write appends a sealed group.
 func (s *segment) write(b []byte) error {
-	if err := s.extend(s.offset(s.end) + int64(len(b))); err != nil {
-		return err
+	err := s.extend(s.offset(s.end) + int64(len(b)))
+	if err == nil {
+		err = s.writeAt(b, s.offset(s.end))
 	}
-	if err := s.writeAt(b, s.offset(s.end)); err != nil {
-		return err
+	if err == nil {
+		s.end += Position(len(b))
 	}
-	s.end += Position(len(b))
-	return nil
+	return err
 }
 
 func (s *segment) writeAt(b []byte, offset int64) error {

@@ -8,7 +8,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store/storetest"
 )
 
-// TestHubKeepsTheContract: what the tests of nodes stand on does what stores have to do.
+// TestHubKeepsTheContract: the store that the tests of nodes use keeps the contract of stores.
 func TestHubKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(*testing.T) store.Store { return testhub.New() })

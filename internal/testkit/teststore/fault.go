@@ -10,7 +10,7 @@ type Fault func(ctx context.Context, call func() error) error
 // Refuse returns err and doesn't make the call.
 func Refuse(err error) Fault { return func(context.Context, func() error) error { return err } }
 
-// LoseReply makes the call and returns err all the same: the outcome is unknown to the caller.
+// LoseReply makes the call and returns err nevertheless: the outcome is unknown to the caller.
 func LoseReply(err error) Fault {
 	return func(_ context.Context, call func() error) error {
 		_ = call()

@@ -40,6 +40,9 @@ func NewBrowserOver(t testing.TB, address string, transport http.RoundTripper) *
 // address, because cookies belong to a host whatever its port.
 func (br *Browser) At(s *Site) *Browser {
 	other := NewBrowser(br.T, s)
+	if br.Base.Scheme == "https" {
+		other = NewSecureBrowser(br.T, s)
+	}
 	other.Client.Jar = br.Client.Jar
 	return other
 }
@@ -91,7 +94,11 @@ func (br *Browser) OK(path string) string {
 
 // Try requests a page with header lines: names and values in turn.
 func (br *Browser) Try(ctx context.Context, path string, header ...string) (Reply, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, br.Base.String()+path, nil)
+	return br.try(ctx, http.MethodGet, path, header)
+}
+
+func (br *Browser) try(ctx context.Context, method, path string, header []string) (Reply, error) {
+	r, err := http.NewRequestWithContext(ctx, method, br.Base.String()+path, nil)
 	if err != nil {
 		return Reply{}, err
 	}

@@ -12,7 +12,7 @@ import (
 
 // Request returns a GET request. Other goroutines than the test's may call it.
 func Request(t testing.TB, path string) *http.Request {
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://app.test"+path, nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://app.localhost"+path, nil)
 	if err != nil {
 		t.Errorf("request: %v", err)
 	}
@@ -23,7 +23,7 @@ func Request(t testing.TB, path string) *http.Request {
 // handler can open its session, but can't hijack the response of a recorder.
 func UpgradeRequest(t testing.TB, path string, header ...string) *http.Request {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://app.localhost"+path, nil)
 	r.Header.Set("Connection", "Upgrade")
 	r.Header.Set("Upgrade", "websocket")
 	r.Header.Set("Sec-Websocket-Version", "13")
@@ -42,7 +42,7 @@ func Handshake(t *testing.T, s *Site, path string) net.Conn {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
 	go func() {
-		_, _ = conn.Write([]byte("GET " + path + " HTTP/1.1\r\nHost: app.test\r\n" +
+		_, _ = conn.Write([]byte("GET " + path + " HTTP/1.1\r\nHost: app.localhost\r\n" +
 			"Connection: Upgrade\r\nUpgrade: websocket\r\n" +
 			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"))
 	}()

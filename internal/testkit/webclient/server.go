@@ -1,19 +1,18 @@
 package webclient
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
-	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
+	"github.com/sessionbridge/sessionbridge/internal/testserver"
 )
 
 // Site is a server that runs until the end of the test.
 type Site struct {
 	URL  string
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	Dial testserver.Dial
 }
 
 // Serve starts a server on the loopback network.
@@ -24,20 +23,9 @@ func Serve(t testing.TB, h http.Handler) *Site {
 	return &Site{srv.URL, (&net.Dialer{}).DialContext}
 }
 
-// ServeInMemory starts a server whose connections are pipes, for tests in a synctest bubble. A pipe
-// has no buffer: a peer must read what the other one writes.
+// ServeInMemory starts a server whose connections are pipes, for tests in a synctest bubble: see
+// testserver.Serve.
 func ServeInMemory(t testing.TB, h http.Handler) *Site {
 	t.Helper()
-	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: await.Limit}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = srv.Serve(l)
-	}()
-	t.Cleanup(func() {
-		_ = srv.Close()
-		<-done
-	})
-	return &Site{"http://app.test", l.dial}
+	return &Site{"http://app.localhost", testserver.Serve(t, &http.Server{Handler: h})}
 }

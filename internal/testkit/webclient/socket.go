@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
@@ -130,7 +131,14 @@ func (s *Socket) Ask(text string) string {
 // if there was none.
 func (s *Socket) Closed() int {
 	s.T.Helper()
-	ctx, cancel := context.WithTimeout(s.T.Context(), await.Limit)
+	return s.ClosedWithin(await.Limit)
+}
+
+// ClosedWithin is Closed with another limit, for synctest bubbles: the test of a close that is due
+// at a time fails soon after that time.
+func (s *Socket) ClosedWithin(limit time.Duration) int {
+	s.T.Helper()
+	ctx, cancel := context.WithTimeout(s.T.Context(), limit)
 	defer cancel()
 	code := s.closed(ctx)
 	require.NoError(s.T, ctx.Err(), "the connection is still open")

@@ -226,7 +226,7 @@ func parse(code string, mode parser.Mode) (*ast.File, error) {
 	return parser.ParseFile(token.NewFileSet(), "", code, mode)
 }
 
-// later returns the syntax error that is further down, because that attempt was the better guess.
+// later returns the syntax error that is further down: the other attempt was the worse guess.
 func later(a, b error) error {
 	line := func(err error) int {
 		var list scanner.ErrorList

@@ -2,9 +2,10 @@
 //
 //	readmecheck [FILE.md...]
 //
-// It looks at the fenced blocks whose first word after the fence is go. There are three kinds:
+// It reads the fenced blocks whose first word after the fence is go. There are three kinds:
 //
-//   - A block with a package clause is a complete file and is built as it is, in a package of its own.
+//   - A block with a package clause is a complete file and is built as it is, in a package of its
+//     own.
 //   - A block of declarations (functions, types, variables) is at the top level of a file.
 //   - Everything else is a block of statements. Each becomes a function inside that of the previous
 //     block, so that it can use the variables of all previous blocks and may redeclare them. Unused
@@ -18,7 +19,7 @@
 // Words after the go of the fence, which a renderer doesn't show, change this:
 //
 //	```go in=compat     build it inside the nested module compat/, whose dependencies this one doesn't have
-//	```go skip          not compiled: somebody else's code, or a signature; the output counts these
+//	```go skip          not compiled: code of others, or a signature; the output counts these
 //
 // Errors have the line of the document. No file in the tree is written: the go command gets an
 // overlay.

@@ -75,6 +75,7 @@ var otherPackages = map[string]string{
 	"tls":       "crypto/tls",
 	"url":       "net/url",
 	"rueidis":   "github.com/redis/rueidis",
+	"scs":       "github.com/alexedwards/scs/v2",
 	"sessions":  "github.com/gorilla/sessions",
 	"uuid":      "github.com/google/uuid",
 	"websocket": "github.com/coder/websocket",

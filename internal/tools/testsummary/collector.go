@@ -161,7 +161,7 @@ func (c *collector) packageEvent(ev event) {
 	delete(c.pkgs, ev.Package)
 }
 
-// packageFailed counts the tests that never ended, innermost first, or the package if there is
+// packageFailed counts the tests that did not finish, innermost first, or the package if there are
 // none.
 func (c *collector) packageFailed(ev event, p *pkg) {
 	for _, name := range slices.Backward(slices.Sorted(maps.Keys(p.tests))) {

@@ -2,9 +2,9 @@
 //
 //	testsummary DIR... -- [go test arguments]
 //
-// In each directory it runs `go test -json` with the arguments after the dashes. A package is
-// reported when it finishes, a failing test with its output when it fails, what passes stays
-// silent. The last line is always
+// In each directory it runs `go test -json` with the arguments after the dashes, in two of them at
+// a time. A package is reported when it finishes, and a failing test with its output when it fails. The last line is
+// always
 //
 //	N passed, N failed, N skipped
 //
@@ -26,6 +26,7 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -52,22 +53,51 @@ func parseArgs(args []string) (dirs, testArgs []string, err error) {
 	return args, testArgs, nil
 }
 
-// run tests the modules one after the other, and reports whether everything passed.
+// atOnce is how many modules are tested at a time: the tests of one wait for servers and browsers
+// while those of another are compiled.
+const atOnce = 2
+
+// run tests the modules, and reports whether everything passed.
 func run(out io.Writer, dirs, args []string, ci bool) bool {
 	began := time.Now()
-	c := newCollector(out)
-	for _, dir := range dirs {
-		if err := testModule(out, c, dir, args); err != nil {
-			c.moduleFailed(dir, err)
-		}
+	out = &lockedWriter{out: out}
+	of := make([]results, len(dirs))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range atOnce {
+		workers.Go(func() {
+			for i := range next {
+				of[i] = testModule(out, dirs[i], args)
+			}
+		})
 	}
-	return report(out, c.results, ci, time.Since(began))
+	for i := range dirs {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	var all results
+	for _, r := range of {
+		all.passed += r.passed
+		all.failed = append(all.failed, r.failed...)
+		all.skipped = append(all.skipped, r.skipped...)
+	}
+	return report(out, all, ci, time.Since(began))
 }
 
-// testModule runs go test in dir and feeds its output to c. Its error is about go test itself;
-// failing tests are only counted in c.
-func testModule(out io.Writer, c *collector, dir string, args []string) error {
+// testModule runs go test in dir.
+func testModule(out io.Writer, dir string, args []string) results {
 	fmt.Fprintf(out, "=== module %s\n", dir)
+	c := newCollector(out)
+	if err := goTest(c, dir, args); err != nil {
+		c.moduleFailed(dir, err)
+	}
+	return c.results
+}
+
+// goTest runs go test in dir and feeds its output to c. Its error is about go test itself; failing
+// tests are only counted in c.
+func goTest(c *collector, dir string, args []string) error {
 	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
 	cmd.Dir = dir
 	cmd.Stderr = os.Stderr
@@ -78,12 +108,23 @@ func testModule(out io.Writer, c *collector, dir string, args []string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	before := len(c.failed)
 	readErr := readEvents(stdout, c)
-	if err := cmd.Wait(); err != nil && len(c.failed) == before {
+	if err := cmd.Wait(); err != nil && len(c.failed) == 0 {
 		return fmt.Errorf("go test: %w", err)
 	}
 	return readErr
+}
+
+// lockedWriter lets several goroutines write to out. What one call writes stays together.
+type lockedWriter struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+func (w *lockedWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.out.Write(p)
 }
 
 // readEvents feeds each line of r to c. Lines have no length limit, because a test may print a

@@ -34,7 +34,7 @@ func TestCancelAndCloseEndWaiting(t *testing.T) {
 	}
 	for range 2 {
 		_, entry := s.Flight("key", "GET", time.Minute, time.Now())
-		require.Nil(t, entry, "after Close everyone sends the command")
+		require.Nil(t, entry, "after Close each caller sends the command")
 	}
 }
 

@@ -86,6 +86,7 @@ func scoreAt(name string, at int) uint64 {
 	if name == "" {
 		return 0
 	}
-	sum := sha256.Sum256([]byte(name))
+	var b [64]byte // most names fit, so they needn't be copied to the heap
+	sum := sha256.Sum256(append(b[:0], name...))
 	return max(number(sum[at:]), 1)
 }

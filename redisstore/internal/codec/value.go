@@ -63,9 +63,7 @@ func Encode(rec *store.Record) []byte {
 	v[atFlags] = byte(rec.Renewal) << renewalShift
 	putNumber(v[atSeen:], Millis(rec.Seen))
 	putNumber(v[atExpires:], Millis(rec.Expires))
-	if rec.Lifetime > 0 {
-		putNumber(v[atEnd:], Millis(rec.Created.Add(rec.Lifetime)))
-	}
+	putNumber(v[atEnd:], Millis(rec.LifetimeEnd()))
 	putNumber(v[atUser:], Score(rec.UserID))
 	if rec.UserID != "" {
 		putNumber(v[atClient:], Score(rec.ClientID))

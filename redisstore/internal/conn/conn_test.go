@@ -2,7 +2,11 @@ package conn
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -60,6 +64,28 @@ func TestErrors(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrClosed)
 	require.ErrorIs(t, c.Explain(t.Context(), "testing", rueidis.ErrClosing), store.ErrClosed)
 	require.NoError(t, c.Explain(t.Context(), "testing", nil))
+}
+
+// TestTemporary: what may pass by itself, as far as Redis says.
+func TestTemporary(t *testing.T) {
+	c := connect(t, redistest.Start(t), time.Minute)
+	for reply, want := range map[string]bool{
+		"LOADING Redis is loading the dataset in memory": true,
+		"CLUSTERDOWN The cluster is down":                true,
+		"MASTERDOWN Link with MASTER is down":            true,
+		"WRONGPASS invalid username-password pair":       false,
+		"NOPERM this user has no permissions":            false,
+		"ERR unknown command":                            false,
+	} {
+		err := c.Client.Do(t.Context(), c.Client.B().Eval().Script("return redis.error_reply(ARGV[1])").Numkeys(0).
+			Arg(reply).Build()).Error()
+		require.Equal(t, want, Temporary(c.Explain(t.Context(), "testing", err)), reply)
+	}
+	require.True(t, Temporary(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}))
+	require.True(t, Temporary(&net.DNSError{Err: "no such host", IsNotFound: true}))
+	require.False(t, Temporary(fmt.Errorf("connecting: %w", &tls.CertificateVerificationError{Err: errors.New("expired")})))
+	require.False(t, Temporary(fmt.Errorf("%w: it is Redis 6", ErrServer)))
+	require.False(t, Temporary(nil))
 }
 
 func TestTimeout(t *testing.T) {

@@ -2,8 +2,10 @@ package conn
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/redis/rueidis"
@@ -52,6 +54,22 @@ func advice(err *rueidis.RedisError) string {
 		return "a script of another program is blocking Redis"
 	}
 	return ""
+}
+
+// Temporary reports whether the same operation may succeed later without a change of the
+// configuration: Redis can't be reached, doesn't reply, or isn't ready.
+func Temporary(err error) bool {
+	var reply *rueidis.RedisError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &reply):
+		name, _, _ := strings.Cut(reply.Error(), " ")
+		return slices.Contains([]string{"LOADING", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "BUSY", "NOREPLICAS"}, name)
+	case errors.As(err, &certificate),
+		errors.Is(err, ErrServer), errors.Is(err, ErrDamaged), errors.Is(err, store.ErrClosed):
+		return false
+	}
+	return err != nil
 }
 
 // NoCache is the advice for a server that rejects client-side caching.

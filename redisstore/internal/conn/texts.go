@@ -7,7 +7,7 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// ErrReply is the reason for ErrDamaged when a script returns what it cannot return.
+// ErrReply is the cause of an ErrDamaged for an invalid reply of a script.
 var ErrReply = errors.New("unexpected reply of a script")
 
 // Texts returns the elements of an array reply as text. Missing elements are "".

@@ -12,19 +12,22 @@ import (
 )
 
 // Leave implements store.Node. If the context ends first, or Redis is unreachable, it returns an
-// error; the member has stopped all the same.
+// error; the member has stopped nevertheless.
 func (m *Member) Leave(ctx context.Context) error {
 	const doing = "leave"
 	if err := m.Stop(ctx); err != nil {
 		return fmt.Errorf("redisstore: %s: %w", doing, err)
 	}
-	t := m.term.Load()
-	if t == nil || m.deregistered.Load() {
+	if m.deregistered.Load() {
 		return nil
 	}
-	err := m.deregister(ctx, doing, t.name)
-	m.deregistered.Store(err == nil)
-	return err
+	for _, name := range m.usedNames() { // an earlier one may not be removed yet
+		if err := m.deregister(ctx, doing, name); err != nil {
+			return err
+		}
+	}
+	m.deregistered.Store(true)
+	return nil
 }
 
 // Stop ends all goroutines of the member without telling Redis: other nodes find out when the lease

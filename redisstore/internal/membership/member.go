@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,7 +50,11 @@ type Member struct {
 	mu      sync.Mutex
 	started chan struct{} // closed and replaced when a term starts
 	failure error         // of the last attempt to join a shard
+	recent  []string      // names under which the last terms have joined a shard
 }
+
+// namesKept is how many names Leave removes. Of earlier ones the leases have expired.
+const namesKept = 4
 
 // Start starts a member. It joins in the background.
 func Start(c Config) *Member {
@@ -103,11 +108,30 @@ func (m *Member) publish(t *term) {
 	m.started = make(chan struct{})
 }
 
-// joined records the result of an attempt to join a shard.
-func (m *Member) joined(err error) {
+// joined records the result of an attempt to join a shard under a name.
+func (m *Member) joined(name string, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.failure = err
+	if err != nil || slices.Contains(m.recent, name) {
+		return
+	}
+	if len(m.recent) == namesKept {
+		m.recent = slices.Delete(m.recent, 0, 1)
+	}
+	m.recent = append(m.recent, name)
+}
+
+// usedNames returns the names that Redis may still know. Under the current one the reply to the
+// request to join may be lost.
+func (m *Member) usedNames() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	names := slices.Clone(m.recent)
+	if t := m.term.Load(); t != nil && !slices.Contains(names, t.name) {
+		names = append(names, t.name)
+	}
+	return names
 }
 
 // current returns the current term, and waits for one until the context ends. Its shards may not

@@ -3,21 +3,21 @@ package membership
 import "time"
 
 const (
-	// refreshEvery is how often a node holds again what it holds, which Redis forgets after two
+	// refreshEvery is how often a node holds each of its items again. Redis forgets them after two
 	// days.
 	refreshEvery = 12 * time.Hour
-	// refreshTick is how often it holds a part of that again.
+	// refreshTick is how often it holds a part of its items again.
 	refreshTick = time.Minute
 )
 
-// refresh schedules what to hold again, evenly within half of refreshEvery.
+// refresh schedules the items to hold again, evenly within half of refreshEvery.
 type refresh struct {
 	rest []string
 	size int
 	last time.Time // when it last began
 }
 
-// next returns what is due now. all returns everything that is held.
+// next returns the items that are due now. all returns all items.
 func (r *refresh) next(now time.Time, all func() []string) []string {
 	if len(r.rest) == 0 {
 		if now.Sub(r.last) < refreshEvery {
@@ -29,5 +29,5 @@ func (r *refresh) next(now time.Time, all func() []string) []string {
 	return r.rest[:min(r.size, len(r.rest))]
 }
 
-// done records that the first n of what next has returned are held again.
+// done records that the first n items that next has returned are held again.
 func (r *refresh) done(n int) { r.rest = r.rest[n:] }

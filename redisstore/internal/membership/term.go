@@ -91,7 +91,7 @@ func (s *shard) join() (again, ok bool) {
 		if err == nil {
 			err = s.joined(doing, reply)
 		}
-		m.joined(err)
+		m.joined(s.term.name, err)
 		if err == nil {
 			if before != "" {
 				s.expired <- before // buffered
@@ -127,7 +127,7 @@ func (s *shard) joined(doing string, reply rueidis.RedisMessage) error {
 	return nil
 }
 
-// restored is called when the shard holds everything again, or is unreachable. Once that is so of
+// restored is called when the shard holds everything again, or is unreachable. Once this holds for
 // all shards, store.ChangeMissed is reported if any has joined again, and later for each shard that
 // was late.
 func (s *shard) restored(again bool) {

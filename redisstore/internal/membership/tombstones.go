@@ -11,11 +11,12 @@ const (
 	maxTombstones = 4096        // in each shard
 )
 
-// tombstones are the sessions of a shard that the node has destroyed lately. Redis may lose that
-// when another server replaces the one that has acknowledged it; the node then destroys them again.
+// tombstones are the sessions of a shard that the node has destroyed lately. When another server
+// replaces the one that has acknowledged this, their end may be lost; the node then destroys them
+// again.
 type tombstones struct {
 	mu     sync.Mutex
-	server string               // the server that knows all of them
+	server string               // the server that has executed all of them
 	list   map[string]tombstone // by member
 	order  []tombstoneTime
 }
@@ -51,7 +52,7 @@ func (t *tombstones) add(member, reason string, answered time.Time) {
 	t.order = append(t.order, tombstoneTime{member, now})
 }
 
-// remove is called when a session with that ID is created, which is not the one that was destroyed.
+// remove is called when a new session with that ID is created.
 func (t *tombstones) remove(member string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"strings"
+	"sync"
 )
 
 //go:embed lua/*.lua
@@ -18,7 +19,7 @@ const (
 	ByClient   = "c"
 )
 
-// BeganSize is the size of the prefix of a member of the index by client, which tells when its
+// BeganSize is the size of the prefix of a member of the index by client: the time at which its
 // session began.
 const BeganSize = 6
 
@@ -33,8 +34,12 @@ type Scripts struct {
 	Join, Pulse, Fetch, Hold, Deregister, Holders, Everyone, Send, Announce, Lock, Reserve Script
 }
 
-// Load returns the scripts.
-func Load() (*Scripts, error) {
+// Load returns the scripts, which are the same for every store.
+func Load() (*Scripts, error) { return loadOnce() }
+
+var loadOnce = sync.OnceValues(loadAll)
+
+func loadAll() (*Scripts, error) {
 	// Scripts that end or extend sessions must work when the memory of Redis is full.
 	const write, allowOOM, readOnly = "#!lua", "#!lua flags=allow-oom", "#!lua flags=no-writes"
 	s := &Scripts{}

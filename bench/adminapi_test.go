@@ -1,0 +1,5 @@
+package main
+
+import "testing"
+
+func BenchmarkAdmin(b *testing.B) { benchmark(b, adminGroups()) }

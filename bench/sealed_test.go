@@ -1,0 +1,5 @@
+package main
+
+import "testing"
+
+func BenchmarkSealed(b *testing.B) { benchmark(b, sealedGroups()) }

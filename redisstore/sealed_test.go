@@ -1,0 +1,23 @@
+package redisstore_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/internal/redistest"
+	"github.com/sessionbridge/sessionbridge/redisstore"
+	"github.com/sessionbridge/sessionbridge/store"
+	"github.com/sessionbridge/sessionbridge/store/sealed"
+)
+
+// TestContractOfASealedStore: package sealed keeps the contract around this store.
+func TestContractOfASealedStore(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	contract(t, func(t *testing.T, namespace string) store.Store {
+		st, err := sealed.New(open(t, s.URL(), &redisstore.Options{Namespace: namespace}), [][]byte{[]byte("a key of at least 32 random bytes")}, nil)
+		require.NoError(t, err)
+		return st
+	})
+}

@@ -1,0 +1,138 @@
+package sealed_test
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/livestore"
+	"github.com/sessionbridge/sessionbridge/store"
+	"github.com/sessionbridge/sessionbridge/store/sealed"
+)
+
+// secrets are the parts of newRecord that the inner store must not have.
+var secrets = []string{
+	"secret-client", "secret-user", "secret-addr", "secret-agent", "secret-value", "secret-flash", "secret", "name",
+}
+
+func TestS17_TheInnerStoreHasNoPersonalData(t *testing.T) {
+	inner := livestore.New()
+	rec := create(t, seal(t, inner, nil, 1))
+	stored := get(t, inner, rec.ID)
+	require.Empty(t, stored.Addr)
+	require.Empty(t, stored.UserAgent)
+	all := strings.Join([]string{stored.ID, stored.ClientID, stored.UserID, string(stored.Data)}, " ")
+	for _, secret := range secrets {
+		require.NotContains(t, all, secret)
+	}
+	require.NotEqual(t, stored.UserID, stored.ClientID)
+	same := create(t, seal(t, inner, nil, 1), func(rec *store.Record) { rec.UserID = rec.ClientID })
+	stored = get(t, inner, same.ID)
+	require.NotEqual(t, stored.UserID, stored.ClientID, "users and clients have keys of their own")
+}
+
+func TestContentsOfEverySize(t *testing.T) {
+	st := seal(t, livestore.New(), nil, 1)
+	random := rand.NewChaCha8([32]byte{})
+	for name, data := range map[string]string{
+		"none": "", "object": "{}", "64 KiB": strings.Repeat("x", 64<<10), "Unicode": `{"日本":"👩‍💻","é":"\u0000"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			rec := create(t, st, func(rec *store.Record) { rec.Data = []byte(data) })
+			require.Equal(t, data, string(get(t, st, rec.ID).Data))
+		})
+	}
+	for size := range 600 {
+		data := make([]byte, size)
+		_, _ = random.Read(data)
+		rec := create(t, st, func(rec *store.Record) {
+			rec.Data, rec.UserAgent, rec.UserID, rec.ClientID = data, strings.Repeat("ü", size), "Zoë 👩‍💻", ""
+		})
+		got := get(t, st, rec.ID)
+		require.True(t, bytes.Equal(data, got.Data))
+		require.Equal(t, rec.UserAgent, got.UserAgent)
+		require.Equal(t, "Zoë 👩‍💻", got.UserID)
+		require.Empty(t, got.ClientID)
+	}
+}
+
+func TestS17_WithoutRandomBytesNothingIsStored(t *testing.T) {
+	inner := livestore.New()
+	st := seal(t, inner, nil, 1)
+	rec := create(t, st)
+	before := get(t, inner, rec.ID)
+	broken := errors.New("no entropy")
+	st.SetRand(failing{broken})
+	rec.Data = []byte(`{"n":2}`)
+	_, err := st.Set(t.Context(), rec)
+	require.ErrorIs(t, err, broken)
+	require.Equal(t, before, get(t, inner, rec.ID))
+	_, err = st.Set(t.Context(), newRecord())
+	require.ErrorIs(t, err, broken)
+	require.Len(t, ids(t, inner.List(t.Context())), 1)
+	_, err = st.SealMessage([]byte("hello"))
+	require.ErrorIs(t, err, broken)
+}
+
+func TestS17_NoncesAreUnique(t *testing.T) {
+	inner := livestore.New()
+	st := seal(t, inner, nil, 1)
+	rec := create(t, st)
+	seen := map[string]bool{}
+	for range 10_000 {
+		rec = set(t, st, rec) // the same contents
+		nonce := string(get(t, inner, rec.ID).Data[sealed.NonceAt:sealed.BoxAt])
+		require.False(t, seen[nonce])
+		seen[nonce] = true
+	}
+}
+
+func TestS17_NoKeyNoStore(t *testing.T) {
+	for name, c := range map[string]struct {
+		keys [][]byte
+		says string
+	}{
+		"none":      {nil, "no keys: there is no default key"},
+		"empty":     {[][]byte{{}}, "0 bytes are too short"},
+		"short":     {[][]byte{keyOf(1), make([]byte, 31)}, "key 1: 31 bytes are too short"},
+		"all zeros": {[][]byte{make([]byte, 32)}, "it isn't random"},
+		"twice":     {[][]byte{keyOf(1), keyOf(2), keyOf(1)}, "key 2: it is among the keys twice"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st, err := sealed.New(livestore.New(), c.keys, nil)
+			require.ErrorContains(t, err, c.says)
+			require.Nil(t, st)
+		})
+	}
+	_, err := sealed.New(livestore.New(), nil, nil)
+	require.ErrorContains(t, err, "LoadOrCreateKeys", "it says how to make one")
+	_, err = sealed.New(nil, [][]byte{keyOf(1)}, nil)
+	require.ErrorContains(t, err, "no inner store")
+}
+
+// TestCost: an allocation of the envelope and one for each of the two names, and one for the fields
+// of an opened record.
+func TestCost(t *testing.T) {
+	rec := newRecord()
+	inner := &constant{}
+	st := seal(t, inner, nil, 1)
+	set(t, st, rec)
+	ctx := t.Context()
+	require.LessOrEqual(t, leastAllocs(func() { _, _ = st.Set(ctx, rec) }), 3.0)
+	const ofInner = 1 // its copy of the data
+	require.LessOrEqual(t, leastAllocs(func() { _, _ = st.Get(ctx, rec.ID) }), 1.0+ofInner)
+}
+
+// leastAllocs returns the least number of allocations of a call: sync.Pool drops what it has at any
+// time, and more often with the race detector.
+func leastAllocs(call func()) float64 {
+	least := testing.AllocsPerRun(1, call)
+	for range 500 {
+		least = min(least, testing.AllocsPerRun(1, call))
+	}
+	return least
+}

@@ -66,7 +66,7 @@ func TestConnectionsAreListedAndClosed(t *testing.T) {
 	require.Equal(t, "2", x.ok(http.StatusOK, get, "sessions/"+x.ids["ada"], nil).get("connsHere"))
 
 	x.ok(http.StatusNoContent, post, "conns/"+id+"/close", object{"code": 4444, "reason": "enough"})
-	_, err := x.bob.Read(t.Context())
+	_, err := x.bob.TryHear()
 	require.Equal(t, websocket.StatusCode(4444), websocket.CloseStatus(err))
 	testkit.OpenConns(t, x.app.Bridge, bridge.ConnFilter{}, 2)
 	x.ok(http.StatusNotFound, post, "conns/"+id+"/close", nil)
@@ -100,7 +100,7 @@ func TestMessagesReachConnections(t *testing.T) {
 	expect := func(want string, sockets ...*webclient.Socket) {
 		t.Helper()
 		for _, s := range sockets {
-			got, err := s.Read(t.Context())
+			got, err := s.TryHear()
 			require.NoError(t, err)
 			require.Equal(t, want, got)
 		}

@@ -162,7 +162,7 @@ func (x *behind) check(t *testing.T, renews bool) {
 		require.Equal(t, want, whoIs(t, br.OK("/shop")))
 	}
 	ws := br.Dial("/socket")
-	text, err := ws.Read(t.Context())
+	text, err := ws.TryHear()
 	require.NoError(t, err)
 	require.Equal(t, want, whoIs(t, text))
 	_, res, err := br.TryDial("/socket", http.Header{"Origin": {"https://evil.example"}})

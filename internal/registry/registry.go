@@ -195,6 +195,7 @@ func (r *Registry[L]) enter(l L, sessionID string) {
 	if s == nil {
 		s = &session[L]{}
 		r.bySession[sessionID] = s
+		r.setUser(s, e.userID) // until Learn knows better
 		r.cfg.Hold(sessionID)
 	}
 	e.inSession = int32(len(s.members)) //nolint:gosec // no process has two billion

@@ -129,3 +129,25 @@ func TestAFilterRejectsNegativeDurations(t *testing.T) {
 	require.ErrorContains(t, (&registry.Filter{OpenFor: -1}).Check(), "ConnFilter.OpenFor")
 	require.ErrorContains(t, (&registry.Filter{QuietFor: -1}).Check(), "ConnFilter.QuietFor")
 }
+
+// A handshake is answered as soon as its connection is registered, before the session is looked at
+// again: a message for its user must not pass it by.
+func TestConnectionIsItsUsersBeforeItsSessionIsLookedAtAgain(t *testing.T) {
+	f := newFixture(t, registry.Config[*conn]{})
+	c := f.make("s", 1)
+	c.entry.Attach("s", "ann", 1, 0)
+	_, err := f.Add(c)
+	require.NoError(t, err)
+	require.Equal(t, []*conn{c}, f.Select(&registry.Selection{UserID: "ann"}))
+	require.Equal(t, "ann", f.UserOf("s"))
+	_, userID, _ := f.State(c)
+	require.Equal(t, "ann", userID)
+
+	f.Learn(&store.Record{ID: "s", Revision: 1})
+	require.Empty(t, f.OfUser("ann"), "what is stored counts")
+	second := f.make("s", 1)
+	second.entry.Attach("s", "ann", 1, 0)
+	_, err = f.Add(second)
+	require.NoError(t, err)
+	require.Empty(t, f.OfUser("ann"), "what is known already is newer than a handshake's record")
+}

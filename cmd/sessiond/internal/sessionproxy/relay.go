@@ -133,9 +133,9 @@ func pass(ctx context.Context, to, from *websocket.Conn, count func(bytes int)) 
 		if err != nil {
 			return err // the message is never finished
 		}
+		count(int(n)) // first: a message that has arrived is counted
 		if err := out.Close(); err != nil {
 			return err
 		}
-		count(int(n))
 	}
 }

@@ -42,13 +42,12 @@ func openService(ctx context.Context, s *settings, stderr io.Writer) (*service, 
 	if err != nil {
 		return nil, err
 	}
-	if opts.Keys, err = s.keyFiles.Keys(s.store); err != nil {
+	if opts.Keys, err = s.keyFiles.Keys(s.store); errors.Is(err, storage.ErrName) {
+		return nil, usageError{err}
+	} else if err != nil {
 		return nil, fmt.Errorf("%w (--cookie-keys, --mounted-cookie-keys)", err)
 	}
 	sessions, err := storage.Open(ctx, s.store, logger)
-	if errors.Is(err, storage.ErrName) {
-		return nil, usageError{err}
-	}
 	if err != nil {
 		return nil, err
 	}

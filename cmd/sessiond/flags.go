@@ -128,7 +128,7 @@ func (s *settings) loadAPIKeys() ([]admin.Key, error) {
 // check returns an error unless the configuration file can be read and has valid names.
 func (s *settings) check() error {
 	if err := s.file.Check(s.names); err != nil {
-		return fmt.Errorf("configuration: %w", err)
+		return usageError{fmt.Errorf("configuration: %w", err)}
 	}
 	return nil
 }

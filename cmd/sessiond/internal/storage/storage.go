@@ -44,8 +44,12 @@ func Open(ctx context.Context, name string, logger *slog.Logger) (Store, error) 
 	case isRedis(name):
 		return redisstore.Open(ctx, name, nil)
 	}
+	return nil, wrongName(name)
+}
+
+func wrongName(name string) error {
 	scheme, _, _ := strings.Cut(name, ":") // the rest may contain a password
-	return nil, fmt.Errorf("store %.20q: %w", scheme, ErrName)
+	return fmt.Errorf("store %.20q: %w", scheme, ErrName)
 }
 
 func isRedis(name string) bool {
@@ -65,10 +69,13 @@ type KeyFiles struct {
 
 // Keys returns the keys for the cookies of the store with the name. Without files they are random
 // for a store in memory, and in a file of their own beside the file of a store. Processes that share
-// a Redis need the same file.
+// a Redis need the same file. ErrName.
 func (f KeyFiles) Keys(name string) ([][]byte, error) {
 	path, isFile := strings.CutPrefix(name, "file:")
+	isFile = isFile && path != ""
 	switch {
+	case !isFile && name != Live && !isRedis(name):
+		return nil, wrongName(name)
 	case f.Own != "" && f.Mounted != "":
 		return nil, errors.New("there are two files with keys for the cookies: set one")
 	case f.Mounted != "":

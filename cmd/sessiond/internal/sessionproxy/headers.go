@@ -81,8 +81,9 @@ func (p *Proxy) isOwnCookie(name string) bool {
 func (p *Proxy) toClient(h http.Header) (about http.Header) {
 	about = make(http.Header)
 	for name, values := range h {
-		if p.isReserved(name) {
-			about[http.CanonicalHeaderKey(spelling(name))] = values
+		if s := spelling(name); strings.HasPrefix(s, prefix) {
+			s = http.CanonicalHeaderKey(s)
+			about[s] = append(about[s], values...)
 			delete(h, name)
 		}
 	}

@@ -9,14 +9,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionbridge/sessionbridge/admin"
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/cmd/sessiond/internal/sessionproxy"
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
 func TestTrustedBackendLogsInAndOutAndSetsValues(t *testing.T) {
-	p := newProxied(t, sessionproxy.Options{TrustBackend: true})
+	p := newProxied(t, sessionproxy.Options{
+		TrustBackend: true, Headers: admin.ForwardAuth{Values: map[string]string{"X-Name": "name"}},
+	})
 	br := webclient.NewBrowser(t, p.site)
+	p.order("/plain", "X-Name", "a header like any other")
+	require.Equal(t, "a header like any other", br.Get("/plain").Header.Get("X-Name"))
 	rep := br.Get("/login")
 	require.Equal(t, "done", rep.Body)
 	for name := range rep.Header {
@@ -85,7 +90,7 @@ func TestOrdersThatAreInvalidChangeNothing(t *testing.T) {
 		"duplicate names":  {"X-Session-Set", url.PathEscape(`{"a":1,"a":2}`)},
 		"good and bad":     {"X-Session-Set", good, "X-Session-Login", ""},
 		"second grant":     {"X-Session-Grant", "x", "X-Session-Login", "ada"},
-		"underscore, both": {"X_session_logout", "2"},
+		"two spellings":    {"X-Session-Login", "ada", "X_Session_Login", "eve"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := "/bad/" + strings.Map(func(r rune) rune {

@@ -149,5 +149,6 @@ func (p *Proxy) open(r *http.Request) (*bridge.Session, error) {
 
 // isSocket reports whether the request is the handshake of a WebSocket.
 func isSocket(r *http.Request) bool {
-	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") &&
+		strings.Contains(strings.ToLower(strings.Join(r.Header["Connection"], ",")), "upgrade")
 }

@@ -209,6 +209,21 @@ func TestBackendGetsNoTicket(t *testing.T) {
 	require.NoError(t, ws.Conn.Close(websocket.StatusNormalClosure, ""))
 }
 
+// What isn't the handshake of a WebSocket is passed on as a request, without the header that would
+// turn the connection into something that the proxy can't end.
+func TestOtherUpgradesDoNotPass(t *testing.T) {
+	p := newProxied(t, sessionproxy.Options{})
+	br := webclient.NewBrowser(t, p.site)
+	for _, header := range [][]string{
+		{"Connection", "Upgrade", "Upgrade", "h2c"},
+		{"Connection", "Upgrade", "Upgrade", "websocket, other"},
+		{"Upgrade", "websocket"},
+	} {
+		require.Empty(t, p.headers(br, header...)["Upgrade"])
+	}
+	require.Equal(t, http.StatusOK, br.Post("/who", "Connection", "Upgrade", "Upgrade", "websocket").Status)
+}
+
 func TestShutdownClosesSockets(t *testing.T) {
 	p, ended := newEcho(t, sessionproxy.Options{})
 	ws := webclient.NewBrowser(t, p.site).Dial("/socket")

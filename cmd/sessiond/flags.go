@@ -116,8 +116,8 @@ func (s *settings) bridgeOptions(logger *slog.Logger) (o bridge.Options, err err
 	return o, nil
 }
 
-// keyVariable is the environment variable with a key of the API, for the server and for the commands
-// that call it. There is no flag: other users of a machine see the arguments of a program.
+// keyVariable is the environment variable with a key of the API, for the server and for the
+// commands that call it. There is no flag: other users of a machine see the arguments of a program.
 const keyVariable = "SESSIOND_KEY"
 
 // loadAPIKeys returns the keys of the API, without any if none is set.

@@ -1,9 +1,9 @@
 // Sessiond is sessionbridge as a program: for application servers that are not Go, and for
 // operators.
 //
-//	go run ./cmd/sessiond                                       # the REST API and the dashboard
-//	sessiond proxy --backend http://127.0.0.1:3000              # sessions for a backend that has none
-//	sessiond list                                               # sessions, from a terminal
+//	go run ./cmd/sessiond                           # the REST API and the dashboard
+//	sessiond proxy --backend http://127.0.0.1:3000  # sessions for a backend that has none
+//	sessiond list                                   # sessions, from a terminal
 //
 // docs/sessiond.md describes it. main.go decides which command runs and how the program exits;
 // commands.go has the commands. flags.go has the settings of serve and proxy, daemon.go runs both,

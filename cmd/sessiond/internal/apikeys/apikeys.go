@@ -37,8 +37,8 @@ func Load(path, secret string) (keys []admin.Key, err error) {
 }
 
 // Parse returns the keys in a text: a line for each, with its name, its scope (read, write or auth)
-// and its secret, and perhaps the names of the apps that it is for. # begins a comment. It is an error if
-// there is no key. No error has a secret.
+// and its secret, and perhaps the names of the apps that it is for. # begins a comment. It is an
+// error if there is no key. No error has a secret.
 func Parse(text string) (keys []admin.Key, err error) {
 	n := 0
 	for line := range strings.Lines(text) {

@@ -20,7 +20,8 @@ type Place struct {
 }
 
 // Open returns a listener for each place. If there is one place and one socket of systemd, their
-// names don't matter. A socket that is for no place is an error, because nothing would answer there.
+// names don't matter. A socket that is for no place is an error, because nothing would answer
+// there.
 func Open(ctx context.Context, places ...Place) (all []net.Listener, err error) {
 	inherited, err := activation.ListenersWithNames()
 	if err != nil {

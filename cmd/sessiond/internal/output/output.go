@@ -28,8 +28,8 @@ type Printer struct {
 	table *tabwriter.Writer // nil: JSON lines
 }
 
-// New returns a Printer for a person, with a table that has these columns, or for a program. Without
-// columns a result is written for a person as indented JSON.
+// New returns a Printer for a person, with a table that has these columns, or for a program.
+// Without columns a result is written for a person as indented JSON.
 func New(w io.Writer, person bool, columns ...string) *Printer {
 	p := &Printer{w: w}
 	if person {

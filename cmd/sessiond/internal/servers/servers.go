@@ -30,8 +30,8 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Run serves until ctx ends, or a server fails, whose error it returns. It returns when every server
-// has ended; after Grace it cuts what is left, without an error.
+// Run serves until ctx ends, or a server fails, whose error it returns. It returns when every
+// server has ended; after Grace it cuts what is left, without an error.
 func Run(ctx context.Context, c Config, all ...Server) error {
 	failed := make(chan error, len(all))
 	running := make([]*http.Server, len(all))

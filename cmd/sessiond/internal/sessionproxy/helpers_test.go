@@ -85,7 +85,8 @@ func (p *proxied) session(br *webclient.Browser) *bridge.Session {
 	return s
 }
 
-// login logs a browser in at another server on the same host, as a login service does. "" is a guest.
+// login logs a browser in at another server on the same host, as a login service does. "" is a
+// guest.
 func (p *proxied) login(br *webclient.Browser, user string) (id string) {
 	p.Helper()
 	service := webclient.Serve(p.T, p.b.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -77,20 +77,20 @@ func TestOrdersThatAreInvalidChangeNothing(t *testing.T) {
 	id := p.login(br, "bob")
 	good := url.PathEscape(`{"a":1}`)
 	for name, headers := range map[string][]string{
-		"unknown header":   {"X-Session-Logut", "1"},
-		"echoed":           {"X-Session-User", "bob"},
-		"two users":        {"X-Session-Login", "ada", "X-Session-Login", "eve"},
-		"no user":          {"X-Session-Login", ""},
-		"bad encoding":     {"X-Session-Login", "100%"},
-		"NUL":              {"X-Session-Login", "a%00"},
-		"logout 0":         {"X-Session-Logout", "0"},
-		"in and out":       {"X-Session-Login", "ada", "X-Session-Logout", "1"},
-		"out and set":      {"X-Session-Logout", "1", "X-Session-Set", good},
-		"no object":        {"X-Session-Set", "[1]"},
-		"duplicate names":  {"X-Session-Set", url.PathEscape(`{"a":1,"a":2}`)},
-		"good and bad":     {"X-Session-Set", good, "X-Session-Login", ""},
-		"second grant":     {"X-Session-Grant", "x", "X-Session-Login", "ada"},
-		"two spellings":    {"X-Session-Login", "ada", "X_Session_Login", "eve"},
+		"unknown header":  {"X-Session-Logut", "1"},
+		"echoed":          {"X-Session-User", "bob"},
+		"two users":       {"X-Session-Login", "ada", "X-Session-Login", "eve"},
+		"no user":         {"X-Session-Login", ""},
+		"bad encoding":    {"X-Session-Login", "100%"},
+		"NUL":             {"X-Session-Login", "a%00"},
+		"logout 0":        {"X-Session-Logout", "0"},
+		"in and out":      {"X-Session-Login", "ada", "X-Session-Logout", "1"},
+		"out and set":     {"X-Session-Logout", "1", "X-Session-Set", good},
+		"no object":       {"X-Session-Set", "[1]"},
+		"duplicate names": {"X-Session-Set", url.PathEscape(`{"a":1,"a":2}`)},
+		"good and bad":    {"X-Session-Set", good, "X-Session-Login", ""},
+		"second grant":    {"X-Session-Grant", "x", "X-Session-Login", "ada"},
+		"two spellings":   {"X-Session-Login", "ada", "X_Session_Login", "eve"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := "/bad/" + strings.Map(func(r rune) rune {

@@ -89,7 +89,8 @@ func TestBackendSetsNoCookieOfTheBridge(t *testing.T) {
 	require.Equal(t, []string{"theme=x; Path=/"}, br.Get("/cookies").Header["Set-Cookie"])
 }
 
-// No header about the session reaches the client: neither of the answer, nor of a 103, nor a trailer.
+// No header about the session reaches the client: neither of the answer, nor of a 103, nor a
+// trailer.
 func TestClientGetsNoHeaderAboutTheSession(t *testing.T) {
 	p := newProxied(t, sessionproxy.Options{})
 	p.mux.HandleFunc("/hints", func(w http.ResponseWriter, _ *http.Request) {

@@ -120,7 +120,8 @@ func offers(h http.Header, own bool) (all []string) {
 	for _, line := range h["Sec-Websocket-Protocol"] {
 		for name := range strings.SplitSeq(line, ",") {
 			name = strings.TrimSpace(name)
-			if isOwn := name == bridge.Subprotocol || strings.HasPrefix(name, bridge.Subprotocol+"."); name != "" && isOwn == own {
+			isOwn := name == bridge.Subprotocol || strings.HasPrefix(name, bridge.Subprotocol+".")
+			if name != "" && isOwn == own {
 				all = append(all, name)
 			}
 		}

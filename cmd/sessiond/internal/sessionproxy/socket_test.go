@@ -76,8 +76,8 @@ func TestSocketIsRelayed(t *testing.T) {
 	require.EqualValues(t, 3210, await.Receive(t, ended))
 }
 
-// The backend knows nothing of sessions, but the end of a session ends its sockets with the codes of
-// the Bridge.
+// The backend knows nothing of sessions, but the end of a session ends its sockets with the codes
+// of the Bridge.
 func TestSessionsEndClosesSockets(t *testing.T) {
 	p, ended := newEcho(t, sessionproxy.Options{TrustBackend: true})
 	for name, c := range map[string]struct {
@@ -177,8 +177,8 @@ func TestHandshakeChangesNoSession(t *testing.T) {
 	require.Equal(t, http.StatusBadGateway, res.StatusCode)
 }
 
-// A page of another site doesn't reach the backend, and neither does a visitor without a login where
-// one is required.
+// A page of another site doesn't reach the backend, and neither does a visitor without a login
+// where one is required.
 func TestHandshakeThatMayNotPass(t *testing.T) {
 	p, _ := newEcho(t, sessionproxy.Options{Require: sessionproxy.RequireLogin})
 	br := webclient.NewBrowser(t, p.site)

@@ -68,8 +68,8 @@ type KeyFiles struct {
 }
 
 // Keys returns the keys for the cookies of the store with the name. Without files they are random
-// for a store in memory, and in a file of their own beside the file of a store. Processes that share
-// a Redis need the same file. ErrName.
+// for a store in memory, and in a file of their own beside the file of a store. Processes that
+// share a Redis need the same file. ErrName.
 func (f KeyFiles) Keys(name string) ([][]byte, error) {
 	path, isFile := strings.CutPrefix(name, "file:")
 	isFile = isFile && path != ""

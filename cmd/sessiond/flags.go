@@ -48,7 +48,7 @@ func (s *settings) flags() []cli.Flag {
 		s.text("cookie-keys", "", "`file` with the keys that sign cookies, created if it doesn't exist "+
 			"(default: PATH.keys; random in memory)", &s.keyFiles.Own),
 		s.text("mounted-cookie-keys", "", "likewise, but a mounted secret: never created", &s.keyFiles.Mounted),
-		s.text("api-listen", admin.DefaultAddr, "`address` of the REST API and the dashboard", &s.apiAddr, "listen"),
+		s.text("api-listen", admin.DefaultAddr, "`address` of the REST API and the dashboard", &s.apiAddr),
 		s.text("api-keys", "", "`file` with the keys of the API: a line NAME SCOPE SECRET for each", &s.apiKeys),
 		s.text("app", "main", "`name` of the app in the API", &s.app),
 		s.text("cookie-name", "sid", "`name` of the session cookie", &s.cookieName),
@@ -72,10 +72,8 @@ func (s *settings) flags() []cli.Flag {
 	}
 }
 
-func (s *settings) text(name, value, usage string, to *string, aliases ...string) cli.Flag {
-	return &cli.StringFlag{
-		Name: name, Aliases: aliases, Value: value, Usage: usage, Destination: to, Sources: s.from(name),
-	}
+func (s *settings) text(name, value, usage string, to *string) cli.Flag {
+	return &cli.StringFlag{Name: name, Value: value, Usage: usage, Destination: to, Sources: s.from(name)}
 }
 
 func (s *settings) duration(name string, value time.Duration, usage string, to *time.Duration) cli.Flag {

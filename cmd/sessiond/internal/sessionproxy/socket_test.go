@@ -224,6 +224,34 @@ func TestOtherUpgradesDoNotPass(t *testing.T) {
 	require.Equal(t, http.StatusOK, br.Post("/who", "Connection", "Upgrade", "Upgrade", "websocket").Status)
 }
 
+// A backend that switches protocols without a request to do so gets no connection to the client, and
+// keeps none to the proxy.
+func TestSwitchThatNobodyAskedFor(t *testing.T) {
+	p := newProxied(t, sessionproxy.Options{})
+	ended := make(chan error, 2)
+	for path, header := range map[string]string{"/named": "Connection: Upgrade\r\nUpgrade: x\r\n", "/unnamed": "Connection: Upgrade\r\n"} {
+		p.mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			conn, buf, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n"+header+"\r\n")
+			_, err = buf.ReadByte()
+			ended <- err
+		})
+		require.Equal(t, http.StatusBadGateway, webclient.NewBrowser(t, p.site).Get(path).Status)
+		require.ErrorIs(t, await.Receive(t, ended), io.EOF)
+	}
+}
+
+// Credentials of the Bridge reach the backend with no other request either.
+func TestRequestHasNoSubprotocols(t *testing.T) {
+	p := newProxied(t, sessionproxy.Options{})
+	h := p.headers(webclient.NewBrowser(t, p.site), "Sec-WebSocket-Protocol", bridge.Subprotocol+".token.x")
+	require.Empty(t, h["Sec-Websocket-Protocol"])
+}
+
 func TestShutdownClosesSockets(t *testing.T) {
 	p, ended := newEcho(t, sessionproxy.Options{})
 	ws := webclient.NewBrowser(t, p.site).Dial("/socket")

@@ -50,3 +50,15 @@ func TestEventStreamEndsWithTheSession(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, br.Get("/events", "Origin", "https://evil.example").Status)
 	await.Receive(t, ended)
 }
+
+// An answer that the client doesn't get changes nothing.
+func TestRefusedEventStreamChangesNothing(t *testing.T) {
+	p := newProxied(t, sessionproxy.Options{TrustBackend: true})
+	p.order("/events", "X-Session-Login", "ada", "Content-Type", "text/event-stream")
+	br := webclient.NewBrowser(t, p.site)
+	id := p.login(br, "bob")
+	require.Equal(t, http.StatusForbidden, br.Get("/events", "Origin", "https://evil.example").Status)
+	s := p.session(br)
+	require.Equal(t, id, s.ID())
+	require.Equal(t, "bob", s.UserID())
+}

@@ -135,9 +135,10 @@ func (b *Bridge) closeHere(ctx context.Context, f *registry.Filter, code int, re
 }
 
 // newCalls returns the questions to other nodes, and the answers of this one.
-func (b *Bridge) newCalls() *nodecalls.Calls[ConnInfo] {
-	return nodecalls.New(nodecalls.Config[ConnInfo]{
+func (b *Bridge) newCalls() *nodecalls.Calls[ConnInfo, NodeInfo] {
+	return nodecalls.New(nodecalls.Config[ConnInfo, NodeInfo]{
 		Node: b.cluster, Gateway: b.gateway, Background: b.pools.background,
+		Status: b.nodeInfo,
 		Notify: b.notifyHere,
 		Counts: func(q activity.Question) []activity.Item { return b.activity.Answer(q) },
 		Conns: func(f registry.Filter) (infos []ConnInfo) {

@@ -62,4 +62,5 @@ package bridge
 //	byid.go           sessions by their ID or their client
 //	users.go          the sessions of a user, and all sessions
 //	conns.go          lists and closes connections, on every node
+//	nodes.go          lists the processes on the store
 //	cleanup.go        removes expired sessions

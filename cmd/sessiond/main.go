@@ -8,7 +8,7 @@
 // docs/sessiond.md describes it. main.go decides which command runs and how the program exits;
 // commands.go has the commands. flags.go has the settings of serve and proxy, daemon.go runs both,
 // serve.go and proxy.go what is their own. terminal.go and watch.go have the commands that call the
-// API of another sessiond, copy.go copies stores.
+// API of another sessiond, cells.go how their tables show values; copy.go copies stores.
 package main
 
 import (

@@ -281,21 +281,3 @@ func (r *remote) say(out *output.Printer, result any, sentence string) error {
 	}
 	return errors.Join(out.Row(raw, sentence), out.Flush())
 }
-
-func orDash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
-}
-
-func since(t time.Time) string { return max(time.Since(t), 0).Round(time.Second).String() }
-
-func ago(t time.Time) string { return since(t) + " ago" }
-
-func in(t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
-	return "in " + max(time.Until(t), 0).Round(time.Second).String()
-}

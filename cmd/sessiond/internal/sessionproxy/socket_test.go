@@ -226,10 +226,12 @@ func TestOtherUpgradesDoNotPass(t *testing.T) {
 
 // A backend that switches protocols without a request to do so gets no connection to the client, and
 // keeps none to the proxy.
-func TestSwitchThatNobodyAskedFor(t *testing.T) {
+func TestUnrequestedSwitchOfProtocols(t *testing.T) {
 	p := newProxied(t, sessionproxy.Options{})
 	ended := make(chan error, 2)
-	for path, header := range map[string]string{"/named": "Connection: Upgrade\r\nUpgrade: x\r\n", "/unnamed": "Connection: Upgrade\r\n"} {
+	for path, header := range map[string]string{
+		"/named": "Connection: Upgrade\r\nUpgrade: x\r\n", "/unnamed": "Connection: Upgrade\r\n",
+	} {
 		p.mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			conn, buf, err := http.NewResponseController(w).Hijack()
 			if err != nil {

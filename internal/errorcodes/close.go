@@ -11,7 +11,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/socket"
 )
 
-// Close codes of connections. The bridge exports them with their documentation.
+// Close codes of connections. What each means to a client is documented in bridge/errorcodes.go, which
+// exports them. table.go has the code of each error, bridge/events.go that of each reason for the end
+// of a session.
 const (
 	Policy      = 1008
 	Failed      = 1011

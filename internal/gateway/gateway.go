@@ -128,8 +128,3 @@ func (g *Gateway) writeID() (w store.WriteID) {
 	binary.BigEndian.PutUint64(w[8:], g.writes.Add(1))
 	return w
 }
-
-// touchInterval returns the configured interval, or less for a session with a short idle timeout.
-func (g *Gateway) touchInterval(idle time.Duration) time.Duration {
-	return min(g.cfg.TouchInterval, idle/10)
-}

@@ -116,25 +116,3 @@ func (g *Gateway) loadSharedAt(ctx context.Context, id string) (rec store.Record
 	l.rec, l.now, l.err = g.LoadAt(context.WithoutCancel(ctx), id, nil)
 	return l.rec, l.now, l.err
 }
-
-// TouchNow records that the session is active now, even within the touch interval. It returns
-// ErrMissing or ErrUnavailable if that fails.
-func (g *Gateway) TouchNow(ctx context.Context, id string) (store.Record, error) {
-	k := g.Acquire(id)
-	defer k.Release()
-	rec, now, err := g.LoadAt(ctx, id, nil)
-	if err != nil {
-		return rec, err
-	}
-	g.active(&rec, now)
-	op := g.detached(ctx)
-	defer op.stop()
-	switch err := g.touch(op, k, &rec); {
-	case errors.Is(err, store.ErrNotFound):
-		return rec, ErrMissing
-	case err != nil:
-		g.stats.failures.Add(1)
-		return rec, Unavailable(op, "record the session's activity", err)
-	}
-	return rec, nil
-}

@@ -37,6 +37,33 @@ func (g *Gateway) Touch(ctx context.Context, k *Lock, rec *store.Record, now tim
 	return nil
 }
 
+// touchInterval returns the configured interval, or less for a session with a short idle timeout.
+func (g *Gateway) touchInterval(idle time.Duration) time.Duration {
+	return min(g.cfg.TouchInterval, idle/10)
+}
+
+// TouchNow records that the session is active now, even within the touch interval. It returns
+// ErrMissing or ErrUnavailable if that fails.
+func (g *Gateway) TouchNow(ctx context.Context, id string) (store.Record, error) {
+	k := g.Acquire(id)
+	defer k.Release()
+	rec, now, err := g.LoadAt(ctx, id, nil)
+	if err != nil {
+		return rec, err
+	}
+	g.active(&rec, now)
+	op := g.detached(ctx)
+	defer op.stop()
+	switch err := g.touch(op, k, &rec); {
+	case errors.Is(err, store.ErrNotFound):
+		return rec, ErrMissing
+	case err != nil:
+		g.stats.failures.Add(1)
+		return rec, Unavailable(op, "record the session's activity", err)
+	}
+	return rec, nil
+}
+
 // touch stores and counts the touch.
 func (g *Gateway) touch(ctx context.Context, k *Lock, next *store.Record) error {
 	if g.toucher != nil {

@@ -32,10 +32,33 @@ func (r *Registry[L]) PartSession(id string, c Close) []L {
 	return s.members
 }
 
+// shutOut takes over the login and the binding to a device of a record, and returns the connections of
+// the session that have proved neither: those of a login in another process, for example. The lock is
+// held.
+func (r *Registry[L]) shutOut(s *session[L], rec *store.Record) (stale []L) {
+	if rec.LoginGeneration > s.login {
+		s.login = rec.LoginGeneration
+		for _, l := range s.members {
+			if ShutOut(r.cfg.Entry(l).proved, rec.LoginGeneration) {
+				stale = append(stale, l)
+			}
+		}
+	}
+	if device := r.know(s, rec); device > s.device {
+		s.device = device
+		for _, l := range s.members {
+			if e := r.cfg.Entry(l); e.device < device && !ShutOut(e.proved, s.login) {
+				stale = append(stale, l)
+			}
+		}
+	}
+	return stale
+}
+
 // PartOlder is called after a login, or for a new session of the client. It parts the connections
 // that are shut out from their sessions, and returns them: those of the client with another session
 // or none, as often as the client's allowance permits, and those of the session that have proved an
-// older token.
+// older token. internal/tracking/newest.go decides when, and closes them.
 func (r *Registry[L]) PartOlder(rec *store.Record) (older []L) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -36,23 +36,8 @@ func (r *Registry[L]) Learn(rec *store.Record) (stale []L) {
 	if s == nil {
 		return nil
 	}
-	if rec.LoginGeneration > s.login {
-		s.login = rec.LoginGeneration
-		for _, l := range s.members {
-			if ShutOut(r.cfg.Entry(l).proved, rec.LoginGeneration) {
-				stale = append(stale, l)
-			}
-		}
-	}
 	s.look.failing = time.Time{}
-	if device := r.know(s, rec); device > s.device {
-		s.device = device
-		for _, l := range s.members {
-			if e := r.cfg.Entry(l); e.device < device && !ShutOut(e.proved, s.login) {
-				stale = append(stale, l)
-			}
-		}
-	}
+	stale = r.shutOut(s, rec)
 	if rec.Revision >= s.revision { // otherwise a login may have been stored since it was loaded
 		s.revision = rec.Revision
 		r.setUser(s, rec.UserID)

@@ -191,9 +191,6 @@ func (l *Log) eraseFailed() error {
 	return nil
 }
 
-// erase overwrites the beginning of a group, which makes it unrecognizable.
-func (s *segment) erase(offset int64) error { return s.writeAt(make([]byte, groupAlign), offset) }
-
 // Reserve makes sure that the current file has disk space for n more bytes.
 func (l *Log) Reserve(n int64) error { return l.active.extend(l.Used() + n) }
 

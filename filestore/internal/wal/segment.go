@@ -99,3 +99,6 @@ func (s *segment) shrink() error {
 	s.size = 0
 	return nil
 }
+
+// erase overwrites the beginning of a group, which makes it unrecognizable.
+func (s *segment) erase(offset int64) error { return s.writeAt(make([]byte, groupAlign), offset) }

@@ -33,7 +33,7 @@ func TestDashboardFitsEveryScreenAndReader(t *testing.T) {
 	desk, visitors := openDesk(t, "ada", "a.rather.long.user.name@a-rather-long-department.example.com")
 	visitors[0].press(t, "#httpButton")
 	visitors[0].press(t, "#httpButton")
-	desk.shows(t, `[...document.querySelectorAll("#tiles dd")].some((d) => d.textContent.endsWith(" ms"))`) // the charts have values
+	desk.shows(t, `[...document.querySelectorAll("#tiles dd")].some((d) => d.textContent.endsWith("ms"))`) // the charts have values
 	look := func(t *testing.T, form, state string, width int64) {
 		t.Helper()
 		desk.shows(t, fmt.Sprintf(`document.documentElement.scrollWidth <= %d`, width))

@@ -79,6 +79,7 @@ export async function follow(filter, stopped, take, connected = () => {}) {
       failures = 0;
       connected(true);
       for await (const { id, data } of blocks(response.body)) {
+        if (stopped.aborted) return;
         lastID = id || lastID;
         if (data) take(JSON.parse(data));
       }

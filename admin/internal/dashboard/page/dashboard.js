@@ -4,11 +4,11 @@ import { api, hasKey, onRefused, setApp, setKey } from "./api.js";
 import { drawEvents, listen, setLive, setUpEvents } from "./events.js";
 import { drawCharts, resetOverview, tick } from "./overview.js";
 import { $, element } from "./parts.js";
-import { listConns, listSessions, setUpSessions, showSession } from "./sessions.js";
+import { listConns, refreshSessions, resetSessions, setUpSessions, showSession } from "./sessions.js";
 
 const every = 5000; // ms between two looks at the app
 const views = [...document.querySelectorAll("[data-view]")];
-const draw = { overview: drawCharts, sessions: () => listSessions(false), connections: listConns, events: drawEvents };
+const draw = { overview: () => { drawCharts(); tick(); }, sessions: refreshSessions, connections: listConns, events: drawEvents };
 
 let running = null; // aborts what runs for the app; null without one
 let ticking = 0;
@@ -36,6 +36,7 @@ function openApp(name) {
   stop();
   setApp(name);
   resetOverview();
+  resetSessions();
   running = new AbortController();
   listen(running.signal);
   showView();
@@ -89,7 +90,11 @@ $("login-form").addEventListener("submit", async (e) => {
 });
 $("leave").addEventListener("click", () => showLogin(""));
 $("app").addEventListener("change", (e) => openApp(e.target.value));
-addEventListener("hashchange", () => { showView(); $("main").focus(); });
+addEventListener("hashchange", () => {
+  showView();
+  $("main").focus({ preventScroll: true });
+  scrollTo({ top: 0, behavior: "instant" }); // the browser has scrolled to the view, past the header
+});
 let resizing = 0;
 addEventListener("resize", () => {
   clearTimeout(resizing);

@@ -16,23 +16,43 @@ const charts = [
 ];
 const strokes = { light: ["#1f5fbf", "#b3261e", "#17693a"], dark: ["#8ab4f8", "#ff9d94", "#7bd69f"] };
 const kept = 720; // samples: an hour
+const narrowest = 300; // seconds that a chart shows at least
 
 let plots = [];
 let samples = null; // the table of the API, which grows
 let active = null; // what was active lately
 let ticks = 0;
+let opened = 0; // how many apps have been shown: an answer about an earlier one comes too late
+let busy = false;
 
 export function resetOverview() {
   samples = active = null;
   ticks = 0;
+  opened++;
+  busy = false;
   $("tiles").replaceChildren();
 }
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+// valueAt returns the value where the pointer is, or else the newest one: not everyone has a pointer.
+const valueAt = (plot, series, i) => plot.data[series].at(i === null || i === undefined ? -1 : i);
+
+const rounded = (v) => (v === null || v === undefined ? "–" : Number(v.toPrecision(3)).toLocaleString());
+
+// chartData returns the times and the values. Few samples begin with one of no values: uPlot would
+// show years around a single one.
 function chartData(chart) {
-  return [samples.times, ...chart.columns.map(([name]) => samples.columns[name].map((v) => (v === null || !chart.scale ? v : v * chart.scale)))];
+  const { times, columns } = samples;
+  const few = times.length > 0 && times.at(-1) - times[0] < narrowest;
+  const values = (name) => columns[name].map((v) => (v === null || !chart.scale ? v : v * chart.scale));
+  return [
+    few ? [times.at(-1) - narrowest, ...times] : times,
+    ...chart.columns.map(([name]) => (few ? [null, ...values(name)] : values(name))),
+  ];
 }
+
+const hour = (v) => new Date(v * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
 export function drawCharts() {
   for (const plot of plots) plot.destroy();
@@ -47,11 +67,11 @@ export function drawCharts() {
     const plot = new uPlot({
       width: Math.max(200, figures[n].clientWidth - 24), height: 170,
       scales: { y: { range: (_, __, max) => [0, Math.max(max || 0, chart.scale ? 1 : 0.5) * 1.1] } },
-      axes: [axis, { ...axis, size: 56 }],
+      axes: [{ ...axis, space: 80, size: 30, values: (_, splits) => splits.map(hour) }, { ...axis, size: 56 }],
       cursor: { points: { size: 6 } },
-      series: [{ label: "time", value: (_, v) => (v ? new Date(v * 1000).toLocaleTimeString() : "–") }, ...chart.columns.map(([, label], i) => ({
+      series: [{ label: "time", value: (u, v, n, i) => new Date(valueAt(u, n, i) * 1000).toLocaleTimeString() }, ...chart.columns.map(([, label], i) => ({
         label, stroke: strokes[theme][i], width: 2, points: { show: samples.times.length < 3 },
-        value: (_, v) => (v === null || v === undefined ? "–" : v.toPrecision(3)),
+        value: (u, v, n, i) => rounded(valueAt(u, n, i)),
       }))],
     }, chartData(chart), figures[n]);
     plot.chart = chart;
@@ -60,8 +80,9 @@ export function drawCharts() {
 }
 
 async function updateSeries() {
+  const asked = opened;
   const more = await attempt(() => api.series(samples && samples.times.length ? samples.times.at(-1) : 0));
-  if (!more) return;
+  if (!more || asked !== opened) return;
   if (!samples) {
     samples = more;
     if (!$("overview").hidden) drawCharts();
@@ -83,7 +104,8 @@ const quantile = (sorted, q) => sorted[Math.max(0, Math.ceil(q * sorted.length) 
 function storeTimes() {
   const answers = samples ? samples.columns.storePing.filter((v) => v !== null).sort((a, b) => a - b) : [];
   if (answers.length === 0) return "–";
-  return [0.5, 0.99].map((q) => (quantile(answers, q) * 1000).toPrecision(2)).join(" / ") + " ms";
+  const ms = (q) => quantile(answers, q) * 1000;
+  return [0.5, 0.99].map((q) => (ms(q) < 0.1 ? "<\u00a00.1" : rounded(ms(q)))).join(" / ") + "\u00a0ms";
 }
 
 // healthOf says how the app is. A store that fails is an answer, not an error of this page.
@@ -97,9 +119,10 @@ async function healthOf() {
 }
 
 async function updateTiles() {
+  const asked = opened;
   const ask = ticks++ % every === 0;
   const [stats, health, now] = await Promise.all([attempt(api.stats), healthOf(), ask ? api.activity(within).catch(() => null) : active]);
-  if (!stats) return;
+  if (!stats || asked !== opened) return;
   active = now;
   const atLeast = active && !active.complete ? "≥ " : ""; // a node has not answered
   const lately = (name) => (active ? atLeast + number(active[name]) : "–");
@@ -116,8 +139,12 @@ async function updateTiles() {
   $("tiles").replaceChildren(...tiles.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
 }
 
+// tick brings the overview up to date.
 export async function tick() {
-  if (document.hidden) return;
+  if (document.hidden || busy) return;
+  const asked = opened;
+  busy = true;
   await updateSeries();
   if (!$("overview").hidden) await updateTiles();
+  if (asked === opened) busy = false;
 }

@@ -5,10 +5,18 @@ import { historyTable } from "./events.js";
 import { $, ago, attempt, code, confirmed, counted, element, empty, link, note, number, short, table, time, until } from "./parts.js";
 
 const longestList = 500; // connections
+const longestHistory = 200; // events of a session
 
 let found = [];
 let cursor = "";
-let again = () => listSessions(false); // shows what the view shows, as it is now
+let again = () => listSessions(false); // shows what was asked for, as it is now
+
+export const refreshSessions = () => again();
+
+export function resetSessions() {
+  $("query").value = "";
+  again = () => listSessions(false);
+}
 
 const sessionLink = (id) => link(short(id), "Details of session " + id, () => showSession(id), "mono");
 const userLink = (user) => (user ? link(user, "Sessions of " + user, () => find(user)) : "guest");
@@ -20,7 +28,7 @@ function drawSessions(text) {
   $("more").hidden = !cursor;
 }
 
-export async function listSessions(more) {
+async function listSessions(more) {
   const page = await attempt(() => api.sessions(more ? cursor : ""));
   if (!page) return;
   again = () => listSessions(false);
@@ -91,7 +99,7 @@ function show(s) {
 function showHistory(id) {
   if (stopHistory) stopHistory.abort();
   stopHistory = new AbortController();
-  const list = [];
+  const list = []; // the newest first
   let drawing = false;
   const draw = () => {
     drawing = false;
@@ -100,6 +108,7 @@ function showHistory(id) {
   draw();
   follow("?session=" + encodeURIComponent(id), stopHistory.signal, (e) => {
     list.unshift(e);
+    list.splice(longestHistory);
     if (!drawing) setTimeout(draw, 50);
     drawing = true;
   });
@@ -164,7 +173,7 @@ export function setUpSessions() {
     const query = $("query").value.trim();
     if (query) find(query);
   });
-  $("all").addEventListener("click", () => { $("query").value = ""; listSessions(false); });
+  $("all").addEventListener("click", () => { resetSessions(); refreshSessions(); });
   $("more").addEventListener("click", () => listSessions(true));
   $("refresh").addEventListener("click", listConns);
   $("destroy-all").addEventListener("click", signOutEveryone);

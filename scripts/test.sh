@@ -11,6 +11,9 @@ if ! why=$(scripts/race.sh); then
 	case "${CI:-}" in 1 | t | T | true | TRUE | True) exit 1 ;; esac
 fi
 
+# A program with the race detector sleeps a second before it exits, and the tests run hundreds of them.
+export GORACE="atexit_sleep_ms=20 ${GORACE:-}"
+
 modules=($(scripts/modules.sh)) # names of folders here have no spaces
 # Go's default limit of 10 minutes for a package is too short on a busy machine; this one only ends
 # tests that hang. It is `make lint` that vets.

@@ -65,6 +65,8 @@ func TestDashboardFitsEveryScreenAndReader(t *testing.T) {
 			desk.press(t, `#sessions-table button[aria-label^='Details']`)
 			desk.shows(t, `document.querySelector("#detail-history table") && document.querySelector("#detail-conns table")`)
 			look(t, form.name, "details", form.width)
+			desk.value(t, `document.querySelector("#detail").scrollTo({ top: 1e6, behavior: "instant" })`)
+			desk.picture(t, folder, "dashboard-"+form.name+"-details-bottom")
 			desk.press(t, "#detail-user")
 			look(t, form.name, "confirm", form.width)
 			desk.press(t, "#confirm button[value=no]")

@@ -181,6 +181,7 @@ func TestDashboardSignsOutOneOfTwo(t *testing.T) {
 	desk.press(t, "#confirm-yes")
 	tabs{grace}.show(t, isOver, "socket === null")
 	desk.shows(t, fmt.Sprintf(toldOf, "1 session ended."))
+	desk.shows(t, `/^revocation, median\W*\d/.test([...document.querySelectorAll("#charts .u-series")].map((s) => s.innerText).find((s) => s.startsWith("revocation, median")))`)
 }
 
 func quoted(s string) string { return fmt.Sprintf("%q", s) }

@@ -35,8 +35,8 @@ export function resetOverview() {
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// valueAt returns the value where the pointer is, or else the newest one: not everyone has a pointer.
-const valueAt = (plot, series, i) => plot.data[series].at(i === null || i === undefined ? -1 : i);
+// valueAt returns the value where the pointer is, or else the last one: not everyone has a pointer.
+const valueAt = (plot, series, i) => (i === null || i === undefined ? plot.data[series].findLast((v) => v !== null) : plot.data[series][i]);
 
 const rounded = (v) => (v === null || v === undefined ? "–" : Number(v.toPrecision(3)).toLocaleString());
 

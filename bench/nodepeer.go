@@ -41,7 +41,8 @@ type peerAnswer struct {
 
 // startPeer installs the peer, if it isn't yet, and starts it.
 func startPeer(port int, progress io.Writer) (*nodePeer, error) {
-	cmd, err := redisSessions.command(progress, "peer.js", strconv.Itoa(port), strconv.Itoa(perUser), strconv.Itoa(len(sessionData)))
+	cmd, err := redisSessions.command(progress, "peer.js",
+		strconv.Itoa(port), strconv.Itoa(perUser), strconv.Itoa(len(sessionData)))
 	if err != nil {
 		return nil, err
 	}

@@ -54,13 +54,16 @@ func (a *restArena) ours() (*subject, error) {
 		return errors.Join(err, b.Shutdown(ctx), st.Close())
 	}
 	for i := range a.sessions() {
-		cred, err := b.Create(ctx, bridge.NewSession{UserID: userOf(i), Addr: "192.0.2.1", Data: map[string]any{"cart": cartText()}})
+		cred, err := b.Create(ctx, bridge.NewSession{
+			UserID: userOf(i), Addr: "192.0.2.1", Data: map[string]any{"cart": cartText()},
+		})
 		if err != nil {
 			return nil, errors.Join(err, s.close())
 		}
 		body := fmt.Sprintf(`{"token":%q}`, cred.Token)
 		s.gets = append(s.gets, fmt.Appendf(nil, "POST /v1/main/sessions/resolve HTTP/1.1\r\nHost: localhost\r\n"+
-			"Authorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", apiSecret, len(body), body))
+			"Authorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			apiSecret, len(body), body))
 	}
 	return a.subject(s)
 }

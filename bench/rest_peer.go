@@ -49,7 +49,8 @@ func (a *restArena) peer() (*subject, error) {
 }
 
 func createInPeer(addr, user string) (token string, err error) {
-	r, err := http.NewRequest(http.MethodPut, "http://"+addr+"/bench/create/"+user+"?ip=192.0.2.1&ttl=86400", strings.NewReader(sessionData))
+	at := "http://" + addr + "/bench/create/" + user + "?ip=192.0.2.1&ttl=86400"
+	r, err := http.NewRequest(http.MethodPut, at, strings.NewReader(sessionData))
 	if err != nil {
 		return "", err
 	}

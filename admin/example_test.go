@@ -81,3 +81,38 @@ func ExampleListenAndServe() {
 	// Output:
 	// <nil>
 }
+
+func ExampleForwardAuth_SetHeaders() {
+	b, err := bridge.New(livestore.New(), &bridge.Options{Keys: [][]byte{[]byte(strings.Repeat("k", 32))}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = b.Shutdown(context.Background()) }()
+	cred, err := b.Create(context.Background(), bridge.NewSession{UserID: "ada Ω", Data: map[string]any{"name": "Ada"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s, err := b.GetByID(context.Background(), cred.SessionID)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	f := admin.ForwardAuth{Values: map[string]string{"X-Session-Name": "name"}}
+	h := http.Header{} // of the request to the backend, without the client's own such headers
+	f.SetHeaders(h, s)
+	fmt.Println(h.Get("X-Session-Id") == s.ID(), h.Get("X-Session-User"), h.Get("X-Session-Name"))
+	// Output:
+	// true ada%20%CE%A9 Ada
+}
+
+func ExampleCheckKeyless() {
+	for _, addr := range []string{"127.0.0.1:7070", "[::1]:7070", "0.0.0.0:7070"} {
+		fmt.Println(addr, admin.CheckKeyless(addr) == nil)
+	}
+	// Output:
+	// 127.0.0.1:7070 true
+	// [::1]:7070 true
+	// 0.0.0.0:7070 false
+}

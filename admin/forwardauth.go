@@ -54,7 +54,7 @@ func (c *call) authenticate() error {
 			err = e
 			return
 		}
-		c.describe(w.Header(), s)
+		c.api.opts.ForwardAuth.SetHeaders(w.Header(), s)
 		w.WriteHeader(http.StatusNoContent)
 	})).ServeHTTP(w, r)
 	if c.status = w.status; c.status != 0 { // perhaps of an error that the Bridge has answered itself
@@ -67,16 +67,18 @@ func unauthorized(why bridge.MissingReason) error {
 	return &problem{Status: http.StatusUnauthorized, Detail: "The request has no session, or no login.", Reason: why}
 }
 
-// describe writes the headers for the backend. Each is there, if only with an empty value, because
-// some proxies let a client's own header pass if the answer has none of that name.
-func (c *call) describe(h http.Header, s *bridge.Session) {
+// SetHeaders sets the headers that tell a backend about a session, nil for none: X-Session-Id,
+// X-Session-User and those of Values. Each is set, if only to an empty value, because some proxies
+// let a client's own header pass if the answer has none of that name. It is for proxies in Go; they
+// have to remove the client's own headers, in every spelling that the backend takes for the same.
+func (f *ForwardAuth) SetHeaders(h http.Header, s *bridge.Session) {
 	id, user := "", ""
 	if s != nil {
 		id, user = s.ID(), s.UserID()
 	}
 	h.Set(headerID, id)
 	h.Set(headerUser, escape(user))
-	for header, key := range c.api.opts.ForwardAuth.Values {
+	for header, key := range f.Values {
 		value := ""
 		if s != nil {
 			value = textOf(s, key)

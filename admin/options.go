@@ -195,11 +195,20 @@ func (s *settings) checkKeys() error {
 		}
 		names[k.Name], secrets[k.Secret] = true, true
 	}
-	if len(s.Keys) > 0 || isLoopback(s.Addr) {
+	if len(s.Keys) > 0 {
+		return nil
+	}
+	return CheckKeyless(s.Addr)
+}
+
+// CheckKeyless returns an error unless the API may be served at the address without Keys: as host and
+// port of a loopback interface. It is for programs that make a key of their own then.
+func CheckKeyless(addr string) error {
+	if isLoopback(addr) {
 		return nil
 	}
 	return fmt.Errorf("admin: the API at %s would be open to everyone who reaches it: "+
-		"set Options.Keys, or serve it at a loopback address such as %s", s.Addr, DefaultAddr)
+		"set Options.Keys, or serve it at a loopback address such as %s", addr, DefaultAddr)
 }
 
 func notPrintable(r rune) bool { return r <= ' ' || r > '~' }

@@ -1,0 +1,65 @@
+package storage_test
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/cmd/sessiond/internal/storage"
+	"github.com/sessionbridge/sessionbridge/internal/redistest"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+func TestOpen(t *testing.T) {
+	quiet := slog.New(slog.DiscardHandler)
+	names := []string{storage.Live, "file:" + filepath.Join(t.TempDir(), "sessions.db")}
+	for _, name := range append(names, "redis://"+redistest.Start(t).Addr()) {
+		st, err := storage.Open(t.Context(), name, quiet)
+		require.NoError(t, err, name)
+		_, err = st.Get(t.Context(), "00000000-0000-4000-8000-000000000000")
+		require.ErrorIs(t, err, store.ErrNotFound, name)
+		require.NoError(t, st.Close())
+	}
+}
+
+func TestNameThatIsNoStore(t *testing.T) {
+	for _, name := range []string{"", "redis", "file", "file:", "postgres://user:secret@host/db"} {
+		_, err := storage.Open(t.Context(), name, nil)
+		require.ErrorIs(t, err, storage.ErrName, name)
+		require.NotContains(t, err.Error(), "secret")
+		_, err = storage.KeyFiles{}.Keys(name)
+		require.ErrorIs(t, err, storage.ErrName, name)
+	}
+}
+
+func TestKeysOfCookies(t *testing.T) {
+	dir := t.TempDir()
+	own := filepath.Join(dir, "own")
+	keys, err := storage.KeyFiles{Own: own}.Keys("redis://h")
+	require.NoError(t, err)
+	again, err := storage.KeyFiles{Own: own}.Keys(storage.Live)
+	require.NoError(t, err)
+	require.Equal(t, keys, again)
+
+	beside, err := storage.KeyFiles{}.Keys("file:" + filepath.Join(dir, "s.db"))
+	require.NoError(t, err)
+	require.NotEqual(t, keys, beside)
+	require.FileExists(t, filepath.Join(dir, "s.db.keys"))
+
+	random, err := storage.KeyFiles{}.Keys(storage.Live)
+	require.NoError(t, err)
+	other, err := storage.KeyFiles{}.Keys(storage.Live)
+	require.NoError(t, err)
+	require.NotEqual(t, random, other)
+
+	mounted := filepath.Join(dir, "mounted")
+	_, err = storage.KeyFiles{Mounted: mounted}.Keys(storage.Live)
+	require.ErrorIs(t, err, os.ErrNotExist, "it is never created")
+	_, err = storage.KeyFiles{}.Keys("redis://h")
+	require.ErrorContains(t, err, "a shared store needs a file")
+	_, err = storage.KeyFiles{Own: own, Mounted: own}.Keys(storage.Live)
+	require.ErrorContains(t, err, "set one")
+}

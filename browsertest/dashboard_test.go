@@ -218,7 +218,10 @@ func TestDashboardByKeyboard(t *testing.T) {
 	desk.shows(t, "!"+confirmOpen+"&&"+detailOpen)
 	tabs{ada, grace}.show(t, live)
 
+	t.Log("a question that is asked right after the last one was answered has its own answer")
 	desk.key(t, kb.Enter)
+	desk.shows(t, confirmOpen)
+	desk.value(t, `(document.querySelector("#confirm button[value=no]").click(), document.querySelector("#detail-destroy").click())`)
 	desk.shows(t, confirmOpen)
 	desk.tabTo(t, "#confirm-yes")
 	desk.key(t, kb.Enter)

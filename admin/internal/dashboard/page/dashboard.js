@@ -3,7 +3,7 @@
 import { api, hasKey, onRefused, setApp, setKey } from "./api.js";
 import { drawEvents, listen, setLive, setUpEvents } from "./events.js";
 import { drawCharts, resetOverview, tick } from "./overview.js";
-import { $, element } from "./parts.js";
+import { $, element, setUpParts } from "./parts.js";
 import { listConns, refreshSessions, resetSessions, setUpSessions, showSession } from "./sessions.js";
 
 const every = 5000; // ms between two looks at the app
@@ -76,6 +76,7 @@ function setTheme(name) {
 }
 
 onRefused(() => showLogin(""));
+setUpParts();
 setUpSessions();
 setUpEvents(showSession);
 $("login-form").addEventListener("submit", async (e) => {

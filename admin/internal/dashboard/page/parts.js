@@ -70,14 +70,22 @@ export async function attempt(action) {
   }
 }
 
-// confirmed asks before an action that can't be undone. Cancel has the focus.
-export async function confirmed(title, text, yes = "Sign out") {
+let answer = () => {}; // to the question that is open
+
+// confirmed asks before an action that can't be undone. Cancel has the focus. The event close is not
+// the answer: it comes later, when the next question may be open.
+export function confirmed(title, text, yes = "Sign out") {
+  answer(false);
   $("confirm-title").textContent = title;
   $("confirm-text").textContent = text;
   $("confirm-yes").textContent = yes;
+  $("confirm").showModal();
+  return new Promise((resolve) => { answer = resolve; });
+}
+
+export function setUpParts() {
   const dialog = $("confirm");
-  dialog.returnValue = "no";
-  dialog.showModal();
-  await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
-  return dialog.returnValue === "yes";
+  dialog.addEventListener("submit", (e) => answer(e.submitter.value === "yes"));
+  dialog.addEventListener("cancel", () => answer(false));
+  dialog.addEventListener("close", () => { if (!dialog.open) answer(false); });
 }

@@ -132,7 +132,7 @@ func newBehind(t *testing.T) *behind {
 }
 
 // visitor is what the backend knows of a visitor.
-type visitor struct{ Session, User, Name, Key string }
+type visitor struct{ Session, User, Name, Key, Alike string }
 
 func whoIs(t *testing.T, text string) (v visitor) {
 	t.Helper()
@@ -144,7 +144,10 @@ func whoIs(t *testing.T, text string) (v visitor) {
 func (x *behind) check(t *testing.T, renews bool) {
 	br := webclient.NewBrowser(t, x.site)
 	require.Equal(t, http.StatusUnauthorized, br.Get("/shop").Status, "no session")
-	forged := []string{"X-Session-User", "root", "X-Session-Id", unknown, "X-Session-Name", "root"}
+	forged := []string{
+		"X-Session-User", "root", "X-Session-Id", unknown, "X-Session-Name", "root",
+		"X_Session_User", "root", "X.Session.User", "root", "X-Session_User", "root",
+	}
 	require.Equal(t, http.StatusUnauthorized, br.Get("/shop", forged...).Status)
 	br.OK("/go/login?user=ada%20%CE%A9")
 	br.OK("/go/name")

@@ -59,6 +59,7 @@ func routes() []route {
 		read(get, "/v1/{app}/series", "getSeries", (*call).getSeries, "after"),
 		read(get, "/v1/{app}/ping", "ping", (*call).ping),
 		read(get, "/v1/{app}/stats", "getStats", (*call).stats),
+		read(get, "/v1/{app}/nodes", "listNodes", (*call).nodes),
 		read(get, "/v1/{app}/health", "getHealth", (*call).health),
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 )
 
 // listApps names the apps that the key is for.
@@ -60,6 +61,34 @@ type statsJSON struct {
 // stats answers with the counters of this process.
 func (c *call) stats() error {
 	return c.reply(http.StatusOK, statsJSON(c.b.Stats()))
+}
+
+// nodeJSON is a bridge.NodeInfo.
+type nodeJSON struct {
+	Node    string    `json:"node,omitempty"` // absent for this process
+	Started time.Time `json:"started"`
+	Stats   statsJSON `json:"stats"`
+}
+
+// nodesJSON lists nodes.
+type nodesJSON struct {
+	Nodes    []nodeJSON `json:"nodes"`
+	Complete bool       `json:"complete"`
+}
+
+// nodes lists this process and the others on the store.
+func (c *call) nodes() error {
+	var out nodesJSON
+	for info, err := range c.b.Nodes(c.ctx()) {
+		all, err := complete(err)
+		if err != nil {
+			return err
+		}
+		if out.Complete = all; all {
+			out.Nodes = append(out.Nodes, nodeJSON{info.Node, info.StartedAt, statsJSON(info.Stats)})
+		}
+	}
+	return c.reply(http.StatusOK, out)
 }
 
 // activityJSON is a bridge.Activity.

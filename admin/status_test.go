@@ -11,6 +11,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
 // decoded returns the body of an answer.
@@ -32,6 +33,40 @@ func TestStatus(t *testing.T) {
 	require.NotZero(t, stats["writes"])
 	require.Equal(t, true, stats["healthy"])
 	c.ok(http.StatusOK, http.MethodHead, "stats", nil)
+}
+
+// With nodes on one store each of them is listed; one that doesn't answer makes the list incomplete.
+func TestNodes(t *testing.T) {
+	hub, apps := testkit.NewNodes(t, 2, bridge.Options{})
+	c := newClient(t, apps[0].Bridge, nil)
+	webclient.Pocket{}.Get(t, apps[1].Handler(apps[1].Mux), "/inc")
+	var list struct {
+		Nodes []struct {
+			Node    string
+			Started time.Time
+			Stats   bridge.Stats
+		}
+		Complete bool
+	}
+	read := func() {
+		t.Helper()
+		list.Nodes = nil
+		require.NoError(t, json.Unmarshal([]byte(c.ok(http.StatusOK, get, "nodes", nil).Body), &list))
+	}
+	read()
+	require.True(t, list.Complete)
+	require.Len(t, list.Nodes, 2)
+	for i, name := range []string{"", "node1"} {
+		n := list.Nodes[i]
+		require.Equal(t, name, n.Node)
+		require.WithinDuration(t, time.Now(), n.Started, time.Hour)
+		require.True(t, n.Stats.Healthy)
+		require.EqualValues(t, i, n.Stats.Writes, "its own")
+	}
+	hub.Node(1).SetNetwork(true, false)
+	read()
+	require.False(t, list.Complete)
+	require.Len(t, list.Nodes, 1)
 }
 
 func TestManySessionsAreEnded(t *testing.T) {

@@ -73,7 +73,7 @@ type Bridge struct {
 	rates    rateLimits
 	activity *activity.Activity
 	cluster  *cluster.Node // nil: the store knows of no other processes
-	calls    *nodecalls.Calls[ConnInfo]
+	calls    *nodecalls.Calls[ConnInfo, NodeInfo]
 	gorilla  *gorillastore.Store
 
 	cleanup *periodic.Task // see StartAutoCleanup

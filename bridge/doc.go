@@ -61,5 +61,5 @@ package bridge
 //	observe.go        subscriptions to events, and their order
 //	byid.go           sessions by their ID or their client
 //	users.go          the sessions of a user, and all sessions
-//	conns.go          lists and closes connections, on every node
+//	conns.go          lists and closes connections on every node, and lists the nodes
 //	cleanup.go        removes expired sessions

@@ -165,7 +165,7 @@ func TestEachOperationAnswersAsDescribed(t *testing.T) {
 
 // onlyNodes are the operations that need the store only to reach other nodes.
 var onlyNodes = map[string]bool{
-	"closeConn": true, "closeConns": true, "getConn": true, "listConns": true, "searchConns": true,
+	"closeConn": true, "closeConns": true, "getConn": true, "listConns": true, "listNodes": true, "searchConns": true,
 	"listPresence": true, "searchPresence": true, "notify": true,
 }
 

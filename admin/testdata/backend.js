@@ -8,6 +8,8 @@ const who = (req) => JSON.stringify({
 	user: decodeURIComponent(req.headers['x-session-user'] ?? ''),
 	name: decodeURIComponent(req.headers['x-session-name'] ?? ''),
 	key: req.headers['x-api-key'] ?? '',
+	// headers that other backends take for those of the proxy
+	alike: Object.keys(req.headers).filter((name) => /^x.session./.test(name) && !name.startsWith('x-session-')).join(),
 })
 
 const server = http.createServer((req, res) => res.end(who(req)))

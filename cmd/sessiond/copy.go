@@ -47,6 +47,11 @@ func copyStores(ctx context.Context, from, to string, opts store.CopyOptions, st
 	}
 	var open [2]storage.Store
 	for i, name := range []string{from, to} {
+		if i == 0 { // a store that was created would be empty, and --mirror would empty the other one
+			if err = storage.Exists(name); err != nil {
+				return usagef("copy: FROM: %w", err)
+			}
+		}
 		if open[i], err = storage.Open(ctx, name, slog.New(slog.DiscardHandler)); err != nil {
 			if errors.Is(err, storage.ErrName) {
 				err = usageError{err}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/admin"
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/cmd/sessiond/internal/listen"
 	"github.com/sessionbridge/sessionbridge/cmd/sessiond/internal/servers"
 	"github.com/sessionbridge/sessionbridge/cmd/sessiond/internal/status"
 	"github.com/sessionbridge/sessionbridge/cmd/sessiond/internal/storage"
@@ -45,7 +45,7 @@ func openService(ctx context.Context, s *settings, stderr io.Writer) (*service, 
 	if opts.Keys, err = s.keyFiles.Keys(s.store); errors.Is(err, storage.ErrName) {
 		return nil, usageError{err}
 	} else if err != nil {
-		return nil, fmt.Errorf("%w (--cookie-keys, --mounted-cookie-keys)", err)
+		return nil, usagef("%w (--cookie-keys, --mounted-cookie-keys)", err)
 	}
 	sessions, err := storage.Open(ctx, s.store, logger)
 	if err != nil {
@@ -53,7 +53,7 @@ func openService(ctx context.Context, s *settings, stderr io.Writer) (*service, 
 	}
 	b, err := bridge.New(sessions, &opts)
 	if err != nil {
-		return nil, errors.Join(err, sessions.Close())
+		return nil, errors.Join(usageError{err}, sessions.Close()) // an option is invalid
 	}
 	return &service{s, logger, sessions, b, status.NewProbes(b)}, nil
 }
@@ -84,11 +84,11 @@ func (s *service) api(l net.Listener, forward admin.ForwardAuth) (h http.Handler
 	}
 	keys, err := s.settings.loadAPIKeys()
 	if err != nil {
-		return nil, "", fmt.Errorf("keys of the API: %w", err)
+		return nil, "", usagef("keys of the API: %w", err)
 	}
 	if len(keys) == 0 {
 		if err := admin.CheckKeyless(addr); err != nil {
-			return nil, "", fmt.Errorf("%w (--api-keys, or SESSIOND_KEY in the environment)", err)
+			return nil, "", usagef("%w (--api-keys, or SESSIOND_KEY in the environment)", err)
 		}
 		made = rand.Text()
 		keys = []admin.Key{{Name: "random", Secret: made, Scope: admin.ScopeWrite}}
@@ -97,7 +97,7 @@ func (s *service) api(l net.Listener, forward admin.ForwardAuth) (h http.Handler
 		App: s.settings.app, Keys: keys, Addr: addr, ForwardAuth: forward, Logger: s.logger,
 	})
 	if err != nil {
-		return nil, "", err
+		return nil, "", usageError{err}
 	}
 	own := s.probes.Routes()
 	own["/metrics"] = status.Metrics(api, s.settings.app)
@@ -124,6 +124,15 @@ func (s *service) run(ctx context.Context, all ...servers.Server) error {
 		},
 	}, all...)
 	return errors.Join(err, s.sessions.Close())
+}
+
+// openListeners returns a listener for each place.
+func openListeners(ctx context.Context, places ...listen.Place) ([]net.Listener, error) {
+	all, err := listen.Open(ctx, places...)
+	if errors.As(err, new(*net.AddrError)) { // it isn't an address
+		err = usageError{err}
+	}
+	return all, err
 }
 
 // close closes a service that doesn't run.

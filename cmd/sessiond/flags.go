@@ -123,10 +123,14 @@ func (s *settings) loadAPIKeys() ([]admin.Key, error) {
 	return apikeys.Load(s.apiKeys, os.Getenv(keyVariable))
 }
 
-// check returns an error unless the configuration file can be read and has valid names.
+// check returns an error unless the configuration file can be read, has valid names, and --grace is
+// valid.
 func (s *settings) check() error {
 	if err := s.file.Check(s.names); err != nil {
 		return usageError{fmt.Errorf("configuration: %w", err)}
+	}
+	if s.grace < 0 {
+		return usagef("--grace: %v is negative", s.grace)
 	}
 	return nil
 }

@@ -8,7 +8,7 @@
 // docs/sessiond.md describes it. main.go decides which command runs and how the program exits;
 // commands.go has the commands. flags.go has the settings of serve and proxy, daemon.go runs both,
 // serve.go and proxy.go what is their own. terminal.go and watch.go have the commands that call the
-// API of another sessiond, copy.go copies stores.
+// API of another sessiond, cells.go how their tables show values; copy.go copies stores.
 package main
 
 import (
@@ -23,6 +23,7 @@ import (
 	"syscall"
 
 	"github.com/sessionbridge/sessionbridge/cmd/sessiond/internal/apiclient"
+	"github.com/sessionbridge/sessionbridge/cmd/sessiond/internal/output"
 )
 
 func main() {
@@ -48,7 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	code := exitCode(err)
-	fmt.Fprintln(stderr, "sessiond:", err)
+	fmt.Fprintln(stderr, "sessiond:", output.Printable(err.Error()))
 	if code == exitUsage {
 		fmt.Fprintln(stderr, `"sessiond help" lists the commands, "sessiond COMMAND --help" the flags of one.`)
 	}
@@ -88,6 +89,8 @@ func exitCode(err error) int {
 	}
 	if answer := (*apiclient.Error)(nil); errors.As(err, &answer) {
 		switch answer.Status {
+		case 400:
+			return exitUsage
 		case 401, 403:
 			return exitUnauthorized
 		case 404:

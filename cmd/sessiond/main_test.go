@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -87,6 +88,10 @@ func TestCommandLinesThatAreWrong(t *testing.T) {
 	t.Chdir(dir)
 	require.NoError(t, os.WriteFile("bad.yaml", []byte("nonsense: 1"), 0o600))
 	require.NoError(t, os.WriteFile("garbage", []byte("garbage"), 0o600))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	taken := l.Addr().String()
 	for line, c := range map[string]struct {
 		code int
 		says string
@@ -95,7 +100,7 @@ func TestCommandLinesThatAreWrong(t *testing.T) {
 		"--nonsense":                               {2, "not defined: -nonsense"},
 		"serve more":                               {2, `unexpected argument "more"`},
 		"serve --store redis":                      {2, `a store is "live", "file:PATH"`},
-		"serve --store redis://h":                  {1, "--cookie-keys"},
+		"serve --store redis://h":                  {2, "--cookie-keys"},
 		"serve --store file:garbage":               {1, "damaged"},
 		"serve --secure never":                     {2, "neither auto nor always"},
 		"serve --log-level loud":                   {2, "--log-level"},
@@ -103,16 +108,22 @@ func TestCommandLinesThatAreWrong(t *testing.T) {
 		"serve --idle-timeout soon":                {2, "idle-timeout"},
 		"serve --config bad.yaml":                  {2, `there is no setting "nonsense"`},
 		"serve --config none.yaml":                 {2, "none.yaml"},
-		"serve --api-keys none":                    {1, "keys of the API"},
-		"serve --api-listen 0.0.0.0:0":             {1, "SESSIOND_KEY"},
-		"serve --api-listen nowhere":               {1, "nowhere"},
-		"serve --cookie-name a;b":                  {1, "Name"},
+		"serve --api-keys none":                    {2, "keys of the API"},
+		"serve --api-listen 0.0.0.0:0":             {2, "SESSIOND_KEY"},
+		"serve --api-listen nowhere":               {2, "nowhere"},
+		"serve --api-listen 127.0.0.1:70000":       {2, "port"},
+		"serve --api-listen " + taken:              {1, "in use"},
+		"serve --cookie-name a;b":                  {2, "Name"},
+		"serve --mounted-cookie-keys none":         {2, "none"},
+		"serve --trusted-proxy x":                  {2, "TrustedProxies"},
+		"serve --app a/b":                          {2, "app"},
+		"serve --grace -1s":                        {2, "--grace"},
 		"proxy":                                    {2, "--backend is missing"},
 		"proxy --backend ftp://h":                  {2, "Backend must be a URL"},
 		"proxy --backend http://h --require user":  {2, "not none, session or login"},
 		"proxy --backend http://h --pass-value X":  {2, "not HEADER=KEY"},
 		"proxy --backend http://h --max-message 0": {2, "not positive"},
-		"proxy --backend http://h --proxy-listen 127.0.0.1:0 --api-listen 127.0.0.1:0 --pass-value Cookie=x": {1, "begins with X-"},
+		"proxy --backend http://h --proxy-listen 127.0.0.1:0 --api-listen 127.0.0.1:0 --pass-value Cookie=x": {2, "begins with X-"},
 		"list --output xml":         {2, "--output"},
 		"list --url ftp://h":        {2, "http://"},
 		"list --key-file none":      {2, "none"},
@@ -122,6 +133,7 @@ func TestCommandLinesThatAreWrong(t *testing.T) {
 		"ping --url http://[::1]:1": {5, "not available"},
 		"copy live file:x":          {2, "two stores"},
 		"copy file:x file:x":        {2, "two stores"},
+		"copy file:none file:x":     {2, "none"},
 		"copy x file:x":             {2, `a store is "live"`},
 		"copy file:x":               {2, "copy needs: FROM TO"},
 	} {
@@ -130,6 +142,7 @@ func TestCommandLinesThatAreWrong(t *testing.T) {
 			require.Equal(t, c.code, got.code, got.errors)
 			require.Contains(t, got.errors, c.says)
 			require.Empty(t, got.out)
+			require.NoFileExists(t, "none")
 		})
 	}
 }

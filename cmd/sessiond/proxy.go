@@ -92,7 +92,7 @@ func proxy(ctx context.Context, s *proxySettings, stdout, stderr io.Writer) erro
 		return errors.Join(usageError{err}, svc.close(ctx))
 	}
 	defer p.Close()
-	listeners, err := listen.Open(ctx,
+	listeners, err := openListeners(ctx,
 		listen.Place{Name: proxySocket, Addr: s.addr}, listen.Place{Name: apiSocket, Addr: s.apiAddr})
 	if err != nil {
 		return errors.Join(err, svc.close(ctx))

@@ -43,7 +43,7 @@ func serve(ctx context.Context, s *settings, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	listeners, err := listen.Open(ctx, listen.Place{Name: apiSocket, Addr: s.apiAddr})
+	listeners, err := openListeners(ctx, listen.Place{Name: apiSocket, Addr: s.apiAddr})
 	if err != nil {
 		return errors.Join(err, svc.close(ctx))
 	}

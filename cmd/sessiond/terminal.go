@@ -128,8 +128,8 @@ func listSessions(ctx context.Context, r *remote, cmd *cli.Command) error {
 		return err
 	}
 	f := filter(cmd, "user", "client")
-	if within := cmd.Duration("active-within"); within > 0 {
-		f["activeWithin"] = within.Seconds()
+	if cmd.IsSet("active-within") {
+		f["activeWithin"] = cmd.Duration("active-within").Seconds()
 	}
 	out := output.New(r.stdout, r.person, "ID", "USER", "ACTIVE", "EXPIRES", "CONNS", "ADDR")
 	request := apiclient.Request{Method: http.MethodPost, Path: "/sessions/search", Body: f}
@@ -174,7 +174,9 @@ func listConns(ctx context.Context, r *remote, cmd *cli.Command) error {
 func show(ctx context.Context, r *remote, cmd *cli.Command) error {
 	out := output.New(r.stdout, r.person)
 	return r.eachID(cmd, func(id string) error {
-		session, err := r.Call(ctx, apiclient.Request{Method: http.MethodGet, Path: "/sessions/" + url.PathEscape(id)})
+		session, err := r.Call(ctx, apiclient.Request{
+			Method: http.MethodGet, Path: "/sessions/" + url.PathEscape(id), Member: "id",
+		})
 		if err != nil {
 			return err
 		}
@@ -218,7 +220,9 @@ func destroyUser(ctx context.Context, r *remote, cmd *cli.Command) error {
 	if except := cmd.StringSlice("except"); len(except) > 0 {
 		body["except"] = except
 	}
-	answer, err := r.Call(ctx, apiclient.Request{Method: http.MethodPost, Path: "/sessions/destroy-user", Body: body})
+	answer, err := r.Call(ctx, apiclient.Request{
+		Method: http.MethodPost, Path: "/sessions/destroy-user", Body: body, Member: "ended",
+	})
 	if err != nil {
 		return err
 	}
@@ -234,7 +238,9 @@ func activity(ctx context.Context, r *remote, cmd *cli.Command) error {
 		return err
 	}
 	query := url.Values{"within": {fmt.Sprint(cmd.Duration("within").Seconds())}}
-	answer, err := r.Call(ctx, apiclient.Request{Method: http.MethodGet, Path: "/activity", Query: query})
+	answer, err := r.Call(ctx, apiclient.Request{
+		Method: http.MethodGet, Path: "/activity", Query: query, Member: "sessions",
+	})
 	if err != nil {
 		return err
 	}
@@ -257,7 +263,7 @@ func ping(ctx context.Context, r *remote, cmd *cli.Command) error {
 		return err
 	}
 	began := time.Now()
-	answer, err := r.Call(ctx, apiclient.Request{Method: http.MethodGet, Path: "/ping"})
+	answer, err := r.Call(ctx, apiclient.Request{Method: http.MethodGet, Path: "/ping", Member: "ok"})
 	if err != nil {
 		return err
 	}
@@ -274,22 +280,4 @@ func (r *remote) say(out *output.Printer, result any, sentence string) error {
 		out = output.New(r.stdout, r.person)
 	}
 	return errors.Join(out.Row(raw, sentence), out.Flush())
-}
-
-func orDash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
-}
-
-func since(t time.Time) string { return max(time.Since(t), 0).Round(time.Second).String() }
-
-func ago(t time.Time) string { return since(t) + " ago" }
-
-func in(t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
-	return "in " + max(time.Until(t), 0).Round(time.Second).String()
 }

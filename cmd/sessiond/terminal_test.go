@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,6 +53,11 @@ func TestCommandsCallTheAPI(t *testing.T) {
 	require.Contains(t, sessiond(t, "list").out, eve)
 	require.Equal(t, result{0, "", ""}, sessiond(t, "conns", "--user", "eve"))
 	require.Equal(t, exitNotFound, sessiond(t, "list", "--app", "other").code)
+	for _, line := range []string{"list --active-within -1h", "list --limit -1", "activity --within 0", "watch --type x"} {
+		got = sessiond(t, strings.Fields(line)...)
+		require.Equal(t, exitUsage, got.code, line)
+		require.Empty(t, got.out)
+	}
 
 	file := filepath.Join(t.TempDir(), "key")
 	require.NoError(t, os.WriteFile(file, []byte(p.key+"\n"), 0o600))
@@ -61,6 +68,42 @@ func TestCommandsCallTheAPI(t *testing.T) {
 	require.NotContains(t, got.errors, "wrong")
 	p.stop()
 	require.Equal(t, exitUnavailable, sessiond(t, "ping", "--key-file", file).code)
+}
+
+// A server that isn't a sessiond must not look like one: nothing has ended there.
+func TestOtherServers(t *testing.T) {
+	for name, answer := range map[string]string{"a page": "<p>hello", "other JSON": `{"status":"fine"}`, "nothing": ""} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if strings.HasPrefix(answer, "{") {
+					w.Header().Set("Content-Type", "application/json")
+				}
+				_, _ = io.WriteString(w, answer)
+			}))
+			defer srv.Close()
+			t.Setenv("SESSIOND_URL", srv.URL)
+			for _, line := range []string{"ping", "destroy " + noSession, "destroy-user ada", "list", "show " + noSession, "conns", "activity", "watch"} {
+				got := sessiond(t, strings.Fields(line)...)
+				require.Equal(t, exitError, got.code, line)
+				require.Empty(t, got.out, line)
+				require.Contains(t, got.errors, "not that of a sessiond", line)
+			}
+		})
+	}
+}
+
+// What a server answers can't control the terminal.
+func TestErrorsArePrintable(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusConflict)
+		_, _ = io.WriteString(w, `{"detail":"\u001b[2Jgone"}`)
+	}))
+	defer srv.Close()
+	t.Setenv("SESSIOND_URL", srv.URL)
+	got := sessiond(t, "ping")
+	require.Equal(t, exitError, got.code)
+	require.Contains(t, got.errors, "[2Jgone")
+	require.NotContains(t, got.errors, "\x1b")
 }
 
 // watch prints an event for each change, until it is interrupted.

@@ -19,6 +19,7 @@ const (
 	kindNotify = "notify" // a notifyCall with the message as the payload; the answer is a number of connections
 	kindConns  = "conns"  // a registry.Filter; the answer is Cs
 	kindCounts = "counts" // an activity.Question, or nil; the answer is activity.Items
+	kindStatus = "status" // nothing; the answer is one S
 	kindClose  = "close"  // a closeCall; the answer is a number of connections
 	// kindCloseNamed is kindClose for a filter with an ID or a Name: a node of a version that doesn't
 	// know these would close every connection.
@@ -38,12 +39,14 @@ type closeCall struct {
 	Reason string           `json:"reason,omitempty"`
 }
 
-// Config is what Calls needs. C describes a connection, and is sent as JSON. Every field is set,
-// except that Node may be nil.
-type Config[C any] struct {
+// Config is what Calls needs. C describes a connection, S a node; they are sent as JSON. Every field
+// is set, except that Node may be nil.
+type Config[C, S any] struct {
 	Node       *cluster.Node
 	Gateway    *gateway.Gateway
 	Background *workers.Pool // answers every question but those to notify
+
+	Status func() S // of this node
 
 	// The following act on the connections of this process. Notify must not block. It, CloseConn and
 	// CloseConns return how many there were.
@@ -55,14 +58,14 @@ type Config[C any] struct {
 }
 
 // Calls asks other nodes, and answers them. It is safe for concurrent use.
-type Calls[C any] struct{ cfg Config[C] }
+type Calls[C, S any] struct{ cfg Config[C, S] }
 
 // New returns Calls.
-func New[C any](cfg Config[C]) *Calls[C] { return &Calls[C]{cfg} }
+func New[C, S any](cfg Config[C, S]) *Calls[C, S] { return &Calls[C, S]{cfg} }
 
 // Answer answers a question of another node. It doesn't block. It queues messages to connections
 // itself, so that they stay in order.
-func (c *Calls[C]) Answer(q *cluster.Question) {
+func (c *Calls[C, S]) Answer(q *cluster.Question) {
 	switch q.Kind {
 	case kindNotify:
 		cluster.Answer(q, func(n notifyCall) []int {
@@ -75,13 +78,15 @@ func (c *Calls[C]) Answer(q *cluster.Question) {
 		c.cfg.Background.Go(func() { cluster.Answer(q, c.cfg.Conns) })
 	case kindCounts:
 		c.cfg.Background.Go(func() { cluster.Answer(q, c.cfg.Counts) })
+	case kindStatus:
+		c.cfg.Background.Go(func() { cluster.Answer(q, func(struct{}) []S { return []S{c.cfg.Status()} }) })
 	case kindClose, kindCloseNamed:
 		c.cfg.Background.Go(func() { cluster.Answer(q, c.close) })
 	}
 }
 
 // close is CloseConn or CloseConns of another node.
-func (c *Calls[C]) close(of closeCall) []int {
+func (c *Calls[C, S]) close(of closeCall) []int {
 	switch {
 	case errorcodes.CheckClose(of.Code, of.Reason) != nil: // another version may have other codes
 		return []int{0}
@@ -92,7 +97,7 @@ func (c *Calls[C]) close(of closeCall) []int {
 }
 
 // Notify sends a message to the connections of the other nodes, and returns how many have taken it.
-func (c *Calls[C]) Notify(ctx context.Context, to *registry.Selection, m *outbox.Message) (taken int, err error) {
+func (c *Calls[C, S]) Notify(ctx context.Context, to *registry.Selection, m *outbox.Message) (taken int, err error) {
 	err = ask(ctx, c, to, kindNotify, notifyCall{*to, m.Binary}, m.Data, func(_ string, n int) bool {
 		taken += n
 		return true
@@ -102,12 +107,12 @@ func (c *Calls[C]) Notify(ctx context.Context, to *registry.Selection, m *outbox
 
 // Conns calls each with the connections of the other nodes, until it returns false. A node of
 // another version may not know every field of the filter.
-func (c *Calls[C]) Conns(ctx context.Context, f *registry.Filter, each func(node string, conn C) bool) error {
+func (c *Calls[C, S]) Conns(ctx context.Context, f *registry.Filter, each func(node string, conn C) bool) error {
 	return ask(ctx, c, f.Selection(), kindConns, f, nil, each)
 }
 
 // Counts calls each with the activity of the other nodes.
-func (c *Calls[C]) Counts(ctx context.Context, q activity.Question, each func(activity.Item)) error {
+func (c *Calls[C, S]) Counts(ctx context.Context, q activity.Question, each func(activity.Item)) error {
 	all := &registry.Selection{All: true}
 	return ask(ctx, c, all, kindCounts, q, nil, func(_ string, i activity.Item) bool {
 		each(i)
@@ -115,9 +120,14 @@ func (c *Calls[C]) Counts(ctx context.Context, q activity.Question, each func(ac
 	})
 }
 
+// Status calls each with the state of the other nodes, until it returns false.
+func (c *Calls[C, S]) Status(ctx context.Context, each func(node string, state S) bool) error {
+	return ask(ctx, c, &registry.Selection{All: true}, kindStatus, struct{}{}, nil, each)
+}
+
 // CloseConn closes the connection with the ID, on whatever other node it is, and returns the number
 // of connections that it has begun to close.
-func (c *Calls[C]) CloseConn(ctx context.Context, id string, code int, reason string) (closed int, err error) {
+func (c *Calls[C, S]) CloseConn(ctx context.Context, id string, code int, reason string) (closed int, err error) {
 	of := closeCall{ConnID: id, Code: code, Reason: reason}
 	err = ask(ctx, c, &registry.Selection{All: true}, kindClose, of, nil, func(_ string, n int) bool {
 		closed += n
@@ -127,7 +137,7 @@ func (c *Calls[C]) CloseConn(ctx context.Context, id string, code int, reason st
 }
 
 // CloseConns closes the connections of the other nodes that match the filter, and returns how many.
-func (c *Calls[C]) CloseConns(
+func (c *Calls[C, S]) CloseConns(
 	ctx context.Context, f *registry.Filter, code int, reason string,
 ) (closed int, err error) {
 	kind := kindClose
@@ -144,7 +154,7 @@ func (c *Calls[C]) CloseConns(
 
 // ask asks the other nodes that may have the connections, and calls each with every item of their
 // answers, until it returns false. cluster.ErrSilent, gateway.ErrUnavailable.
-func ask[C, T any](ctx context.Context, c *Calls[C], of *registry.Selection, kind string, body any, payload []byte,
+func ask[C, S, T any](ctx context.Context, c *Calls[C, S], of *registry.Selection, kind string, body any, payload []byte,
 	each func(node string, item T) bool,
 ) error {
 	if c.cfg.Node == nil {
@@ -162,7 +172,7 @@ func ask[C, T any](ctx context.Context, c *Calls[C], of *registry.Selection, kin
 }
 
 // audience returns the subscriptions of the nodes that may have the connections.
-func (c *Calls[C]) audience(ctx context.Context, of *registry.Selection) (to cluster.Audience, err error) {
+func (c *Calls[C, S]) audience(ctx context.Context, of *registry.Selection) (to cluster.Audience, err error) {
 	switch {
 	case of.All, of.Name != "", len(of.Conns) > 0:
 		return cluster.Audience{All: true}, nil

@@ -2,6 +2,7 @@ package nodecalls_test
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -24,7 +25,7 @@ import (
 
 // node is a node with connections, which are their IDs.
 type node struct {
-	*nodecalls.Calls[string]
+	*nodecalls.Calls[string, int]
 	cluster *cluster.Node
 	conns   []string
 	silent  bool // it doesn't answer
@@ -64,10 +65,11 @@ func newNode(t *testing.T, hub *testhub.Hub, conns ...string) *node {
 			}
 		},
 	})
-	n.Calls = nodecalls.New(nodecalls.Config[string]{
+	n.Calls = nodecalls.New(nodecalls.Config[string, int]{
 		Node:       n.cluster,
 		Gateway:    gateway.New(n.cluster.Store(), gateway.Config{StoreTimeout: time.Second, TouchInterval: time.Minute}),
 		Background: work.Pool(4),
+		Status:     func() int { return len(n.conns) },
 		Notify: func(to *registry.Selection, m *outbox.Message) int {
 			n.note("notify " + to.SessionID + to.Name + " " + string(m.Data))
 			return len(n.conns)
@@ -125,6 +127,14 @@ func TestTheOtherNodesAnswer(t *testing.T) {
 		conns := 0
 		require.NoError(t, asking.Counts(t.Context(), activity.Question{}, func(i activity.Item) { conns += i.N }))
 		require.Equal(t, 3, conns)
+
+		states := make(map[string]int)
+		require.NoError(t, asking.Status(t.Context(), func(node string, n int) bool {
+			states[node] = n
+			return true
+		}))
+		require.ElementsMatch(t, []int{2, 1}, slices.Collect(maps.Values(states)))
+		require.NotContains(t, states, "", "each has a name")
 
 		first.heard()
 		second.heard()
@@ -215,7 +225,7 @@ func TestAskingAStoreThatIsAwayFails(t *testing.T) {
 }
 
 func TestWithoutNodesNoneIsAsked(t *testing.T) {
-	c := nodecalls.New(nodecalls.Config[string]{})
+	c := nodecalls.New(nodecalls.Config[string, int]{})
 	n, err := c.Notify(t.Context(), &registry.Selection{UserID: "ann"}, &outbox.Message{})
 	require.NoError(t, err)
 	require.Zero(t, n)

@@ -1,5 +1,5 @@
-// Package nodecalls has the questions that the nodes on one store ask each other about their
-// connections: who is connected, how many are, send them a message, close them.
+// Package nodecalls has the questions that the nodes on one store ask each other: how they are, and
+// about their connections: who is connected, how many are, send them a message, close them.
 //
 // [Calls] asks those of the other nodes that may have the connections, and answers for this one. A
 // node doesn't answer a kind of question that it doesn't know; a field that it doesn't know has no

@@ -246,6 +246,45 @@ func TestConnOfAnyNode(t *testing.T) {
 	require.ErrorIs(t, err, bridge.ErrNodeSilent, "it may be there")
 }
 
+// The loop may end at any time, and the error of a silent node comes last.
+func TestNodesAreListed(t *testing.T) {
+	h, apps := testkit.NewNodes(t, 3, bridge.Options{})
+	_, tabs := threeTabs(t, apps)
+	tabs[1].Ask("inc")
+	list := func() (names []string, failed error) {
+		for info, err := range apps[1].Nodes(t.Context()) {
+			if failed = err; err != nil {
+				continue
+			}
+			names = append(names, info.Node)
+			require.True(t, info.Stats.Healthy)
+			require.Equal(t, 1, info.Stats.Conns)
+			require.WithinDuration(t, time.Now(), info.StartedAt, time.Hour)
+			require.Equal(t, info.Node != "node2", info.Stats.Writes > 0, "its own")
+		}
+		return names, failed
+	}
+	names, err := list()
+	require.NoError(t, err)
+	require.Equal(t, "", names[0], "this process")
+	require.ElementsMatch(t, []string{"node0", "node2"}, names[1:])
+	for info, err := range apps[1].Nodes(t.Context()) {
+		require.NoError(t, err)
+		require.Empty(t, info.Node)
+		break
+	}
+	h.Node(2).SetNetwork(true, false)
+	names, err = list()
+	require.ErrorIs(t, err, bridge.ErrNodeSilent)
+	require.Equal(t, []string{"", "node0"}, names)
+
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(http.ErrAbortHandler)
+	for _, err := range apps[1].Nodes(ctx) {
+		require.ErrorIs(t, err, http.ErrAbortHandler)
+	}
+}
+
 // A name is unique on its node only.
 func TestConnNamesOnEveryNode(t *testing.T) {
 	_, apps := testkit.NewNodes(t, 3, bridge.Options{})

@@ -32,6 +32,7 @@ server.on('upgrade', (req, socket, rest) => {
 	socket.on('data', (data) => {
 		buffer = Buffer.concat([buffer, data])
 		while (buffer.length >= 6 && buffer.length >= 6 + (buffer[1] & 127)) { // short frames, masked
+			if (buffer[0] < 128) socket.destroy() // it takes no message in pieces
 			const [opcode, length, mask] = [buffer[0] & 15, buffer[1] & 127, buffer.subarray(2, 6)]
 			const body = Buffer.from(buffer.subarray(6, 6 + length).map((b, i) => b ^ mask[i % 4]))
 			buffer = buffer.subarray(6 + length)

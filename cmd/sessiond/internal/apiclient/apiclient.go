@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -62,19 +63,27 @@ func (e *Error) Error() string {
 // ErrUnavailable: the API can't be reached, or its answer has broken off.
 var ErrUnavailable = errors.New("the API is not available")
 
+// ErrNotAPI: another server has answered.
+var ErrNotAPI = errors.New("the answer is not that of a sessiond: the URL must be that of its API")
+
 // Request is a call. Path is below the app, such as "/sessions". Body is sent as JSON unless it is
-// nil.
+// nil. Member is one that the answer, a JSON object, must have; "" means that it has no body.
 type Request struct {
 	Method, Path string
+	Member       string
 	Query        url.Values
 	Body         any
 	Header       http.Header
 }
 
 // Call makes a call and returns the answer's body. An *Error is an answer of the API,
-// ErrUnavailable that there was none.
+// ErrUnavailable that there was none, and ErrNotAPI that it is that of another server.
 func (c *Client) Call(ctx context.Context, r Request) (json.RawMessage, error) {
-	res, err := c.send(ctx, r)
+	media := "application/json"
+	if r.Member == "" {
+		media = ""
+	}
+	res, err := c.send(ctx, r, media)
 	if err != nil {
 		return nil, err
 	}
@@ -83,11 +92,21 @@ func (c *Client) Call(ctx context.Context, r Request) (json.RawMessage, error) {
 	if err != nil {
 		return nil, unavailable(ctx, err)
 	}
+	if r.Member == "" {
+		if res.StatusCode != http.StatusNoContent {
+			return nil, ErrNotAPI
+		}
+		return nil, nil
+	}
+	var answer map[string]json.RawMessage
+	if json.Unmarshal(body, &answer) != nil || answer[r.Member] == nil {
+		return nil, ErrNotAPI
+	}
 	return bytes.TrimSpace(body), nil
 }
 
-// send returns an answer that is a success.
-func (c *Client) send(ctx context.Context, r Request) (*http.Response, error) {
+// send returns an answer that is a success, of the media type unless that is "".
+func (c *Client) send(ctx context.Context, r Request, media string) (*http.Response, error) {
 	var body io.Reader
 	if r.Body != nil {
 		text, err := json.Marshal(r.Body)
@@ -123,6 +142,9 @@ func (c *Client) send(ctx context.Context, r Request) (*http.Response, error) {
 		text, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10))
 		_ = json.Unmarshal(text, &problem) // another server may answer with anything
 		return nil, &Error{res.StatusCode, problem.Detail}
+	}
+	if got, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); media != "" && got != media {
+		return nil, errors.Join(ErrNotAPI, res.Body.Close())
 	}
 	return res, nil
 }

@@ -17,9 +17,13 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 )
 
-func client(t *testing.T, h http.HandlerFunc) *apiclient.Client {
+// client returns a client of an API whose answers are of the media type.
+func client(t *testing.T, media string, h http.HandlerFunc) *apiclient.Client {
 	t.Helper()
-	srv := httptest.NewServer(h)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", media)
+		h(w, r)
+	}))
 	t.Cleanup(srv.Close)
 	c, err := apiclient.New(srv.URL+"/", "main", "secret")
 	require.NoError(t, err)
@@ -28,19 +32,19 @@ func client(t *testing.T, h http.HandlerFunc) *apiclient.Client {
 }
 
 func TestCall(t *testing.T) {
-	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+	c := client(t, "application/json", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		_, _ = fmt.Fprintf(w, `["%s %s", %q, %q, %s]`+"\n", r.Method, r.URL, r.Header["Authorization"], r.Header["Content-Type"], body)
+		_, _ = fmt.Fprintf(w, `{"got":["%s %s", %q, %q, %s]}`+"\n", r.Method, r.URL, r.Header["Authorization"], r.Header["Content-Type"], body)
 	})
 	answer, err := c.Call(t.Context(), apiclient.Request{
-		Method: http.MethodPost, Path: "/sessions", Query: url.Values{"q": {"a b"}}, Body: map[string]int{"n": 1},
+		Method: http.MethodPost, Path: "/sessions", Query: url.Values{"q": {"a b"}}, Body: map[string]int{"n": 1}, Member: "got",
 	})
 	require.NoError(t, err)
-	require.Equal(t, `["POST /v1/main/sessions?q=a+b", ["Bearer secret"], ["application/json"], {"n":1}]`, string(answer))
+	require.Equal(t, `{"got":["POST /v1/main/sessions?q=a+b", ["Bearer secret"], ["application/json"], {"n":1}]}`, string(answer))
 }
 
 func TestErrorsOfTheAPI(t *testing.T) {
-	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+	c := client(t, "application/problem+json", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v1/main/moved" {
 			http.Redirect(w, r, "http://evil.example/", http.StatusFound)
 			return
@@ -89,10 +93,11 @@ func TestList(t *testing.T) {
 		"broken before":    {`{"sessions":`, nil, apiclient.ErrUnavailable},
 		"no object":        {`[]`, nil, apiclient.ErrUnavailable},
 		"no list":          {`{"sessions":{}}`, nil, apiclient.ErrUnavailable},
+		"another list":     {`{"conns":[1]}`, nil, apiclient.ErrNotAPI},
 		"stopped":          {`{"sessions":["stop",4]}`, []string{`"stop"`}, stop},
 	} {
 		t.Run(name, func(t *testing.T) {
-			api := client(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, c.answer) })
+			api := client(t, "application/json", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, c.answer) })
 			var got []string
 			err := api.List(t.Context(), apiclient.Request{Method: http.MethodGet, Path: "/s"}, "sessions", func(raw json.RawMessage) error {
 				got = append(got, string(raw))
@@ -110,7 +115,7 @@ func TestList(t *testing.T) {
 // A stream that breaks goes on where it was, until the context ends.
 func TestEventsGoOn(t *testing.T) {
 	lasts := make(chan string, 3)
-	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+	c := client(t, "text/event-stream", func(w http.ResponseWriter, r *http.Request) {
 		last := r.Header.Get("Last-Event-ID")
 		lasts <- last
 		_, _ = fmt.Fprintf(w, "retry: 100\n\n: beat\n\nid: x-%d\nevent: e\ndata: {\"after\":%q}\n\n", len(last), last)
@@ -131,7 +136,7 @@ func TestEventsGoOn(t *testing.T) {
 }
 
 func TestEventsEndWithAnErrorOfTheFunctionOrTheAPI(t *testing.T) {
-	c := client(t, func(w http.ResponseWriter, r *http.Request) {
+	c := client(t, "text/event-stream", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("type") == "" {
 			w.WriteHeader(http.StatusUnauthorized)
 			return

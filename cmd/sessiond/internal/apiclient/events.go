@@ -26,7 +26,8 @@ func (c *Client) Events(ctx context.Context, query url.Values, fn func(json.RawM
 		if last != "" {
 			header.Set("Last-Event-ID", last)
 		}
-		res, err := c.send(ctx, Request{Method: http.MethodGet, Path: "/events", Query: query, Header: header})
+		request := Request{Method: http.MethodGet, Path: "/events", Query: query, Header: header}
+		res, err := c.send(ctx, request, "text/event-stream")
 		if err == nil {
 			connected = true
 			err = readEvents(res.Body, &last, fn)

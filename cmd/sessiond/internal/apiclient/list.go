@@ -13,13 +13,13 @@ var ErrIncomplete = errors.New("a node has not answered: the list is incomplete"
 // List calls fn with each element of the list with the name in the answer, in constant memory. It
 // returns fn's error, and otherwise ErrIncomplete if the answer says so.
 func (c *Client) List(ctx context.Context, r Request, name string, fn func(json.RawMessage) error) error {
-	res, err := c.send(ctx, r)
+	res, err := c.send(ctx, r, "application/json")
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close() //nolint:errcheck // it was read, or fn has failed
 	in := json.NewDecoder(res.Body)
-	complete := true
+	complete, found := true, false
 	if err := expect(in, json.Delim('{')); err != nil {
 		return unavailable(ctx, err)
 	}
@@ -31,6 +31,7 @@ func (c *Client) List(ctx context.Context, r Request, name string, fn func(json.
 		var other any
 		switch member {
 		case name:
+			found = true
 			if err := each(ctx, in, fn); err != nil {
 				return err
 			}
@@ -46,6 +47,9 @@ func (c *Client) List(ctx context.Context, r Request, name string, fn func(json.
 	}
 	if err := expect(in, json.Delim('}')); err != nil {
 		return unavailable(ctx, err)
+	}
+	if !found {
+		return ErrNotAPI
 	}
 	if !complete {
 		return ErrIncomplete

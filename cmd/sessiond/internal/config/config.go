@@ -5,7 +5,11 @@
 package config
 
 import (
+	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -60,8 +64,12 @@ func (f *File) load() {
 
 func parse(text []byte) (map[string]string, error) {
 	var nodes map[string]yaml.Node
-	if err := yaml.Unmarshal(text, &nodes); err != nil {
+	in := yaml.NewDecoder(bytes.NewReader(text))
+	if err := in.Decode(&nodes); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
+	}
+	if err := in.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, cmp.Or(err, errors.New("there is more than one document"))
 	}
 	values := make(map[string]string, len(nodes))
 	for name, node := range nodes {

@@ -48,6 +48,7 @@ func TestFileThatCannotBeUsed(t *testing.T) {
 		"origin: ['a,b']":      "without commas",
 		"just a text":          "cannot unmarshal",
 		"store: *x":            "unknown anchor",
+		"store: a\n---\nb: c":  "more than one document",
 		"- store":              "cannot unmarshal",
 		"store: a\n\tother: b": "yaml",
 	} {

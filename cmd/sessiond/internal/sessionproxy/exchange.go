@@ -36,21 +36,25 @@ func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
 	x.toBackend(pr.Out.Header)
 }
 
+// errSwitch: the backend speaks another protocol from here on, which the proxy hasn't asked for.
+var errSwitch = errors.New("sessionproxy: the backend switches protocols without being asked")
+
 // receive takes the backend's answer before the client gets it. An error is answered by fail.
 func (x *exchange) receive(res *http.Response) error {
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return errSwitch // while ReverseProxy can still close the connection
+	}
 	about := x.p.toClient(res.Header)
 	x.p.toClient(res.Trailer) // which are announced
 	res.Body = checked{res.Body, x.p, res}
-	if err := x.apply(about); err != nil {
-		return err
-	}
-	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind == "text/event-stream" {
+	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if kind == "text/event-stream" {
 		if err := x.p.b.CheckOrigin(x.r); err != nil {
 			return sessionError{err}
 		}
 		res.Body = &stream{ReadCloser: res.Body, x: x}
 	}
-	return nil
+	return x.apply(about) // last: the client gets the answer
 }
 
 // sessionError is an error of the Bridge, which the Bridge answers.
@@ -66,7 +70,7 @@ func (x *exchange) fail(w http.ResponseWriter, _ *http.Request, err error) {
 		return
 	}
 	detail, level := "The backend doesn't answer.", slog.LevelWarn
-	if errors.Is(err, errOrder) {
+	if errors.Is(err, errOrder) || errors.Is(err, errSwitch) {
 		detail, level = "The backend's answer is invalid.", slog.LevelError
 	}
 	if x.r.Context().Err() == nil {

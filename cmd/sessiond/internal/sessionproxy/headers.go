@@ -14,8 +14,15 @@ import (
 const prefix = "x-session-"
 
 // spelling returns a header's name as backends may read it: many, after the CGI (RFC 3875), make no
-// difference between "-" and "_".
-func spelling(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
+// difference between "-" and "_", and some replace all but letters and digits, as PHP does with ".".
+func spelling(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name))
+}
 
 // isReserved reports whether only the proxy may set the header.
 func (p *Proxy) isReserved(name string) bool {

@@ -39,8 +39,12 @@ func newProxied(t *testing.T, opts sessionproxy.Options) *proxied {
 		p.asked.Add(1)
 		p.mux.ServeHTTP(w, r)
 	}))
-	opts.Backend, err = url.Parse(backend.URL)
+	at, err := url.Parse(backend.URL)
 	require.NoError(t, err)
+	if opts.Backend != nil { // only its path counts
+		at.Path = opts.Backend.Path
+	}
+	opts.Backend = at
 	opts.Logger = slog.New(slog.DiscardHandler)
 	proxy, err := sessionproxy.New(p.b, opts)
 	require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/admin"
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/erroranswer"
 	"github.com/sessionbridge/sessionbridge/internal/forwarded"
 )
 
@@ -104,6 +105,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.Se
 
 // serve passes a request on if it may pass.
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
+	if !p.isBelow(r) {
+		erroranswer.Write(w, r.Header["Accept"], http.StatusBadRequest, "The proxy doesn't pass on such a request.")
+		return
+	}
 	socket := isSocket(r)
 	if socket { // before a page of another site reaches the backend
 		if err := p.b.CheckOrigin(r); err != nil {
@@ -122,7 +127,8 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		x.socket()
 		return
 	}
-	r.Header.Del("Upgrade") // a protocol that the proxy can't end with the session
+	r.Header.Del("Upgrade")                // a protocol that the proxy can't end with the session
+	r.Header.Del("Sec-Websocket-Protocol") // perhaps credentials
 	(&httputil.ReverseProxy{
 		Rewrite:        x.rewrite,
 		ModifyResponse: x.receive,
@@ -145,6 +151,23 @@ func (p *Proxy) open(r *http.Request) (*bridge.Session, error) {
 		return nil, bridge.ErrSessionMissing
 	}
 	return s, nil
+}
+
+// isBelow reports whether a request is for something below the backend's URL: its target isn't that
+// of another server, and its path doesn't lead out of that of the URL.
+func (p *Proxy) isBelow(r *http.Request) bool {
+	if r.Method == http.MethodConnect || r.URL.Opaque != "" {
+		return false
+	}
+	if strings.Trim(p.opts.Backend.Path, "/") == "" {
+		return true
+	}
+	for segment := range strings.SplitSeq(strings.ReplaceAll(r.URL.Path, `\`, "/"), "/") {
+		if name, _, _ := strings.Cut(segment, ";"); name == ".." { // some servers ignore what follows ";"
+			return false
+		}
+	}
+	return true
 }
 
 // isSocket reports whether the request is the handshake of a WebSocket.

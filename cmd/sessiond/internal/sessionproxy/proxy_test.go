@@ -1,10 +1,13 @@
 package sessionproxy_test
 
 import (
+	"bufio"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -43,6 +46,7 @@ func TestClientCanForgeNothing(t *testing.T) {
 	h := p.headers(br,
 		"X-Session-User", "root", "X_Session_User", "root", "x-session_id", "root", "X-Session-Grant", "root",
 		"X_Name", "root", "X-Forwarded-For", "1.2.3.4", "X-Forwarded-Proto", "https", "Forwarded", "for=1.2.3.4",
+		"X.Session.User", "root", "X-Session~Id", "root", "X.Name", "root", "X.Forwarded.For", "1.2.3.4",
 		"X-Real-Ip", "1.2.3.4", "Connection", "X-Session-User, X-Session-Id", "X-Own", "mine")
 	for name, values := range h {
 		for _, value := range values {
@@ -55,6 +59,29 @@ func TestClientCanForgeNothing(t *testing.T) {
 	require.Equal(t, "http", h.Get("X-Forwarded-Proto"))
 	require.Equal(t, "mine", h.Get("X-Own"))
 	require.Equal(t, []string{"theme=dark"}, h["Cookie"])
+}
+
+// Some requests can't be confined to the backend's URL, or to the session: they don't reach it.
+func TestTargetsThatDoNotPass(t *testing.T) {
+	p := newProxied(t, sessionproxy.Options{Backend: &url.URL{Path: "/app"}})
+	p.mux.HandleFunc("/app/page..html", func(http.ResponseWriter, *http.Request) {})
+	for target, passes := range map[string]bool{
+		"GET /page..html": true, "GET /../admin": false, "GET /a/%2e%2E/../admin": false, "GET /..": false, "GET /..;a=b/admin": false,
+		`GET /..\admin`: false, "GET /a%2f..%2f..%2fadmin": false, "GET app:admin": false,
+		"CONNECT evil.example:443": false, "CONNECT /admin": false,
+	} {
+		p.asked.Store(0)
+		conn, err := p.site.Dial(t.Context(), "tcp", strings.TrimPrefix(p.site.URL, "http://"))
+		require.NoError(t, err)
+		_, err = io.WriteString(conn, target+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		require.NoError(t, err)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err, target)
+		require.NoError(t, res.Body.Close())
+		require.NoError(t, conn.Close())
+		require.Equal(t, passes, p.asked.Load() == 1, target)
+		require.Equal(t, map[bool]int{true: 200, false: 400}[passes], res.StatusCode, target)
+	}
 }
 
 func TestRequirement(t *testing.T) {

@@ -1,6 +1,7 @@
 package sessionproxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -118,6 +119,11 @@ func (m marked) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// oneFrame is the size up to which a message is relayed as one frame: some backends take no others.
+const oneFrame = 32 << 10
+
+var buffers = sync.Pool{New: func() any { return new([oneFrame + 1]byte) }}
+
 // pass relays the messages of one connection to another, until either fails, and counts them.
 func pass(ctx context.Context, to, from *websocket.Conn, count func(bytes int)) error {
 	for {
@@ -125,17 +131,34 @@ func pass(ctx context.Context, to, from *websocket.Conn, count func(bytes int)) 
 		if err != nil {
 			return readError{err}
 		}
-		out, err := to.Writer(ctx, kind)
-		if err != nil {
-			return err
-		}
-		n, err := io.Copy(out, marked{in})
-		if err != nil {
-			return err // the message is never finished
-		}
-		count(int(n)) // first: a message that has arrived is counted
-		if err := out.Close(); err != nil {
+		if err := passOne(ctx, to, kind, in, count); err != nil {
 			return err
 		}
 	}
+}
+
+// passOne relays a message. One that ends early is never finished.
+func passOne(
+	ctx context.Context, to *websocket.Conn, kind websocket.MessageType, in io.Reader, count func(bytes int),
+) error {
+	buf, _ := buffers.Get().(*[oneFrame + 1]byte)
+	defer buffers.Put(buf)
+	n, err := io.ReadFull(in, buf[:])
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // this is all of it
+		count(n) // first: a message that has arrived is counted
+		return to.Write(ctx, kind, buf[:n])
+	case err != nil:
+		return readError{err}
+	}
+	out, err := to.Writer(ctx, kind)
+	if err != nil {
+		return err
+	}
+	size, err := io.Copy(out, io.MultiReader(bytes.NewReader(buf[:]), marked{in}))
+	if err != nil {
+		return err
+	}
+	count(int(size))
+	return out.Close()
 }

@@ -82,6 +82,7 @@ func (x *exchange) dial() (conn *websocket.Conn, refusal *http.Response, err err
 
 // refuse answers the client as the backend does.
 func (x *exchange) refuse(res *http.Response) {
+	defer func() { _ = res.Body.Close() }() // which receive may have replaced
 	if err := x.receive(res); err != nil {
 		x.fail(x.w, x.r, err)
 		return

@@ -28,6 +28,7 @@ func newEcho(t *testing.T, opts sessionproxy.Options) (p *proxied, ended chan we
 			return
 		}
 		defer ws.CloseNow()
+		ws.SetReadLimit(-1)
 		_ = ws.Write(r.Context(), websocket.MessageText, []byte(r.Header.Get("X-Session-User")))
 		for {
 			kind, message, err := ws.Read(r.Context())
@@ -64,12 +65,21 @@ func TestSocketIsRelayed(t *testing.T) {
 	require.Equal(t, websocket.MessageBinary, kind)
 	require.Equal(t, []byte{0, 255}, data)
 
+	sent := bridge.Traffic{Messages: 2, Bytes: 7}
+	ws.Conn.SetReadLimit(-1)
+	for _, size := range []int{0, 32 << 10, 32<<10 + 1, 100_000} {
+		text := strings.Repeat("x", size)
+		sent.Messages, sent.Bytes = sent.Messages+1, sent.Bytes+uint64(size)
+		require.NoError(t, ws.TrySay(text))
+		require.Equal(t, text, ws.Hear())
+	}
+
 	_, err = p.b.Notify(t.Context(), bridge.To{UserID: "ada"}, []byte("a word of the API"))
 	require.NoError(t, err)
 	require.Equal(t, "a word of the API", ws.Hear())
 	for conn, err := range p.b.Conns(t.Context(), bridge.ConnFilter{UserID: "ada"}) {
 		require.NoError(t, err)
-		require.Equal(t, bridge.Traffic{Messages: 2, Bytes: 7}, conn.Received)
+		require.Equal(t, sent, conn.Received)
 	}
 
 	require.NoError(t, ws.Conn.Close(3210, "mine"))
@@ -222,6 +232,36 @@ func TestOtherUpgradesDoNotPass(t *testing.T) {
 		require.Empty(t, p.headers(br, header...)["Upgrade"])
 	}
 	require.Equal(t, http.StatusOK, br.Post("/who", "Connection", "Upgrade", "Upgrade", "websocket").Status)
+}
+
+// A backend that switches protocols without a request to do so gets no connection to the client, and
+// keeps none to the proxy.
+func TestUnrequestedSwitchOfProtocols(t *testing.T) {
+	p := newProxied(t, sessionproxy.Options{})
+	ended := make(chan error, 2)
+	for path, header := range map[string]string{
+		"/named": "Connection: Upgrade\r\nUpgrade: x\r\n", "/unnamed": "Connection: Upgrade\r\n",
+	} {
+		p.mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			conn, buf, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\n"+header+"\r\n")
+			_, err = buf.ReadByte()
+			ended <- err
+		})
+		require.Equal(t, http.StatusBadGateway, webclient.NewBrowser(t, p.site).Get(path).Status)
+		require.ErrorIs(t, await.Receive(t, ended), io.EOF)
+	}
+}
+
+// Credentials of the Bridge reach the backend with no other request either.
+func TestRequestHasNoSubprotocols(t *testing.T) {
+	p := newProxied(t, sessionproxy.Options{})
+	h := p.headers(webclient.NewBrowser(t, p.site), "Sec-WebSocket-Protocol", bridge.Subprotocol+".token.x")
+	require.Empty(t, h["Sec-Websocket-Protocol"])
 }
 
 func TestShutdownClosesSockets(t *testing.T) {

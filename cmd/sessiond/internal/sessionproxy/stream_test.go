@@ -50,3 +50,30 @@ func TestEventStreamEndsWithTheSession(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, br.Get("/events", "Origin", "https://evil.example").Status)
 	await.Receive(t, ended)
 }
+
+// An answer that the client doesn't get changes nothing.
+func TestRefusedEventStreamChangesNothing(t *testing.T) {
+	p := newProxied(t, sessionproxy.Options{TrustBackend: true})
+	p.order("/events", "X-Session-Login", "ada", "Content-Type", "text/event-stream")
+	br := webclient.NewBrowser(t, p.site)
+	id := p.login(br, "bob")
+	require.Equal(t, http.StatusForbidden, br.Get("/events", "Origin", "https://evil.example").Status)
+	s := p.session(br)
+	require.Equal(t, id, s.ID())
+	require.Equal(t, "bob", s.UserID())
+}
+
+// A stream that answers a handshake is a connection only while it lasts.
+func TestEventStreamInsteadOfASocket(t *testing.T) {
+	p := newProxied(t, sessionproxy.Options{})
+	p.mux.HandleFunc("/events", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "data: hello\n\n")
+	})
+	rep := webclient.NewBrowser(t, p.site).Get("/events", "Connection", "Upgrade", "Upgrade", "websocket",
+		"Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")
+	require.Equal(t, "data: hello\n\n", rep.Body)
+	for range p.b.Conns(t.Context(), bridge.ConnFilter{}) {
+		require.Fail(t, "it is still a connection")
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
@@ -40,11 +41,36 @@ func Open(ctx context.Context, name string, logger *slog.Logger) (Store, error) 
 	case name == Live:
 		return livestore.New(), nil
 	case isFile && path != "":
-		return filestore.Open(path, &filestore.Options{LockWait: handover, Logger: logger})
+		return openFile(ctx, path, logger)
 	case isRedis(name):
 		return redisstore.Open(ctx, name, nil)
 	}
 	return nil, wrongName(name)
+}
+
+// openFile opens a file, which another process may be about to close.
+func openFile(ctx context.Context, path string, logger *slog.Logger) (Store, error) {
+	opts := filestore.Options{LockWait: handover / 100, Logger: logger}
+	var locked *filestore.LockedError
+	for until := time.Now().Add(handover); ; {
+		st, err := filestore.Open(path, &opts)
+		switch {
+		case !errors.As(err, &locked) || time.Now().After(until):
+			return st, err
+		case ctx.Err() != nil:
+			return nil, errors.Join(context.Cause(ctx), err)
+		}
+	}
+}
+
+// Exists returns an error if the name is that of a file that doesn't exist.
+func Exists(name string) error {
+	path, isFile := strings.CutPrefix(name, "file:")
+	if !isFile {
+		return nil
+	}
+	_, err := os.Stat(path)
+	return err
 }
 
 func wrongName(name string) error {

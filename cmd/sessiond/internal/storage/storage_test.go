@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -62,4 +63,16 @@ func TestKeysOfCookies(t *testing.T) {
 	require.ErrorContains(t, err, "a shared store needs a file")
 	_, err = storage.KeyFiles{Own: own, Mounted: own}.Keys(storage.Live)
 	require.ErrorContains(t, err, "set one")
+}
+
+// Waiting for a file that another process uses ends with the context.
+func TestWaitForAFileEndsWithTheContext(t *testing.T) {
+	name := "file:" + filepath.Join(t.TempDir(), "sessions.db")
+	st, err := storage.Open(t.Context(), name, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer st.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = storage.Open(ctx, name, slog.New(slog.DiscardHandler))
+	require.ErrorIs(t, err, context.Canceled)
 }

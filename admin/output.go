@@ -27,7 +27,7 @@ type sessionJSON struct {
 	Bytes     int       `json:"bytes"`
 	ConnsHere int       `json:"connsHere"`
 
-	Data map[string]json.RawMessage `json:"data,omitzero"` // not in lists
+	Data json.RawMessage `json:"data,omitzero"` // an object; not in lists
 }
 
 func infoJSON(i *bridge.Info) sessionJSON {
@@ -48,10 +48,10 @@ func toJSON(s *bridge.Session) (sessionJSON, error) {
 	return out, err
 }
 
-// dataOf returns the values of a session.
-func dataOf(s *bridge.Session) (map[string]json.RawMessage, error) {
-	data := make(map[string]json.RawMessage)
-	return data, s.Decode(&data)
+// dataOf returns the values of a session, an object.
+func dataOf(s *bridge.Session) (data json.RawMessage, err error) {
+	err = s.Decode(&data)
+	return data, err
 }
 
 // trafficJSON is a bridge.Traffic.

@@ -85,6 +85,13 @@
 //     gateway's pieces, and returns what it removes.
 //   - round trips are counted by Redis: of commands that scripts call it is the script that counts.
 //
+// # REST
+//
+// The row that begins with rest/ sends requests to the REST API over redisstore, and to rest-sessions
+// 2.0.1 in a process of node, on one redis-server: a session is opened with its token, 64 at once, over
+// connections that stay open. Ours is in the process that sends. npm has no rest-sessions: its one
+// source file is here, and npm installs the modules that it needs.
+//
 // The same functions run as Go benchmarks, for profiles: go test -run '^$' -bench
 // 'Middleware/read/ours' -cpuprofile cpu.prof.
 package main

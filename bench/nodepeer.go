@@ -2,27 +2,22 @@ package main
 
 import (
 	"bufio"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 )
 
-//go:embed peers/redissessions/package.json
-var peerPackage []byte
+//go:embed peers/redissessions
+var redisSessionsFiles embed.FS
 
-//go:embed peers/redissessions/peer.js
-var peerScript string
-
-// peerVersion is what package.json has.
-const peerVersion = "4.0.0"
+// redisSessions is the peer of the rows of redis/, in the version that package.json has.
+var redisSessions = nodePackage{"redis-sessions-4.0.0", "redis-sessions", redisSessionsFiles}
 
 // nodePeer is a process of node that runs redis-sessions.
 type nodePeer struct {
@@ -46,22 +41,11 @@ type peerAnswer struct {
 
 // startPeer installs the peer, if it isn't yet, and starts it.
 func startPeer(port int, progress io.Writer) (*nodePeer, error) {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		return nil, absent("no node here")
-	}
-	modules, err := installPeer(progress)
+	cmd, err := redisSessions.command(progress, "peer.js",
+		strconv.Itoa(port), strconv.Itoa(perUser), strconv.Itoa(len(sessionData)))
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(
-		node,
-		filepath.Join(filepath.Dir(modules), "peer.js"),
-		strconv.Itoa(port),
-		strconv.Itoa(perUser),
-		strconv.Itoa(len(sessionData)),
-	)
-	cmd.Env = append(os.Environ(), "NODE_ENV=production")
 	in, out, err := startPiped(cmd)
 	if err != nil {
 		return nil, err
@@ -71,67 +55,6 @@ func startPeer(port int, progress io.Writer) (*nodePeer, error) {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
-}
-
-// installPeer returns the folder node_modules that has the peer. npm fetches it once for all runs.
-func installPeer(progress io.Writer) (string, error) {
-	caches, err := os.UserCacheDir()
-	if err != nil {
-		caches = os.TempDir()
-	}
-	folder := filepath.Join(caches, "sessionbridge-bench", "redis-sessions-"+peerVersion)
-	modules := filepath.Join(folder, "node_modules")
-	if _, err := os.Stat(filepath.Join(modules, "redis-sessions", "package.json")); err != nil {
-		if err := npmInstall(folder, progress); err != nil {
-			return "", err
-		}
-	}
-	return modules, os.WriteFile(
-		filepath.Join(folder, "peer.js"),
-		[]byte(peerScript),
-		0o600,
-	) // beside them, where node looks for them
-}
-
-// npmInstall fills the folder, or leaves it as it was.
-func npmInstall(folder string, progress io.Writer) error {
-	npm, err := exec.LookPath("npm")
-	if err != nil {
-		return absent("no npm here")
-	}
-	fmt.Fprint(progress, "(installing redis-sessions) ")
-	if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
-		return err
-	}
-	fresh, err := os.MkdirTemp(filepath.Dir(folder), "new-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(fresh) //nolint:errcheck // it has moved, or is of no use
-	if err := os.WriteFile(filepath.Join(fresh, "package.json"), peerPackage, 0o600); err != nil {
-		return err
-	}
-	cmd := exec.Command(
-		npm,
-		"install",
-		"--no-package-lock",
-		"--ignore-scripts",
-		"--omit=dev",
-		"--no-audit",
-		"--no-fund",
-		"--loglevel=error",
-		"--fetch-retries=1",
-		"--fetch-timeout=30000",
-	)
-	cmd.Dir = fresh
-	if out, err := cmd.CombinedOutput(); err != nil {
-		fmt.Fprintf(progress, "\nnpm install: %v\n%s\n", err, out)
-		return absent("npm can't install it")
-	}
-	if err := os.RemoveAll(folder); err != nil {
-		return err
-	}
-	return os.Rename(fresh, folder)
 }
 
 // run implements redisSide.

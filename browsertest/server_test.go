@@ -65,6 +65,7 @@ func TestMain(m *testing.M) {
 type server struct {
 	cmd  *exec.Cmd
 	url  string
+	desk string        // the URL of the dashboard, with -admin
 	done chan struct{} // closed when the process has ended
 	err  error         // by which it has
 }
@@ -84,6 +85,9 @@ func startServer(t *testing.T, binary string, args ...string) *server {
 	go func() { // ends with the process
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() {
+			if text, ok := strings.CutPrefix(lines.Text(), "Dashboard at "); ok {
+				s.desk = text // read after the next line
+			}
 			if text, ok := strings.CutPrefix(lines.Text(), "Listening on "); ok {
 				found, _, _ := strings.Cut(text, " ")
 				listening <- found

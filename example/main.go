@@ -27,13 +27,17 @@
 //	go run ./example -store redis://127.0.0.1:6379 -addr 127.0.0.1:3000
 //	go run ./example -store redis://127.0.0.1:6379 -addr 127.0.0.1:3001
 //
+// With -admin 127.0.0.1:7070 the admin API is served there, and its dashboard at /dashboard/: who is
+// logged in, which sockets are open, what happens, and ways to sign out (docs/admin.md).
+//
 // With -audit the audit log is written to the standard error (docs/security.md). Behind a proxy, use
 // -proxy. GET /healthz reports whether the process can serve (docs/deploy.md).
 //
 // main.go starts and stops the program, storage.go opens the store, server.go has the routes,
 // api.go answers HTTP requests and socket.go WebSocket messages. Both change the session with the
 // functions in session.go. devices.go lists a user's devices and signout.go ends them. feed.go
-// reports changes to the sockets. page.html is the client in the browser.
+// reports changes to the sockets. admin.go serves the admin API. page.html is the client in the
+// browser.
 package main
 
 import (
@@ -74,6 +78,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		"(default: PATH.keys; in memory a random key; with Redis example.keys)")
 	proxy := flags.String("proxy", "", "the `address` or network of a trusted proxy, whose "+
 		"X-Forwarded-For and X-Forwarded-Proto are used (default: none)")
+	adminAddr := flags.String("admin", "", "the `address` of the admin API and its dashboard, such as 127.0.0.1:7070; "+
+		"it must be one of this machine, because no key is needed (default: none)")
 	audit := flags.Bool("audit", false, "write the audit log to the standard error, a line of JSON for each event")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -104,6 +110,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	app, err := newApp(kept.sessions, opts)
 	if err != nil {
 		return err
+	}
+	if *adminAddr != "" {
+		at, err := app.startAdmin(*adminAddr, logger)
+		if err != nil {
+			return errors.Join(err, app.shutdown(ctx))
+		}
+		fmt.Fprintf(stdout, "Dashboard at %s/dashboard/\n", at)
 	}
 	fmt.Fprintf(stdout, "Listening on %s (Ctrl+C stops it)\n", urlOf(listener.Addr()))
 	return app.serve(ctx, listener)

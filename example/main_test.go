@@ -65,14 +65,19 @@ func TestWrongArgumentsAreExplained(t *testing.T) {
 		args []string
 		says string
 	}{
-		"unknown store":      {[]string{"-store", "redis"}, `-store "redis": use "file:PATH"`},
-		"file without one":   {[]string{"-store", "file:"}, `-store "file:": use "file:PATH"`},
-		"damaged store":      {[]string{"-store", "file:garbage"}, "garbage is damaged"},
-		"store in a file":    {[]string{"-store", "file:garbage/example.db"}, "choose another file with -store file:PATH"},
-		"unknown flag":       {[]string{"-nonsense"}, "not defined: -nonsense"},
-		"no flag":            {[]string{"serve"}, `unexpected argument "serve"`},
-		"port in use":        {[]string{"-addr", taken.Addr().String()}, "choose another address with -addr"},
-		"no address":         {[]string{"-addr", "nowhere"}, "can't listen on nowhere"},
+		"unknown store":    {[]string{"-store", "redis"}, `-store "redis": use "file:PATH"`},
+		"file without one": {[]string{"-store", "file:"}, `-store "file:": use "file:PATH"`},
+		"damaged store":    {[]string{"-store", "file:garbage"}, "garbage is damaged"},
+		"store in a file":  {[]string{"-store", "file:garbage/example.db"}, "choose another file with -store file:PATH"},
+		"unknown flag":     {[]string{"-nonsense"}, "not defined: -nonsense"},
+		"no flag":          {[]string{"serve"}, `unexpected argument "serve"`},
+		"port in use":      {[]string{"-addr", taken.Addr().String()}, "choose another address with -addr"},
+		"no address":       {[]string{"-addr", "nowhere"}, "can't listen on nowhere"},
+		"open admin API":   {[]string{"-store", "live", "-addr", "127.0.0.1:0", "-admin", ":7070"}, "would be open to everyone"},
+		"admin port in use": {
+			[]string{"-store", "live", "-addr", "127.0.0.1:0", "-admin", taken.Addr().String()},
+			"choose another address with -admin",
+		},
 		"broken key file":    {[]string{"-keys", "garbage"}, "line 1 is not the base64"},
 		"the same in memory": {[]string{"-store", "live", "-keys", "garbage"}, "line 1 is not the base64"},
 	} {

@@ -12,9 +12,11 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// app is the application: a Bridge, and the goroutine that reports changes to the sockets.
+// app is the application: a Bridge, the goroutine that reports changes to the sockets, and with
+// -admin the server of the admin API.
 type app struct {
 	bridge *bridge.Bridge
+	admin  http.Server
 	work   sync.WaitGroup
 }
 
@@ -65,8 +67,9 @@ func (a *app) shutdown(ctx context.Context) error {
 	if err := a.bridge.Shutdown(ctx); err != nil {
 		return err // some goroutines are still running
 	}
+	err := a.admin.Close()
 	a.work.Wait()
-	return nil
+	return err
 }
 
 // handler has all routes. From the outside in: headers of all answers, protection against

@@ -76,7 +76,7 @@ fi
 if [ -d admin ]; then
 	need "command -v nginx" "nginx, for the tests of admin" nginx
 	need "command -v caddy" "Caddy, likewise" caddy
-	need "command -v node" "node, likewise" nodejs
+	need "command -v node" "node, likewise, and for those of other systems' suites" nodejs
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then

@@ -48,6 +48,7 @@ const of = (path) => encodeURIComponent(app) + "/" + path;
 export const api = {
   apps: () => call("GET", "apps"),
   stats: () => call("GET", of("stats")),
+  nodes: () => call("GET", of("nodes")),
   health: () => call("GET", of("health")),
   activity: (seconds) => call("GET", of("activity?within=" + seconds)),
   series: (after) => call("GET", of("series?after=" + after)),

@@ -1,10 +1,10 @@
 // The overview: numbers now, and charts of the last hour.
 
 import { api } from "./api.js";
-import { $, attempt, element, number } from "./parts.js";
+import { $, ago, attempt, code, counted, element, number, table } from "./parts.js";
 
 const within = 600; // seconds in which a user or a session counts as active
-const every = 3; // ticks between two questions for what is active, whose cost grows with it
+const every = 3; // ticks between two questions to all nodes, whose cost grows with what is active
 
 const charts = [
   { title: "Writes per second", columns: [["writes", "stored"], ["touches", "touched"], ["conflicts", "conflicts"]] },
@@ -31,6 +31,7 @@ export function resetOverview() {
   opened++;
   busy = false;
   $("tiles").replaceChildren();
+  $("nodes").replaceChildren();
 }
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -118,9 +119,8 @@ async function healthOf() {
   }
 }
 
-async function updateTiles() {
+async function updateTiles(ask) {
   const asked = opened;
-  const ask = ticks++ % every === 0;
   const [stats, health, now] = await Promise.all([attempt(api.stats), healthOf(), ask ? api.activity(within).catch(() => null) : active]);
   if (!stats || asked !== opened) return;
   active = now;
@@ -139,12 +139,27 @@ async function updateTiles() {
   $("tiles").replaceChildren(...tiles.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
 }
 
+// updateNodes lists the processes on the store. One that doesn't answer is missing.
+async function updateNodes() {
+  const asked = opened;
+  const page = await api.nodes().catch(() => null);
+  if (!page || asked !== opened) return;
+  $("nodes").replaceChildren(table(
+    counted(page.nodes.length, "node") + (page.complete ? "" : "; another has not answered"),
+    ["Node", "Began", "Connections", "Sessions in use", "Store errors", "Health"],
+    page.nodes.map(({ node, started, stats }) => [node ? code(node) : "this one", ago(started), number(stats.conns),
+      number(stats.attached), number(stats.storeErrors), stats.healthy ? "good" : "doesn't hear the others"])));
+}
+
 // tick brings the overview up to date.
 export async function tick() {
   if (document.hidden || busy) return;
   const asked = opened;
   busy = true;
   await updateSeries();
-  if (!$("overview").hidden) await updateTiles();
+  if (!$("overview").hidden) {
+    const ask = ticks++ % every === 0;
+    await Promise.all([updateTiles(ask), ask ? updateNodes() : null]);
+  }
   if (asked === opened) busy = false;
 }

@@ -24,7 +24,10 @@ func routes() []route {
 	return []route{
 		{method: get, pattern: "/v1/openapi.json", action: "getDocument", open: true, handle: (*call).document},
 		read(get, "/v1/apps", "listApps", (*call).listApps),
-		{method: get, pattern: "/v1/{app}/auth", action: "authenticate", scope: ScopeAuth, handle: (*call).authenticate, params: []string{"require", "activity"}},
+		{
+			method: get, pattern: "/v1/{app}/auth", action: "authenticate", scope: ScopeAuth,
+			handle: (*call).authenticate, params: []string{"require", "activity"},
+		},
 
 		change(post, "/v1/{app}/sessions", "createSession", (*call).createSession),
 		read(get, "/v1/{app}/sessions", "listSessions", (*call).listSessions, "activeWithin", "limit", "cursor"),

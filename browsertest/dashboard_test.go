@@ -1,7 +1,6 @@
 package browsertest_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 
@@ -82,7 +81,7 @@ func openDesk(t *testing.T, users ...string) (desk *tab, visitors []*tab) {
 	t.Helper()
 	srv := startServer(t, buildExample(t), "-addr", "127.0.0.1:0", "-store", "live", "-admin", "127.0.0.1:0")
 	browser := startBrowser(t)
-	var in context.Context = browser
+	in := browser
 	var opts []chromedp.ContextOption
 	for _, user := range users {
 		tb := openTab(t, in, user, srv.url, opts...)

@@ -46,13 +46,12 @@ func version() string {
 	if !ok {
 		return "unknown"
 	}
-	text := info.Main.Version
 	for _, setting := range info.Settings {
 		if setting.Key == "vcs.revision" {
-			text += fmt.Sprintf(" (%.12s)", setting.Value)
+			return fmt.Sprintf("%s (%.12s)", info.Main.Version, setting.Value)
 		}
 	}
-	return text
+	return info.Main.Version
 }
 
 // arguments returns the arguments of a command, which must be from least to most; no most if it is

@@ -64,9 +64,9 @@ func summary(event json.RawMessage) (string, error) {
 	if err := json.Unmarshal(event, &e); err != nil {
 		return "", err
 	}
-	line := fmt.Sprintf("%s %s", e.Timestamp.Local().Format(time.TimeOnly), e.Type)
+	words := []string{e.Timestamp.Local().Format(time.TimeOnly), e.Type}
 	for _, name := range slices.Sorted(maps.Keys(e.Data)) {
-		line += fmt.Sprintf(" %s=%s", name, e.Data[name])
+		words = append(words, fmt.Sprintf("%s=%s", name, e.Data[name]))
 	}
-	return line, nil
+	return strings.Join(words, " "), nil
 }

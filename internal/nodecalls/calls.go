@@ -154,7 +154,8 @@ func (c *Calls[C, S]) CloseConns(
 
 // ask asks the other nodes that may have the connections, and calls each with every item of their
 // answers, until it returns false. cluster.ErrSilent, gateway.ErrUnavailable.
-func ask[C, S, T any](ctx context.Context, c *Calls[C, S], of *registry.Selection, kind string, body any, payload []byte,
+func ask[C, S, T any](
+	ctx context.Context, c *Calls[C, S], of *registry.Selection, kind string, body any, payload []byte,
 	each func(node string, item T) bool,
 ) error {
 	if c.cfg.Node == nil {

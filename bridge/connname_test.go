@@ -21,6 +21,7 @@ import (
 )
 
 func TestConnFindsOneOfMany(t *testing.T) {
+	t.Parallel()
 	a := testkit.NewApp(t, livestore.New(), nil)
 	br := webclient.NewBrowser(t, a.Serve(t))
 	br.OK("/login?user=ada")
@@ -67,6 +68,7 @@ func named(a *testkit.App) {
 }
 
 func TestConnNames(t *testing.T) {
+	t.Parallel()
 	a := testkit.NewApp(t, livestore.New(), nil)
 	named(a)
 	br := webclient.NewBrowser(t, a.Serve(t))
@@ -132,6 +134,7 @@ func TestConnNameOfAReloadedPage(t *testing.T) {
 }
 
 func TestLinkNames(t *testing.T) {
+	t.Parallel()
 	a := testkit.NewApp(t, livestore.New(), nil)
 	closed := make(chan string, 10)
 	attach := func(o bridge.LinkOptions) (link *bridge.Link, err error) {

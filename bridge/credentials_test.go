@@ -206,6 +206,7 @@ func TestCreateKeepsTheLimits(t *testing.T) {
 
 // A new session of a client sends back its connections, as over HTTP.
 func TestCreateForAClientWithConnections(t *testing.T) {
+	t.Parallel()
 	a := testkit.NewApp(t, livestore.New(), nil)
 	br := webclient.NewBrowser(t, a.Serve(t))
 	br.OK("/inc")
@@ -514,6 +515,7 @@ func TestLoginCredentials(t *testing.T) {
 }
 
 func TestLoginCredentialsCutsConnectionsOff(t *testing.T) {
+	t.Parallel()
 	a := testkit.NewApp(t, livestore.New(), insecure())
 	site := a.Serve(t)
 	c := create(t, a.Bridge, bridge.NewSession{})

@@ -263,6 +263,7 @@ func TestMessagesThatFailNotifyOfNothing(t *testing.T) {
 
 // The others learn of what was stored even if the client has left before its reply.
 func TestMessagesNotifyThoughTheClientHasLeft(t *testing.T) {
+	t.Parallel()
 	_, _, sender, listener := newRoom(t, func(ctx context.Context, c *bridge.Conn, msg bridge.Message, s *bridge.Session) error {
 		s.Set("said", string(msg.Data))
 		if err := c.Close(4000, "left"); err != nil {

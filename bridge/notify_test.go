@@ -285,6 +285,7 @@ func TestNotifyToAFullQueue(t *testing.T) {
 }
 
 func TestNotifyClosesAConnThatIsTooSlow(t *testing.T) {
+	t.Parallel()
 	a, _, _, _ := stalled(t, bridge.ConnOptions{NotifyQueue: 4, WriteTimeout: bridge.Off})
 	ended := testkit.Record[bridge.ConnClose](t, a.Bridge)
 	for range 6 {
@@ -358,6 +359,7 @@ func TestLastMessageToASocketThatLogsOutItself(t *testing.T) {
 }
 
 func TestLastMessageToAConnThatTakesNothingTakesASecondAtMost(t *testing.T) {
+	t.Parallel()
 	a := testkit.NewApp(t, livestore.New(), &bridge.Options{LastMessage: func(bridge.SessionDestroy) []byte { return []byte("bye") }})
 	a.Mux.Handle("/stalled", a.WebSocket(testkit.Converse, &bridge.ConnOptions{WriteTimeout: bridge.Off, Heartbeat: bridge.Off}))
 	br := webclient.NewBrowser(t, a.Serve(t))

@@ -31,17 +31,17 @@ type process struct {
 	url string
 }
 
-// startProcess starts the process in the working directory, and waits until it listens.
-func startProcess(t *testing.T, args ...string) *process {
+// startProcess starts the process in the folder, and waits until it listens.
+func startProcess(t *testing.T, folder string, args ...string) *process {
 	t.Helper()
-	return startProcessWith(t, t.Output(), args...)
+	return startProcessWith(t, folder, t.Output(), args...)
 }
 
 // startProcessWith is startProcess with a standard error of the test.
-func startProcessWith(t *testing.T, stderr io.Writer, args ...string) *process {
+func startProcessWith(t *testing.T, folder string, stderr io.Writer, args ...string) *process {
 	t.Helper()
 	p := &process{Cmd: command(t, args...)}
-	p.Stderr = stderr
+	p.Dir, p.Stderr = folder, stderr
 	stdout, err := p.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.Start())
@@ -67,8 +67,9 @@ func (p *process) kill(t *testing.T) {
 // is killed repeatedly. Every answered increment is stored; the one that was pending for each
 // visitor may be.
 func TestKillLosesNothingThatWasAnswered(t *testing.T) {
-	t.Chdir(t.TempDir())
-	p := startProcess(t, "-addr", "127.0.0.1:0")
+	t.Parallel()
+	folder := t.TempDir()
+	p := startProcess(t, folder, "-addr", "127.0.0.1:0")
 	visitors := make([]*visitor, 6)
 	told := make([]float64, len(visitors))
 	for i := range visitors {
@@ -105,7 +106,7 @@ func TestKillLosesNothingThatWasAnswered(t *testing.T) {
 		}
 		p.kill(t)
 		<-ended
-		p = startProcess(t, "-addr", strings.TrimPrefix(p.url, "http://"))
+		p = startProcess(t, folder, "-addr", strings.TrimPrefix(p.url, "http://"))
 		for i, v := range visitors {
 			total, ok := v.get(t, "/api/session").Session["total"].(float64)
 			require.True(t, ok)

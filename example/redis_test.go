@@ -44,9 +44,11 @@ func TestTwoProcessesAreOneApplication(t *testing.T) {
 
 // TestRedisThatIsNotThere: the program reports the error without the password, and ends.
 func TestRedisThatIsNotThere(t *testing.T) {
-	t.Chdir(t.TempDir())
+	t.Parallel()
 	u := url.URL{Scheme: "redis", User: url.UserPassword("ada", "secret"), Host: "127.0.0.1:1"}
-	out, err := command(t, "-addr", "127.0.0.1:0", "-store", u.String()).CombinedOutput()
+	cmd := command(t, "-addr", "127.0.0.1:0", "-store", u.String())
+	cmd.Dir = t.TempDir()
+	out, err := cmd.CombinedOutput()
 	require.Error(t, err)
 	require.True(t, strings.HasPrefix(string(out), "example: can't keep sessions in Redis: "), "%s", out)
 	require.NotContains(t, string(out), "secret")

@@ -35,16 +35,17 @@ func (v *visitor) cookies(t *testing.T) map[string]string {
 // own. Neither its standard output nor its standard error, with the audit log, nor an error answer
 // or a close reason has a cookie, a token, a value, a user or an ID of a session.
 func TestS15_NothingSecretComesOutOfTheProcess(t *testing.T) {
+	t.Parallel()
 	for name, store := range map[string]func(t *testing.T) string{
 		"file":  func(*testing.T) string { return "file:example.db" },
 		"live":  func(*testing.T) string { return "live" },
 		"redis": func(t *testing.T) string { return redistest.Start(t).URL() },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			where := store(t)
-			t.Chdir(t.TempDir())
 			var out bytes.Buffer // of the process; its goroutines have ended when Wait returns
-			p := startProcessWith(t, &out, "-audit", "-addr", "127.0.0.1:0", "-store", where)
+			p := startProcessWith(t, t.TempDir(), &out, "-audit", "-addr", "127.0.0.1:0", "-store", where)
 			secret, said := useAndMisuse(t, p.url)
 			require.NoError(t, p.Process.Signal(os.Interrupt))
 			require.NoError(t, p.Wait())

@@ -225,6 +225,7 @@ func TestConnsOfEveryNode_Many(t *testing.T) {
 }
 
 func TestConnOfAnyNode(t *testing.T) {
+	t.Parallel()
 	h, apps := testkit.NewNodes(t, 3, bridge.Options{})
 	_, tabs := threeTabs(t, apps)
 	for info, err := range apps[0].Conns(t.Context(), bridge.ConnFilter{}) {
@@ -248,6 +249,7 @@ func TestConnOfAnyNode(t *testing.T) {
 
 // The loop may end at any time, and the error of a silent node comes last.
 func TestNodesAreListed(t *testing.T) {
+	t.Parallel()
 	h, apps := testkit.NewNodes(t, 3, bridge.Options{})
 	_, tabs := threeTabs(t, apps)
 	tabs[1].Ask("inc")

@@ -54,6 +54,7 @@ func TestG13_NodesShareABinding(t *testing.T) {
 // TestG13_ProcessesOnRedis: registration, refreshes and refusals at two processes that share a
 // Redis.
 func TestG13_ProcessesOnRedis(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	sites := make([]*webclient.Site, 2)
 	for i := range sites {

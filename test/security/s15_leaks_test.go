@@ -312,6 +312,7 @@ func (n *noted) run(t *testing.T) {
 
 // No output has a secret, whatever clients send and whichever store keeps the sessions.
 func TestS15_NothingSecretComesOut(t *testing.T) {
+	t.Parallel()
 	files, err := filestore.Open(filepath.Join(t.TempDir(), "sessions"), nil)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, files.Close()) })
@@ -328,6 +329,7 @@ func TestS15_NothingSecretComesOut(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			n := newNoted(t, open(t))
 			n.run(t)
 			require.NoError(t, n.Shutdown(t.Context()))
@@ -338,6 +340,7 @@ func TestS15_NothingSecretComesOut(t *testing.T) {
 
 // A store that fails, at each of its operations, adds nothing.
 func TestS15_NothingSecretComesOutOfAnOutage(t *testing.T) {
+	t.Parallel()
 	st := teststore.NewFaulty()
 	n := newNoted(t, st)
 	br := webclient.NewBrowser(t, n.site)

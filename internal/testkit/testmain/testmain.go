@@ -9,13 +9,13 @@ import (
 )
 
 // Run is the TestMain of a package. It fails if a goroutine is left when the tests have ended: each
-// goroutine that a package starts has an owner that waits for it. At most four parallel tests run
+// goroutine that a package starts has an owner that waits for it. At most eight parallel tests run
 // at a time unless -parallel says otherwise, since they mostly wait. A Bridge without a Logger
 // writes nothing.
 func Run(m *testing.M) {
 	flag.Parse()
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
-		_ = flag.Set("test.parallel", "4")
+		_ = flag.Set("test.parallel", "8")
 	}
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	goleak.VerifyTestMain(m)

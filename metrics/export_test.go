@@ -1,0 +1,4 @@
+package metrics
+
+// FailureKind is for tests.
+var FailureKind = failureKind

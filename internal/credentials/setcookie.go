@@ -80,9 +80,9 @@ func (c *Codec) set(h http.Header, at *slot, value string, secure bool, maxAge t
 	h.Add("Set-Cookie", cookie.String())
 }
 
-// cookie returns a cookie. site.Site.Secure decides secure; the rest of the Config is from
-// bridge/settings.go. A maxAge of 0 means as long as browsers allow, UntilBrowserCloses means
-// no age at all, and another negative one removes the cookie.
+// cookie returns a cookie. site.Site.Secure decides secure; the Config is from bridge/settings.go. A
+// maxAge of 0 means as long as browsers allow, UntilBrowserCloses means no age at all, and another
+// negative one removes the cookie.
 func (c *Codec) cookie(at *slot, value string, secure bool, maxAge time.Duration) http.Cookie {
 	cookie := http.Cookie{
 		Name:        at.of(secure),

@@ -58,7 +58,7 @@ func (r *Registry[L]) shutOut(s *session[L], rec *store.Record) (stale []L) {
 // PartOlder is called after a login, or for a new session of the client. It parts the connections
 // that are shut out from their sessions, and returns them: those of the client with another session
 // or none, as often as the client's allowance permits, and those of the session that have proved an
-// older token. internal/tracking/newest.go decides when, and closes them.
+// older token. internal/tracking/tracker.go decides when (Committed, Learn).
 func (r *Registry[L]) PartOlder(rec *store.Record) (older []L) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -16,9 +16,9 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-func newBridge(t *testing.T, st store.Store) *bridge.Bridge {
+func newBridge(t *testing.T, st store.Store, keys ...[]byte) *bridge.Bridge {
 	t.Helper()
-	b, err := bridge.New(st, nil)
+	b, err := bridge.New(st, &bridge.Options{Keys: keys})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Shutdown(context.WithoutCancel(t.Context()))) })
 	return b

@@ -1,9 +1,11 @@
 package metrics_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -15,8 +17,11 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/filestore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/testhub"
 	"github.com/sessionbridge/sessionbridge/internal/testkit/teststore"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/metrics"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -107,6 +112,39 @@ func TestCallsOfTheStoreAreTimed(t *testing.T) {
 			h := find(t, reg, durations, "app", "shop", "operation", "get", "outcome", outcome).GetHistogram()
 			require.EqualValues(t, 1, h.GetSampleCount())
 			require.Equal(t, 3.0, h.GetSampleSum())
+		}
+	})
+}
+
+// TestAnEndReachesTheNodesThroughTimedStores: a Bridge on such a store is a node like others.
+func TestAnEndReachesTheNodesThroughTimedStores(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub, reg := testhub.New(), prometheus.NewPedanticRegistry()
+		keys := [][]byte{bytes.Repeat([]byte{1}, 32)}
+		var nodes [2]*bridge.Bridge
+		for i := range nodes {
+			st, err := metrics.Store(hub, reg, prometheus.Labels{"node": fmt.Sprint(i)})
+			require.NoError(t, err)
+			nodes[i] = newBridge(t, st, keys...)
+		}
+		off, err := metrics.Observe(nodes[1], reg, nil)
+		require.NoError(t, err)
+		defer off()
+		mux := http.NewServeMux()
+		mux.Handle("/login", nodes[0].Handler(login(nodes[0])))
+		mux.Handle("/ws", nodes[1].Handler(reading(nodes[1])))
+		visitor := webclient.NewBrowser(t, webclient.ServeInMemory(t, mux))
+		visitor.OK("/login")
+		closed := visitor.Dial("/ws").WhenClosed()
+		_, err = nodes[0].DestroyUser(t.Context(), "ada")
+		require.NoError(t, err)
+		require.Equal(t, bridge.CodeDestroyed, <-closed)
+		synctest.Wait()
+		requireConventions(t, reg)
+		counted(t, reg, 1, "sessions_ended_total", "reason", "destroyed", "via", "node")
+		for node, operation := range map[string]string{"0": "end", "1": "hold"} {
+			h := find(t, reg, durations, "node", node, "operation", operation, "outcome", "ok").GetHistogram()
+			require.NotZero(t, h.GetSampleCount(), operation)
 		}
 	})
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/cog/plugins"
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/require"
 
@@ -91,7 +90,7 @@ func (d described) base(name string) string {
 // labelsOf returns the labels of a query's metrics, and those that Prometheus adds.
 func (d described) labelsOf(t *testing.T, expr parser.Node) []string {
 	t.Helper()
-	known := []string{"job", "instance", "le", labels.MetricName}
+	known := []string{"job", "instance", "le", "__name__"}
 	parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
 		if selector, ok := n.(*parser.VectorSelector); ok {
 			require.Contains(t, d, d.base(selector.Name))
@@ -158,16 +157,21 @@ func problems(t *testing.T, err error) []string {
 	return texts
 }
 
+// classic is the format that every Grafana imports; its successor needs a recent one.
+//
+//nolint:staticcheck // deprecated in favour of the successor
+type classic = dashboard.Dashboard //lint:ignore SA1019 see above
+
 // TestGrafanaReadsTheDashboard: by its own schema, which knows each field.
 func TestGrafanaReadsTheDashboard(t *testing.T) {
 	plugins.RegisterDefaultPlugins()
 	text, b := read(t)
-	var d dashboard.Dashboard
+	var d classic
 	require.Empty(t, problems(t, d.UnmarshalJSONStrict(text)))
 	require.Empty(t, problems(t, d.Validate()))
 	require.Len(t, d.Panels, len(b.Panels))
 	for _, field := range []string{"schemaVersion", "calcs", "gridPos"} {
 		wrong := strings.Replace(string(text), `"`+field+`"`, `"unknown"`, 1)
-		require.NotEmpty(t, problems(t, new(dashboard.Dashboard).UnmarshalJSONStrict([]byte(wrong))), field)
+		require.NotEmpty(t, problems(t, new(classic).UnmarshalJSONStrict([]byte(wrong))), field)
 	}
 }

@@ -34,7 +34,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer off()
+	defer func() { _ = off() }()
 
 	// A message has a trace of its own, with a link to that of its handshake.
 	tracer := providers.Tracer.Tracer("chat")

@@ -84,21 +84,22 @@ func TestEachOperationIsSeen(t *testing.T) {
 	var err error
 	rec.Revision, err = app.Set(ctx, rec)
 	require.NoError(t, err)
-	for range capability[store.Lister](t, app).List(ctx) {
-		continue
+	for _, err := range capability[store.Lister](t, app).List(ctx) {
+		require.NoError(t, err)
 	}
-	for range capability[store.UserIndex](t, app).ByUser(ctx, "ada") {
+	for _, err := range capability[store.UserIndex](t, app).ByUser(ctx, "ada") {
+		require.NoError(t, err)
 		break
 	}
 	require.Equal(t, 1, seen.last.Records)
-	for range capability[store.ClientIndex](t, app).ByClient(ctx, "client") {
-		continue
+	for _, err := range capability[store.ClientIndex](t, app).ByClient(ctx, "client") {
+		require.NoError(t, err)
 	}
-	for range capability[store.ActivityIndex](t, app).ActiveSince(ctx, rec.Seen) {
-		continue
+	for _, err := range capability[store.ActivityIndex](t, app).ActiveSince(ctx, rec.Seen) {
+		require.NoError(t, err)
 	}
-	for range capability[store.ActiveLister](t, app).ListActive(ctx, rec.Seen, rec.Seen) {
-		continue
+	for _, err := range capability[store.ActiveLister](t, app).ListActive(ctx, rec.Seen, rec.Seen) {
+		require.NoError(t, err)
 	}
 	_, _ = capability[store.ClientOrder](t, app).NewestByClient(ctx, "client", 1)
 	_, _ = capability[store.ClientOrder](t, app).SurplusByClient(ctx, "client", 1, 1)

@@ -38,7 +38,7 @@ func ID(member string) (string, error) {
 		return uuidtext.Format([uuidtext.Size]byte([]byte(member))), nil
 	case len(member) >= 1 && member[0] == markerText:
 		return member[1:], nil
-	case len(member) == uuidtext.Size+1 && member[0] == markerFifteen:
+	case len(member) == uuidtext.Size+1 && member[0] == markerFifteen && member[1] == markerFifteen:
 		return member[2:], nil
 	}
 	return "", ErrMember

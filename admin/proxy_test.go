@@ -1,7 +1,6 @@
 package admin_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,39 +20,17 @@ import (
 	"github.com/sessionbridge/sessionbridge/admin"
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/programs"
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// program returns the path of a program. Without it the test is skipped, except in CI, where it
-// fails.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if ci, _ := strconv.ParseBool(os.Getenv("CI")); ci {
-		require.FailNow(t, name+" is not installed; `make deps` installs it")
-	}
-	t.Skip("no " + name + " here; `make deps` installs it")
-	return ""
-}
-
 // backend starts testdata/backend.js, and returns its address.
 func backend(t *testing.T) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program(t, "node"), "testdata/backend.js")
-	stdin, err := cmd.StdinPipe() // its end is that of the program
-	require.NoError(t, err)
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	cmd.Stderr = os.Stderr
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { _ = stdin.Close(); _ = cmd.Wait() })
-	port, err := bufio.NewReader(stdout).ReadString('\n')
-	require.NoError(t, err)
-	return "127.0.0.1:" + strings.TrimSpace(port)
+	lines := programs.Node(t, "testdata/backend.js")
+	require.True(t, lines.Scan())
+	return "127.0.0.1:" + lines.Text()
 }
 
 // documented returns a configuration in docs/forward-auth.md.
@@ -192,7 +168,7 @@ func (x *behind) check(t *testing.T, renews bool) {
 // A backend in node behind nginx gets session and user of a browser that has logged in through Go,
 // and loses them at the logout, with the configuration of docs/forward-auth.md.
 func TestForwardAuthBehindNginx(t *testing.T) {
-	nginx := program(t, "nginx")
+	nginx := programs.Find(t, "nginx")
 	x := newBehind(t)
 	addr, dir := freeAddr(t), t.TempDir()
 	x.site = &webclient.Site{URL: "http://" + addr, Dial: (&net.Dialer{}).DialContext}
@@ -222,7 +198,7 @@ http {
 
 // Likewise behind Caddy, which doesn't bring a renewed cookie to the browser.
 func TestForwardAuthBehindCaddy(t *testing.T) {
-	caddy := program(t, "caddy")
+	caddy := programs.Find(t, "caddy")
 	x := newBehind(t)
 	addr, dir := freeAddr(t), t.TempDir()
 	x.site = &webclient.Site{URL: "http://" + addr, Dial: (&net.Dialer{}).DialContext}

@@ -3,9 +3,7 @@ package browsertest_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -16,31 +14,21 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/internal/testkit/programs"
 )
 
 // patience is for how long a page may take to show what it should, on a busy machine.
 const patience = time.Minute
 
-// findBrowser returns the path of a browser. Without one the test is skipped, except in CI, where it fails.
-func findBrowser(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "headless-shell", "headless_shell"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if ci, _ := strconv.ParseBool(os.Getenv("CI")); ci {
-		require.FailNow(t, "no Chromium or Chrome here; `make deps` installs it")
-	}
-	t.Skip("no Chromium or Chrome here; `make deps` installs it")
-	return ""
-}
+// browsers are the programs that the tests can use.
+var browsers = []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "headless-shell", "headless_shell"}
 
 // startBrowser starts a browser with a profile of its own, which is thrown away unless more says otherwise.
 func startBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(findBrowser(t)),
+		chromedp.ExecPath(programs.Find(t, browsers...)),
 		chromedp.WindowSize(1280, 900),
 		chromedp.NoSandbox, // Chromium's sandbox doesn't work for root
 		chromedp.DisableGPU,

@@ -4,38 +4,20 @@ import (
 	"bufio"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/programs"
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
-// backend starts testdata/backend.js, and returns its URL and what it prints. Without node the test
-// is skipped, except in CI, where it fails.
+// backend starts testdata/backend.js, and returns its URL and what it prints.
 func backend(t *testing.T) (url string, lines *bufio.Scanner) {
 	t.Helper()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		if ci, _ := strconv.ParseBool(os.Getenv("CI")); ci {
-			require.FailNow(t, "node is not installed; `make deps` installs it")
-		}
-		t.Skip("no node here; `make deps` installs it")
-	}
-	cmd := exec.CommandContext(t.Context(), node, "testdata/backend.js")
-	stdin, err := cmd.StdinPipe() // its end is that of the program
-	require.NoError(t, err)
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	cmd.Stderr = os.Stderr
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { _ = stdin.Close(); _ = cmd.Wait() })
-	lines = bufio.NewScanner(stdout)
+	lines = programs.Node(t, "testdata/backend.js")
 	require.True(t, lines.Scan())
 	return "http://127.0.0.1:" + lines.Text(), lines
 }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/redis/rueidis"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sessionbridge/sessionbridge/internal/testkit/programs"
 )
 
 // patience limits the start and the end of a server, on a busy machine.
@@ -57,7 +59,7 @@ func StartSentinel(t testing.TB, name string, master *Server) *Server {
 
 func start(t testing.TB, mode, config []string) *Server {
 	t.Helper()
-	s := &Server{t: t, path: find(t), dir: t.TempDir(), config: config, mode: mode}
+	s := &Server{t: t, path: programs.Find(t, "redis-server"), dir: t.TempDir(), config: config, mode: mode}
 	for range 5 { // another process may have taken the port
 		s.port, s.busPort = freePort(t), freePort(t)
 		if s.run() == nil {
@@ -68,19 +70,6 @@ func start(t testing.TB, mode, config []string) *Server {
 	log, _ := os.ReadFile(s.logFile())
 	require.FailNow(t, "redis-server doesn't start", "%s", log)
 	return nil
-}
-
-func find(t testing.TB) string {
-	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err == nil {
-		return path
-	}
-	if ci, _ := strconv.ParseBool(os.Getenv("CI")); ci {
-		require.FailNow(t, "redis-server is not installed; `make deps` installs it")
-	}
-	t.Skip("no redis-server here; `make deps` installs it")
-	return ""
 }
 
 func (s *Server) logFile() string { return filepath.Join(s.dir, "log") }

@@ -4,162 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sessionbridge/sessionbridge/internal/testkit/testhub"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/capabilities"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// capabilities has a function for each capability, by its name, that reports whether a store has it.
-var capabilities = map[string]func(store.Store) bool{
-	"Lister": has[store.Lister], "Toucher": has[store.Toucher], "Sweeper": has[store.Sweeper],
-	"UserIndex": has[store.UserIndex], "ClientIndex": has[store.ClientIndex], "ClientOrder": has[store.ClientOrder],
-	"ActivityIndex": has[store.ActivityIndex], "ActiveLister": has[store.ActiveLister],
-	"Optimizer": has[store.Optimizer], "Pinger": has[store.Pinger], "Namespacer": has[store.Namespacer],
-	"Watcher": has[store.Watcher], "Ender": has[store.Ender], "UserLocker": has[store.UserLocker],
-	"Reserver": has[store.Reserver], "CachedGetter": has[store.CachedGetter], "Closer": has[io.Closer],
-}
-
-func has[C any](st store.Store) bool {
-	_, ok := store.As[C](st)
-	return ok
-}
-
-// TestEveryCapabilityIsKnown: an interface that is added to package store must be added here, and to
-// Store.As.
-func TestEveryCapabilityIsKnown(t *testing.T) {
-	files, err := filepath.Glob("../*.go")
-	require.NoError(t, err)
-	found := map[string]bool{"Closer": true} // of package io
-	for _, name := range files {
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
-		require.NoError(t, err)
-		ast.Inspect(file, func(n ast.Node) bool {
-			spec, ok := n.(*ast.TypeSpec)
-			if ok {
-				if _, is := spec.Type.(*ast.InterfaceType); is && !strings.HasSuffix(name, "_test.go") {
-					found[spec.Name.Name] = true
-				}
-			}
-			return true
-		})
-	}
-	delete(found, "Store")
-	delete(found, "Node") // what a Watcher returns
-	for name := range found {
-		require.Contains(t, capabilities, name)
-	}
-	require.Len(t, capabilities, len(found))
-}
-
-// all is a store with every capability.
-type all struct {
-	store.Store
-	store.Lister
-	store.Toucher
-	store.Sweeper
-	store.UserIndex
-	store.ClientIndex
-	store.ClientOrder
-	store.ActivityIndex
-	store.ActiveLister
-	store.Optimizer
-	store.Pinger
-	store.Namespacer
-	store.Watcher
-	store.Ender
-	store.UserLocker
-	store.Reserver
-	store.CachedGetter
-	io.Closer
-}
-
-// only is a store with one capability.
-func only() map[string]store.Store {
-	type s struct{ store.Store }
-	return map[string]store.Store{
-		"Lister": struct {
-			s
-			store.Lister
-		}{}, "Toucher": struct {
-			s
-			store.Toucher
-		}{}, "Sweeper": struct {
-			s
-			store.Sweeper
-		}{}, "UserIndex": struct {
-			s
-			store.UserIndex
-		}{}, "ClientIndex": struct {
-			s
-			store.ClientIndex
-		}{}, "ClientOrder": struct {
-			s
-			store.ClientOrder
-		}{}, "ActivityIndex": struct {
-			s
-			store.ActivityIndex
-		}{}, "ActiveLister": struct {
-			s
-			store.ActiveLister
-		}{}, "Optimizer": struct {
-			s
-			store.Optimizer
-		}{}, "Pinger": struct {
-			s
-			store.Pinger
-		}{}, "Namespacer": struct {
-			s
-			store.Namespacer
-		}{}, "Watcher": struct {
-			s
-			store.Watcher
-		}{}, "Ender": struct {
-			s
-			store.Ender
-		}{}, "UserLocker": struct {
-			s
-			store.UserLocker
-		}{}, "Reserver": struct {
-			s
-			store.Reserver
-		}{}, "CachedGetter": struct {
-			s
-			store.CachedGetter
-		}{}, "Closer": struct {
-			s
-			io.Closer
-		}{},
-	}
-}
-
 func TestExactlyTheCapabilitiesOfTheInnerStore(t *testing.T) {
-	stores := only()
-	stores["none"], stores["all"] = newBare(), all{Store: newBare()}
-	require.Len(t, stores, len(capabilities)+2)
-	for name, inner := range stores {
-		st := seal(t, inner, nil, 1)
-		for capability, has := range capabilities {
-			require.Equal(t, name == "all" || name == capability, has(st), "%s of a store with %s", capability, name)
-		}
-	}
-	for name, inner := range map[string]store.Store{"livestore": livestore.New(), "hub": testhub.New()} {
-		for capability, has := range capabilities {
-			require.Equal(t, has(inner), has(seal(t, inner, nil, 1)), "%s of %s", capability, name)
-		}
-	}
-	require.False(t, seal(t, livestore.New(), nil, 1).As(new(error)))
+	capabilities.Check(t, func(inner store.Store) store.Store { return seal(t, inner, nil, 1) })
 }
 
 // TestACapabilityDoesNotLeadToTheInnerStore: a value that has been passed on gives only what it is

@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/admin"
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/internal/testkit"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/programs"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -31,7 +31,7 @@ func TestPeerRedisSessions_ItsOwnSuiteFromNode(t *testing.T) {
 	report := filepath.Join(t.TempDir(), "report")
 	addresses, toNode := pipe(t)
 	fromNode, waits := pipe(t)
-	cmd := exec.CommandContext(t.Context(), node(t), "--test-reporter=tap", "--test-reporter-destination="+report,
+	cmd := exec.CommandContext(t.Context(), programs.Find(t, "node"), "--test-reporter=tap", "--test-reporter-destination="+report,
 		"testdata/redissessions/main.mjs", key)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = addresses, waits, os.Stderr
 	require.NoError(t, cmd.Start())
@@ -91,15 +91,4 @@ func pipe(t *testing.T) (r, w *os.File) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _, _ = r.Close(), w.Close() })
 	return r, w
-}
-
-// node returns the path of node. Without it the test is skipped, except in CI, where it fails.
-func node(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("node")
-	if ci, _ := strconv.ParseBool(os.Getenv("CI")); err != nil && !ci {
-		t.Skip("no node here; `make deps` installs it")
-	}
-	require.NoError(t, err, "`make deps` installs it")
-	return path
 }

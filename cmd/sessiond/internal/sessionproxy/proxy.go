@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -56,6 +57,7 @@ type Proxy struct {
 	opts      Options
 	handler   http.Handler
 	transport *http.Transport
+	errorLog  *log.Logger
 	proxies   forwarded.Proxies
 	names     []string // of the Bridge's cookies
 	reserved  map[string]bool
@@ -93,6 +95,7 @@ func New(b *bridge.Bridge, opts Options) (*Proxy, error) {
 		ForceAttemptHTTP2:   true,
 		DisableCompression:  true, // bodies pass as they are
 	}
+	p.errorLog = slog.NewLogLogger(opts.Logger.Handler(), slog.LevelWarn)
 	p.handler = b.Handler(http.HandlerFunc(p.serve))
 	return p, nil
 }
@@ -134,7 +137,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		ModifyResponse: x.receive,
 		ErrorHandler:   x.fail,
 		Transport:      informed{p.transport, p},
-		ErrorLog:       slog.NewLogLogger(p.opts.Logger.Handler(), slog.LevelWarn),
+		ErrorLog:       p.errorLog,
 	}).ServeHTTP(w, x.r)
 }
 

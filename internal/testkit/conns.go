@@ -71,3 +71,17 @@ func (a *App) MustNotify(t *testing.T, to bridge.To, text string, n int) {
 	require.NoError(t, err)
 	require.Equal(t, n, sent)
 }
+
+// AttachPage serves a path that attaches its request for a moment. The errors arrive in the channel.
+func (a *App) AttachPage(path string) <-chan error {
+	result := make(chan error, 1)
+	a.Mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+		link, err := a.Attach(r, func(int, string) {})
+		if err == nil {
+			link.Detach()
+		}
+		result <- err
+		w.WriteHeader(bridge.HTTPStatus(err))
+	})
+	return result
+}

@@ -57,15 +57,7 @@ func TestG12_NobodyCanStallIt_HangingCloseFunctions(t *testing.T) {
 
 func TestAttachFromAForeignOriginIsRefused(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), &bridge.Options{OriginPatterns: []string{"*.friend.example"}})
-	result := make(chan error, 1)
-	a.Mux.HandleFunc("/attach", func(w http.ResponseWriter, r *http.Request) {
-		link, err := a.Attach(r, func(int, string) {})
-		if err == nil {
-			link.Detach()
-		}
-		result <- err
-		w.WriteHeader(bridge.HTTPStatus(err))
-	})
+	result := a.AttachPage("/attach")
 	opened := testkit.Record[bridge.ConnOpen](t, a.Bridge)
 	br := webclient.NewBrowser(t, a.Serve(t))
 	br.OK("/inc")

@@ -20,15 +20,7 @@ func TestS7_StreamsThatOtherOriginsEmbed(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), &bridge.Options{
 		CheckOrigin: func(*http.Request) bool { return embeds },
 	})
-	result := make(chan error, 1)
-	a.Mux.HandleFunc("/stream", func(w http.ResponseWriter, r *http.Request) {
-		link, err := a.Attach(r, func(int, string) {})
-		if err == nil {
-			link.Detach()
-		}
-		result <- err
-		w.WriteHeader(bridge.HTTPStatus(err))
-	})
+	result := a.AttachPage("/stream")
 	opened := testkit.Record[bridge.ConnOpen](t, a.Bridge)
 	br := webclient.NewBrowser(t, a.Serve(t))
 	br.OK("/inc")

@@ -47,6 +47,8 @@ type Options struct {
 	TrustBackend bool
 	// MaxMessageBytes limits a message of a client on a WebSocket. Default: DefaultMaxMessage.
 	MaxMessageBytes int64
+	// Heartbeat is how often a client on a WebSocket gets a ping: see bridge.Link.Heartbeat. Default: 30 s.
+	Heartbeat time.Duration
 	// Logger receives failures of the backend. Default: slog.Default().
 	Logger *slog.Logger
 }

@@ -2,6 +2,7 @@ package sessionproxy_test
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -59,6 +60,25 @@ func TestClientCanForgeNothing(t *testing.T) {
 	require.Equal(t, "http", h.Get("X-Forwarded-Proto"))
 	require.Equal(t, "mine", h.Get("X-Own"))
 	require.Equal(t, []string{"theme=dark"}, h["Cookie"])
+}
+
+// A trailer comes after the headers have been checked.
+func TestTrailersOfAClientDoNotPass(t *testing.T) {
+	p := newProxied(t, sessionproxy.Options{})
+	p.mux.HandleFunc("/trailers", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = fmt.Fprintf(w, "%s %d", body, len(r.Trailer))
+	})
+	body := io.MultiReader(strings.NewReader("body")) // of unknown length
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.site.URL+"/trailers", body)
+	require.NoError(t, err)
+	req.Trailer = http.Header{"X-Session-User": {"root"}}
+	res, err := webclient.NewBrowser(t, p.site).Client.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.Equal(t, "body 0", string(answer))
 }
 
 // Some requests can't be confined to the backend's URL, or to the session: they don't reach it.

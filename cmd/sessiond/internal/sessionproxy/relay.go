@@ -49,7 +49,7 @@ func (y *relay) run() {
 		defer cancel()
 		return y.client.Write(ctx, kind, data)
 	})
-	link.Heartbeat(0, y.client.Ping)
+	link.Heartbeat(y.x.p.opts.Heartbeat, y.client.Ping)
 
 	var passing sync.WaitGroup
 	up, down := make(chan error, 1), make(chan error, 1)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
@@ -147,6 +148,31 @@ func TestClientThatVanishesOrSendsTooMuch(t *testing.T) {
 }
 
 // What the backend answers to a handshake that it refuses, the client gets.
+// Pings reveal a client that has vanished, and keep proxies from closing a silent connection.
+func TestClientIsPinged(t *testing.T) {
+	p, ended := newEcho(t, sessionproxy.Options{Heartbeat: time.Millisecond})
+	pinged := make(chan struct{}, 1)
+	ctx := context.WithoutCancel(t.Context())
+	ws, res, err := websocket.Dial(ctx, p.site.URL+"/socket", &websocket.DialOptions{
+		HTTPClient: webclient.NewBrowser(t, p.site).Client,
+		OnPingReceived: func(context.Context, []byte) bool {
+			select {
+			case pinged <- struct{}{}:
+			default:
+			}
+			return true
+		},
+	})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusSwitchingProtocols, res.StatusCode)
+	_, _, err = ws.Read(ctx) // the user, of which there is none
+	require.NoError(t, err)
+	ws.CloseRead(ctx) // answers pings
+	await.Receive(t, pinged)
+	_ = ws.CloseNow()
+	await.Receive(t, ended)
+}
+
 func TestRefusalOfTheBackendIsRelayed(t *testing.T) {
 	p := newProxied(t, sessionproxy.Options{TrustBackend: true})
 	long := strings.Repeat("no ", 10_000)

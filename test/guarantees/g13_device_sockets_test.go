@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 )
 
@@ -60,6 +61,30 @@ func TestG13_SocketsThatProvedNoDeviceEndWithTheFirstProof(t *testing.T) {
 		ws := br.Dial("/ws").Listen() // the first request with the bound cookie
 		require.Equal(t, bridge.CodeReconnect, before.ClosedWithin(2*deviceLife))
 		require.NotEqual(t, `""`, ws.Ask("id"))
+		require.NotContains(t, ws.Ask("inc"), "error")
+	})
+}
+
+// A thief's handshake may be under way when the binding takes effect, and another connection has
+// proved the device by the time it is registered.
+func TestG13_SocketsThatProvedNoDeviceEndWithTheFirstProof_DuringTheirHandshake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newBoundApp(t)
+		between := func() {}
+		site := webclient.ServeInMemory(t, testkit.BetweenUpgrade(a.Handler(a.Mux), func() { between() }))
+		br := webclient.NewSecureBrowser(t, site)
+		login := br.Get("/login?user=ann")
+		thief := br.Another()
+		br.Register(login.Header)
+		var ws *webclient.Socket
+		between = func() {
+			between = func() {}
+			ws = br.Dial("/ws").Listen() // the first request with the bound cookie
+			require.NotEqual(t, `""`, ws.Ask("id"))
+		}
+		start := time.Now()
+		require.Equal(t, bridge.CodeReconnect, thief.Dial("/ws").ClosedWithin(2*deviceLife))
+		require.Zero(t, time.Since(start), "at once, in fake time")
 		require.NotContains(t, ws.Ask("inc"), "error")
 	})
 }

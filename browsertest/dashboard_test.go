@@ -2,6 +2,7 @@ package browsertest_test
 
 import (
 	"fmt"
+	"regexp"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -17,7 +18,8 @@ const (
 
 // rowsOf holds if so many rows of a table of the dashboard have the text.
 func rowsOf(table, user, want string) string {
-	return fmt.Sprintf(`[...document.querySelectorAll("#%s tbody tr")].filter((r) => r.innerText.includes(%q)).length === %s`, table, user, want)
+	word := quoted(`(^|\W)` + regexp.QuoteMeta(user) + `(\W|$)`) // IDs have its letters by chance
+	return fmt.Sprintf(`[...document.querySelectorAll("#%s tbody tr")].filter((r) => new RegExp(%s).test(r.innerText)).length === %s`, table, word, want)
 }
 
 // tile is what the overview shows under the name.

@@ -122,8 +122,8 @@ export const connect = (url, options) => {
     if (!o.kept || (text ? data[0] != "\x1e" : bytes[0] != 30)) return pass(data);
     const n = text ? data.indexOf("\n") : bytes.indexOf(10);
     if (n == 1) return pass(data.slice(2));
-    const m = n < 256 && header.exec(text ? data.slice(1, n) : String.fromCharCode(...bytes.slice(1, n)));
-    if (n < 0 || !m) return pass(null);
+    const m = n > 0 && n < 256 && header.exec(text ? data.slice(1, n) : String.fromCharCode(...bytes.slice(1, n)));
+    if (!m) return pass(null);
     position = m[1];
     pass(m[2] ? m[2] == " gone" ? null : undefined : data.slice(n + 1));
   };

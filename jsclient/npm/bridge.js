@@ -17,8 +17,8 @@ export const connect = (url, options) => {
     protocols: [], kept: true, timeout: 3e4, maxQueue: 100, minDelay: 500, maxDelay: 3e4, connectTimeout: 1e4,
     stableAfter: 5e3, sleepAfter: 45e3, ...options,
   };
-  const page = globalThis, { document, navigator, BroadcastChannel } = page;
-  const href = new URL(url, page.location?.href).href.replace(/^http/, "ws");
+  const { document, navigator, location, BroadcastChannel } = globalThis;
+  const href = new URL(url, location?.href).href.replace(/^http/, "ws");
   const name = "sessionbridge " + href, share = o.share && navigator?.locks && BroadcastChannel;
   const random = () => Math.random().toString(36).slice(2);
   const tab = random(), ended = new AbortController(), events = new EventTarget(), requests = new Map();
@@ -209,24 +209,25 @@ export const connect = (url, options) => {
     else if (!dialing && !socket && state != "stopped") after(Math.random() * o.minDelay, dial);
   };
   const check = () => leader && state == "open" ? over(1006) : wake();
+  const reset = () => {
+    drop();
+    down(0);
+    if (leader) tell({ type: "down", code: 0 });
+  };
   const begin = () => {
     out = false;
     attempt = 0;
     refresh = true;
-    down(0);
-    if (!leader) return last = null, ask("start");
-    drop();
-    tell({ type: "down", code: 0 });
-    dial();
+    reset();
+    if (leader) return dial();
+    last = null;
+    ask("start");
   };
   const lead = done => {
     clearTimeout(steal);
     release = done;
     leader = true;
-    if (dead()) return;
-    down(0);
-    tell({ type: "down", code: 0 });
-    dial();
+    if (!dead()) reset(), dial();
   };
   const elect = force => {
     election?.abort();
@@ -237,8 +238,7 @@ export const connect = (url, options) => {
       if (me != election) return;
       if (!leader) return lead(); // locks are forbidden
       leader = false; // stolen
-      drop();
-      down(0);
+      reset();
       elect();
       ask("wake");
     });
@@ -247,8 +247,9 @@ export const connect = (url, options) => {
     if (leader) {
       if (m.type == "send" && m.conn == conn && state == "open") socket.send(m.frame);
       if (m.type != "wake" && m.type != "start") return;
+      if (m.type == "start" && dead()) return begin();
       line.postMessage({ ...last, at: position });
-      if (m.type == "start" && dead()) begin(); else wake();
+      wake();
     } else if (m.type == "frame") {
       if (m.conn != conn || state != "open") return;
       position = m.at;
@@ -267,6 +268,7 @@ export const connect = (url, options) => {
     }
   };
   const enter = () => {
+    if (!dead()) last = null;
     seen = Date.now();
     beat = setInterval(() => {
       const slept = Date.now() - seen;
@@ -285,21 +287,21 @@ export const connect = (url, options) => {
     ask("start");
   };
   const leave = () => {
-    if (leader) drop();
-    if (!dead()) down(0), leader && tell({ type: "down", code: 0 });
+    if (dead()) drop(); else reset();
     clearInterval(beat);
     clearTimeout(steal);
-    for (const channel of [bell, line]) channel?.close();
+    bell?.close();
+    line?.close();
     election?.abort();
     release?.();
     leader = false;
     bell = line = election = release = null;
   };
   const listen = (target, type, react) => target?.addEventListener?.(type, react, { signal: ended.signal });
-  listen(page, "online", check);
+  listen(globalThis, "online", check);
   listen(document, "visibilitychange", () => document.hidden || wake());
-  listen(page, "pagehide", leave);
-  listen(page, "pageshow", e => e.persisted && enter());
+  listen(globalThis, "pagehide", leave);
+  listen(globalThis, "pageshow", e => e.persisted && enter());
   enter();
 
   return {
@@ -310,8 +312,7 @@ export const connect = (url, options) => {
     },
     off(type, listener) { events.removeEventListener(type, listener); },
     send(data) {
-      const raw = typeof data == "string" || data instanceof ArrayBuffer || ArrayBuffer.isView(data);
-      return put({ frame: raw ? data : JSON.stringify(data) });
+      return put({ frame: typeof data == "string" || data?.byteLength >= 0 ? data : JSON.stringify(data) });
     },
     request(data, { timeout = o.timeout, idempotent = false } = {}) {
       return new Promise((resolve, reject) => {

@@ -16,13 +16,9 @@ import (
 // Kept sends numbered messages to all its connections, those first that a connection has missed. It
 // follows the wire form of docs/clients.md.
 type Kept struct {
-	work sync.WaitGroup
-
 	mu      sync.Mutex
 	log     []string
-	changed chan struct{} // closed at the next change
-	closed  bool
-	conns   int
+	changed chan struct{} // closed at the next message
 }
 
 func newKept() *Kept { return &Kept{changed: make(chan struct{})} }
@@ -32,89 +28,58 @@ func (k *Kept) Publish(text string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.log = append(k.log, text)
-	k.wake()
-}
-
-// Conns returns the number of connections that were opened.
-func (k *Kept) Conns() int {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.conns
-}
-
-func (k *Kept) wake() {
 	close(k.changed)
 	k.changed = make(chan struct{})
 }
 
-func (k *Kept) open() {
+// after returns the messages after a position, and a channel that is closed when there are more.
+func (k *Kept) after(at int) (missed []string, more <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.closed = false
+	return k.log[min(at, len(k.log)):], k.changed
 }
 
-func (k *Kept) close() {
-	k.mu.Lock()
-	k.closed = true
-	k.wake()
-	k.mu.Unlock()
-	k.work.Wait()
-}
+type positionKey struct{}
 
-// ServeHTTP accepts a connection.
-func (k *Kept) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	k.mu.Lock()
-	k.conns++
-	at, closed := len(k.log), k.closed
-	if !closed {
-		k.work.Add(1)
-		defer k.work.Done()
-	}
-	k.mu.Unlock()
-	if closed {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
-	}
-	for name := range strings.SplitSeq(r.Header.Get("Sec-WebSocket-Protocol"), ",") {
-		if position, ok := strings.CutPrefix(strings.TrimSpace(name), "sessionbridge.kept."); ok {
-			at, _ = strconv.Atoi(position)
+// handler accepts connections. A handshake without a position gets what is published from then on.
+func (k *Kept) handler(b *bridge.Bridge) http.Handler {
+	sockets := b.WebSocket(k.serve, nil)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		missed, _ := k.after(0)
+		at := len(missed)
+		for name := range strings.SplitSeq(r.Header.Get("Sec-WebSocket-Protocol"), ",") {
+			if position, ok := strings.CutPrefix(strings.TrimSpace(name), "sessionbridge.kept."); ok {
+				at, _ = strconv.Atoi(position)
+			}
 		}
-	}
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{bridge.Subprotocol}})
-	if err != nil {
-		return
-	}
-	defer ws.CloseNow() //nolint:errcheck // it may be closed
-	k.serve(ws.CloseRead(r.Context()), ws, at)
+		sockets.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), positionKey{}, at)))
+	})
 }
 
-func (k *Kept) serve(ctx context.Context, ws *websocket.Conn, at int) {
+func (k *Kept) serve(ctx context.Context, c *bridge.Conn) error {
+	ctx = c.CloseRead()
+	at, _ := ctx.Value(positionKey{}).(int)
+	send := func(header, content string) error {
+		return c.Write(ctx, websocket.MessageText, fmt.Appendf(nil, "\x1e%d%s\n%s", at, header, content))
+	}
 	for ready := false; ; {
-		k.mu.Lock()
-		missed, changed, closed := k.log[at:], k.changed, k.closed
-		k.mu.Unlock()
-		if closed {
-			_ = ws.Close(bridge.CodeShutdown, "shutting down; retry after 20 ms")
-			return
-		}
-		frames := make([]string, 0, len(missed)+1)
+		missed, more := k.after(at)
 		for _, text := range missed {
 			at++
-			frames = append(frames, fmt.Sprintf("\x1e%d\n%s", at, text))
+			if err := send("", text); err != nil {
+				return err
+			}
 		}
 		if !ready {
 			ready = true
-			frames = append(frames, fmt.Sprintf("\x1e%d ready\n", at))
-		}
-		for _, frame := range frames {
-			if ws.Write(ctx, websocket.MessageText, []byte(frame)) != nil {
-				return
+			if err := send(" ready", ""); err != nil {
+				return err
 			}
 		}
 		select {
-		case <-changed:
+		case <-more:
 		case <-ctx.Done():
-			return
+			return nil
 		}
 	}
 }

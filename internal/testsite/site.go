@@ -66,7 +66,6 @@ func (s *Site) Stop(t testing.TB) {
 	now := s.running.Swap(nil)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), await.Limit)
 	defer cancel()
-	s.Kept.close()
 	require.NoError(t, now.bridge.Shutdown(ctx))
 	now.server.CloseClientConnections()
 	now.server.Close()
@@ -77,7 +76,6 @@ func (s *Site) Resume(t testing.TB) {
 	t.Helper()
 	b, err := bridge.New(s.store, &s.opts)
 	require.NoError(t, err)
-	s.Kept.open()
 	now := &running{bridge: b, server: httptest.NewServer(s.handler(b))}
 	s.running.Store(now)
 	s.proxy.target(now.server.Listener.Addr().String())
@@ -98,7 +96,7 @@ func (s *Site) handler(b *bridge.Bridge) http.Handler {
 	mux.Handle("GET /bridge.js", jsclient.Handler())
 	mux.Handle("GET /", http.FileServerFS(static))
 	mux.Handle("GET /ws", jsclient.Requests(b, s.answer, nil))
-	mux.Handle("GET /kept", s.Kept)
+	mux.Handle("GET /kept", s.Kept.handler(b))
 	page := func(pattern string, do func(r *http.Request, s *bridge.Session) (string, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			session, err := b.Session(r)

@@ -1,7 +1,7 @@
 // sessionbridge's client for browsers; see bridge.d.ts.
 // @ts-check
 
-const header = /^([\w!#$%&'*+.^`|~-]{1,200})( ready| gone)?$/;
+const header = /^\x1e(?:([\w!#$%&'*+.^`|~-]{1,200})( ready| gone)?)?\n/;
 const answer = /^\x1f([\w-]{1,64}) (\d{3})\n/;
 
 export class RequestError extends Error {
@@ -113,19 +113,17 @@ export const connect = (url, options) => {
     last = { ...m, at: position, id: random() };
     line?.postMessage(last);
   };
-  const pass = data => { // null: a gap; undefined: only a new position
+  const pass = data => { // null for a gap
     line?.postMessage({ type: "frame", conn, at: position, data });
     deliver(data);
   };
   const receive = data => {
-    const text = typeof data == "string", bytes = text ? [] : new Uint8Array(data);
-    if (!o.kept || (text ? data[0] != "\x1e" : bytes[0] != 30)) return pass(data);
-    const n = text ? data.indexOf("\n") : bytes.indexOf(10);
-    if (n == 1) return pass(data.slice(2));
-    const m = n > 0 && n < 256 && header.exec(text ? data.slice(1, n) : String.fromCharCode(...bytes.slice(1, n)));
+    const start = typeof data == "string" ? data.slice(0, 256) : String.fromCharCode(...new Uint8Array(data.slice(0, 256)));
+    if (!o.kept || start[0] != "\x1e") return pass(data);
+    const m = header.exec(start);
     if (!m) return pass(null);
-    position = m[1];
-    pass(m[2] ? m[2] == " gone" ? null : undefined : data.slice(n + 1));
+    position = m[1] ?? position;
+    pass(m[2] ? m[2] == " gone" ? null : undefined : data.slice(m[0].length));
   };
   const after = (delay, then) => {
     clearTimeout(timer);
@@ -133,9 +131,9 @@ export const connect = (url, options) => {
   };
   const drop = () => {
     clearTimeout(timer);
-    const s = socket;
+    dialing?.abort();
+    socket?.close();
     socket = dialing = null;
-    if (s) s.onopen = s.onmessage = s.onclose = null, s.close();
   };
   const over = (code, reason = "") => {
     const known = out;
@@ -162,51 +160,54 @@ export const connect = (url, options) => {
     bell?.postMessage("in");
     opened();
   };
-  const call = async (what, method) => {
-    if (typeof what == "function") return what();
-    const r = await fetch(what, { method, cache: "no-store" });
+  const call = async (what, method, signal) => {
+    if (typeof what == "function") return what(signal);
+    const r = await fetch(what, { method, signal, cache: "no-store" });
     if (!r.ok) throw r;
     return r.text();
   };
   const dial = async () => {
-    if (!leader || dialing || socket) return;
-    const me = dialing = {}, offers = [...o.protocols];
+    if (!leader || dialing) return;
+    const { signal } = dialing = new AbortController(), offers = [...o.protocols];
+    conn = "";
     if (!out) state = "connecting";
     after(o.connectTimeout, () => over(1006));
     try {
-      if (o.refresh && refresh && !out) await call(o.refresh, "GET");
-      if (o.ticket) offers.push("sessionbridge.ticket." + await call(o.ticket, "POST"));
+      if (o.refresh && refresh && !out) await call(o.refresh, "GET", signal);
+      if (o.ticket) offers.push("sessionbridge.ticket." + await call(o.ticket, "POST", signal));
       if (o.kept) offers.push("sessionbridge.kept" + (position && "." + position));
       if (o.kept || o.ticket) offers.push("sessionbridge");
-      if (me != dialing) return;
-      const s = socket = new WebSocket(href, offers);
-      s.binaryType = "arraybuffer";
-      s.onopen = () => {
+      if (signal.aborted) return;
+      socket = new WebSocket(href, offers);
+      socket.binaryType = "arraybuffer";
+      listen(socket, "open", () => {
         conn = random();
         sure = false;
         after(1e3, prove);
         if (!out) opened();
-      };
-      s.onmessage = e => {
+      }, signal);
+      listen(socket, "message", e => {
         if (!sure) prove();
         receive(e.data);
-      };
-      s.onclose = e => over(e.code, e.reason);
+      }, signal);
+      listen(socket, "close", e => over(e.code, e.reason), signal);
+      listen(socket, "error", () => conn || over(1006), signal); // node 20 has no close then
     } catch (e) {
-      if (me == dialing) over(e?.status == 401 ? 4502 : 1006);
+      if (!signal.aborted) over(e?.status == 401 ? 4502 : 1006);
     }
   };
 
   // Several tabs, sleep, bfcache.
 
   const ask = type => {
-    line?.postMessage({ type });
+    if (!line) return;
+    line.postMessage({ type });
     clearTimeout(steal);
     steal = setTimeout(elect, 2e3, true); // from a tab that is suspended
   };
   const wake = () => {
     if (!leader) ask("wake");
-    else if (!dialing && !socket && state != "stopped") after(Math.random() * o.minDelay, dial);
+    else if (!dialing && state != "stopped") after(Math.random() * o.minDelay, dial);
   };
   const check = () => leader && state == "open" ? over(1006) : wake();
   const reset = () => {
@@ -275,7 +276,6 @@ export const connect = (url, options) => {
       seen += slept;
       if (slept > o.sleepAfter + (document?.hidden ? 1e5 : 0)) check(); // timers of hidden tabs are slow
     }, 5e3);
-    beat.unref?.();
     if (BroadcastChannel) {
       bell = new BroadcastChannel("sessionbridge");
       bell.onmessage = e => leader && (e.data == "in" ? out : state == "waiting") && wake();
@@ -297,7 +297,7 @@ export const connect = (url, options) => {
     leader = false;
     bell = line = election = release = null;
   };
-  const listen = (target, type, react) => target?.addEventListener?.(type, react, { signal: ended.signal });
+  const listen = (target, type, react, signal = ended.signal) => target?.addEventListener?.(type, react, { signal });
   listen(globalThis, "online", check);
   listen(document, "visibilitychange", () => document.hidden || wake());
   listen(globalThis, "pagehide", leave);
@@ -319,7 +319,7 @@ export const connect = (url, options) => {
         const id = tab + "-" + ++count;
         const r = { id, frame: `\x1f${id}\n${JSON.stringify(data ?? null)}`, idempotent, resolve, reject };
         requests.set(id, r);
-        if (!put(r)) return fail(r, state == "out" ? "session" : state == "stopped" ? state : "full");
+        if (!put(r)) return fail(r, !dead() ? "full" : out ? "session" : state);
         if (timeout) r.timer = setTimeout(fail, timeout, r, "timeout");
       });
     },

@@ -140,6 +140,16 @@ test("an idle connection comes back when there is something to send, or the page
   assert.equal(Socket.all.length, 3);
 });
 
+test("a handshake that fails with an error alone is repeated, an error later is not the end", async () => {
+  const t = await start();
+  newest().emit("error");
+  assert.equal(t.client.state, "waiting");
+  await pass(250);
+  newest().accept();
+  newest().emit("error");
+  assert.equal(t.client.state, "open");
+});
+
 test("a handshake that takes too long is given up", async () => {
   const t = await start();
   await pass(9999);

@@ -30,17 +30,19 @@ export const pass = async ms => {
 // sleep is a time in which no timer advances.
 export const sleep = ms => { clock.slept += ms; };
 
-export class Socket {
+export class Socket extends EventTarget {
   static all = [];
   constructor(url, protocols) {
+    super();
     Object.assign(this, { url, protocols, sent: [], closed: false });
     Socket.all.push(this);
   }
   send(data) { this.sent.push(data); }
   close() { this.closed = true; }
-  accept() { this.onopen?.({}); }
-  message(data) { this.onmessage?.({ data }); }
-  end(code, reason = "") { this.onclose?.({ code, reason }); }
+  emit(type, detail) { this.dispatchEvent(Object.assign(new Event(type), detail)); }
+  accept() { this.emit("open"); }
+  message(data) { this.emit("message", { data }); }
+  end(code, reason = "") { this.emit("close", { code, reason }); }
   // requests returns the requests that were sent: [id, content].
   get requests() { return this.sent.filter(s => s[0] == "\x1f").map(s => s.slice(1).split("\n")); }
   answer(i, value) { this.message(`\x1f${this.requests[i][0]} 200\n${JSON.stringify(value)}`); }

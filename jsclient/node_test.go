@@ -27,7 +27,7 @@ func runNode(t *testing.T, file string, env ...string) {
 // tabs.
 func TestClientInNode(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{"connection.test.mjs", "messages.test.mjs", "tabs.test.mjs"} {
+	for _, file := range []string{"connection.test.mjs", "messages.test.mjs", "tabs.test.mjs", "crowd.test.mjs"} {
 		t.Run(file, func(t *testing.T) { runNode(t, file) })
 	}
 }

@@ -127,10 +127,35 @@ test("kept messages: none is missed and none comes twice, over cuts and restarts
   await publish(2);
   await control("stop");
   await until("offline 1012");
-  await publish(3);
+  const loss = Number(process.env.LOSS_MS ?? 300); // LOSS_MS=30000 for the real thing
+  for (let i = 0; i < 3; i++) await publish(1), await new Promise(resolve => setTimeout(resolve, loss / 3));
   await control("resume");
   await until("online");
   await publish(1);
   await until("message 16");
   assert.deepEqual(got, Array.from({ length: 16 }, (_, i) => String(i + 1)));
+});
+
+test("200 clients come back after a deployment, none before it was told to", async () => {
+  const crowd = await Promise.all(Array.from({ length: 200 }, () => start()));
+  await Promise.all(crowd.map(t => t.until("open")));
+  const early = [], pauses = [];
+  const back = crowd.map(({ client, until }) => {
+    let told = 0, at = 0;
+    client.on("offline", e => {
+      at = Date.now();
+      if (e.code == 1012) told = Number(/retry after (\d+) ms/.exec(e.reason)[1]);
+    });
+    return until("online").then(() => {
+      pauses.push(told);
+      if (Date.now() - at < told - 1) early.push([told, Date.now() - at]); // clocks of whole milliseconds
+    });
+  });
+  await control("stop");
+  await control("resume");
+  await Promise.all(back);
+  assert.deepEqual(early, []);
+  const quarters = [0, 1, 2, 3].map(i => pauses.filter(p => p >= i * 500 && p < (i + 1) * 500).length);
+  assert.ok(quarters.every(n => n >= 20), `${quarters}`); // 50 expected
+  assert.equal(await control("conns"), "200");
 });

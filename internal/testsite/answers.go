@@ -14,6 +14,7 @@ var total = bridge.NewKey[int]("total")
 // answer answers the client's requests, and repeats its messages.
 func (s *Site) answer(ctx context.Context, _ *bridge.Conn, r jsclient.Request, session *bridge.Session) (any, error) {
 	if !r.Answered() {
+		s.heard(string(r.Data))
 		return nil, r.Reply(append([]byte("echo "), r.Data...))
 	}
 	var in struct {

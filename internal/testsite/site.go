@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -32,6 +34,22 @@ type Site struct {
 	proxy   *proxy
 	running atomic.Pointer[running]
 	release chan struct{}
+
+	mu   sync.Mutex
+	said []string
+}
+
+// Said returns the messages of clients that weren't requests.
+func (s *Site) Said() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.said)
+}
+
+func (s *Site) heard(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.said = append(s.said, text)
 }
 
 // running is one life of the server.

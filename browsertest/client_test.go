@@ -18,7 +18,7 @@ import (
 type page interface {
 	shows(t *testing.T, expression string)        // waits until the expression is true
 	value(t *testing.T, expression string) string // of an expression
-	leave(t *testing.T) // closes it
+	leave(t *testing.T)                           // closes it
 }
 
 // chromium is a Chromium. Its tabs share their cookies.

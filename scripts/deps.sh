@@ -60,7 +60,7 @@ firefox() {
 
 # node has a WebSocket from version 20 on.
 node20() {
-	node -e 'process.exit(parseInt(process.versions.node) < 20)'
+	node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'
 }
 
 # Debian's bundle of root certificates, or that of another system.

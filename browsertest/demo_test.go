@@ -26,12 +26,12 @@ func count(selector, want string) string {
 	return `document.querySelectorAll("` + selector + `").length === ` + want
 }
 
-// TestExample is one visit: two tabs of one browser, a login, a logout, a restart of the server, another logout.
-func TestExample(t *testing.T) {
+// TestDemo is one visit: two tabs of one browser, a login, a logout, a restart of the server, another logout.
+func TestDemo(t *testing.T) {
 	neverCached(t)
 	browser := startBrowser(t)
 	folder := pictures(t)
-	binary, keys := buildExample(t), filepath.Join(t.TempDir(), "keys")
+	binary, keys := buildDemo(t), filepath.Join(t.TempDir(), "keys")
 	srv := startServer(t, binary, "-addr", "127.0.0.1:0", "-store", "live", "-keys", keys)
 
 	one := openTab(t, browser, "tab one", srv.url)
@@ -62,27 +62,32 @@ func TestExample(t *testing.T) {
 	two.shows(t, `document.querySelector("#note").value === "hello from tab one"`)
 	one.picture(t, folder, "desktop")
 
+	t.Log("100 at once: none is lost")
+	one.press(t, "#hundred")
+	both.show(t, text("httpCount", "54"), text("wsCount", "53"), text("total", "107"))
+	both.show(t, `/^in [0-9]+:[0-9]{2}, /.test(document.querySelector("#expires").textContent)`)
+	require.Contains(t, same(t, `document.querySelector("#httpNode").textContent`), "process ")
+	require.Equal(t, same(t, `document.querySelector("#httpNode").textContent`), same(t, `document.querySelector("#wsNode").textContent`))
+
 	t.Log("a login: both come back by themselves, with new cookies, to the same session")
 	before := []string{one.value(t, "connId"), two.value(t, "connId")}
 	one.run(t, chromedp.Clear(chromedp.CSS("#name")), chromedp.SendKeys(chromedp.CSS("#name"), "grace"+kb.Enter))
 	both.show(t, text("user", "grace"))
 	one.shows(t, `live && connId !== "`+before[0]+`"`)
 	two.shows(t, `live && connId !== "`+before[1]+`"`)
-	both.show(t, sockets("2"), text("httpCount", "4"), text("total", "7"))
+	both.show(t, sockets("2"), text("httpCount", "54"), text("total", "107"))
 	require.Equal(t, session, same(t, "sessionId"))
 	two.press(t, "#wsButton")
 	one.press(t, "#httpButton")
-	both.show(t, text("wsCount", "4"), text("httpCount", "5"), text("total", "9"))
+	both.show(t, text("wsCount", "54"), text("httpCount", "55"), text("total", "109"))
 	looks(t, one, folder)
 
-	t.Log("a logout over WebSocket: both are told, and stay out until they are asked to start again")
+	t.Log("a logout over WebSocket: both are told, and stay out until one is asked to start again, which wakes the other")
 	two.press(t, "#wsLogout")
-	both.show(t, isOver, text("overTitle", "Logged out"), "socket === null")
+	both.show(t, isOver, text("overTitle", "Logged out"), "!live")
 	one.picture(t, folder, "logged-out")
 	one.press(t, "#again")
-	one.shows(t, live)
-	two.press(t, "#again")
-	both.show(t, live, text("user", "nobody"), text("total", "0"), sockets("2"))
+	both.show(t, live, "!("+isOver+")", text("user", "nobody"), text("total", "0"), sockets("2"))
 	second := same(t, "sessionId")
 	require.NotEqual(t, session, second)
 
@@ -109,7 +114,7 @@ func TestExample(t *testing.T) {
 	t.Log("a session that expired is not taken for one that was logged out of")
 	one.press(t, "#again")
 	one.shows(t, live)
-	one.value(t, `socket.onclose({code: 4501})`)
+	one.value(t, `ended(4501)`)
 	one.shows(t, isOver)
 	one.shows(t, text("overTitle", "Session expired"))
 	again.stop(t)

@@ -1,7 +1,7 @@
-// Example is a small complete application on sessionbridge: one session, shown live over HTTP and
+// Demo shows what sessionbridge does, live in a page: one session over HTTP and
 // WebSocket.
 //
-//	go run ./example
+//	go run ./cmd/demo
 //
 // It serves a page for browsers, and JSON for programs:
 //
@@ -19,13 +19,13 @@
 // /api/close {"socket":ID} closes a socket, and POST /api/notify {"text":"hello"} sends a message
 // to all of them.
 //
-// Sessions are kept in the file example.db, and the keys that sign the cookies in example.db.keys:
+// Sessions are kept in the file demo.db, and the keys that sign the cookies in demo.db.keys:
 // both survive a restart and a kill -9. With -store live nothing is kept.
 //
 // Several processes with one Redis are one application for their users:
 //
-//	go run ./example -store redis://127.0.0.1:6379 -addr 127.0.0.1:3000
-//	go run ./example -store redis://127.0.0.1:6379 -addr 127.0.0.1:3001
+//	go run ./cmd/demo -store redis://127.0.0.1:6379 -addr 127.0.0.1:3000
+//	go run ./cmd/demo -store redis://127.0.0.1:6379 -addr 127.0.0.1:3001
 //
 // With -admin 127.0.0.1:7070 the admin API is served there, and its dashboard at /dashboard/: who is
 // logged in, which sockets are open, what happens, and ways to sign out (docs/admin.md).
@@ -62,20 +62,20 @@ func main() {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "example:", err)
+		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
 // run serves until ctx ends.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	flags := flag.NewFlagSet("example", flag.ContinueOnError)
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:3000", "the `address` to listen on")
-	storeName := flags.String("store", "file:example.db", "the `store`: file:PATH, live (in memory), "+
+	storeName := flags.String("store", "file:demo.db", "the `store`: file:PATH, live (in memory), "+
 		"or redis://HOST:6379 (shared by several processes)")
 	keyFile := flags.String("keys", "", "the `file` with the keys that sign the cookies, created if it doesn't exist "+
-		"(default: PATH.keys; in memory a random key; with Redis example.keys)")
+		"(default: PATH.keys; in memory a random key; with Redis demo.keys)")
 	proxy := flags.String("proxy", "", "the `address` or network of a trusted proxy, whose "+
 		"X-Forwarded-For and X-Forwarded-Proto are used (default: none)")
 	adminAddr := flags.String("admin", "", "the `address` of the admin API and its dashboard, such as 127.0.0.1:7070; "+

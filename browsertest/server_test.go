@@ -38,15 +38,18 @@ func buildDemo(t *testing.T) string {
 	return binary
 }
 
-var demo = sync.OnceValues(func() (binary string, err error) {
-	binary = filepath.Join(shared, "demo.exe")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/demo") //nolint:noctx // no test's own
-	build.Dir = ".."
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build ./cmd/demo: %w: %s", err, out)
+var demo = sync.OnceValues(func() (binary string, err error) { return build("./cmd/demo") })
+
+// build compiles a command of the tree.
+func build(command string) (binary string, err error) {
+	binary = filepath.Join(shared, filepath.Base(command)+".exe")
+	cmd := exec.Command("go", "build", "-o", binary, command) //nolint:noctx // no test's own
+	cmd.Dir = ".."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build %s: %w: %s", command, err, out)
 	}
 	return binary, nil
-})
+}
 
 // shared is a folder of all tests.
 var shared string

@@ -303,12 +303,8 @@ func (s *Session) Keys() iter.Seq[string] {
 // Decode reads the whole session into dst, as encoding/json does with an object.
 func (s *Session) Decode(dst any) error {
 	s.lock()
-	object := make(map[string]json.RawMessage)
-	for _, key := range s.draft.Keys() {
-		object[key] = s.draft.Raw(key)
-	}
+	data, err := s.draft.Object()
 	s.unlock()
-	data, err := json.Marshal(object)
 	if err == nil {
 		err = json.Unmarshal(data, dst)
 	}

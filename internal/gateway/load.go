@@ -110,9 +110,15 @@ func (g *Gateway) loadSharedAt(ctx context.Context, id string) (rec store.Record
 		}
 	}
 	defer g.shared.finish(id)
-	defer close(l.done)
-	l.err = Unavailable(ctx, "load the session", errLoadPanicked) // unless it returns
+	returned := false
+	defer func() {
+		if !returned {
+			l.err = Unavailable(ctx, "load the session", errLoadPanicked)
+		}
+		close(l.done)
+	}()
 	// The other callers still wait for it if this caller's client hangs up.
 	l.rec, l.now, l.err = g.LoadAt(context.WithoutCancel(ctx), id, nil)
+	returned = true
 	return l.rec, l.now, l.err
 }

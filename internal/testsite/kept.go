@@ -57,8 +57,8 @@ func (k *Kept) handler(b *bridge.Bridge) http.Handler {
 }
 
 func (k *Kept) serve(ctx context.Context, c *bridge.Conn) error {
-	ctx = c.CloseRead()
 	at, _ := ctx.Value(positionKey{}).(int)
+	ended := c.CloseRead().Done()
 	send := func(header, content string) error {
 		return c.Write(ctx, websocket.MessageText, fmt.Appendf(nil, "\x1e%d%s\n%s", at, header, content))
 	}
@@ -78,7 +78,7 @@ func (k *Kept) serve(ctx context.Context, c *bridge.Conn) error {
 		}
 		select {
 		case <-more:
-		case <-ctx.Done():
+		case <-ended:
 			return nil
 		}
 	}

@@ -53,15 +53,15 @@ func (p *proxy) listen(t testing.TB) {
 }
 
 func (p *proxy) forward(client net.Conn) {
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	p.mu.Lock()
-	to, cut := p.to, p.listener == nil
+	to := p.to
 	p.mu.Unlock()
 	server, err := net.Dial("tcp", to)
-	if err != nil || cut {
+	if err != nil {
 		return
 	}
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	p.track(client, server)
 	done := make(chan struct{}, 2)
 	for _, way := range [][2]net.Conn{{client, server}, {server, client}} {

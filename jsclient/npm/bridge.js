@@ -305,13 +305,13 @@ export const connect = (url, options) => {
   enter();
 
   return {
-    get state() { return state; },
+    get state() { return /** @type {any} */ (state); },
     on(type, listener) {
       events.addEventListener(type, listener);
       return () => this.off(type, listener);
     },
     off(type, listener) { events.removeEventListener(type, listener); },
-    send(data) {
+    send(/** @type {any} */ data) {
       return put({ frame: typeof data == "string" || data?.byteLength >= 0 ? data : JSON.stringify(data) });
     },
     request(data, { timeout = o.timeout, idempotent = false } = {}) {

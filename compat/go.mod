@@ -2,7 +2,10 @@ module github.com/sessionbridge/sessionbridge/compat
 
 go 1.25.0
 
-replace github.com/sessionbridge/sessionbridge => ../
+replace (
+	github.com/sessionbridge/sessionbridge => ../
+	github.com/sessionbridge/sessionbridge/example/frameworks => ../example/frameworks
+)
 
 require (
 	github.com/alexedwards/scs/v2 v2.9.0
@@ -15,6 +18,7 @@ require (
 	github.com/labstack/echo/v4 v4.13.4
 	github.com/lxzan/gws v1.8.9
 	github.com/sessionbridge/sessionbridge v0.0.0
+	github.com/sessionbridge/sessionbridge/example/frameworks v0.0.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
 )

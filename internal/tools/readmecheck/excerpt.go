@@ -20,10 +20,20 @@ func takeExcerpts(root string, blocks []block) (others []block, excerpts int, er
 		if err != nil {
 			return nil, 0, fmt.Errorf("%s:%d: %w", b.file, b.line, err)
 		}
-		if !strings.Contains(string(text), b.code) {
+		if !strings.Contains(unindented(string(text)), unindented(b.code)) {
 			return nil, 0, fmt.Errorf("%s:%d: %s has other code", b.file, b.line, b.from)
 		}
 		excerpts++
 	}
 	return others, excerpts, nil
+}
+
+// unindented returns the text without the indentation of its lines, so that statements inside of a
+// function are found.
+func unindented(text string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		out.WriteString(strings.TrimLeft(line, " \t"))
+	}
+	return out.String()
 }

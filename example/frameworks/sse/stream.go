@@ -63,9 +63,9 @@ func Open(b *bridge.Bridge, w http.ResponseWriter, r *http.Request) (*Stream, er
 	w.Header().Set("Cache-Control", "no-store")
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	link.OnNotify(0, bridge.CloseSlow, s.notify) // its first message waits for the lock, so it comes after "open"
+	link.OnNotify(0, bridge.CloseSlow, s.notify)                                       // its first message waits for the lock, so it comes after "open"
 	link.Heartbeat(heartbeat, func(context.Context) error { return s.write(":\n\n") }) // a comment
-	_ = s.writeLocked(format("open", link.ID()))                                        // if it fails, Serve returns soon
+	_ = s.writeLocked(format("open", link.ID()))                                       // if it fails, Serve returns soon
 	return s, nil
 }
 

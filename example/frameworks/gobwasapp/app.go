@@ -21,13 +21,15 @@ func New(b *bridge.Bridge) http.Handler {
 }
 
 // Socket returns a handler of connections that answers each message with what reply returns.
-func Socket(b *bridge.Bridge, reply func(ctx context.Context, link *bridge.Link, message string) (string, error)) http.Handler {
+func Socket(
+	b *bridge.Bridge, reply func(ctx context.Context, link *bridge.Link, message string) (string, error),
+) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		netConn, _, _, err := ws.HTTPUpgrader{Header: b.HandshakeHeader(r)}.Upgrade(r, w)
 		if err != nil {
 			return // the upgrader has answered
 		}
-		defer netConn.Close()
+		defer func() { _ = netConn.Close() }()
 		c := &conn{Conn: netConn}
 		link, err := b.Attach(r, c.end)
 		if err != nil {

@@ -21,14 +21,16 @@ func New(b *bridge.Bridge) http.Handler {
 }
 
 // Socket returns a handler of connections that answers each message with what reply returns.
-func Socket(b *bridge.Bridge, reply func(ctx context.Context, link *bridge.Link, message string) (string, error)) http.Handler {
+func Socket(
+	b *bridge.Bridge, reply func(ctx context.Context, link *bridge.Link, message string) (string, error),
+) http.Handler {
 	var upgrader websocket.Upgrader
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ws, err := upgrader.Upgrade(w, r, b.HandshakeHeader(r)) // the library writes the 101, so it gets the cookies
 		if err != nil {
 			return // the upgrader has answered
 		}
-		defer ws.Close()
+		defer func() { _ = ws.Close() }()
 		ws.SetReadLimit(maxMessage)
 		c := &conn{Conn: ws}
 		link, err := b.Attach(r, c.end)

@@ -23,7 +23,9 @@ func New(b *bridge.Bridge) http.Handler {
 //
 // The response header is a part of the upgrader, so each request has an upgrader of its own. Of
 // several cookies the library sends the first, which is the session's.
-func Socket(b *bridge.Bridge, reply func(ctx context.Context, link *bridge.Link, message string) (string, error)) http.Handler {
+func Socket(
+	b *bridge.Bridge, reply func(ctx context.Context, link *bridge.Link, message string) (string, error),
+) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &conn{reply: reply}
 		upgrader := gws.NewUpgrader(c, &gws.ServerOption{

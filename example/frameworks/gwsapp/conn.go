@@ -63,7 +63,7 @@ func (c *conn) OnPong(*gws.Conn, []byte) { c.heard() }
 
 // OnMessage implements gws.Event.
 func (c *conn) OnMessage(_ *gws.Conn, message *gws.Message) {
-	defer message.Close()
+	defer func() { _ = message.Close() }()
 	c.heard()
 	c.link.Received(message.Data.Len())
 	text, err := c.reply(c.link.Context(), c.link, message.Data.String())

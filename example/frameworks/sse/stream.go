@@ -63,9 +63,9 @@ func Open(b *bridge.Bridge, w http.ResponseWriter, r *http.Request) (*Stream, er
 	w.Header().Set("Cache-Control", "no-store")
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	link.OnNotify(0, bridge.CloseSlow, s.notify)                                       // its first message waits for the lock, so it comes after "open"
-	link.Heartbeat(heartbeat, func(context.Context) error { return s.write(":\n\n") }) // a comment
-	_ = s.writeLocked(format("open", link.ID()))                                       // if it fails, Serve returns soon
+	link.OnNotify(0, bridge.CloseSlow, s.notify) // the first message waits for the lock, so it follows "open"
+	link.Heartbeat(heartbeat, s.beat)
+	_ = s.writeLocked(format("open", link.ID())) // if it fails, Serve returns soon
 	return s, nil
 }
 
@@ -98,6 +98,9 @@ func (s *Stream) end(code int, reason string) {
 
 // Send sends an event.
 func (s *Stream) Send(name, data string) error { return s.write(format(name, data)) }
+
+// beat sends a comment, which the browser ignores.
+func (s *Stream) beat(context.Context) error { return s.write(":\n\n") }
 
 func (s *Stream) notify(kind websocket.MessageType, data []byte) error {
 	if kind == websocket.MessageBinary { // events are text

@@ -83,7 +83,8 @@ func compare(out io.Writer, dir string, files map[string]string) (bool, error) {
 		missing(out, "+ ", files[name], stored[name])
 	}
 	if !same {
-		_, _ = fmt.Fprintln(out, "the exported API has changed; if that is meant, run `make api` and describe it in CHANGELOG.md")
+		_, _ = fmt.Fprintln(out, "the exported API has changed; if that is meant,",
+			"run `make api` and describe it in CHANGELOG.md")
 	}
 	return same, nil
 }

@@ -100,6 +100,7 @@ func check(out io.Writer, root, file string, packages map[string]string) error {
 			skipped++
 		}
 	}
-	fmt.Fprintf(out, "%s: %d Go blocks compile, %d are in a file, %d skipped\n", file, len(blocks)-skipped, excerpts, skipped)
+	fmt.Fprintf(out, "%s: %d Go blocks compile, %d are in a file, %d skipped\n",
+		file, len(blocks)-skipped, excerpts, skipped)
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// afterSocketIO is what docs/migrate.md shows for Express with Socket.IO, and for koa-io-session.
+// afterSocketIO is the application after the move from Express with Socket.IO, and from koa-io-session.
 func afterSocketIO(b *bridge.Bridge) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", withBridge(b))
@@ -26,7 +26,8 @@ func afterSocketIO(b *bridge.Bridge) http.Handler {
 		return msg.ReplyJSON(page) // the acknowledgement
 	}, nil))
 	mux.HandleFunc("POST /kick/{user}", func(w http.ResponseWriter, r *http.Request) {
-		n, err := b.DestroyUser(r.Context(), r.PathValue("user")) // the sessions, and with them the sockets
+		// Check first that the caller is an administrator. The user's sessions end, and with them the sockets.
+		n, err := b.DestroyUser(r.Context(), r.PathValue("user"))
 		if err != nil {
 			b.WriteError(w, r, err)
 			return

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"testing"
+	"testing/synctest"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/alexedwards/scs/v2/memstore"
@@ -83,16 +84,19 @@ func TestApplicationDoesTheSameAsBefore(t *testing.T) {
 
 // What Express does with Socket.IO's rooms and middleware takes no code of the application's own.
 func TestSocketsAfterTheMove(t *testing.T) {
-	b := bridgetest.New(t, nil)
-	c := bridgetest.NewClient(t, b, afterSocketIO(b))
-	c.LogIn("ada")
-	one, two := c.Dial("/ws", nil), c.Dial("/ws", nil)
-	one.Write("visit")
-	require.Equal(t, `"\"ada\" 1"`, one.Read())
-	two.Write("visit")
-	require.Equal(t, `"\"ada\" 2"`, two.Read())
-	require.JSONEq(t, `{"event": "visited", "data": "\"ada\" 2"}`, one.Read())
-	require.Equal(t, "1", c.PostForm("/kick/ada", nil).Expect(http.StatusOK).Body)
-	one.ExpectClose(bridge.CodeDestroyed)
-	two.ExpectClose(bridge.CodeDestroyed)
+	synctest.Test(t, func(t *testing.T) {
+		b := bridgetest.New(t, nil)
+		c := bridgetest.NewClient(t, b, afterSocketIO(b))
+		c.LogIn("ada")
+		one, two := c.Dial("/ws", nil), c.Dial("/ws", nil)
+		bridgetest.Advance(0) // both are registered
+		one.Write("visit")
+		require.Equal(t, `"\"ada\" 1"`, one.Read())
+		require.JSONEq(t, `{"event": "visited", "data": "\"ada\" 1"}`, two.Read())
+		bridgetest.Advance(0)
+		require.Empty(t, one.Unread(), "the sender is left out")
+		require.Equal(t, "1", c.PostForm("/kick/ada", nil).Expect(http.StatusOK).Body)
+		one.ExpectClose(bridge.CodeDestroyed)
+		two.ExpectClose(bridge.CodeDestroyed)
+	})
 }

@@ -35,6 +35,10 @@ format: ## format every file with gofumpt
 api: ## update the listing of the exported API (api/), after a change that is meant
 	go run ./internal/tools/apilist $$(scripts/modules.sh public)
 
+.PHONY: examples
+examples: ## list exported functions that no example uses
+	@go run ./internal/tools/apilist -examples $$(scripts/modules.sh public)
+
 .PHONY: deadcode
 deadcode: ## list functions that no test and no program reaches
 	@scripts/modules.sh | while read -r dir; do (cd $$dir && go run $(DEADCODE) -test ./...) || exit; done | \

@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"net/http"
@@ -147,4 +148,66 @@ func ExampleBridge_NotifyStoreDestroy() {
 	// Output:
 	// true <nil>
 	// ended store
+}
+
+// A long response with a name, to which messages are sent. For connections of a WebSocket library, pass
+// HandshakeHeader to its upgrader, and call AttachWith after the upgrade.
+func ExampleBridge_AttachWith() {
+	ctx := context.Background()
+	b, err := bridge.New(livestore.New(), nil)
+	if err != nil {
+		panic(err)
+	}
+	server := httptest.NewServer(b.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		over := make(chan string, 1)
+		link, err := b.AttachWith(r, bridge.LinkOptions{Name: "news"}, func(_ int, reason string) { over <- reason })
+		if err != nil {
+			b.WriteError(w, r, err)
+			return
+		}
+		lines := make(chan string) // one goroutine writes
+		write := func(line string) error {
+			select {
+			case lines <- line:
+				return nil
+			case <-link.Context().Done():
+				return link.Context().Err()
+			}
+		}
+		link.OnNotify(0, bridge.CloseSlow, func(_ websocket.MessageType, data []byte) error { return write(string(data)) })
+		link.Heartbeat(0, func(context.Context) error { return write("") }) // every 30 s
+		link.Received(len(r.URL.RawQuery))                                  // what the client has sent counts as activity
+		defer link.Detach()
+		for line := "open"; ; {
+			if _, err := fmt.Fprintln(w, line); err != nil {
+				return
+			}
+			_ = http.NewResponseController(w).Flush()
+			link.Sent(len(line))
+			select {
+			case line = <-lines:
+			case reason := <-over:
+				_, _ = fmt.Fprintln(w, "closed:", reason)
+				return
+			}
+		}
+	})))
+	defer func() { _ = b.Shutdown(ctx); server.Close() }()
+
+	res, err := server.Client().Get(server.URL)
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	news := bufio.NewScanner(res.Body)
+	next := func() string { news.Scan(); return news.Text() }
+	fmt.Println(next())
+	_, err = b.Notify(ctx, bridge.To{Name: "news"}, []byte("it rains"))
+	fmt.Println(next(), err)
+	_, err = b.CloseConns(ctx, bridge.ConnFilter{Name: "news"}, 4100, "enough")
+	fmt.Println(next(), err)
+	// Output:
+	// open
+	// it rains <nil>
+	// closed: enough <nil>
 }

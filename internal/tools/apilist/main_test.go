@@ -142,3 +142,15 @@ func TestModuleThatDoesNotCompileIsAnError(t *testing.T) {
 	_, err := load(moduleOf(t, map[string]string{"p/p.go": "package p\n\nvar V undefined\n"}))
 	require.ErrorContains(t, err, "undefined")
 }
+
+func TestExamplesThatAreMissing(t *testing.T) {
+	dir := moduleOf(t, map[string]string{
+		"p/p.go": code,
+		"p/example_test.go": "package p_test\n\nimport \"example.test/m/p\"\n\n" +
+			"func ExampleNew() { c, _ := p.New(\"\"); c.Promoted() }\n",
+		"p/p_test.go": "package p_test\n\nimport \"example.test/m/p\"\n\nvar k p.Key[int]\n\nfunc helper() { k.Reset() }\n",
+	})
+	var out bytes.Buffer
+	require.NoError(t, runExamples(&out, []string{dir}))
+	require.Equal(t, "example.test/m/p.Conn.Read\nexample.test/m/p.Key.Get\nexample.test/m/p.Key.Reset\n", out.String())
+}

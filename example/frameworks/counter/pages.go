@@ -11,21 +11,27 @@ import (
 // only.
 func Pages(b *bridge.Bridge) *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET /{$}", Index(b))
+	mux.HandleFunc("POST /login", Login(b))
+	mux.HandleFunc("POST /logout", Logout(b))
+	return mux
+}
+
+// Index returns the handler of the page, which counts the visit.
+func Index(b *bridge.Bridge) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		view, err := bridge.WithSession(r.Context(), b.For(r), Visit, nil)
 		if err != nil {
 			b.WriteError(w, r, err)
 			return
 		}
 		_ = Page.Execute(w, view) // an error means that the client has disconnected
-	})
-	AddLogin(mux, b)
-	return mux
+	}
 }
 
-// AddLogin adds POST /login and POST /logout.
-func AddLogin(mux *http.ServeMux, b *bridge.Bridge) {
-	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+// Login returns the handler that logs a user in.
+func Login(b *bridge.Bridge) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		s, err := b.Session(r)
 		if err == nil {
 			err = s.Login(r.FormValue("user")) // once the password has been checked
@@ -35,8 +41,12 @@ func AddLogin(mux *http.ServeMux, b *bridge.Bridge) {
 			return
 		}
 		http.Redirect(w, r, "/", http.StatusSeeOther)
-	})
-	mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
+	}
+}
+
+// Logout returns the handler that ends the session. Its connections are closed.
+func Logout(b *bridge.Bridge) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		s, err := b.Session(r)
 		if err != nil {
 			b.WriteError(w, r, err)
@@ -44,7 +54,7 @@ func AddLogin(mux *http.ServeMux, b *bridge.Bridge) {
 		}
 		s.Logout()
 		http.Redirect(w, r, "/", http.StatusSeeOther)
-	})
+	}
 }
 
 // Messages is the handler of /ws for applications that use the Bridge's own WebSockets.

@@ -48,7 +48,8 @@ func New(b *bridge.Bridge) http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.Handle("GET /events", sse.Handler(b))
-	counter.AddLogin(mux, b)
+	mux.HandleFunc("POST /login", counter.Login(b))
+	mux.HandleFunc("POST /logout", counter.Logout(b))
 	mux.Handle("GET /static/", http.FileServerFS(static))
 	return b.Handler(mux)
 }

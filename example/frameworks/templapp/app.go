@@ -22,7 +22,8 @@ func New(b *bridge.Bridge) http.Handler {
 		}
 		_ = page(v).Render(r.Context(), w) // an error means that the client has disconnected
 	})
-	counter.AddLogin(mux, b)
+	mux.HandleFunc("POST /login", counter.Login(b))
+	mux.HandleFunc("POST /logout", counter.Logout(b))
 	mux.Handle("/ws", counter.Messages(b))
 	return b.Handler(mux)
 }

@@ -45,8 +45,10 @@ func TestStream(t *testing.T) {
 			require.Equal(t, want, string(text))
 		}
 		expect("event: open\ndata: " + s.Link().ID() + "\n\n")
-		require.NoError(t, s.Send("note", "one\ntwo\r\nthree\rfour"))
+		sent := make(chan error, 1)
+		go func() { sent <- s.Send("note", "one\ntwo\r\nthree\rfour") }() // the connection holds nothing back
 		expect("event: note\ndata: one\ndata: two\ndata: three\ndata: four\n\n")
+		require.NoError(t, <-sent)
 		_, err = b.NotifyBinary(t.Context(), bridge.To{All: true}, []byte{1, 2})
 		require.NoError(t, err)
 		expect("event: binary\ndata: AQI=\n\n")

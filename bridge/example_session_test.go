@@ -12,8 +12,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// exampleSite serves pages that get their session, and returns a browser's function that loads one.
-func exampleSite(pages map[string]func(w http.ResponseWriter, s *bridge.Session) error) (get func(path string) string, end func()) {
+// exampleSite serves pages that get their session, and returns a browser's function that gets one by its path.
+func exampleSite(pages map[string]func(http.ResponseWriter, *bridge.Session) error) (get func(string) string, end func()) {
 	b, err := bridge.New(livestore.New(), nil)
 	if err != nil {
 		panic(err)

@@ -23,7 +23,8 @@ import (
 // logout in one tab ends the other's connection, which then shows that, or a page to log in.
 func TestFrameworks(t *testing.T) {
 	browser := startBrowser(t)
-	const guest, user = `document.querySelector("input[name=user]") !== null`, `document.querySelector("form[action='/logout']") !== null`
+	const guest = `document.querySelector("input[name=user]") !== null`
+	const user = `document.querySelector("form[action='/logout']") !== null`
 	const anew = `Number(document.querySelector("#count").textContent) < 3` // in a new session
 	for name, c := range map[string]struct {
 		newApp  func(*bridge.Bridge) http.Handler

@@ -12,8 +12,11 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
+// examplePages are handlers by path that have their session at hand.
+type examplePages map[string]func(http.ResponseWriter, *bridge.Session) error
+
 // exampleSite serves pages that get their session, and returns a browser's function that gets one by its path.
-func exampleSite(pages map[string]func(http.ResponseWriter, *bridge.Session) error) (get func(string) string, end func()) {
+func exampleSite(pages examplePages) (get func(string) string, end func()) {
 	b, err := bridge.New(livestore.New(), nil)
 	if err != nil {
 		panic(err)
@@ -34,7 +37,7 @@ func exampleSite(pages map[string]func(http.ResponseWriter, *bridge.Session) err
 
 // A message that the next page shows once. Two requests that add one each lose none.
 func ExampleSession_AddFlash() {
-	get, end := exampleSite(map[string]func(http.ResponseWriter, *bridge.Session) error{
+	get, end := exampleSite(examplePages{
 		"/save": func(_ http.ResponseWriter, s *bridge.Session) error {
 			s.AddFlash("saved")
 			return nil
@@ -59,7 +62,7 @@ func ExampleSession_Encode() {
 		Name  string `json:"name"`
 		Theme string `json:"theme"`
 	}
-	get, end := exampleSite(map[string]func(http.ResponseWriter, *bridge.Session) error{
+	get, end := exampleSite(examplePages{
 		"/set": func(_ http.ResponseWriter, s *bridge.Session) error {
 			s.Set("visits", 7)
 			return s.Encode(profile{"Ada", "dark"})
@@ -141,7 +144,7 @@ func ExampleSession_SetLifetime() {
 
 // A rotation replaces the secret in the cookie and keeps the session.
 func ExampleSession_Rotate() {
-	get, end := exampleSite(map[string]func(http.ResponseWriter, *bridge.Session) error{
+	get, end := exampleSite(examplePages{
 		"/": func(w http.ResponseWriter, s *bridge.Session) error {
 			s.Set("seen", true)
 			_, err := fmt.Fprint(w, s.ID())

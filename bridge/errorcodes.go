@@ -89,7 +89,7 @@ var (
 	// new one.
 	ErrTicket = tickets.ErrInvalid
 	// ErrCredentials: the token of Credentials isn't signed with Options.Keys, or isn't of their
-	// SessionID. Whoever sent it has not got it from here, or the key is gone.
+	// SessionID. It wasn't issued here, or the key is gone.
 	ErrCredentials = errorcodes.ErrCredentials
 	// ErrAuthAge: the user's last login is too long ago for the request: log in again.
 	ErrAuthAge = errorcodes.ErrAuthAge

@@ -97,7 +97,7 @@ func ExampleBridge_CloseConns() {
 }
 
 // One queue for events of all kinds, read by a loop of the application. A queue that is full drops
-// events and counts them; it delays nobody.
+// events and counts them; it delays no other goroutine.
 func ExampleBridge_Subscribe() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -8,8 +8,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/example/frameworks/sse"
 )
 
-// streams are those that are open, by the link's ID: what a client has to say about one comes in
-// requests of its own.
+// streams are the open ones, by the link's ID. A client sends its own words in separate requests.
 type streams struct {
 	b    *bridge.Bridge
 	open sync.Map

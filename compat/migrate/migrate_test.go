@@ -82,7 +82,7 @@ func TestApplicationDoesTheSameAsBefore(t *testing.T) {
 	}
 }
 
-// What Express does with Socket.IO's rooms and middleware takes no code of the application's own.
+// Rooms for a user, and a logout that reaches the sockets, take no code of the application's own.
 func TestSocketsAfterTheMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := bridgetest.New(t, nil)

@@ -9,7 +9,7 @@
 // compiler has exported for linux/amd64, so the listing is the same on every machine.
 //
 // With -check nothing is written: it prints the lines that differ and fails if there are any. A change
-// of the API is so a change of a file in review, and nobody makes one unknowingly.
+// of the API is so a change of a file, which a review sees.
 //
 // With -examples it prints the exported functions and methods that no example uses, which is no
 // error: not each needs one.

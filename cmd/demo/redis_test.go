@@ -50,7 +50,7 @@ func TestRedisThatIsNotThere(t *testing.T) {
 	cmd.Dir = t.TempDir()
 	out, err := cmd.CombinedOutput()
 	require.Error(t, err)
-	require.True(t, strings.HasPrefix(string(out), "example: can't keep sessions in Redis: "), "%s", out)
+	require.True(t, strings.HasPrefix(string(out), "demo: can't keep sessions in Redis: "), "%s", out)
 	require.NotContains(t, string(out), "secret")
 	require.Contains(t, string(out), "gave up after 10s")
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// command returns the example as a command.
+// command returns the demo as a command.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -25,7 +25,7 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// process is the example in a process of its own.
+// process is the demo in a process of its own.
 type process struct {
 	*exec.Cmd
 	url string

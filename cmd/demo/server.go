@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/jsclient"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -77,6 +78,7 @@ func (a *app) shutdown(ctx context.Context) error {
 func (a *app) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", servePage)
+	mux.Handle("GET /bridge.js", jsclient.Handler())
 	mux.Handle("GET /api/session", jsonHandler(a.getSession))
 	mux.Handle("POST /api/increment", jsonHandler(a.postIncrement))
 	mux.Handle("POST /api/login", jsonHandler(a.postLogin))

@@ -12,11 +12,11 @@ import (
 //go:embed page.html
 var page string
 
-// pagePolicy lets the page use only its own script and style, identified by their hashes, and
-// connect to this server.
+// pagePolicy lets the page use only its own script and style, identified by their hashes, scripts of
+// this server, and connect to it.
 var pagePolicy = strings.Join([]string{
 	"default-src 'none'",
-	"script-src " + hashOf("script"),
+	"script-src 'self' " + hashOf("script"),
 	"style-src " + hashOf("style"),
 	"img-src data:",
 	"connect-src 'self'",

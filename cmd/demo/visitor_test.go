@@ -21,7 +21,7 @@ import (
 )
 
 // TestMain checks that no test leaves a goroutine behind. A process that a test has started with
-// asProgram runs the example itself.
+// asProgram runs the demo itself.
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 }
 
 // asProgram is an environment variable.
-const asProgram = "RUN_THE_EXAMPLE"
+const asProgram = "RUN_THE_DEMO"
 
 // serve runs the application for the test.
 func serve(t *testing.T) (url string) {

@@ -62,7 +62,7 @@ func openStorage(ctx context.Context, name, keyFile string, logger *slog.Logger)
 // copy the file.
 func inRedis(ctx context.Context, url, keyFile string) (*storage, error) {
 	if keyFile == "" {
-		keyFile = "example.keys"
+		keyFile = "demo.keys"
 	}
 	keys, err := bridge.LoadOrCreateKeys(keyFile)
 	if err != nil {

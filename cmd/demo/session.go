@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"strconv"
+	"time"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
@@ -23,7 +26,12 @@ type snapshot struct {
 	SessionID string                     `json:"sessionId"` // "" without a session
 	User      string                     `json:"user"`      // "" without a user
 	Session   map[string]json.RawMessage `json:"session"`   // its values
+	Expires   *time.Time                 `json:"expires,omitempty"`
+	Node      string                     `json:"node,omitempty"` // the process that has read it
 }
+
+// node names this process.
+var node = "process " + strconv.Itoa(os.Getpid())
 
 // noSession is the snapshot of a client without a session.
 func noSession(clientID string) snapshot {
@@ -48,7 +56,8 @@ func apply(ctx context.Context, on bridge.Sessioner, do change) (snapshot, error
 
 // snapshotOf returns the current session.
 func snapshotOf(s *bridge.Session) (snapshot, error) {
-	now := snapshot{ClientID: s.ClientID(), SessionID: s.ID(), User: s.UserID()}
+	expires := s.Expires()
+	now := snapshot{ClientID: s.ClientID(), SessionID: s.ID(), User: s.UserID(), Expires: &expires, Node: node}
 	return now, s.Decode(&now.Session)
 }
 

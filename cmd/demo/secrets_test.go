@@ -31,13 +31,13 @@ func (v *visitor) cookies(t *testing.T) map[string]string {
 	return values
 }
 
-// TestS15_NothingSecretComesOutOfTheProcess: visitors use and misuse the example in a process of its
+// TestS15_NothingSecretComesOutOfTheProcess: visitors use and misuse the demo in a process of its
 // own. Neither its standard output nor its standard error, with the audit log, nor an error answer
 // or a close reason has a cookie, a token, a value, a user or an ID of a session.
 func TestS15_NothingSecretComesOutOfTheProcess(t *testing.T) {
 	t.Parallel()
 	for name, store := range map[string]func(t *testing.T) string{
-		"file":  func(*testing.T) string { return "file:example.db" },
+		"file":  func(*testing.T) string { return "file:demo.db" },
 		"live":  func(*testing.T) string { return "live" },
 		"redis": func(t *testing.T) string { return redistest.Start(t).URL() },
 	} {

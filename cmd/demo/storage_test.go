@@ -46,7 +46,7 @@ func TestRestartKeepsCountersAndLogin(t *testing.T) {
 // restart, but the session is gone.
 func TestInMemoryOnlyTheBrowserIsKnownAgain(t *testing.T) {
 	t.Chdir(t.TempDir())
-	args := []string{"-store", "live", "-keys", "example.keys", "-addr"}
+	args := []string{"-store", "live", "-keys", "demo.keys", "-addr"}
 	url, stop := start(t, append(args, "127.0.0.1:0")...)
 	v := newVisitor(t, url)
 	before := v.get(t, "/api/session")
@@ -57,7 +57,7 @@ func TestInMemoryOnlyTheBrowserIsKnownAgain(t *testing.T) {
 	require.Equal(t, before.ClientID, after.ClientID)
 	require.NotEqual(t, before.SessionID, after.SessionID)
 	require.NoError(t, stop())
-	require.Equal(t, []string{"example.keys"}, files(t))
+	require.Equal(t, []string{"demo.keys"}, files(t))
 }
 
 // TestItSaysWhereSessionsAreKept: the files that it names exist, and only their owner can read
@@ -69,8 +69,8 @@ func TestItSaysWhereSessionsAreKept(t *testing.T) {
 		files []string
 	}{
 		"by default": {
-			nil, "kept in example.db, and the keys of their cookies in example.db.keys: both survive",
-			[]string{"example.db", "example.db.keys", "example.db.lock", "example.db.wal.0", "example.db.wal.1"},
+			nil, "kept in demo.db, and the keys of their cookies in demo.db.keys: both survive",
+			[]string{"demo.db", "demo.db.keys", "demo.db.lock", "demo.db.wal.0", "demo.db.wal.1"},
 		},
 		"in another file": {
 			[]string{"-store", "file:other", "-keys", "secret"},
@@ -121,8 +121,8 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	var failed *exec.ExitError
 	require.ErrorAs(t, err, &failed)
 	require.Equal(t, 1, failed.ExitCode())
-	require.Regexp(t, "^example: can't keep sessions in example.db, choose another file with -store file:PATH: "+
-		"filestore: .*example.db is in use by process "+strconv.Itoa(os.Getpid())+": one process at a time can have it open\n$", string(out))
+	require.Regexp(t, "^demo: can't keep sessions in demo.db, choose another file with -store file:PATH: "+
+		"filestore: .*demo.db is in use by process "+strconv.Itoa(os.Getpid())+": one process at a time can have it open\n$", string(out))
 
 	require.Equal(t, counts(2, 0, 2), v.post(t, "/api/increment", `{"by":1}`).counts())
 	require.NoError(t, stop())

@@ -52,12 +52,12 @@ func ExampleBridge_NotifyJSON() {
 	_, err = b.NotifyBinary(ctx, bridge.To{All: true}, []byte{1, 2, 3})
 	fmt.Println(err)
 	kind, data, err := ws.Read(ctx)
-	fmt.Println(kind, data, err)
+	fmt.Println(kind, len(data), err)
 	// Output:
 	// 1 <nil>
 	// {"unread":3} <nil>
 	// <nil>
-	// MessageBinary [1 2 3] <nil>
+	// MessageBinary 3 <nil>
 }
 
 // Data of the application's own, which the list of connections shows; and closing those that match.

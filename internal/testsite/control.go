@@ -9,7 +9,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// Release lets one request with "wait" go on.
+// Release lets one request with "wait", or of /hold, go on.
 func (s *Site) Release() { s.release <- struct{}{} }
 
 // Control returns the URL of a server that does what the methods of Site do, at the path of the

@@ -1,10 +1,12 @@
 package testhub
 
 import (
+	"math"
 	"strconv"
 	"sync"
 	"sync/atomic"
 
+	"github.com/sessionbridge/sessionbridge/internal/kept"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -13,6 +15,7 @@ import (
 // can disconnect its nodes.
 type Hub struct {
 	*livestore.Store
+	kept      *kept.Memory
 	mu        sync.Mutex
 	nodes     []*Node
 	locked    map[string]int   // users, by ID: how often each is locked
@@ -24,7 +27,7 @@ type Hub struct {
 
 // New returns a hub without nodes.
 func New() *Hub {
-	return &Hub{Store: livestore.New(), locked: make(map[string]int), taken: make(map[string]*Node)}
+	return &Hub{Store: livestore.New(), kept: kept.NewMemory(math.MaxInt), locked: make(map[string]int), taken: make(map[string]*Node)}
 }
 
 // Watch implements store.Watcher.

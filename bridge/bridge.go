@@ -20,6 +20,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/gorillastore"
 	"github.com/sessionbridge/sessionbridge/internal/imports"
+	"github.com/sessionbridge/sessionbridge/internal/kept"
 	"github.com/sessionbridge/sessionbridge/internal/logins"
 	"github.com/sessionbridge/sessionbridge/internal/nodecalls"
 	"github.com/sessionbridge/sessionbridge/internal/opening"
@@ -33,6 +34,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/tickets"
 	"github.com/sessionbridge/sessionbridge/internal/tracking"
 	"github.com/sessionbridge/sessionbridge/internal/workers"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // Bridge shares sessions between HTTP handlers and WebSocket connections. Make one for each store
@@ -75,6 +77,10 @@ type Bridge struct {
 	cluster  *cluster.Node // nil: the store knows of no other processes
 	calls    *nodecalls.Calls[ConnInfo, NodeInfo]
 	gorilla  *gorillastore.Store
+
+	keeper   store.Keeper // nil: the store has nodes and keeps no messages
+	keptHere *kept.Memory // the keeper, if it is none of the store
+	kept     *kept.Hub
 
 	cleanup *periodic.Task // see StartAutoCleanup
 }
@@ -274,6 +280,9 @@ func (b *Bridge) reasonOf(o *opening.Opened) MissingReason {
 // removeSession removes a session that has ended from the map of clients, closes its connections,
 // and reports the end. The log line is added to e.Later. Of e only ID and Later must be set.
 func (b *Bridge) removeSession(e gateway.End, from *origin) {
+	if b.keptHere != nil {
+		b.keptHere.End(e.ID)
+	}
 	userID := cmp.Or(e.UserID, b.clients.UserOf(e.ID), from.userID, b.links.UserOf(e.ID))
 	clientID := cmp.Or(b.clients.Detach(e.ID), e.ClientID)
 	c := registry.Close{Code: from.reason.closeCode(), Reason: string(from.reason)}

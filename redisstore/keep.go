@@ -50,11 +50,11 @@ func (s *Store) Kept(ctx context.Context, to store.KeptFor, after uint64) (kept 
 		}
 		return n
 	}
-	if len(fields)%width != 1 {
+	if len(fields)%width != 2 {
 		return kept, conn.Damaged(doing, conn.ErrReply)
 	}
-	kept.Last = number(fields[0])
-	for fields = fields[1:]; len(fields) > 0; fields = fields[width:] {
+	kept.First, kept.Last = number(fields[0]), number(fields[1])
+	for fields = fields[2:]; len(fields) > 0; fields = fields[width:] {
 		kept.Messages = append(kept.Messages, store.KeptMessage{
 			Number: number(fields[0]), Prev: number(fields[1]), Binary: fields[2] == "1", Data: []byte(fields[3]),
 		})

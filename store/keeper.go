@@ -24,8 +24,9 @@ type Keeper interface {
 	Keep(ctx context.Context, to KeptFor, m KeptMessage, limits KeepLimits) error
 
 	// Kept returns the messages that are still kept and have a greater number than after, in order,
-	// and the last number of the log. A log that doesn't exist begins then, with the time as its last
-	// number. It exists for at least a week after the last call for it, or until its session ends;
+	// and the first and the last number of the log. A log that doesn't exist begins then, with the
+	// time as its first and last number; one that begins with a message has 0 as its first number. It
+	// exists for at least a week after the last call for it, or until its session ends;
 	// a message until its time is over, or one of the limits drops it.
 	Kept(ctx context.Context, to KeptFor, after uint64) (Kept, error)
 }
@@ -36,7 +37,7 @@ type KeptFor struct{ SessionID, UserID string }
 
 // KeptMessage is a message of a log.
 type KeptMessage struct {
-	Number, Prev uint64 // its number, and the one before it; 0: it is the first one of the log
+	Number, Prev uint64 // its number, and the one before it in the log
 	Binary       bool   // otherwise it is text
 	Data         []byte
 }
@@ -50,8 +51,8 @@ type KeepLimits struct {
 
 // Kept is the result of Keeper.Kept.
 type Kept struct {
-	Last     uint64
-	Messages []KeptMessage
+	First, Last uint64 // the numbers with which the log began, and of the last message
+	Messages    []KeptMessage
 }
 
 // The prefixes of topics. No client's ID begins with a zero byte.

@@ -22,21 +22,23 @@ const overhead = 256
 // it drops those that have not been used for longest. It is safe for concurrent use.
 type Memory struct {
 	limit int
+	after func(d time.Duration, task func())
 
-	mu    sync.Mutex
-	logs  map[store.KeptFor]*memoryLog
-	order *list.List // of *memoryLog: the one that has not been used for longest is the first
-	size  int
+	mu      sync.Mutex
+	logs    map[store.KeptFor]*memoryLog
+	order   *list.List // of *memoryLog: the one that has not been used for longest is the first
+	size    int
+	tidying bool // planned
 }
 
 // memoryLog is a log in memory.
 type memoryLog struct {
-	of       store.KeptFor
-	place    *list.Element // in Memory.order
-	used     time.Time
-	last     uint64
-	messages []memoryMessage
-	bytes    int // of the data of the messages
+	of          store.KeptFor
+	place       *list.Element // in Memory.order
+	used        time.Time
+	first, last uint64
+	messages    []memoryMessage
+	bytes       int // of the data of the messages
 }
 
 type memoryMessage struct {
@@ -46,9 +48,10 @@ type memoryMessage struct {
 
 var _ store.Keeper = (*Memory)(nil)
 
-// NewMemory returns a Memory of at most limit bytes.
-func NewMemory(limit int) *Memory {
-	return &Memory{limit: limit, logs: make(map[store.KeptFor]*memoryLog), order: list.New()}
+// NewMemory returns a Memory of at most limit bytes. after runs a task after that time; it is used
+// while there are logs.
+func NewMemory(limit int, after func(d time.Duration, task func())) *Memory {
+	return &Memory{limit: limit, after: after, logs: make(map[store.KeptFor]*memoryLog), order: list.New()}
 }
 
 // Keep implements store.Keeper. It returns no error.
@@ -84,9 +87,9 @@ func (m *Memory) Kept(_ context.Context, to store.KeptFor, after uint64) (store.
 	now := time.Now()
 	l := m.use(to, now)
 	if l.last == 0 {
-		l.last = micros(now)
+		l.first, l.last = micros(now), micros(now)
 	}
-	kept := store.Kept{Last: l.last}
+	kept := store.Kept{First: l.first, Last: l.last}
 	for i := range l.messages {
 		if each := &l.messages[i]; each.Number > after && now.Before(each.until) {
 			message := each.KeptMessage
@@ -106,13 +109,30 @@ func (m *Memory) End(sessionID string) {
 	}
 }
 
-// Tidy drops the messages whose time is over, and logs that have not been used for a week. It blocks
-// other calls for a short time only.
-func (m *Memory) Tidy() {
+// tidyAll drops the messages whose time is over, and logs that have not been used for a week. It
+// blocks other calls for a short time only.
+func (m *Memory) tidyAll() {
 	for some := range slices.Chunk(m.all(), tidyAtOnce) {
 		m.tidy(some)
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tidying = false
+	if len(m.logs) > 0 {
+		m.planTidying()
+	}
 }
+
+// planTidying has the logs tidied soon. The lock is held.
+func (m *Memory) planTidying() {
+	if !m.tidying {
+		m.tidying = true
+		m.after(tidyEvery, m.tidyAll)
+	}
+}
+
+// tidyEvery is how long a message may stay in memory beyond its time.
+const tidyEvery = time.Minute
 
 // tidyAtOnce is how many logs are tidied under the lock.
 const tidyAtOnce = 256
@@ -154,6 +174,7 @@ func (m *Memory) use(to store.KeptFor, now time.Time) *memoryLog {
 		l.place = m.order.PushBack(l)
 		m.logs[to] = l
 		m.size += overhead
+		m.planTidying()
 	}
 	m.order.MoveToBack(l.place)
 	l.used = now

@@ -29,6 +29,7 @@ const (
 type notifyCall struct {
 	To     registry.Selection `json:"to"`
 	Binary bool               `json:"binary,omitempty"`
+	Kept   bool               `json:"kept,omitempty"` // not for connections that keep their place
 }
 
 // closeCall is a CloseConn, with ConnID, or a CloseConns, with Filter.
@@ -50,7 +51,7 @@ type Config[C, S any] struct {
 
 	// The following act on the connections of this process. Notify must not block. It, CloseConn and
 	// CloseConns return how many there were.
-	Notify     func(to *registry.Selection, m *outbox.Message) int
+	Notify     func(to *registry.Selection, m *outbox.Message, isKept bool) int
 	Conns      func(f registry.Filter) []C
 	Counts     func(activity.Question) []activity.Item
 	CloseConn  func(id string, code int, reason string) int
@@ -72,7 +73,8 @@ func (c *Calls[C, S]) Answer(q *cluster.Question) {
 			if n.To.Check() != nil {
 				return []int{0}
 			}
-			return []int{c.cfg.Notify(&n.To, &outbox.Message{Data: bytes.Clone(q.Payload), Binary: n.Binary})}
+			m := &outbox.Message{Data: bytes.Clone(q.Payload), Binary: n.Binary}
+			return []int{c.cfg.Notify(&n.To, m, n.Kept)}
 		})
 	case kindConns:
 		c.cfg.Background.Go(func() { cluster.Answer(q, c.cfg.Conns) })
@@ -96,9 +98,12 @@ func (c *Calls[C, S]) close(of closeCall) []int {
 	return []int{c.cfg.CloseConn(of.ConnID, of.Code, of.Reason)}
 }
 
-// Notify sends a message to the connections of the other nodes, and returns how many have taken it.
-func (c *Calls[C, S]) Notify(ctx context.Context, to *registry.Selection, m *outbox.Message) (taken int, err error) {
-	err = ask(ctx, c, to, kindNotify, notifyCall{*to, m.Binary}, m.Data, func(_ string, n int) bool {
+// Notify sends a message to the connections of the other nodes, and returns how many have taken it. One
+// that is kept is not for connections that keep their place.
+func (c *Calls[C, S]) Notify(
+	ctx context.Context, to *registry.Selection, m *outbox.Message, isKept bool,
+) (taken int, err error) {
+	err = ask(ctx, c, to, kindNotify, notifyCall{*to, m.Binary, isKept}, m.Data, func(_ string, n int) bool {
 		taken += n
 		return true
 	})

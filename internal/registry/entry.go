@@ -11,6 +11,7 @@ type Entry struct {
 	ClientID string
 	Addr     string
 	NoAddr   bool          // it is not counted among the connections of an address
+	Fixed    bool          // it doesn't follow its client to another session
 	OpenedAt time.Duration // of any one clock: the smallest is the oldest
 
 	// Guarded by the registry's lock once the connection is added.

@@ -57,13 +57,14 @@ func keeperCases() []testCase {
 	return []testCase{
 		{
 			"in order",
-			"Kept returns the messages that are still kept and have a greater number than after, in order, and the last " +
-				"number of the log.",
+			"Kept returns the messages that are still kept and have a greater number than after, in order, and the first " +
+				"and the last number of the log.",
 			func(e *env) {
 				for _, to := range e.keptFor() {
 					first := e.kept(to, 0)
 					require.Empty(e, first.Messages)
 					require.InDelta(e, time.Now().UnixMicro(), first.Last, 1e8, "a new log begins with the time")
+					require.Equal(e, first.First, first.Last)
 					require.Equal(e, first, e.kept(to, 0), "it exists from then on")
 					var texts []string
 					for i := range 30 {
@@ -72,10 +73,16 @@ func keeperCases() []testCase {
 					e.keep(e.st, to, keepLimits, texts...)
 					all := e.requireKept(to, 0, texts...)
 					require.Equal(e, first.Last, all.Messages[0].Prev, "nothing is missing between")
+					require.Equal(e, first.First, all.First)
 					e.requireKept(to, all.Messages[9].Number, texts[10:]...)
 					e.requireKept(to, all.Last)
 					e.requireKept(to, all.Last+1000)
 				}
+				to := store.KeptFor{UserID: "bob"}
+				e.keep(e.st, to, keepLimits, "1")
+				begun := e.requireKept(to, 0, "1")
+				require.Zero(e, begun.First, "it begins with a message")
+				require.Zero(e, begun.Messages[0].Prev)
 			},
 		},
 		{"contents", "A message is text or binary, and has any bytes.", func(e *env) {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/kept"
 	"github.com/sessionbridge/sessionbridge/livestore"
@@ -27,7 +28,7 @@ type Hub struct {
 
 // New returns a hub without nodes.
 func New() *Hub {
-	return &Hub{Store: livestore.New(), kept: kept.NewMemory(math.MaxInt), locked: make(map[string]int), taken: make(map[string]*Node)}
+	return &Hub{Store: livestore.New(), kept: kept.NewMemory(math.MaxInt, func(time.Duration, func()) {}), locked: make(map[string]int), taken: make(map[string]*Node)}
 }
 
 // Watch implements store.Watcher.

@@ -4,7 +4,8 @@
 if ARGV[3] ~= '' and call('EXISTS', record(ARGV[3])) == 0 then return 0 end
 local now, data = micros(), ARGV[11]
 local keep, most, bytes = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local last = tonumber(call('GET', lastNumber) or 0)
+local first, last = bounds()
+first, last = first or '0', tonumber(last or 0)
 local this, before = math.max(now, last + 1), 0
 local newest = call('XREVRANGE', log, '+', '-', 'COUNT', 1)[1]
 if newest then
@@ -17,7 +18,7 @@ local holders = call('GET', key)
 if holders then notifyHolders(key, holders, ARGV[4], ARGV[6]) end
 
 call('XADD', log, text(this) .. '-0', 'p', text(last), 'x', text(now + keep * 1000), 'c', text(before), 'b', ARGV[10], 'd', data)
-call('SET', lastNumber, text(this), 'PX', LAST)
+call('SET', numbers, first .. ' ' .. text(this), 'PX', LAST)
 if call('PTTL', log) < keep then call('PEXPIRE', log, keep) end
 local length, sum = call('XLEN', log), before + #data
 while length > 1 do

@@ -1,13 +1,13 @@
--- ARGV: prefix, name, number. Returns {the last number, number, the one before, '1' for binary, data,
--- …} of the messages with a greater number. Without a last number, it is now.
-local now, last = micros(), call('GET', lastNumber)
+-- ARGV: prefix, name, number. Returns {the first number, the last one, number, the one before, '1' for
+-- binary, data, …} of the messages with a greater number. A log that doesn't exist begins now.
+local now, first, last = micros(), bounds()
 if not last then
-  last = text(now)
-  call('SET', lastNumber, last, 'PX', LAST)
-elseif call('PTTL', lastNumber) < LAST / 2 then
-  call('PEXPIRE', lastNumber, LAST)
+  first, last = text(now), text(now)
+  call('SET', numbers, first .. ' ' .. last, 'PX', LAST)
+elseif call('PTTL', numbers) < LAST / 2 then
+  call('PEXPIRE', numbers, LAST)
 end
-local out = {last}
+local out = {first, last}
 for _, entry in ipairs(call('XRANGE', log, '(' .. ARGV[3] .. '-0', '+')) do
   local before, over, _, binary, data = parts(entry)
   if over > now then

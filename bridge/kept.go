@@ -38,8 +38,8 @@ const maxKeep = day
 //
 // When it returns nil, the message is kept. Errors: an invalid To, keep or payload; a payload of more
 // than MaxKeptBytes; ErrSessionMissing; ErrStoreUnavailable, after which it may have been kept;
-// ErrNodeSilent, after which it is kept, but other connections may have missed it; ErrUnsupported for
-// a store of several nodes that is no store.Keeper; ErrShutdown.
+// ErrUnsupported for a store of several nodes that is no store.Keeper; ErrShutdown. If other nodes
+// can't be reached for their other connections, that is a Failure only.
 func (b *Bridge) NotifyKept(ctx context.Context, to To, keep time.Duration, payload []byte) error {
 	m, err := outbox.Text("NotifyKept", payload)
 	if err != nil {
@@ -92,8 +92,10 @@ func (b *Bridge) notifyKept(ctx context.Context, to To, keep time.Duration, m *o
 	b.kept.Poke(of)
 	selection := registry.Selection(to)
 	b.notifyHere(&selection, m, true)
-	_, err := b.calls.Notify(ctx, &selection, m, true)
-	return err
+	if err := b.calls.NotifyKept(ctx, &selection, m); err != nil { // it is kept
+		b.report.StoreFailed(ctx, "send a kept message to connections of other nodes", of.SessionID, err)
+	}
+	return nil
 }
 
 // keep keeps the message.

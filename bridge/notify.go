@@ -125,7 +125,7 @@ func (b *Bridge) notify(ctx context.Context, to To, m *outbox.Message) (int, err
 	if !anywhere {
 		return n, nil
 	}
-	elsewhere, err := b.calls.Notify(ctx, &rest, m, false)
+	elsewhere, err := b.calls.Notify(ctx, &rest, m)
 	return n + elsewhere, err
 }
 

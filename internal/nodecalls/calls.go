@@ -98,16 +98,30 @@ func (c *Calls[C, S]) close(of closeCall) []int {
 	return []int{c.cfg.CloseConn(of.ConnID, of.Code, of.Reason)}
 }
 
-// Notify sends a message to the connections of the other nodes, and returns how many have taken it. One
-// that is kept is not for connections that keep their place.
-func (c *Calls[C, S]) Notify(
-	ctx context.Context, to *registry.Selection, m *outbox.Message, isKept bool,
-) (taken int, err error) {
-	err = ask(ctx, c, to, kindNotify, notifyCall{*to, m.Binary, isKept}, m.Data, func(_ string, n int) bool {
+// Notify sends a message to the connections of the other nodes, and returns how many have taken it.
+func (c *Calls[C, S]) Notify(ctx context.Context, to *registry.Selection, m *outbox.Message) (taken int, err error) {
+	err = ask(ctx, c, to, kindNotify, notifyCall{*to, m.Binary, false}, m.Data, func(_ string, n int) bool {
 		taken += n
 		return true
 	})
 	return taken, err
+}
+
+// NotifyKept sends a message that is kept to the connections of the other nodes that don't keep their
+// place. It doesn't wait for them.
+func (c *Calls[C, S]) NotifyKept(ctx context.Context, to *registry.Selection, m *outbox.Message) error {
+	if c.cfg.Node == nil {
+		return nil
+	}
+	audience, err := c.audience(ctx, to)
+	if err != nil {
+		return err
+	}
+	err = cluster.Tell(ctx, c.cfg.Node, audience, kindNotify, notifyCall{*to, m.Binary, true}, m.Data)
+	if err != nil {
+		return gateway.Unavailable(ctx, "tell other nodes", err)
+	}
+	return nil
 }
 
 // Conns calls each with the connections of the other nodes, until it returns false. A node of

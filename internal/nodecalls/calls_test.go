@@ -110,7 +110,7 @@ func TestTheOtherNodesAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asking, first, second := three(t)
 		all := &registry.Selection{All: true}
-		n, err := asking.Notify(t.Context(), all, &outbox.Message{Data: []byte("hi")}, false)
+		n, err := asking.Notify(t.Context(), all, &outbox.Message{Data: []byte("hi")})
 		require.NoError(t, err)
 		require.Equal(t, 3, n)
 		require.Equal(t, []string{"notify  hi"}, first.heard())
@@ -154,7 +154,7 @@ func TestANodeThatDoesNotAnswerIsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asking, _, second := three(t)
 		second.silent = true
-		n, err := asking.Notify(t.Context(), &registry.Selection{All: true}, &outbox.Message{}, false)
+		n, err := asking.Notify(t.Context(), &registry.Selection{All: true}, &outbox.Message{})
 		require.ErrorIs(t, err, cluster.ErrSilent)
 		require.Equal(t, 2, n, "of the other one")
 	})
@@ -169,7 +169,7 @@ func TestOnlyNodesThatMayHaveTheConnectionsAreAsked(t *testing.T) {
 			require.NoError(t, n.cluster.Subscribe(t.Context(), of, "client "+of))
 		}
 		for _, of := range []registry.Selection{{SessionID: "a"}, {ClientID: "client a"}} {
-			_, err := asking.Notify(t.Context(), &of, &outbox.Message{}, false)
+			_, err := asking.Notify(t.Context(), &of, &outbox.Message{})
 			require.NoError(t, err)
 			require.Len(t, first.heard(), 1)
 			require.Empty(t, second.heard())
@@ -179,12 +179,12 @@ func TestOnlyNodesThatMayHaveTheConnectionsAreAsked(t *testing.T) {
 			ID: "b", ClientID: "client b", UserID: "ann", TokenGeneration: 1, Data: []byte("{}"), Created: at, Seen: at,
 		})
 		require.NoError(t, err)
-		_, err = asking.Notify(t.Context(), &registry.Selection{UserID: "ann"}, &outbox.Message{}, false)
+		_, err = asking.Notify(t.Context(), &registry.Selection{UserID: "ann"}, &outbox.Message{})
 		require.NoError(t, err)
 		require.Empty(t, first.heard())
 		require.Len(t, second.heard(), 1)
 		for _, of := range []registry.Selection{{Name: "room"}, {Conns: []string{"1"}}} {
-			_, err := asking.Notify(t.Context(), &of, &outbox.Message{}, false)
+			_, err := asking.Notify(t.Context(), &of, &outbox.Message{})
 			require.NoError(t, err)
 			require.Len(t, first.heard(), 1)
 			require.Len(t, second.heard(), 1)
@@ -205,7 +205,7 @@ func TestACloseCodeOfAnotherVersionClosesNothing(t *testing.T) {
 func TestAnInvalidSelectionGetsNoMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asking, first, _ := three(t)
-		n, err := asking.Notify(t.Context(), &registry.Selection{All: true, Name: "room"}, &outbox.Message{}, false)
+		n, err := asking.Notify(t.Context(), &registry.Selection{All: true, Name: "room"}, &outbox.Message{})
 		require.NoError(t, err)
 		require.Zero(t, n)
 		require.Empty(t, first.heard())
@@ -218,7 +218,7 @@ func TestAskingAStoreThatIsAwayFails(t *testing.T) {
 		asking := newNode(t, hub)
 		newNode(t, hub, "1")
 		hub.Node(0).SetNetwork(false, true)
-		_, err := asking.Notify(t.Context(), &registry.Selection{All: true}, &outbox.Message{}, false)
+		_, err := asking.Notify(t.Context(), &registry.Selection{All: true}, &outbox.Message{})
 		require.ErrorIs(t, err, gateway.ErrUnavailable)
 		hub.Node(0).SetNetwork(false, false)
 	})
@@ -226,7 +226,7 @@ func TestAskingAStoreThatIsAwayFails(t *testing.T) {
 
 func TestWithoutNodesNoneIsAsked(t *testing.T) {
 	c := nodecalls.New(nodecalls.Config[string, int]{})
-	n, err := c.Notify(t.Context(), &registry.Selection{UserID: "ann"}, &outbox.Message{}, false)
+	n, err := c.Notify(t.Context(), &registry.Selection{UserID: "ann"}, &outbox.Message{})
 	require.NoError(t, err)
 	require.Zero(t, n)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/internal/testkit"
 	"github.com/sessionbridge/sessionbridge/internal/testkit/webclient"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -48,20 +49,17 @@ func TestG14_NothingMissedAtAReconnect_WhateverNotificationsAreLost(t *testing.T
 		c := ada.DialKept("/ws", "")
 		c.Expect("ready")
 		to := bridge.To{UserID: "ada"}
-		unheard := func(text string) {
-			err := apps[1].NotifyKept(t.Context(), to, time.Hour, []byte(text))
-			require.ErrorIs(t, err, bridge.ErrNodeSilent, "other connections may have missed it")
-		}
 		h.Node(0).SetNetwork(true, false) // it receives no notifications
-		unheard("1")
-		unheard("2")
-		_ = apps[0].NotifyKept(t.Context(), to, time.Hour, []byte("3")) // and no answers
+		notifyKept(t, apps[1].Bridge, to, "1", "2")
+		notifyKept(t, apps[0].Bridge, to, "3")
 		c.Expect("kept: 1", "kept: 2", "kept: 3")
-		unheard("4")
+		notifyKept(t, apps[1].Bridge, to, "4")
+		synctest.Wait()
 		h.Node(0).SetNetwork(false, false)
 		c.Expect("kept: 4")
 		h.Node(0).SetNetwork(true, true) // it doesn't reach the store
-		unheard("5")
+		notifyKept(t, apps[1].Bridge, to, "5")
+		time.Sleep(3 * time.Second)
 		h.Node(0).SetNetwork(false, false)
 		c.Expect("kept: 5")
 	})
@@ -71,10 +69,21 @@ func TestG14_NothingMissedAtAReconnect_WhateverNotificationsAreLost(t *testing.T
 func TestG14_NothingMissedAtAReconnect_WhileMessagesCome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, apps := testkit.NewNodes(t, 2, bridge.Options{})
-		to, n, reads := bridge.To{UserID: "ada"}, 0, 0
+		to, turn, n, reads := bridge.To{UserID: "ada"}, ctxlock.New(), 0, 20
 		send := func() {
+			_ = turn.Lock(context.Background())
+			defer turn.Unlock()
 			n++
 			notifyKept(t, apps[1].Bridge, to, fmt.Sprint(n))
+		}
+		h.Node(0).BeforeKept = func(store.KeptFor) {
+			_ = turn.Lock(context.Background())
+			reads++
+			few := reads <= 20
+			turn.Unlock()
+			if few {
+				send()
+			}
 		}
 		ada := webclient.NewBrowser(t, apps[0].ServeInMemory(t))
 		ada.OK("/login?user=ada")
@@ -82,11 +91,8 @@ func TestG14_NothingMissedAtAReconnect_WhileMessagesCome(t *testing.T) {
 		c.Expect("ready")
 		position := c.Cut()
 		send()
-		h.Node(0).BeforeKept = func(store.KeptFor) {
-			if reads++; reads <= 20 {
-				send()
-			}
-		}
+		synctest.Wait()
+		reads = 0 // from now on a message is kept during each read
 		c = ada.DialKept("/ws", position)
 		time.Sleep(time.Second)
 		send()

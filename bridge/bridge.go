@@ -26,6 +26,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/opening"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/periodic"
+	"github.com/sessionbridge/sessionbridge/internal/presence"
 	"github.com/sessionbridge/sessionbridge/internal/pubsub"
 	"github.com/sessionbridge/sessionbridge/internal/reclaiming"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
@@ -76,6 +77,7 @@ type Bridge struct {
 	activity *activity.Activity
 	cluster  *cluster.Node // nil: the store knows of no other processes
 	calls    *nodecalls.Calls[ConnInfo, NodeInfo]
+	presence *presence.Tracker
 	gorilla  *gorillastore.Store
 
 	keeper   store.Keeper // nil: the store has nodes and keeps no messages
@@ -109,6 +111,7 @@ func (b *Bridge) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "bridge.Brid
 // Stats is what a Bridge has counted since it was made, except for the fields that say now.
 type Stats struct {
 	Conns    int  // open now: connections and links
+	Users    int  // with a connection to this process, now
 	Attached int  // sessions that this process has seen in use, now
 	Healthy  bool // this node and the others on the store hear each other, now; true without others
 
@@ -141,6 +144,7 @@ func (b *Bridge) Stats() Stats {
 	g := b.gateway.Stats()
 	return Stats{
 		Conns:             b.links.Count(),
+		Users:             b.links.CountUsers(),
 		Attached:          b.clients.Len(),
 		Healthy:           b.cluster.Healthy(),
 		Writes:            g.Writes,

@@ -93,6 +93,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	codec := credentials.NewCodec(s.credentials())
 	b.devices = newDevices(b, codec)
 	b.opener = newOpener(b, codec)
+	b.presence = b.newPresence()
 	b.links = b.newRegistry()
 	b.tracker = b.newTracker()
 	b.limits = b.newLimits()

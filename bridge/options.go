@@ -195,6 +195,10 @@ type Options struct {
 	// Default: 64 MiB.
 	MaxKeptMemory int
 
+	// PresenceGrace is how long a user may have no connection without being offline for OnPresence, so
+	// that a page can be loaded again. Default: 5 s. Off: no time.
+	PresenceGrace time.Duration
+
 	// TokenFrom returns the session token of a client without cookies: TokenFromHeader,
 	// TokenFromProtocol, or a function of the application's. ok reports that the client uses no
 	// cookies, even if it has no token yet: then no cookie is read or set. A token for the client

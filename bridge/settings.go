@@ -139,6 +139,7 @@ func (s *settings) setTimes() error {
 		ranges.OrOff("RememberEnds", &s.RememberEnds, time.Hour, time.Second),
 		ranges.OrOff("RevalidateEvery", &s.RevalidateEvery, 5*time.Minute, time.Second),
 		ranges.On("TicketLifetime", &s.TicketLifetime, 30*time.Second, time.Second),
+		ranges.OrOff("PresenceGrace", &s.PresenceGrace, 5*time.Second, time.Millisecond),
 		ranges.OrOff("DrainOver", &s.DrainOver, Off, time.Millisecond),
 	); err != nil {
 		return err

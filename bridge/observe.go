@@ -72,18 +72,18 @@ type Observer struct {
 // In a cluster each node reports its own changes, and with ViaNode those of other nodes, as far as
 // it is notified: see docs/nodes.md.
 func (b *Bridge) Observe(o Observer) (off func()) {
-	off = b.events.Observe(
+	forget := b.events.Observe(
 		func(ev Event) bool { return ev.deliver(&o, false) },
 		eventQueue,
 		func(ev Event) { ev.deliver(&o, true) },
 	)
 	if o.Presence == nil {
-		return off
+		return forget
 	}
 	end := b.presence.Observe()
 	return func() {
 		end()
-		off()
+		forget()
 	}
 }
 

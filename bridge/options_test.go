@@ -134,6 +134,7 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 	"RememberEnds":    durations(func(o *bridge.Options, d time.Duration) { o.RememberEnds = d }, time.Second, true),
 	"RevalidateEvery": durations(func(o *bridge.Options, d time.Duration) { o.RevalidateEvery = d }, time.Second, true),
 	"TicketLifetime":  durations(func(o *bridge.Options, d time.Duration) { o.TicketLifetime = d }, time.Second, false),
+	"PresenceGrace":   durations(func(o *bridge.Options, d time.Duration) { o.PresenceGrace = d }, time.Millisecond, true),
 	"DrainOver":       durations(func(o *bridge.Options, d time.Duration) { o.DrainOver = d }, time.Millisecond, true),
 	"Timeouts": {
 		good: []bridge.Options{{Timeouts: bridge.TimeoutsOWASPHighRisk}, {Timeouts: bridge.TimeoutsNISTAAL3}},

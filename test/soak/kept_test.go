@@ -2,6 +2,7 @@ package soak_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -31,9 +32,10 @@ type keptFarm struct {
 	*farm
 	random *rand.Rand // of the test's goroutine
 
-	mu    sync.Mutex
-	alive []*farmNode // by the place of their proxies; nil while one starts
-	tally keptTally
+	mu     sync.Mutex
+	alive  []*farmNode     // by the place of their proxies; nil while one starts
+	online map[string]bool // users, as the test's process has heard of them
+	tally  keptTally
 }
 
 type keptTally struct{ sent, acknowledged, received, ready, kills, restarts, cuts, silences, logins int }
@@ -52,11 +54,23 @@ func TestG14_NothingMissedAtAReconnect_Soak(t *testing.T) {
 	seed := farmSeed(t)
 	f := &keptFarm{farm: startFarm(t, farmNodes, "", farmDurable...)}
 	f.alive = slices.Clone(f.nodes)
+	f.online = map[string]bool{}
+	t.Cleanup(f.direct.OnPresence(func(e bridge.Presence) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if was, known := f.online[e.UserID]; known && was == e.Online {
+			t.Errorf("%s is reported twice: %v", e.UserID, e.Online)
+		}
+		f.online[e.UserID] = e.Online
+	}))
 	for i := range histories {
 		f.random = rand.New(rand.NewPCG(seed, uint64(i)))
 		h := &keptHistory{keptFarm: f, user: fmt.Sprint("user", i)}
 		h.run()
 		h.judge(i)
+		if i == 0 || histories > 10 {
+			h.leave()
+		}
 	}
 	t.Logf("%d histories: %+v; 0 lost, 0 twice, 0 out of order", histories, f.tally)
 	require.Positive(t, f.tally.kills)
@@ -159,6 +173,32 @@ func (h *keptHistory) run() {
 	for _, c := range h.clients { // all is well again
 		require.Eventually(t, func() bool { return c.visit(true) }, await.Limit, 10*time.Millisecond, "the last connection")
 	}
+}
+
+// leave checks that the user is online while a connection is open, and offline then.
+func (h *keptHistory) leave() {
+	t, c := h.t, h.clients[0]
+	is := func(online bool) func() bool {
+		return func() bool {
+			h.keptFarm.mu.Lock()
+			known := h.online[h.user]
+			h.keptFarm.mu.Unlock()
+			all, err := h.direct.Online(t.Context(), h.user)
+			asked := err == nil || errors.Is(err, bridge.ErrNodeSilent) // of a node that was killed
+			return asked && known == online && (len(all) == 1) == online
+		}
+	}
+	ws, _, err := websocket.Dial(t.Context(), "ws://"+h.node(h.random).addr+"/socket", &websocket.DialOptions{
+		HTTPHeader: http.Header{"Cookie": {c.cookies}},
+	})
+	require.NoError(t, err)
+	began := time.Now()
+	require.Eventually(t, is(true), await.Limit, 10*time.Millisecond, "%s is online", h.user)
+	came := time.Since(began)
+	_ = ws.CloseNow()
+	began = time.Now()
+	require.Eventually(t, is(false), await.Limit, 10*time.Millisecond, "%s is offline", h.user)
+	t.Logf("%s was online after %v, offline after %v", h.user, came, time.Since(began))
 }
 
 // disturb causes faults until done is closed: each kind once, and then those that last shortly.

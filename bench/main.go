@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"slices"
 	"time"
 )
@@ -45,6 +46,7 @@ func compare(args []string, out, progress io.Writer) error {
 	flags.SetOutput(progress)
 	match := flags.String("run", "", "only the rows whose name matches the `regexp`")
 	rounds := flags.Int("rounds", 9, "turns that each side of a row gets")
+	profile := flags.String("cpuprofile", "", "write a CPU profile of this process to the `file`")
 	quick := flags.Bool("quick", false, "a look at whether everything works; the figures mean little")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -64,13 +66,33 @@ func compare(args []string, out, progress io.Writer) error {
 		p.rounds, p.piece = min(p.rounds, 3), 3*time.Millisecond
 	}
 	t := newTable()
-	if err := inTurn(groups(), func(g *group) error { return p.addTo(t, g, wanted) }); err != nil {
+	err = profiled(*profile, func() error {
+		return inTurn(groups(), func(g *group) error { return p.addTo(t, g, wanted) })
+	})
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "%s %s/%s, %d processors, %d rounds. Only ratios within one run count.\n\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), p.rounds)
 	t.print(out)
 	return nil
+}
+
+// profiled calls do, and writes a CPU profile of it to the file; "" is none.
+func profiled(path string, do func() error) (err error) {
+	if path == "" {
+		return do()
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("-cpuprofile: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return fmt.Errorf("-cpuprofile: %w", err)
+	}
+	defer pprof.StopCPUProfile()
+	return do()
 }
 
 // addTo measures the group if one of its rows is wanted: ours, and the peers of those rows.

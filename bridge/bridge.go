@@ -233,13 +233,13 @@ func (b *Bridge) ended(e gateway.End) {
 	}
 	from, ok := e.Tag.(*origin)
 	if !ok {
-		from = &origin{via: ViaTime, reason: ReasonExpired}
+		from = &origin{via: ViaTime, end: &end{reason: ReasonExpired}}
 	}
-	if e.Found && from.reason != ReasonExpired { // an expired session has ended before this
+	if e.Found && from.end.reason != ReasonExpired { // an expired session has ended before this
 		b.opener.Ended(e.ID)
 	}
-	if !from.assumed {
-		b.ends.Add(e.ID, string(from.reason))
+	if !from.end.assumed {
+		b.ends.Add(e.ID, string(from.end.reason))
 	}
 	b.removeSession(e, from)
 	if e.Found && ok && e.ClientID != "" { // other nodes notice an expiry by themselves
@@ -287,9 +287,10 @@ func (b *Bridge) removeSession(e gateway.End, from *origin) {
 	if b.keptHere != nil {
 		b.keptHere.End(e.ID)
 	}
-	userID := cmp.Or(e.UserID, b.clients.UserOf(e.ID), from.userID, b.links.UserOf(e.ID))
+	reason := from.end.reason
+	userID := cmp.Or(e.UserID, b.clients.UserOf(e.ID), from.end.userID, b.links.UserOf(e.ID))
 	clientID := cmp.Or(b.clients.Detach(e.ID), e.ClientID)
-	c := registry.Close{Code: from.reason.closeCode(), Reason: string(from.reason)}
+	c := registry.Close{Code: reason.closeCode(), Reason: string(reason)}
 	pending, keep := c, b.opts.OnSessionEnd == KeepConns
 	if keep {
 		pending = registry.Close{}
@@ -298,15 +299,15 @@ func (b *Bridge) removeSession(e gateway.End, from *origin) {
 	about := reporting.Subject{
 		SessionID: e.ID, ClientID: clientID, UserID: userID, Addr: from.addr(), Via: string(from.via),
 	}
-	e.Later.Add(func() { b.report.End(about, string(from.reason)) })
-	end := SessionDestroy{ClientID: clientID, SessionID: e.ID, UserID: userID, Reason: from.reason, Via: from.via}
+	e.Later.Add(func() { b.report.End(about, string(reason)) })
+	ev := SessionDestroy{ClientID: clientID, SessionID: e.ID, UserID: userID, Reason: reason, Via: from.via}
 	if b.events.Active() { // before the events of the connections that it closes
-		b.events.Emit(end)
+		b.events.Emit(ev)
 	}
 	if keep { // except connections of PerConnection, which can't go on without their session
 		links = slices.DeleteFunc(links, func(l *Link) bool { return l.perConn.Load() == nil })
 	}
-	final := b.finalMessage(links, end)
+	final := b.finalMessage(links, ev)
 	for _, l := range links {
 		l.setFinalMessage(final)
 		if l == from.link { // its handler still has to answer the message that ended the session

@@ -94,13 +94,13 @@ func (b *Bridge) TouchByID(ctx context.Context, id string) error {
 // returns, the session's connections in this process are being closed.
 func (b *Bridge) DestroyByID(ctx context.Context, id string) (bool, error) {
 	clientID, known := b.clients.ClientOf(id)
-	from := &origin{via: ViaAPI, reason: ReasonDestroyed}
+	from := &origin{via: ViaAPI, end: &end{reason: ReasonDestroyed}}
 	if !known {
 		rec, err := b.gateway.Load(ctx, id)
 		if err != nil && !errors.Is(err, gateway.ErrMissing) {
 			return false, err
 		}
-		clientID, from.userID = rec.ClientID, rec.UserID
+		clientID, from.end.userID = rec.ClientID, rec.UserID
 	}
 	return b.gateway.Destroy(ctx, id, clientID, from)
 }
@@ -178,7 +178,7 @@ func (b *Bridge) NotifyStoreSet(id string, isNew bool) {
 func (b *Bridge) NotifyStoreDestroy(id string) {
 	b.ends.Add(id, string(ReasonDestroyed))
 	b.gateway.InOrder(id, func(later *gateway.Later) {
-		b.removeSession(gateway.End{ID: id, Later: later}, &origin{via: ViaStore, reason: ReasonDestroyed})
+		b.removeSession(gateway.End{ID: id, Later: later}, &origin{via: ViaStore, end: &end{reason: ReasonDestroyed}})
 	})
 }
 

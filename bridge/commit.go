@@ -219,18 +219,16 @@ func (s *Session) destroy(ctx context.Context) (err error) {
 		return err
 	}
 	rq, base := s.from.request, s.draft.Base()
-	from := *s.from
-	from.reason = s.ending
 	ended := false
 	if base.Revision != 0 && s.fate == fateAlive {
 		ctx := context.WithoutCancel(ctx)
 		if rq != nil {
-			if err := rq.creds.EndOthers(ctx, &s.later, base.ID, &from); err != nil {
+			if err := rq.creds.EndOthers(ctx, &s.later, base.ID, s.from.ending(end{reason: s.ending})); err != nil {
 				return err
 			}
 		}
-		from.userID = base.UserID
-		if ended, err = s.b.gateway.DestroyDraft(ctx, &s.later, &s.draft, &from); err != nil {
+		from := s.from.ending(end{reason: s.ending, userID: base.UserID})
+		if ended, err = s.b.gateway.DestroyDraft(ctx, &s.later, &s.draft, from); err != nil {
 			return err // s.ending stays: a later commit tries again
 		}
 	}

@@ -174,7 +174,8 @@ func (b *Bridge) Create(ctx context.Context, n NewSession) (Credentials, error) 
 		return Credentials{}, err
 	}
 	defer s.seal()
-	s.proof = b.opener.Issued(token, &s.draft)
+	s.proof = new(opening.Proof)
+	b.opener.Issued(s.proof, token, &s.draft)
 	var login *gateway.Login
 	if n.UserID != "" {
 		login = &gateway.Login{UserID: n.UserID, Addr: rec.Addr, UserAgent: rec.UserAgent}
@@ -342,7 +343,8 @@ func (b *Bridge) replaceCredentials(ctx context.Context, c Credentials, login *g
 		return Credentials{}, err
 	}
 	defer s.seal()
-	if s.proof, err = b.opener.Prove(o, &s.draft); err == nil {
+	s.proof = new(opening.Proof)
+	if err = b.opener.Prove(s.proof, o, &s.draft); err == nil {
 		err = s.try(func() error { return s.proof.Replace(login) })
 	}
 	if err = cmp.Or(err, context.Cause(ctx)); err == nil {

@@ -86,8 +86,7 @@ func (s *Session) endImports(ctx context.Context) error {
 	if r == nil {
 		return nil
 	}
-	from := *s.from
-	from.reason = s.ending
+	from := s.from.ending(end{reason: s.ending})
 	var later gateway.Later
 	s.slot.Unlock()
 	defer func() { // also after a panic
@@ -106,7 +105,7 @@ func (s *Session) endImports(ctx context.Context) error {
 		if !imported {
 			continue
 		}
-		if err := rq.creds.EndImported(ctx, &later, as, &from); err != nil {
+		if err := rq.creds.EndImported(ctx, &later, as, from); err != nil {
 			return err
 		}
 	}

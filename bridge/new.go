@@ -244,7 +244,7 @@ func (b *Bridge) newLimits() *logins.Limits {
 		PerClient:  b.opts.MaxSessionsPerClient,
 		HasConns:   b.links.HasSession,
 		CountConns: b.links.CountOfClient,
-		Evicted:    func(tag any) any { return &origin{via: tag.(*origin).via, reason: ReasonEvicted} },
+		Evicted:    func(tag any) any { return &origin{via: tag.(*origin).via, end: &end{reason: ReasonEvicted}} },
 		Failed: func(ctx context.Context, doing string, err error) {
 			b.report.Failed(ctx, slog.LevelError, doing, "", err)
 		},

@@ -210,9 +210,9 @@ func (rq *request) peek(ctx context.Context) (*Session, error) {
 
 // sessionOf returns the Session of an opened record.
 func (rq *request) sessionOf(o *opening.Opened) (*Session, error) {
-	s, err := rq.b.newSession(o.Record, &origin{via: ViaHTTP, request: rq})
+	s, err := rq.makeSession(o.Record)
 	if err == nil {
-		s.proof, err = rq.b.opener.Prove(o, &s.draft)
+		err = rq.b.opener.Prove(s.proof, o, &s.draft)
 	}
 	return s, err
 }
@@ -235,11 +235,25 @@ func (rq *request) newRecord(id string) store.Record {
 
 // issue returns the Session of a record that is not stored yet, whose token the client is to get.
 func (rq *request) issue(rec store.Record, token credentials.Token) (*Session, error) {
-	s, err := rq.b.newSession(rec, &origin{via: ViaHTTP, request: rq})
+	s, err := rq.makeSession(rec)
 	if err == nil {
-		s.proof = rq.b.opener.Issued(token, &s.draft)
+		rq.b.opener.Issued(s.proof, token, &s.draft)
 	}
 	return s, err
+}
+
+// makeSession returns the Session of the record, with a Proof that is zero.
+func (rq *request) makeSession(rec store.Record) (*Session, error) {
+	var all struct { // in one allocation
+		session Session
+		state   sessionState
+		from    origin
+		proof   opening.Proof
+	}
+	all.session.sessionState = &all.state
+	all.state.proof = &all.proof
+	all.from.via, all.from.request = ViaHTTP, rq
+	return &all.session, all.session.init(rq.b, rec, &all.from)
 }
 
 // peekPresented is opening.Exchange.Peek, also for a session that has been imported. It imports

@@ -58,10 +58,10 @@ func (b *Bridge) newTracker() *tracking.Tracker[*Link] {
 			})
 		},
 		Ended: func(e gateway.End, reason string) {
-			b.removeSession(e, &origin{via: ViaNode, reason: Reason(reason)})
+			b.removeSession(e, &origin{via: ViaNode, end: &end{reason: Reason(reason)}})
 		},
 		Tag: func(l *Link) any {
-			return &origin{via: ViaStore, reason: ReasonDestroyed, assumed: true, link: l}
+			return &origin{via: ViaStore, end: &end{reason: ReasonDestroyed, assumed: true}, link: l}
 		},
 		Reason:    func(reported string) string { return string(reasonReported(reported)) },
 		CloseCode: func(reason string) int { return Reason(reason).closeCode() },
@@ -93,7 +93,7 @@ func reasonReported(reported string) Reason {
 // reportedReason returns the reason for other nodes of an end with the tag.
 func reportedReason(tag any) string {
 	if from, ok := tag.(*origin); ok {
-		return string(from.reason)
+		return string(from.end.reason)
 	}
 	return string(ReasonExpired)
 }

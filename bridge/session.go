@@ -66,12 +66,24 @@ const (
 // origin is the source of a change. The gateway passes it back when it reports the change.
 type origin struct {
 	via     Via
-	reason  Reason   // of an end
-	assumed bool     // the session was found to be missing: its end may have had another reason
-	userID  string   // of the session that ends, in case this process doesn't know it
+	end     *end     // of the session that the change ends; nil for another change
 	request *request // nil unless via HTTP
 	link    *Link    // nil unless via a connection
 	lone    bool     // Create has made the client
+}
+
+// end is what the program that ends a session knows of that.
+type end struct {
+	reason  Reason
+	userID  string // in case this process doesn't know the session
+	assumed bool   // the session was found to be missing: its end may have had another reason
+}
+
+// ending returns the origin of an end that comes from o.
+func (o *origin) ending(e end) *origin {
+	from := *o
+	from.end = &e
+	return &from
 }
 
 // clientIsNew reports whether the client has no other session, because this change has created it.
@@ -291,12 +303,8 @@ func (s *Session) Keys() iter.Seq[string] {
 // Decode reads the whole session into dst, as encoding/json does with an object.
 func (s *Session) Decode(dst any) error {
 	s.lock()
-	object := make(map[string]json.RawMessage)
-	for _, key := range s.draft.Keys() {
-		object[key] = s.draft.Raw(key)
-	}
+	data, err := s.draft.Object()
 	s.unlock()
-	data, err := json.Marshal(object)
 	if err == nil {
 		err = json.Unmarshal(data, dst)
 	}

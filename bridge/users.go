@@ -132,12 +132,12 @@ func (b *Bridge) DestroyUser(ctx context.Context, userID string, except ...strin
 	if err := logins.CheckUserID(userID); err != nil {
 		return 0, err
 	}
-	return b.logins.DestroyUser(ctx, b.gateway, userID, except, &origin{via: ViaAPI, reason: ReasonDestroyed})
+	return b.logins.DestroyUser(ctx, b.gateway, userID, except, &origin{via: ViaAPI, end: &end{reason: ReasonDestroyed}})
 }
 
 // DestroyAll ends every session and returns how many it has ended. A concurrently created session
 // is either ended with the others or comes after the call as a whole: see DestroyUser. It needs a
 // store.Lister or a store.ActivityIndex; otherwise ErrUnsupported.
 func (b *Bridge) DestroyAll(ctx context.Context) (int, error) {
-	return b.logins.DestroyAll(ctx, b.gateway, &origin{via: ViaAPI, reason: ReasonDestroyed})
+	return b.logins.DestroyAll(ctx, b.gateway, &origin{via: ViaAPI, end: &end{reason: ReasonDestroyed}})
 }

@@ -62,7 +62,12 @@ func (c *Codec) Read(p *Presented, r *http.Request, secure bool) (forged bool) {
 	}
 	p.readClients(r)
 	p.readSessions(r)
-	return len(p.Sessions) == 0 && len(r.CookiesNamed(c.session.of(secure))) > 0
+	if len(p.Sessions) > 0 {
+		return false
+	}
+	cookies := cookiesNamed(r, c.session.of(secure))
+	_, forged = cookies.next()
+	return forged
 }
 
 func (p *Presented) readToken(text string) (forged bool) {
@@ -129,15 +134,12 @@ func (p *Presented) Differs(outer, r *http.Request) bool {
 	presented, equal := false, true
 	for _, cookie := range []*place{&c.session, &c.client} {
 		for _, name := range cookie.read(p.secure) {
-			theirs := r.CookiesNamed(name)
-			presented = presented || len(theirs) > 0
-			equal = equal && slices.EqualFunc(theirs, outer.CookiesNamed(name), sameValue)
+			same, some := cookiesNamed(r, name).equal(cookiesNamed(outer, name))
+			presented, equal = presented || some, equal && same
 		}
 	}
 	return presented && !equal
 }
-
-func sameValue(a, b *http.Cookie) bool { return a.Value == b.Value }
 
 // sameHeader reports whether a and b are one map.
 func sameHeader(a, b http.Header) bool {

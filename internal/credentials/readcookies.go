@@ -23,12 +23,13 @@ func (p *Presented) readSessions(r *http.Request) {
 	var v signedValue
 	checked := 0
 	for i, name := range at.read(p.secure) {
-		for _, cookie := range r.CookiesNamed(name) {
-			if len(cookie.Value) != sessionCookieLen || checked == maxChecked {
+		cookies := cookiesNamed(r, name)
+		for value, ok := cookies.next(); ok; value, ok = cookies.next() {
+			if len(value) != sessionCookieLen || checked == maxChecked {
 				continue
 			}
 			checked++
-			if !ring.verify(name, cookie.Value, &v) {
+			if !ring.verify(name, value, &v) {
 				continue
 			}
 			if cred, ok := openedSession(&v); ok {
@@ -48,12 +49,13 @@ func (p *Presented) readClients(r *http.Request) {
 	var v signedValue
 	checked := 0
 	for i, name := range at.read(p.secure) {
-		for _, cookie := range r.CookiesNamed(name) {
-			if len(cookie.Value) != clientCookieLen || checked == maxChecked {
+		cookies := cookiesNamed(r, name)
+		for value, ok := cookies.next(); ok; value, ok = cookies.next() {
+			if len(value) != clientCookieLen || checked == maxChecked {
 				continue
 			}
 			checked++
-			if !ring.verify(name, cookie.Value, &v) {
+			if !ring.verify(name, value, &v) {
 				continue
 			}
 			id := strings.ToLower(string(v.bytes()))

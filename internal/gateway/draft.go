@@ -165,6 +165,40 @@ func (d *Draft) keys(those bool) []string {
 	return keys
 }
 
+// Object returns the values of Keys as a JSON object. A value that can't be encoded is null in it.
+func (d *Draft) Object() ([]byte, error) {
+	values := d.loaded()
+	out := append(make([]byte, 0, len(values.data)+len("{}")), '{')
+	add := func(quoted, raw []byte) {
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, quoted...), ':'), raw...)
+	}
+	if !d.cleared {
+		for i := range values.fields {
+			if key := string(values.key(i)); !hidden(key) && d.findEdit(key) < 0 {
+				add(values.quoted(i), values.raw(i))
+			}
+		}
+	}
+	for _, e := range d.edits {
+		raw := e.raw
+		if e.err != nil {
+			raw = []byte("null")
+		}
+		if raw == nil || hidden(e.key) {
+			continue
+		}
+		quoted, err := quote(e.key)
+		if err != nil {
+			return nil, err
+		}
+		add(quoted, raw)
+	}
+	return append(out, '}'), nil
+}
+
 // Set gives key a value, which is encoded at once: later changes of v have no effect. An error is
 // returned by the commit.
 func (d *Draft) Set(key string, v any) {

@@ -52,19 +52,21 @@ func (g *Gateway) LoadCachedAt(
 	return rec, now, nil
 }
 
-// LoadActive is Load for a session in use: it is touched if that is due, unless check refuses
+// LoadActive loads a session in use into rec: it is touched if that is due, unless check refuses
 // it.
-func (g *Gateway) LoadActive(ctx context.Context, id string, check func(*store.Record) error) (store.Record, error) {
+func (g *Gateway) LoadActive(
+	ctx context.Context, id string, rec *store.Record, check func(*store.Record) error,
+) (err error) {
 	k := g.Acquire(id) // before the load, so that all callers that load one Seen share one claim
 	defer k.Release()
-	rec, now, err := g.LoadAt(ctx, id, nil)
-	if err == nil {
-		err = check(&rec)
+	var now time.Time
+	if *rec, now, err = g.LoadAt(ctx, id, nil); err == nil {
+		err = check(rec)
 	}
 	if err == nil {
-		err = g.Touch(ctx, k, &rec, now)
+		err = g.Touch(ctx, k, rec, now)
 	}
-	return rec, err
+	return err
 }
 
 var errLoadPanicked = errors.New("the load has panicked")
@@ -78,20 +80,18 @@ func (g *Gateway) LoadShared(ctx context.Context, id string) (store.Record, erro
 
 // LoadActiveShared is LoadActive for handshakes, as LoadShared is Load.
 func (g *Gateway) LoadActiveShared(
-	ctx context.Context,
-	id string,
-	check func(*store.Record) error,
-) (store.Record, error) {
+	ctx context.Context, id string, rec *store.Record, check func(*store.Record) error,
+) (err error) {
 	k := g.Acquire(id) // before the load, as in LoadActive
 	defer k.Release()
-	rec, now, err := g.loadSharedAt(ctx, id)
-	if err == nil {
-		err = check(&rec)
+	var now time.Time
+	if *rec, now, err = g.loadSharedAt(ctx, id); err == nil {
+		err = check(rec)
 	}
 	if err == nil {
-		err = g.Touch(ctx, k, &rec, now)
+		err = g.Touch(ctx, k, rec, now)
 	}
-	return rec, err
+	return err
 }
 
 func (g *Gateway) loadSharedAt(ctx context.Context, id string) (rec store.Record, now time.Time, err error) {
@@ -110,9 +110,15 @@ func (g *Gateway) loadSharedAt(ctx context.Context, id string) (rec store.Record
 		}
 	}
 	defer g.shared.finish(id)
-	defer close(l.done)
-	l.err = Unavailable(ctx, "load the session", errLoadPanicked) // unless it returns
+	returned := false
+	defer func() {
+		if !returned {
+			l.err = Unavailable(ctx, "load the session", errLoadPanicked)
+		}
+		close(l.done)
+	}()
 	// The other callers still wait for it if this caller's client hangs up.
 	l.rec, l.now, l.err = g.LoadAt(context.WithoutCancel(ctx), id, nil)
+	returned = true
 	return l.rec, l.now, l.err
 }

@@ -212,8 +212,25 @@ func FuzzMerge(f *testing.F) {
 			for key, raw := range v.now.byKey {
 				require.Equal(t, raw, string(d.Raw(key)))
 			}
+			if !v.fails() { // two keys that aren't UTF-8 may look the same
+				requireObject(t, d, v.now.byKey)
+			}
 		}
 	})
+}
+
+// requireObject fails unless the object of the draft has these values.
+func requireObject(t *testing.T, d *gateway.Draft, want map[string]string) {
+	t.Helper()
+	text, err := d.Object()
+	require.NoError(t, err)
+	var object map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(text, &object), "%s", text)
+	got := make(map[string]string, len(object))
+	for key, raw := range object {
+		got[key] = string(raw)
+	}
+	require.Equal(t, want, got)
 }
 
 // requireStored fails unless the session has these values, and each key once.

@@ -196,7 +196,8 @@ func (w *world) open(x *opening.Exchange) (*opening.Opened, *opening.Proof, *gat
 	require.NotEqual(w.t, opening.None, o.Standing)
 	d, err := gateway.NewDraft(o.Record)
 	require.NoError(w.t, err)
-	p, err := w.Prove(o, d)
+	p := new(opening.Proof)
+	err = w.Prove(p, o, d)
 	require.NoError(w.t, err)
 	return o, p, d
 }

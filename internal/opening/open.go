@@ -211,9 +211,9 @@ func (x *Exchange) try(
 	var err error
 	switch by {
 	case byRequest:
-		o.Record, err = cfg.Gateway.LoadActive(ctx, id, check)
+		err = cfg.Gateway.LoadActive(ctx, id, &o.Record, check)
 	case byHandshake:
-		o.Record, err = cfg.Gateway.LoadActiveShared(ctx, id, check)
+		err = cfg.Gateway.LoadActiveShared(ctx, id, &o.Record, check)
 	case byPeek:
 		return x.peeked(ctx, o, cookies, check)
 	}
@@ -328,7 +328,7 @@ func (x *Exchange) OpenTicket(ctx context.Context, t Ticket) (o *Opened, err err
 	o = &Opened{
 		Standing: Previous, Generation: t.Generation, Device: t.Device, Rejection: Rejection{SessionID: t.SessionID},
 	}
-	o.Record, err = x.o.cfg.Gateway.LoadActive(ctx, t.SessionID, func(rec *store.Record) error {
+	err = x.o.cfg.Gateway.LoadActive(ctx, t.SessionID, &o.Record, func(rec *store.Record) error {
 		o.Rejection.UserID = rec.UserID
 		if t.ClientID != rec.ClientID || t.Generation < rec.LoginGeneration || !x.ticketProves(rec, &t) ||
 			!x.bind(ctx, rec) {

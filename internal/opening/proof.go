@@ -36,25 +36,25 @@ func Issue(rec *store.Record) credentials.Token {
 	return t
 }
 
-// Issued returns the Proof of a session that is not stored yet. The base of the Draft has the
-// token.
-func (o *Opener) Issued(t credentials.Token, d *gateway.Draft) *Proof {
-	return &Proof{o: o, draft: d, next: credentials.Alternatives{t}, standing: Current, lifetime: cookieAge(d.Base())}
+// Issued makes p, which is zero, the Proof of a session that is not stored yet. The base of the
+// Draft has the token.
+func (o *Opener) Issued(p *Proof, t credentials.Token, d *gateway.Draft) {
+	*p = Proof{o: o, draft: d, next: credentials.Alternatives{t}, standing: Current, lifetime: cookieAge(d.Base())}
 }
 
-// Prove returns the Proof of a session that has been opened. The base of the Draft is its record.
-// If a login has replaced the token, Prove hides the record.
-func (o *Opener) Prove(opened *Opened, d *gateway.Draft) (*Proof, error) {
-	p := &Proof{
+// Prove makes p, which is zero, the Proof of a session that has been opened. The base of the Draft
+// is its record. If a login has replaced the token, Prove hides the record.
+func (o *Opener) Prove(p *Proof, opened *Opened, d *gateway.Draft) error {
+	*p = Proof{
 		o: o, draft: d, token: opened.Token, generation: opened.Generation, stale: opened.Stale,
 		device: opened.Device, standing: opened.Standing, passedOver: opened.PassedOver,
 		lifetime: cookieAge(&opened.Record),
 	}
 	if p.standing == Replaced {
-		return p, p.hide(&opened.Record)
+		return p.hide(&opened.Record)
 	}
 	d.Prove(p.generation)
-	return p, nil
+	return nil
 }
 
 // cookieAge returns how long the browser is to keep the session's cookie: see

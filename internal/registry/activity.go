@@ -21,7 +21,7 @@ type activity struct {
 func (r *Registry[L]) ClaimActivity(e *Entry, now time.Time, interval time.Duration) (id string, claimed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := r.bySession[e.sessionID]
+	s := r.bySession[e.session()]
 	if s == nil {
 		return "", false
 	}
@@ -33,7 +33,7 @@ func (r *Registry[L]) ClaimActivity(e *Entry, now time.Time, interval time.Durat
 		interval = min(interval, a.idle/10)
 	}
 	a.recording = now.Sub(a.seen) >= interval
-	return e.sessionID, a.recording
+	return e.session(), a.recording
 }
 
 // ActiveSince calls each with the sessions whose connections have been active at or after since,

@@ -27,7 +27,7 @@ func (r *Registry[L]) PartSession(id string, c Close) []L {
 	r.forget(id, s)
 	for _, l := range s.members {
 		e := r.cfg.Entry(l)
-		e.sessionID, e.parted, e.userID = "", &c, cmp.Or(userID, e.userID)
+		e.linked, e.parted, e.userID = false, &c, cmp.Or(userID, e.userID)
 	}
 	return s.members
 }
@@ -87,7 +87,7 @@ func (r *Registry[L]) PartOutsider(l L) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.cfg.Entry(l)
-	if !r.cuts.allow(e.ClientID, e.sessionID != "") {
+	if !r.cuts.allow(e.ClientID, e.linked) {
 		return false
 	}
 	r.leave(e)
@@ -100,7 +100,7 @@ func (r *Registry[L]) PartOutsider(l L) bool {
 func (r *Registry[L]) outsiders(rec *store.Record) (of []L) {
 	var proved, bare []L // with another session, and without one
 	for _, l := range r.byClient[rec.ClientID] {
-		switch r.cfg.Entry(l).sessionID {
+		switch r.cfg.Entry(l).session() {
 		case rec.ID:
 		case "":
 			bare = append(bare, l)
@@ -132,7 +132,7 @@ func (r *Registry[L]) Follow(clientID, sessionID string) (fixed, tooMany []L) {
 	defer r.mu.Unlock()
 	for _, l := range r.byClient[clientID] {
 		e := r.cfg.Entry(l)
-		if e.sessionID == sessionID {
+		if e.session() == sessionID {
 			continue
 		}
 		r.leave(e)
@@ -142,6 +142,7 @@ func (r *Registry[L]) Follow(clientID, sessionID string) (fixed, tooMany []L) {
 			fixed = append(fixed, l)
 			continue
 		}
+		e.userID = "" // that of another session
 		r.enter(l, sessionID)
 	}
 	return fixed, r.partTooMany(sessionID)

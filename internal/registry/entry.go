@@ -7,19 +7,19 @@ import "time"
 type Entry struct {
 	ID       string
 	Name     string // of the application's; "" for none
-	Naming   Naming // of Name
 	ClientID string
 	Addr     string
+	OpenedAt time.Duration // of any one clock: the smallest is the oldest
+	Naming   Naming        // of Name
 	NoAddr   bool          // it is not counted among the connections of an address
 	Fixed    bool          // it doesn't follow its client to another session
-	OpenedAt time.Duration // of any one clock: the smallest is the oldest
 
 	// Guarded by the registry's lock once the connection is added.
-	sessionID string        // "" while there is none
+	linked    bool          // it has a session: that of lastID
+	lastID    string        // the session that it has, or had last; "" for none
+	userID    string        // the user of that session, as last known
 	proved    uint64        // the token generation that opened it; 0: it follows any
 	device    uint64        // the login whose binding to a device has been proved; 0: none was in force
-	lastID    string        // the session that it had last
-	userID    string        // the user of that session, as last known
 	inClient  int32         // index in the client's list
 	inSession int32         // index in the session's list
 	parted    *Close        // how it is to be closed since it lost its session
@@ -40,7 +40,15 @@ const (
 // session's token that it has proved; a connection with 0 is cut by no login. device is that of the
 // login whose binding to a device it has proved, 0 if none was in force.
 func (e *Entry) Attach(sessionID, userID string, proved, device uint64) {
-	e.sessionID, e.userID, e.proved, e.device = sessionID, userID, proved, device
+	e.lastID, e.linked, e.userID, e.proved, e.device = sessionID, sessionID != "", userID, proved, device
+}
+
+// session returns the ID of the connection's session, "" while it has none.
+func (e *Entry) session() string {
+	if !e.linked {
+		return ""
+	}
+	return e.lastID
 }
 
 // ShutOut reports whether a login with this generation shuts out a connection that has proved a

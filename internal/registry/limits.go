@@ -28,8 +28,8 @@ var (
 func (r *Registry[L]) makeRoom(e *Entry, leaving []L) (evicted []L, err error) {
 	limits := &r.cfg.Limits
 	evicted = leaving
-	if limits.PerSession > 0 && e.sessionID != "" {
-		if others := r.crowdOf(e.sessionID, evicted); others != nil {
+	if limits.PerSession > 0 && e.linked {
+		if others := r.crowdOf(e.lastID, evicted); others != nil {
 			if !limits.Evict {
 				return nil, ErrSessionFull
 			}

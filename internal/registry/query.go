@@ -12,7 +12,7 @@ import (
 func (r *Registry[L]) SessionOf(e *Entry) (id string, proved uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return e.sessionID, e.proved
+	return e.session(), e.proved
 }
 
 // LastOf returns the connection's session, "" for none, the session that it had last, and whether
@@ -20,7 +20,7 @@ func (r *Registry[L]) SessionOf(e *Entry) (id string, proved uint64) {
 func (r *Registry[L]) LastOf(e *Entry) (id, last string, ended bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return e.sessionID, e.lastID, e.parted != nil && *e.parted != r.cfg.Reconnect
+	return e.session(), e.lastID, e.parted != nil && *e.parted != r.cfg.Reconnect
 }
 
 // CloseOf returns how the connection is to be closed since it has lost its session; the zero Close:
@@ -40,8 +40,8 @@ func (r *Registry[L]) State(l L) (sessionID, userID string, open bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.cfg.Entry(l)
-	if s := r.bySession[e.sessionID]; s != nil {
-		sessionID, userID = e.sessionID, s.userID
+	if s := r.bySession[e.session()]; s != nil {
+		sessionID, userID = e.lastID, s.userID
 	}
 	return sessionID, userID, r.byID[e.ID] == l
 }

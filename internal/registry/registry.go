@@ -131,7 +131,7 @@ func (r *Registry[L]) Add(l L) (evicted []L, err error) {
 	e.inClient = int32(len(r.byClient[e.ClientID])) //nolint:gosec // no process has two billion
 	r.byClient[e.ClientID] = append(r.byClient[e.ClientID], l)
 	r.enterAddr(l)
-	r.enter(l, e.sessionID)
+	r.enter(l, e.session())
 	return evicted, nil
 }
 
@@ -189,14 +189,10 @@ func (r *Registry[L]) Free(l L) {
 // enter puts the connection into a session's list. The lock is held.
 func (r *Registry[L]) enter(l L, sessionID string) {
 	e := r.cfg.Entry(l)
-	e.sessionID = sessionID
 	if sessionID == "" {
 		return
 	}
-	if e.lastID != "" { // otherwise Attach has named the user
-		e.userID = ""
-	}
-	e.lastID, e.parted = sessionID, nil
+	e.lastID, e.linked, e.parted = sessionID, true, nil
 	s := r.bySession[sessionID]
 	if s == nil {
 		s = &session[L]{}
@@ -210,7 +206,7 @@ func (r *Registry[L]) enter(l L, sessionID string) {
 
 // leave takes the connection out of its session's list. The lock is held.
 func (r *Registry[L]) leave(e *Entry) {
-	s := r.bySession[e.sessionID]
+	s := r.bySession[e.session()]
 	if s == nil {
 		return
 	}
@@ -220,9 +216,9 @@ func (r *Registry[L]) leave(e *Entry) {
 	s.members[e.inSession], r.cfg.Entry(moved).inSession = moved, e.inSession
 	clear(s.members[last:])
 	if s.members = s.members[:last]; last == 0 {
-		r.forget(e.sessionID, s)
+		r.forget(e.session(), s)
 	}
-	e.sessionID = ""
+	e.linked = false
 }
 
 // forget takes a session out that has no connections any more. The lock is held.

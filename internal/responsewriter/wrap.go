@@ -1,8 +1,6 @@
 package responsewriter
 
 import (
-	"bufio"
-	"io"
 	"net"
 	"net/http"
 
@@ -29,65 +27,17 @@ type Gate interface {
 // Wrap returns w behind the gate, with the optional interfaces of w. Informational responses (1xx,
 // but for 101) pass without Begin.
 func Wrap(w http.ResponseWriter, gate Gate) http.ResponseWriter {
+	if wrapped := ofNetHTTP(w, gate); wrapped != nil {
+		return wrapped
+	}
+	g := &gated{w, gate}
 	return httpsnoop.Wrap(w, httpsnoop.Hooks{
-		WriteHeader: func(next httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc {
-			return func(status int) {
-				if status < 200 && status != http.StatusSwitchingProtocols {
-					if gate.Err() == nil {
-						next(status)
-					}
-					return
-				}
-				gate.Answering(status)
-				if gate.Begin() != nil {
-					return
-				}
-				next(status)
-				if status == http.StatusSwitchingProtocols {
-					SendHeader(w)
-				}
-			}
-		},
-		Write: func(next httpsnoop.WriteFunc) httpsnoop.WriteFunc {
-			return func(p []byte) (int, error) {
-				if err := gate.Begin(); err != nil {
-					return 0, err
-				}
-				return next(p)
-			}
-		},
-		ReadFrom: func(next httpsnoop.ReadFromFunc) httpsnoop.ReadFromFunc {
-			return func(src io.Reader) (int64, error) {
-				if err := gate.Begin(); err != nil {
-					return 0, err
-				}
-				return next(src)
-			}
-		},
-		Flush: func(next httpsnoop.FlushFunc) httpsnoop.FlushFunc {
-			return func() {
-				_ = gate.Begin() // the next Write returns the error; what is flushed is its answer
-				next()
-			}
-		},
-		FlushError: func(next httpsnoop.FlushErrorFunc) httpsnoop.FlushErrorFunc {
-			return func() error {
-				if err := gate.Begin(); err != nil {
-					_ = next() // sends the answer of the error
-					return err
-				}
-				return next()
-			}
-		},
-		Hijack: func(next httpsnoop.HijackFunc) httpsnoop.HijackFunc {
-			return func() (net.Conn, *bufio.ReadWriter, error) {
-				if err := gate.Begin(); err != nil {
-					return nil, nil, err
-				}
-				conn, buf, err := next()
-				gate.Hijacked(conn)
-				return conn, buf, err
-			}
-		},
+		WriteHeader: func(httpsnoop.WriteHeaderFunc) httpsnoop.WriteHeaderFunc { return g.writeHeader },
+		Write:       func(httpsnoop.WriteFunc) httpsnoop.WriteFunc { return g.write },
+		WriteString: func(httpsnoop.WriteStringFunc) httpsnoop.WriteStringFunc { return g.writeString },
+		ReadFrom:    func(httpsnoop.ReadFromFunc) httpsnoop.ReadFromFunc { return g.readFrom },
+		Flush:       func(httpsnoop.FlushFunc) httpsnoop.FlushFunc { return g.flush },
+		FlushError:  func(httpsnoop.FlushErrorFunc) httpsnoop.FlushErrorFunc { return g.flushError },
+		Hijack:      func(httpsnoop.HijackFunc) httpsnoop.HijackFunc { return g.hijack },
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -38,6 +39,7 @@ var errShut = errors.New("shut")
 var ways = map[string]func(w http.ResponseWriter) error{
 	"WriteHeader": func(w http.ResponseWriter) error { w.WriteHeader(http.StatusOK); return nil },
 	"Write":       func(w http.ResponseWriter) error { _, err := w.Write([]byte("x")); return err },
+	"WriteString": func(w http.ResponseWriter) error { _, err := io.WriteString(w, "x"); return err },
 	"ReadFrom": func(w http.ResponseWriter) error {
 		_, err := w.(io.ReaderFrom).ReadFrom(strings.NewReader("x"))
 		return err
@@ -143,6 +145,93 @@ func TestWrapKeepsOptionalInterfaces(t *testing.T) {
 		_, h := w.(http.Hijacker)
 		require.Equal(t, flushes, f, name)
 		require.Equal(t, hijacks, h, name)
+	}
+}
+
+// optional are the interfaces of the writers of net/http.
+var optional = map[string]func(w http.ResponseWriter) bool{
+	"Flusher":      has[http.Flusher],
+	"FlushError":   has[interface{ FlushError() error }],
+	"Hijacker":     has[http.Hijacker],
+	"ReaderFrom":   has[io.ReaderFrom],
+	"StringWriter": has[io.StringWriter],
+	"Pusher":       has[http.Pusher],
+	"CloseNotify":  has[interface{ CloseNotify() <-chan bool }],
+	"FullDuplex":   has[interface{ EnableFullDuplex() error }],
+	"deadlines": has[interface {
+		SetReadDeadline(deadline time.Time) error
+		SetWriteDeadline(deadline time.Time) error
+	}],
+}
+
+func has[I any](w http.ResponseWriter) bool {
+	_, ok := w.(I)
+	return ok
+}
+
+// TestWritersOfNetHTTP: both versions of HTTP are wrapped with their interfaces and without httpsnoop,
+// whose wrappers take an allocation for each method.
+func TestWritersOfNetHTTP(t *testing.T) {
+	for _, version := range []int{1, 2} {
+		srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.ProtoMajor != version {
+				t.Error("HTTP/", r.ProtoMajor)
+			}
+			wrapped := responsewriter.Wrap(w, &gate{})
+			for name, has := range optional {
+				if has(w) != has(wrapped) {
+					t.Errorf("HTTP/%d: %s", version, name)
+				}
+			}
+			if allocs := testing.AllocsPerRun(10, func() { responsewriter.Wrap(w, nil) }); allocs > 1 {
+				t.Errorf("HTTP/%d: %v allocations", version, allocs)
+			}
+			c := http.NewResponseController(wrapped)
+			deadline := time.Now().Add(time.Hour)
+			if err := errors.Join(c.SetReadDeadline(deadline), c.SetWriteDeadline(deadline), c.EnableFullDuplex()); err != nil {
+				t.Error(err)
+			}
+			_ = wrapped.(interface{ CloseNotify() <-chan bool }).CloseNotify()
+			wrapped.Header().Set("X-Wrapped", "yes")
+			if p, pushes := wrapped.(http.Pusher); pushes {
+				if err := p.Push("/x", nil); !errors.Is(err, http.ErrNotSupported) { // the client has switched it off
+					t.Error(err)
+				}
+			}
+		}))
+		srv.EnableHTTP2 = version == 2
+		srv.StartTLS()
+		res, err := srv.Client().Get(srv.URL)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, "yes", res.Header.Get("X-Wrapped"))
+		srv.Close()
+	}
+}
+
+// everything has more interfaces than a writer of net/http: it is wrapped with all of them.
+type everything struct {
+	http.ResponseWriter
+	http.Flusher
+	http.Hijacker
+	io.ReaderFrom
+	io.StringWriter
+	http.Pusher
+	others
+}
+
+type others interface {
+	FlushError() error
+	CloseNotify() <-chan bool
+	EnableFullDuplex() error
+	SetReadDeadline(deadline time.Time) error
+	SetWriteDeadline(deadline time.Time) error
+}
+
+func TestAWriterWithEveryInterface(t *testing.T) {
+	w := responsewriter.Wrap(everything{ResponseWriter: httptest.NewRecorder()}, &gate{})
+	for name, has := range optional {
+		require.True(t, has(w), name)
 	}
 }
 

@@ -87,7 +87,8 @@ func (t *Tracker[L]) RecordActivity(id string) {
 	if t.hopeless() {
 		return
 	}
-	rec, err := t.cfg.Gateway.LoadActive(context.Background(), id, func(*store.Record) error { return nil })
+	var rec store.Record
+	err := t.cfg.Gateway.LoadActive(context.Background(), id, &rec, func(*store.Record) error { return nil })
 	switch {
 	case err == nil:
 		recorded = &rec

@@ -82,7 +82,7 @@ func (c *core) seal(app string, rec *store.Record) error {
 		plaintext = appendText(plaintext, field)
 	}
 	plaintext = append(plaintext, rec.Data...)
-	rec.ClientID, rec.UserID = k.names(app, rec.ClientID, rec.UserID)
+	rec.ClientID, rec.UserID = c.known.of(k, app, rec.ClientID, rec.UserID)
 	rec.Addr, rec.UserAgent = "", ""
 	// A store may keep times to the millisecond. What is authenticated must be what it returns.
 	rec.RotatedAt = rec.RotatedAt.Truncate(time.Millisecond)
@@ -113,7 +113,14 @@ func (c *core) open(app string, rec *store.Record) error {
 	if err != nil {
 		return errForged
 	}
-	return setPlaintext(rec, plaintext)
+	client, user := rec.ClientID, rec.UserID
+	if err := setPlaintext(rec, plaintext); err != nil {
+		return err
+	}
+	if k == c.keys[0] {
+		c.known.learn(app, rec.ClientID, rec.UserID, client, user)
+	}
+	return nil
 }
 
 // setPlaintext sets the fields that the plaintext contains.

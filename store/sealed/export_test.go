@@ -1,6 +1,10 @@
 package sealed
 
-import "io"
+import (
+	"io"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
 
 // SetRand replaces the source of nonces.
 func (s *Store) SetRand(r io.Reader) { s.rand = r }
@@ -21,3 +25,19 @@ func (s *Store) SealMessage(data []byte) ([]byte, error) { return s.sealMessage(
 
 // CreateSalt writes a new salt file.
 var CreateSalt = createSalt
+
+// KnownSlots is how many records' names are remembered.
+const KnownSlots = knownSlots
+
+// Names returns the names in a record, as they are stored.
+func (s *Store) Names(client, user string) (clientName, userName string) {
+	return s.known.of(s.keys[0], s.app, client, user)
+}
+
+// ComputedNames is Names without what is remembered.
+func (s *Store) ComputedNames(client, user string) (clientName, userName string) {
+	return s.keys[0].names(s.app, client, user)
+}
+
+// Inner returns the store that keeps the records.
+func (s *Store) Inner() store.Store { return s.inner }

@@ -39,6 +39,7 @@ type core struct {
 	rand      io.Reader
 	buffers   sync.Pool // of *[]byte
 	confirmed confirmed
+	known     knownNames
 	users     userCache
 	reports   reporter
 }
@@ -65,7 +66,7 @@ func New(inner store.Store, keys [][]byte, opts *Options) (*Store, error) {
 		return nil, err
 	}
 	c := &core{keys: derived, readPlain: opts.ReadPlain, rand: rand.Reader}
-	c.confirmed.seed = maphash.MakeSeed()
+	c.confirmed.seed, c.known.seed = maphash.MakeSeed(), maphash.MakeSeed()
 	c.reports.tell = opts.OnUnopenable
 	c.reports.log = opts.Logger
 	if c.reports.log == nil {

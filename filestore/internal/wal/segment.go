@@ -33,6 +33,9 @@ type segment struct {
 // costs a write, and makes the next sync slower.
 const growth = 4 << 20
 
+// zeros is what files grow by. It is only read, so that it takes no memory.
+var zeros [growth]byte
+
 func openSegment(c *Config, name string) (*segment, error) {
 	f, err := c.Open(name)
 	if c.ReadOnly && errors.Is(err, fs.ErrNotExist) {
@@ -77,10 +80,13 @@ func (s *segment) extend(least int64) error {
 		return nil
 	}
 	to := max(least, min(s.size+min(max(s.size, 64<<10), growth), s.limit))
-	if _, err := s.file.WriteAt(make([]byte, to-s.size), s.size); err != nil {
-		return fmt.Errorf("extend %s: %w", s.name, err)
+	for s.size < to {
+		n := min(to-s.size, growth)
+		if _, err := s.file.WriteAt(zeros[:n], s.size); err != nil {
+			return fmt.Errorf("extend %s: %w", s.name, err)
+		}
+		s.size += n
 	}
-	s.size = to
 	return nil
 }
 

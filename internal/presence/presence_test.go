@@ -174,7 +174,10 @@ func (n *node) heard() []string {
 
 func test(t *testing.T, nodes int, run func(f *farm)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { run(newFarm(t, nodes)) })
+	synctest.Test(t, func(t *testing.T) {
+		run(newFarm(t, nodes))
+		time.Sleep(5 * time.Second) // polls under way end
+	})
 }
 
 func TestAUserIsReportedOnceOnEveryNode(t *testing.T) {
@@ -260,6 +263,25 @@ func TestItIsRightInTheEnd(t *testing.T) {
 	})
 }
 
+// Nodes that poll each other at different times don't put off each other's polls.
+func TestObserversDoNotDelayEachOther(t *testing.T) {
+	test(t, 3, func(f *farm) {
+		a, b, dead := f.nodes[0], f.nodes[1], f.nodes[2]
+		defer a.Observe()()
+		time.Sleep(1500 * time.Millisecond)
+		defer b.Observe()()
+		time.Sleep(time.Second)
+		dead.connect("ann", true)
+		time.Sleep(time.Second)
+		require.Equal(t, []string{"ann true"}, a.heard())
+		require.Equal(t, []string{"ann true"}, b.heard())
+		dead.set(true, false)
+		time.Sleep(15 * time.Second)
+		require.Equal(t, []string{"ann false"}, a.heard())
+		require.Equal(t, []string{"ann false"}, b.heard())
+	})
+}
+
 // More changes than a node remembers.
 func TestManyUsers(t *testing.T) {
 	test(t, 2, func(f *farm) {
@@ -288,8 +310,8 @@ func TestRandomHistories(t *testing.T) {
 			open := map[string]int{} // connections, by "user node"
 			for _, n := range f.nodes {
 				defer n.Observe()()
+				time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
 			}
-			time.Sleep(time.Second)
 			for range 100 {
 				n, user := random.IntN(3), fmt.Sprint("user", random.IntN(5))
 				switch key := fmt.Sprint(user, n); random.IntN(8) {

@@ -49,6 +49,7 @@ type Tracker struct {
 	primed    bool // changes are reported: the first poll is over
 	planned   bool // a poll is planned
 	failing   bool
+	ticking   bool // check runs, or tick is planned
 	nodes     map[string]*source // the other nodes, by their instances
 	online    map[string]*user
 	tick      clock.Deadline
@@ -94,7 +95,10 @@ func (t *Tracker) begin() {
 			t.come(name)
 		}
 	})
-	t.cfg.Go(t.check)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ticking = true
+	t.cfg.Clock.Move(&t.tick, time.Now()) // also if others poll this node, and it is planned for later
 }
 
 func (t *Tracker) unobserve() {
@@ -145,7 +149,7 @@ func (t *Tracker) Answer(since Since) (items []Item) {
 		defer t.mu.Unlock()
 		t.local.begin(users)
 		t.local.polled = time.Now()
-		t.planTick()
+		t.startTicking()
 		items = t.local.answer(since[t.local.instance])
 	})
 	return items
@@ -181,12 +185,17 @@ func (t *Tracker) check() {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.planTick()
+	if t.ticking = t.local.recording; t.ticking {
+		t.cfg.Clock.Move(&t.tick, time.Now().Add(pollEvery))
+	}
 }
 
-// planTick has check called after a while, if there is something to check. The lock is held.
-func (t *Tracker) planTick() {
-	if t.local.recording {
+// startTicking has check called after a while, and again and again, as long as this node's users are
+// recorded. It has no effect if that is so already: polls of others must not put off its own. The lock
+// is held.
+func (t *Tracker) startTicking() {
+	if !t.ticking {
+		t.ticking = true
 		t.cfg.Clock.Move(&t.tick, time.Now().Add(pollEvery))
 	}
 }

@@ -87,7 +87,7 @@ func TestPresenceOverNodes(t *testing.T) {
 		}
 		h.Node(0).SetNetwork(false, false)
 		for _, w := range []watched{one, two} {
-			w.hears(t, 5*time.Second, bridge.Presence{UserID: "bob", Online: true})
+			w.hears(t, 15*time.Second, bridge.Presence{UserID: "bob", Online: true})
 		}
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()

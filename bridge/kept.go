@@ -83,7 +83,8 @@ func (b *Bridge) notifyKept(ctx context.Context, to To, keep time.Duration, m *o
 		return err
 	}
 	if len(m.Data) > b.opts.MaxKeptBytes {
-		return fmt.Errorf("bridge: NotifyKept: the payload has %d bytes; Options.MaxKeptBytes is %d", len(m.Data), b.opts.MaxKeptBytes)
+		return fmt.Errorf("bridge: NotifyKept: the payload has %d bytes; Options.MaxKeptBytes is %d",
+			len(m.Data), b.opts.MaxKeptBytes)
 	}
 	of := store.KeptFor{SessionID: to.SessionID, UserID: to.UserID}
 	if err := b.keep(ctx, of, keep, m); err != nil {

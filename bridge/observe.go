@@ -112,7 +112,11 @@ func deliver[E Event](fn func(E), e E, call bool) (wanted bool) {
 // The channel is closed when ctx ends or the Bridge is shut down. Events that don't fit into the buffer
 // are dropped and counted in Stats; the next one that fits follows a Missed. A buffer below 1 is 1.
 func (b *Bridge) Subscribe(ctx context.Context, buffer int) <-chan Event {
-	events, off := b.events.Subscribe(func(ev Event) bool { _, presence := ev.(Presence); return !presence }, max(1, buffer))
+	wanted := func(ev Event) bool {
+		_, presence := ev.(Presence)
+		return !presence
+	}
+	events, off := b.events.Subscribe(wanted, max(1, buffer))
 	context.AfterFunc(ctx, off)
 	return events
 }

@@ -194,7 +194,8 @@ func (h *socketHandler) start(r *http.Request, rq *request, s *Session, c *Conn)
 	l.keeps.Store(keeps)
 	l.entry.Fixed = keeps
 	err := b.attachLink(r.Context(), rq, s, l)
-	if err == nil && keeps && !(missing && h.opts.OnMissing == CloseMissing) {
+	closes := missing && h.opts.OnMissing == CloseMissing
+	if err == nil && keeps && !closes {
 		loggedIn := s.record().LoggedIn
 		err = l.joinKept(context.WithoutCancel(r.Context()), position,
 			func(context.Context) (time.Time, error) { return loggedIn, nil })
@@ -207,7 +208,7 @@ func (h *socketHandler) start(r *http.Request, rq *request, s *Session, c *Conn)
 	switch {
 	case err != nil:
 		return err
-	case missing && h.opts.OnMissing == CloseMissing:
+	case closes:
 		l.endPending(false) // if the browser is about to get a session, this code makes it reconnect
 		l.end(CodeNoSession, b.closeReason(newMissing(l.missing)))
 		l.abandon()

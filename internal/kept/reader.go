@@ -181,7 +181,9 @@ func (r *Reader) take(log int, kept *store.Kept) {
 			r.gone(log, each.Prev)
 		}
 		m.number = each.Number
-		r.emit(&Frame{Kind: Message, Binary: each.Binary, Data: each.Data, log: int8(log), number: each.Number}) //nolint:gosec // 0 or 1
+		f := &Frame{Kind: Message, Binary: each.Binary, Data: each.Data, number: each.Number}
+		f.log = int8(log) //nolint:gosec // 0 or 1
+		r.emit(f)
 	}
 	if m.number != kept.Last { // the last messages have been dropped, or the store has lost them
 		r.gone(log, kept.Last)

@@ -170,8 +170,11 @@ func (c *Calls[C, S]) Online(ctx context.Context, userIDs []string, each func(us
 }
 
 // Poll is presence.Config.Poll. It returns nil if some nodes are silent.
-func (c *Calls[C, S]) Poll(ctx context.Context, since presence.Since, each func(node string, item presence.Item)) error {
-	err := ask(ctx, c, &registry.Selection{All: true}, kindPresence, since, nil, func(node string, item presence.Item) bool {
+func (c *Calls[C, S]) Poll(
+	ctx context.Context, since presence.Since, each func(node string, item presence.Item),
+) error {
+	all := &registry.Selection{All: true}
+	err := ask(ctx, c, all, kindPresence, since, nil, func(node string, item presence.Item) bool {
 		each(node, item)
 		return true
 	})

@@ -88,7 +88,8 @@ func keeperCases() []testCase {
 		{"contents", "A message is text or binary, and has any bytes.", func(e *env) {
 			keeper, to := capability[store.Keeper](e.st), store.KeptFor{UserID: "ada"}
 			data := []byte("a\x00\xff\n\x1e")
-			require.NoError(e, keeper.Keep(e.ctx, to, store.KeptMessage{Binary: true, Data: data, Number: 7, Prev: 6}, keepLimits))
+			m := store.KeptMessage{Binary: true, Data: data, Number: 7, Prev: 6}
+			require.NoError(e, keeper.Keep(e.ctx, to, m, keepLimits))
 			data[0] = 'b'
 			require.NoError(e, keeper.Keep(e.ctx, to, store.KeptMessage{}, keepLimits))
 			kept := e.kept(to, 0).Messages
@@ -129,7 +130,8 @@ func keeperCases() []testCase {
 				e.keep(e.st, to, keepLimits, "1")
 				e.keep(e.st, to, short, "2")
 				e.keep(e.st, to, keepLimits, "3")
-				require.Eventually(e, func() bool { return len(e.kept(to, 0).Messages) == 2 }, notificationTimeout, time.Millisecond)
+				over := func() bool { return len(e.kept(to, 0).Messages) == 2 }
+				require.Eventually(e, over, notificationTimeout, time.Millisecond)
 				kept := e.kept(to, 0).Messages
 				require.Equal(e, "1", string(kept[0].Data))
 				require.Equal(e, "3", string(kept[1].Data))
@@ -151,7 +153,7 @@ func keeperCases() []testCase {
 				e.requireKept(to, 0, fmt.Sprint(i))
 			}
 		}},
-		{"ended", "ErrNotFound: the session doesn't exist. What is kept for a session is dropped when the session ends.", func(e *env) {
+		{"ended", "ErrNotFound: the session doesn't exist. What is kept for it is dropped when it ends.", func(e *env) {
 			rec, expired := e.create(), e.create(func(rec *store.Record) { rec.Expires = e.base.Add(time.Minute) })
 			keeper := capability[store.Keeper](e.st)
 			gone := []store.KeptFor{{SessionID: rec.ID}}

@@ -71,13 +71,13 @@ func TestG14_NothingMissedAtAReconnect_WhileMessagesCome(t *testing.T) {
 		h, apps := testkit.NewNodes(t, 2, bridge.Options{})
 		to, turn, n, reads := bridge.To{UserID: "ada"}, ctxlock.New(), 0, 20
 		send := func() {
-			_ = turn.Lock(context.Background())
+			_ = turn.Lock(t.Context())
 			defer turn.Unlock()
 			n++
 			notifyKept(t, apps[1].Bridge, to, fmt.Sprint(n))
 		}
 		h.Node(0).BeforeKept = func(store.KeptFor) {
-			_ = turn.Lock(context.Background())
+			_ = turn.Lock(t.Context())
 			reads++
 			few := reads <= 20
 			turn.Unlock()

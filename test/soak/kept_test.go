@@ -206,27 +206,27 @@ func (h *keptHistory) disturb(done <-chan struct{}) {
 	proxy := func() *farmNode { return h.nodes[h.random.IntN(len(h.nodes))] }
 	faults := []func(){
 		func() {
-			h.keptFarm.tally.kills++
+			h.tally.kills++
 			h.kill()
 		},
 		func() {
-			h.keptFarm.tally.restarts++
+			h.tally.restarts++
 			h.redis.Kill()
 			<-time.After(time.Duration(h.random.IntN(200)) * time.Millisecond)
 			h.redis.Restart()
 		},
 	}
 	brief := []func(){
-		func() { h.keptFarm.tally.cuts += proxy().proxy.Cut() },
+		func() { h.tally.cuts += proxy().proxy.Cut() },
 		func() {
-			h.keptFarm.tally.silences++
+			h.tally.silences++
 			p := proxy().proxy
 			p.DropPushes()
 			<-time.After(time.Duration(h.random.IntN(300)) * time.Millisecond)
 			p.PassPushes()
 		},
 		func() {
-			h.keptFarm.tally.logins++
+			h.tally.logins++
 			h.clients[1].login()
 		},
 	}
@@ -370,7 +370,7 @@ func (c *keptClient) take(frame string) (ready bool) {
 // judge compares what each client has got with what was sent.
 func (h *keptHistory) judge(number int) {
 	t := h.t
-	tally := &h.keptFarm.tally
+	tally := &h.tally
 	orders := map[string][]string{}
 	for i, c := range h.clients {
 		tally.received += len(c.got)

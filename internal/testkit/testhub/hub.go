@@ -28,7 +28,10 @@ type Hub struct {
 
 // New returns a hub without nodes.
 func New() *Hub {
-	return &Hub{Store: livestore.New(), kept: kept.NewMemory(math.MaxInt, func(time.Duration, func()) {}), locked: make(map[string]int), taken: make(map[string]*Node)}
+	return &Hub{
+		Store: livestore.New(), locked: make(map[string]int), taken: make(map[string]*Node),
+		kept: kept.NewMemory(math.MaxInt, func(time.Duration, func()) {}),
+	}
 }
 
 // Watch implements store.Watcher.

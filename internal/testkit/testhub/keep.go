@@ -35,9 +35,11 @@ func (h *Hub) Kept(ctx context.Context, to store.KeptFor, after uint64) (store.K
 }
 
 // keep keeps a message and notifies the holders of its topic but one. The lock is held.
-func (h *Hub) keep(ctx context.Context, by *Node, to store.KeptFor, m store.KeptMessage, limits store.KeepLimits) error {
+func (h *Hub) keep(
+	ctx context.Context, by *Node, to store.KeptFor, m store.KeptMessage, limits store.KeepLimits,
+) error {
 	if to.SessionID != "" {
-		if _, err := h.Store.Get(ctx, to.SessionID); err != nil {
+		if _, err := h.Get(ctx, to.SessionID); err != nil {
 			return err
 		}
 	}

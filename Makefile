@@ -24,12 +24,20 @@ test: deps ## test every module, with -race, and fuzz if FUZZTIME is set; with A
 	@scripts/test.sh $(ARGS)
 
 .PHONY: lint
-lint: ## formatting, vet, staticcheck, golangci-lint, go.mod, README; STEPS="vet tidy" runs only these
+lint: ## formatting, vet, staticcheck, golangci-lint, go.mod, the API, the documents; STEPS="vet tidy" runs only these
 	@scripts/lint.sh $(STEPS)
 
 .PHONY: format
 format: ## format every file with gofumpt
 	go run $(GOFUMPT) -w .
+
+.PHONY: api
+api: ## update the listing of the exported API (api/), after a change that is meant
+	go run ./internal/tools/apilist $$(scripts/modules.sh public)
+
+.PHONY: examples
+examples: ## list exported functions that no example uses
+	@go run ./internal/tools/apilist -examples $$(scripts/modules.sh public)
 
 .PHONY: deadcode
 deadcode: ## list functions that no test and no program reaches

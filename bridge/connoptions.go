@@ -62,7 +62,8 @@ type ConnOptions struct {
 	SaveEvery time.Duration
 	// OnMessageError is called with an error of the function of Messages, whose changes are then
 	// not stored, or with an error of storing them. If it returns nil the connection continues,
-	// otherwise it ends with the returned error. Default: every error ends it.
+	// otherwise it ends with the returned error. MessageFrom(ctx) is the message. Default: every error
+	// ends it.
 	OnMessageError func(ctx context.Context, c *Conn, err error) error
 
 	// ID returns the application's ID for the connection, which CloseConn and listings use: at most

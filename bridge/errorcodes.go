@@ -16,29 +16,34 @@ import (
 
 // Errors of a session. Test with errors.Is.
 var (
-	// ErrSessionMissing: there is no such session, or it has ended.
+	// ErrSessionMissing: there is no such session, or it has ended. Let the user log in; MissingReason
+	// and MissingReasonOf say why. On a connection see also onMissing of WithSession.
 	ErrSessionMissing = gateway.ErrMissing
-	// ErrSessionGone: the session has ended while it was in use. Nothing was stored.
+	// ErrSessionGone: the session has ended while it was in use, by a logout in another tab for
+	// example. Nothing was stored, and it won't return: don't try again.
 	ErrSessionGone = gateway.ErrGone
 	// ErrSessionClosed: the Session is used after its last commit, when its request or its function
-	// of WithSession had returned.
+	// of WithSession had returned. Use UpdateByID where there is no request, as in a goroutine.
 	ErrSessionClosed = errorcodes.ErrSessionClosed
-	// ErrSessionTooLarge: the session's values together exceed Options.MaxValueBytes.
+	// ErrSessionTooLarge: the session's values together exceed Options.MaxValueBytes. Nothing was
+	// stored: keep large data elsewhere, and its key in the session.
 	ErrSessionTooLarge = gateway.ErrTooLarge
-	// ErrTokenRotated: another request has replaced the session's token. With the new cookie, or the
-	// new Credentials, it will succeed.
+	// ErrTokenRotated: another request has replaced the session's token, as a login does. Repeat the
+	// request: with the new cookie, or the new Credentials, it will succeed.
 	ErrTokenRotated = gateway.ErrTokenRotated
-	// ErrConflict: other writers changed the session during each of 8 attempts.
+	// ErrConflict: other writers changed the session during each of 8 attempts. Nothing was stored:
+	// try again later, and use WithSession where many change one session.
 	ErrConflict = gateway.ErrConflict
 )
 
 // Errors of the use of a session.
 var (
 	// ErrNoMiddleware: the request has not come through Bridge.Handler, or it has the context of
-	// another request that has, but other cookies.
+	// another request that has, but other cookies. Wrap the whole application, and pass on the
+	// request that the handler has got.
 	ErrNoMiddleware = errorcodes.ErrNoMiddleware
 	// ErrHeadersSent: creating a session, logging in and rotating need a cookie, and the response's
-	// headers have been sent.
+	// headers have been sent. Do it before the first Write.
 	ErrHeadersSent = errorcodes.ErrHeadersSent
 	// ErrNoCookies: logging in and rotating need a cookie, and there is no response to set it. With
 	// Credentials, LoginCredentials and RotateCredentials do both.
@@ -46,14 +51,16 @@ var (
 	// ErrUserID: the user ID is invalid; see Session.Login.
 	ErrUserID = logins.ErrUserID
 	// ErrPlainHTTP: a WebSocket handshake to another host than this machine came without TLS, as far
-	// as the Bridge can tell, and Options.DangerouslyInsecure isn't set.
+	// as the Bridge can tell, and Options.DangerouslyInsecure isn't set. Behind a proxy that ends TLS
+	// set TrustedProxies or SecureAlways.
 	ErrPlainHTTP = errorcodes.ErrPlainHTTP
-	// ErrOrigin: Options.OriginPatterns don't allow connections from the page's origin.
+	// ErrOrigin: Options.OriginPatterns and CheckOrigin don't allow connections from the page's
+	// origin, which isn't the server's own host. The log has both.
 	ErrOrigin = errorcodes.ErrOrigin
 	// ErrRefused: Options.BeforeCommit has returned an error. Nothing was stored.
 	ErrRefused = errorcodes.ErrRefused
 	// ErrTooManySessions: the user has Options.MaxSessionsPerUser sessions already, and the policy
-	// is RefuseLogin.
+	// is RefuseLogin. The user is not logged in: offer to end one of them.
 	ErrTooManySessions = logins.ErrTooMany
 	// ErrTooManyConns: the session, or the address, has as many connections as Options allow. Each
 	// error of this kind is also one of the next two.
@@ -68,7 +75,7 @@ var (
 	ErrRateLimited = allowance.ErrExceeded
 	// ErrHandshake: the request is not a valid WebSocket handshake. HTTPStatus gives the reason:
 	// 426 for a plain request, 405 or 400 for a malformed one, 501 if the connection can't be
-	// upgraded.
+	// upgraded, because a middleware hides http.Hijacker.
 	ErrHandshake = errorcodes.ErrHandshake
 	// ErrConnID: the ID of ConnOptions.ID, LinkOptions.ID or Remote.ID is invalid (HTTPStatus: 400),
 	// or an open connection has it (409).
@@ -78,32 +85,36 @@ var (
 	ErrConnName = errorcodes.ErrConnName
 	// ErrConnMissing: there is no open connection with the ID.
 	ErrConnMissing = errorcodes.ErrConnMissing
-	// ErrTicket: the ticket is malformed, redeemed, expired, or of another session or client.
+	// ErrTicket: the ticket is malformed, redeemed, expired, or of another session or client. Get a
+	// new one.
 	ErrTicket = tickets.ErrInvalid
 	// ErrCredentials: the token of Credentials isn't signed with Options.Keys, or isn't of their
-	// SessionID.
+	// SessionID. It wasn't issued here, or the key is gone.
 	ErrCredentials = errorcodes.ErrCredentials
 	// ErrAuthAge: the user's last login is too long ago for the request: log in again.
 	ErrAuthAge = errorcodes.ErrAuthAge
 	// ErrBypassed: the response was begun on another ResponseWriter than that of Bridge.Handler,
-	// and so its cookies could not be set.
+	// and so its cookies could not be set: see docs/routers.md.
 	ErrBypassed = errorcodes.ErrBypassed
 	// ErrPanicked: a function of the application panicked. The log has the value and the stack.
 	ErrPanicked = reporting.ErrPanicked
-	// ErrNested: WithSession on another session within WithSession. It could deadlock.
+	// ErrNested: WithSession on another session within WithSession. It could deadlock: change one
+	// after the other.
 	ErrNested = errorcodes.ErrNested
 )
 
 // Errors of the store, of other processes and of the Bridge.
 var (
-	// ErrStoreUnavailable: the store failed or was too slow. The change may have been stored.
+	// ErrStoreUnavailable: the store failed or was too slow. The change may have been stored. It
+	// passes by itself when the store answers again: try again after a growing pause.
 	ErrStoreUnavailable = gateway.ErrUnavailable
 	// ErrNodeSilent: another process on the same store has not answered in time. The results and
 	// effects of the other processes count.
 	ErrNodeSilent = cluster.ErrSilent
-	// ErrOverloaded: Options.MaxHandshakes or HandshakesPerSecond is exceeded.
+	// ErrOverloaded: Options.MaxHandshakes or HandshakesPerSecond is exceeded. The answer has a
+	// Retry-After.
 	ErrOverloaded = errorcodes.ErrOverloaded
-	// ErrShutdown: the Bridge has been shut down.
+	// ErrShutdown: the Bridge has been shut down, or is being: shut the http.Server down first.
 	ErrShutdown = errorcodes.ErrShutdown
 	// ErrUnsupported: the store lacks the capability that the call needs; the error names it.
 	ErrUnsupported = errors.ErrUnsupported

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 
+	"github.com/coder/websocket"
+
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
@@ -52,4 +54,49 @@ func ExampleOptions_errorHandler() {
 	// Output:
 	// 413 <h1>That did not work</h1>
 	// 413 {"title":"Request Entity Too Large","status":413,"detail":"The session could not be stored: it would become too large."}
+}
+
+// The last argument of WithSession decides what happens without a session.
+func ExampleMissing() {
+	ctx := context.Background()
+	b, err := bridge.New(livestore.New(), nil)
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = b.Shutdown(ctx) }()
+	logIn := errors.New("log in first")
+	whoIs := func(_ context.Context, s *bridge.Session) (string, error) { return s.UserID(), nil }
+	dial, end := exampleSockets(b, b.WebSocket(func(ctx context.Context, c *bridge.Conn) error {
+		_, err := bridge.WithSession(ctx, c, whoIs, nil)
+		fmt.Println(errors.Is(err, bridge.ErrSessionMissing), bridge.HTTPStatus(err), bridge.CloseCode(err))
+		_, err = bridge.WithSession(ctx, c, whoIs, bridge.Missing[string](logIn))
+		fmt.Println(err)
+		user, err := bridge.WithSession(ctx, c, whoIs, bridge.Fallback("a guest"))
+		fmt.Println(user, err)
+		return c.WithSession(ctx, func(context.Context, *bridge.Session) error { return nil }, bridge.MissingErr(nil))
+	}, nil))
+	defer end()
+	ws := dial()
+	_, _, err = ws.Read(ctx)
+	fmt.Println(websocket.CloseStatus(err))
+	// Output:
+	// true 401 4502
+	// log in first
+	// a guest <nil>
+	// StatusNormalClosure
+}
+
+// Keys in an environment variable. An empty one is an error: with random keys no cookie would survive
+// a restart.
+func ExampleParseKeys() {
+	keys, err := bridge.ParseKeys(`
+		bmV3OiAzMiByYW5kb20gYnl0ZXMsIGluIGJhc2U2NC4uLi4=   # signs
+		b2xkOiB2ZXJpZmllcyB1bnRpbCBpdHMgY29va2llcyBlbmQ=   # verifies
+	`)
+	fmt.Println(len(keys), err)
+	_, err = bridge.ParseKeys("")
+	fmt.Println(err != nil)
+	// Output:
+	// 2 <nil>
+	// true
 }

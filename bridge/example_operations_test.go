@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"time"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/livestore"
@@ -141,4 +142,135 @@ func ExampleOptions_beforeCommit() {
 	// Output:
 	// false false 200
 	// true true 422
+}
+
+// Sessions that have expired are removed in the background, or when the application says so.
+func ExampleBridge_Cleanup() {
+	ctx := context.Background()
+	b, err := bridge.New(livestore.New(), &bridge.Options{AutoCleanup: bridge.Off})
+	if err != nil {
+		panic(err)
+	}
+	b.OnCleanup(func(e bridge.Cleanup) {
+		if e.Cleared > 0 {
+			fmt.Println("removed", e.Cleared)
+		}
+	})
+	if err := b.SetTimeouts(bridge.MinTimeout, time.Hour); err != nil { // for sessions that begin from now on
+		panic(err)
+	}
+	if _, err := b.Create(ctx, bridge.NewSession{UserID: "ada"}); err != nil {
+		panic(err)
+	}
+	for n := 0; n == 0; { // it expires within milliseconds
+		if n, err = b.Cleanup(ctx); err != nil {
+			panic(err)
+		}
+	}
+	_ = b.Shutdown(ctx) // waits for the callbacks
+	// Output: removed 1
+}
+
+// A credential that opens nothing is an event: a forged token, for example.
+func ExampleBridge_OnCredentialRejected() {
+	ctx := context.Background()
+	b, err := bridge.New(livestore.New(), nil)
+	if err != nil {
+		panic(err)
+	}
+	b.OnCredentialRejected(func(e bridge.CredentialRejected) { fmt.Println(e.Credential, e.Reason) })
+	_, err = b.Open(ctx, bridge.Credentials{Token: "forged"})
+	fmt.Println(errors.Is(err, bridge.ErrCredentials))
+	_ = b.Shutdown(ctx) // waits for the callbacks
+	// Unordered output:
+	// true
+	// token signature
+}
+
+// The processes on the store, this one included, each with its counters.
+func ExampleBridge_Nodes() {
+	ctx := context.Background()
+	b, err := bridge.New(livestore.New(), nil)
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = b.Shutdown(ctx) }()
+	for node, err := range b.Nodes(ctx) {
+		fmt.Printf("%q %d connections, healthy: %t, %v\n", node.Node, node.Stats.Conns, node.Stats.Healthy, err)
+	}
+	// Output: "" 0 connections, healthy: true, <nil>
+}
+
+// A proxy asks whether a page may open a connection that another program completes.
+func ExampleBridge_CheckOrigin() {
+	b, err := bridge.New(livestore.New(), &bridge.Options{
+		OriginPatterns: []string{"https://*.example.com"},
+		Logger:         slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = b.Shutdown(context.Background()) }()
+	for _, origin := range []string{"https://app.example.com", "https://example.net"} {
+		r := httptest.NewRequest(http.MethodGet, "https://live.example.com/ws", nil)
+		r.Header.Set("Origin", origin)
+		err := b.CheckOrigin(r)
+		fmt.Println(origin, errors.Is(err, bridge.ErrOrigin))
+	}
+	// Output:
+	// https://app.example.com false
+	// https://example.net true
+}
+
+// Code of the application that has only the context of a request.
+func ExampleSessionIDFrom() {
+	b, err := bridge.New(livestore.New(), nil)
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = b.Shutdown(context.Background()) }()
+	var sessionID, clientID string
+	audit := func(ctx context.Context) {
+		sessionID, _ = bridge.SessionIDFrom(ctx)
+		clientID, _ = bridge.ClientIDFrom(ctx)
+	}
+	b.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		s, err := b.Session(r)
+		if err != nil {
+			panic(err)
+		}
+		s.Set("k", "v")
+		audit(r.Context())
+		fmt.Println(sessionID == s.ID(), clientID == s.ClientID())
+	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	// Output: true true
+}
+
+// Code that was written for gorilla/sessions, on the same session as the rest of the application.
+func ExampleBridge_Gorilla() {
+	b, err := bridge.New(livestore.New(), &bridge.Options{GorillaName: "session-name"})
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = b.Shutdown(context.Background()) }()
+	old := b.Gorilla()
+	b.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		session, err := old.Get(r, "session-name")
+		if err != nil {
+			b.WriteError(w, r, err)
+			return
+		}
+		session.Values["visits"] = 1
+		if err := session.Save(r, w); err != nil {
+			b.WriteError(w, r, err)
+			return
+		}
+		s, err := b.Session(r)
+		if err != nil {
+			b.WriteError(w, r, err)
+			return
+		}
+		fmt.Println(s.Get("visits"))
+	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+	// Output: 1 true
 }

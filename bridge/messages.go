@@ -65,7 +65,9 @@ func (c *Conn) handle(
 	err := c.link.runOnSession(ctx, msg.quiet, run, onMissing)
 	if err != nil {
 		if c.opts.OnMessageError != nil && ctx.Err() == nil {
-			err = c.opts.OnMessageError(ctx, c, err)
+			msg.replies = new(replies)
+			msg.replies.Close()
+			err = c.opts.OnMessageError(context.WithValue(ctx, messageKey{}, msg), c, err)
 		}
 		return err
 	}
@@ -91,6 +93,16 @@ type Message struct {
 }
 
 type replies = outbox.Replies[notice]
+
+// messageKey is the key of the context value of OnMessageError.
+type messageKey struct{}
+
+// MessageFrom returns the message that has led to the error, from the context of
+// ConnOptions.OnMessageError, false for another context. Its Reply fails: answer with Conn.Write.
+func MessageFrom(ctx context.Context) (Message, bool) {
+	msg, ok := ctx.Value(messageKey{}).(Message)
+	return msg, ok
+}
 
 // Decode reads the message as JSON into v. An empty message, one that isn't JSON, and a v that
 // isn't a pointer are errors. As with encoding/json, the JSON null leaves v as it is: a pointer

@@ -131,6 +131,25 @@ func TestMessagesOfAFailedFunctionStoreNothingAndSayNothing(t *testing.T) {
 	require.Equal(t, bridge.CodeFailed, ws.Closed(), "without OnMessageError every error ends it")
 }
 
+func TestOnMessageErrorKnowsTheMessage(t *testing.T) {
+	fn := func(context.Context, *bridge.Conn, bridge.Message, *bridge.Session) error { return errors.New("no") }
+	opts := &bridge.ConnOptions{OnMessageError: func(ctx context.Context, c *bridge.Conn, _ error) error {
+		msg, ok := bridge.MessageFrom(ctx)
+		if !ok || msg.Type != websocket.MessageText {
+			return errors.New("it has no message")
+		}
+		if msg.Reply(nil) == nil {
+			return errors.New("a reply was accepted that will never be sent")
+		}
+		return c.Write(ctx, websocket.MessageText, append([]byte("failed: "), msg.Data...))
+	}}
+	_, ws := testkit.OpenMessages(t, testkit.NewApp(t, livestore.New(), nil), opts, fn)
+	require.Equal(t, "failed: one", ws.Ask("one"))
+	require.Equal(t, "failed: two", ws.Ask("two"))
+	_, ok := bridge.MessageFrom(t.Context())
+	require.False(t, ok)
+}
+
 func TestMessagesNeedASessionUnlessTheyAskForNone(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)
 	none := func(_ context.Context, _ *bridge.Conn, msg bridge.Message, s *bridge.Session) error {

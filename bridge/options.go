@@ -68,7 +68,7 @@ type Options struct {
 	// Path, Domain, SameSite and Partitioned are attributes of both cookies. After a change of Path
 	// or Domain a browser keeps the old cookies beside the new ones: each is tried, and
 	// FormerScopes removes them. A request from another site that has no cookies because of
-	// SameSite doesn't replace them. See docs/http.md.
+	// SameSite doesn't replace them. See docs/cookies.md.
 	Path        string        // of the cookies; default /
 	Domain      string        // of the cookies; default none: this host only
 	SameSite    http.SameSite // default Lax

@@ -43,7 +43,7 @@ func startBrowser(t *testing.T, more ...chromedp.ExecAllocatorOption) context.Co
 	return ctx
 }
 
-// tab is one tab of the browser, with the example in it.
+// tab is one tab of the browser, with the demo in it.
 type tab struct {
 	ctx  context.Context
 	name string

@@ -68,7 +68,7 @@ func (tb *tab) tabTo(t *testing.T, selector string) {
 	require.FailNow(t, "the Tab key doesn't reach "+selector)
 }
 
-// logInAs logs a user in to the example.
+// logInAs logs a user in to the demo.
 func (tb *tab) logInAs(t *testing.T, user string) {
 	t.Helper()
 	tb.shows(t, live)
@@ -77,11 +77,11 @@ func (tb *tab) logInAs(t *testing.T, user string) {
 	tb.shows(t, live)
 }
 
-// openDesk starts the example with the users logged in, each in a browser of their own, and the
+// openDesk starts the demo with the users logged in, each in a browser of their own, and the
 // dashboard in another.
 func openDesk(t *testing.T, users ...string) (desk *tab, visitors []*tab) {
 	t.Helper()
-	srv := startServer(t, buildExample(t), "-addr", "127.0.0.1:0", "-store", "live", "-admin", "127.0.0.1:0")
+	srv := startServer(t, buildDemo(t), "-addr", "127.0.0.1:0", "-store", "live", "-admin", "127.0.0.1:0")
 	browser := startBrowser(t)
 	in := browser
 	var opts []chromedp.ContextOption
@@ -150,7 +150,7 @@ func TestDashboardSignsOutOneOfTwo(t *testing.T) {
 	desk.press(t, "#detail-destroy")
 	desk.press(t, "#confirm-yes")
 	desk.shows(t, fmt.Sprintf(toldOf, "The session has ended."))
-	tabs{ada}.show(t, isOver, text("overTitle", "Signed out"), "socket === null")
+	tabs{ada}.show(t, isOver, text("overTitle", "Signed out"), "!live")
 	desk.shows(t, "!"+detailOpen)
 	desk.shows(t, rowsOf("sessions-table", "ada", "0"))
 	grace.press(t, "#wsButton")
@@ -180,7 +180,7 @@ func TestDashboardSignsOutOneOfTwo(t *testing.T) {
 	desk.view(t, "overview")
 	desk.press(t, "#destroy-all")
 	desk.press(t, "#confirm-yes")
-	tabs{grace}.show(t, isOver, "socket === null")
+	tabs{grace}.show(t, isOver, "!live")
 	desk.shows(t, fmt.Sprintf(toldOf, "1 session ended."))
 	desk.shows(t, `/^revocation, median\W*\d/.test([...document.querySelectorAll("#charts .u-series")].map((s) => s.innerText).find((s) => s.startsWith("revocation, median")))`)
 }

@@ -42,7 +42,7 @@ func TestDevices(t *testing.T) {
 	neverCached(t)
 	browser := startBrowser(t)
 	folder := pictures(t)
-	srv := startServer(t, buildExample(t), "-addr", "127.0.0.1:0", "-store", "live")
+	srv := startServer(t, buildDemo(t), "-addr", "127.0.0.1:0", "-store", "live")
 	laptop := openTab(t, browser, "laptop", srv.url)
 	mobile := openPhone(t, laptop, srv.url)
 	both := tabs{laptop, mobile}
@@ -90,12 +90,12 @@ func TestDevices(t *testing.T) {
 	laptop.press(t, "#devices > li:nth-child(2) .device button")
 	mobile.shows(t, isOver)
 	mobile.shows(t, text("overText", "You were signed out on another device."))
-	mobile.shows(t, "socket === null")
+	mobile.shows(t, "!live")
 	mobile.picture(t, folder, "devices-signed-out")
 	tabs{laptop, second}.show(t, devices("1"), sockets("2"), `document.querySelector("#signOutOthers").disabled`, live)
 	mobile.value(t, `document.dispatchEvent(new Event("visibilitychange"))`) // what else brings a page back
 	mobile.value(t, `dispatchEvent(new Event("online"))`)
-	mobile.shows(t, `!starting && socket === null && document.querySelector("#over").open`)
+	mobile.shows(t, `!live && document.querySelector("#over").open`)
 	mobile.press(t, "#again")
 	mobile.shows(t, live)
 	mobile.shows(t, text("user", "nobody"))
@@ -104,14 +104,14 @@ func TestDevices(t *testing.T) {
 	mobile.logIn(t)
 	tabs{laptop, second, mobile}.show(t, devices("2"), sockets("3"))
 	mobile.press(t, "#signOutOthers")
-	tabs{laptop, second}.show(t, isOver, text("overText", "You were signed out on another device."), "socket === null")
+	tabs{laptop, second}.show(t, isOver, text("overText", "You were signed out on another device."), "!live")
 	laptop.picture(t, folder, "devices-others")
 	mobile.shows(t, devices("1"))
 	mobile.shows(t, live)
 
 	t.Log("signing out everywhere asks for a login if the last one was too long ago, which is played here")
 	laptop.press(t, "#again")
-	second.press(t, "#again")
+	second.shows(t, live) // it wakes by itself
 	laptop.logIn(t)
 	tabs{laptop, second, mobile}.show(t, devices("2"), live)
 	laptop.value(t, `fetch = (real => async (path, init) => {
@@ -131,7 +131,7 @@ func TestDevices(t *testing.T) {
 	t.Log("and ends both")
 	tabs{laptop, second, mobile}.show(t, devices("2"), live)
 	laptop.press(t, "#signOutEverywhere")
-	tabs{laptop, second, mobile}.show(t, isOver, "socket === null")
+	tabs{laptop, second, mobile}.show(t, isOver, "!live")
 	laptop.shows(t, text("overTitle", "Logged out")) // it has done it itself
 	mobile.shows(t, text("overText", "You were signed out on another device."))
 	srv.stop(t)

@@ -2,17 +2,22 @@ module github.com/sessionbridge/sessionbridge/browsertest
 
 go 1.25.0
 
-replace github.com/sessionbridge/sessionbridge => ../
+replace (
+	github.com/sessionbridge/sessionbridge => ../
+	github.com/sessionbridge/sessionbridge/example/frameworks => ../example/frameworks
+)
 
 require (
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.22.1
 	github.com/coder/websocket v1.8.15
-	github.com/sessionbridge/sessionbridge v0.0.0-00010101000000-000000000000
+	github.com/sessionbridge/sessionbridge v0.0.0
+	github.com/sessionbridge/sessionbridge/example/frameworks v0.0.0
 	github.com/stretchr/testify v1.12.1
 )
 
 require (
+	github.com/a-h/templ v0.3.943 // indirect
 	github.com/felixge/httpsnoop v1.1.0 // indirect
 	github.com/go-jose/go-jose/v4 v4.1.9 // indirect
 	github.com/google/uuid v1.6.0 // indirect

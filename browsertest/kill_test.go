@@ -9,12 +9,12 @@ import (
 )
 
 // TestKillBetweenTwoClicks: the process is killed with kill -9 after one click in the browser and started again before the next. Both tabs
-// come back by themselves to the session that they had, in the example's default store, and a logout still reaches both.
+// come back by themselves to the session that they had, in the demo's default store, and a logout still reaches both.
 func TestKillBetweenTwoClicks(t *testing.T) {
 	neverCached(t)
 	browser := startBrowser(t)
 	folder := pictures(t)
-	binary := buildExample(t)
+	binary := buildDemo(t)
 	srv := startServer(t, binary, "-addr", "127.0.0.1:0")
 
 	one := openTab(t, browser, "tab one", srv.url)
@@ -52,7 +52,7 @@ func TestKillBetweenTwoClicks(t *testing.T) {
 	both.show(t, text("httpCount", "2"), text("total", "5"))
 
 	one.press(t, "#httpLogout")
-	both.show(t, isOver, text("overTitle", "Logged out"), "socket === null")
+	both.show(t, isOver, text("overTitle", "Logged out"), "!live")
 	two.picture(t, folder, "logged-out-after-kill")
 
 	again.kill(t)

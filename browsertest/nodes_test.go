@@ -14,7 +14,7 @@ func TestTwoProcesses(t *testing.T) {
 	neverCached(t)
 	browser := startBrowser(t)
 	folder := pictures(t)
-	redis, binary := redistest.Start(t), buildExample(t)
+	redis, binary := redistest.Start(t), buildDemo(t)
 	here := startServer(t, binary, "-addr", "127.0.0.1:0", "-store", redis.URL())
 	there := startServer(t, binary, "-addr", "127.0.0.1:0", "-store", redis.URL())
 
@@ -36,7 +36,7 @@ func TestTwoProcesses(t *testing.T) {
 	two.picture(t, folder, "nodes-there")
 
 	phone.press(t, "#signOutOthers")
-	both.show(t, isOver, text("overText", "You were signed out on another device."), "socket === null")
+	both.show(t, isOver, text("overText", "You were signed out on another device."), "!live")
 	one.picture(t, folder, "nodes-signed-out")
 	phone.shows(t, count("#devices > li", "1"))
 
@@ -45,7 +45,7 @@ func TestTwoProcesses(t *testing.T) {
 	two.press(t, "#again")
 	both.show(t, live, text("user", "ada"), text("total", "0"), count("#devices > li", "2"))
 	one.press(t, "#httpLogout")
-	both.show(t, isOver, text("overTitle", "Logged out"), "socket === null")
+	both.show(t, isOver, text("overTitle", "Logged out"), "!live")
 	there.stop(t)
 	here.stop(t)
 }

@@ -27,26 +27,29 @@ func neverCached(t *testing.T) {
 	})
 }
 
-// buildExample compiles the example application as it is in the tree, once for all tests, and
+// buildDemo compiles the demo as it is in the tree, once for all tests, and
 // returns its name in a folder of the test's own.
-func buildExample(t *testing.T) string {
+func buildDemo(t *testing.T) string {
 	t.Helper()
-	built, err := example()
+	built, err := demo()
 	require.NoError(t, err)
-	binary := filepath.Join(t.TempDir(), "example.exe")
+	binary := filepath.Join(t.TempDir(), "demo.exe")
 	require.NoError(t, os.Link(built, binary))
 	return binary
 }
 
-var example = sync.OnceValues(func() (binary string, err error) {
-	binary = filepath.Join(shared, "example.exe")
-	build := exec.Command("go", "build", "-o", binary, "./example") //nolint:noctx // no test's own
-	build.Dir = ".."
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build ./example: %w: %s", err, out)
+var demo = sync.OnceValues(func() (binary string, err error) { return build("./cmd/demo") })
+
+// build compiles a command of the tree.
+func build(command string) (binary string, err error) {
+	binary = filepath.Join(shared, filepath.Base(command)+".exe")
+	cmd := exec.Command("go", "build", "-o", binary, command) //nolint:noctx // no test's own
+	cmd.Dir = ".."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build %s: %w: %s", command, err, out)
 	}
 	return binary, nil
-})
+}
 
 // shared is a folder of all tests.
 var shared string
@@ -61,7 +64,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// server is the example as a process.
+// server is the demo as a process.
 type server struct {
 	cmd  *exec.Cmd
 	url  string
@@ -70,7 +73,7 @@ type server struct {
 	err  error         // by which it has
 }
 
-// startServer starts the example and waits until it says where it listens.
+// startServer starts the demo and waits until it says where it listens.
 // It runs in the folder of the binary: without -store, it keeps sessions in there.
 func startServer(t *testing.T, binary string, args ...string) *server {
 	t.Helper()
@@ -101,9 +104,9 @@ func startServer(t *testing.T, binary string, args ...string) *server {
 	select {
 	case s.url = <-listening:
 	case <-s.done:
-		require.FailNow(t, "the example ended instead of listening", "%v", s.err)
+		require.FailNow(t, "the demo ended instead of listening", "%v", s.err)
 	case <-time.After(patience):
-		require.FailNow(t, "the example doesn't say where it listens")
+		require.FailNow(t, "the demo doesn't say where it listens")
 	}
 	return s
 }
@@ -132,6 +135,6 @@ func (s *server) stop(t *testing.T) {
 	case <-s.done:
 		require.NoError(t, s.err)
 	case <-time.After(patience):
-		require.FailNow(t, "the example doesn't end")
+		require.FailNow(t, "the demo doesn't end")
 	}
 }

@@ -19,6 +19,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/example/frameworks/gobwasapp"
+	"github.com/sessionbridge/sessionbridge/example/frameworks/gorillaapp"
+	"github.com/sessionbridge/sessionbridge/example/frameworks/gwsapp"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -30,9 +33,9 @@ type attachment struct {
 }
 
 var attachments = []attachment{
-	{"gorilla", gorillaHandler, openSocketLine},
-	{"gobwas", gobwasHandler, openSocketLine},
-	{"gws", gwsHandler, openSocketLine},
+	{"gorilla", func(b *bridge.Bridge) http.Handler { return gorillaapp.Socket(b, answer) }, openSocketLine},
+	{"gobwas", func(b *bridge.Bridge) http.Handler { return gobwasapp.Socket(b, answer) }, openSocketLine},
+	{"gws", func(b *bridge.Bridge) http.Handler { return gwsapp.Socket(b, answer) }, openSocketLine},
 	{"sse", sseHandler, openEventLine},
 }
 
@@ -270,7 +273,7 @@ func (l *eventLine) end() (int, string) {
 		if err != nil {
 			return -1, err.Error()
 		}
-		if name != "close" {
+		if name != "close" && name != "reconnect" {
 			continue
 		}
 		_, _, err = l.read()

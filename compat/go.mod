@@ -2,11 +2,15 @@ module github.com/sessionbridge/sessionbridge/compat
 
 go 1.25.0
 
-replace github.com/sessionbridge/sessionbridge => ../
+replace (
+	github.com/sessionbridge/sessionbridge => ../
+	github.com/sessionbridge/sessionbridge/example/frameworks => ../example/frameworks
+)
 
 require (
 	github.com/alexedwards/scs/v2 v2.9.0
 	github.com/coder/websocket v1.8.15
+	github.com/gin-contrib/sessions v1.0.4
 	github.com/gin-gonic/gin v1.12.0
 	github.com/go-chi/chi/v5 v5.2.3
 	github.com/gobwas/ws v1.4.0
@@ -15,6 +19,7 @@ require (
 	github.com/labstack/echo/v4 v4.13.4
 	github.com/lxzan/gws v1.8.9
 	github.com/sessionbridge/sessionbridge v0.0.0
+	github.com/sessionbridge/sessionbridge/example/frameworks v0.0.0
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
 )
@@ -37,9 +42,10 @@ require (
 	github.com/goccy/go-json v0.10.5 // indirect
 	github.com/goccy/go-yaml v1.19.2 // indirect
 	github.com/google/uuid v1.6.0 // indirect
+	github.com/gorilla/context v1.1.2 // indirect
 	github.com/gorilla/securecookie v1.1.2 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
-	github.com/klauspost/compress v1.17.9 // indirect
+	github.com/klauspost/compress v1.18.0 // indirect
 	github.com/klauspost/cpuid/v2 v2.3.0 // indirect
 	github.com/labstack/gommon v0.4.2 // indirect
 	github.com/leodido/go-urn v1.4.0 // indirect

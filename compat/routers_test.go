@@ -154,7 +154,7 @@ func echoPages(b *bridge.Bridge, use ...echo.MiddlewareFunc) http.Handler {
 	return e
 }
 
-// ginSessions returns b.Handler as a middleware of gin. It is the recipe of docs/routers.md.
+// ginSessions returns b.Handler as a middleware of gin.
 func ginSessions(b *bridge.Bridge) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		outer := c.Writer
@@ -166,7 +166,7 @@ func ginSessions(b *bridge.Bridge) gin.HandlerFunc {
 	}
 }
 
-// ginWriter is gin's ResponseWriter, but everything that leaves goes through the Bridge's.
+// ginWriter is gin's ResponseWriter, but writes through the Bridge's.
 type ginWriter struct {
 	gin.ResponseWriter                     // gin's: Status, Size, Written
 	bridge             http.ResponseWriter // the Bridge's, which writes to gin's
@@ -184,7 +184,7 @@ func (w *ginWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 func (w *ginWriter) WriteHeaderNow() {
 	if !w.Written() {
 		w.bridge.WriteHeader(w.Status())
-		w.ResponseWriter.WriteHeaderNow() // nothing more, if the Bridge has answered with an error
+		w.ResponseWriter.WriteHeaderNow() // no effect if the Bridge has answered with an error
 	}
 }
 

@@ -54,6 +54,15 @@ browser() {
 	return 1
 }
 
+firefox() {
+	firefox-esr --version || command firefox --version
+}
+
+# node has a WebSocket from version 20 on.
+node20() {
+	node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'
+}
+
 # Debian's bundle of root certificates, or that of another system.
 certificates() {
 	! command -v apt-get || [ -n "${SSL_CERT_FILE:-}${SSL_CERT_DIR:-}" ] || [ -s /etc/ssl/certs/ca-certificates.crt ]
@@ -69,6 +78,11 @@ need certificates "root certificates, to fetch modules" ca-certificates
 need scripts/race.sh "the race detector, which needs a C compiler" gcc libc6-dev
 if uses github.com/chromedp/chromedp; then
 	need browser "Chromium or Chrome, for the tests in a browser" chromium
+	need firefox "Firefox, likewise" firefox-esr
+fi
+if [ -d jsclient ]; then
+	need node20 "node 20 or later, for the tests of jsclient" nodejs
+	need "command -v npm" "npm, likewise" npm
 fi
 if [ -d redisstore ]; then
 	need "command -v redis-server" "redis-server 7 or later, for the tests of redisstore" redis-server

@@ -48,21 +48,22 @@ formatted() {
 
 for step in "${@:-all}"; do
 	case $step in
-	format | vet | staticcheck | golangci | tidy | readme | all) ;;
+	format | vet | staticcheck | golangci | tidy | api | readme | all) ;;
 	*)
-		echo "lint: no step $step; there are format, vet, staticcheck, golangci, tidy, readme" >&2
+		echo "lint: no step $step; there are format, vet, staticcheck, golangci, tidy, api, readme" >&2
 		exit 2
 		;;
 	esac
 done
 
-for step in ${*:-format vet staticcheck golangci tidy readme}; do
+for step in ${*:-format vet staticcheck golangci tidy api readme}; do
 	case $step in
 	format) check format formatted ;;
 	vet) each vet go vet ./... ;;
 	staticcheck) each staticcheck go run "$STATICCHECK" ./... ;;
 	golangci) each golangci-lint go run "$GOLANGCI_LINT" run --config "$root/.golangci.yml" --allow-serial-runners ./... ;;
 	tidy) each "go mod tidy" go mod tidy -diff ;;
+	api) check api go run ./internal/tools/apilist -check $(scripts/modules.sh public) ;;
 	readme) check readme go run ./internal/tools/readmecheck ;;
 	esac
 done

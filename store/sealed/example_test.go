@@ -1,10 +1,13 @@
 package sealed_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -60,4 +63,27 @@ func ExampleStore_Rewrap() {
 	// read 1
 	// 1 0 <nil>
 	// true
+}
+
+// A key made of a passphrase. The file with the salt belongs to the backups.
+func ExamplePassphraseKey() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	salt := filepath.Join(dir, "salt")
+	key, err := sealed.PassphraseKey([]byte("correct horse battery staple"), salt)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = sealed.New(livestore.New(), [][]byte{key}, nil)
+	fmt.Println(len(key), err)
+	again, err := sealed.PassphraseKey([]byte("correct horse battery staple"), salt)
+	fmt.Println(bytes.Equal(key, again), err)
+	// Output:
+	// 32 <nil>
+	// true <nil>
 }

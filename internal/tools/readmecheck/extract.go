@@ -12,6 +12,7 @@ type block struct {
 	line int    // of the first line of code
 	dir  string // of the module in which it is built
 	skip bool
+	from string // the file that has this code, "" for none
 	code string
 }
 
@@ -71,6 +72,8 @@ func newBlock(file string, line int, words []string) (block, error) {
 	for _, word := range words {
 		if dir, ok := strings.CutPrefix(word, "in="); ok {
 			b.dir = dir
+		} else if from, ok := strings.CutPrefix(word, "file="); ok {
+			b.from = from
 		} else if word == "skip" {
 			b.skip = true
 		} else {

@@ -19,6 +19,7 @@
 // Words after the go of the fence, which a renderer doesn't show, change this:
 //
 //	```go in=compat     build it inside the nested module compat/, whose dependencies this one doesn't have
+//	```go file=x/y.go   an excerpt of that file, which is compiled as it is; it must have the same lines
 //	```go skip          not compiled: code of others, or a signature; the output counts these
 //
 // Errors have the line of the document. No file in the tree is written: the go command gets an
@@ -82,6 +83,10 @@ func check(out io.Writer, root, file string, packages map[string]string) error {
 	if err != nil {
 		return err
 	}
+	blocks, excerpts, err := takeExcerpts(root, blocks)
+	if err != nil {
+		return err
+	}
 	units, err := assemble(blocks, packages)
 	if err != nil {
 		return err
@@ -95,6 +100,7 @@ func check(out io.Writer, root, file string, packages map[string]string) error {
 			skipped++
 		}
 	}
-	fmt.Fprintf(out, "%s: %d Go blocks compile, %d skipped\n", file, len(blocks)-skipped, skipped)
+	fmt.Fprintf(out, "%s: %d Go blocks compile, %d are in a file, %d skipped\n",
+		file, len(blocks)-skipped, excerpts, skipped)
 	return nil
 }

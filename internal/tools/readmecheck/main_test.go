@@ -120,3 +120,21 @@ func TestDocumentsWantsAReadme(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"README.md", "docs/redis.md"}, files)
 }
+
+func TestExcerptsAreInTheirFile(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "x.go"), []byte("package x\n\nvar A = 1\nvar B = 2\n\nfunc f() {\n\tx()\n}\n"), 0o600))
+	blocks, err := extract("doc.md", fence(" file=x.go", "var A = 1\nvar B = 2")+fence(" file=x.go", "x()")+fence("", "y()"))
+	require.NoError(t, err)
+	others, excerpts, err := takeExcerpts(dir, blocks)
+	require.NoError(t, err)
+	require.Equal(t, 2, excerpts)
+	require.Len(t, others, 1)
+
+	for code, from := range map[string]string{"var A = 2": "x.go", "var A = 1": "gone.go"} {
+		blocks, err = extract("doc.md", fence(" file="+from, code))
+		require.NoError(t, err)
+		_, _, err = takeExcerpts(dir, blocks)
+		require.ErrorContains(t, err, "doc.md:2: ")
+	}
+}

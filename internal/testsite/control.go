@@ -1,0 +1,41 @@
+package testsite
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+
+	"github.com/sessionbridge/sessionbridge/bridge"
+)
+
+// Release lets one request with "wait" go on.
+func (s *Site) Release() { s.release <- struct{}{} }
+
+// Control returns the URL of a server that does what the methods of Site do, at the path of the
+// method's name: stop, resume, cut, heal, release, publish?text=, conns, notify?text=. It isn't behind the proxy.
+func (s *Site) Control(t testing.TB) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	for name, do := range map[string]func(){
+		"stop": func() { s.Stop(t) }, "resume": func() { s.Resume(t) },
+		"cut": s.Cut, "heal": func() { s.Heal(t) }, "release": s.Release,
+	} {
+		mux.HandleFunc("POST /"+name, func(http.ResponseWriter, *http.Request) { do() })
+	}
+	mux.HandleFunc("POST /publish", func(_ http.ResponseWriter, r *http.Request) { s.Kept.Publish(r.FormValue("text")) })
+	mux.HandleFunc("POST /notify", func(w http.ResponseWriter, r *http.Request) {
+		n, err := s.Bridge().Notify(r.Context(), bridge.To{All: true}, []byte(r.FormValue("text")))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		_, _ = w.Write(strconv.AppendInt(nil, int64(n), 10))
+	})
+	mux.HandleFunc("POST /conns", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(strconv.AppendInt(nil, int64(s.Bridge().Stats().Conns), 10))
+	})
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}

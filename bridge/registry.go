@@ -27,6 +27,7 @@ func (b *Bridge) newRegistry() *registry.Registry[*Link] {
 		Device:          b.devices.Deadline,
 		Hold:            func(id string) { b.cluster.Retain(cluster.Topic{SessionID: id}) },
 		Drop:            func(id string) { b.cluster.Release(cluster.Topic{SessionID: id}) },
+		Online:          b.presence.Changed,
 		Reconnect:       tracking.Reconnect,
 		Replaced:        registry.Close{Code: CodePolicy, Reason: errorcodes.ReasonReplaced},
 		TooMany:         tracking.TooMany,

@@ -139,6 +139,7 @@ func (s *settings) setTimes() error {
 		ranges.OrOff("RememberEnds", &s.RememberEnds, time.Hour, time.Second),
 		ranges.OrOff("RevalidateEvery", &s.RevalidateEvery, 5*time.Minute, time.Second),
 		ranges.On("TicketLifetime", &s.TicketLifetime, 30*time.Second, time.Second),
+		ranges.OrOff("PresenceGrace", &s.PresenceGrace, 5*time.Second, time.Millisecond),
 		ranges.OrOff("DrainOver", &s.DrainOver, Off, time.Millisecond),
 	); err != nil {
 		return err
@@ -169,6 +170,9 @@ func (s *settings) setLimits() error {
 		ranges.FillLimit("Options.MaxKnownSessions", &s.MaxKnownSessions, 100_000),    // about 25 MB in the map of clients
 		ranges.FillLimit("Options.MaxConnsPerSession", &s.MaxConnsPerSession, 0),
 		ranges.FillLimit("Options.MaxConnsPerAddr", &s.MaxConnsPerAddr, 0),
+		ranges.FillAmount("Options.MaxKeptMessages", &s.MaxKeptMessages, 256),
+		ranges.FillAmount("Options.MaxKeptBytes", &s.MaxKeptBytes, 256<<10),
+		ranges.FillAmount("Options.MaxKeptMemory", &s.MaxKeptMemory, 64<<20),
 		ranges.FillLimit("Options.MaxHandshakes", &s.MaxHandshakes, defaultHandshakes),
 		ranges.FillLimit("Options.HandshakeBurst", &s.HandshakeBurst, 0),
 		ranges.FillLimit("Options.MaxValueBytes", &s.MaxValueBytes, 64<<10),

@@ -14,7 +14,7 @@ import (
 )
 
 // Kept sends numbered messages to all its connections, those first that a connection has missed. It
-// follows the wire form of docs/clients.md.
+// follows the wire form of docs/sockets.md.
 type Kept struct {
 	mu      sync.Mutex
 	log     []string

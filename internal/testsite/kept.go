@@ -14,7 +14,7 @@ import (
 )
 
 // Kept sends numbered messages to all its connections, those first that a connection has missed. It
-// follows the wire form of docs/clients.md, and has what is published while the site is stopped, as if
+// follows the wire form of docs/sockets.md, and has what is published while the site is stopped, as if
 // another process kept it. The Bridge doesn't know of it.
 type Kept struct {
 	mu      sync.Mutex

@@ -34,14 +34,6 @@ func (b *Bridge) newRegistry() *registry.Registry[*Link] {
 	})
 }
 
-// connLimits returns the limits on the connections of a session and of an address.
-func (s *settings) connLimits() registry.Limits {
-	return registry.Limits{
-		PerSession: max(0, s.MaxConnsPerSession), PerAddr: max(0, s.MaxConnsPerAddr),
-		Evict: s.OnTooManyConns == EvictOldestConn,
-	}
-}
-
 // newTracker returns what keeps the map of clients and the registry in step with the store and with
 // other nodes.
 func (b *Bridge) newTracker() *tracking.Tracker[*Link] {

@@ -14,6 +14,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/forwarded"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/ranges"
+	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/internal/reporting"
 	"github.com/sessionbridge/sessionbridge/internal/site"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -319,4 +320,12 @@ func (s *settings) credentials() credentials.Config {
 // grace returns how long previous tokens are accepted.
 func (s *settings) grace() credentials.Grace {
 	return credentials.Grace{Rotate: zeroIfOff(s.RotateGrace), Renew: zeroIfOff(s.RenewEvery)}
+}
+
+// connLimits returns the limits on the connections of a session and of an address.
+func (s *settings) connLimits() registry.Limits {
+	return registry.Limits{
+		PerSession: max(0, s.MaxConnsPerSession), PerAddr: max(0, s.MaxConnsPerAddr),
+		Evict: s.OnTooManyConns == EvictOldestConn,
+	}
 }

@@ -49,7 +49,7 @@ type Tracker struct {
 	primed    bool // changes are reported: the first poll is over
 	planned   bool // a poll is planned
 	failing   bool
-	ticking   bool // check runs, or tick is planned
+	ticking   bool               // check runs, or tick is planned
 	nodes     map[string]*source // the other nodes, by their instances
 	online    map[string]*user
 	tick      clock.Deadline

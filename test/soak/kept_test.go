@@ -38,7 +38,7 @@ type keptFarm struct {
 	tally  keptTally
 }
 
-type keptTally struct{ sent, acknowledged, received, ready, kills, restarts, cuts, silences, logins int }
+type keptTally struct{ sent, acknowledged, received, ready, kills, restarts, cuts, silences, logins, out int }
 
 // TestG14_NothingMissedAtAReconnect_Soak: clients of one user, at three processes, lose their
 // connections again and again and come back to another process, while processes and Redis are killed,
@@ -124,6 +124,7 @@ type keptClient struct {
 	h      *keptHistory
 	random *rand.Rand
 	id     string // of its session
+	out    bool   // it has lost its session, and isn't judged
 	login  func() // logs in again
 
 	mu       sync.Mutex
@@ -170,7 +171,8 @@ func (h *keptHistory) run() {
 	h.disturb(done)
 	close(stop)
 	clients.Wait()
-	for _, c := range h.clients { // all is well again
+	h.settle()
+	for _, c := range h.clients {
 		require.Eventually(t, func() bool { return c.visit(true) }, await.Limit, 10*time.Millisecond, "the last connection")
 	}
 }
@@ -199,6 +201,12 @@ func (h *keptHistory) leave() {
 	began = time.Now()
 	require.Eventually(t, is(false), await.Limit, 10*time.Millisecond, "%s is offline", h.user)
 	t.Logf("%s was online after %v, offline after %v", h.user, came, time.Since(began))
+}
+
+// settle waits until every node reaches Redis.
+func (h *keptHistory) settle() {
+	h.t.Helper()
+	(&farmHistory{farm: h.farm}).settle()
 }
 
 // disturb causes faults until done is closed: each kind once, and then those that last shortly.
@@ -265,6 +273,7 @@ func (h *keptHistory) newClient(cookies string) *keptClient {
 	c := &keptClient{h: h, random: rand.New(rand.NewPCG(h.random.Uint64(), 0)), cookies: cookies}
 	any := rand.New(rand.NewPCG(h.random.Uint64(), 1)) // of the goroutine that logs in
 	c.login = func() {
+		h.settle()
 		require.Eventually(h.t, func() bool {
 			c.mu.Lock()
 			cookies := c.cookies
@@ -273,7 +282,9 @@ func (h *keptHistory) newClient(cookies string) *keptClient {
 			if err == nil && v.Word == "ok" {
 				c.remember(res)
 			}
-			return err == nil && v.Word == "ok"
+			// Two answers that are lost in a row cost a browser its session: docs/cookies.md.
+			c.out = err == nil && (v.Word == "missing" || v.Word == "rotated")
+			return err == nil && v.Word == "ok" || c.out
 		}, await.Limit, 5*time.Millisecond, "login")
 	}
 	if cookies != "" {
@@ -373,6 +384,10 @@ func (h *keptHistory) judge(number int) {
 	tally := &h.tally
 	orders := map[string][]string{}
 	for i, c := range h.clients {
+		if c.out {
+			tally.out++
+			continue
+		}
 		tally.received += len(c.got)
 		session, err := h.direct.GetByID(t.Context(), c.id)
 		require.NoError(t, err)

@@ -8,8 +8,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"testing"
-	"time"
 	"testing/synctest"
+	"time"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/alexedwards/scs/v2/memstore"

@@ -32,7 +32,7 @@ const maxKeep = day
 //
 // Of To only SessionID or UserID is set. Messages for a user reach every session of the user, those
 // for a session that session, and end with it. MaxKeptMessages and MaxKeptBytes limit how many are
-// kept. They are kept in a store that is a store.Keeper, as RedisStore is, in one round trip;
+// kept. They are kept in a store that is a store.Keeper, as that of redisstore is, in one round trip;
 // otherwise in this process, and end with it. Messages of one caller come in the order of its calls.
 // There is no order between kept ones, for a user and for a session, and those of Notify.
 //

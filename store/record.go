@@ -12,7 +12,9 @@ import (
 // The zero time means "never" (Expires) or "not yet" (RotatedAt, LoggedIn); a zero Idle or Lifetime
 // means no limit.
 type Record struct {
-	ID string // public handle of the session, a UUIDv4; stable for its life
+	// ID is the public handle of the session, stable for its life: a UUIDv4 for those of a Bridge. A
+	// store accepts any string, so use it neither as a path nor as the value of a UUID column.
+	ID string
 
 	TokenHash       TokenHash // of the token in the session cookie
 	PrevTokenHash   TokenHash // of the previous token, zero without one

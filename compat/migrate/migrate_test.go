@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/bridgetest"
+	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
 func TestMain(m *testing.M) {
@@ -135,7 +137,7 @@ func TestAnotherUserLogsInDuringTheMove(t *testing.T) {
 			c.logIn("ada")
 			require.Equal(t, `"ada" 1`, c.visit())
 
-			b, err := newBridge(sessions.NewCookieStore(key))
+			b, err := newBridge(livestore.New(), [][]byte{bytes.Repeat([]byte("k"), 32)}, sessions.NewCookieStore(key))
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, b.Shutdown(context.WithoutCancel(t.Context()))) })
 			requireUser := func(user string) {

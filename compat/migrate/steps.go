@@ -2,18 +2,23 @@ package migrate
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/gorilla/sessions"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/importer"
-	"github.com/sessionbridge/sessionbridge/livestore"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// newBridge returns the Bridge of an application that had its sessions in old.
-func newBridge(old sessions.Store) (*bridge.Bridge, error) {
-	return bridge.New(livestore.New(), &bridge.Options{
-		GorillaName: "app", // the name in your calls of Get
+// newBridge returns the Bridge of an application that had its sessions in old. st is a file store or
+// redisstore: it remembers what was imported, which livestore forgets at a restart, when a logged-out
+// user's old cookie would open a session again.
+func newBridge(st store.Store, keys [][]byte, old sessions.Store) (*bridge.Bridge, error) {
+	return bridge.New(st, &bridge.Options{
+		Keys:        keys,                // of bridge.LoadOrCreateKeys; the old ones stay in old
+		GorillaName: "app",               // the name in your calls of Get
+		IdleTimeout: 30 * 24 * time.Hour, // at least the old MaxAge, so that nobody is logged out
 		Import: importer.FromGorilla(old, "app", importer.Options{
 			UserID: func(values map[string]any) string {
 				user, _ := values["user"].(string) // leave it there: other handlers still read it

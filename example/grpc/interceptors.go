@@ -28,13 +28,23 @@ func New(b *bridge.Bridge) *Sessions {
 	g.streams.off = b.Observe(bridge.Observer{
 		SessionDestroy: func(ev bridge.SessionDestroy) { g.streams.cut(ev.SessionID, bridge.ErrSessionGone) },
 		SessionSet: func(ev bridge.SessionSet) {
-			if ev.Login { // an older token opens nothing any more
-				g.streams.cut(ev.SessionID, bridge.ErrTokenRotated)
+			if ev.Login && !ev.IsNew {
+				g.cutReplaced(ev.SessionID)
 			}
 		},
 		Missed: func(bridge.Missed) { g.streams.cutAll(bridge.ErrStoreUnavailable) },
 	})
 	return g
+}
+
+// cutReplaced ends the streams of a session whose token a login has replaced. The event of the login
+// may come after streams have begun with the new token.
+func (g *Sessions) cutReplaced(sessionID string) {
+	for _, st := range g.streams.all(sessionID) {
+		if _, err := g.b.PeekCredentials(st.ctx, callOf(st.ctx).credentials); err != nil {
+			st.cancel(bridge.ErrTokenRotated)
+		}
+	}
 }
 
 // Close ends the observation of sessions.

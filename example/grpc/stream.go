@@ -2,6 +2,8 @@ package grpcsession
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -51,6 +53,13 @@ func (s *streams) add(sessionID string, st *stream) (remove func()) {
 			delete(s.of, sessionID)
 		}
 	}
+}
+
+// all returns the streams of a session.
+func (s *streams) all(sessionID string) []*stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.of[sessionID]))
 }
 
 // cut ends the streams of a session.

@@ -27,7 +27,8 @@ func (s *Site) Control(t testing.TB) string {
 	}
 	mux.HandleFunc("POST /publish", func(_ http.ResponseWriter, r *http.Request) { s.Kept.Publish(r.FormValue("text")) })
 	mux.HandleFunc("POST /keep", func(w http.ResponseWriter, r *http.Request) {
-		err := s.Bridge().NotifyKept(r.Context(), bridge.To{UserID: r.FormValue("user")}, time.Minute, []byte(r.FormValue("text")))
+		user, text := r.FormValue("user"), r.FormValue("text")
+		err := s.Bridge().NotifyKept(r.Context(), bridge.To{UserID: user}, time.Minute, []byte(text))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/internal/background"
 	"github.com/sessionbridge/sessionbridge/pgstore/internal/conn"
+	"github.com/sessionbridge/sessionbridge/pgstore/internal/membership"
 )
 
 // Open connects to PostgreSQL and returns its store, which the caller closes. The DSN is a URL,
@@ -123,6 +124,7 @@ func New(ctx context.Context, pool *pgxpool.Pool, opts *Options) (*Store, error)
 		Conn: &conn.Conn{Pool: pool, Timeout: o.Timeout}, schema: o.Schema, background: background.New(),
 		statements: newStatements(o.Schema),
 	}
+	b.waker = membership.NewWaker(b.Conn, b.background)
 	if err := b.checkServer(ctx); err != nil {
 		return nil, err
 	}
@@ -138,9 +140,9 @@ const minVersion = 14
 func (b *backend) checkServer(ctx context.Context) error {
 	const doing = "checking the server"
 	var number int
-	var encoding string
-	err := b.Row(ctx, doing, []any{&number, &encoding},
-		"SELECT current_setting('server_version_num')::int, current_setting('server_encoding')")
+	var encoding, isolation string
+	err := b.Row(ctx, doing, []any{&number, &encoding, &isolation}, `SELECT current_setting('server_version_num')::int,
+		current_setting('server_encoding'), current_setting('transaction_isolation')`)
 	switch {
 	case err != nil:
 		return err
@@ -148,6 +150,9 @@ func (b *backend) checkServer(ctx context.Context) error {
 		return fmt.Errorf("%w: it is PostgreSQL %d; version %d or later is required", ErrServer, number/10000, minVersion)
 	case encoding != "UTF8":
 		return fmt.Errorf("%w: the encoding of the database is %s; UTF8 is required", ErrServer, encoding)
+	case isolation != "read committed": // a change would miss holders that are newer than its snapshot
+		return fmt.Errorf("%w: default_transaction_isolation is %s; read committed is required: "+
+			"set it for the role or in the DSN", ErrServer, isolation)
 	}
 	return nil
 }

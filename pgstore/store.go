@@ -11,6 +11,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/background"
 	"github.com/sessionbridge/sessionbridge/pgstore/internal/codec"
 	"github.com/sessionbridge/sessionbridge/pgstore/internal/conn"
+	"github.com/sessionbridge/sessionbridge/pgstore/internal/membership"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -19,6 +20,8 @@ import (
 type Store struct {
 	backend *backend
 	app     string
+
+	member *membership.Member // of the node that this is the view of, nil without one
 }
 
 // backend is what a store and its Apps share.
@@ -26,6 +29,7 @@ type backend struct {
 	*conn.Conn
 	statements *statements
 	background *background.Group
+	waker      *membership.Waker
 	schema     string
 	ownsPool   bool // Close closes the pool
 }
@@ -45,15 +49,25 @@ var (
 	_ store.Optimizer     = (*Store)(nil)
 	_ store.Pinger        = (*Store)(nil)
 	_ store.Namespacer    = (*Store)(nil)
+	_ store.Watcher       = (*Store)(nil)
 	_ store.Ender         = (*Store)(nil)
 	_ store.UserLocker    = (*Store)(nil)
 )
 
 // actor returns the name of the node that this is the view of, or "".
-func (s *Store) actor() string { return "" }
+func (s *Store) actor() string {
+	if s.member == nil {
+		return ""
+	}
+	return s.member.Name()
+}
 
-// notify wakes the nodes that have been told of a change.
-func (s *Store) notify([]string) {}
+// removed records that this node has removed a session, of which it isn't notified.
+func (s *Store) removed(id string) {
+	if s.member != nil {
+		s.member.SessionEnded(id)
+	}
+}
 
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, id string) (rec store.Record, err error) {
@@ -108,7 +122,7 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	case status == busy:
 		return 0, store.ErrBusy
 	}
-	s.notify(told)
+	s.backend.waker.Wake(told)
 	return uint64(status), nil //nolint:gosec // not negative
 }
 
@@ -160,7 +174,10 @@ func (s *Store) destroy(ctx context.Context, doing, id, reason string, revision 
 	if err != nil {
 		return false, err
 	}
-	s.notify(told)
+	if status == 1 {
+		s.removed(id)
+	}
+	s.backend.waker.Wake(told)
 	return status == 1, nil
 }
 

@@ -60,7 +60,10 @@ func (s *Store) sweepOnce(
 	if err != nil {
 		return nil, false, err // the transaction has removed nothing, or its outcome is unknown
 	}
-	s.notify(told)
+	s.backend.waker.Wake(told)
+	for _, rec := range removed {
+		s.removed(rec.ID)
+	}
 	slices.SortStableFunc(removed, func(a, b store.Record) int { return a.Expires.Compare(b.Expires) })
 	return removed, more, nil
 }

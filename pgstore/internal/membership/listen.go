@@ -1,0 +1,79 @@
+package membership
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sessionbridge/sessionbridge/internal/background"
+)
+
+// listen receives the notifications of the node on a connection of its own, and connects again when
+// it is lost. Without it, as through PgBouncer in transaction mode, the node reads its inbox once a
+// second.
+func (t *term) listen() {
+	backoff := background.Backoff{}
+	for {
+		began := time.Now()
+		t.listenOnce()
+		backoff.Worked(began)
+		if !backoff.Wait(t.ctx) {
+			return
+		}
+	}
+}
+
+func (t *term) listenOnce() {
+	m := t.member
+	connection, err := t.connect()
+	if err != nil {
+		return
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), time.Second)
+		defer cancel()
+		_ = connection.Close(ctx)
+	}()
+	limited, cancel := context.WithTimeout(t.ctx, m.conn.Timeout)
+	_, err = connection.Exec(limited, "LISTEN "+pgx.Identifier{channelPrefix + t.name}.Sanitize())
+	cancel()
+	if err != nil {
+		return
+	}
+	signal(t.listening)
+	for {
+		note, err := t.next(connection)
+		if err != nil {
+			return
+		}
+		if note {
+			m.heard.now()
+		} else {
+			signal(t.wake)
+		}
+	}
+}
+
+// connect makes a connection beside the pool.
+func (t *term) connect() (*pgx.Conn, error) {
+	limited, cancel := context.WithTimeout(t.ctx, t.member.conn.Timeout)
+	defer cancel()
+	return pgx.ConnectConfig(limited, t.member.conn.Pool.Config().ConnConfig)
+}
+
+// silence is how long a connection may deliver nothing, not even the node's own notifications, before
+// it is replaced.
+const silence = 5 * time.Second
+
+// next waits for a notification. It reports whether it is the node's own.
+func (t *term) next(connection *pgx.Conn) (own bool, err error) {
+	limited, cancel := context.WithTimeout(t.ctx, silence)
+	defer cancel()
+	note, err := connection.WaitForNotification(limited)
+	if err != nil {
+		return false, err
+	}
+	return note.Payload != "", nil
+}
+

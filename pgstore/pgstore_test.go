@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/pgstore"
@@ -65,30 +66,6 @@ func TestContract(t *testing.T) {
 	contract(t, func(t *testing.T) store.Store { return fresh(t) })
 }
 
-// TestContractOfAnApp: an App's store is a complete store, beside others in the schema.
-func TestContractOfAnApp(t *testing.T) {
-	t.Parallel()
-	contract(t, func(t *testing.T) store.Store {
-		st := fresh(t)
-		return appStore{st.App("shop").(*pgstore.Store), st}
-	})
-}
-
-// appStore is an App's store that closes the store that it belongs to.
-type appStore struct {
-	*pgstore.Store
-	root *pgstore.Store
-}
-
-func (s appStore) Close() error { return s.root.Close() }
-
-func (s appStore) App(name string) store.Store {
-	if name == "" {
-		return s
-	}
-	return s.root.App("shop/" + name)
-}
-
 // TestContractOfASealedStore: package sealed keeps the contract around this store.
 func TestContractOfASealedStore(t *testing.T) {
 	t.Parallel()
@@ -98,3 +75,6 @@ func TestContractOfASealedStore(t *testing.T) {
 		return st
 	})
 }
+
+// quoted returns the name of a schema in SQL.
+func quoted(schema string) string { return pgx.Identifier{schema}.Sanitize() }

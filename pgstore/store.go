@@ -109,8 +109,8 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 		}
 	}
 	var status int64
-	var told []string
-	err := s.backend.Row(ctx, doing, []any{&status, &told}, s.backend.statements.set,
+	var told, holders []string
+	err := s.backend.Row(ctx, doing, []any{&status, &told, &holders}, s.backend.statements.set,
 		append([]any{s.actor(), s.app}, codec.Args(&rec)...)...)
 	switch {
 	case err != nil:
@@ -123,6 +123,7 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 		return 0, store.ErrBusy
 	}
 	s.backend.waker.Wake(told)
+	s.backend.waker.Stored(holders, rec.ID)
 	return uint64(status), nil //nolint:gosec // not negative
 }
 

@@ -2,11 +2,13 @@ package membership
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sessionbridge/sessionbridge/internal/background"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // listen receives the notifications of the node on a connection of its own, and connects again when
@@ -43,14 +45,18 @@ func (t *term) listenOnce() {
 	}
 	signal(t.listening)
 	for {
-		note, err := t.next(connection)
+		payload, err := t.next(connection)
 		if err != nil {
 			return
 		}
-		if note {
+		id, stored := strings.CutPrefix(payload, payloadStored)
+		switch {
+		case payload == payloadOwn:
 			m.heard.now()
-		} else {
+		case !stored:
 			signal(t.wake)
+		case m.held.has(item{kindSession, id}):
+			m.changes.report(store.Change{Kind: store.ChangeStored, ID: id})
 		}
 	}
 }
@@ -66,14 +72,13 @@ func (t *term) connect() (*pgx.Conn, error) {
 // it is replaced.
 const silence = 5 * time.Second
 
-// next waits for a notification. It reports whether it is the node's own.
-func (t *term) next(connection *pgx.Conn) (own bool, err error) {
+// next waits for a notification.
+func (t *term) next(connection *pgx.Conn) (payload string, err error) {
 	limited, cancel := context.WithTimeout(t.ctx, silence)
 	defer cancel()
 	note, err := connection.WaitForNotification(limited)
 	if err != nil {
-		return false, err
+		return "", err
 	}
-	return note.Payload != "", nil
+	return note.Payload, nil
 }
-

@@ -13,7 +13,7 @@ DECLARE
 BEGIN
     UPDATE {{schema}}.nodes SET until = clock_timestamp() + interval '12 s' WHERE name = p_node;
     known := FOUND;
-    PERFORM pg_notify('sb_' || p_node, 'renewed');
+    PERFORM pg_notify('sb_' || p_node, 'c');
     SELECT array_agg(n.name) INTO gone FROM (
         SELECT name FROM {{schema}}.nodes WHERE until <= clock_timestamp() FOR UPDATE SKIP LOCKED
     ) n;

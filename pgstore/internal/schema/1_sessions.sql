@@ -24,13 +24,14 @@ BEGIN
 END $$;
 
 -- set_session stores a session if p_revision is the stored revision. Its status is the new revision,
--- or -1: there is none, -2: another revision is stored, -3: reserved, or the user is locked.
+-- or -1: there is none, -2: another revision is stored, -3: reserved, or the user is locked. told are
+-- the nodes in whose inboxes the change is, or else holders those that hold the session.
 CREATE FUNCTION {{schema}}.set_session(
     p_actor text, p_app text, p_id text, p_revision bigint, p_writes bigint, p_write_id bytea,
     p_token_hash bytea, p_prev_token_hash bytea, p_token_generation bigint, p_login_generation bigint,
     p_renewal smallint, p_rotated_at bigint, p_logged_in bigint, p_client_id text, p_user_id text,
     p_addr bytea, p_user_agent bytea, p_created bigint, p_began bigint, p_seen bigint, p_expires bigint,
-    p_idle bigint, p_lifetime bigint, p_data bytea, OUT status bigint, OUT told text[]
+    p_idle bigint, p_lifetime bigint, p_data bytea, OUT status bigint, OUT told text[], OUT holders text[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
     changed boolean;
@@ -52,6 +53,9 @@ BEGIN
             false, p_data
         ) ON CONFLICT DO NOTHING;
         status := CASE WHEN FOUND THEN 1 ELSE -2 END;
+        IF status = 1 THEN
+            told := {{schema}}.tell(p_app, 's', p_id, p_actor, 2::smallint, p_id, '', '');
+        END IF;
         RETURN;
     END IF;
 
@@ -81,6 +85,9 @@ BEGIN
             status := p_revision + 1;
             IF changed THEN
                 told := {{schema}}.tell(p_app, 's', p_id, p_actor, 2::smallint, p_id, '', '');
+            ELSE
+                SELECT array_agg(h.node) INTO holders FROM {{schema}}.holdings h
+                WHERE h.app = p_app AND h.item = p_id AND h.kind = 's' AND h.node <> p_actor;
             END IF;
             RETURN;
         END IF;

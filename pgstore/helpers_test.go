@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionbridge/sessionbridge/internal/pgtest"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -97,4 +99,13 @@ func (p *peer) heard() {
 	p.t.Helper()
 	since := time.Now()
 	require.Eventually(p.t, func() bool { return p.Contact().Heard.After(since) }, patience, tick)
+}
+
+// connectTo returns a pool of the test's own.
+func connectTo(t *testing.T, s *pgtest.Server) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), s.URL())
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return pool
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 
 	"github.com/sessionbridge/sessionbridge/internal/background"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -61,11 +63,16 @@ func (t *term) listenOnce() {
 	}
 }
 
-// connect makes a connection beside the pool.
+// connect makes a connection beside the pool. A wait for a notification ends at once with its context:
+// there is no statement to cancel, as on the connections of the pool.
 func (t *term) connect() (*pgx.Conn, error) {
 	limited, cancel := context.WithTimeout(t.ctx, t.member.conn.Timeout)
 	defer cancel()
-	return pgx.ConnectConfig(limited, t.member.conn.Pool.Config().ConnConfig)
+	config := t.member.conn.Pool.Config().ConnConfig
+	config.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.DeadlineContextWatcherHandler{Conn: c.Conn()}
+	}
+	return pgx.ConnectConfig(limited, config)
 }
 
 // silence is how long a connection may deliver nothing, not even the node's own notifications, before

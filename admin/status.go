@@ -33,6 +33,7 @@ func (c *call) health() error {
 // statsJSON is a bridge.Stats, whose fields it has.
 type statsJSON struct {
 	Conns             int    `json:"conns"`
+	Users             int    `json:"users"`
 	Attached          int    `json:"attached"`
 	Healthy           bool   `json:"healthy"`
 	Writes            uint64 `json:"writes"`

@@ -20,11 +20,13 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/gorillastore"
 	"github.com/sessionbridge/sessionbridge/internal/imports"
+	"github.com/sessionbridge/sessionbridge/internal/kept"
 	"github.com/sessionbridge/sessionbridge/internal/logins"
 	"github.com/sessionbridge/sessionbridge/internal/nodecalls"
 	"github.com/sessionbridge/sessionbridge/internal/opening"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/periodic"
+	"github.com/sessionbridge/sessionbridge/internal/presence"
 	"github.com/sessionbridge/sessionbridge/internal/pubsub"
 	"github.com/sessionbridge/sessionbridge/internal/reclaiming"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
@@ -33,6 +35,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/tickets"
 	"github.com/sessionbridge/sessionbridge/internal/tracking"
 	"github.com/sessionbridge/sessionbridge/internal/workers"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // Bridge shares sessions between HTTP handlers and WebSocket connections. Make one for each store
@@ -74,7 +77,12 @@ type Bridge struct {
 	activity *activity.Activity
 	cluster  *cluster.Node // nil: the store knows of no other processes
 	calls    *nodecalls.Calls[ConnInfo, NodeInfo]
+	presence *presence.Tracker
 	gorilla  *gorillastore.Store
+
+	keeper   store.Keeper // nil: the store has nodes and keeps no messages
+	keptHere *kept.Memory // the keeper, if it is none of the store
+	kept     *kept.Hub
 
 	cleanup *periodic.Task // see StartAutoCleanup
 }
@@ -103,6 +111,7 @@ func (b *Bridge) Format(f fmt.State, _ rune) { _, _ = fmt.Fprint(f, "bridge.Brid
 // Stats is what a Bridge has counted since it was made, except for the fields that say now.
 type Stats struct {
 	Conns    int  // open now: connections and links
+	Users    int  // with a connection to this process, now
 	Attached int  // sessions that this process has seen in use, now
 	Healthy  bool // this node and the others on the store hear each other, now; true without others
 
@@ -135,6 +144,7 @@ func (b *Bridge) Stats() Stats {
 	g := b.gateway.Stats()
 	return Stats{
 		Conns:             b.links.Count(),
+		Users:             b.links.CountUsers(),
 		Attached:          b.clients.Len(),
 		Healthy:           b.cluster.Healthy(),
 		Writes:            g.Writes,
@@ -274,6 +284,9 @@ func (b *Bridge) reasonOf(o *opening.Opened) MissingReason {
 // removeSession removes a session that has ended from the map of clients, closes its connections,
 // and reports the end. The log line is added to e.Later. Of e only ID and Later must be set.
 func (b *Bridge) removeSession(e gateway.End, from *origin) {
+	if b.keptHere != nil {
+		b.keptHere.End(e.ID)
+	}
 	reason := from.end.reason
 	userID := cmp.Or(e.UserID, b.clients.UserOf(e.ID), from.end.userID, b.links.UserOf(e.ID))
 	clientID := cmp.Or(b.clients.Detach(e.ID), e.ClientID)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/internal/errorcodes"
 	"github.com/sessionbridge/sessionbridge/internal/inbox"
+	"github.com/sessionbridge/sessionbridge/internal/kept"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/socket"
 )
@@ -101,6 +102,14 @@ func (c *Conn) CloseRead() context.Context {
 // Write sends a message. If it exceeds ConnOptions.WriteTimeout, or ctx ends in the middle, the
 // connection is cut. After an error that makes it unusable the handler's context has ended.
 func (c *Conn) Write(ctx context.Context, kind websocket.MessageType, data []byte) error {
+	if c.link.keeps.Load() {
+		data = kept.Escape(data)
+	}
+	return c.write(ctx, kind, data)
+}
+
+// write is Write of a message that a client which keeps its place takes for what it is.
+func (c *Conn) write(ctx context.Context, kind websocket.MessageType, data []byte) error {
 	c.link.sent.Count(len(data)) // first: a message that has arrived is counted
 	err := c.socket.Write(ctx, kind, data)
 	if err != nil {
@@ -120,7 +129,16 @@ func (c *Conn) WriteJSON(ctx context.Context, v any) error {
 
 // send writes a message of a queue.
 func (c *Conn) send(ctx context.Context, m *outbox.Message) error {
-	return c.Write(ctx, messageType(m), m.Data)
+	n, is := m.Note.(keptNote)
+	if !is {
+		return c.Write(ctx, messageType(m), m.Data)
+	}
+	k := n.kept()
+	err := c.write(ctx, k.Type, k.Frame())
+	if err == nil {
+		c.link.keptSent(m)
+	}
+	return err
 }
 
 func messageType(m *outbox.Message) websocket.MessageType {

@@ -174,6 +174,7 @@ func (b *Bridge) newCalls() *nodecalls.Calls[ConnInfo, NodeInfo] {
 		Node: b.cluster, Gateway: b.gateway, Background: b.pools.background,
 		Status: b.nodeInfo,
 		Notify: b.notifyHere,
+		Online: b.onlineHere, Presence: b.presence.Answer, Hinted: b.presence.Hint,
 		Counts: func(q activity.Question) []activity.Item { return b.activity.Answer(q) },
 		Conns: func(f registry.Filter) (infos []ConnInfo) {
 			picked, _ := b.find(context.Background(), &f)

@@ -62,6 +62,7 @@ func (b *Bridge) SetKeys(keys [][]byte) error {
 	keys, err := credentials.CopyKeys(keys, bad)
 	if err == nil {
 		b.opener.SetKeys(keys)
+		b.kept.SetSecrets(keptSecrets(keys))
 	}
 	return err
 }

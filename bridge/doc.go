@@ -53,6 +53,8 @@ package bridge
 //	messages.go       runs a function of WithSession for each message, and sends its replies
 //	perconnection.go  a Session for the life of a connection
 //	notify.go         messages from the application to connections, in queues
+//	kept.go           messages that are kept for clients that come back
+//	presence.go       which users are online
 //	linkend.go        the close of a connection, or of all, and the last message
 //
 // The application and other nodes observe and change sessions and connections:

@@ -6,7 +6,7 @@ import (
 )
 
 // Event is one of SessionSet, SessionDestroy, Cleanup, ConnOpen, ConnClose, Failure,
-// CredentialRejected and Missed. Bridge.Observe states their order.
+// CredentialRejected, Presence and Missed. Bridge.Observe states their order.
 type Event interface {
 	// deliver reports whether the Observer has a function for the event, and calls it if call is true.
 	deliver(o *Observer, call bool) (wanted bool)

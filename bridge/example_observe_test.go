@@ -10,16 +10,16 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// online counts the users who are logged in, each once, in however many sessions. The functions of
+// loggedIn counts the users who are logged in, each once, in however many sessions. The functions of
 // an Observer run one at a time, so that its maps need no lock.
-type online struct {
+type loggedIn struct {
 	userOf   map[string]string // who is logged in to a session
 	sessions map[string]int    // how many a user has
 	report   func(users int)   // sets the gauge
 }
 
 // is notes that the user, "" for nobody, is logged in to the session.
-func (o *online) is(sessionID, userID string) {
+func (o *loggedIn) is(sessionID, userID string) {
 	was := o.userOf[sessionID]
 	if was == userID {
 		return
@@ -36,7 +36,7 @@ func (o *online) is(sessionID, userID string) {
 }
 
 // recount forgets what it has counted, and asks the store.
-func (o *online) recount(b *bridge.Bridge) {
+func (o *loggedIn) recount(b *bridge.Bridge) {
 	clear(o.userOf)
 	clear(o.sessions)
 	for info, err := range b.Sessions(context.Background(), bridge.Filter{}) {
@@ -48,7 +48,7 @@ func (o *online) recount(b *bridge.Bridge) {
 }
 
 // watch counts from now on.
-func (o *online) watch(b *bridge.Bridge) (off func()) {
+func (o *loggedIn) watch(b *bridge.Bridge) (off func()) {
 	return b.Observe(bridge.Observer{
 		SessionSet:     func(e bridge.SessionSet) { o.is(e.SessionID, e.UserID) },
 		SessionDestroy: func(e bridge.SessionDestroy) { o.is(e.SessionID, "") },
@@ -56,18 +56,18 @@ func (o *online) watch(b *bridge.Bridge) (off func()) {
 	})
 }
 
-func newOnline(report func(users int)) *online {
-	return &online{userOf: make(map[string]string), sessions: make(map[string]int), report: report}
+func newLoggedIn(report func(users int)) *loggedIn {
+	return &loggedIn{userOf: make(map[string]string), sessions: make(map[string]int), report: report}
 }
 
-// A gauge of users online needs the beginnings and the ends of sessions in their order: one
+// A gauge of users who are logged in needs the beginnings and the ends of sessions in their order: one
 // Observer has both in one queue.
 func ExampleBridge_Observe() {
 	b, err := bridge.New(livestore.New(), nil)
 	if err != nil {
 		panic(err)
 	}
-	newOnline(func(users int) { fmt.Println("users online:", users) }).watch(b)
+	newLoggedIn(func(users int) { fmt.Println("users logged in:", users) }).watch(b)
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
@@ -93,15 +93,15 @@ func ExampleBridge_Observe() {
 	phone, laptop := exampleBrowser(server), exampleBrowser(server)
 	exampleGet(phone, server.URL+"/login?user=ada")
 	exampleGet(laptop, server.URL+"/login?user=bob")
-	exampleGet(laptop, server.URL+"/login?user=ada") // in bob's place: he is online no more
-	exampleGet(laptop, server.URL+"/logout")         // ada still is
+	exampleGet(laptop, server.URL+"/login?user=ada") // in bob's place: he has no session any more
+	exampleGet(laptop, server.URL+"/logout")         // ada has another one
 	exampleGet(phone, server.URL+"/logout")
 
 	_ = b.Shutdown(context.Background()) // waits for the Observer
 	// Output:
-	// users online: 1
-	// users online: 2
-	// users online: 1
-	// users online: 1
-	// users online: 0
+	// users logged in: 1
+	// users logged in: 2
+	// users logged in: 1
+	// users logged in: 1
+	// users logged in: 0
 }

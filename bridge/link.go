@@ -14,6 +14,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/closing"
 	"github.com/sessionbridge/sessionbridge/internal/errorcodes"
 	"github.com/sessionbridge/sessionbridge/internal/heartbeat"
+	"github.com/sessionbridge/sessionbridge/internal/kept"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/internal/socket"
@@ -38,6 +39,8 @@ type Link struct {
 	received, sent traffic.Counter
 	data           atomic.Pointer[any]
 	queue          outbox.Queue // messages of Notify
+	keeps          atomic.Bool  // it keeps its place among kept messages
+	reader         atomic.Pointer[kept.Reader]
 
 	lease   *clock.Deadline                // of a RemoteLink; nil for others
 	opened  chan struct{}                  // of a RemoteLink: closed once ConnOpen is reported
@@ -218,6 +221,11 @@ func (l *Link) Heartbeat(every time.Duration, beat func(ctx context.Context) err
 // a time, in order, and should have a write timeout. An error or a panic ends the link, as with
 // Heartbeat. limit and policy are as in ConnOptions; 0 is 256. A Conn needs no OnNotify.
 func (l *Link) OnNotify(limit int, policy OverflowPolicy, send func(kind websocket.MessageType, data []byte) error) {
+	l.openQueue(limit, policy, func(m *outbox.Message) error { return send(messageType(m), m.Data) })
+}
+
+// openQueue makes the link accept messages, which send sends.
+func (l *Link) openQueue(limit int, policy OverflowPolicy, send func(m *outbox.Message) error) {
 	if limit <= 0 {
 		limit = defaultNotifyQueue
 	}
@@ -228,8 +236,9 @@ func (l *Link) OnNotify(limit int, policy OverflowPolicy, send func(kind websock
 				l.fail(err)
 			}
 		}()
-		if err = send(messageType(m), m.Data); err == nil {
+		if err = send(m); err == nil {
 			l.sent.Count(len(m.Data))
+			l.keptSent(m)
 		}
 		return err
 	})

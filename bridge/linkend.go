@@ -51,6 +51,7 @@ func (l *Link) detach(code int, reason string) {
 	if !removed {
 		return
 	}
+	l.b.kept.Leave(l.reader.Load())
 	defer l.b.links.Free(l)                                   // after the report
 	if active := l.activeSince(); active > l.entry.OpenedAt { // perhaps it isn't recorded yet
 		l.b.clients.Active(sessionID, l.b.clock.Time(active))

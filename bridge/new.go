@@ -93,6 +93,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	codec := credentials.NewCodec(s.credentials())
 	b.devices = newDevices(b, codec)
 	b.opener = newOpener(b, codec)
+	b.presence = b.newPresence()
 	b.links = b.newRegistry()
 	b.tracker = b.newTracker()
 	b.limits = b.newLimits()
@@ -100,6 +101,7 @@ func New(st store.Store, opts *Options) (*Bridge, error) {
 	b.activity = b.newActivity()
 	b.sockets = socket.NewRuntime(b.clock, b.work)
 	b.sender = outbox.NewSender(b.clock, b.work)
+	b.newKept(st)
 	b.tickets = newTickets(b, apps)
 	if s.Import != nil {
 		spaces, _ := store.As[store.Namespacer](apps) // checkStore has seen that it is one
@@ -136,14 +138,25 @@ func (b *Bridge) join(st store.Store) store.Store {
 		StoreTimeout: b.opts.StoreTimeout,
 		Workers:      b.work,
 		Clock:        b.clock,
-		Changed:      func(ch store.Change) { b.tracker.ChangedElsewhere(ch) },
-		Asked:        func(q *cluster.Question) { b.calls.Answer(q) },
-		Subscribed:   func(t cluster.Topic) { b.tracker.Subscribed(t) },
-		Resync:       func(superseded func() bool) { b.tracker.Resync(superseded) },
-		Suspect:      func(since time.Time) { b.links.SuspectAll(since) },
-		GiveUp:       func() { b.tracker.GiveUp() },
-		Used:         b.clients.ReadsOfClient,
-		Failed:       b.report.StoreFailed,
+		Changed: func(ch store.Change) {
+			if ch.Kind != store.ChangeClient || !b.kept.Announced(ch.ClientID) {
+				b.tracker.ChangedElsewhere(ch)
+			}
+		},
+		Asked: func(q *cluster.Question) { b.calls.Answer(q) },
+		Subscribed: func(t cluster.Topic) {
+			if !b.kept.Announced(t.ClientID) {
+				b.tracker.Subscribed(t)
+			}
+		},
+		Resync: func(superseded func() bool) {
+			b.kept.PokeAll()
+			b.tracker.Resync(superseded)
+		},
+		Suspect: func(since time.Time) { b.links.SuspectAll(since) },
+		GiveUp:  func() { b.tracker.GiveUp() },
+		Used:    b.clients.ReadsOfClient,
+		Failed:  b.report.StoreFailed,
 	})
 	return b.cluster.Store()
 }

@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
-	"github.com/sessionbridge/sessionbridge/internal/errorcodes"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 )
@@ -72,16 +72,17 @@ func (b *Bridge) NotifyJSON(ctx context.Context, to To, v any) (int, error) {
 // Failures to send it are reported as a Failure.
 func (m Message) Notify(to To, payload []byte) error {
 	text, err := outbox.Text("Message.Notify", payload)
-	return m.notify(to, text, err)
+	return m.notify(to, 0, text, err)
 }
 
 // NotifyJSON is Notify with v encoded as JSON.
 func (m Message) NotifyJSON(to To, v any) error {
 	text, err := outbox.JSON("Message.NotifyJSON", v)
-	return m.notify(to, text, err)
+	return m.notify(to, 0, text, err)
 }
 
-func (m Message) notify(to To, text *outbox.Message, err error) error {
+// notify queues a message, which is kept for that time unless it is 0.
+func (m Message) notify(to To, keep time.Duration, text *outbox.Message, err error) error {
 	selection := registry.Selection(to)
 	if err == nil {
 		err = selection.Check()
@@ -90,37 +91,36 @@ func (m Message) notify(to To, text *outbox.Message, err error) error {
 		return err
 	}
 	to.Conns = slices.Clone(to.Conns)
-	return m.replies.Notify(notice{to, text})
+	return m.replies.Notify(notice{to, keep, text})
 }
 
-// notice is a message of Message.Notify.
+// notice is a message of Message.Notify or NotifyKept.
 type notice struct {
 	to      To
+	keep    time.Duration // 0: it isn't kept
 	message *outbox.Message
 }
 
 // notify sends a notice, whether or not ctx has ended.
 func (l *Link) notify(ctx context.Context, n notice) {
 	ctx = context.WithoutCancel(ctx)
-	if _, err := l.b.notify(ctx, n.to, n.message); err != nil {
+	var err error
+	if n.keep > 0 {
+		err = l.b.notifyKept(ctx, n.to, n.keep, n.message)
+	} else {
+		_, err = l.b.notify(ctx, n.to, n.message)
+	}
+	if err != nil {
 		l.b.report.StoreFailed(ctx, "send a message of Message.Notify to every node", l.SessionID(), err)
 	}
 }
 
 func (b *Bridge) notify(ctx context.Context, to To, m *outbox.Message) (int, error) {
 	selection := registry.Selection(to)
-	if err := cmp.Or(selection.Check(), context.Cause(ctx)); err != nil {
+	if err := cmp.Or(selection.Check(), b.canNotify(ctx)); err != nil {
 		return 0, err
 	}
-	select {
-	case <-b.shutDone:
-		return 0, ErrShutdown
-	default:
-	}
-	if b.cluster.Frozen() {
-		return 0, errorcodes.ErrFrozen
-	}
-	n := b.notifyHere(&selection, m)
+	n := b.notifyHere(&selection, m, false)
 	rest, anywhere := b.links.Elsewhere(selection)
 	if !anywhere {
 		return n, nil
@@ -129,10 +129,14 @@ func (b *Bridge) notify(ctx context.Context, to To, m *outbox.Message) (int, err
 	return n + elsewhere, err
 }
 
-// notifyHere is notify for the connections of this process.
-func (b *Bridge) notifyHere(to *registry.Selection, m *outbox.Message) (taken int) {
+// notifyHere is notify for the connections of this process. Those that keep their place get a message
+// that is kept in another way.
+func (b *Bridge) notifyHere(to *registry.Selection, m *outbox.Message, isKept bool) (taken int) {
 	var wake outbox.Batch
 	for _, l := range b.links.Select(to) {
+		if isKept && l.keeps.Load() {
+			continue
+		}
 		switch l.queue.Offer(m, &wake) {
 		case outbox.Queued:
 			taken++

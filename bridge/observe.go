@@ -48,6 +48,7 @@ type Observer struct {
 	ConnClose          func(ConnClose)
 	Failure            func(Failure)
 	CredentialRejected func(CredentialRejected)
+	Presence           func(Presence) // see OnPresence
 	Missed             func(Missed)
 }
 
@@ -71,11 +72,19 @@ type Observer struct {
 // In a cluster each node reports its own changes, and with ViaNode those of other nodes, as far as
 // it is notified: see docs/nodes.md.
 func (b *Bridge) Observe(o Observer) (off func()) {
-	return b.events.Observe(
+	forget := b.events.Observe(
 		func(ev Event) bool { return ev.deliver(&o, false) },
 		eventQueue,
 		func(ev Event) { ev.deliver(&o, true) },
 	)
+	if o.Presence == nil {
+		return forget
+	}
+	end := b.presence.Observe()
+	return func() {
+		end()
+		forget()
+	}
 }
 
 func (e SessionSet) deliver(o *Observer, call bool) bool { return deliver(o.SessionSet, e, call) }
@@ -99,11 +108,15 @@ func deliver[E Event](fn func(E), e E, call bool) (wanted bool) {
 	return fn != nil
 }
 
-// Subscribe returns a channel of all events from now on, in the same order as for Observe. The
-// channel is closed when ctx ends or the Bridge is shut down. Events that don't fit into the buffer
+// Subscribe returns a channel of all events from now on but Presence, in the same order as for Observe.
+// The channel is closed when ctx ends or the Bridge is shut down. Events that don't fit into the buffer
 // are dropped and counted in Stats; the next one that fits follows a Missed. A buffer below 1 is 1.
 func (b *Bridge) Subscribe(ctx context.Context, buffer int) <-chan Event {
-	events, off := b.events.Subscribe(func(Event) bool { return true }, max(1, buffer))
+	wanted := func(ev Event) bool {
+		_, presence := ev.(Presence)
+		return !presence
+	}
+	events, off := b.events.Subscribe(wanted, max(1, buffer))
 	context.AfterFunc(ctx, off)
 	return events
 }

@@ -25,7 +25,7 @@ type ledger struct {
 	begun    map[string]bool          // false: and ended
 	open     map[string]bool          // connections
 	ended    map[string]chan struct{} // closed at the session's end
-	users    *online
+	users    *loggedIn
 	sessions int // now
 	conns    int // now
 	wrong    []string
@@ -34,7 +34,7 @@ type ledger struct {
 
 func newLedger(b *bridge.Bridge) *ledger {
 	l := &ledger{begun: make(map[string]bool), open: make(map[string]bool), ended: make(map[string]chan struct{})}
-	l.users = newOnline(func(users int) { l.check(users >= 0, "%d users", users) })
+	l.users = newLoggedIn(func(users int) { l.check(users >= 0, "%d users", users) })
 	in := func(do func()) { l.mu.Lock(); defer l.mu.Unlock(); do() }
 	b.Observe(bridge.Observer{
 		SessionSet: func(e bridge.SessionSet) {

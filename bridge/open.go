@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/internal/opening"
 	"github.com/sessionbridge/sessionbridge/internal/reporting"
+	"github.com/sessionbridge/sessionbridge/internal/site"
+	"github.com/sessionbridge/sessionbridge/internal/tickets"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -118,6 +121,60 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 		return nil, ErrTokenRotated
 	}
 	return rq.sessionOf(o)
+}
+
+// openTicket opens the session that the ticket of a handshake names. ErrTicket, ErrOrigin.
+func (rq *request) openTicket(ctx context.Context) (*Session, error) {
+	b := rq.b
+	rq.mu.Lock()
+	r, handshake := rq.r, rq.handshake
+	rq.mu.Unlock()
+	switch {
+	case r == nil:
+		return nil, ErrSessionClosed
+	case !handshake || !site.Upgrades(r): // an Upgrade header alone is not enough: any request can have one
+		return nil, ErrTicket
+	}
+	if err := b.opts.site.CheckHandshake(r, "handshake from another origin refused"); err != nil {
+		return nil, err
+	}
+	ticket, err := b.tickets.Redeem(ctx, rq.creds.Presented().Text, tickets.Handshake,
+		func(*tickets.Ticket) bool { return true })
+	if err != nil {
+		rq.reportTicket(err, opening.Rejection{})
+		return nil, err
+	}
+	o, err := rq.creds.OpenTicket(ctx, opening.Ticket{
+		SessionID: ticket.SessionID, ClientID: ticket.ClientID, Generation: ticket.Generation, Device: ticket.Device,
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case o.Standing == opening.None:
+		rq.reportTicket(ErrTicket, o.Rejection)
+		return nil, ErrTicket
+	}
+	rq.redeemed(ticket, o.Record.UserID)
+	return rq.sessionOf(o)
+}
+
+// redeemed writes the audit line of a ticket that was redeemed. user is logged in to its session.
+func (rq *request) redeemed(t *tickets.Ticket, user string) {
+	rq.b.report.Audit(rq.Context, slog.LevelInfo, "ticket redeemed", reporting.Subject{
+		SessionID: t.SessionID, ClientID: t.ClientID, UserID: cmp.Or(t.UserID, user),
+		Addr: rq.recordedAddr(), Via: string(ViaHTTP),
+	}, slog.String("ticket", ticketKind(t)))
+}
+
+// ticketKind names the purpose of a ticket in audit lines.
+func ticketKind(t *tickets.Ticket) string {
+	switch {
+	case t.Kind == tickets.Handshake:
+		return "handshake"
+	case t.UserID == "":
+		return "rotate"
+	}
+	return "login"
 }
 
 // noteMissing notes why the credentials open no session.

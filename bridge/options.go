@@ -186,6 +186,19 @@ type Options struct {
 	MaxConnsPerSession, MaxConnsPerAddr int
 	OnTooManyConns                      ConnLimitPolicy
 
+	// MaxKeptMessages and MaxKeptBytes limit the messages of NotifyKept that are kept for one session or
+	// user at a time; the oldest give way. A client that comes back for one of these is told that
+	// something is gone. Defaults: 256, 256 KiB.
+	MaxKeptMessages, MaxKeptBytes int
+	// MaxKeptMemory limits the memory for all of them, if they are kept in this process because the
+	// store is no store.Keeper: those of sessions and users that were not used for longest give way.
+	// Default: 64 MiB.
+	MaxKeptMemory int
+
+	// PresenceGrace is how long a user may have no connection without being offline for OnPresence, so
+	// that a page can be loaded again. Default: 5 s. Off: no time.
+	PresenceGrace time.Duration
+
 	// TokenFrom returns the session token of a client without cookies: TokenFromHeader,
 	// TokenFromProtocol, or a function of the application's. ok reports that the client uses no
 	// cookies, even if it has no token yet: then no cookie is read or set. A token for the client

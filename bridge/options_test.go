@@ -134,6 +134,7 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 	"RememberEnds":    durations(func(o *bridge.Options, d time.Duration) { o.RememberEnds = d }, time.Second, true),
 	"RevalidateEvery": durations(func(o *bridge.Options, d time.Duration) { o.RevalidateEvery = d }, time.Second, true),
 	"TicketLifetime":  durations(func(o *bridge.Options, d time.Duration) { o.TicketLifetime = d }, time.Second, false),
+	"PresenceGrace":   durations(func(o *bridge.Options, d time.Duration) { o.PresenceGrace = d }, time.Millisecond, true),
 	"DrainOver":       durations(func(o *bridge.Options, d time.Duration) { o.DrainOver = d }, time.Millisecond, true),
 	"Timeouts": {
 		good: []bridge.Options{{Timeouts: bridge.TimeoutsOWASPHighRisk}, {Timeouts: bridge.TimeoutsNISTAAL3}},
@@ -179,6 +180,9 @@ var optionCases = map[string]struct{ good, bad []bridge.Options }{
 		good: []bridge.Options{{OnTooManySessions: bridge.RefuseLogin}},
 		bad:  []bridge.Options{{OnTooManySessions: -1}, {OnTooManySessions: bridge.RefuseLogin + 1}},
 	},
+	"MaxKeptMessages":      amounts(func(o *bridge.Options, n int) { o.MaxKeptMessages = n }),
+	"MaxKeptBytes":         amounts(func(o *bridge.Options, n int) { o.MaxKeptBytes = n }),
+	"MaxKeptMemory":        amounts(func(o *bridge.Options, n int) { o.MaxKeptMemory = n }),
 	"MaxKnownSessions":     limits(func(o *bridge.Options, n int) { o.MaxKnownSessions = n }),
 	"MaxSessionsPerClient": limits(func(o *bridge.Options, n int) { o.MaxSessionsPerClient = n }),
 	"OnTooManyConns": {
@@ -224,6 +228,12 @@ func limits(set func(*bridge.Options, int)) (c struct{ good, bad []bridge.Option
 	with := func(n int) (o bridge.Options) { set(&o, n); return o }
 	c.good = []bridge.Options{with(0), with(1), with(math.MaxInt32), with(bridge.Off)}
 	c.bad = []bridge.Options{with(-2), with(math.MinInt)}
+	return c
+}
+
+func amounts(set func(*bridge.Options, int)) (c struct{ good, bad []bridge.Options }) {
+	c = limits(set)
+	c.good, c.bad = c.good[:len(c.good)-1], append(c.bad, c.good[len(c.good)-1])
 	return c
 }
 

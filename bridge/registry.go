@@ -27,18 +27,11 @@ func (b *Bridge) newRegistry() *registry.Registry[*Link] {
 		Device:          b.devices.Deadline,
 		Hold:            func(id string) { b.cluster.Retain(cluster.Topic{SessionID: id}) },
 		Drop:            func(id string) { b.cluster.Release(cluster.Topic{SessionID: id}) },
+		Online:          b.presence.Changed,
 		Reconnect:       tracking.Reconnect,
 		Replaced:        registry.Close{Code: CodePolicy, Reason: errorcodes.ReasonReplaced},
 		TooMany:         tracking.TooMany,
 	})
-}
-
-// connLimits returns the limits on the connections of a session and of an address.
-func (s *settings) connLimits() registry.Limits {
-	return registry.Limits{
-		PerSession: max(0, s.MaxConnsPerSession), PerAddr: max(0, s.MaxConnsPerAddr),
-		Evict: s.OnTooManyConns == EvictOldestConn,
-	}
 }
 
 // newTracker returns what keeps the map of clients and the registry in step with the store and with

@@ -14,6 +14,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/forwarded"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/ranges"
+	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/internal/reporting"
 	"github.com/sessionbridge/sessionbridge/internal/site"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -139,6 +140,7 @@ func (s *settings) setTimes() error {
 		ranges.OrOff("RememberEnds", &s.RememberEnds, time.Hour, time.Second),
 		ranges.OrOff("RevalidateEvery", &s.RevalidateEvery, 5*time.Minute, time.Second),
 		ranges.On("TicketLifetime", &s.TicketLifetime, 30*time.Second, time.Second),
+		ranges.OrOff("PresenceGrace", &s.PresenceGrace, 5*time.Second, time.Millisecond),
 		ranges.OrOff("DrainOver", &s.DrainOver, Off, time.Millisecond),
 	); err != nil {
 		return err
@@ -169,6 +171,9 @@ func (s *settings) setLimits() error {
 		ranges.FillLimit("Options.MaxKnownSessions", &s.MaxKnownSessions, 100_000),    // about 25 MB in the map of clients
 		ranges.FillLimit("Options.MaxConnsPerSession", &s.MaxConnsPerSession, 0),
 		ranges.FillLimit("Options.MaxConnsPerAddr", &s.MaxConnsPerAddr, 0),
+		ranges.FillAmount("Options.MaxKeptMessages", &s.MaxKeptMessages, 256),
+		ranges.FillAmount("Options.MaxKeptBytes", &s.MaxKeptBytes, 256<<10),
+		ranges.FillAmount("Options.MaxKeptMemory", &s.MaxKeptMemory, 64<<20),
 		ranges.FillLimit("Options.MaxHandshakes", &s.MaxHandshakes, defaultHandshakes),
 		ranges.FillLimit("Options.HandshakeBurst", &s.HandshakeBurst, 0),
 		ranges.FillLimit("Options.MaxValueBytes", &s.MaxValueBytes, 64<<10),
@@ -315,4 +320,12 @@ func (s *settings) credentials() credentials.Config {
 // grace returns how long previous tokens are accepted.
 func (s *settings) grace() credentials.Grace {
 	return credentials.Grace{Rotate: zeroIfOff(s.RotateGrace), Renew: zeroIfOff(s.RenewEvery)}
+}
+
+// connLimits returns the limits on the connections of a session and of an address.
+func (s *settings) connLimits() registry.Limits {
+	return registry.Limits{
+		PerSession: max(0, s.MaxConnsPerSession), PerAddr: max(0, s.MaxConnsPerAddr),
+		Evict: s.OnTooManyConns == EvictOldestConn,
+	}
 }

@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/errorcodes"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
@@ -101,7 +103,7 @@ func (h *socketHandler) handshake(w http.ResponseWriter, r *http.Request) {
 		c.socket.Close(CodeUnavailable, b.closeReason(err))
 		return
 	}
-	if err := h.start(r.Context(), rq, s, c); err != nil {
+	if err := h.start(r, rq, s, c); err != nil {
 		b.handshakeFailed(rq, err)
 		b.pools.closes.Go(func() { c.socket.Close(CloseCode(err), b.closeReason(err)) })
 	}
@@ -176,7 +178,7 @@ func (b *Bridge) refuseForNow(w http.ResponseWriter, r *http.Request, err error)
 }
 
 // start attaches the connection and starts its handler.
-func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *Conn) error {
+func (h *socketHandler) start(r *http.Request, rq *request, s *Session, c *Conn) error {
 	b, l := h.b, c.link
 	missing := s.IsNew()
 	returned := false
@@ -188,12 +190,25 @@ func (h *socketHandler) start(ctx context.Context, rq *request, s *Session, c *C
 	l.queue.Open(h.opts.NotifyQueue, outbox.Overflow(h.opts.OnNotifyFull), func(m *outbox.Message) error {
 		return c.send(context.Background(), m)
 	})
-	err := b.attachLink(ctx, rq, s, l)
+	position, keeps := credentials.KeptOffer(r)
+	l.keeps.Store(keeps)
+	l.entry.Fixed = keeps
+	err := b.attachLink(r.Context(), rq, s, l)
+	closes := missing && h.opts.OnMissing == CloseMissing
+	if err == nil && keeps && !closes {
+		loggedIn := s.record().LoggedIn
+		err = l.joinKept(context.WithoutCancel(r.Context()), position,
+			func(context.Context) (time.Time, error) { return loggedIn, nil })
+		if err != nil {
+			l.beginEnd(CloseCode(err), "") // the code that the caller uses
+			l.abandon()
+		}
+	}
 	returned = true
 	switch {
 	case err != nil:
 		return err
-	case missing && h.opts.OnMissing == CloseMissing:
+	case closes:
 		l.endPending(false) // if the browser is about to get a session, this code makes it reconnect
 		l.end(CodeNoSession, b.closeReason(newMissing(l.missing)))
 		l.abandon()

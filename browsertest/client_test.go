@@ -231,3 +231,24 @@ func TestClientInFirefox(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) { test.run(t, &visitor{testsite.Start(t, bridge.Options{}), browser}) })
 	}
 }
+
+// A tab that doesn't react holds the lock: another one takes the connection, and the first one follows when it is back.
+func TestClientTakesTheConnectionOfATabThatHangs(t *testing.T) {
+	v := &visitor{testsite.Start(t, bridge.Options{}), &chromium{openTab(t, startBrowser(t), "the first tab", "about:blank").ctx}}
+	one := v.open(t, "share", "true")
+	happened(t, one, "open")
+	two := v.open(t, "share", "true")
+	happened(t, two, "open")
+	one.value(t, `setTimeout(() => { // nothing runs in a tab that waits for such a request
+		const request = new XMLHttpRequest();
+		request.open("GET", "/hold", false);
+		request.send();
+	})`)
+	two.value(t, `document.dispatchEvent(new Event("visibilitychange"))`)
+	happened(t, two, "open")
+	asks(t, two, `{do: "add", n: 1}`, "1")
+	v.site.Release()
+	happened(t, one, "open")
+	asks(t, one, `{do: "add", n: 1}`, "2")
+	v.conns(t, 1)
+}

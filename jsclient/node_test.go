@@ -32,6 +32,13 @@ func TestClientInNode(t *testing.T) {
 	}
 }
 
+// G14, as a page sees it.
+func TestG14_NothingMissedByTheBrowserClient(t *testing.T) {
+	t.Parallel()
+	site := testsite.Start(t, bridge.Options{})
+	runNode(t, "kept.test.mjs", "SITE="+site.URL, "CONTROL="+site.Control(t))
+}
+
 func TestClientInNodeAgainstAServer(t *testing.T) {
 	t.Parallel()
 	site := testsite.Start(t, bridge.Options{})

@@ -136,6 +136,7 @@ func TestAnEndReachesTheNodesThroughTimedStores(t *testing.T) {
 		visitor := webclient.NewBrowser(t, webclient.ServeInMemory(t, mux))
 		visitor.OK("/login")
 		closed := visitor.Dial("/ws").WhenClosed()
+		synctest.Wait() // the second look at the session, which would find its end in the store
 		_, err = nodes[0].DestroyUser(t.Context(), "ada")
 		require.NoError(t, err)
 		require.Equal(t, bridge.CodeDestroyed, <-closed)

@@ -1,6 +1,6 @@
 // Package pgstore keeps sessions in PostgreSQL 14 or later. Several processes may share them.
 //
-// It has every optional capability of package store except CachedGetter. A session is one row. Its
+// It has every optional capability of package store except CachedGetter and Keeper. A session is one row. Its
 // updates change no index, unless they change the user, the client or the last login, or make the
 // session expire earlier: PostgreSQL then needs no vacuum to keep the table small. Every operation is
 // one statement, most of them a function that Open has created in the store's schema.

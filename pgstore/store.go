@@ -16,7 +16,7 @@ import (
 )
 
 // Store is a store in PostgreSQL, or one of its Apps. It has every optional capability of package
-// store except CachedGetter, and is safe for concurrent use, by several processes too.
+// store except CachedGetter and Keeper, and is safe for concurrent use, by several processes too.
 type Store struct {
 	backend *backend
 	app     string

@@ -58,6 +58,7 @@ var (
 	_ store.Ender         = (*Store)(nil)
 	_ store.UserLocker    = (*Store)(nil)
 	_ store.CachedGetter  = (*Store)(nil)
+	_ store.Keeper        = (*Store)(nil)
 )
 
 // place is where a session is stored.

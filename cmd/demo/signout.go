@@ -127,7 +127,10 @@ func (a *app) postClose(r *http.Request) (any, error) {
 	return nil, errNoSocket
 }
 
-// postNotify shows a text on all of the user's pages.
+// keepText is how long a page that is disconnected may take to come back for a text.
+const keepText = 10 * time.Minute
+
+// postNotify shows a text on all of the user's pages, also on those that are disconnected just now.
 func (a *app) postNotify(r *http.Request) (any, error) {
 	s, err := a.loggedIn(r)
 	if err != nil {
@@ -138,6 +141,8 @@ func (a *app) postNotify(r *http.Request) (any, error) {
 		return nil, err
 	}
 	message := push{Event: "notify", Text: in.Text, From: inWords(r.UserAgent())}
-	n, err := a.bridge.Notify(r.Context(), bridge.To{UserID: s.UserID()}, message.bytes())
-	return counted{true, n}, err
+	err = a.bridge.NotifyKept(r.Context(), bridge.To{UserID: s.UserID()}, keepText, message.bytes())
+	return struct {
+		OK bool `json:"ok"`
+	}{true}, err
 }

@@ -55,6 +55,9 @@ func Answer[B, T any](q *Question, handle func(body B) []T) {
 // dropped: the nodes that have asked give up before the store would have taken them all.
 func (q *Question) send(p packet, items any) {
 	n := q.node
+	if q.id == 0 { // of Tell
+		return
+	}
 	var raw []byte
 	data, err := json.Marshal(items)
 	if err == nil {

@@ -62,11 +62,7 @@ func (n *Node) ask(ctx context.Context, to Audience, q *packet, each func(*packe
 	id, c := n.asking.begin()
 	defer n.asking.end(id)
 	q.ID = id
-	raw, err := q.encode()
-	if err != nil {
-		return err
-	}
-	if err := n.send(ctx, nodes, raw); err != nil {
+	if err := n.put(ctx, nodes, q); err != nil {
 		return err
 	}
 	silent, torn := make(map[string]int, len(nodes)), 0 // the valid pieces of each that hasn't finished
@@ -107,6 +103,31 @@ func (n *Node) ask(ctx context.Context, to Audience, q *packet, each func(*packe
 		return fmt.Errorf("%w: parts of the answers of %d of %d are lost", ErrSilent, torn, len(nodes))
 	}
 	return nil
+}
+
+// Tell sends the audience a question that isn't answered, and doesn't wait for it.
+func Tell(ctx context.Context, n *Node, to Audience, kind string, body any, payload []byte) error {
+	if n == nil {
+		return nil
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	nodes, err := n.find(ctx, to)
+	if err != nil || len(nodes) == 0 {
+		return err
+	}
+	return n.put(ctx, nodes, &packet{Kind: kind, Body: raw, data: payload})
+}
+
+// put sends a question.
+func (n *Node) put(ctx context.Context, to []string, q *packet) error {
+	raw, err := q.encode()
+	if err != nil {
+		return err
+	}
+	return n.send(ctx, to, raw)
 }
 
 // find returns the nodes of the audience.

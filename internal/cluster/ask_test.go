@@ -330,3 +330,23 @@ func TestQuestionsComeInOrder(t *testing.T) {
 		require.Equal(t, []store.Change{{Kind: store.ChangeEnded, ID: "a"}, {Kind: store.ChangeStored, ID: "b"}}, changed)
 	})
 }
+
+// TestTellIsNotAnswered: a node that is told something doesn't answer, and no node is waited for.
+func TestTellIsNotAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		three, told := joinThree(t), 0
+		three[1].asked = func(q *cluster.Question) {
+			require.Equal(t, "news", q.Kind)
+			require.Equal(t, "payload", string(q.Payload))
+			cluster.Answer(q, func(n int) []int { told += n; return []int{n} })
+		}
+		three[2].asked = func(*cluster.Question) {} // silent
+		began := time.Now()
+		require.NoError(t, cluster.Tell(t.Context(), three[0].Node, everyone, "news", 7, []byte("payload")))
+		synctest.Wait()
+		require.Equal(t, 7, told)
+		require.Zero(t, time.Since(began))
+		require.NoError(t, cluster.Tell(t.Context(), nil, everyone, "news", 7, nil))
+		require.Error(t, cluster.Tell(t.Context(), three[0].Node, everyone, "news", func() {}, nil))
+	})
+}

@@ -9,7 +9,7 @@ import (
 // packet is a message between nodes: a header in JSON with its length before it, and then data: the
 // payload of a question, or the items of an answer in JSON.
 type packet struct {
-	ID   uint64          `json:"id"`
+	ID   uint64          `json:"id"`             // 0: it isn't to be answered
 	Kind string          `json:"kind,omitempty"` // of a question; "" in an answer
 	Body json.RawMessage `json:"body,omitempty"` // of a question
 

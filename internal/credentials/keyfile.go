@@ -19,7 +19,11 @@ func LoadOrCreateKeys(path string) ([][]byte, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return keys, err
 	}
-	if err := createKeys(path); err != nil && !errors.Is(err, fs.ErrExist) {
+	switch err := createKeys(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("create key file: there is no folder %s: create it, readable by its owner only (0700): %w",
+			filepath.Dir(path), err)
+	case err != nil && !errors.Is(err, fs.ErrExist):
 		return nil, fmt.Errorf("create key file: %w", err)
 	}
 	return loadOwnKeys(path)

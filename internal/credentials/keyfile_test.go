@@ -107,3 +107,10 @@ func TestKeyFileFormat(t *testing.T) {
 		})
 	}
 }
+
+func TestKeysInAFolderThatIsMissing(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "missing")
+	_, err := credentials.LoadOrCreateKeys(filepath.Join(folder, "keys"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, "there is no folder "+folder+": create it")
+}

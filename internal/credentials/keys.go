@@ -55,7 +55,7 @@ func parseKeys(data []byte) (keys [][]byte, err error) {
 		}
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("no key in it")
+		return nil, errors.New("no key in it: is the variable set, or the file the right one?")
 	}
 	return keys, nil
 }

@@ -13,6 +13,9 @@ const (
 	Subprotocol = "sessionbridge"
 	// TicketPrefix precedes a ticket that is offered as a subprotocol.
 	TicketPrefix = Subprotocol + ".ticket."
+	// KeptProtocol is the subprotocol of clients that keep their place among kept messages. After a dot
+	// it has the position.
+	KeptProtocol = Subprotocol + ".kept"
 	// TokenPrefix precedes a token that is offered as a subprotocol, by default.
 	TokenPrefix = Subprotocol + ".token."
 
@@ -38,6 +41,18 @@ func offered(r *http.Request, prefix string) (rest string, ok bool) {
 	for name := range offeredProtocols(r.Header) {
 		if rest, ok = strings.CutPrefix(name, prefix); ok {
 			return rest, true
+		}
+	}
+	return "", false
+}
+
+// KeptOffer returns the position that a client presents with KeptProtocol, "" if it has none. ok is
+// false if it doesn't offer that.
+func KeptOffer(r *http.Request) (position string, ok bool) {
+	for name := range offeredProtocols(r.Header) {
+		rest, is := strings.CutPrefix(name, KeptProtocol)
+		if is && (rest == "" || rest[0] == '.') {
+			return strings.TrimPrefix(rest, "."), true
 		}
 	}
 	return "", false

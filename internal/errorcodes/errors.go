@@ -14,7 +14,7 @@ import (
 // documentation, hence the prefix.
 var (
 	ErrSessionClosed = errors.New("bridge: the Session is used after its last commit")
-	ErrNoMiddleware  = errors.New("bridge: the request did not come through Bridge.Handler")
+	ErrNoMiddleware  = errors.New("bridge: the request did not come through Bridge.Handler: serve b.Handler(mux) instead of mux")
 	ErrHeadersSent   = errors.New("bridge: the response's headers have been sent: no session cookie can be set any more")
 	ErrNoCookies     = errors.New("bridge: no session cookie can be set here: log in and rotate in an HTTP handler")
 	ErrPlainHTTP     = errors.New("bridge: WebSocket handshake over plain HTTP")

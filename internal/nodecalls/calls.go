@@ -10,6 +10,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/errorcodes"
 	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/outbox"
+	"github.com/sessionbridge/sessionbridge/internal/presence"
 	"github.com/sessionbridge/sessionbridge/internal/registry"
 	"github.com/sessionbridge/sessionbridge/internal/workers"
 )
@@ -19,6 +20,12 @@ const (
 	kindNotify = "notify" // a notifyCall with the message as the payload; the answer is a number of connections
 	kindConns  = "conns"  // a registry.Filter; the answer is Cs
 	kindCounts = "counts" // an activity.Question, or nil; the answer is activity.Items
+	kindOnline = "online" // IDs of users, none for all; the answer is those who have connections
+	// kindPresence is a poll of package presence, with a presence.Since; the answer is presence.Items.
+	// kindHint is its hint, and isn't answered.
+	kindPresence = "presence"
+	kindHint     = "presencehint"
+
 	kindStatus = "status" // nothing; the answer is one S
 	kindClose  = "close"  // a closeCall; the answer is a number of connections
 	// kindCloseNamed is kindClose for a filter with an ID or a Name: a node of a version that doesn't
@@ -29,6 +36,7 @@ const (
 type notifyCall struct {
 	To     registry.Selection `json:"to"`
 	Binary bool               `json:"binary,omitempty"`
+	Kept   bool               `json:"kept,omitempty"` // not for connections that keep their place
 }
 
 // closeCall is a CloseConn, with ConnID, or a CloseConns, with Filter.
@@ -50,9 +58,12 @@ type Config[C, S any] struct {
 
 	// The following act on the connections of this process. Notify must not block. It, CloseConn and
 	// CloseConns return how many there were.
-	Notify     func(to *registry.Selection, m *outbox.Message) int
+	Notify     func(to *registry.Selection, m *outbox.Message, isKept bool) int
 	Conns      func(f registry.Filter) []C
 	Counts     func(activity.Question) []activity.Item
+	Online     func(userIDs []string) []string
+	Presence   func(presence.Since) []presence.Item
+	Hinted     func()
 	CloseConn  func(id string, code int, reason string) int
 	CloseConns func(f *registry.Filter, code int, reason string) int
 }
@@ -72,7 +83,8 @@ func (c *Calls[C, S]) Answer(q *cluster.Question) {
 			if n.To.Check() != nil {
 				return []int{0}
 			}
-			return []int{c.cfg.Notify(&n.To, &outbox.Message{Data: bytes.Clone(q.Payload), Binary: n.Binary})}
+			m := &outbox.Message{Data: bytes.Clone(q.Payload), Binary: n.Binary}
+			return []int{c.cfg.Notify(&n.To, m, n.Kept)}
 		})
 	case kindConns:
 		c.cfg.Background.Go(func() { cluster.Answer(q, c.cfg.Conns) })
@@ -80,6 +92,12 @@ func (c *Calls[C, S]) Answer(q *cluster.Question) {
 		c.cfg.Background.Go(func() { cluster.Answer(q, c.cfg.Counts) })
 	case kindStatus:
 		c.cfg.Background.Go(func() { cluster.Answer(q, func(struct{}) []S { return []S{c.cfg.Status()} }) })
+	case kindOnline:
+		c.cfg.Background.Go(func() { cluster.Answer(q, c.cfg.Online) })
+	case kindPresence:
+		c.cfg.Background.Go(func() { cluster.Answer(q, c.cfg.Presence) })
+	case kindHint:
+		c.cfg.Hinted()
 	case kindClose, kindCloseNamed:
 		c.cfg.Background.Go(func() { cluster.Answer(q, c.close) })
 	}
@@ -98,11 +116,32 @@ func (c *Calls[C, S]) close(of closeCall) []int {
 
 // Notify sends a message to the connections of the other nodes, and returns how many have taken it.
 func (c *Calls[C, S]) Notify(ctx context.Context, to *registry.Selection, m *outbox.Message) (taken int, err error) {
-	err = ask(ctx, c, to, kindNotify, notifyCall{*to, m.Binary}, m.Data, func(_ string, n int) bool {
+	err = ask(ctx, c, to, kindNotify, notifyCall{*to, m.Binary, false}, m.Data, func(_ string, n int) bool {
 		taken += n
 		return true
 	})
 	return taken, err
+}
+
+// NotifyKept sends a message that is kept to the connections of the other nodes that don't keep their
+// place. It doesn't wait for them.
+func (c *Calls[C, S]) NotifyKept(ctx context.Context, to *registry.Selection, m *outbox.Message) error {
+	return c.tell(ctx, to, kindNotify, notifyCall{*to, m.Binary, true}, m.Data)
+}
+
+// tell is ask without an answer.
+func (c *Calls[C, S]) tell(ctx context.Context, of *registry.Selection, kind string, body any, payload []byte) error {
+	if c.cfg.Node == nil {
+		return nil
+	}
+	to, err := c.audience(ctx, of)
+	if err != nil {
+		return err
+	}
+	if err = cluster.Tell(ctx, c.cfg.Node, to, kind, body, payload); err != nil {
+		return gateway.Unavailable(ctx, "tell other nodes", err)
+	}
+	return nil
 }
 
 // Conns calls each with the connections of the other nodes, until it returns false. A node of
@@ -118,6 +157,36 @@ func (c *Calls[C, S]) Counts(ctx context.Context, q activity.Question, each func
 		each(i)
 		return true
 	})
+}
+
+// Online calls each with those of the users who have connections to other nodes, perhaps more than once;
+// without users, with all who have.
+func (c *Calls[C, S]) Online(ctx context.Context, userIDs []string, each func(userID string)) error {
+	all := &registry.Selection{All: true}
+	return ask(ctx, c, all, kindOnline, userIDs, nil, func(_, id string) bool {
+		each(id)
+		return true
+	})
+}
+
+// Poll is presence.Config.Poll. It returns nil if some nodes are silent.
+func (c *Calls[C, S]) Poll(
+	ctx context.Context, since presence.Since, each func(node string, item presence.Item),
+) error {
+	all := &registry.Selection{All: true}
+	err := ask(ctx, c, all, kindPresence, since, nil, func(node string, item presence.Item) bool {
+		each(node, item)
+		return true
+	})
+	if errors.Is(err, cluster.ErrSilent) {
+		err = nil
+	}
+	return err
+}
+
+// Hint is presence.Config.Hint.
+func (c *Calls[C, S]) Hint(ctx context.Context) error {
+	return c.tell(ctx, &registry.Selection{All: true}, kindHint, struct{}{}, nil)
 }
 
 // Status calls each with the state of the other nodes, until it returns false.

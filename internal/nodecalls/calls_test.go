@@ -70,7 +70,7 @@ func newNode(t *testing.T, hub *testhub.Hub, conns ...string) *node {
 		Gateway:    gateway.New(n.cluster.Store(), gateway.Config{StoreTimeout: time.Second, TouchInterval: time.Minute}),
 		Background: work.Pool(4),
 		Status:     func() int { return len(n.conns) },
-		Notify: func(to *registry.Selection, m *outbox.Message) int {
+		Notify: func(to *registry.Selection, m *outbox.Message, _ bool) int {
 			n.note("notify " + to.SessionID + to.Name + " " + string(m.Data))
 			return len(n.conns)
 		},

@@ -12,6 +12,7 @@ import (
 type Message struct {
 	Data   []byte
 	Binary bool // otherwise the data is text
+	Note   any  // of the caller; nil but for messages of Queue.Insist
 }
 
 // Text returns a message with a copy of the payload, which must be UTF-8. of names the method of the

@@ -401,3 +401,39 @@ func TestQueueIsOpenedAgainWhileAWorkerSends(t *testing.T) {
 	require.NoError(t, tasks.Wait(t.Context()))
 	require.EqualValues(t, messages, sent.Load())
 }
+
+// Messages of Insist don't count towards the limit, are never dropped for others, and keep their order.
+func TestInsistedMessagesAreNotDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for overflow, want := range map[outbox.Overflow][]string{
+			outbox.DropOldest: {"first", "i1", "i2", "i3", "b", "i4"},
+			outbox.DropNewest: {"first", "i1", "a", "i2", "i3", "i4"},
+		} {
+			o, gate := newOffice(t), make(chan struct{})
+			c := newClient(1, overflow, gate)
+			insist := func(text string) {
+				var wake outbox.Batch
+				defer o.Wake(&wake)
+				require.Equal(t, outbox.Queued, c.queue.Insist(&outbox.Message{Data: []byte(text), Note: 1}, &wake))
+			}
+			o.offer(&c.queue, "first")
+			synctest.Wait() // it is being sent
+			insist("i1")
+			require.Equal(t, outbox.Queued, o.offer(&c.queue, "a"))
+			insist("i2")
+			insist("i3")
+			require.NotEqual(t, outbox.Queued, o.offer(&c.queue, "b"))
+			insist("i4")
+			for range want {
+				gate <- struct{}{}
+			}
+			synctest.Wait()
+			require.Equal(t, want, c.all())
+			require.Equal(t, outbox.Queued, o.offer(&c.queue, "last"), "none is counted any more")
+			gate <- struct{}{}
+			synctest.Wait()
+			c.queue.Close()
+			require.Equal(t, outbox.Refused, c.queue.Insist(&outbox.Message{Note: 1}, &outbox.Batch{}))
+		}
+	})
+}

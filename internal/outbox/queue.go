@@ -12,6 +12,7 @@ type Queue struct {
 	mu       sync.Mutex
 	limit    int32
 	n        int32 // messages that wait
+	insisted int32 // of these, those of Insist
 	send     func(m *Message) error
 	first    *Message
 	rest     []*Message
@@ -52,7 +53,7 @@ func (q *Queue) Open(limit int, overflow Overflow, send func(m *Message) error) 
 	q.limit, q.overflow, q.send = int32(min(limit, math.MaxInt32)), overflow, send //nolint:gosec // bounded
 }
 
-// Offer puts m into the queue. A queue that needs a worker is added to wake, which the caller hands
+// Offer puts m, which has no Note, into the queue. A queue that needs a worker is added to wake, which the caller hands
 // to Sender.Wake.
 func (q *Queue) Offer(m *Message, wake *Batch) Outcome {
 	q.mu.Lock()
@@ -61,11 +62,11 @@ func (q *Queue) Offer(m *Message, wake *Batch) Outcome {
 	switch {
 	case q.send == nil || q.closed:
 		return Refused
-	case q.n < q.limit:
+	case q.n-q.insisted < q.limit:
 	case q.overflow == DropNewest:
 		return Dropped
 	case q.overflow == DropOldest:
-		q.pop()
+		q.dropOldest()
 		outcome = ReplacedOldest
 	default:
 		q.closed = true
@@ -76,6 +77,21 @@ func (q *Queue) Offer(m *Message, wake *Batch) Outcome {
 		wake.add(q)
 	}
 	return outcome
+}
+
+// Insist puts m, which has a Note, into the queue. It is not dropped for another message, and doesn't
+// count towards the limit: the caller limits how many of these wait. Otherwise it is like Offer.
+func (q *Queue) Insist(m *Message, wake *Batch) Outcome {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.send == nil || q.closed {
+		return Refused
+	}
+	q.insisted++
+	if q.push(m) {
+		wake.add(q)
+	}
+	return Queued
 }
 
 // Close drops the messages that wait, and refuses further ones.
@@ -145,11 +161,25 @@ func (q *Queue) pop() *Message {
 		q.first = q.rest[0]
 		q.rest = slices.Delete(q.rest, 0, 1) // it is short, and its memory is used again
 	}
+	if m.Note != nil {
+		q.insisted--
+	}
 	return m
 }
 
+// dropOldest removes the first message that is not one of Insist. There is one. The lock is held.
+func (q *Queue) dropOldest() {
+	if q.first.Note == nil {
+		q.pop()
+		return
+	}
+	i := slices.IndexFunc(q.rest, func(m *Message) bool { return m.Note == nil })
+	q.rest = slices.Delete(q.rest, i, i+1)
+	q.n--
+}
+
 // clear drops all messages. The lock is held.
-func (q *Queue) clear() { q.first, q.rest, q.n = nil, nil, 0 }
+func (q *Queue) clear() { q.first, q.rest, q.n, q.insisted = nil, nil, 0, 0 }
 
 // Batch is a list of queues that need a worker. The zero value is empty.
 type Batch struct{ first, last *Queue }

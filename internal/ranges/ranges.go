@@ -72,6 +72,15 @@ func FillLimit[N ~int | ~int64](name string, value *N, def N) error {
 	return nil
 }
 
+// FillAmount gives an option that is a positive number, and can't be switched off, its default.
+func FillAmount(name string, value *int, def int) error {
+	if *value < 0 {
+		return fmt.Errorf("bridge: %s: %d is out of range: it must be positive, and can't be switched off", name, *value)
+	}
+	*value = cmp.Or(*value, def)
+	return nil
+}
+
 // Rate returns an error unless r is a number of events a second, from 0 to 1e9, or Off.
 func Rate(name string, r float64) error {
 	if r != Off && !(r >= 0 && r <= 1e9) { // also NaN

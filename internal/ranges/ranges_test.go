@@ -41,6 +41,16 @@ func TestNumbers(t *testing.T) {
 	require.ErrorContains(t, ranges.FillLimit("Options.Conns", &n, 5), "Options.Conns: -2")
 }
 
+func TestAmounts(t *testing.T) {
+	for _, c := range []struct{ given, want int }{{0, 5}, {1, 1}, {math.MaxInt, math.MaxInt}} {
+		n := c.given
+		require.NoError(t, ranges.FillAmount("Options.Bytes", &n, 5))
+		require.Equal(t, c.want, n)
+	}
+	n := ranges.Off
+	require.ErrorContains(t, ranges.FillAmount("Options.Bytes", &n, 5), "Options.Bytes: -1 is out of range")
+}
+
 func TestRates(t *testing.T) {
 	for _, good := range []float64{0, ranges.Off, 0.5, 1e9} {
 		require.NoError(t, ranges.Rate("Rate", good))

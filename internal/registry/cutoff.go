@@ -126,16 +126,24 @@ func (r *Registry[L]) MayAwait(rec *store.Record) bool {
 }
 
 // Follow moves all connections of the client to its session. It parts those beyond the session's
-// limit, and returns them.
-func (r *Registry[L]) Follow(clientID, sessionID string) (tooMany []L) {
+// limit, and those that are Fixed to another session, and returns them.
+func (r *Registry[L]) Follow(clientID, sessionID string) (fixed, tooMany []L) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.byClient[clientID] {
-		if e := r.cfg.Entry(l); e.session() != sessionID {
-			r.leave(e)
-			e.userID = "" // that of another session
-			r.enter(l, sessionID)
+		e := r.cfg.Entry(l)
+		if e.session() == sessionID {
+			continue
 		}
+		r.leave(e)
+		if e.Fixed {
+			over := r.cfg.Reconnect
+			e.parted = &over
+			fixed = append(fixed, l)
+			continue
+		}
+		e.userID = "" // that of another session
+		r.enter(l, sessionID)
 	}
-	return r.partTooMany(sessionID)
+	return fixed, r.partTooMany(sessionID)
 }

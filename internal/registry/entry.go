@@ -12,6 +12,7 @@ type Entry struct {
 	OpenedAt time.Duration // of any one clock: the smallest is the oldest
 	Naming   Naming        // of Name
 	NoAddr   bool          // it is not counted among the connections of an address
+	Fixed    bool          // it doesn't follow its client to another session
 
 	// Guarded by the registry's lock once the connection is added.
 	linked    bool          // it has a session: that of lastID

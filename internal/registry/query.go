@@ -187,3 +187,29 @@ func (r *Registry[L]) Clients() []string {
 	defer r.mu.Unlock()
 	return slices.AppendSeq(make([]string, 0, len(r.byClient)), maps.Keys(r.byClient))
 }
+
+// Users calls do, under the registry's lock, with a function that yields the users who have
+// connections.
+func (r *Registry[L]) Users(do func(users func(yield func(userID string)))) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	do(func(yield func(string)) {
+		for id := range r.byUser {
+			yield(id)
+		}
+	})
+}
+
+// HasUser reports whether the user has a connection.
+func (r *Registry[L]) HasUser(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.byUser[id]) > 0
+}
+
+// CountUsers returns how many users have connections.
+func (r *Registry[L]) CountUsers() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.byUser)
+}

@@ -56,6 +56,9 @@ type Config[L comparable] struct {
 	// Hold is called for the first connection of a session, and Drop after its last, both under the
 	// registry's lock. They may be nil.
 	Hold, Drop func(sessionID string)
+	// Online is called, under the registry's lock, when a user gets the first connection here, or has
+	// lost the last. It may be nil.
+	Online func(userID string, online bool)
 
 	Reconnect Close // of a connection that a login, or a new session of its client, has shut out
 	Replaced  Close // of one whose place a newer one has taken
@@ -90,6 +93,9 @@ func New[L comparable](cfg Config[L]) *Registry[L] {
 	}
 	if cfg.Drop == nil {
 		cfg.Drop = ignore
+	}
+	if cfg.Online == nil {
+		cfg.Online = func(string, bool) {}
 	}
 	r := &Registry[L]{
 		cfg: cfg, byID: make(map[string]L), leaving: make(map[string]*Entry),
@@ -231,6 +237,7 @@ func (r *Registry[L]) setUser(s *session[L], userID string) {
 	if users := r.byUser[s.userID]; users != nil {
 		if delete(users, s); len(users) == 0 {
 			delete(r.byUser, s.userID)
+			r.cfg.Online(s.userID, false)
 		}
 	}
 	if s.userID = userID; userID == "" {
@@ -238,6 +245,7 @@ func (r *Registry[L]) setUser(s *session[L], userID string) {
 	}
 	if r.byUser[userID] == nil {
 		r.byUser[userID] = make(map[*session[L]]struct{})
+		r.cfg.Online(userID, true)
 	}
 	r.byUser[userID][s] = struct{}{}
 }

@@ -167,7 +167,13 @@ func TestPartedConnectionRemembersItsSessionAndHowItIsClosed(t *testing.T) {
 func TestFollowTakesTheClientsConnectionsAlong(t *testing.T) {
 	f := newFixture(t, registry.Config[*conn]{Limits: registry.Limits{PerSession: 2, Evict: true}})
 	first, bare, other := f.add("old", 0), f.add("", 0), f.add("new", 0)
-	require.Equal(t, []*conn{first}, f.Follow("c", "new"), "the oldest goes")
+	place := f.add("old", 0)
+	place.entry.Fixed = true
+	fixed, crowd := f.Follow("c", "new")
+	require.Equal(t, []*conn{first}, crowd, "the oldest goes")
+	require.Equal(t, []*conn{place}, fixed, "it doesn't follow")
+	require.Empty(t, f.sessionOf(place))
+	require.Equal(t, reconnect, f.CloseOf(&place.entry))
 	require.Equal(t, tooMany, f.CloseOf(&first.entry))
 	require.Equal(t, []string{"", "new", "new"}, []string{f.sessionOf(first), f.sessionOf(bare), f.sessionOf(other)})
 	require.Equal(t, map[string]int{"old": 0, "new": 1}, f.held)

@@ -5,15 +5,17 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 )
 
-// Release lets one request with "wait" go on.
+// Release lets one request with "wait", or of /hold, go on.
 func (s *Site) Release() { s.release <- struct{}{} }
 
 // Control returns the URL of a server that does what the methods of Site do, at the path of the
-// method's name: stop, resume, cut, heal, release, publish?text=, conns, notify?text=. It isn't behind the proxy.
+// method's name: stop, resume, cut, heal, release. publish?text= sends a message of Kept,
+// keep?user=&text= one of the Bridge, and conns counts connections. It isn't behind the proxy.
 func (s *Site) Control(t testing.TB) string {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -24,13 +26,11 @@ func (s *Site) Control(t testing.TB) string {
 		mux.HandleFunc("POST /"+name, func(http.ResponseWriter, *http.Request) { do() })
 	}
 	mux.HandleFunc("POST /publish", func(_ http.ResponseWriter, r *http.Request) { s.Kept.Publish(r.FormValue("text")) })
-	mux.HandleFunc("POST /notify", func(w http.ResponseWriter, r *http.Request) {
-		n, err := s.Bridge().Notify(r.Context(), bridge.To{All: true}, []byte(r.FormValue("text")))
+	mux.HandleFunc("POST /keep", func(w http.ResponseWriter, r *http.Request) {
+		err := s.Bridge().NotifyKept(r.Context(), bridge.To{UserID: r.FormValue("user")}, time.Minute, []byte(r.FormValue("text")))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
 		}
-		_, _ = w.Write(strconv.AppendInt(nil, int64(n), 10))
 	})
 	mux.HandleFunc("POST /conns", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write(strconv.AppendInt(nil, int64(s.Bridge().Stats().Conns), 10))

@@ -14,7 +14,8 @@ import (
 )
 
 // Kept sends numbered messages to all its connections, those first that a connection has missed. It
-// follows the wire form of docs/clients.md.
+// follows the wire form of docs/sockets.md, and has what is published while the site is stopped, as if
+// another process kept it. The Bridge doesn't know of it.
 type Kept struct {
 	mu      sync.Mutex
 	log     []string
@@ -52,7 +53,9 @@ func (k *Kept) handler(b *bridge.Bridge) http.Handler {
 				at, _ = strconv.Atoi(position)
 			}
 		}
-		sockets.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), positionKey{}, at)))
+		r = r.Clone(context.WithValue(r.Context(), positionKey{}, at))
+		r.Header.Set("Sec-WebSocket-Protocol", bridge.Subprotocol)
+		sockets.ServeHTTP(w, r)
 	})
 }
 

@@ -115,6 +115,12 @@ func (s *Site) handler(b *bridge.Bridge) http.Handler {
 	mux.Handle("GET /", http.FileServerFS(static))
 	mux.Handle("GET /ws", jsclient.Requests(b, s.answer, nil))
 	mux.Handle("GET /kept", s.Kept.handler(b))
+	mux.HandleFunc("GET /hold", func(_ http.ResponseWriter, r *http.Request) { // until a call of Release
+		select {
+		case <-s.release:
+		case <-r.Context().Done():
+		}
+	})
 	page := func(pattern string, do func(r *http.Request, s *bridge.Session) (string, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			session, err := b.Session(r)

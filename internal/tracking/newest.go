@@ -14,25 +14,31 @@ import (
 // after a while. With Config.Follow it moves them to the new session.
 func (t *Tracker[L]) rebind(rec *store.Record) (parted []L) {
 	if t.cfg.Follow {
-		t.follow(rec)
-		return nil
+		return t.follow(rec)
 	}
 	parted = t.cfg.Links.PartOlder(rec)
-	for _, l := range parted {
-		t.cfg.Postpone(l, Reconnect, false, rebindGrace)
-	}
+	t.reconnect(parted)
 	return parted
 }
 
+// reconnect has connections that were parted from their sessions closed after a while.
+func (t *Tracker[L]) reconnect(parted []L) {
+	for _, l := range parted {
+		t.cfg.Postpone(l, Reconnect, false, rebindGrace)
+	}
+}
+
 // follow moves all connections of the client to its session, and closes those beyond the limit
-// there.
-func (t *Tracker[L]) follow(rec *store.Record) {
-	tooMany := t.cfg.Links.Follow(rec.ClientID, rec.ID)
+// there. It returns those that stay, which it has closed after a while.
+func (t *Tracker[L]) follow(rec *store.Record) (parted []L) {
+	parted, tooMany := t.cfg.Links.Follow(rec.ClientID, rec.ID)
+	t.reconnect(parted)
 	t.Learn(rec)
 	t.cfg.Node.SubscribeSoon(cluster.Topic{SessionID: rec.ID})
 	for _, l := range tooMany {
 		t.cfg.Close(l, TooMany)
 	}
+	return parted
 }
 
 // followNewest attaches the client and its connections to the session, which another node has

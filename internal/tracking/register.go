@@ -27,10 +27,10 @@ type Member struct {
 // An error before that is one of errorcodes.OfConn; after a later one the connection has been
 // abandoned.
 func (t *Tracker[L]) Register(ctx context.Context, l L, m Member, h *Handshake, opened func()) (err error) {
-	if t.cfg.Follow { // no login cuts it off
+	e := t.cfg.Entry(l)
+	if t.cfg.Follow && !e.Fixed { // no login cuts it off
 		m.Proved = 0
 	}
-	e := t.cfg.Entry(l)
 	e.Attach(m.SessionID, m.UserID, m.Proved, m.Device)
 	t.cfg.Node.Retain(cluster.Topic{ClientID: e.ClientID})
 	evicted, err := t.cfg.Links.AddOrProbe(ctx, l, m.SessionID) // from here on other goroutines may cut it

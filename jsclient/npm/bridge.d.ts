@@ -109,7 +109,8 @@ export class RequestError extends Error {
   constructor(code: RequestError["code"], sent?: boolean, status?: number, message?: string);
   /** `refused`: the server has answered with an error, see status and message. `lost`: the connection
    * was lost before an answer. `timeout`. `full`: too many wait. `session`: logged out, or no session.
-   * `stopped`. `invalid`: the answer isn't JSON. */
+   * `stopped`. `invalid`: the answer isn't JSON. The message is a text for users only with `refused`;
+   * with the others it is the code. */
   readonly code: "refused" | "lost" | "timeout" | "full" | "session" | "stopped" | "invalid";
   /** Whether it was sent, so that the server may have executed it. */
   readonly sent: boolean;

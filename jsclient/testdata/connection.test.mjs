@@ -374,3 +374,86 @@ test("a listener can be removed", async () => {
   assert.equal(heard, 1);
   assert.deepEqual(t.take(), ["open", "message x", "message y"]);
 });
+
+test("while it looks for a session it is still logged out, and runs no refresh", async () => {
+  let refreshed = 0;
+  const t = await start({ refresh: async () => { refreshed++; } });
+  newest().accept();
+  newest().end(4500);
+  for (let i = 0; i < 3; i++) {
+    t.show(false);
+    await pass(250);
+    assert.equal(Socket.all.length, i + 2);
+    assert.equal(t.client.state, "out");
+    assert.equal(t.client.send("x"), false);
+    newest().accept();
+    newest().end(4502);
+  }
+  assert.equal(refreshed, 1);
+});
+
+test("a client that has stopped is woken by nothing but its page", async () => {
+  const t = await start();
+  newest().accept();
+  newest().end(4600);
+  t.show(false), t.fire("online");
+  await pass(1e6);
+  assert.equal(Socket.all.length, 1);
+  t.client.reconnect();
+  await settle();
+  assert.equal(Socket.all.length, 2);
+});
+
+test("reconnect begins with short pauses again", async () => {
+  const t = await start();
+  for (let i = 0; i < 6; i++) {
+    newest().end(1006);
+    await pass(8000);
+  }
+  t.client.reconnect();
+  await settle();
+  const count = Socket.all.length;
+  newest().end(1006);
+  await pass(250);
+  assert.equal(Socket.all.length, count + 1);
+});
+
+test("a refresh that comes too late opens nothing", async () => {
+  const done = [];
+  await start({ refresh: () => new Promise(resolve => done.push(resolve)) });
+  await pass(10000 + 250);
+  assert.equal(done.length, 2);
+  done[0]();
+  await settle();
+  assert.equal(Socket.all.length, 0, "its attempt is over");
+  done[1]();
+  await settle();
+  assert.equal(Socket.all.length, 1);
+});
+
+test("a tab that waits looks at once when another is logged out", async () => {
+  reset();
+  tab({ kept: false }), tab({ kept: false });
+  await settle();
+  const [a, b] = Socket.all;
+  a.accept(), b.accept();
+  b.end(1012, "retry after 60000 ms");
+  await pass(5000);
+  assert.equal(Socket.all.length, 2);
+  a.end(4500);
+  await settle();
+  await pass(250);
+  assert.equal(Socket.all.length, 3);
+});
+
+test("the slow timers of a hidden page are no sleep", async () => {
+  const t = await start();
+  newest().accept();
+  t.document.hidden = true;
+  sleep(100000);
+  await pass(5000);
+  assert.equal(t.client.state, "open");
+  sleep(150000);
+  await pass(5000);
+  assert.notEqual(t.client.state, "open");
+});

@@ -32,6 +32,8 @@ func (s *Store) As(target any) bool {
 		return as(s, t, func(of store.Ender) store.Ender { return ender{s, of} })
 	case *store.UserLocker:
 		return as(s, t, func(of store.UserLocker) store.UserLocker { return userLocker{s, of} })
+	case *store.Keeper:
+		return as(s, t, func(of store.Keeper) store.Keeper { return keeper{s, of} })
 	case *store.Namespacer:
 		return as(s, t, func(of store.Namespacer) store.Namespacer { return namespacer{s, of} })
 	case *store.Watcher:

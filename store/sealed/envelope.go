@@ -12,7 +12,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// An envelope is the Data of a record in the inner store, or a message:
+// An envelope is the Data of a record in the inner store, a message between nodes, or one that is kept:
 //
 //	magic      4 bytes: kind and version of the format
 //	key ID     8 bytes
@@ -25,6 +25,7 @@ import (
 const (
 	recordMagic  = "\x00sb\x01"
 	messageMagic = "\x00sm\x01"
+	keptMagic    = "\x00sk\x01"
 
 	nonceAt     = len(recordMagic) + len(keyID{})
 	boxAt       = nonceAt + chacha20poly1305.NonceSizeX

@@ -2,11 +2,16 @@ package sealed
 
 // sealMessage returns a message between nodes as an envelope.
 func (c *core) sealMessage(app string, data []byte) ([]byte, error) {
-	envelope, err := c.newEnvelope(messageMagic, len(data))
+	return c.sealData(messageMagic, data, messageBound(app))
+}
+
+// sealData returns data that isn't a record as an envelope.
+func (c *core) sealData(magic string, data, bound []byte) ([]byte, error) {
+	envelope, err := c.newEnvelope(magic, len(data))
 	if err != nil {
 		return nil, err
 	}
-	return c.keys[0].messages.Seal(envelope, envelope[nonceAt:boxAt], data, messageBound(app)), nil
+	return c.keys[0].messages.Seal(envelope, envelope[nonceAt:boxAt], data, bound), nil
 }
 
 // openMessage returns the message in an envelope. Errors match ErrUnopenable.
@@ -14,11 +19,16 @@ func (c *core) openMessage(app string, envelope []byte) ([]byte, error) {
 	if c.readPlain && !isSealed(envelope) {
 		return envelope, nil
 	}
-	k, err := c.keyOf(envelope, messageMagic)
+	return c.openData(messageMagic, envelope, messageBound(app))
+}
+
+// openData is the reverse of sealData. Errors match ErrUnopenable.
+func (c *core) openData(magic string, envelope, bound []byte) ([]byte, error) {
+	k, err := c.keyOf(envelope, magic)
 	if err != nil {
 		return nil, err
 	}
-	data, err := k.messages.Open(nil, envelope[nonceAt:boxAt], envelope[boxAt:], messageBound(app))
+	data, err := k.messages.Open(nil, envelope[nonceAt:boxAt], envelope[boxAt:], bound)
 	if err != nil {
 		return nil, errForged
 	}

@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"hash"
 	"sync"
+
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // nameSize is the length of a name: a SHA-256 in base64 without padding.
@@ -64,8 +66,12 @@ func (s *Store) userNames(userID string) []string {
 	return s.allNames(userID, func(k *key) *names { return &k.users })
 }
 
-// clientNames is userNames for a client.
+// clientNames is userNames for a client. The topic of messages that are kept for a user is named after
+// the name of the user.
 func (s *Store) clientNames(clientID string) []string {
+	if to, ok := store.KeptTopic(clientID); ok {
+		return s.topics(to)
+	}
 	return s.allNames(clientID, func(k *key) *names { return &k.clients })
 }
 

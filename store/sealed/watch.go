@@ -119,7 +119,7 @@ func (n *node) Release(ctx context.Context, sessionID, clientID string) error {
 
 // Announce implements store.Node.
 func (n *node) Announce(ctx context.Context, clientID, sessionID string) error {
-	return n.of.Announce(ctx, n.keys[0].clients.of(n.app, clientID), sessionID)
+	return n.of.Announce(ctx, n.clientNames(clientID)[0], sessionID)
 }
 
 // Holders implements store.Node.

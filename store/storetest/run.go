@@ -85,6 +85,7 @@ func groups() []group {
 		{"UserLocker", is[store.UserLocker], lockerCases()},
 		{"Reserver", is[store.Watcher], reserverCases()},
 		{"CachedGetter", is[store.CachedGetter], cacheCases()},
+		{"Keeper", is[store.Keeper], keeperCases()},
 		{"Pinger", is[store.Pinger], pingerCases()},
 		{"Closer", is[io.Closer], closerCases()},
 	}

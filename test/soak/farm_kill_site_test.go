@@ -20,6 +20,12 @@ var farmQuestions = map[string]func(ctx context.Context, b *bridge.Bridge, of, t
 	"notify user": func(ctx context.Context, b *bridge.Bridge, of, text string) (int, error) {
 		return b.Notify(ctx, bridge.To{UserID: of}, killNote(text))
 	},
+	"keep session": func(ctx context.Context, b *bridge.Bridge, of, text string) (int, error) {
+		return 0, b.NotifyKept(ctx, bridge.To{SessionID: of}, time.Hour, []byte(text))
+	},
+	"keep user": func(ctx context.Context, b *bridge.Bridge, of, text string) (int, error) {
+		return 0, b.NotifyKept(ctx, bridge.To{UserID: of}, time.Hour, []byte(text))
+	},
 	"destroy user": func(ctx context.Context, b *bridge.Bridge, of, _ string) (int, error) { return b.DestroyUser(ctx, of) },
 	"destroy session": func(ctx context.Context, b *bridge.Bridge, of, _ string) (int, error) {
 		was, err := b.DestroyByID(ctx, of)

@@ -19,7 +19,8 @@ var capabilities = map[string]func(store.Store) bool{
 	"ActivityIndex": has[store.ActivityIndex], "ActiveLister": has[store.ActiveLister],
 	"Optimizer": has[store.Optimizer], "Pinger": has[store.Pinger], "Namespacer": has[store.Namespacer],
 	"Watcher": has[store.Watcher], "Ender": has[store.Ender], "UserLocker": has[store.UserLocker],
-	"Reserver": has[store.Reserver], "CachedGetter": has[store.CachedGetter], "Closer": has[io.Closer],
+	"Reserver": has[store.Reserver], "CachedGetter": has[store.CachedGetter], "Keeper": has[store.Keeper],
+	"Closer": has[io.Closer],
 }
 
 func has[C any](st store.Store) bool {
@@ -67,6 +68,7 @@ type all struct {
 	store.UserLocker
 	store.Reserver
 	store.CachedGetter
+	store.Keeper
 	io.Closer
 }
 
@@ -122,6 +124,9 @@ func only() map[string]store.Store {
 		}{}, "CachedGetter": struct {
 			s
 			store.CachedGetter
+		}{}, "Keeper": struct {
+			s
+			store.Keeper
 		}{}, "Closer": struct {
 			s
 			io.Closer

@@ -1,10 +1,13 @@
 package testhub
 
 import (
+	"math"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/kept"
 	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -13,6 +16,7 @@ import (
 // can disconnect its nodes.
 type Hub struct {
 	*livestore.Store
+	kept      *kept.Memory
 	mu        sync.Mutex
 	nodes     []*Node
 	locked    map[string]int   // users, by ID: how often each is locked
@@ -24,7 +28,10 @@ type Hub struct {
 
 // New returns a hub without nodes.
 func New() *Hub {
-	return &Hub{Store: livestore.New(), locked: make(map[string]int), taken: make(map[string]*Node)}
+	return &Hub{
+		Store: livestore.New(), locked: make(map[string]int), taken: make(map[string]*Node),
+		kept: kept.NewMemory(math.MaxInt, func(time.Duration, func()) {}),
+	}
 }
 
 // Watch implements store.Watcher.

@@ -20,8 +20,9 @@ type Node struct {
 	News chan store.Change // notifications that tell has yet to receive
 	done chan struct{}
 
-	BeforeHold  func()      // called by Hold, unless nil; set before the first call
-	NewestHangs atomic.Bool // whether NewestByClient blocks until its context ends
+	BeforeHold  func()                 // called by Hold, unless nil; set before the first call
+	BeforeKept  func(to store.KeptFor) // likewise by Kept
+	NewestHangs atomic.Bool            // whether NewestByClient blocks until its context ends
 
 	// Guarded by hub.mu.
 	sessions, clients map[string]bool
@@ -154,6 +155,7 @@ func (n *Node) End(ctx context.Context, id, reason string, revision uint64) (was
 }
 
 func (n *Node) gone(id, reason string) {
+	n.hub.kept.End(id)
 	n.others(id, "", store.Change{Kind: store.ChangeEnded, ID: id, Reason: reason})
 	for _, node := range n.hub.nodes {
 		delete(node.sessions, id)

@@ -42,6 +42,8 @@ func (s *Store) As(target any) bool {
 		return as(s, t, func(of store.Reserver) store.Reserver { return reserver{s, of} })
 	case *store.CachedGetter:
 		return as(s, t, func(of store.CachedGetter) store.CachedGetter { return cachedGetter{s, of} })
+	case *store.Keeper:
+		return as(s, t, func(of store.Keeper) store.Keeper { return keeper{s, of} })
 	case *io.Closer: // once, at the end of the process
 		return as(s, t, func(of io.Closer) io.Closer { return struct{ io.Closer }{of} })
 	}

@@ -37,6 +37,10 @@ type (
 		*Store
 		of store.CachedGetter
 	}
+	keeper struct {
+		*Store
+		of store.Keeper
+	}
 )
 
 func (s toucher) Touch(ctx context.Context, id string, seen time.Time) error {
@@ -76,4 +80,12 @@ func (s cachedGetter) GetCached(ctx context.Context, id string) (store.Record, e
 	return call(ctx, s.Store, "get_cached", func(ctx context.Context) (store.Record, error) {
 		return s.of.GetCached(ctx, id)
 	})
+}
+
+func (s keeper) Keep(ctx context.Context, to store.KeptFor, m store.KeptMessage, limits store.KeepLimits) error {
+	return try(ctx, s.Store, "keep", func(ctx context.Context) error { return s.of.Keep(ctx, to, m, limits) })
+}
+
+func (s keeper) Kept(ctx context.Context, to store.KeptFor, after uint64) (store.Kept, error) {
+	return call(ctx, s.Store, "kept", func(ctx context.Context) (store.Kept, error) { return s.of.Kept(ctx, to, after) })
 }

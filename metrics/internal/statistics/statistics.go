@@ -33,6 +33,8 @@ func All() []Statistic {
 	return []Statistic{
 		gauge("Conns", "Connections that are open now.",
 			func(s *bridge.Stats) int { return s.Conns }),
+		gauge("Users", "Users with a connection to this process.",
+			func(s *bridge.Stats) int { return s.Users }),
 		gauge("Attached", "Sessions that this process has seen in use.",
 			func(s *bridge.Stats) int { return s.Attached }),
 		gauge("Healthy", "1 if this node and the others on the store hear each other, otherwise 0.",

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // A session ID is stored as a member: the 16 bytes of a UUID, or a marker followed by the ID
@@ -53,6 +54,23 @@ func Shard(member string, shards int) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(member))
 	return int(h.Sum32() % uint32(shards)) //nolint:gosec // shards is small
+}
+
+// ClientPlace returns what selects the shard of the holders of a client. A topic of messages that are
+// kept for a session is in the shard of the session.
+func ClientPlace(clientID string) string {
+	if to, ok := store.KeptTopic(clientID); ok && to.SessionID != "" {
+		return Member(to.SessionID)
+	}
+	return Member(clientID)
+}
+
+// KeptName returns the name in keys of the messages that are kept for a session or a user.
+func KeptName(to store.KeptFor) string {
+	if to.SessionID != "" {
+		return "s" + Member(to.SessionID)
+	}
+	return "u" + to.UserID
 }
 
 // RecordKey returns the key of a session. prefix is that of its shard.

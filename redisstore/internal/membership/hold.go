@@ -91,5 +91,9 @@ func (m *Member) items(sessionID, clientID string) (items []item) {
 
 func (m *Member) item(kind, id string) item {
 	member := codec.Member(id)
-	return item{codec.Shard(member, len(m.prefixes)), kind + member}
+	place := member
+	if kind == kindClient {
+		place = codec.ClientPlace(id)
+	}
+	return item{codec.Shard(place, len(m.prefixes)), kind + member}
 }

@@ -11,14 +11,16 @@ import (
 // Announce implements store.Node.
 func (m *Member) Announce(ctx context.Context, clientID, sessionID string) error {
 	it := m.item(kindClient, clientID)
-	entry := append(codec.AppendText([]byte{entryClient}, clientID), sessionID...)
-	score := storedName(it.name)[1:]
-	_, err := m.conn.RunInt(
-		ctx,
-		"announce",
-		m.scripts.Announce.On(m.prefixes[it.shard], m.Name(), score, string(entry)),
-	)
+	score, entry := Announcement(clientID, sessionID)
+	_, err := m.conn.RunInt(ctx, "announce", m.scripts.Announce.On(m.prefixes[it.shard], m.Name(), score, entry))
 	return err
+}
+
+// Announcement returns the score of a client and the entry for the inboxes of its holders, as scripts
+// get them.
+func Announcement(clientID, sessionID string) (score, entry string) {
+	return storedName(kindClient + codec.Member(clientID))[1:],
+		string(append(codec.AppendText([]byte{entryClient}, clientID), sessionID...))
 }
 
 // Holders implements store.Node.

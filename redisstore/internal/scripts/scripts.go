@@ -32,6 +32,9 @@ type Scripts struct {
 
 	// Of nodes.
 	Join, Pulse, Fetch, Hold, Deregister, Holders, Everyone, Send, Announce, Lock, Reserve Script
+
+	// Of messages that are kept.
+	Keep, Kept Script
 }
 
 // Load returns the scripts, which are the same for every store.
@@ -68,6 +71,8 @@ func loadAll() (*Scripts, error) {
 		{&s.Announce, allowOOM, "common nodes announce"},
 		{&s.Lock, allowOOM, "common lease lock"},
 		{&s.Reserve, allowOOM, "common reserve"},
+		{&s.Keep, write, "common nodes mailbox keep"},
+		{&s.Kept, allowOOM, "common mailbox kept"},
 	} {
 		var err error
 		if *each.to, err = load(each.flags, strings.Fields(each.parts)); err != nil {

@@ -3,6 +3,7 @@
 --   prefix .. 'e', 'a', 'u', 'c': the indexes by expiry, activity, user and client
 --   prefix .. 'h', 'k', 'o', 'i', 'b', 'n': the data of nodes
 --   prefix .. 'l', 'x': locks on users, reservations of sessions
+--   prefix .. 'm', 'q': messages that are kept, and their last number
 -- KEYS only select the slot.
 local call = redis.call
 local prefix = ARGV[1]

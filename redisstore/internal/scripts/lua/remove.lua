@@ -1,10 +1,10 @@
--- remove removes a session and notifies its holders but the node by. old is its head or beginning.
+-- remove removes a session, with what is kept for it, and notifies its holders but the node by. old is its head or beginning.
 local function remove(id, old, by, reason)
   local _, _, _, _, due, active, user, client = fields(old)
   local item = 'h' .. id
   local holders = call('GET', prefix .. item)
   local ofClient = client > 0 and began(old, id) .. id
-  call('DEL', record(id))
+  call('DEL', record(id), prefix .. 'ms' .. id, prefix .. 'qs' .. id)
   if holders then
     for node in names(holders) do
       if node ~= by then deliver(node, 'e' .. string.char(#reason) .. reason .. id) end

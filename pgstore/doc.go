@@ -1,9 +1,9 @@
 // Package pgstore keeps sessions in PostgreSQL 14 or later. Several processes may share them.
 //
-// It has every optional capability of package store except CachedGetter and Keeper. A session is one row. Its
-// updates change no index, unless they change the user, the client or the last login, or make the
-// session expire earlier: PostgreSQL then needs no vacuum to keep the table small. Every operation is
-// one statement, most of them a function that Open has created in the store's schema.
+// It has every optional capability of package store except CachedGetter and Keeper. A session is one
+// row. Its updates change no index, unless they change the user, the client or the last login, make
+// the session expire earlier, or are the first in an hour. Every operation is one statement, most of
+// them a function that Open has created in the store's schema.
 //
 // The life of a session: set_session inserts its row, and later updates it if its revision is the
 // expected one. touch_session moves its deadline, without waiting for the disk. end_session or

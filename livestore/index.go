@@ -30,23 +30,41 @@ func (x *index) init(kind int) {
 
 func (x *index) part(hash uint32) *indexPart { return &x.parts[shardOf(hash)] }
 
-// hold acquires the lock for a change of e's names that doesn't change the indexed name.
-func (p *indexPart) hold(e *entry) (release func()) {
-	if e.names.of(p.table.kind) == "" {
-		return func() {}
+// hold acquires the locks of the parts with the hashes, which may be one part. All callers that need
+// two take them in the same order.
+func (x *index) hold(a, b uint32) (release func()) {
+	low, high := x.part(a), x.part(b)
+	if low == high {
+		low.mu.Lock()
+		return low.mu.Unlock
 	}
-	p.mu.Lock()
-	return p.mu.Unlock
+	if shardOf(a) > shardOf(b) {
+		low, high = high, low
+	}
+	low.mu.Lock()
+	high.mu.Lock()
+	return func() {
+		high.mu.Unlock()
+		low.mu.Unlock()
+	}
 }
 
 func (p *indexPart) add(e *entry) {
+	if e.names.of(p.table.kind) == "" {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.addHeld(e)
+}
+
+// addHeld is add for a caller that holds the lock.
+func (p *indexPart) addHeld(e *entry) {
 	kind := p.table.kind
 	name := e.names.of(kind)
 	if name == "" {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	first, same := p.table.count(e.hash[kind], name)
 	group := p.groups[first]
 	if group == nil {
@@ -86,8 +104,12 @@ func (p *indexPart) remove(e *entry) {
 	p.removeHeld(e)
 }
 
+// removeHeld is remove for a caller that holds the lock.
 func (p *indexPart) removeHeld(e *entry) {
 	kind := p.table.kind
+	if e.names.of(kind) == "" {
+		return
+	}
 	first, link := e, p.table.link(e)
 	if link == nil {
 		first = p.table.find(e.hash[kind], e.names.of(kind))
@@ -165,9 +187,7 @@ func (p *indexPart) removePiece(entries []*entry) {
 	defer p.mu.Unlock()
 	p.table.warm(entries)
 	for _, e := range entries {
-		if e.names.of(p.table.kind) != "" {
-			p.removeHeld(e)
-		}
+		p.removeHeld(e)
 	}
 }
 

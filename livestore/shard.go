@@ -69,35 +69,24 @@ func (sh *shard) update(e *entry, rec *store.Record, p payload) uint64 {
 }
 
 // rename gives e the names of rec, which has the same ID, and moves it in the indexes whose name
-// changes. It stays in the others, so that a concurrent listing doesn't miss it.
+// changes. A concurrent listing of a former name, and then of the new one, doesn't miss it.
 func (sh *shard) rename(e *entry, rec *store.Record, h hashes) {
+	defer sh.users.hold(e.hash[byUser], h[byUser])()
+	defer sh.clients.hold(e.hash[byClient], h[byClient])()
 	moveUser, moveClient := e.names.userID() != rec.UserID, e.names.clientID() != rec.ClientID
-	users, clients := sh.users.part(e.hash[byUser]), sh.clients.part(e.hash[byClient])
-	releaseUser, releaseClient := func() {}, func() {}
 	if moveUser {
-		users.remove(e)
-	} else {
-		releaseUser = users.hold(e)
+		sh.users.part(e.hash[byUser]).removeHeld(e)
 	}
 	if moveClient {
-		clients.remove(e)
-	} else {
-		releaseClient = clients.hold(e)
+		sh.clients.part(e.hash[byClient]).removeHeld(e)
 	}
 	e.names = makeNames(rec)
+	e.hash[byUser], e.hash[byClient] = h[byUser], h[byClient]
 	if moveUser {
-		e.hash[byUser] = h[byUser]
+		sh.users.part(h[byUser]).addHeld(e)
 	}
 	if moveClient {
-		e.hash[byClient] = h[byClient]
-	}
-	releaseClient()
-	releaseUser()
-	if moveUser {
-		sh.users.part(h[byUser]).add(e)
-	}
-	if moveClient {
-		sh.clients.part(h[byClient]).add(e)
+		sh.clients.part(h[byClient]).addHeld(e)
 	}
 }
 

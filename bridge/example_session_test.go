@@ -15,7 +15,8 @@ import (
 // examplePages are handlers by path that have their session at hand.
 type examplePages map[string]func(http.ResponseWriter, *bridge.Session) error
 
-// exampleSite serves pages that get their session, and returns a browser's function that gets one by its path.
+// exampleSite serves pages that get their session, and returns a browser's function that gets one
+// by its path.
 func exampleSite(pages examplePages) (get func(string) string, end func()) {
 	b, err := bridge.New(livestore.New(), nil)
 	if err != nil {

@@ -158,7 +158,8 @@ func TestMessageNotifyKept(t *testing.T) {
 	br.DialKept("/ws", place.Cut()).Expect("ready")
 }
 
-// A client that doesn't read for a while is neither closed nor does it miss a message: the log has them.
+// A client that doesn't read for a while is neither closed nor does it miss a message: the log has
+// them.
 func TestASlowClientMissesNothingThatIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := testkit.NewApp(t, livestore.New(), nil)
@@ -181,7 +182,8 @@ func TestASlowClientMissesNothingThatIsKept(t *testing.T) {
 	})
 }
 
-// With Follow, a connection that keeps its place is sent back instead of being moved to another session.
+// With Follow, a connection that keeps its place is sent back instead of being moved to another
+// session.
 func TestKeptConnectionsDoNotFollow(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), &bridge.Options{Rebind: bridge.Follow})
 	br := webclient.NewBrowser(t, a.Serve(t))

@@ -186,9 +186,9 @@ type Options struct {
 	MaxConnsPerSession, MaxConnsPerAddr int
 	OnTooManyConns                      ConnLimitPolicy
 
-	// MaxKeptMessages and MaxKeptBytes limit the messages of NotifyKept that are kept for one session or
-	// user at a time; the oldest give way. A client that comes back for one of these is told that
-	// something is gone. Defaults: 256, 256 KiB.
+	// MaxKeptMessages and MaxKeptBytes limit the messages of NotifyKept that are kept for one
+	// session or user at a time; the oldest give way. A client that comes back for one of these is
+	// told that something is gone. Defaults: 256, 256 KiB.
 	MaxKeptMessages, MaxKeptBytes int
 	// MaxKeptMemory limits the memory for all of them, if they are kept in this process because the
 	// store is no store.Keeper: those of sessions and users that were not used for longest give way.

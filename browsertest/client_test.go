@@ -232,7 +232,8 @@ func TestClientInFirefox(t *testing.T) {
 	}
 }
 
-// A tab that doesn't react holds the lock: another one takes the connection, and the first one follows when it is back.
+// A tab that doesn't react holds the lock: another one takes the connection, and the first one
+// follows when it is back.
 func TestClientTakesTheConnectionOfATabThatHangs(t *testing.T) {
 	v := &visitor{testsite.Start(t, bridge.Options{}), &chromium{openTab(t, startBrowser(t), "the first tab", "about:blank").ctx}}
 	one := v.open(t, "share", "true")

@@ -26,7 +26,8 @@ func count(selector, want string) string {
 	return `document.querySelectorAll("` + selector + `").length === ` + want
 }
 
-// TestDemo is one visit: two tabs of one browser, a login, a logout, a restart of the server, another logout.
+// TestDemo is one visit: two tabs of one browser, a login, a logout, a restart of the server,
+// another logout.
 func TestDemo(t *testing.T) {
 	neverCached(t)
 	browser := startBrowser(t)

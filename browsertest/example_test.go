@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestExample is a visit to the example: two tabs, a login, a restart, a logout in one and a new start in the other.
+// TestExample is a visit to the example: two tabs, a login, a restart, a logout in one and a new
+// start in the other.
 func TestExample(t *testing.T) {
 	neverCached(t)
 	binary, err := build("./example")

@@ -19,8 +19,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// The pages of example/frameworks in two tabs: both count in one session, a login goes on with it, and a
-// logout in one tab ends the other's connection, which then shows that, or a page to log in.
+// The pages of example/frameworks in two tabs: both count in one session, a login goes on with it,
+// and a logout in one tab ends the other's connection, which then shows that, or a page to log in.
 func TestFrameworks(t *testing.T) {
 	browser := startBrowser(t)
 	const guest = `document.querySelector("input[name=user]") !== null`

@@ -8,8 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestKillBetweenTwoClicks: the process is killed with kill -9 after one click in the browser and started again before the next. Both tabs
-// come back by themselves to the session that they had, in the demo's default store, and a logout still reaches both.
+// TestKillBetweenTwoClicks: the process is killed with kill -9 after one click in the browser and
+// started again before the next. Both tabs come back by themselves to the session that they had, in
+// the demo's default store, and a logout still reaches both.
 func TestKillBetweenTwoClicks(t *testing.T) {
 	neverCached(t)
 	browser := startBrowser(t)

@@ -20,8 +20,8 @@ const skew = 5 * time.Second
 type Owner interface {
 	// Current returns the session and the user that the connection has now, "" for none.
 	Current() (sessionID, userID string)
-	// Enqueue takes a frame to be sent after those before it; false if the connection is closed. Hub.Sent
-	// is called when it has been sent.
+	// Enqueue takes a frame to be sent after those before it; false if the connection is closed.
+	// Hub.Sent is called when it has been sent.
 	Enqueue(r *Reader, f *Frame) bool
 }
 

@@ -159,8 +159,8 @@ func (c *Calls[C, S]) Counts(ctx context.Context, q activity.Question, each func
 	})
 }
 
-// Online calls each with those of the users who have connections to other nodes, perhaps more than once;
-// without users, with all who have.
+// Online calls each with those of the users who have connections to other nodes, perhaps more than
+// once; without users, with all who have.
 func (c *Calls[C, S]) Online(ctx context.Context, userIDs []string, each func(userID string)) error {
 	all := &registry.Selection{All: true}
 	return ask(ctx, c, all, kindOnline, userIDs, nil, func(_, id string) bool {

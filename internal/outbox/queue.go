@@ -53,8 +53,8 @@ func (q *Queue) Open(limit int, overflow Overflow, send func(m *Message) error) 
 	q.limit, q.overflow, q.send = int32(min(limit, math.MaxInt32)), overflow, send //nolint:gosec // bounded
 }
 
-// Offer puts m, which has no Note, into the queue. A queue that needs a worker is added to wake, which the caller hands
-// to Sender.Wake.
+// Offer puts m, which has no Note, into the queue. A queue that needs a worker is added to wake, which
+// the caller hands to Sender.Wake.
 func (q *Queue) Offer(m *Message, wake *Batch) Outcome {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -10,6 +10,6 @@
 // A user is online with the first connection, and offline when the last one has been gone for a grace.
 // The users who are online when a node begins to observe are not reported.
 //
-// While no node observes, nothing is recorded and nothing is sent. A Tracker is safe for concurrent use.
-// It calls [Config].Emit under its lock, and the other functions under none.
+// While no node observes, nothing is recorded and nothing is sent. A Tracker is safe for concurrent
+// use. It calls [Config].Emit under its lock, and the other functions under none.
 package presence

@@ -22,8 +22,8 @@ type Config struct {
 	// Users calls record, under the lock under which Changed is called, with a function that yields the
 	// users who are connected to this process.
 	Users func(record func(users func(yield func(user string))))
-	// Poll asks the other nodes, and calls each with the items of their answers: those of a node come in
-	// order. Hint tells the other nodes that this node's users have changed.
+	// Poll asks the other nodes, and calls each with the items of their answers: those of a node
+	// come in order. Hint tells the other nodes that this node's users have changed.
 	Poll func(ctx context.Context, since Since, each func(node string, item Item)) error
 	Hint func(ctx context.Context) error
 

@@ -2,8 +2,9 @@
 // events, with or without htmx.
 //
 // The last event of a stream that its session has ended is "close"; its data is the code and the
-// reason. The page then stops, because an EventSource reconnects by itself. After any other end, such
-// as a login or a restart of the server, the last event is "reconnect" and the page need not do anything.
+// reason. The page then stops, because an EventSource reconnects by itself. After any other end,
+// such as a login or a restart of the server, the last event is "reconnect" and the page need not
+// do anything.
 package sse
 
 import (

@@ -19,11 +19,12 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// faulty is a Memory that fails while err is set.
+// faulty is a Memory that fails while err is set, and calls read, if set, after it has read.
 type faulty struct {
 	*kept.Memory
-	mu  sync.Mutex
-	err error
+	mu   sync.Mutex
+	err  error
+	read func()
 }
 
 func (f *faulty) fail(err error) {
@@ -32,12 +33,23 @@ func (f *faulty) fail(err error) {
 	f.err = err
 }
 
+// afterNextRead has do called when messages have been read, once.
+func (f *faulty) afterNextRead(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.read = do
+}
+
 func (f *faulty) Kept(ctx context.Context, to store.KeptFor, after uint64) (store.Kept, error) {
 	f.mu.Lock()
-	err := f.err
+	err, read := f.err, f.read
+	f.read = nil
 	f.mu.Unlock()
 	if err != nil {
 		return store.Kept{}, err
+	}
+	if read != nil {
+		defer read()
 	}
 	return f.Memory.Kept(ctx, to, after)
 }
@@ -145,14 +157,25 @@ func (c *client) send(slow bool) bool {
 // open opens a connection at the position, "" for none.
 func (f *fixture) open(session, user, position string) (*client, error) {
 	c := &client{f: f, session: session, user: user, position: position}
-	r, err := f.Join(f.t.Context(), c, kept.Start{
-		SessionID: session, UserID: user, Position: position, First: position == "",
-		LoggedIn: func(context.Context) (time.Time, error) { return f.login, nil },
+	return c, c.join()
+}
+
+func (c *client) join() error {
+	r, err := c.f.Join(c.f.t.Context(), c, kept.Start{
+		SessionID: c.session, UserID: c.user, Position: c.position, First: c.position == "",
+		LoggedIn: func(context.Context) (time.Time, error) { return c.f.login, nil },
 	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reader = r
-	return c, err
+	return err
+}
+
+// part takes the session from the connection.
+func (c *client) part() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session, c.user = "", ""
 }
 
 func (f *fixture) mustOpen(session, user, position string) *client {
@@ -360,9 +383,7 @@ func TestASlowClientTakesNoMemory(t *testing.T) {
 func TestAPartedConnectionGetsNothing(t *testing.T) {
 	test(t, func(f *fixture) {
 		c, other := f.mustOpen("s", "ann", ""), f.mustOpen("s", "ann", "")
-		c.mu.Lock()
-		c.session, c.user = "", ""
-		c.mu.Unlock()
+		c.part()
 		f.keep("s", "1")
 		c.hears("ready")
 		other.hears("ready", "1")
@@ -377,6 +398,26 @@ func TestAPartedConnectionGetsNothing(t *testing.T) {
 		f.keep("s", "4")
 		other.hears("4")
 		f.mustOpen("", "", "").hears("ready")
+	})
+}
+
+// A connection that is parted while its messages are being read doesn't get them, neither those that
+// it has missed nor later ones.
+func TestAConnectionThatIsPartedMeanwhileGetsNothing(t *testing.T) {
+	test(t, func(f *fixture) {
+		c := f.mustOpen("s", "ann", "")
+		c.hears("ready")
+		f.keeper.afterNextRead(c.part)
+		f.keep("s", "1")
+		c.hears()
+
+		first := f.mustOpen("s", "ann", "")
+		first.hears("ready")
+		back := &client{f: f, session: "s", user: "ann", position: first.close()}
+		f.keep("s", "2")
+		f.keeper.afterNextRead(back.part)
+		require.NoError(t, back.join())
+		back.hears("ready")
 	})
 }
 

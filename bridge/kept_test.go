@@ -50,6 +50,31 @@ func TestNotifyKeptRefusesWhatItCannotKeep(t *testing.T) {
 	require.ErrorIs(t, a.NotifyKept(ctx, to, time.Hour, nil), bridge.ErrShutdown)
 }
 
+// However a session ends, what is kept for it is dropped. Messages for its user stay.
+func TestKeptMessagesEndWithTheirSession(t *testing.T) {
+	for how, end := range map[string]func(a *testkit.App, id string) error{
+		"destroyed": func(a *testkit.App, id string) error { _, err := a.DestroyByID(t.Context(), id); return err },
+		"user destroyed": func(a *testkit.App, _ string) error {
+			_, err := a.DestroyUser(t.Context(), "ann")
+			return err
+		},
+		"removed from the store": func(a *testkit.App, id string) error { a.NotifyStoreDestroy(id); return nil },
+	} {
+		t.Run(how, func(t *testing.T) {
+			a := testkit.NewApp(t, livestore.New(), nil)
+			br := webclient.NewBrowser(t, a.Serve(t))
+			br.OK("/login?user=ann")
+			id := br.OK("/id")
+			require.NoError(t, a.NotifyKept(t.Context(), bridge.To{UserID: "ann"}, time.Hour, []byte("for the user")))
+			user := a.KeptMemory()
+			require.NoError(t, a.NotifyKept(t.Context(), bridge.To{SessionID: id}, time.Hour, make([]byte, 1000)))
+			require.Greater(t, a.KeptMemory(), user+1000)
+			require.NoError(t, end(a, id))
+			require.Equal(t, user, a.KeptMemory())
+		})
+	}
+}
+
 // nodesOnly is a store of several nodes that keeps no messages.
 type nodesOnly struct {
 	store.Store

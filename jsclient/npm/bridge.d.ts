@@ -75,6 +75,10 @@ export interface Events {
   online: Event;
   /** The connection is lost, or can't be opened, and will be tried again. Once until `online`. */
   offline: Event & CloseDetail;
+  /** The client has the kept messages that it missed, and misses none from here on: load the current
+   * state, unless it was loaded at an earlier `ready` or `gap`. Comes after `open`, if the server
+   * keeps messages. */
+  ready: Event;
   /** Kept messages are lost: load the current state. */
   gap: Event;
   /** The server wants no further connection: 1000, 1008, 1009, or a code of the application from 4504. */

@@ -62,7 +62,7 @@ export const connect = (url, options) => {
     queue = [...again, ...queue];
   };
   const deliver = data => {
-    if (data == null) return data === null && emit("gap");
+    if (data == null) return emit(data === null ? "gap" : "ready");
     const m = typeof data == "string" && answer.exec(data);
     if (!m) return emit("message", { data });
     const r = requests.get(m[1]), body = data.slice(m[0].length);
@@ -113,7 +113,7 @@ export const connect = (url, options) => {
     last = { ...m, at: position, id: random() };
     line?.postMessage(last);
   };
-  const pass = data => { // null for a gap
+  const pass = data => { // null for a gap, undefined when ready
     line?.postMessage({ type: "frame", conn, at: position, data });
     deliver(data);
   };
@@ -262,10 +262,10 @@ export const connect = (url, options) => {
       if (m.type == "down") return down(m.code, m.reason);
       lost();
       conn = m.conn;
-      const missed = position && m.at != position;
+      const news = m.at == position ? "" : position ? "gap" : "ready";
       position = m.at;
       up();
-      if (missed) emit("gap");
+      if (news) emit(news);
     }
   };
   const enter = () => {

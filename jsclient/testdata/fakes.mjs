@@ -111,7 +111,7 @@ export const reset = (random = () => 0.5) => {
   }
 };
 
-const types = ["open", "message", "session", "logout", "missing", "online", "offline", "gap", "stop"];
+const types = ["open", "message", "session", "logout", "missing", "online", "offline", "ready", "gap", "stop"];
 
 // tab opens a page with a client. Its events are collected as texts: "open", "message x", "stop 1000".
 export const tab = (options, locks) => {

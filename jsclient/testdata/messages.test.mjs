@@ -110,7 +110,7 @@ test("kept messages: the position is offered, and counts from its message on", a
   const offers = () => newest().protocols;
   assert.deepEqual(offers(), ["sessionbridge.kept", "sessionbridge"]);
   newest().message("\x1e7.a ready\n");
-  assert.deepEqual(t.take(), [], "it is no gap");
+  assert.deepEqual(t.take(), ["ready"]);
   await lose();
   assert.deepEqual(offers(), ["sessionbridge.kept.7.a", "sessionbridge"]);
   t.take();

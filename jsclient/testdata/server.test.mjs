@@ -115,7 +115,7 @@ test("kept messages: none is missed and none comes twice, over cuts and restarts
   const { client, until } = await start("/kept", { kept: true });
   const got = [];
   client.on("message", e => got.push(e.data));
-  await until("open");
+  await until("ready");
   let n = 0;
   const publish = async count => { for (let i = 0; i < count; i++) await control("publish?text=" + ++n); };
   await publish(5);

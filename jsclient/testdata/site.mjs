@@ -29,7 +29,7 @@ export class Browser {
     globalThis.fetch = (path, init) => browser.fetch(path, init);
     const client = connect(site.replace("http", "ws") + path, { kept: false, minDelay: 50, ...options });
     const events = [], waiting = new Set();
-    for (const type of ["open", "message", "session", "logout", "missing", "online", "offline", "gap", "stop"]) {
+    for (const type of ["open", "message", "session", "logout", "missing", "online", "offline", "ready", "gap", "stop"]) {
       client.on(type, e => {
         events.push([type, e.data ?? e.code].filter(x => x !== undefined).join(" "));
         for (const look of [...waiting]) look();

@@ -48,6 +48,20 @@ test("one connection serves all tabs, also one that is opened later", async () =
   assert.equal(Socket.all.length, 1);
 });
 
+test("each tab is ready once its messages are complete, also one that is opened later", async () => {
+  const { tabs, locks } = await open(2);
+  all(tabs, ["open"]);
+  newest().message("\x1e1 ready\n");
+  await settle();
+  all(tabs, ["ready"]);
+  const late = tab(share, locks);
+  await settle();
+  assert.deepEqual(late.take(), ["open", "ready"]);
+  newest().end(1006);
+  await reconnected();
+  all([...tabs, late], ["offline 1006", "open", "online"]);
+});
+
 test("an answer goes to the tab that has asked", async () => {
   const { tabs } = await open(2);
   for (const t of tabs) t.take();

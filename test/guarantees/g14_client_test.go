@@ -19,16 +19,17 @@ import (
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
-// listen calls on with each message, and gone when some are lost, until ctx ends or the server wants
-// no further connection. It calls header before each handshake, because a login replaces the cookies.
-func listen(ctx context.Context, url string, header func() http.Header, on func([]byte), gone func()) error {
+// listen calls on with each message until ctx ends or the server wants no further connection. It calls
+// load when the application must load its state: on the first connection, and when messages are lost.
+// It calls header before each handshake, because a login replaces the cookies.
+func listen(ctx context.Context, url string, header func() http.Header, on func([]byte), load func()) error {
 	for position := ""; ; {
 		ws, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{
 			HTTPHeader: header(), Subprotocols: []string{"sessionbridge", "sessionbridge.kept" + position},
 		})
 		if err == nil {
 			ws.SetReadLimit(1 << 20) // more than MaxKeptBytes of the server
-			position, err = receive(ctx, ws, position, on, gone)
+			position, err = receive(ctx, ws, position, on, load)
 		}
 		switch code := websocket.CloseStatus(err); {
 		case code >= 4500, code == 1000, code == 1008, code == 1009:
@@ -44,9 +45,9 @@ func listen(ctx context.Context, url string, header func() http.Header, on func(
 
 // receive reads until the connection ends, and returns the position that it has reached.
 func receive(
-	ctx context.Context, ws *websocket.Conn, position string, on func([]byte), gone func(),
+	ctx context.Context, ws *websocket.Conn, position string, on func([]byte), load func(),
 ) (string, error) {
-	for {
+	for first := position == ""; ; {
 		_, data, err := ws.Read(ctx)
 		if err != nil {
 			return position, err
@@ -61,11 +62,11 @@ func receive(
 		if next != "" {
 			position = "." + next
 		}
-		switch kind {
-		case "":
+		switch {
+		case kind == "":
 			on(payload)
-		case "gone":
-			gone()
+		case kind == "gone", kind == "ready" && first:
+			load()
 		}
 	}
 }
@@ -87,7 +88,7 @@ func TestG14_NothingMissedAtAReconnect_ByTheClientInGo(t *testing.T) {
 	heard, ended := make(chan string, 10), make(chan error, 1)
 	go func() {
 		ended <- listen(t.Context(), strings.Replace(br.Base.String(), "http", "ws", 1)+"/ws", cookies,
-			func(data []byte) { heard <- string(data) }, func() { heard <- "gone" })
+			func(data []byte) { heard <- string(data) }, func() { heard <- "load" })
 	}()
 	expect := func(want ...string) {
 		t.Helper()
@@ -95,6 +96,7 @@ func TestG14_NothingMissedAtAReconnect_ByTheClientInGo(t *testing.T) {
 			require.Contains(t, want, await.Receive(t, heard))
 		}
 	}
+	expect("load")
 	conns := testkit.OpenConns(t, a.Bridge, bridge.ConnFilter{}, 1)
 	notifyKept(t, a.Bridge, session, "one")
 	expect("one")

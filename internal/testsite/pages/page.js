@@ -7,7 +7,7 @@ for (const [name, value] of query) if (name != "path" && name != "tell") options
 window.events = [];
 window.post = (path, body) => fetch(path, { method: "POST", body: new URLSearchParams(body) });
 window.client = connect(query.get("path") ?? "/ws", options);
-for (const type of ["open", "message", "session", "logout", "missing", "online", "offline", "gap", "stop"]) {
+for (const type of ["open", "message", "session", "logout", "missing", "online", "offline", "ready", "gap", "stop"]) {
   client.on(type, e => window.events.push([type, e.data ?? e.code].filter(x => x !== undefined).join(" ")));
 }
 if (query.has("tell")) addEventListener("pageshow", e => window.client.send(e.persisted ? "restored" : "loaded"));

@@ -1,0 +1,96 @@
+// Package conn executes statements in PostgreSQL for a store.
+//
+// Every operation ends with its context or after the store's timeout, whichever comes first. A
+// statement is sent again only if none of it had been sent. Errors say which operation failed and,
+// where PostgreSQL names a reason, how to fix it; they match the sentinels of this package,
+// store.ErrClosed, or the cause of the context.
+package conn
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Conn executes statements on a pool of connections. It is safe for concurrent use.
+type Conn struct {
+	Pool    *pgxpool.Pool
+	Timeout time.Duration // of an operation
+
+	closed atomic.Bool
+}
+
+// Close fails all operations from now on with store.ErrClosed. It returns false if Conn was closed
+// before. The pool stays open.
+func (c *Conn) Close() bool { return !c.closed.Swap(true) }
+
+// Ready returns an error if no operation may begin: the store is closed, or the context has ended.
+func (c *Conn) Ready(ctx context.Context, doing string) error {
+	if c.closed.Load() {
+		return store.ErrClosed
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("pgstore: %s: %w", doing, context.Cause(ctx))
+	}
+	return nil
+}
+
+// attempts is how often a statement is sent if the connections turn out to be closed, as all of a
+// pool are after a restart of the server.
+const attempts = 20
+
+// Query executes a statement and calls scan for each row. doing names the operation in errors. An
+// error of scan means that the row isn't one of this package.
+func (c *Conn) Query(ctx context.Context, doing string, scan func(pgx.Rows) error, sql string, args ...any) error {
+	if err := c.Ready(ctx, doing); err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	var err error
+	for range attempts {
+		if err = c.query(limited, scan, sql, args); err == nil || !pgconn.SafeToRetry(err) || limited.Err() != nil {
+			break
+		}
+	}
+	return c.Explain(ctx, doing, err)
+}
+
+func (c *Conn) query(ctx context.Context, scan func(pgx.Rows) error, sql string, args []any) error {
+	rows, err := c.Pool.Query(ctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Row executes a statement that returns one row, and reads its columns into dst.
+func (c *Conn) Row(ctx context.Context, doing string, dst []any, sql string, args ...any) error {
+	found := false
+	err := c.Query(ctx, doing, func(rows pgx.Rows) error {
+		found = true
+		return rows.Scan(dst...)
+	}, sql, args...)
+	if err == nil && !found {
+		err = Damaged(doing, pgx.ErrNoRows)
+	}
+	return err
+}
+
+// Exec executes a statement that returns nothing of interest.
+func (c *Conn) Exec(ctx context.Context, doing, sql string, args ...any) error {
+	return c.Query(ctx, doing, func(pgx.Rows) error { return nil }, sql, args...)
+}

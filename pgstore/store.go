@@ -1,0 +1,186 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/sessionbridge/sessionbridge/internal/background"
+	"github.com/sessionbridge/sessionbridge/pgstore/internal/codec"
+	"github.com/sessionbridge/sessionbridge/pgstore/internal/conn"
+	"github.com/sessionbridge/sessionbridge/pgstore/internal/membership"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// Store is a store in PostgreSQL, or one of its Apps. It has every optional capability of package
+// store except CachedGetter and Keeper, and is safe for concurrent use, by several processes too.
+type Store struct {
+	backend *backend
+	app     string
+
+	member *membership.Member // of the node that this is the view of, nil without one
+}
+
+// backend is what a store and its Apps share.
+type backend struct {
+	*conn.Conn
+	statements *statements
+	background *background.Group
+	waker      *membership.Waker
+	schema     string
+	ownsPool   bool // Close closes the pool
+}
+
+func (b *backend) store(app string) *Store { return &Store{backend: b, app: app} }
+
+var (
+	_ store.Store         = (*Store)(nil)
+	_ store.Lister        = (*Store)(nil)
+	_ store.Toucher       = (*Store)(nil)
+	_ store.Sweeper       = (*Store)(nil)
+	_ store.UserIndex     = (*Store)(nil)
+	_ store.ClientIndex   = (*Store)(nil)
+	_ store.ClientOrder   = (*Store)(nil)
+	_ store.ActivityIndex = (*Store)(nil)
+	_ store.ActiveLister  = (*Store)(nil)
+	_ store.Optimizer     = (*Store)(nil)
+	_ store.Pinger        = (*Store)(nil)
+	_ store.Namespacer    = (*Store)(nil)
+	_ store.Watcher       = (*Store)(nil)
+	_ store.Ender         = (*Store)(nil)
+	_ store.UserLocker    = (*Store)(nil)
+)
+
+// actor returns the name of the node that this is the view of, or "".
+func (s *Store) actor() string {
+	if s.member == nil {
+		return ""
+	}
+	return s.member.Name()
+}
+
+// removed records that this node has removed a session, of which it isn't notified.
+func (s *Store) removed(id string) {
+	if s.member != nil {
+		s.member.SessionEnded(id)
+	}
+}
+
+// Get implements store.Store.
+func (s *Store) Get(ctx context.Context, id string) (rec store.Record, err error) {
+	const doing = "get"
+	if err := s.backend.Ready(ctx, doing); err != nil {
+		return store.Record{}, err
+	}
+	found := false
+	if s.storable(id) {
+		err = s.backend.Query(ctx, doing, func(rows pgx.Rows) error {
+			found = true
+			rec, err = codec.Scan(rows)
+			return err
+		}, s.backend.statements.get, s.app, id)
+	}
+	if err == nil && !found {
+		err = store.ErrNotFound
+	}
+	return rec, err
+}
+
+// Results of set_session and end_session that are not a revision or a number of sessions.
+const (
+	notFound = -1
+	conflict = -2
+	busy     = -3
+)
+
+// Set implements store.Store. It returns ErrText if the ID, the user or the client is not UTF-8 or
+// contains NUL.
+func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
+	const doing = "set"
+	if err := s.backend.Ready(ctx, doing); err != nil {
+		return 0, err
+	}
+	for _, text := range []string{rec.ID, rec.UserID, rec.ClientID} {
+		if !s.storable(text) {
+			return 0, fmt.Errorf("%w: set: an ID, a user or a client must be UTF-8 without NUL", ErrText)
+		}
+	}
+	var status int64
+	var told, holders []string
+	err := s.backend.Row(ctx, doing, []any{&status, &told, &holders}, s.backend.statements.set,
+		append([]any{s.actor(), s.app}, codec.Args(&rec)...)...)
+	switch {
+	case err != nil:
+		return 0, err
+	case status == notFound:
+		return 0, store.ErrNotFound
+	case status == conflict:
+		return 0, store.ErrConflict
+	case status == busy:
+		return 0, store.ErrBusy
+	}
+	s.backend.waker.Wake(told)
+	s.backend.waker.Stored(holders, rec.ID)
+	return uint64(status), nil //nolint:gosec // not negative
+}
+
+// Touch implements store.Toucher. It doesn't wait until PostgreSQL has written the change to its
+// disk: a crash of the server may lose the touches of less than the last second, and nothing else.
+func (s *Store) Touch(ctx context.Context, id string, seen time.Time) error {
+	const doing = "touch"
+	if err := s.backend.Ready(ctx, doing); err != nil {
+		return err
+	}
+	found := false
+	if s.storable(id) {
+		err := s.backend.Row(ctx, doing, []any{&found}, s.backend.statements.touch, s.app, id, codec.Micros(seen))
+		if err != nil {
+			return err
+		}
+	}
+	if !found {
+		return store.ErrNotFound
+	}
+	return nil
+}
+
+// Destroy implements store.Store.
+func (s *Store) Destroy(ctx context.Context, id string) (bool, error) {
+	return s.destroy(ctx, "destroy", id, "", 0)
+}
+
+// maxReason is the maximum length of a reason in bytes.
+const maxReason = 64
+
+// End implements store.Ender. A longer reason than 64 bytes is truncated.
+func (s *Store) End(ctx context.Context, id, reason string, revision uint64) (bool, error) {
+	reason = strings.ReplaceAll(reason[:min(len(reason), maxReason)], "\x00", "")
+	return s.destroy(ctx, "end", id, strings.ToValidUTF8(reason, ""), revision)
+}
+
+func (s *Store) destroy(ctx context.Context, doing, id, reason string, revision uint64) (bool, error) {
+	if err := s.backend.Ready(ctx, doing); err != nil || !s.storable(id) {
+		return false, err
+	}
+	var status int64
+	var told []string
+	err := s.backend.Row(ctx, doing, []any{&status, &told}, s.backend.statements.end,
+		s.actor(), s.app, id, revision, reason)
+	if err == nil && status == conflict {
+		err = store.ErrConflict
+	}
+	if err != nil {
+		return false, err
+	}
+	if status == 1 {
+		s.removed(id)
+	}
+	s.backend.waker.Wake(told)
+	return status == 1, nil
+}
+
+// storable reports whether PostgreSQL can store the text in this App.
+func (s *Store) storable(text string) bool { return codec.Text(text) && codec.Text(s.app) }

@@ -9,8 +9,13 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/pgtest"
 )
 
-// server is for tests that don't stop it. Each uses a schema of its own.
-var server pgtest.Shared
+var (
+	// server is for tests that don't stop it. Each uses a schema of its own.
+	server pgtest.Shared
+
+	// shared is for the cases of the contract.
+	shared common
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -18,6 +23,7 @@ func TestMain(m *testing.M) {
 		_ = flag.Set("test.parallel", "8") // more than the number of cores, because the tests mostly wait for servers
 	}
 	code := m.Run()
+	shared.close()
 	server.Stop()
 	goleak.VerifyTestMain(finished(code))
 }

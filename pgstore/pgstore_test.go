@@ -63,14 +63,14 @@ func contract(t *testing.T, make func(t *testing.T) store.Store) {
 
 func TestContract(t *testing.T) {
 	t.Parallel()
-	contract(t, func(t *testing.T) store.Store { return fresh(t) })
+	contract(t, func(t *testing.T) store.Store { return shared.fresh(t) })
 }
 
 // TestContractOfASealedStore: package sealed keeps the contract around this store.
 func TestContractOfASealedStore(t *testing.T) {
 	t.Parallel()
 	contract(t, func(t *testing.T) store.Store {
-		st, err := sealed.New(fresh(t), [][]byte{[]byte("a key of at least 32 random bytes")}, nil)
+		st, err := sealed.New(shared.fresh(t), [][]byte{[]byte("a key of at least 32 random bytes")}, nil)
 		require.NoError(t, err)
 		return st
 	})

@@ -217,7 +217,7 @@ func (rq *request) close() {
 	rq.mu.Lock()
 	s, later := rq.session, rq.later
 	rq.r, rq.w, rq.session, rq.later, rq.hijacked = nil, nil, nil, nil, nil
-	rq.opening, rq.outer, rq.gorilla = nil, nil, nil
+	rq.outer, rq.gorilla = nil, nil
 	rq.mu.Unlock()
 	rq.creds.Forget()
 	if s != nil {

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
-	"github.com/sessionbridge/sessionbridge/internal/ctxlock"
 	"github.com/sessionbridge/sessionbridge/internal/opening"
 	"github.com/sessionbridge/sessionbridge/internal/reporting"
 	"github.com/sessionbridge/sessionbridge/internal/site"
@@ -31,11 +30,11 @@ func (rq *request) open(ctx context.Context) (*Session, error) {
 // openOrLogIn is open, but it returns the Session of a replaced token, in which the handler may log
 // the user in again: see opening.Proof.Locked.
 func (rq *request) openOrLogIn(ctx context.Context) (*Session, error) {
-	lock, err := rq.lockOpening(ctx)
-	if err != nil {
+	if err := rq.lockOpening(ctx); err != nil {
 		return nil, err
 	}
-	defer lock.Unlock()
+	defer rq.opening.Unlock()
+	var err error
 	byTicket := rq.creds.Presented().Carrier == credentials.ByTicket
 	s := rq.opened()
 	switch {
@@ -71,18 +70,15 @@ func (rq *request) openOrLogIn(ctx context.Context) (*Session, error) {
 }
 
 // lockOpening acquires the lock of the goroutine that opens the session.
-func (rq *request) lockOpening(ctx context.Context) (ctxlock.Lock, error) {
+func (rq *request) lockOpening(ctx context.Context) error {
 	rq.mu.Lock()
 	closed := rq.r == nil
-	if rq.opening == nil {
-		rq.opening = ctxlock.New()
-	}
-	lock := rq.opening
+	rq.asked = true
 	rq.mu.Unlock()
 	if closed {
-		return nil, ErrSessionClosed
+		return ErrSessionClosed
 	}
-	return lock, lock.LockOrWait(ctx)
+	return rq.opening.LockOrWait(ctx)
 }
 
 // afterDestroy returns s, or nil if the request has destroyed it: then it opens a new session.
@@ -199,11 +195,10 @@ func (rq *request) reasonOf(o *opening.Opened) MissingReason {
 
 // missingReason is Bridge.MissingReason.
 func (rq *request) missingReason(ctx context.Context) MissingReason {
-	lock, err := rq.lockOpening(ctx) // the response depends on the session, too
-	if err != nil {
+	if rq.lockOpening(ctx) != nil { // the response depends on the session, too
 		return MissingUnknown
 	}
-	defer lock.Unlock()
+	defer rq.opening.Unlock()
 	rq.mu.Lock()
 	noted, imported := rq.missing, rq.imported
 	rq.mu.Unlock()
@@ -235,11 +230,10 @@ func (rq *request) noted() MissingReason {
 
 // peek is Bridge.Peek.
 func (rq *request) peek(ctx context.Context) (*Session, error) {
-	lock, err := rq.lockOpening(ctx) // as in missingReason
-	if err != nil {
+	if err := rq.lockOpening(ctx); err != nil { // as in missingReason
 		return nil, err
 	}
-	defer lock.Unlock()
+	defer rq.opening.Unlock()
 	if s := rq.opened(); s != nil && !s.IsNew() && !s.isLocked() {
 		rec, err := rq.b.gateway.Load(ctx, s.id)
 		if err != nil {

@@ -28,7 +28,8 @@ type request struct {
 	w         http.ResponseWriter // the one below the Bridge's; nil likewise
 	outer     http.Header         // set by handlers outside of Bridge.Handler; nil for none
 	handshake bool                // concurrent ones share one load of the session
-	opening   ctxlock.Lock        // held by the goroutine that opens the session; nil until it is needed
+	opening   ctxlock.Lock        // held by the goroutine that opens the session
+	asked     bool                // the response depends on the session: opening has been locked
 	session   *Session
 	created   bool          // the request has created its session
 	missing   MissingReason // of the session that its credentials name; "": there is one, or none was opened
@@ -247,7 +248,7 @@ func (rq *request) setCookies(h http.Header) error {
 	to := credentials.Response{
 		Request: rq.r,
 		Status:  rq.response.status,
-		Asked:   s != nil || rq.opening != nil,
+		Asked:   s != nil || rq.asked,
 		Opened:  s != nil,
 		Created: rq.created,
 	}

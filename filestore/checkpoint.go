@@ -56,12 +56,10 @@ func (e *engine) rotate() error {
 		if err := c.full.failed(); err != nil {
 			return err
 		}
-		select {
-		case c.busy <- struct{}{}:
+		if c.busy.LockUntil(stuck) {
 			return e.rotateLocked()
-		case <-stuck:
-			stuck = nil // if it isn't full any more, the checkpoint is finished
 		}
+		stuck = nil // if it isn't full any more, the checkpoint is finished
 	}
 }
 

@@ -50,10 +50,9 @@ func newEngine(d disk, path string, opts Options, lock *processLock) *engine {
 			full: fullness{doing: "write the log", log: opts.Logger},
 		},
 		checkpointer: checkpointer{
-			work: make(chan *checkpoint, 1), busy: ctxlock.New(),
+			work: make(chan *checkpoint, 1),
 			full: fullness{doing: "write the database", log: opts.Logger},
 		},
-		compaction: ctxlock.New(), backup: ctxlock.New(),
 	}
 	e.epoch.Store(1) // a zero lookup has no epoch
 	return e

@@ -19,9 +19,4 @@
 // [Requests] answers the client's requests; a client without requests works with any handler of
 // package bridge. The folder npm is a package for npm. docs/clients.md documents the client and the
 // form of requests and answers on the wire.
-//
-//	handler.go   serves the module
-//	requests.go  answers requests within the session
-//	request.go   requests and answers as messages
-//	errors.go    what a request is refused with
 package jsclient

@@ -26,7 +26,7 @@ type snapshot struct {
 	SessionID string                     `json:"sessionId"` // "" without a session
 	User      string                     `json:"user"`      // "" without a user
 	Session   map[string]json.RawMessage `json:"session"`   // its values
-	Expires   *time.Time                 `json:"expires,omitempty"`
+	Expires   time.Time                  `json:"expires,omitzero"` // not of a session that isn't stored yet
 	Node      string                     `json:"node,omitempty"` // the process that has read it
 }
 
@@ -56,8 +56,7 @@ func apply(ctx context.Context, on bridge.Sessioner, do change) (snapshot, error
 
 // snapshotOf returns the current session.
 func snapshotOf(s *bridge.Session) (snapshot, error) {
-	expires := s.Expires()
-	now := snapshot{ClientID: s.ClientID(), SessionID: s.ID(), User: s.UserID(), Expires: &expires, Node: node}
+	now := snapshot{ClientID: s.ClientID(), SessionID: s.ID(), User: s.UserID(), Expires: s.Expires(), Node: node}
 	return now, s.Decode(&now.Session)
 }
 

@@ -3,6 +3,7 @@ package ctxlock_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +15,7 @@ import (
 
 func TestLockHandsOverInTheOrderOfArrival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := ctxlock.New()
+		var l ctxlock.Lock
 		require.NoError(t, l.Lock(t.Context()))
 		require.False(t, l.TryLock())
 		var order []int
@@ -42,12 +43,12 @@ func TestLockHandsOverInTheOrderOfArrival(t *testing.T) {
 }
 
 func TestAWaitEndsWithItsContext(t *testing.T) {
-	for name, wait := range map[string]func(ctxlock.Lock, context.Context) error{
-		"Lock": ctxlock.Lock.Lock, "LockOrWait": ctxlock.Lock.LockOrWait,
+	for name, wait := range map[string]func(*ctxlock.Lock, context.Context) error{
+		"Lock": (*ctxlock.Lock).Lock, "LockOrWait": (*ctxlock.Lock).LockOrWait,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l, why := ctxlock.New(), errors.New("why")
+				l, why := new(ctxlock.Lock), errors.New("why")
 				ctx, cancel := context.WithCancelCause(t.Context())
 				require.NoError(t, wait(l, ctx))
 				given := make(chan error, 1)
@@ -65,7 +66,7 @@ func TestAWaitEndsWithItsContext(t *testing.T) {
 
 // Lock and LockOrWait differ only if the lock is free and the context has ended.
 func TestAFreeLockAndAnEndedContext(t *testing.T) {
-	l, why := ctxlock.New(), errors.New("why")
+	l, why := new(ctxlock.Lock), errors.New("why")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
 	require.ErrorIs(t, l.Lock(ctx), why)
@@ -81,7 +82,7 @@ func (endedContext) Err() error { return context.DeadlineExceeded }
 
 // A free lock is taken without an allocation, and without asking the context for its channel.
 func TestAFreeLockAllocatesNothing(t *testing.T) {
-	l := ctxlock.New()
+	var l ctxlock.Lock
 	var m ctxlock.Mutex
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -91,4 +92,28 @@ func TestAFreeLockAllocatesNothing(t *testing.T) {
 		m.Lock()
 		defer m.Unlock()
 	}))
+}
+
+// A lock that is handed over to a wait that ends at that moment goes to the next.
+func TestNoLockIsLostToAWaitThatEnds(t *testing.T) {
+	var l ctxlock.Lock
+	var all sync.WaitGroup
+	held := 0 // guarded by l, as the race detector sees
+	for i := range 8 {
+		all.Go(func() {
+			for range 500 {
+				stop := make(chan struct{})
+				if i%2 == 0 {
+					go close(stop)
+				}
+				if l.LockUntil(stop) {
+					held++
+					l.Unlock()
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.GreaterOrEqual(t, held, 4*500, "those whose wait doesn't end")
+	require.True(t, l.TryLock())
 }

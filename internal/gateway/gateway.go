@@ -98,7 +98,6 @@ func New(st store.Store, cfg Config) *Gateway {
 	g.reserver, _ = store.As[store.Reserver](st)
 	g.locker, _ = store.As[store.UserLocker](st)
 	g.pinger, _ = store.As[store.Pinger](st)
-	g.sweeping = ctxlock.New()
 	_, _ = rand.Read(g.process[:])
 	g.locks.init()
 	return g

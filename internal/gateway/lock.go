@@ -63,7 +63,7 @@ func (l *locks) acquire(id string) *Lock {
 	if n := len(s.free); n > 0 {
 		k, s.free = s.free[n-1], s.free[:n-1]
 	} else {
-		k = &Lock{shard: s, outer: ctxlock.New(), merge: ctxlock.New(), commit: ctxlock.New()}
+		k = &Lock{shard: s}
 	}
 	k.id, k.refs = id, 1
 	k.touched.Store(0)

@@ -108,7 +108,7 @@ func (h *Hub) enter(of store.KeptFor, r *Reader) *log {
 	defer h.mu.Unlock()
 	l := h.logs[of]
 	if l == nil {
-		l = &log{of: of, turn: ctxlock.New(), readers: make(map[*Reader]struct{})}
+		l = &log{of: of, readers: make(map[*Reader]struct{})}
 		h.logs[of] = l
 		h.cfg.Topics.Retain(cluster.Topic{ClientID: of.Topic()})
 	}

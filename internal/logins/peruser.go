@@ -71,7 +71,7 @@ func (l *Limits) takeTurn(ctx context.Context, userID string) (release func(), e
 	l.mu.Lock()
 	t := l.turns[userID]
 	if t == nil {
-		t = &turn{lock: ctxlock.New()}
+		t = &turn{}
 		l.turns[userID] = t
 	}
 	t.users++

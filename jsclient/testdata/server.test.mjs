@@ -157,5 +157,6 @@ test("200 clients come back after a deployment, none before it was told to", asy
   assert.deepEqual(early, []);
   const quarters = [0, 1, 2, 3].map(i => pauses.filter(p => p >= i * 500 && p < (i + 1) * 500).length);
   assert.ok(quarters.every(n => n >= 20), `${quarters}`); // 50 expected
+  await Promise.all(crowd.map(({ client }) => client.request({ do: "user" }))); // the server has all, and has them still
   assert.equal(await control("conns"), "200");
 });

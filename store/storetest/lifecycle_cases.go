@@ -52,7 +52,7 @@ func namespaceCases() []testCase {
 		{"closed together", "An App's store is closed with the store that was opened.", func(e *env) {
 			closer, ok := store.As[io.Closer](e.st)
 			if !ok {
-				e.Logf("%T has no Closer", e.st)
+				e.Logf("%T has no method Close, which is optional", e.st)
 				return
 			}
 			app := capability[store.Namespacer](e.st).App("shop")

@@ -69,7 +69,7 @@ func TestG14_NothingMissedAtAReconnect_WhateverNotificationsAreLost(t *testing.T
 func TestG14_NothingMissedAtAReconnect_WhileMessagesCome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, apps := testkit.NewNodes(t, 2, bridge.Options{})
-		to, turn, n, reads := bridge.To{UserID: "ada"}, ctxlock.New(), 0, 20
+		to, turn, n, reads := bridge.To{UserID: "ada"}, new(ctxlock.Lock), 0, 20
 		send := func() {
 			_ = turn.Lock(t.Context())
 			defer turn.Unlock()

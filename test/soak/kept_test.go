@@ -399,6 +399,7 @@ func (h *keptHistory) judge(number int) {
 		for _, log := range []string{h.user, c.id} {
 			var got []string
 			last := map[string]int{}
+			seen := map[string]bool{}
 			for _, text := range c.got {
 				rest, is := strings.CutPrefix(text, log+" ")
 				if !is {
@@ -408,10 +409,13 @@ func (h *keptHistory) judge(number int) {
 				sender, n := "", 0
 				_, err := fmt.Sscanf(rest, "%s %d", &sender, &n)
 				require.NoError(t, err)
-				if before, known := last[sender]; known && n <= before {
-					t.Errorf("history %d, client %d: %q comes twice or out of order", number, i, text)
+				switch before, known := last[sender]; {
+				case seen[text]:
+					t.Errorf("history %d, client %d: %q comes twice", number, i, text)
+				case known && n < before:
+					t.Errorf("history %d, client %d: %q comes after %d; acknowledged: %v", number, i, text, before, h.sent[text])
 				}
-				last[sender] = n
+				seen[text], last[sender] = true, n
 			}
 			for text, acknowledged := range h.sent {
 				if acknowledged && strings.HasPrefix(text, log+" ") && !slices.Contains(got, text) {

@@ -29,12 +29,9 @@ type segment struct {
 	end   Position // behind the last group
 }
 
-// growth is the number of bytes by which a large segment grows; a smaller one doubles. Growing
-// costs a write, and makes the next sync slower.
-const growth = 4 << 20
-
-// zeros is what files grow by. It is only read, so that it takes no memory.
-var zeros [growth]byte
+// zeros is what a segment grows by: a large one by all of it, while a smaller one doubles. Growing
+// costs a write, and makes the next sync slower. The array is only read, so it takes no memory.
+var zeros [4 << 20]byte
 
 func openSegment(c *Config, name string) (*segment, error) {
 	f, err := c.Open(name)
@@ -76,12 +73,8 @@ func (s *segment) offset(at Position) int64 { return int64(at - s.base) }
 // extend grows the file to at least that size. It writes the new part instead of truncating the
 // file to a larger size: otherwise every later sync would have to store which blocks were written.
 func (s *segment) extend(least int64) error {
-	if least <= s.size {
-		return nil
-	}
-	to := max(least, min(s.size+min(max(s.size, 64<<10), growth), s.limit))
-	for s.size < to {
-		n := min(to-s.size, growth)
+	for s.size < least {
+		n := min(max(least-s.size, min(max(s.size, 64<<10), s.limit-s.size)), int64(len(zeros)))
 		if _, err := s.file.WriteAt(zeros[:n], s.size); err != nil {
 			return fmt.Errorf("extend %s: %w", s.name, err)
 		}
@@ -107,4 +100,4 @@ func (s *segment) shrink() error {
 }
 
 // erase overwrites the beginning of a group, which makes it unrecognizable.
-func (s *segment) erase(offset int64) error { return s.writeAt(make([]byte, groupAlign), offset) }
+func (s *segment) erase(offset int64) error { return s.writeAt(zeros[:groupAlign], offset) }

@@ -15,6 +15,14 @@ var (
 	// ErrSchema: the schema doesn't exist, and Options.NoMigrate forbids to create it, or it is of
 	// another version.
 	ErrSchema = conn.ErrSchema
+	// ErrDenied: PostgreSQL rejects the login, or the role lacks a right. Nothing has been changed.
+	ErrDenied = conn.ErrDenied
+	// ErrFull: PostgreSQL has no space on its disk, no memory or no connections left. Nothing has been
+	// changed.
+	ErrFull = conn.ErrFull
+	// ErrAborted: PostgreSQL has rolled the statement back several times, because of deadlocks or
+	// serialization failures. Transactions of other programs cause them. Nothing has been changed.
+	ErrAborted = conn.ErrAborted
 	// ErrDamaged: PostgreSQL has data that this package didn't store.
 	ErrDamaged = conn.ErrDamaged
 	// ErrText: an ID, user or client isn't UTF-8 or contains NUL, which PostgreSQL can't store.

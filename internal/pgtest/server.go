@@ -62,7 +62,7 @@ func start(t testing.TB, dir string, config []string) *Server {
 			"fsync = off", "max_connections = 200", "autovacuum_naptime = 5s",
 		}, config...)
 		text := strings.Join(lines, "\n") + "\n"
-		require.NoError(t, os.WriteFile(filepath.Join(s.dir, "postgresql.auto.conf"), []byte(text), 0o644))
+		require.NoError(t, os.WriteFile(s.configFile(), []byte(text), 0o644))
 		if s.run(t) == nil {
 			return s
 		}
@@ -75,12 +75,14 @@ func start(t testing.TB, dir string, config []string) *Server {
 const superuser = "postgres"
 
 // installed returns the folder of the newest PostgreSQL. Debian has the programs of the server in a
-// folder for each version, which isn't in PATH.
+// folder for each version, which isn't in PATH; in PATH may be links to some of them.
 func installed(t testing.TB) string {
 	t.Helper()
 	paths, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	slices.SortFunc(paths, func(a, b string) int { return version(b) - version(a) })
-	return filepath.Dir(programs.Find(t, append([]string{"initdb"}, paths...)...))
+	path, err := filepath.EvalSymlinks(programs.Find(t, append(paths, "initdb")...))
+	require.NoError(t, err)
+	return filepath.Dir(path)
 }
 
 func version(path string) int {
@@ -97,7 +99,9 @@ func (s *Server) command(t testing.TB, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func (s *Server) logFile() string { return filepath.Join(s.dir, "log") }
+func (s *Server) logFile() string { return filepath.Join(filepath.Dir(s.dir), "log") }
+
+func (s *Server) configFile() string { return filepath.Join(s.dir, "postgresql.auto.conf") }
 
 // run starts the process and waits until it replies.
 func (s *Server) run(t testing.TB) error {

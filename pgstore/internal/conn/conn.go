@@ -1,7 +1,8 @@
 // Package conn executes statements in PostgreSQL for a store.
 //
 // Every operation ends with its context or after the store's timeout, whichever comes first. A
-// statement is sent again only if none of it had been sent. Errors say which operation failed and,
+// statement is executed again only if none of it had been sent, or if PostgreSQL has rolled it back
+// because of a deadlock or a serialization failure. Errors say which operation failed and,
 // where PostgreSQL names a reason, how to fix it; they match the sentinels of this package,
 // store.ErrClosed, or the cause of the context.
 package conn
@@ -9,6 +10,7 @@ package conn
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/sessionbridge/sessionbridge/internal/background"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -42,9 +45,15 @@ func (c *Conn) Ready(ctx context.Context, doing string) error {
 	return nil
 }
 
-// attempts is how often a statement is sent if the connections turn out to be closed, as all of a
-// pool are after a restart of the server.
-const attempts = 20
+const (
+	// attempts is how often a statement is sent if the connections turn out to be closed, as all of a
+	// pool are after a restart of the server.
+	attempts = 20
+	// executions is how often a statement is executed that PostgreSQL rolls back because of others.
+	executions = 5
+	// pause is how long the first pause before such a repetition is at most; each is twice as long.
+	pause = 4 * time.Millisecond
+)
 
 // Query executes a statement and calls scan for each row. doing names the operation in errors. An
 // error of scan means that the row isn't one of this package.
@@ -55,26 +64,44 @@ func (c *Conn) Query(ctx context.Context, doing string, scan func(pgx.Rows) erro
 	limited, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	var err error
-	for range attempts {
-		if err = c.query(limited, scan, sql, args); err == nil || !pgconn.SafeToRetry(err) || limited.Err() != nil {
+	for i := range executions {
+		var rows int
+		if rows, err = c.execute(limited, scan, sql, args); rows > 0 || !rolledBack(err) || !sleep(limited, pause<<i) {
 			break
 		}
 	}
 	return c.Explain(ctx, doing, err)
 }
 
-func (c *Conn) query(ctx context.Context, scan func(pgx.Rows) error, sql string, args []any) error {
+// execute executes a statement once, and returns how many rows it has read.
+func (c *Conn) execute(ctx context.Context, scan func(pgx.Rows) error, sql string, args []any) (rows int, err error) {
+	for range attempts {
+		rows, err = c.query(ctx, scan, sql, args)
+		if err == nil || !pgconn.SafeToRetry(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return rows, err
+}
+
+func (c *Conn) query(ctx context.Context, scan func(pgx.Rows) error, sql string, args []any) (n int, err error) {
 	rows, err := c.Pool.Query(ctx, sql, args...)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer rows.Close()
 	for rows.Next() {
+		n++
 		if err := scan(rows); err != nil {
-			return err
+			return n, err
 		}
 	}
-	return rows.Err()
+	return n, rows.Err()
+}
+
+// sleep sleeps for a random part of d. It returns false if the context ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	return background.Sleep(ctx, rand.N(d))
 }
 
 // Row executes a statement that returns one row, and reads its columns into dst.

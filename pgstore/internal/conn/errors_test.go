@@ -23,6 +23,7 @@ func TestExplain(t *testing.T) {
 	c := &Conn{Timeout: time.Second}
 	for code, want := range map[string]error{
 		"25006": ErrServer, "42P01": ErrSchema, "42883": ErrSchema, "57014": ErrTimeout, "55P03": ErrTimeout,
+		"28P01": ErrDenied, "42501": ErrDenied, "53100": ErrFull, "53300": ErrFull, "40P01": ErrAborted, "40001": ErrAborted,
 	} {
 		err := c.Explain(t.Context(), "testing", &pgconn.PgError{Code: code, Message: "no"})
 		require.ErrorIs(t, err, want, code)
@@ -36,6 +37,9 @@ func TestExplain(t *testing.T) {
 		for _, sentinel := range []error{ErrServer, ErrSchema, ErrTimeout, ErrDamaged} {
 			require.NotErrorIs(t, err, sentinel)
 		}
+	}
+	for _, sentinel := range []error{ErrServer, ErrSchema, ErrTimeout, ErrDamaged, ErrDenied, ErrFull, ErrAborted} {
+		require.NotErrorIs(t, c.Explain(t.Context(), "testing", &pgconn.PgError{Code: "57P01", Message: "no"}), sentinel)
 	}
 	require.NoError(t, c.Explain(t.Context(), "testing", nil))
 	require.ErrorIs(t, c.Explain(t.Context(), "testing", context.DeadlineExceeded), ErrTimeout)

@@ -111,8 +111,8 @@ func TestNamesThatAreNotText(t *testing.T) {
 		require.NoError(t, node.Release(ctx, name, name))
 		_, err = st.App(name).Get(ctx, kept.ID)
 		require.ErrorIs(t, err, store.ErrNotFound)
-		for range st.App(name).(*pgstore.Store).List(ctx) {
-			require.Fail(t, "it has no sessions")
+		for _, err := range st.App(name).(*pgstore.Store).List(ctx) {
+			require.Fail(t, "it has no sessions", "%v", err)
 		}
 		_, err = st.End(ctx, kept.ID, "reason "+name, 1000)
 		require.ErrorIs(t, err, store.ErrConflict)

@@ -139,7 +139,7 @@ func (s *Store) ListActive(ctx context.Context, since, now time.Time) iter.Seq2[
 			return
 		}
 		var active []store.Active
-		err := s.backend.Query(ctx, doing, func(rows pgx.Rows) error {
+		err := s.backend.Repeat(ctx, doing, func(rows pgx.Rows) error {
 			var a store.Active
 			err := rows.Scan(&a.ID, &a.UserID)
 			active = append(active, a)
@@ -178,7 +178,7 @@ func (s *Store) SurplusByClient(ctx context.Context, clientID string, keep, n in
 
 // records returns the sessions that a statement finds.
 func (s *Store) records(ctx context.Context, doing, statement string, args ...any) (recs []store.Record, err error) {
-	err = s.backend.Query(ctx, doing, func(rows pgx.Rows) error {
+	err = s.backend.Repeat(ctx, doing, func(rows pgx.Rows) error {
 		rec, err := codec.Scan(rows)
 		recs = append(recs, rec)
 		return err
@@ -188,7 +188,7 @@ func (s *Store) records(ctx context.Context, doing, statement string, args ...an
 
 // ids returns the IDs that a statement finds.
 func (s *Store) ids(ctx context.Context, doing, statement string, args ...any) (ids []string, err error) {
-	err = s.backend.Query(ctx, doing, func(rows pgx.Rows) error {
+	err = s.backend.Repeat(ctx, doing, func(rows pgx.Rows) error {
 		var id string
 		err := rows.Scan(&id)
 		ids = append(ids, id)

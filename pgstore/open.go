@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -69,15 +70,20 @@ const (
 
 var errNoDeadline = fmt.Errorf("gave up after %v, as the context of Open has no deadline", openPatience)
 
-// configure sets what the DSN has not set. The end of a caller's context cancels its statement
+// setDefaults sets what the DSN has not set.
+func setDefaults(config *pgx.ConnConfig, o *Options) {
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = o.Timeout
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "sessionbridge"
+	}
+}
+
+// configure completes the configuration of a pool. The end of a caller's context cancels its statement
 // instead of closing the connection, so that clients that go away cost no new connections.
 func configure(config *pgxpool.Config, o *Options) {
-	if config.ConnConfig.ConnectTimeout == 0 {
-		config.ConnConfig.ConnectTimeout = o.Timeout
-	}
-	if config.ConnConfig.RuntimeParams["application_name"] == "" {
-		config.ConnConfig.RuntimeParams["application_name"] = "sessionbridge"
-	}
+	setDefaults(config.ConnConfig, o)
 	config.ConnConfig.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: cancelPatience}
 	}
@@ -120,9 +126,13 @@ func New(ctx context.Context, pool *pgxpool.Pool, opts *Options) (*Store, error)
 	if pool == nil {
 		return nil, errors.New("pgstore: new: the pool is nil")
 	}
+	listen, err := o.listening()
+	if err != nil {
+		return nil, err
+	}
 	b := &backend{
 		Conn: &conn.Conn{Pool: pool, Timeout: o.Timeout}, schema: o.Schema, background: background.New(),
-		statements: newStatements(o.Schema),
+		statements: newStatements(o.Schema), listen: listen,
 	}
 	b.waker = membership.NewWaker(b.Conn, b.background)
 	if err := b.checkServer(ctx); err != nil {

@@ -127,6 +127,7 @@ func TestS22_RoleWithFewRights(t *testing.T) {
 	kept := create(t, a)
 	s.Exec(t, "REVOKE UPDATE ON ALL TABLES IN SCHEMA sessionbridge FROM few")
 	_, err = st.Set(t.Context(), kept)
+	require.ErrorIs(t, err, pgstore.ErrDenied)
 	require.ErrorContains(t, err, "the role lacks a right")
 }
 

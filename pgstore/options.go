@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/sessionbridge/sessionbridge/pgstore/internal/codec"
 )
 
@@ -16,6 +18,12 @@ type Options struct {
 	// NoMigrate makes Open return ErrSchema instead of creating the schema or bringing it up to date,
 	// for roles without the right to do so: Schema returns the statements for an administrator.
 	NoMigrate bool
+
+	// ListenDSN is the DSN of the connection on which a node is notified of changes, for a pool that
+	// connects through PgBouncer in transaction mode, which drops LISTEN without an error: the address
+	// of PostgreSQL itself. It is to be the same database; the role needs no right to the schema.
+	// Default: the DSN of the pool.
+	ListenDSN string
 
 	// Timeout limits an operation, regardless of the context. An operation of several statements has
 	// that long for each. Default 3 s.
@@ -46,4 +54,17 @@ func (o *Options) withDefaults() (Options, error) {
 		return out, fmt.Errorf("pgstore: Options.Timeout is %v; it must not be negative", out.Timeout)
 	}
 	return out, nil
+}
+
+// listening returns the configuration of ListenDSN, nil without one.
+func (o *Options) listening() (*pgx.ConnConfig, error) {
+	if o.ListenDSN == "" {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	config, err := pgx.ParseConfig(o.ListenDSN)
+	if err != nil {
+		return nil, fmt.Errorf("pgstore: Options.ListenDSN: %w", err) // pgx redacts the password
+	}
+	setDefaults(config, o)
+	return config, nil
 }

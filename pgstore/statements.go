@@ -27,8 +27,9 @@ func newStatements(name string) *statements {
 			WHERE n.nspname = $1 AND c.relname = 'schema_version'`,
 		number: sql(`SELECT version FROM {{schema}}.schema_version`),
 
-		get:   sql(`SELECT {{columns}} FROM {{schema}}.sessions WHERE app = $1 AND id = $2`),
-		set:   sql(`SELECT status, told, holders FROM {{schema}}.set_session($1, $2` + placeholders(3, codec.Placeholders) + `)`),
+		get: sql(`SELECT {{columns}} FROM {{schema}}.sessions WHERE app = $1 AND id = $2`),
+		set: sql(`SELECT status, told, holders FROM {{schema}}.set_session($1, $2` +
+			placeholders(3, codec.Placeholders) + `)`),
 		touch: sql(`SELECT {{schema}}.touch_session($1, $2, $3)`),
 		end:   sql(`SELECT status, told FROM {{schema}}.end_session($1, $2, $3, $4, $5)`),
 		sweep: sql(`SELECT looked, told, ` + codec.ColumnsOf("swept") +

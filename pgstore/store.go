@@ -31,7 +31,8 @@ type backend struct {
 	background *background.Group
 	waker      *membership.Waker
 	schema     string
-	ownsPool   bool // Close closes the pool
+	listen     *pgx.ConnConfig // of the nodes' connections for notifications; nil: that of the pool
+	ownsPool   bool            // Close closes the pool
 }
 
 func (b *backend) store(app string) *Store { return &Store{backend: b, app: app} }
@@ -77,7 +78,7 @@ func (s *Store) Get(ctx context.Context, id string) (rec store.Record, err error
 	}
 	found := false
 	if s.storable(id) {
-		err = s.backend.Query(ctx, doing, func(rows pgx.Rows) error {
+		err = s.backend.Repeat(ctx, doing, func(rows pgx.Rows) error {
 			found = true
 			rec, err = codec.Scan(rows)
 			return err

@@ -72,6 +72,11 @@ postgres14() {
 	return 1
 }
 
+# Debian has it in a folder that only root has in PATH.
+bouncer() {
+	[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer
+}
+
 # Debian's bundle of root certificates, or that of another system.
 certificates() {
 	! command -v apt-get || [ -n "${SSL_CERT_FILE:-}${SSL_CERT_DIR:-}" ] || [ -s /etc/ssl/certs/ca-certificates.crt ]
@@ -95,6 +100,7 @@ if [ -d jsclient ]; then
 fi
 if [ -d pgstore ]; then
 	need postgres14 "PostgreSQL 14 or later, for the tests of pgstore" postgresql
+	need bouncer "PgBouncer, likewise" pgbouncer
 fi
 if [ -d redisstore ]; then
 	need "command -v redis-server" "redis-server 7 or later, for the tests of redisstore" redis-server

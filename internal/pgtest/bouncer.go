@@ -23,10 +23,9 @@ func StartBouncer(t testing.TB, s *Server) (url string) {
 	t.Helper()
 	path := programs.Find(t, "pgbouncer", "/usr/sbin/pgbouncer")
 	dir := t.TempDir()
-	for at := dir; at != filepath.Dir(os.TempDir()) && at != os.TempDir(); at = filepath.Dir(at) {
-		require.NoError(t, os.Chmod(at, 0o755)) //nolint:gosec // the user postgres enters it
-	}
-	for range 5 { // another process may have taken the port
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755)) //nolint:gosec // the user postgres enters it
+	require.NoError(t, os.Chmod(dir, 0o755))               //nolint:gosec // likewise
+	for range 5 {                                          // another process may have taken the port
 		port := programs.FreePort(t)
 		if runBouncer(t, s, path, dir, port) {
 			return fmt.Sprintf("postgres://%s@127.0.0.1:%d/postgres?default_query_exec_mode=cache_describe", superuser, port)
@@ -45,8 +44,9 @@ func runBouncer(t testing.TB, s *Server, path, dir string, port int) (runs bool)
 		"[pgbouncer]", "listen_addr = 127.0.0.1", fmt.Sprint("listen_port = ", port), "unix_socket_dir =",
 		"auth_type = trust", "auth_file = " + users, "pool_mode = transaction", "default_pool_size = 5",
 	}
-	require.NoError(t, os.WriteFile(users, []byte(`"`+superuser+`" ""`+"\n"), 0o644))       //nolint:gosec // for another user
-	require.NoError(t, os.WriteFile(config, []byte(strings.Join(lines, "\n")+"\n"), 0o644)) //nolint:gosec // likewise
+	for path, text := range map[string]string{users: `"` + superuser + `" ""`, config: strings.Join(lines, "\n")} {
+		require.NoError(t, os.WriteFile(path, []byte(text+"\n"), 0o644)) //nolint:gosec // the user postgres reads it
+	}
 	output, err := os.Create(filepath.Join(dir, "output"))
 	require.NoError(t, err)
 	defer func() { _ = output.Close() }()
@@ -62,7 +62,8 @@ func runBouncer(t testing.TB, s *Server, path, dir string, port int) (runs bool)
 	}()
 	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
 	for deadline := time.After(patience); ; {
-		if conn, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil { //nolint:noctx // loopback
+		conn, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), patience) //nolint:noctx // limited
+		if err == nil {
 			_ = conn.Close()
 			return true
 		}

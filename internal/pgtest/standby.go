@@ -22,8 +22,9 @@ func StartStandby(t testing.TB, primary *Server, synchronous bool) *Server {
 	if id := credential(t); id != nil {
 		require.NoError(t, os.Chown(s.dir, int(id.Uid), int(id.Gid)))
 	}
-	out, err := s.command(t, "pg_basebackup", "--pgdata="+s.dir, "--write-recovery-conf", "--checkpoint=fast", "--no-sync",
-		"--dbname=host=127.0.0.1 port="+fmt.Sprint(primary.port)+" user="+superuser+" application_name=standby").CombinedOutput()
+	from := fmt.Sprintf("host=127.0.0.1 port=%d user=%s application_name=standby", primary.port, superuser)
+	out, err := s.command(t, "pg_basebackup", "--pgdata="+s.dir, "--dbname="+from, "--write-recovery-conf",
+		"--checkpoint=fast", "--no-sync").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	t.Cleanup(s.Kill)
 	copied, err := os.ReadFile(s.configFile())

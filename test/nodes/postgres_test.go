@@ -111,6 +111,39 @@ func reachesSocketsOf(t *testing.T, here, there *endtoend.App) {
 	}
 }
 
+// TestG4_PostgresWithoutNotifications: while notifications don't arrive at a process, its sockets end
+// within 5 s of their sessions, and it is not healthy.
+func TestG4_PostgresWithoutNotifications(t *testing.T) {
+	t.Parallel() // on a server of its own, which it waits for
+	s := pgtest.Start(t)
+	keys, proxy := [][]byte{endtoend.NewKey()}, pgtest.StartProxy(t, s)
+	here, there := onPostgres(t, s.URL(), keys), onPostgres(t, proxy.URL(), keys)
+	healthy := func() bool { return there.Bridge.Stats().Healthy }
+	require.Eventually(t, healthy, await.Limit, 20*time.Millisecond)
+	proxy.DropPushes()
+	var tabs []*endtoend.Socket
+	for _, user := range []string{"ada", "bob"} {
+		browser := endtoend.NewBrowser(t, here)
+		browser.Get("/login?user=" + user)
+		tabs = append(tabs, browser.Another().At(there).Dial())
+		require.Equal(t, user, tabs[len(tabs)-1].Ask("user"))
+	}
+	require.Eventually(t, func() bool { return !healthy() }, await.Limit, 20*time.Millisecond)
+	began := time.Now()
+	for _, user := range []string{"ada", "bob"} {
+		n, err := here.Bridge.DestroyUser(t.Context(), user)
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	}
+	for _, tab := range tabs {
+		require.Equal(t, bridge.CodeDestroyed, tab.Closed())
+	}
+	require.Less(t, time.Since(began), 5*time.Second)
+	require.Positive(t, proxy.Dropped())
+	proxy.PassPushes()
+	require.Eventually(t, healthy, await.Limit, 20*time.Millisecond)
+}
+
 // TestG9_PostgresOutage: while PostgreSQL is away requests get 503 and never an anonymous session;
 // afterwards everything is as before, and nodes reach each other.
 func TestG9_PostgresOutage(t *testing.T) {
@@ -127,10 +160,13 @@ func TestG9_PostgresOutage(t *testing.T) {
 	require.Equal(t, 503, res.StatusCode)
 	require.Empty(t, res.Header.Values("Set-Cookie"))
 	s.Restart(t)
-	require.Eventually(t, func() bool {
-		user, err := ada.Try("/user")
-		return err == nil && user == "ada"
-	}, await.Limit, 20*time.Millisecond)
+	for _, at := range []*endtoend.App{here, there} {
+		browser := ada.Another().At(at)
+		require.Eventually(t, func() bool {
+			user, err := browser.Try("/user")
+			return err == nil && user == "ada"
+		}, await.Limit, 20*time.Millisecond)
+	}
 	ws := ada.Another().At(there).Dial()
 	require.Equal(t, "ada", ws.Ask("user"))
 	_, err = here.Bridge.DestroyUser(t.Context(), "ada")

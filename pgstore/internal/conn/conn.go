@@ -2,7 +2,7 @@
 //
 // Every operation ends with its context or after the store's timeout, whichever comes first. A
 // statement is executed again only if none of it had been sent, or if PostgreSQL has rolled it back
-// because of a deadlock or a serialization failure. Errors say which operation failed and,
+// because of a deadlock or a serialization failure, or if it may be executed twice. Errors say which operation failed and,
 // where PostgreSQL names a reason, how to fix it; they match the sentinels of this package,
 // store.ErrClosed, or the cause of the context.
 package conn
@@ -58,6 +58,18 @@ const (
 // Query executes a statement and calls scan for each row. doing names the operation in errors. An
 // error of scan means that the row isn't one of this package.
 func (c *Conn) Query(ctx context.Context, doing string, scan func(pgx.Rows) error, sql string, args ...any) error {
+	return c.run(ctx, doing, false, scan, sql, args)
+}
+
+// Repeat is Query for a statement that may be executed twice, such as a SELECT: it is sent again on
+// another connection if the connection is lost, as all of a pool are by a restart of the server.
+func (c *Conn) Repeat(ctx context.Context, doing string, scan func(pgx.Rows) error, sql string, args ...any) error {
+	return c.run(ctx, doing, true, scan, sql, args)
+}
+
+func (c *Conn) run(
+	ctx context.Context, doing string, repeatable bool, scan func(pgx.Rows) error, sql string, args []any,
+) error {
 	if err := c.Ready(ctx, doing); err != nil {
 		return err
 	}
@@ -66,18 +78,21 @@ func (c *Conn) Query(ctx context.Context, doing string, scan func(pgx.Rows) erro
 	var err error
 	for i := range executions {
 		var rows int
-		if rows, err = c.execute(limited, scan, sql, args); rows > 0 || !rolledBack(err) || !sleep(limited, pause<<i) {
+		if rows, err = c.execute(limited, repeatable, scan, sql, args); rows > 0 || !rolledBack(err) || !sleep(limited, pause<<i) {
 			break
 		}
 	}
 	return c.Explain(ctx, doing, err)
 }
 
-// execute executes a statement once, and returns how many rows it has read.
-func (c *Conn) execute(ctx context.Context, scan func(pgx.Rows) error, sql string, args []any) (rows int, err error) {
+// execute executes a statement on connections that work, and returns how many rows it has read.
+func (c *Conn) execute(
+	ctx context.Context, repeatable bool, scan func(pgx.Rows) error, sql string, args []any,
+) (rows int, err error) {
 	for range attempts {
 		rows, err = c.query(ctx, scan, sql, args)
-		if err == nil || !pgconn.SafeToRetry(err) || ctx.Err() != nil {
+		again := pgconn.SafeToRetry(err) || repeatable && rows == 0 && disconnected(err)
+		if err == nil || !again || ctx.Err() != nil {
 			break
 		}
 	}
@@ -107,11 +122,23 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // Row executes a statement that returns one row, and reads its columns into dst.
 func (c *Conn) Row(ctx context.Context, doing string, dst []any, sql string, args ...any) error {
 	found := false
-	err := c.Query(ctx, doing, func(rows pgx.Rows) error {
+	return c.row(doing, &found, c.Query(ctx, doing, func(rows pgx.Rows) error {
 		found = true
 		return rows.Scan(dst...)
-	}, sql, args...)
-	if err == nil && !found {
+	}, sql, args...))
+}
+
+// RepeatRow is Row for a statement that may be executed twice.
+func (c *Conn) RepeatRow(ctx context.Context, doing string, dst []any, sql string, args ...any) error {
+	found := false
+	return c.row(doing, &found, c.Repeat(ctx, doing, func(rows pgx.Rows) error {
+		found = true
+		return rows.Scan(dst...)
+	}, sql, args...))
+}
+
+func (c *Conn) row(doing string, found *bool, err error) error {
+	if err == nil && !*found {
 		err = Damaged(doing, pgx.ErrNoRows)
 	}
 	return err

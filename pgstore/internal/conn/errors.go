@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -32,40 +34,40 @@ const (
 	tooManyConnections   = "53300"
 )
 
-// reason returns the sentinel that an error of PostgreSQL matches, or nil, and how to fix it, or "".
-func reason(code string) (sentinel error, advice string) {
+// reason returns how to fix an error of PostgreSQL, or "", and the sentinel that it matches, or nil.
+func reason(code string) (advice string, sentinel error) {
 	switch code {
 	case "28000", "28P01":
-		return ErrDenied, "PostgreSQL rejects the user name or the password, or pg_hba.conf doesn't admit it"
+		return "PostgreSQL rejects the user name or the password, or pg_hba.conf doesn't admit it", ErrDenied
 	case "3D000":
-		return nil, "there is no such database: create it"
+		return "there is no such database: create it", nil
 	case "42501":
-		return ErrDenied, "the role lacks a right; docs/postgres.md has the required ones"
+		return "the role lacks a right; docs/postgres.md has the required ones", ErrDenied
 	case "3F000", "42P01", "42883", "42703":
-		return ErrSchema, "the schema has been removed or changed while the store was open"
+		return "the schema has been removed or changed while the store was open", ErrSchema
 	case "25006":
-		return ErrServer, "this server is read-only, as a standby is: connect to the primary " +
-			"(several hosts in the URL, with target_session_attrs=read-write)"
+		return "this server is read-only, as a standby is: connect to the primary " +
+			"(several hosts in the URL, with target_session_attrs=read-write)", ErrServer
 	case diskFull:
-		return ErrFull, "the disk of PostgreSQL is full"
+		return "the disk of PostgreSQL is full", ErrFull
 	case "53200":
-		return ErrFull, "PostgreSQL is out of memory"
+		return "PostgreSQL is out of memory", ErrFull
 	case tooManyConnections:
-		return ErrFull, "PostgreSQL has no connections left: raise max_connections, or lower pool_max_conns"
+		return "PostgreSQL has no connections left: raise max_connections, or lower pool_max_conns", ErrFull
 	case "57P03":
-		return nil, "PostgreSQL is starting up or shutting down: try again later"
+		return "PostgreSQL is starting up or shutting down: try again later", nil
 	case "57P01", "57P02", "57P05":
-		return nil, "PostgreSQL has ended the connection: try again"
+		return "PostgreSQL has ended the connection: try again", nil
 	case serializationFailure, deadlock:
-		return ErrAborted, "nothing was changed: try again"
+		return "nothing was changed: try again", ErrAborted
 	case "57014":
-		return ErrTimeout, "PostgreSQL has cancelled the statement: statement_timeout is too short"
+		return "PostgreSQL has cancelled the statement: statement_timeout is too short", ErrTimeout
 	case "55P03":
-		return ErrTimeout, "PostgreSQL has cancelled the statement: lock_timeout is too short"
+		return "PostgreSQL has cancelled the statement: lock_timeout is too short", ErrTimeout
 	case "25P03", "25P04":
-		return ErrTimeout, "PostgreSQL has ended the transaction"
+		return "PostgreSQL has ended the transaction", ErrTimeout
 	}
-	return nil, ""
+	return "", nil
 }
 
 // Explain returns the error of an operation as the caller of the store sees it.
@@ -79,7 +81,7 @@ func (c *Conn) Explain(ctx context.Context, doing string, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("pgstore: %s: %w", doing, context.Cause(ctx))
 	case errors.As(err, &reply):
-		sentinel, advice := reason(reply.Code)
+		advice, sentinel := reason(reply.Code)
 		if advice != "" {
 			err = fmt.Errorf("%w: %s", err, advice)
 		}
@@ -105,6 +107,18 @@ func isScan(err error) bool {
 func rolledBack(err error) bool {
 	var reply *pgconn.PgError
 	return errors.As(err, &reply) && (reply.Code == serializationFailure || reply.Code == deadlock)
+}
+
+// disconnected reports whether a connection that existed was lost before the statement had a result.
+func disconnected(err error) bool {
+	var reply *pgconn.PgError
+	if errors.As(err, &reply) {
+		return reply.Code == "57P01" || reply.Code == "57P02" // the server ends
+	}
+	var connecting *pgconn.ConnectError
+	return err != nil && !errors.As(err, &connecting) && (errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE))
 }
 
 // Damaged returns the error for a reply that this package doesn't understand.

@@ -38,7 +38,7 @@ func (t *term) readInbox() {
 func (t *term) renew() {
 	m := t.member
 	var known bool
-	err := m.conn.Row(t.ctx, "renewing the lease", []any{&known}, m.statements.renew, t.name)
+	err := m.conn.RepeatRow(t.ctx, "renewing the lease", []any{&known}, m.statements.renew, t.name)
 	if err == nil && !known {
 		t.cancel()
 	}

@@ -20,12 +20,3 @@ func (i *instant) load() time.Time {
 	}
 	return time.Time{}
 }
-
-func earliest(times []instant) (first time.Time) {
-	for i := range times {
-		if at := times[i].load(); i == 0 || at.Before(first) {
-			first = at
-		}
-	}
-	return first
-}

@@ -68,7 +68,11 @@ func (t *term) listenOnce() {
 func (t *term) connect() (*pgx.Conn, error) {
 	limited, cancel := context.WithTimeout(t.ctx, t.member.conn.Timeout)
 	defer cancel()
-	config := t.member.conn.Pool.Config().ConnConfig
+	config := t.member.listen
+	if config == nil {
+		config = t.member.conn.Pool.Config().ConnConfig
+	}
+	config = config.Copy()
 	config.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.DeadlineContextWatcherHandler{Conn: c.Conn()}
 	}

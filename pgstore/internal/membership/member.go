@@ -11,16 +11,19 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/sessionbridge/sessionbridge/internal/background"
 	"github.com/sessionbridge/sessionbridge/pgstore/internal/conn"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Config is what a Member needs. All fields are required.
+// Config is what a Member needs. All fields but Listen are required.
 type Config struct {
 	Conn       *conn.Conn
 	Background *background.Group // runs the member; its end is the member's
 	Waker      *Waker
+	Listen     *pgx.ConnConfig    // of the connection for notifications; nil: that of Conn's pool
 	Schema     string             // quoted
 	App        string             // whose sessions the node holds
 	OnChange   func(store.Change) // is called for each change, one at a time
@@ -30,6 +33,7 @@ type Config struct {
 type Member struct {
 	conn       *conn.Conn
 	waker      *Waker
+	listen     *pgx.ConnConfig // nil: that of the pool
 	app        string
 	statements statements
 
@@ -56,7 +60,7 @@ const namesKept = 4
 // Start starts a member. It joins in the background.
 func Start(c Config) *Member {
 	m := &Member{
-		conn: c.Conn, waker: c.Waker, app: c.App, statements: newStatements(c.Schema),
+		conn: c.Conn, waker: c.Waker, listen: c.Listen, app: c.App, statements: newStatements(c.Schema),
 		changes: notifier{onChange: c.OnChange}, ended: make(chan struct{}), started: make(chan struct{}),
 	}
 	m.ctx, m.cancel = context.WithCancel(c.Background.Context())

@@ -50,7 +50,7 @@ func (m *Member) tell(ctx context.Context, doing, statement string, args ...any)
 }
 
 func (m *Member) names(ctx context.Context, doing, statement string, args ...any) (names []string, err error) {
-	err = m.conn.Query(ctx, doing, func(rows pgx.Rows) error {
+	err = m.conn.Repeat(ctx, doing, func(rows pgx.Rows) error {
 		var name string
 		err := rows.Scan(&name)
 		names = append(names, name)

@@ -166,7 +166,7 @@ func (t *term) hold(doing string, items []item) error {
 	m := t.member
 	kinds, ids := split(items)
 	var known bool
-	err := m.conn.Row(t.ctx, doing, []any{&known}, m.statements.hold, m.app, t.name, kinds, ids)
+	err := m.conn.RepeatRow(t.ctx, doing, []any{&known}, m.statements.hold, m.app, t.name, kinds, ids)
 	switch {
 	case t.ctx.Err() != nil || err == nil && !known:
 		return errTermOver

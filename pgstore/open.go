@@ -135,6 +135,7 @@ func New(ctx context.Context, pool *pgxpool.Pool, opts *Options) (*Store, error)
 		statements: newStatements(o.Schema), listen: listen,
 	}
 	b.waker = membership.NewWaker(b.Conn, b.background)
+	b.makeQueues(int(pool.Config().MaxConns))
 	if err := b.checkServer(ctx); err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 type statements struct {
 	version, number                          string
 	get, set, touch, end, sweep              string
+	getAll, setAll, touchAll                 string
 	list, read, byUser, byClient             string
 	newest, surplus, activeSince, listActive string
 	lockUser, unlockUser                     string
@@ -31,7 +32,13 @@ func newStatements(name string) *statements {
 		set: sql(`SELECT status, told, holders FROM {{schema}}.set_session($1, $2` +
 			placeholders(3, codec.Placeholders) + `)`),
 		touch: sql(`SELECT {{schema}}.touch_session($1, $2, $3)`),
-		end:   sql(`SELECT status, told FROM {{schema}}.end_session($1, $2, $3, $4, $5)`),
+		getAll: sql(`SELECT i.n, ` + codec.ColumnsFrom("s") + ` FROM unnest($1::text[], $2::text[]) WITH ORDINALITY i (app, id, n)
+			JOIN {{schema}}.sessions s ON s.app = i.app AND s.id = i.id`),
+		setAll: sql(`SELECT n, status, told, holders FROM {{schema}}.set_sessions($1, $2` +
+			placeholders(3, codec.Placeholders) + `)`),
+		touchAll: sql(`SELECT n, found FROM {{schema}}.touch_sessions($1, $2, $3)`),
+
+		end: sql(`SELECT status, told FROM {{schema}}.end_session($1, $2, $3, $4, $5)`),
 		sweep: sql(`SELECT looked, told, ` + codec.ColumnsOf("swept") +
 			` FROM {{schema}}.sweep_sessions($1, $2, $3, $4)`),
 

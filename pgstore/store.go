@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/sessionbridge/sessionbridge/internal/background"
+	"github.com/sessionbridge/sessionbridge/pgstore/internal/batch"
 	"github.com/sessionbridge/sessionbridge/pgstore/internal/codec"
 	"github.com/sessionbridge/sessionbridge/pgstore/internal/conn"
 	"github.com/sessionbridge/sessionbridge/pgstore/internal/membership"
@@ -32,7 +33,12 @@ type backend struct {
 	waker      *membership.Waker
 	schema     string
 	listen     *pgx.ConnConfig // of the nodes' connections for notifications; nil: that of the pool
-	ownsPool   bool            // Close closes the pool
+
+	gets    *batch.Queue[getArgs, store.Record]
+	sets    *batch.Queue[setArgs, uint64]
+	touches *batch.Queue[touchArgs, struct{}]
+
+	ownsPool bool // Close closes the pool
 }
 
 func (b *backend) store(app string) *Store { return &Store{backend: b, app: app} }
@@ -76,26 +82,14 @@ func (s *Store) Get(ctx context.Context, id string) (rec store.Record, err error
 	if err := s.backend.Ready(ctx, doing); err != nil {
 		return store.Record{}, err
 	}
-	found := false
-	if s.storable(id) {
-		err = s.backend.Repeat(ctx, doing, func(rows pgx.Rows) error {
-			found = true
-			rec, err = codec.Scan(rows)
-			return err
-		}, s.backend.statements.get, s.app, id)
+	if !s.storable(id) {
+		return store.Record{}, store.ErrNotFound
 	}
-	if err == nil && !found {
-		err = store.ErrNotFound
-	}
-	return rec, err
+	rec, err = s.backend.gets.Do(ctx, getArgs{s.app, id})
+	return rec, waited(ctx, doing, err)
 }
 
-// Results of set_session and end_session that are not a revision or a number of sessions.
-const (
-	notFound = -1
-	conflict = -2
-	busy     = -3
-)
+const conflict = -2 // the status of end_session, and of set_session, if another revision is stored
 
 // Set implements store.Store. It returns ErrText if the ID, the user or the client is not UTF-8 or
 // contains NUL.
@@ -109,23 +103,8 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 			return 0, fmt.Errorf("%w: set: an ID, a user or a client must be UTF-8 without NUL", ErrText)
 		}
 	}
-	var status int64
-	var told, holders []string
-	err := s.backend.Row(ctx, doing, []any{&status, &told, &holders}, s.backend.statements.set,
-		append([]any{s.actor(), s.app}, codec.Args(&rec)...)...)
-	switch {
-	case err != nil:
-		return 0, err
-	case status == notFound:
-		return 0, store.ErrNotFound
-	case status == conflict:
-		return 0, store.ErrConflict
-	case status == busy:
-		return 0, store.ErrBusy
-	}
-	s.backend.waker.Wake(told)
-	s.backend.waker.Stored(holders, rec.ID)
-	return uint64(status), nil //nolint:gosec // not negative
+	revision, err := s.backend.sets.Do(ctx, setArgs{s.actor(), s.app, &rec})
+	return revision, waited(ctx, doing, err)
 }
 
 // Touch implements store.Toucher. It doesn't wait until PostgreSQL has written the change to its
@@ -135,17 +114,20 @@ func (s *Store) Touch(ctx context.Context, id string, seen time.Time) error {
 	if err := s.backend.Ready(ctx, doing); err != nil {
 		return err
 	}
-	found := false
-	if s.storable(id) {
-		err := s.backend.Row(ctx, doing, []any{&found}, s.backend.statements.touch, s.app, id, codec.Micros(seen))
-		if err != nil {
-			return err
-		}
-	}
-	if !found {
+	if !s.storable(id) {
 		return store.ErrNotFound
 	}
-	return nil
+	_, err := s.backend.touches.Do(ctx, touchArgs{s.app, id, codec.Micros(seen)})
+	return waited(ctx, doing, err)
+}
+
+// waited returns the error of a queue. The cause of the context's end is the error of an operation that
+// has waited until then.
+func waited(ctx context.Context, doing string, err error) error {
+	if err != nil && ctx.Err() != nil && err == context.Cause(ctx) { //nolint:errorlint // not one that wraps it
+		return fmt.Errorf("pgstore: %s: %w", doing, err)
+	}
+	return err
 }
 
 // Destroy implements store.Store.

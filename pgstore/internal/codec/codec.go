@@ -44,6 +44,11 @@ func Columns() string {
 	return strings.Join(names, ", ")
 }
 
+// ColumnsFrom is Columns with the alias of the table.
+func ColumnsFrom(alias string) string {
+	return alias + "." + strings.ReplaceAll(Columns(), ", ", ", "+alias+".")
+}
+
 // ColumnsOf returns the columns of a composite value that may be null. Its record has no ID then.
 func ColumnsOf(value string) string {
 	parts := make([]string, len(fields))
@@ -90,6 +95,37 @@ func Args(rec *store.Record) []any {
 		rec.ClientID, rec.UserID, []byte(rec.Addr), []byte(rec.UserAgent), Micros(rec.Created), Micros(rec.Began()),
 		Micros(rec.Seen), orZero(rec.Expires), rec.Idle.Microseconds(), rec.Lifetime.Microseconds(), notNull(rec.Data),
 	}
+}
+
+// ArgsOfAll returns the arguments of set_sessions that are the records, in its order: an array of each
+// field.
+func ArgsOfAll(recs []*store.Record) []any {
+	columns := make([]any, Placeholders)
+	for i, rec := range recs {
+		for at, value := range Args(rec) {
+			switch v := value.(type) {
+			case string:
+				add(columns, at, i, len(recs), v)
+			case []byte:
+				add(columns, at, i, len(recs), v)
+			case int64:
+				add(columns, at, i, len(recs), v)
+			case uint64:
+				add(columns, at, i, len(recs), int64(v)) //nolint:gosec // set_session takes the same
+			case int16:
+				add(columns, at, i, len(recs), v)
+			}
+		}
+	}
+	return columns
+}
+
+// add puts a value in the place of an array of n.
+func add[T any](columns []any, at, i, n int, value T) {
+	if columns[at] == nil {
+		columns[at] = make([]T, n)
+	}
+	columns[at].([]T)[i] = value //nolint:forcetypeassert // a column has one type
 }
 
 // Placeholders is how many arguments Args returns.

@@ -55,3 +55,20 @@ func TestColumns(t *testing.T) {
 	require.Len(t, strings.Split(Columns(), ", "), Placeholders-1)
 	require.Equal(t, Placeholders-1, strings.Count(ColumnsOf("r"), "coalesce((r)."))
 }
+
+// TestArgsOfAll: the arrays have the arguments of each record in its place.
+func TestArgsOfAll(t *testing.T) {
+	recs := []*store.Record{
+		{ID: "a", Revision: 1, UserID: "ada", Data: []byte("{}"), Seen: time.UnixMicro(5)},
+		{ID: "b", Writes: 7, TokenHash: [32]byte{1}, Renewal: 2, Idle: time.Hour, Expires: time.UnixMicro(9)},
+	}
+	columns := ArgsOfAll(recs)
+	require.Len(t, columns, Placeholders)
+	for i, rec := range recs {
+		for at, want := range Args(rec) {
+			got := reflect.ValueOf(columns[at])
+			require.Equal(t, len(recs), got.Len())
+			require.EqualValues(t, want, got.Index(i).Interface())
+		}
+	}
+}

@@ -376,7 +376,7 @@ func (b *Bridge) openCredentials(ctx context.Context, c Credentials) (*opening.O
 // login: see opening.Proof.Locked.
 func (b *Bridge) openAny(ctx context.Context, c Credentials, x *opening.Exchange) (*opening.Opened, error) {
 	return b.openWith(ctx, c, x, func(x *opening.Exchange, ctx context.Context) (*opening.Opened, error) {
-		return x.Open(ctx, false)
+		return x.Open(ctx, false, nil)
 	})
 }
 

@@ -3,6 +3,9 @@ package bridge
 import (
 	"context"
 	"net/http"
+
+	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
 
 // Session returns the request's session. It is loaded at the first call, and its changes are stored
@@ -116,6 +119,19 @@ func (rq *request) WithSession(ctx context.Context, fn sessionFunc, onMissing mi
 	} else if s != nil {
 		return s.runInside(ctx, fn)
 	}
+	var s *Session
+	if id := rq.presentedID(); id != "" && rq.opened() == nil {
+		done, err := rq.locked(ctx, id, func(k *gateway.Lock) (done bool, err error) {
+			var loaded bool
+			if s, loaded, err = rq.openOnce(ctx); err != nil || !loaded || s.id != id || s.absent() {
+				return false, err
+			}
+			return true, s.run(ctx, k, new(txContext), fn) // what has been loaded in its turn is the newest
+		})
+		if done || err != nil {
+			return err
+		}
+	}
 	s, err := rq.openOrLogIn(ctx)
 	if err != nil {
 		return err
@@ -123,16 +139,34 @@ func (rq *request) WithSession(ctx context.Context, fn sessionFunc, onMissing mi
 	if s.absent() && onMissing != nil {
 		return onMissing(ctx)
 	}
-	k := rq.b.gateway.Acquire(s.ID())
+	_, err = rq.locked(ctx, s.id, func(k *gateway.Lock) (bool, error) {
+		if err := s.refresh(ctx, k.Later()); err != nil {
+			return true, err
+		}
+		return true, s.run(ctx, k, new(txContext), fn)
+	})
+	return err
+}
+
+// locked calls do with the outer lock of a session.
+func (rq *request) locked(
+	ctx context.Context, id string, do func(*gateway.Lock) (done bool, err error),
+) (done bool, err error) {
+	k := rq.b.gateway.Acquire(id)
 	defer k.Release()
 	if err := k.Lock(ctx); err != nil {
-		return err
+		return false, err
 	}
 	defer k.Unlock()
-	if err := s.refresh(ctx, k.Later()); err != nil {
-		return err
+	return do(k)
+}
+
+// presentedID returns the session that the request presents; "" if there is none, or several.
+func (rq *request) presentedID() string {
+	if p := rq.creds.Presented(); p.Carrier != credentials.ByTicket && len(p.Sessions) == 1 {
+		return p.Sessions[0].ID
 	}
-	return s.run(ctx, k, new(txContext), fn)
+	return ""
 }
 
 // inside returns the Session of the request if ctx is that of a function of WithSession on it.

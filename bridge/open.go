@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
+	"github.com/sessionbridge/sessionbridge/internal/gateway"
 	"github.com/sessionbridge/sessionbridge/internal/opening"
 	"github.com/sessionbridge/sessionbridge/internal/reporting"
 	"github.com/sessionbridge/sessionbridge/internal/site"
@@ -30,17 +31,22 @@ func (rq *request) open(ctx context.Context) (*Session, error) {
 // openOrLogIn is open, but it returns the Session of a replaced token, in which the handler may log
 // the user in again: see opening.Proof.Locked.
 func (rq *request) openOrLogIn(ctx context.Context) (*Session, error) {
+	s, _, err := rq.openOnce(ctx)
+	return s, err
+}
+
+// openOnce is openOrLogIn. loaded reports whether this call has loaded the session.
+func (rq *request) openOnce(ctx context.Context) (s *Session, loaded bool, err error) {
 	if err := rq.lockOpening(ctx); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer rq.opening.Unlock()
-	var err error
 	byTicket := rq.creds.Presented().Carrier == credentials.ByTicket
-	s := rq.opened()
+	s = rq.opened()
 	switch {
 	case s != nil:
 		if s, err = rq.afterDestroy(ctx, s); s != nil || err != nil {
-			return s, err
+			return s, false, err
 		}
 	case byTicket:
 		s, err = rq.openTicket(ctx)
@@ -51,22 +57,23 @@ func (rq *request) openOrLogIn(ctx context.Context) (*Session, error) {
 			rq.noteImported(s)
 		}
 	}
+	loaded = s != nil
 	if err == nil && s == nil {
 		if byTicket {
-			return nil, ErrSessionGone // the client could not get the token of a new one
+			return nil, false, ErrSessionGone // the client could not get the token of a new one
 		}
 		s, err = rq.newSession()
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	rq.mu.Lock()
 	defer rq.mu.Unlock()
 	if rq.r == nil { // the handler has returned meanwhile: no commit would follow
-		return nil, ErrSessionClosed
+		return nil, false, ErrSessionClosed
 	}
 	rq.session = s
-	return s, nil
+	return s, loaded, nil
 }
 
 // lockOpening acquires the lock of the goroutine that opens the session.
@@ -102,13 +109,15 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	rq.mu.Lock()
 	coalesce := rq.handshake
 	rq.mu.Unlock()
-	o, err := rq.creds.Open(ctx, coalesce)
+	if len(rq.creds.Presented().Sessions) == 0 {
+		rq.noteMissing(nil)
+		return nil, nil
+	}
+	all := &openedSession{}
+	o, err := rq.creds.Open(ctx, coalesce, &all.opened)
 	switch {
 	case err != nil:
 		return nil, err
-	case o == nil: // no credential
-		rq.noteMissing(o)
-		return nil, nil
 	case o.Standing == opening.None:
 		rq.noteMissing(o)
 		rq.reportRejection(o.Rejection)
@@ -116,7 +125,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 	case o.Standing == opening.Replaced && rq.headersSent(): // not even a login could go on: no cookie can be set
 		return nil, ErrTokenRotated
 	}
-	return rq.sessionOf(o)
+	return rq.sessionIn(all, o)
 }
 
 // openTicket opens the session that the ticket of a handshake names. ErrTicket, ErrOrigin.
@@ -261,7 +270,11 @@ func (rq *request) peek(ctx context.Context) (*Session, error) {
 
 // sessionOf returns the Session of an opened record.
 func (rq *request) sessionOf(o *opening.Opened) (*Session, error) {
-	s, err := rq.makeSession(o.Record)
+	return rq.sessionIn(&openedSession{}, o)
+}
+
+func (rq *request) sessionIn(all *openedSession, o *opening.Opened) (*Session, error) {
+	s, err := rq.makeSession(all, o.Record, &o.Room)
 	if err == nil {
 		err = rq.b.opener.Prove(s.proof, o, &s.draft)
 	}
@@ -286,23 +299,28 @@ func (rq *request) newRecord(id string) store.Record {
 
 // issue returns the Session of a record that is not stored yet, whose token the client is to get.
 func (rq *request) issue(rec store.Record, token credentials.Token) (*Session, error) {
-	s, err := rq.makeSession(rec)
+	all := &openedSession{}
+	s, err := rq.makeSession(all, rec, &all.opened.Room)
 	if err == nil {
 		rq.b.opener.Issued(s.proof, token, &s.draft)
 	}
 	return s, err
 }
 
+// openedSession is a request's Session and what belongs to it, in one allocation.
+type openedSession struct {
+	session Session
+	state   sessionState
+	from    origin
+	proof   opening.Proof
+	opened  opening.Opened
+}
+
 // makeSession returns the Session of the record, with a Proof that is zero.
-func (rq *request) makeSession(rec store.Record) (*Session, error) {
-	var all struct { // in one allocation
-		session Session
-		state   sessionState
-		from    origin
-		proof   opening.Proof
-	}
+func (rq *request) makeSession(all *openedSession, rec store.Record, room *gateway.Room) (*Session, error) {
 	all.session.sessionState = &all.state
 	all.state.proof = &all.proof
+	all.state.draft.Use(room)
 	all.from.via, all.from.request = ViaHTTP, rq
 	return &all.session, all.session.init(rq.b, rec, &all.from)
 }

@@ -167,9 +167,9 @@ var clientTests = []struct {
 	}},
 	{"kept messages over a loss of the server", func(t *testing.T, v *visitor) {
 		one := v.open(t, "path", "/kept", "share", "true")
-		happened(t, one, "open")
+		happened(t, one, "ready")
 		two := v.open(t, "path", "/kept", "share", "true")
-		happened(t, two, "open")
+		happened(t, two, "ready")
 		v.site.Kept.Publish("1")
 		for _, p := range []page{one, two} {
 			happened(t, p, "message 1")
@@ -182,7 +182,7 @@ var clientTests = []struct {
 		v.site.Kept.Publish("3")
 		v.site.Resume(t)
 		for _, p := range []page{one, two} {
-			p.shows(t, `events.join() === "open,online,message 2,message 3"`)
+			p.shows(t, `events.join() === "open,online,message 2,message 3,ready"`)
 		}
 		v.site.Cut()
 		happened(t, two, "offline 1006")
@@ -190,7 +190,7 @@ var clientTests = []struct {
 		v.site.Kept.Publish("4")
 		v.site.Heal(t)
 		p := two
-		p.shows(t, `events.join() === "open,online,message 4"`)
+		p.shows(t, `events.join() === "open,online,message 4,ready"`)
 	}},
 	{"sleep", func(t *testing.T, v *visitor) {
 		p := v.open(t)

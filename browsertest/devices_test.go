@@ -132,9 +132,11 @@ func TestDevices(t *testing.T) {
 	laptop.shows(t, text("error", "log in once more"))
 	laptop.shows(t, `document.activeElement === document.querySelector("#name") && document.activeElement.value === "ada"`)
 	laptop.picture(t, folder, "devices-log-in-once-more")
-	conn := laptop.value(t, "connId")
+	conns := [2]string{laptop.value(t, "connId"), second.value(t, "connId")}
 	laptop.logIn(t)
-	laptop.shows(t, `live && connId !== "`+conn+`"`)
+	for i, tb := range (tabs{laptop, second}) { // a tab that is about to come back gets a new session instead of the logout
+		tb.shows(t, `live && connId !== "`+conns[i]+`"`)
+	}
 	laptop.shows(t, `!document.querySelector("#login").checkVisibility()`)
 
 	t.Log("and ends both")

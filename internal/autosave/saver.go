@@ -37,7 +37,7 @@ type Saver struct {
 
 // New returns a Saver that has planned nothing yet.
 func New(cfg Config) *Saver {
-	s := &Saver{cfg: cfg, }
+	s := &Saver{cfg: cfg}
 	s.next.Do = func() { s.cfg.Pool.Go(func() { s.save(true) }) }
 	return s
 }

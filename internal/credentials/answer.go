@@ -39,8 +39,9 @@ type Answer struct {
 	withhold bool          // see Withhold
 	private  bool          // the response contains a secret in addition to cookies
 
-	cookies []string // the Set-Cookie lines that have been written
-	token   []string // the TokenHeader that has been written; nil: none
+	vary    [1]string // see varyOnCookie
+	cookies []string  // the Set-Cookie lines that have been written
+	token   []string  // the TokenHeader that has been written; nil: none
 }
 
 // Begin makes a the answer to what p presents.

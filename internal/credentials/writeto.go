@@ -54,7 +54,7 @@ func (a *Answer) WriteTo(h http.Header, to Response) (effects Effects, err error
 	}
 	client := change == Set || a.sendsClient(h, &to) // a session cookie is set together with its client cookie
 	if depends {
-		cachecontrol.VaryOn(h, "Cookie")
+		a.varyOnCookie(h)
 	}
 	if depends || client || change != Keep {
 		cachecontrol.VaryOn(h, a.presented.reads...) // a request with a token gets another response
@@ -65,8 +65,18 @@ func (a *Answer) WriteTo(h http.Header, to Response) (effects Effects, err error
 	if cachecontrol.Restrict(h) {
 		effects.Overruled = true
 	}
-	cachecontrol.VaryOn(h, "Cookie")
+	a.varyOnCookie(h)
 	return effects, a.addCookies(h, change, client)
+}
+
+// varyOnCookie is cachecontrol.VaryOn for Cookie. It takes no allocation in a header without Vary.
+func (a *Answer) varyOnCookie(h http.Header) {
+	if len(h["Vary"]) > 0 {
+		cachecontrol.VaryOn(h, "Cookie")
+		return
+	}
+	a.vary[0] = "Cookie"
+	h["Vary"] = a.vary[:]
 }
 
 // addCookies adds the Set-Cookie lines to h.

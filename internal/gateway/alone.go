@@ -29,11 +29,13 @@ func (g *Gateway) keepOut(ctx context.Context, k *Lock) (*alone, error) {
 func (g *Gateway) beginMerge(ctx context.Context, k *Lock) error {
 	var until time.Time // this merge doesn't wait longer, even for several functions
 	for {
-		op := g.detached(ctx)
-		err := k.merge.Lock(op)
-		op.stop()
-		if err != nil {
-			return Unavailable(op, "wait for another change of the session", err)
+		if !k.merge.TryLock() {
+			op := g.detached(ctx)
+			err := k.merge.Lock(op)
+			op.stop()
+			if err != nil {
+				return Unavailable(op, "wait for another change of the session", err)
+			}
 		}
 		a := k.alone.Load()
 		if a == nil {

@@ -105,7 +105,7 @@ func (g *Gateway) attemptOnce(
 	if err != nil {
 		return *cur, err
 	}
-	op := g.detachedAt(ctx, at)
+	op := g.detachedIn(d.room, ctx, at)
 	op.later = d.later
 	defer op.stop()
 	if err := k.commit.LockOrWait(op); err != nil {
@@ -114,9 +114,12 @@ func (g *Gateway) attemptOnce(
 	defer k.commit.Unlock()
 
 	stored, err := g.admit(op, d, cur, next)
-	if errors.Is(err, store.ErrConflict) && (merges || onlyTouched(cur, &stored)) && !stored.Expired(now) {
-		// Under the commit lock only another process can cause a further conflict.
+	if errors.Is(err, store.ErrConflict) && !stored.Expired(now) {
 		won := stored
+		if !merges && !onlyTouched(cur, &won) {
+			return won, err
+		}
+		// Under the commit lock only another process can cause a further conflict.
 		cur = &won
 		if next, err = g.apply(d, cur, now); err != nil {
 			return won, err

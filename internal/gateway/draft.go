@@ -25,6 +25,7 @@ type Draft struct {
 	cleared bool
 	more    *otherEdits // nil: none
 	later   *Later      // nil: the committer holds no lock
+	room    *Room       // may be nil
 	proved  uint64
 }
 
@@ -96,7 +97,7 @@ func NewDraft(base store.Record) (*Draft, error) {
 // Rebase puts the changes of d on top of another state of the same session. Edits that change
 // nothing are dropped first.
 func (d *Draft) Rebase(base store.Record) error {
-	values, err := parseObject(base.Data)
+	values, err := parseInto(d.room.takeFields(), base.Data)
 	if err != nil {
 		return err
 	}
@@ -317,6 +318,9 @@ func (d *Draft) Prove(generation uint64) { d.proved = generation }
 // committed while a lock is held.
 func (d *Draft) Defer(later *Later) { d.later = later }
 
+// Use gives the draft memory.
+func (d *Draft) Use(r *Room) { d.room = r }
+
 // Cut reports whether a login has shut out the draft's owner, by replacing the token that the owner
 // has proved. The draft's own login doesn't, even if another request has already stored it.
 func (d *Draft) Cut(rec *store.Record) bool {
@@ -339,7 +343,7 @@ func (d *Draft) Fail(err error) {
 
 // Discard forgets all changes.
 func (d *Draft) Discard() {
-	*d = Draft{base: d.base, values: d.values, unread: d.unread, later: d.later, proved: d.proved}
+	*d = Draft{base: d.base, values: d.values, unread: d.unread, later: d.later, room: d.room, proved: d.proved}
 }
 
 // UserID returns the user as of this draft.
@@ -428,7 +432,7 @@ func (d *Draft) settled(base *store.Record) {
 	if d.ReplacesToken() {
 		d.proved = base.TokenGeneration
 	}
-	*d = Draft{base: *base, unread: true, later: d.later, proved: d.proved}
+	*d = Draft{base: *base, unread: true, later: d.later, room: d.room, proved: d.proved}
 }
 
 func (d *Draft) findEdit(key string) int {
@@ -450,6 +454,9 @@ func (d *Draft) put(e edit) {
 	if i := d.findEdit(e.key); i >= 0 {
 		d.edits[i] = e
 		return
+	}
+	if d.edits == nil {
+		d.edits = d.room.takeEdits()
 	}
 	d.edits = append(d.edits, e)
 	if d.byKey != nil {

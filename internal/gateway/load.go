@@ -10,26 +10,34 @@ import (
 )
 
 // Load returns the session's record, or ErrMissing. It ends a session past its time.
-func (g *Gateway) Load(ctx context.Context, id string) (store.Record, error) {
-	rec, _, err := g.LoadAt(ctx, id, nil)
+func (g *Gateway) Load(ctx context.Context, id string) (rec store.Record, err error) {
+	_, err = g.loadInto(ctx, id, &rec, nil, nil)
 	return rec, err
 }
 
 // LoadAt is Load that also returns the time at which the session was alive. A caller that holds a
 // lock passes a Later, and runs it after giving the lock back.
 func (g *Gateway) LoadAt(ctx context.Context, id string, later *Later) (rec store.Record, now time.Time, err error) {
-	op := g.attached(ctx)
+	now, err = g.loadInto(ctx, id, &rec, nil, later)
+	return rec, now, err
+}
+
+// loadInto is LoadAt into rec.
+func (g *Gateway) loadInto(
+	ctx context.Context, id string, rec *store.Record, r *Room, later *Later,
+) (now time.Time, err error) {
+	op := g.attachedIn(r, ctx)
 	defer op.stop()
-	if rec, err = g.get(op, id); err != nil {
-		return rec, now, err
+	if *rec, err = g.get(op, id); err != nil {
+		return now, err
 	}
 	if now = Now(); rec.Expired(now) {
 		if _, err := g.expire(ctx, id, later); err != nil {
 			g.cfg.Failed(ctx, "remove a session past its time", id, err)
 		}
-		return rec, now, ErrMissing
+		return now, ErrMissing
 	}
-	return rec, now, nil
+	return now, nil
 }
 
 // LoadCachedAt is LoadAt from the memory of the store, if that holds the session at the revision
@@ -53,14 +61,20 @@ func (g *Gateway) LoadCachedAt(
 }
 
 // LoadActive loads a session in use into rec: it is touched if that is due, unless check refuses
-// it.
+// it. The Room may be nil.
 func (g *Gateway) LoadActive(
-	ctx context.Context, id string, rec *store.Record, check func(*store.Record) error,
-) (err error) {
+	ctx context.Context, id string, rec *store.Record, r *Room, check func(*store.Record) error,
+) error {
+	return g.loadActive(ctx, id, rec, check, func() (time.Time, error) { return g.loadInto(ctx, id, rec, r, nil) })
+}
+
+func (g *Gateway) loadActive(
+	ctx context.Context, id string, rec *store.Record, check func(*store.Record) error, load func() (time.Time, error),
+) error {
 	k := g.Acquire(id) // before the load, so that all callers that load one Seen share one claim
 	defer k.Release()
-	var now time.Time
-	if *rec, now, err = g.LoadAt(ctx, id, nil); err == nil {
+	now, err := load()
+	if err == nil {
 		err = check(rec)
 	}
 	if err == nil {
@@ -81,17 +95,11 @@ func (g *Gateway) LoadShared(ctx context.Context, id string) (store.Record, erro
 // LoadActiveShared is LoadActive for handshakes, as LoadShared is Load.
 func (g *Gateway) LoadActiveShared(
 	ctx context.Context, id string, rec *store.Record, check func(*store.Record) error,
-) (err error) {
-	k := g.Acquire(id) // before the load, as in LoadActive
-	defer k.Release()
-	var now time.Time
-	if *rec, now, err = g.loadSharedAt(ctx, id); err == nil {
-		err = check(rec)
-	}
-	if err == nil {
-		err = g.Touch(ctx, k, rec, now)
-	}
-	return err
+) error {
+	return g.loadActive(ctx, id, rec, check, func() (now time.Time, err error) {
+		*rec, now, err = g.loadSharedAt(ctx, id)
+		return now, err
+	})
 }
 
 func (g *Gateway) loadSharedAt(ctx context.Context, id string) (rec store.Record, now time.Time, err error) {

@@ -29,7 +29,10 @@ var errNotObject = errors.New("session data is not a JSON object")
 
 // parseObject parses the top level of data. Of a duplicate key the last one counts, as with
 // encoding/json.
-func parseObject(data []byte) (object, error) {
+func parseObject(data []byte) (object, error) { return parseInto(nil, data) }
+
+// parseInto is parseObject with memory for the fields. It takes an allocation if they don't fit.
+func parseInto(fields []field, data []byte) (object, error) {
 	if uint64(len(data)) > math.MaxUint32 {
 		return object{}, errNotObject
 	}
@@ -46,7 +49,9 @@ func parseObject(data []byte) (object, error) {
 	if p.take('}') {
 		return o, p.end()
 	}
-	o.fields = make([]field, 0, fewFields(len(data)))
+	if o.fields = fields; fields == nil {
+		o.fields = make([]field, 0, fewFields(len(data)))
+	}
 	for {
 		f, escaped, ok := p.field()
 		if !ok || !o.put(f, escaped) {

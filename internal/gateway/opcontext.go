@@ -38,18 +38,26 @@ const (
 )
 
 // attached returns a context for an operation that ends with ctx.
-func (g *Gateway) attached(ctx context.Context) *opContext {
-	return &opContext{parent: ctx, attached: true, deadline: time.Now().Add(g.cfg.StoreTimeout)}
+func (g *Gateway) attached(ctx context.Context) *opContext { return g.attachedIn(nil, ctx) }
+
+// attachedIn is attached in the memory of a Room.
+func (g *Gateway) attachedIn(r *Room, ctx context.Context) *opContext {
+	op := g.detachedIn(r, ctx, time.Now())
+	op.attached = true
+	return op
 }
 
 // detached returns a context for an operation that goes on when ctx ends: a change whose storing
 // has begun is stored even if the browser hangs up.
 func (g *Gateway) detached(ctx context.Context) *opContext {
-	return g.detachedAt(ctx, time.Now())
+	return g.detachedIn(nil, ctx, time.Now())
 }
 
-func (g *Gateway) detachedAt(ctx context.Context, now time.Time) *opContext {
-	return &opContext{parent: ctx, deadline: now.Add(g.cfg.StoreTimeout)}
+// detachedIn is detached at now, in the memory of a Room.
+func (g *Gateway) detachedIn(r *Room, ctx context.Context, now time.Time) *opContext {
+	op := r.op()
+	op.parent, op.deadline = ctx, now.Add(g.cfg.StoreTimeout)
+	return op
 }
 
 func (c *opContext) Deadline() (time.Time, bool) { return c.deadline, true }

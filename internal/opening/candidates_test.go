@@ -74,7 +74,7 @@ func TestSeveralCookies(t *testing.T) {
 					time.Sleep(time.Millisecond)
 					c.before(w)
 				}
-				o, err := x.Open(t.Context(), false)
+				o, err := x.Open(t.Context(), false, nil)
 				if c.err != nil {
 					require.ErrorIs(t, err, c.err)
 					return

@@ -47,7 +47,7 @@ func TestTokenWithoutARequest(t *testing.T) {
 				if c.forged {
 					return
 				}
-				o, err := x.Open(t.Context(), false)
+				o, err := x.Open(t.Context(), false, nil)
 				require.NoError(t, err)
 				require.Equal(t, c.standing, o.Standing)
 				require.Equal(t, c.reason, o.Rejection.Reason)
@@ -69,6 +69,6 @@ func TestReplacedTokenOfAnotherClientWithoutARequest(t *testing.T) {
 	require.NoError(t, err)
 	var x opening.Exchange
 	require.True(t, w.BeginToken(&x, text, "", bob))
-	_, err = x.Open(t.Context(), false)
+	_, err = x.Open(t.Context(), false, nil)
 	require.ErrorIs(t, err, gateway.ErrTokenRotated)
 }

@@ -191,7 +191,7 @@ func pair(session, cid *http.Cookie) []*http.Cookie { return []*http.Cookie{sess
 // open opens the session, and returns its Proof and its Draft.
 func (w *world) open(x *opening.Exchange) (*opening.Opened, *opening.Proof, *gateway.Draft) {
 	w.t.Helper()
-	o, err := x.Open(w.t.Context(), false)
+	o, err := x.Open(w.t.Context(), false, nil)
 	require.NoError(w.t, err)
 	require.NotEqual(w.t, opening.None, o.Standing)
 	d, err := gateway.NewDraft(o.Record)

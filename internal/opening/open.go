@@ -26,6 +26,8 @@ type Opened struct {
 	// Rejection says why the first credential that was tried opened nothing, if none opened
 	// anything.
 	Rejection Rejection
+	// Room is for the draft of the session, too.
+	Room gateway.Room
 }
 
 // Standing is the relation between the presented token and the session.
@@ -69,7 +71,8 @@ var (
 )
 
 // Open opens the session that the request presents. It returns nil if the request presents no
-// session credential. Concurrent handshakes share a load of one session.
+// session credential. Concurrent handshakes share a load of one session. The result is usually into,
+// a zero Opened, unless that is nil.
 //
 // A browser may have several cookies of one name, set for different paths and domains or by sibling
 // hosts, and doesn't tell them apart. Each is tried until one opens a session, in the order of
@@ -79,16 +82,16 @@ var (
 // It returns gateway.ErrTokenRotated if a login has replaced the token and the request can't take
 // the session over, gateway.ErrGone if the session has ended since the request began, or
 // gateway.ErrUnavailable.
-func (x *Exchange) Open(ctx context.Context, handshake bool) (*Opened, error) {
+func (x *Exchange) Open(ctx context.Context, handshake bool, into *Opened) (*Opened, error) {
 	if handshake {
-		return x.open(ctx, byHandshake)
+		return x.open(ctx, byHandshake, into)
 	}
-	return x.open(ctx, byRequest)
+	return x.open(ctx, byRequest, into)
 }
 
 // Peek is Open without effects: the session is not touched, the request stays what it is taken for,
 // and nothing is reported. gateway.ErrTokenRotated if a login has replaced the token.
-func (x *Exchange) Peek(ctx context.Context) (*Opened, error) { return x.open(ctx, byPeek) }
+func (x *Exchange) Peek(ctx context.Context) (*Opened, error) { return x.open(ctx, byPeek, nil) }
 
 // access is what a session is opened by.
 type access uint8
@@ -99,12 +102,15 @@ const (
 	byPeek
 )
 
-func (x *Exchange) open(ctx context.Context, by access) (*Opened, error) {
+func (x *Exchange) open(ctx context.Context, by access, into *Opened) (*Opened, error) {
 	switch presented := x.presented.Sessions; len(presented) {
 	case 0:
 		return nil, nil
 	case 1:
-		return x.try(ctx, presented, by, false)
+		if into == nil {
+			into = &Opened{}
+		}
+		return x.try(ctx, presented, by, false, into)
 	}
 	list, err := x.candidates(ctx)
 	if err != nil {
@@ -115,7 +121,7 @@ func (x *Exchange) open(ctx context.Context, by access) (*Opened, error) {
 	knownClient := len(x.presented.Clients) > 0
 	strangers := list[:0:0]
 	for _, cookies := range list {
-		switch o, err := x.try(ctx, cookies, by, knownClient); {
+		switch o, err := x.try(ctx, cookies, by, knownClient, &Opened{}); {
 		case errors.Is(err, errStranger):
 			strangers = append(strangers, cookies)
 		case late.is(o, err):
@@ -132,7 +138,7 @@ func (x *Exchange) open(ctx context.Context, by access) (*Opened, error) {
 		return late.answer()
 	}
 	for _, cookies := range strangers {
-		switch o, err := x.try(ctx, cookies, by, false); {
+		switch o, err := x.try(ctx, cookies, by, false, &Opened{}); {
 		case late.is(o, err):
 		case err != nil || o.Standing != None:
 			return o, err
@@ -181,13 +187,13 @@ func (l *overtaken) answer() (*Opened, error) {
 	return nil, l.err
 }
 
-// try opens the session of one candidate. It returns errStranger if ownOnly is true and the request
-// has no cookie of the session's client.
+// try opens the session of one candidate, into o. It returns errStranger if ownOnly is true and the
+// request has no cookie of the session's client.
 func (x *Exchange) try(
-	ctx context.Context, cookies credentials.Candidate, by access, ownOnly bool,
+	ctx context.Context, cookies credentials.Candidate, by access, ownOnly bool, o *Opened,
 ) (*Opened, error) {
 	cfg, id := &x.o.cfg, cookies.ID()
-	o := &Opened{Rejection: Rejection{SessionID: id}}
+	o.Rejection.SessionID = id
 	var device devicebound.Verdict
 	check := func(rec *store.Record) (err error) {
 		o.Rejection.UserID = rec.UserID
@@ -211,7 +217,7 @@ func (x *Exchange) try(
 	var err error
 	switch by {
 	case byRequest:
-		err = cfg.Gateway.LoadActive(ctx, id, &o.Record, check)
+		err = cfg.Gateway.LoadActive(ctx, id, &o.Record, &o.Room, check)
 	case byHandshake:
 		err = cfg.Gateway.LoadActiveShared(ctx, id, &o.Record, check)
 	case byPeek:
@@ -328,7 +334,7 @@ func (x *Exchange) OpenTicket(ctx context.Context, t Ticket) (o *Opened, err err
 	o = &Opened{
 		Standing: Previous, Generation: t.Generation, Device: t.Device, Rejection: Rejection{SessionID: t.SessionID},
 	}
-	err = x.o.cfg.Gateway.LoadActive(ctx, t.SessionID, &o.Record, func(rec *store.Record) error {
+	err = x.o.cfg.Gateway.LoadActive(ctx, t.SessionID, &o.Record, &o.Room, func(rec *store.Record) error {
 		o.Rejection.UserID = rec.UserID
 		if t.ClientID != rec.ClientID || t.Generation < rec.LoginGeneration || !x.ticketProves(rec, &t) ||
 			!x.bind(ctx, rec) {
@@ -358,7 +364,7 @@ func (x *Exchange) OpenImported(ctx context.Context, s credentials.Session) (*Op
 	x.mu.Lock()
 	x.imports = true
 	x.mu.Unlock()
-	o, err := x.try(ctx, credentials.Candidate{s}, byRequest, false)
+	o, err := x.try(ctx, credentials.Candidate{s}, byRequest, false, &Opened{})
 	if err == nil && o.Standing == Current {
 		x.SetSession(Cookie{s, cookieAge(&o.Record)})
 	}

@@ -84,7 +84,7 @@ func TestTokenOpensItsSession(t *testing.T) {
 					session, _ = w.cookies(one, token(1), client)
 				}
 				x := w.begin(session, cid)
-				o, err := x.Open(t.Context(), false)
+				o, err := x.Open(t.Context(), false, nil)
 				if c.err != nil {
 					require.ErrorIs(t, err, c.err)
 					return
@@ -117,7 +117,7 @@ func TestClientCookieOpensNothing(t *testing.T) {
 	w.put(one, nil)
 	_, cid := w.cookies(one, token(1), ann)
 	x := w.begin(cid)
-	o, err := x.Open(t.Context(), false)
+	o, err := x.Open(t.Context(), false, nil)
 	require.NoError(t, err)
 	require.Nil(t, o)
 	id, isNew := x.Client()
@@ -133,7 +133,7 @@ func TestForgedCookieIsAbsent(t *testing.T) {
 	session.Value = session.Value[:40] + "AAAA" + session.Value[44:]
 	x := &opening.Exchange{}
 	require.True(t, w.Begin(x, plain(session, cid), false))
-	o, err := x.Open(t.Context(), false)
+	o, err := x.Open(t.Context(), false, nil)
 	require.NoError(t, err)
 	require.Nil(t, o)
 }
@@ -149,21 +149,21 @@ func TestSessionThatIsGone(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(time.Millisecond)
 
-		_, err = before.Open(t.Context(), false)
+		_, err = before.Open(t.Context(), false, nil)
 		require.ErrorIs(t, err, gateway.ErrGone, "it was alive when the request began")
 		require.Empty(t, w.missing)
 		none := &opening.Opened{Rejection: opening.Rejection{Reason: opening.NoSession, SessionID: one}}
-		o, err := handshake.Open(t.Context(), true)
+		o, err := handshake.Open(t.Context(), true, nil)
 		require.NoError(t, err)
 		require.Equal(t, none, o, "a handshake makes no session, whose cookie could replace another")
-		o, err = w.browser(one, token(1)).Open(t.Context(), false)
+		o, err = w.browser(one, token(1)).Open(t.Context(), false, nil)
 		require.NoError(t, err)
 		require.Equal(t, none, o)
 		require.Equal(t, []string{one, one}, w.missing)
 
 		w.put(two, nil)
 		w.attachErr = gateway.ErrMissing
-		o, err = w.browser(two, token(1)).Open(t.Context(), false)
+		o, err = w.browser(two, token(1)).Open(t.Context(), false, nil)
 		require.NoError(t, err)
 		require.Equal(t, opening.NoSession, o.Rejection.Reason, "it ends while it is opened")
 	})
@@ -176,9 +176,9 @@ func TestSessionThatExpires(t *testing.T) {
 		w.put(one, func(rec *store.Record) { rec.Expires = rec.Created.Add(time.Minute) })
 		x := w.browser(one, token(1))
 		time.Sleep(2 * time.Minute)
-		_, err := x.Open(t.Context(), false)
+		_, err := x.Open(t.Context(), false, nil)
 		require.ErrorIs(t, err, gateway.ErrGone)
-		o, err := w.browser(one, token(1)).Open(t.Context(), false)
+		o, err := w.browser(one, token(1)).Open(t.Context(), false, nil)
 		require.NoError(t, err)
 		require.Equal(t, opening.NoSession, o.Rejection.Reason)
 	})
@@ -195,7 +195,7 @@ func TestStoreThatFails(t *testing.T) {
 	w.store.err = errors.New("down")
 	for _, x := range []*opening.Exchange{x, several} {
 		for _, handshake := range []bool{false, true} {
-			_, err := x.Open(t.Context(), handshake)
+			_, err := x.Open(t.Context(), handshake, nil)
 			require.ErrorIs(t, err, gateway.ErrUnavailable)
 		}
 	}
@@ -211,19 +211,19 @@ func TestPresentedTokenRetiresThePrevious(t *testing.T) {
 		time.Sleep(time.Second)
 		under := w.browser(one, token(1))
 		time.Sleep(time.Second)
-		o, err := w.browser(one, token(2)).Open(t.Context(), false)
+		o, err := w.browser(one, token(2)).Open(t.Context(), false, nil)
 		require.NoError(t, err)
 		require.Equal(t, opening.Current, o.Standing)
 		seen := w.stored(one)
 		require.Equal(t, store.RotationSeen, seen.Renewal)
-		_, err = w.browser(one, token(2)).Open(t.Context(), false)
+		_, err = w.browser(one, token(2)).Open(t.Context(), false, nil)
 		require.NoError(t, err)
 		require.Equal(t, seen.Revision, w.stored(one).Revision, "it is stored once")
 		time.Sleep(time.Second)
-		o, err = under.Open(t.Context(), false)
+		o, err = under.Open(t.Context(), false, nil)
 		require.NoError(t, err)
 		require.Equal(t, opening.Previous, o.Standing)
-		o, err = w.browser(one, token(1)).Open(t.Context(), false)
+		o, err = w.browser(one, token(1)).Open(t.Context(), false, nil)
 		require.NoError(t, err)
 		require.Equal(t, opening.OtherToken, o.Rejection.Reason)
 	})
@@ -233,7 +233,7 @@ func TestPresentedTokenRetiresThePrevious(t *testing.T) {
 func TestPresentedTokenOfALoginRetiresNothing(t *testing.T) {
 	w := newWorld(t, nil)
 	before := w.put(one, byLogin).Revision
-	o, err := w.browser(one, token(2)).Open(t.Context(), false)
+	o, err := w.browser(one, token(2)).Open(t.Context(), false, nil)
 	require.NoError(t, err)
 	require.Equal(t, opening.Current, o.Standing)
 	require.Equal(t, before, w.stored(one).Revision)
@@ -248,7 +248,7 @@ func TestTokenOfAClientWithoutCookies(t *testing.T) {
 	x := &opening.Exchange{}
 	require.False(t, w.Begin(x, r, false))
 	require.Equal(t, credentials.ByToken, x.Presented().Carrier)
-	o, err := x.Open(t.Context(), false)
+	o, err := x.Open(t.Context(), false, nil)
 	require.NoError(t, err)
 	require.Equal(t, opening.Current, o.Standing)
 	id, _ := x.Client()

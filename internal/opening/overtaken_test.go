@@ -71,7 +71,7 @@ func TestOutrun(t *testing.T) {
 		x := w.browser(one, token(1))
 		stranger := w.begin(pair(w.cookies(one, token(1), bob))...)
 		for _, x := range []*opening.Exchange{x, stranger} {
-			o, err := x.Open(t.Context(), false)
+			o, err := x.Open(t.Context(), false, nil)
 			require.NoError(t, err)
 			require.Equal(t, opening.OtherToken, o.Rejection.Reason)
 		}
@@ -81,7 +81,7 @@ func TestOutrun(t *testing.T) {
 		require.NoError(t, stranger.MayCreate(t.Context()))
 		time.Sleep(grace.Rotate)
 		x = w.browser(one, token(1))
-		_, err := x.Open(t.Context(), false)
+		_, err := x.Open(t.Context(), false, nil)
 		require.NoError(t, err)
 		require.False(t, x.Outrun())
 	})

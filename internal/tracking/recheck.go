@@ -88,7 +88,7 @@ func (t *Tracker[L]) RecordActivity(id string) {
 		return
 	}
 	var rec store.Record
-	err := t.cfg.Gateway.LoadActive(context.Background(), id, &rec, func(*store.Record) error { return nil })
+	err := t.cfg.Gateway.LoadActive(context.Background(), id, &rec, nil, func(*store.Record) error { return nil })
 	switch {
 	case err == nil:
 		recorded = &rec

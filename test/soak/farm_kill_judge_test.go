@@ -42,6 +42,12 @@ func killQuantiles(all []time.Duration) string {
 	return fmt.Sprintf("%d sockets, p50 %v, p99 %v, max %v", len(all), at(0.5), at(0.99), at(1))
 }
 
+func (d *killDelays) any() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.here)+len(d.elsewhere) > 0
+}
+
 func (d *killDelays) worst() (worst time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

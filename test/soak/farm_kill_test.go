@@ -66,6 +66,11 @@ type killCount struct {
 	notes, asked, silent, conflicts, excused                                                                         atomic.Int64
 }
 
+// complete reports whether every kind of operation has been done, and every kind of end has been seen.
+func (k *killing) complete() bool {
+	return k.count.complete() && k.ends.any() && k.rebinds.any() && k.expiries.any()
+}
+
 // complete reports whether every kind of operation has been done.
 func (c *killCount) complete() bool {
 	for _, n := range []*atomic.Int64{&c.logins, &c.rebinds, &c.logouts, &c.byID, &c.bySocket, &c.byUser, &c.expired, &c.notes, &c.asked, &c.excused, &c.messages} {
@@ -317,7 +322,7 @@ func TestSoakKilledNodes(t *testing.T) {
 		k.listening.Wait()
 	})
 
-	for began := time.Now(); time.Since(began) < lasts || !k.count.complete(); {
+	for began := time.Now(); time.Since(began) < lasts || !k.complete(); {
 		require.Less(t, time.Since(began), lasts+await.Limit, "something has never been done")
 		k.round(soak)
 	}

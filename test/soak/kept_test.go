@@ -52,7 +52,7 @@ func TestG14_NothingMissedAtAReconnect_Soak(t *testing.T) {
 		histories = 100
 	}
 	seed := farmSeed(t)
-	f := &keptFarm{farm: startFarm(t, farmNodes, "", farmDurable...)}
+	f := &keptFarm{farm: startFarm(t, onRedis(t, farmDurable...), farmNodes, "")}
 	f.alive = slices.Clone(f.nodes)
 	f.online = map[string]bool{}
 	t.Cleanup(f.direct.OnPresence(func(e bridge.Presence) {
@@ -219,9 +219,9 @@ func (h *keptHistory) disturb(done <-chan struct{}) {
 		},
 		func() {
 			h.tally.restarts++
-			h.redis.Kill()
+			h.server.Kill()
 			<-time.After(time.Duration(h.random.IntN(200)) * time.Millisecond)
-			h.redis.Restart()
+			h.server.Restart()
 		},
 	}
 	brief := []func(){

@@ -1,9 +1,10 @@
 // Package pgstore keeps sessions in PostgreSQL 14 or later. Several processes may share them.
 //
-// It has every optional capability of package store except CachedGetter and Keeper. A session is one
-// row. Its updates change no index, unless they change the user, the client or the last login, make
-// the session expire earlier, or are the first in an hour. Every operation is one statement, most of
-// them a function that Open has created in the store's schema.
+// It has every optional capability of package store except CachedGetter. A session is one row. Its
+// updates change no index, unless they change the user, the client or the last login, make the session
+// expire earlier, or are the first in an hour. Every operation is one statement, most of them a function
+// that Open has created in the store's schema. Reads, writes and touches that would wait for a connection
+// share a statement.
 //
 // The life of a session: set_session inserts its row, and later updates it if its revision is the
 // expected one. touch_session moves its deadline, without waiting for the disk. end_session or

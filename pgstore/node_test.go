@@ -29,6 +29,7 @@ type everything interface {
 	store.Pinger
 	store.Namespacer
 	store.UserLocker
+	store.Keeper
 }
 
 // nodeStore is a node of an App that closes the store that it belongs to.

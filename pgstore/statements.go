@@ -15,6 +15,7 @@ type statements struct {
 	getAll, setAll, touchAll                 string
 	list, read, byUser, byClient             string
 	newest, surplus, activeSince, listActive string
+	keep, kept                               string
 	lockUser, unlockUser                     string
 	ping, vacuum                             string
 }
@@ -59,6 +60,9 @@ func newStatements(name string) *statements {
 			AND seen >= $2 ORDER BY seen DESC, id`),
 		listActive: sql(`SELECT id, user_id FROM {{schema}}.sessions
 			WHERE app = $1 AND seen_hour >= $2::int8 / 3600000000 AND seen >= $2 AND (expires = 0 OR expires > $3)`),
+
+		keep: sql(`SELECT kept, told FROM {{schema}}.keep_message($1, $2, $3, $4, $5, $6, $7, $8, $9)`),
+		kept: sql(`SELECT first, last, number, prev, is_binary, data FROM {{schema}}.read_kept($1, $2, $3)`),
 
 		lockUser:   sql(`SELECT {{schema}}.lock_user($1, $2, $3)`),
 		unlockUser: sql(`SELECT {{schema}}.unlock_user($1, $2, $3)`),

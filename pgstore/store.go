@@ -17,7 +17,7 @@ import (
 )
 
 // Store is a store in PostgreSQL, or one of its Apps. It has every optional capability of package
-// store except CachedGetter and Keeper, and is safe for concurrent use, by several processes too.
+// store except CachedGetter, and is safe for concurrent use, by several processes too.
 type Store struct {
 	backend *backend
 	app     string
@@ -59,6 +59,7 @@ var (
 	_ store.Watcher       = (*Store)(nil)
 	_ store.Ender         = (*Store)(nil)
 	_ store.UserLocker    = (*Store)(nil)
+	_ store.Keeper        = (*Store)(nil)
 )
 
 // actor returns the name of the node that this is the view of, or "".

@@ -7,10 +7,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/pgstore"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestWaitsForTransactionsUnderWay: Hold and LockUser return only after changes that have begun before
-// are visible.
+// TestWaitsForTransactionsUnderWay: Hold and LockUser return only after changes and kept messages that
+// have begun before are visible.
 func TestWaitsForTransactionsUnderWay(t *testing.T) {
 	t.Parallel()
 	s, schema := server.Server(t), newSchema()
@@ -18,11 +19,13 @@ func TestWaitsForTransactionsUnderWay(t *testing.T) {
 	node, rec := watch(t, st), create(t, st)
 	waits := map[string]func() error{
 		"hold": func() error { return node.Hold(t.Context(), rec.ID, "") },
-		"lock": func() error { _, err := st.LockUser(t.Context(), "ada"); return err },
+		"hold kept": func() error { return node.Hold(t.Context(), "", store.KeptFor{UserID: "ada"}.Topic()) },
+		"lock":      func() error { _, err := st.LockUser(t.Context(), "ada"); return err },
 	}
 	for name, begins := range map[string]string{
 		"hold": "SELECT " + quoted(schema) + ".end_session('x', '', '" + rec.ID + "', 0, '')",
-		"lock": "SELECT " + quoted(schema) + ".locked('', 'ada')",
+		"hold kept": "SELECT " + quoted(schema) + ".keep_message('x', '', 'uada', '', 1000, 10, 1000, false, 'm')",
+		"lock":      "SELECT " + quoted(schema) + ".locked('', 'ada')",
 	} {
 		tx, err := connectTo(t, s).Begin(t.Context())
 		require.NoError(t, err)

@@ -24,6 +24,13 @@ func (p farmPostgres) Restart() {
 	p.Server.Restart(p.t)
 }
 
+// LoseCommits makes the server acknowledge writes that a crash loses, from now on.
+func (p farmPostgres) LoseCommits() {
+	p.t.Helper()
+	p.Exec(p.t, "ALTER SYSTEM SET synchronous_commit = off")
+	p.Exec(p.t, "SELECT pg_reload_conf()")
+}
+
 func (p farmPostgres) Proxy() farmProxy {
 	p.t.Helper()
 	return pgtest.StartProxy(p.t, p.Server)

@@ -46,13 +46,21 @@ type keptTally struct{ sent, acknowledged, received, ready, kills, restarts, cut
 // acknowledged, for its user and its session, once, and all in the same order. 3 histories; with SOAK
 // set 100.
 func TestG14_NothingMissedAtAReconnect_Soak(t *testing.T) {
+	nothingMissed(t, onRedis(t, farmDurable...), 3)
+}
+
+// TestG14_NothingMissedOnPostgres_Soak is TestG14_NothingMissedAtAReconnect_Soak with PostgreSQL, with 1
+// history.
+func TestG14_NothingMissedOnPostgres_Soak(t *testing.T) { nothingMissed(t, onPostgres(t), 1) }
+
+func nothingMissed(t *testing.T, server farmServer, histories int) {
+	t.Helper()
 	besideOthers(t)
-	histories := 3
 	if os.Getenv("SOAK") != "" {
 		histories = 100
 	}
 	seed := farmSeed(t)
-	f := &keptFarm{farm: startFarm(t, onRedis(t, farmDurable...), farmNodes, "")}
+	f := &keptFarm{farm: startFarm(t, server, farmNodes, "")}
 	f.alive = slices.Clone(f.nodes)
 	f.online = map[string]bool{}
 	t.Cleanup(f.direct.OnPresence(func(e bridge.Presence) {

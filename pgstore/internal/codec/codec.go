@@ -160,3 +160,19 @@ func notNull(b []byte) []byte {
 // Text reports whether PostgreSQL can store s as text: it is UTF-8 and has no NUL. No session, user
 // or client has another name.
 func Text(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
+
+// Topic returns the name of the messages that are kept for a session or a user.
+func Topic(to store.KeptFor) string {
+	if to.SessionID != "" {
+		return "s" + to.SessionID
+	}
+	return "u" + to.UserID
+}
+
+// KeptFor undoes Topic.
+func KeptFor(topic string) store.KeptFor {
+	if id, ok := strings.CutPrefix(topic, "s"); ok {
+		return store.KeptFor{SessionID: id}
+	}
+	return store.KeptFor{UserID: strings.TrimPrefix(topic, "u")}
+}

@@ -56,6 +56,12 @@ func TestColumns(t *testing.T) {
 	require.Equal(t, Placeholders-1, strings.Count(ColumnsOf("r"), "coalesce((r)."))
 }
 
+func TestTopic(t *testing.T) {
+	for _, to := range []store.KeptFor{{SessionID: "u"}, {UserID: "s"}, {UserID: "u1"}, {SessionID: "s1"}} {
+		require.Equal(t, to, KeptFor(Topic(to)))
+	}
+}
+
 // TestArgsOfAll: the arrays have the arguments of each record in its place.
 func TestArgsOfAll(t *testing.T) {
 	recs := []*store.Record{

@@ -6,9 +6,10 @@ import "sync"
 const (
 	kindSession = "s"
 	kindClient  = "c"
+	kindKept    = "k" // the messages that are kept for a session or a user, by codec.Topic
 )
 
-// item is a session or a client that a node holds.
+// item is a session, a client or a log of kept messages that a node holds.
 type item struct{ kind, id string }
 
 // itemsAtOnce is the number of items that a statement holds or releases at once.

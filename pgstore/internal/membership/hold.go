@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/sessionbridge/sessionbridge/pgstore/internal/codec"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // Hold implements store.Node.
@@ -82,7 +83,11 @@ func (t *term) request(ctx context.Context, doing string, items []item, hold boo
 // itemsOf returns what PostgreSQL can store of the session and the client. There are no changes of
 // others.
 func itemsOf(sessionID, clientID string) (items []item) {
-	for _, it := range []item{{kindSession, sessionID}, {kindClient, clientID}} {
+	client := item{kindClient, clientID}
+	if to, ok := store.KeptTopic(clientID); ok {
+		client = item{kindKept, codec.Topic(to)}
+	}
+	for _, it := range []item{{kindSession, sessionID}, client} {
 		if it.id != "" && codec.Text(it.id) {
 			items = append(items, it)
 		}

@@ -5,11 +5,15 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sessionbridge/sessionbridge/pgstore/internal/codec"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // heartbeat is how often a node renews its lease, and reads its inbox even without a notification.
 const heartbeat = time.Second
+
+// changeKept is the kind of an entry about a message that was kept. Its client is the codec.Topic.
+const changeKept store.ChangeKind = 100
 
 // entriesAtOnce is the number of inbox entries that a statement returns at once.
 const entriesAtOnce = 500
@@ -99,6 +103,10 @@ func (t *term) concerns(c *store.Change) bool {
 		return held.has(item{kindClient, c.ClientID})
 	case store.ChangeMessage:
 		return true
+	case changeKept:
+		topic := c.ClientID
+		*c = store.Change{Kind: store.ChangeClient, ClientID: codec.KeptFor(topic).Topic()}
+		return held.has(item{kindKept, topic})
 	}
 	*c = store.Change{Kind: store.ChangeMissed}
 	return true

@@ -18,7 +18,7 @@ func newStatements(schema string) statements {
 		join:   sql(`SELECT {{schema}}.join_node($1, $2)`),
 		renew:  sql(`SELECT {{schema}}.renew_node($1)`),
 		remove: sql(`SELECT {{schema}}.remove_node(n) FROM unnest($1::text[]) n`),
-		tidy:   sql(`SELECT {{schema}}.remove_orphans()`),
+		tidy:   sql(`SELECT {{schema}}.remove_orphans(), {{schema}}.tidy_kept(1000)`),
 
 		inbox: sql(`SELECT seq, kind, id, client, reason, sender, data FROM {{schema}}.read_inbox($1, $2) ORDER BY seq`),
 

@@ -43,8 +43,9 @@ CREATE FUNCTION {{schema}}.remove_orphans() RETURNS void LANGUAGE sql AS $$
     ) d WHERE (h.app, h.item, h.kind, h.node) = (d.app, d.item, d.kind, d.node)
 $$;
 
--- hold_items makes a node hold sessions and clients. It waits for transactions that are changing one
--- of the sessions, and they for it: each change is stored before, or finds the holder. It returns
+-- hold_items makes a node hold sessions, clients and the logs of kept messages. It waits for
+-- transactions that are changing one of the sessions or logs, and they for it: each change is stored
+-- before, or finds the holder. It returns
 -- false if the node has been removed.
 CREATE FUNCTION {{schema}}.hold_items(p_app text, p_node text, p_kinds text[], p_items text[]) RETURNS boolean
 LANGUAGE plpgsql AS $$
@@ -58,6 +59,10 @@ BEGIN
     WHERE s.app = p_app AND s.id = ANY (
         ARRAY(SELECT i.item FROM unnest(p_kinds, p_items) i (kind, item) WHERE i.kind = 's'))
     ORDER BY s.id FOR SHARE;
+    PERFORM pg_advisory_xact_lock_shared(l.number) FROM (
+        SELECT DISTINCT {{schema}}.topic_lock(p_app, i.item) AS number
+        FROM unnest(p_kinds, p_items) i (kind, item) WHERE i.kind = 'k' ORDER BY 1
+    ) l;
     INSERT INTO {{schema}}.holdings (app, kind, item, node)
     SELECT p_app, i.kind, i.item, p_node FROM unnest(p_kinds, p_items) i (kind, item)
     ON CONFLICT DO NOTHING;

@@ -134,6 +134,7 @@ BEGIN
         status := 1;
         told := {{schema}}.tell(p_app, 's', p_id, p_actor, 3::smallint, p_id, '', p_reason);
         DELETE FROM {{schema}}.holdings h WHERE h.app = p_app AND h.item = p_id AND h.kind = 's';
+        PERFORM {{schema}}.drop_kept(p_app, ARRAY[p_id]);
         RETURN;
     END IF;
     status := CASE WHEN EXISTS (SELECT FROM {{schema}}.sessions s WHERE s.app = p_app AND s.id = p_id)
@@ -148,6 +149,7 @@ CREATE FUNCTION {{schema}}.sweep_sessions(p_actor text, p_app text, p_now bigint
 RETURNS TABLE (looked integer, told text[], swept {{schema}}.sessions) LANGUAGE plpgsql AS $$
 DECLARE
     ids  text[];
+    gone text[] := '{}';
     last bigint;
 BEGIN
     SELECT array_agg(d.id), max(d.due) INTO ids, last FROM (
@@ -167,8 +169,10 @@ BEGIN
     LOOP
         told := {{schema}}.tell(p_app, 's', swept.id, p_actor, 3::smallint, swept.id, '', 'swept');
         DELETE FROM {{schema}}.holdings h WHERE h.app = p_app AND h.item = swept.id AND h.kind = 's';
+        gone := gone || swept.id;
         RETURN NEXT;
     END LOOP;
+    PERFORM {{schema}}.drop_kept(p_app, gone);
     swept := NULL;
     told := NULL;
     RETURN NEXT; -- so that there is a row with looked

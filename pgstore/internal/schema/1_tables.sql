@@ -60,7 +60,7 @@ CREATE UNLOGGED TABLE {{schema}}.nodes (
 
 CREATE UNLOGGED TABLE {{schema}}.holdings (
     app  text COLLATE "C" NOT NULL,
-    kind text COLLATE "C" NOT NULL, -- s: a session, c: a client
+    kind text COLLATE "C" NOT NULL, -- s: a session, c: a client, k: a log of kept messages
     item text COLLATE "C" NOT NULL,
     node text COLLATE "C" NOT NULL,
     PRIMARY KEY (app, item, kind, node)
@@ -70,7 +70,7 @@ CREATE INDEX holdings_node ON {{schema}}.holdings (node);
 CREATE UNLOGGED TABLE {{schema}}.inbox (
     node   text COLLATE "C" NOT NULL,
     seq    bigint GENERATED ALWAYS AS IDENTITY,
-    kind   smallint NOT NULL, -- store.ChangeKind
+    kind   smallint NOT NULL, -- store.ChangeKind, or 100: a message was kept
     id     text COLLATE "C" NOT NULL,
     client text COLLATE "C" NOT NULL,
     reason text COLLATE "C" NOT NULL,

@@ -18,7 +18,7 @@ var files embed.FS
 
 // versions are the files of each version, the first one first.
 var versions = [][]string{
-	{"1_tables.sql", "1_sessions.sql", "1_batches.sql", "1_nodes.sql"},
+	{"1_tables.sql", "1_kept.sql", "1_sessions.sql", "1_batches.sql", "1_nodes.sql"},
 }
 
 // Version is the current version.

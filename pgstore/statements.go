@@ -33,7 +33,8 @@ func newStatements(name string) *statements {
 		set: sql(`SELECT status, told, holders FROM {{schema}}.set_session($1, $2` +
 			placeholders(3, codec.Placeholders) + `)`),
 		touch: sql(`SELECT {{schema}}.touch_session($1, $2, $3)`),
-		getAll: sql(`SELECT i.n, ` + codec.ColumnsFrom("s") + ` FROM unnest($1::text[], $2::text[]) WITH ORDINALITY i (app, id, n)
+		getAll: sql(`SELECT i.n, ` + codec.ColumnsFrom("s") + `
+			FROM unnest($1::text[], $2::text[]) WITH ORDINALITY i (app, id, n)
 			JOIN {{schema}}.sessions s ON s.app = i.app AND s.id = i.id`),
 		setAll: sql(`SELECT n, status, told, holders FROM {{schema}}.set_sessions($1, $2` +
 			placeholders(3, codec.Placeholders) + `)`),

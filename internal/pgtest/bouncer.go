@@ -62,7 +62,7 @@ func runBouncer(t testing.TB, s *Server, path, dir string, port int) (runs bool)
 	}()
 	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
 	for deadline := time.After(patience); ; {
-		conn, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), patience) //nolint:noctx // limited
+		conn, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), patience)
 		if err == nil {
 			_ = conn.Close()
 			return true

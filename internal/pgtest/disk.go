@@ -18,8 +18,10 @@ func (s *Server) SmallDisk(t testing.TB) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "disk")
 	require.NoError(t, os.Mkdir(path, 0o700))
-	require.NoError(t, os.Chmod(filepath.Dir(filepath.Dir(path)), 0o755))                              //nolint:gosec // the user postgres enters it
-	mount := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", path) //nolint:gosec // a folder of the test
+	above := filepath.Dir(filepath.Dir(path))
+	require.NoError(t, os.Chmod(above, 0o755)) //nolint:gosec // the user postgres enters it
+	options := []string{"-t", "tmpfs", "-o", "size=12m", "tmpfs", path}
+	mount := exec.CommandContext(t.Context(), "mount", options...) //nolint:gosec // a folder of the test
 	if out, err := mount.CombinedOutput(); err != nil {
 		t.Skipf("a small disk can't be mounted here: %v: %s", err, out)
 	}

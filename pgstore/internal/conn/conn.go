@@ -1,9 +1,9 @@
 // Package conn executes statements in PostgreSQL for a store.
 //
 // Every operation ends with its context or after the store's timeout, whichever comes first. A
-// statement is executed again only if none of it had been sent, or if PostgreSQL has rolled it back
-// because of a deadlock or a serialization failure, or if it may be executed twice. Errors say which operation failed and,
-// where PostgreSQL names a reason, how to fix it; they match the sentinels of this package,
+// statement is executed again only if none of it had been sent, if PostgreSQL has rolled it back because
+// of a deadlock or a serialization failure, or if it may be executed twice. Errors say which operation
+// failed and, where PostgreSQL names a reason, how to fix it; they match the sentinels of this package,
 // store.ErrClosed, or the cause of the context.
 package conn
 
@@ -78,7 +78,8 @@ func (c *Conn) run(
 	var err error
 	for i := range executions {
 		var rows int
-		if rows, err = c.execute(limited, repeatable, scan, sql, args); rows > 0 || !rolledBack(err) || !sleep(limited, pause<<i) {
+		rows, err = c.execute(limited, repeatable, scan, sql, args)
+		if rows > 0 || !rolledBack(err) || !sleep(limited, pause<<i) {
 			break
 		}
 	}

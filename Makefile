@@ -20,7 +20,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
-test: deps ## test every module, with -race, and fuzz if FUZZTIME is set; with ARGS, only what go test does with them
+test: deps ## test every module, with -race unless its go.mod says why not, and fuzz if FUZZTIME is set; with ARGS, only what go test does with them
 	@scripts/test.sh $(ARGS)
 
 .PHONY: lint

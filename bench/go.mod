@@ -1,5 +1,7 @@
 module github.com/sessionbridge/sessionbridge/bench
 
+// norace: its programs run without it, too. The tests of what they measure cover that.
+
 go 1.25.0
 
 replace github.com/sessionbridge/sessionbridge => ../

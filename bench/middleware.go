@@ -27,6 +27,7 @@ func middlewareGroups() []group {
 	}
 	read := ours(func(s *site, _ *bridge.Bridge) (*subject, error) { return s.reading() })
 	write := ours(func(s *site, _ *bridge.Bridge) (*subject, error) { return s.writing() })
+	create := ours(func(s *site, _ *bridge.Bridge) (*subject, error) { return s.creating() })
 	peer := func(name string, open func() (*site, error), op func(*site) (*subject, error)) side {
 		return side{name, func() (*subject, error) {
 			s, err := open()
@@ -40,19 +41,23 @@ func middlewareGroups() []group {
 	return []group{
 		{
 			name: "middleware/untouched", ours: ours(untouched), peer: side{"bare", bare},
-			rows: one(extraUnder(2500 * time.Nanosecond)),
+			rows: one(every(extraUnder(1300*time.Nanosecond), allocsAtMost(5))),
 		},
 		{
 			name: "middleware/read", ours: read, peer: peer("scs", openSCS, (*site).reading),
-			rows: one(every(timesBetter(3), allocsThird())),
+			rows: one(every(timesBetter(5), allocsAtMost(7))),
 		},
 		{
 			name: "middleware/write", ours: write, peer: peer("scs", openSCS, (*site).writing),
-			rows: one(timesBetter(3)),
+			rows: one(every(timesBetter(5), allocsAtMost(12))),
 		},
 		{
 			name: "middleware/WithSession", ours: ours(incrementing), peer: peer("scs", openSCS, (*site).writing),
-			rows: one(timesBetter(1)),
+			rows: one(timesBetter(4.5)),
+		},
+		{
+			name: "middleware/create", ours: create, peer: peer("scs", openSCS, (*site).creating),
+			rows: one(every(under(7*time.Microsecond), allocsAtMost(45))),
 		},
 		{
 			name: "middleware/read, CookieStore",
@@ -188,6 +193,21 @@ func (s *site) writing() (*subject, error) {
 		_, _ = w.Write(answer)
 	}))
 	return &subject{run: repeat(v, h), check: s.holds(v, 0), close: s.close}, nil
+}
+
+// creating begins a session at each request, which comes without cookies.
+func (s *site) creating() (*subject, error) {
+	v, calls := newVisitor(), 0
+	h := s.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls++
+		if err := s.set(w, r, "n", calls); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		_, _ = w.Write(answer)
+	}))
+	check := func(n int) error { return errors.Join(same("handled requests", calls, n), s.holds(v, 0)(n)) }
+	return &subject{run: repeat(v, h), check: check, close: s.close}, nil
 }
 
 // incrementing adds one to a key in a WithSession at each request.

@@ -73,12 +73,21 @@ func (b *Bridge) withSessionID(
 		return false, err
 	}
 	defer k.Unlock()
-	var rec store.Record
+	all := &struct { // in one allocation
+		session Session
+		state   sessionState
+		tx      txContext
+		room    gateway.Room
+	}{}
+	s := &all.session
+	s.sessionState = &all.state
+	s.draft.Use(&all.room)
+	rec := s.draft.Base()
 	var now time.Time
 	if b.opts.CachedReads && from.link != nil && !b.cluster.Frozen() { // the cache doesn't notice a silent store
-		rec, now, err = b.gateway.LoadCachedAt(ctx, id, b.links.RevisionOf(id), k.Later())
+		now, err = b.gateway.LoadCachedInto(ctx, id, b.links.RevisionOf(id), rec, &all.room, k.Later())
 	} else {
-		rec, now, err = b.gateway.LoadAt(ctx, id, k.Later())
+		now, err = b.gateway.LoadInto(ctx, id, rec, &all.room, k.Later())
 	}
 	if err != nil {
 		return false, err
@@ -95,18 +104,11 @@ func (b *Bridge) withSessionID(
 	}
 	b.clients.CountRead(id, activeAt)
 	if active {
-		if err := b.gateway.Touch(ctx, k, &rec, now); err != nil {
+		if err := b.gateway.Touch(ctx, k, rec, now); err != nil {
 			return false, err
 		}
 	}
-	var all struct { // in one allocation
-		session Session
-		state   sessionState
-		tx      txContext
-	}
-	s := &all.session
-	s.sessionState = &all.state
-	if err := s.init(b, rec, from); err != nil {
+	if err := s.init(b, *rec, from); err != nil {
 		return false, err
 	}
 	s.draft.Prove(proved)

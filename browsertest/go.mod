@@ -1,5 +1,7 @@
 module github.com/sessionbridge/sessionbridge/browsertest
 
+// norace: the servers and browsers are other processes.
+
 go 1.25.0
 
 replace (

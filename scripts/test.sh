@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Tests every module, with the race detector if it is available. Arguments are passed to go test;
-# the default is all packages, and if FUZZTIME is set then every fuzz target for that time.
+# Tests every module, with the race detector if it is available and the module's go.mod doesn't say
+# "// norace:". Arguments are passed to go test; the default is all packages, and if FUZZTIME is set
+# then every fuzz target for that time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,5 +1,7 @@
 module github.com/sessionbridge/sessionbridge/admin/apitest
 
+// norace: the validator takes minutes to compile with it. The tests of admin cover the handlers.
+
 go 1.25.0
 
 replace github.com/sessionbridge/sessionbridge => ../..

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/securecookie"
-
 	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
 )
 
@@ -54,7 +52,6 @@ type Codec struct {
 
 // keyset is what signs and verifies with the keys of one time.
 type keyset struct {
-	sign     *securecookie.SecureCookie
 	sessions keyring
 	clients  keyring
 }
@@ -74,7 +71,6 @@ func NewCodec(cfg Config) *Codec {
 // SetKeys replaces the keys, as Config.Keys has them.
 func (c *Codec) SetKeys(keys [][]byte) {
 	c.keys.Store(&keyset{
-		sign:     securecookie.New(keys[0], nil).SetSerializer(securecookie.NopEncoder{}),
 		sessions: newKeyring(keys, 0), // the record has the session's times, its cookie needs no age
 		clients:  newKeyring(keys, c.cfg.ClientMaxAge),
 	})
@@ -96,10 +92,11 @@ func (c *Codec) sealSession(secure bool, cred Session) (name, value string, err 
 	if !ok {
 		return "", "", errSessionID
 	}
-	raw := append(id[:], cred.Token[:]...)
+	var raw [sessionValueBytes]byte
+	copy(raw[copy(raw[:], id[:]):], cred.Token[:])
+	var text [maxSignedValue]byte
 	name = c.session.of(secure)
-	value, err = c.keys.Load().sign.Encode(name, base64.RawURLEncoding.AppendEncode(nil, raw))
-	return name, value, err
+	return name, c.keys.Load().sessions.sign(name, base64.RawURLEncoding.AppendEncode(text[:0], raw[:])), nil
 }
 
 // openedSession returns the content of a session credential with a valid signature.

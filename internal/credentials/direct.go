@@ -70,10 +70,7 @@ func (c *Codec) Cookies(
 	if err != nil {
 		return nil, false
 	}
-	client, err := c.clientCookie(secure, clientID)
-	if err != nil {
-		return nil, false
-	}
+	client := c.clientCookie(secure, clientID)
 	session := c.cookie(&c.session.slot, value, secure, lifetime)
 	return []*http.Cookie{&session, &client}, true
 }

@@ -28,20 +28,14 @@ func (c *Codec) setSession(h http.Header, secure bool, cred Session, maxAge time
 }
 
 // setClient adds the client cookie to h.
-func (c *Codec) setClient(h http.Header, secure bool, id string) error {
-	cookie, err := c.clientCookie(secure, id)
-	if err == nil {
-		h.Add("Set-Cookie", cookie.String())
-	}
-	return err
+func (c *Codec) setClient(h http.Header, secure bool, id string) {
+	cookie := c.clientCookie(secure, id)
+	h.Add("Set-Cookie", cookie.String())
 }
 
-func (c *Codec) clientCookie(secure bool, id string) (cookie http.Cookie, err error) {
-	signed, err := c.keys.Load().sign.Encode(c.client.of(secure), []byte(id))
-	if err == nil {
-		cookie = c.cookie(&c.client.slot, signed, secure, c.cfg.ClientMaxAge)
-	}
-	return cookie, err
+func (c *Codec) clientCookie(secure bool, id string) http.Cookie {
+	signed := c.keys.Load().clients.sign(c.client.of(secure), []byte(id))
+	return c.cookie(&c.client.slot, signed, secure, c.cfg.ClientMaxAge)
 }
 
 // removeSession adds a session cookie to h that makes the browser remove its own.

@@ -1,7 +1,6 @@
 package credentials
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 
@@ -97,7 +96,7 @@ func (a *Answer) addCookies(h http.Header, change Change, client bool) (err erro
 	if client {
 		a.clientDue = false
 		c.removeFormer(h, &c.client, a.presented)
-		err = errors.Join(err, c.setClient(h, secure, a.clientID))
+		c.setClient(h, secure, a.clientID)
 	}
 	a.cookies = append(a.cookies, h["Set-Cookie"][before:]...)
 	return err

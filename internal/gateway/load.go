@@ -11,19 +11,19 @@ import (
 
 // Load returns the session's record, or ErrMissing. It ends a session past its time.
 func (g *Gateway) Load(ctx context.Context, id string) (rec store.Record, err error) {
-	_, err = g.loadInto(ctx, id, &rec, nil, nil)
+	_, err = g.LoadInto(ctx, id, &rec, nil, nil)
 	return rec, err
 }
 
-// LoadAt is Load that also returns the time at which the session was alive. A caller that holds a
-// lock passes a Later, and runs it after giving the lock back.
+// LoadAt is LoadInto that returns the record.
 func (g *Gateway) LoadAt(ctx context.Context, id string, later *Later) (rec store.Record, now time.Time, err error) {
-	now, err = g.loadInto(ctx, id, &rec, nil, later)
+	now, err = g.LoadInto(ctx, id, &rec, nil, later)
 	return rec, now, err
 }
 
-// loadInto is LoadAt into rec.
-func (g *Gateway) loadInto(
+// LoadInto is Load into rec that also returns the time at which the session was alive. A caller that
+// holds a lock passes a Later, and runs it after giving the lock back. The Room may be nil.
+func (g *Gateway) LoadInto(
 	ctx context.Context, id string, rec *store.Record, r *Room, later *Later,
 ) (now time.Time, err error) {
 	op := g.attachedIn(r, ctx)
@@ -40,24 +40,21 @@ func (g *Gateway) loadInto(
 	return now, nil
 }
 
-// LoadCachedAt is LoadAt from the memory of the store, if that holds the session at the revision
+// LoadCachedInto is LoadInto from the memory of the store, if that holds the session at the revision
 // or a later one.
-func (g *Gateway) LoadCachedAt(
-	ctx context.Context,
-	id string,
-	revision uint64,
-	later *Later,
-) (rec store.Record, now time.Time, err error) {
+func (g *Gateway) LoadCachedInto(
+	ctx context.Context, id string, revision uint64, rec *store.Record, r *Room, later *Later,
+) (now time.Time, err error) {
 	if g.cached == nil {
-		return g.LoadAt(ctx, id, later)
+		return g.LoadInto(ctx, id, rec, r, later)
 	}
 	op := g.attached(ctx)
 	defer op.stop()
-	rec, err = g.cached.GetCached(op, id)
-	if now = Now(); err != nil || CheckRecord(&rec, id) != nil || rec.Revision < revision || rec.Expired(now) {
-		return g.LoadAt(ctx, id, later) // only the store decides about the end
+	*rec, err = g.cached.GetCached(op, id)
+	if now = Now(); err != nil || CheckRecord(rec, id) != nil || rec.Revision < revision || rec.Expired(now) {
+		return g.LoadInto(ctx, id, rec, r, later) // only the store decides about the end
 	}
-	return rec, now, nil
+	return now, nil
 }
 
 // LoadActive loads a session in use into rec: it is touched if that is due, unless check refuses
@@ -65,7 +62,7 @@ func (g *Gateway) LoadCachedAt(
 func (g *Gateway) LoadActive(
 	ctx context.Context, id string, rec *store.Record, r *Room, check func(*store.Record) error,
 ) error {
-	return g.loadActive(ctx, id, rec, check, func() (time.Time, error) { return g.loadInto(ctx, id, rec, r, nil) })
+	return g.loadActive(ctx, id, rec, check, func() (time.Time, error) { return g.LoadInto(ctx, id, rec, r, nil) })
 }
 
 func (g *Gateway) loadActive(

@@ -41,13 +41,11 @@ func (g *Gateway) Retry(k *Lock) Retry { return Retry{g: g, k: k, later: &k.late
 // After returns the record to start from after another conflict; now is the newer record. It
 // returns ErrMissing, ErrUnavailable, or the cause of ctx if that ends a wait.
 func (r *Retry) After(ctx context.Context, now store.Record) (store.Record, error) {
-	var err error
-	switch r.lost++; {
-	case r.lost < patience:
+	if r.lost++; r.lost < patience {
 		return now, nil
-	case r.lost == patience:
-		err = r.ask(ctx)
-	case r.release == nil: // the store grants no exclusive access: wait longer each time
+	}
+	err := r.ask(ctx)
+	if err == nil && r.release == nil && r.lost > patience { // the store grants none: wait longer each time
 		err = pause(ctx, time.Millisecond<<(r.lost-patience))
 	}
 	if err != nil {
@@ -57,9 +55,11 @@ func (r *Retry) After(ctx context.Context, now store.Record) (store.Record, erro
 	return rec, err
 }
 
-// ask makes the other writers of the session wait, as far as the store supports that.
+// ask makes the other writers of the session wait, as far as the store supports that. It asks again
+// after each further loss, because what a store grants ends by itself after a second.
 func (r *Retry) ask(ctx context.Context) (err error) {
-	if r.release, err = r.g.reserve(ctx, r.k.id); err == nil && !r.merges {
+	r.release, err = r.g.reserve(ctx, r.k.id)
+	if err == nil && !r.merges && r.alone == nil {
 		r.alone, err = r.g.keepOut(ctx, r.k)
 	}
 	return err

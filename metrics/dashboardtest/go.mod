@@ -1,5 +1,7 @@
 module github.com/sessionbridge/sessionbridge/metrics/dashboardtest
 
+// norace: it only validates a file.
+
 go 1.25.0
 
 replace (

@@ -123,7 +123,7 @@ func sweeperCases() []testCase {
 			e.requireStored(rec)
 		}},
 		{
-			"10,000 in pieces",
+			"many in pieces",
 			"Each record is returned by only one call. Fewer than n records mean that there are no more.",
 			sweepInPieces,
 		},
@@ -153,7 +153,7 @@ func (e *env) sweep(later time.Duration, n int) []store.Record {
 
 func sweepInPieces(e *env) {
 	const (
-		total    = 10_000
+		total    = 3000
 		piece    = 300
 		creators = 32
 	)

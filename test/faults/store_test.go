@@ -72,12 +72,23 @@ func TestStoreFailureIs503AndServiceResumes(t *testing.T) {
 	}
 }
 
+// useTwice adds the page /used, which opens its session before its WithSession loads it once more.
+func useTwice(a *testkit.App) {
+	a.Page("/used", func(r *http.Request) (any, error) {
+		if _, err := a.Session(r); err != nil {
+			return nil, err
+		}
+		return bridge.WithSession(r.Context(), a.For(r), testkit.Increment, nil)
+	})
+}
+
 // A store call that doesn't return is given up after StoreTimeout, whichever call of a request it
 // is.
 func TestHungStoreIsGivenUpInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := teststore.NewFaulty()
 		a := testkit.NewApp(t, st, &bridge.Options{StoreTimeout: 2 * time.Second})
+		useTwice(a)
 		h := a.Handler(a.Mux)
 		visitor := webclient.Pocket{}
 		visitor.Get(t, h, "/inc")
@@ -87,10 +98,10 @@ func TestHungStoreIsGivenUpInTime(t *testing.T) {
 		}{{"Get", 1}, {"Get", 2}, {"Set", 1}} {
 			st.Next(c.nth, c.method, teststore.Hang)
 			begin := time.Now()
-			require.Equal(t, http.StatusServiceUnavailable, visitor.Get(t, h, "/inc").Code, "%+v", c)
+			require.Equal(t, http.StatusServiceUnavailable, visitor.Get(t, h, "/used").Code, "%+v", c)
 			require.Equal(t, 2*time.Second, time.Since(begin), "%+v", c)
 		}
-		require.Equal(t, http.StatusOK, visitor.Get(t, h, "/inc").Code)
+		require.Equal(t, http.StatusOK, visitor.Get(t, h, "/used").Code)
 	})
 }
 
@@ -358,7 +369,7 @@ func TestSessionOpenedAfterTheRequestsEndIsClosed(t *testing.T) {
 func TestClientMapForgetsASessionThatIsDestroyedWhileInUse(t *testing.T) {
 	for _, at := range []string{"Get 1", "Get 2", "Get 3", "Set 1", "Touch 1"} {
 		reached := 0
-		for _, path := range []string{"/get", "/inc", "/rotate", "/login?user=ada"} {
+		for _, path := range []string{"/get", "/inc", "/used", "/rotate", "/login?user=ada"} {
 			for _, known := range []bool{true, false} { // to the process, which may have been restarted
 				for _, after := range []bool{true, false} {
 					synctest.Test(t, func(t *testing.T) {
@@ -378,12 +389,17 @@ func TestClientMapForgetsASessionThatIsDestroyedWhileInUse(t *testing.T) {
 func destroyWhileInUse(t *testing.T, path string, known bool, at string, after bool) (reached bool) {
 	st := teststore.NewFaulty()
 	opts := &bridge.Options{Keys: [][]byte{testkit.Key()}, AutoCleanup: bridge.Off}
-	a := testkit.NewApp(t, st, opts)
+	open := func() *testkit.App {
+		a := testkit.NewApp(t, st, opts)
+		useTwice(a)
+		return a
+	}
+	a := open()
 	visitor := webclient.Pocket{}
 	visitor.Get(t, a.Handler(a.Mux), "/inc")
 	id := visitor.Get(t, a.Handler(a.Mux), "/id").Body.String()
 	if !known {
-		a = testkit.NewApp(t, st, opts)
+		a = open()
 	}
 	time.Sleep(2 * testkit.Touch) // so that the use is touched
 	destroyed := make(chan error, 1)

@@ -8,6 +8,8 @@
 //
 //	N passed, N failed, N skipped
 //
+// -race is left out for a module whose go.mod has a line that begins with "// norace:" and says why.
+//
 // A test with subtests isn't counted in addition to them, unless it failed or was skipped by
 // itself. A package that fails without a failing test (it doesn't compile, it exits, it hangs)
 // counts as one failure, and so does a module in which go test itself fails.
@@ -19,11 +21,13 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -87,13 +91,26 @@ func run(out io.Writer, dirs, args []string, ci bool) bool {
 
 // testModule runs go test in dir.
 func testModule(out io.Writer, dir string, args []string) results {
-	fmt.Fprintf(out, "=== module %s\n", dir)
+	how := ""
+	if i := slices.Index(args, "-race"); i >= 0 && withoutRace(dir) {
+		args = slices.Delete(slices.Clone(args), i, i+1)
+		how = ", without the race detector"
+	}
+	fmt.Fprintf(out, "=== module %s%s\n", dir, how)
 	c := newCollector(out)
 	if err := goTest(c, dir, args); err != nil {
 		c.moduleFailed(dir, err)
 	}
 	return c.results
 }
+
+// withoutRace reports whether the module's tests run without the race detector.
+func withoutRace(dir string) bool {
+	mod, _ := os.ReadFile(filepath.Join(dir, "go.mod")) // go test reports that there is none
+	return bytes.HasPrefix(mod, []byte(noRace)) || bytes.Contains(mod, []byte("\n"+noRace))
+}
+
+const noRace = "// norace:"
 
 // goTest runs go test in dir and feeds its output to c. Its error is about go test itself; failing
 // tests are only counted in c.

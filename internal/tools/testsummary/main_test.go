@@ -179,3 +179,18 @@ func TestUnwell(t *testing.T) { panic("unwell") }
 	require.Contains(t, out.String(), "panic: unwell")
 	require.Contains(t, out.String(), "good TestSkip: nothing here")
 }
+
+func TestAModuleMayBeTestedWithoutTheRaceDetector(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":       "module plain\n\n// norace: it takes too long.\n\ngo 1.25.0\n",
+		"a_test.go":    "package plain\n\nimport \"testing\"\n\nfunc TestPlain(t *testing.T) {}\n",
+		"race_test.go": "//go:build race\n\npackage plain\n\nimport \"testing\"\n\nfunc TestRaced(t *testing.T) { t.Error(\"raced\") }\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	var out strings.Builder
+	require.True(t, run(&out, []string{dir}, []string{"-race", "./..."}, false), out.String())
+	require.Equal(t, "1 passed, 0 failed, 0 skipped", lastLine(out.String()), out.String())
+	require.Contains(t, out.String(), "=== module "+dir+", without the race detector\n")
+}

@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// verifier verifies values that securecookie has signed with one key and no serializer. It accepts
-// exactly what securecookie accepts, at a fraction of the cost, which each request pays twice. It
-// also returns the time of the signature, which securecookie doesn't expose.
+// signer signs and verifies values with one key. It makes what securecookie makes without a
+// serializer, and accepts exactly what that accepts, at a fraction of the cost, which each request
+// pays twice. It also returns the time of the signature, which securecookie doesn't expose.
 //
 // The form is base64url("date|base64url(value)|MAC"), where MAC is the HMAC-SHA256 of
 // "name|date|base64url(value)".
-type verifier struct {
+type signer struct {
 	maxAge  int64     // seconds; 0: no limit
-	workers sync.Pool // of *verification
+	workers sync.Pool // of *signing
 }
 
-// verification is one check in progress, with the buffers that it works in.
-type verification struct {
+// signing is one signature or check in progress, with the buffers that it works in.
+type signing struct {
 	mac    hash.Hash
 	cookie []byte
 	text   []byte // the name and the decoded cookie behind it: the input of the MAC in one piece
@@ -43,22 +43,38 @@ type signedValue struct {
 	stale  bool // not with the first key
 }
 
-func newVerifier(key []byte, maxAge time.Duration) *verifier {
-	return &verifier{
+func newSigner(key []byte, maxAge time.Duration) *signer {
+	return &signer{
 		maxAge: int64(maxAge / time.Second),
 		workers: sync.Pool{New: func() any {
-			return &verification{mac: hmac.New(sha256.New, key)}
+			return &signing{mac: hmac.New(sha256.New, key)}
 		}},
 	}
 }
 
+// sign returns the cookie that has the value, signed now. A value of the package's own has at most
+// maxSignedValue bytes.
+func (f *signer) sign(name string, value []byte) string {
+	w := f.workers.Get().(*signing)
+	defer f.workers.Put(w)
+	w.text = append(append(w.text[:0], name...), '|')
+	start := len(w.text)
+	w.text = append(strconv.AppendInt(w.text, time.Now().Unix(), 10), '|')
+	w.text = base64.URLEncoding.AppendEncode(w.text, value)
+	w.mac.Reset()
+	w.mac.Write(w.text)
+	w.text = w.mac.Sum(append(w.text, '|'))
+	w.cookie = base64.URLEncoding.AppendEncode(w.cookie[:0], w.text[start:])
+	return string(w.cookie)
+}
+
 // verify reports whether the cookie's signature is valid and its age is within the limit. If so it
 // stores the signed value in v.
-func (f *verifier) verify(name, cookie string, v *signedValue) bool {
+func (f *signer) verify(name, cookie string, v *signedValue) bool {
 	if len(cookie) > maxSigned {
 		return false
 	}
-	w := f.workers.Get().(*verification)
+	w := f.workers.Get().(*signing)
 	defer f.workers.Put(w)
 	w.cookie = append(w.cookie[:0], cookie...)
 	w.text = append(append(w.text[:0], name...), '|')
@@ -91,16 +107,18 @@ func (f *verifier) verify(name, cookie string, v *signedValue) bool {
 
 func (v *signedValue) bytes() []byte { return v.buffer[:v.size] }
 
-// keyring verifies with several keys.
-type keyring []*verifier
+// keyring signs with the first of several keys, and verifies with all.
+type keyring []*signer
 
 func newKeyring(keys [][]byte, maxAge time.Duration) keyring {
 	ring := make(keyring, len(keys))
 	for i, key := range keys {
-		ring[i] = newVerifier(key, maxAge)
+		ring[i] = newSigner(key, maxAge)
 	}
 	return ring
 }
+
+func (k keyring) sign(name string, value []byte) string { return k[0].sign(name, value) }
 
 // verify reports whether the cookie's signature is valid with one of the keys.
 func (k keyring) verify(name, cookie string, v *signedValue) bool {

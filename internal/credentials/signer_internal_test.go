@@ -16,15 +16,15 @@ import (
 
 var verifyKey = bytes.Repeat([]byte("k"), 64)
 
-func signer(maxAge int) *securecookie.SecureCookie {
+func peer(maxAge int) *securecookie.SecureCookie {
 	return securecookie.New(verifyKey, nil).SetSerializer(securecookie.NopEncoder{}).MaxAge(maxAge)
 }
 
-// FuzzVerify: the verifier accepts what securecookie accepts, and nothing else.
+// FuzzVerify: the signer accepts what securecookie accepts, and nothing else.
 func FuzzVerify(f *testing.F) {
 	for _, size := range []int{0, 1, 36, 43, maxSignedValue} {
 		value := strings.Repeat("v", size)
-		signed, err := signer(0).Encode("sid", []byte(value))
+		signed, err := peer(0).Encode("sid", []byte(value))
 		require.NoError(f, err)
 		f.Add("sid", signed)
 		f.Add("sid.cid", signed)
@@ -43,10 +43,10 @@ func FuzzVerify(f *testing.F) {
 	}
 	f.Add("sid", "")
 	f.Add("sid", "fHw=")
-	mine := newVerifier(verifyKey, 0)
+	mine := newSigner(verifyKey, 0)
 	f.Fuzz(func(t *testing.T, name, cookie string) {
 		var want []byte
-		accepted := signer(0).Decode(name, cookie, &want) == nil
+		accepted := peer(0).Decode(name, cookie, &want) == nil
 		var got signedValue
 		if len(cookie) > maxSigned || len(want) > maxSignedValue {
 			return // ours are shorter
@@ -58,48 +58,68 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-func TestVerifierRefusesAnotherKeyAndAnotherName(t *testing.T) {
+// FuzzSign: a signature is the one that securecookie makes in the same second.
+func FuzzSign(f *testing.F) {
+	for _, size := range []int{0, 1, 36, 43, maxSignedValue} {
+		f.Add("sid", strings.Repeat("v", size))
+		f.Add("__Host-sid.cid", strings.Repeat("|", size))
+	}
+	mine := newSigner(verifyKey, 0)
+	f.Fuzz(func(t *testing.T, name, value string) {
+		var got, want string
+		for before := int64(0); before != time.Now().Unix(); { // both in one second
+			before = time.Now().Unix()
+			var err error
+			want, err = peer(0).MaxLength(0).Encode(name, []byte(value))
+			require.NoError(t, err)
+			got = mine.sign(name, []byte(value))
+		}
+		require.Equal(t, want, got)
+	})
+}
+
+func TestSignerRefusesAnotherKeyAndAnotherName(t *testing.T) {
 	before := time.Now().Truncate(time.Second) // as cookies have it
-	signed, err := signer(0).Encode("sid", []byte("value"))
+	signed, err := peer(0).Encode("sid", []byte("value"))
 	require.NoError(t, err)
 	var v signedValue
-	require.True(t, newVerifier(verifyKey, 0).verify("sid", signed, &v))
+	require.True(t, newSigner(verifyKey, 0).verify("sid", signed, &v))
 	require.Equal(t, "value", string(v.bytes()))
 	require.WithinRange(t, v.signed, before, time.Now())
-	require.False(t, newVerifier(verifyKey, 0).verify("sid2", signed, &v))
-	require.False(t, newVerifier(bytes.Repeat([]byte("x"), 64), 0).verify("sid", signed, &v))
+	require.False(t, newSigner(verifyKey, 0).verify("sid2", signed, &v))
+	require.False(t, newSigner(bytes.Repeat([]byte("x"), 64), 0).verify("sid", signed, &v))
 }
 
 // A value that is too long is refused, although its signature is valid: the package signs no such
 // value.
-func TestVerifierRefusesWhatIsTooLong(t *testing.T) {
+func TestSignerRefusesWhatIsTooLong(t *testing.T) {
 	for _, size := range []int{maxSignedValue + 1, maxSigned, 4 * maxSigned} {
-		signed, err := signer(0).Encode("sid", make([]byte, size))
+		signed, err := peer(0).Encode("sid", make([]byte, size))
 		require.NoError(t, err)
 		var v signedValue
-		require.False(t, newVerifier(verifyKey, 0).verify("sid", signed, &v), size)
+		require.False(t, newSigner(verifyKey, 0).verify("sid", signed, &v), size)
 	}
 }
 
-func TestVerifierKnowsTheAge(t *testing.T) {
-	signed, err := signer(0).Encode("sid", []byte("value"))
+func TestSignerKnowsTheAge(t *testing.T) {
+	signed, err := peer(0).Encode("sid", []byte("value"))
 	require.NoError(t, err)
 	raw, err := base64.URLEncoding.DecodeString(signed)
 	require.NoError(t, err)
 	require.Equal(t, byte('|'), raw[10], "the seconds since 1970 have ten digits until 2286")
 	var v signedValue
-	young := newVerifier(verifyKey, time.Hour)
+	young := newSigner(verifyKey, time.Hour)
 	require.True(t, young.verify("sid", signed, &v))
 	young.maxAge = -2 // only a signature two seconds in the future is young enough
 	require.False(t, young.verify("sid", signed, &v))
 }
 
-func TestVerifierIsSafeForConcurrentUse(t *testing.T) {
-	mine := newVerifier(verifyKey, 0)
+func TestSignerIsSafeForConcurrentUse(t *testing.T) {
+	mine := newSigner(verifyKey, 0)
 	var wg sync.WaitGroup
 	for i := range 8 {
 		value := strings.Repeat(string(rune('a'+i)), 1+5*i)
-		signed, err := signer(0).Encode("sid", []byte(value))
+		signed, err := peer(0).Encode("sid", []byte(value))
 		require.NoError(t, err)
 		wg.Go(func() {
 			for range 200 {
@@ -120,7 +140,7 @@ func TestCookiesBehindJunkAreRead(t *testing.T) {
 	cred, client := Session{ID: uuid.NewString(), Token: NewToken()}, uuid.NewString()
 	h := make(http.Header)
 	require.NoError(t, c.setSession(h, false, cred, time.Hour))
-	require.NoError(t, c.setClient(h, false, client))
+	c.setClient(h, false, client)
 	good := ""
 	for _, line := range h["Set-Cookie"] {
 		cookie, err := http.ParseSetCookie(line)

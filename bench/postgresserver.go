@@ -94,7 +94,9 @@ func (s *postgresServer) url() string {
 	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?pool_max_conns=%d", s.port, postgresConns)
 }
 
-func (s *postgresServer) pool() (*pgxpool.Pool, error) { return pgxpool.New(context.Background(), s.url()) }
+func (s *postgresServer) pool() (*pgxpool.Pool, error) {
+	return pgxpool.New(context.Background(), s.url())
+}
 
 // store opens a store in a schema of its own.
 func (s *postgresServer) store(schema string) (*pgstore.Store, error) {

@@ -18,12 +18,12 @@ func TestWaitsForTransactionsUnderWay(t *testing.T) {
 	st := open(t, s.URL()+"?application_name=waiting", &pgstore.Options{Schema: schema})
 	node, rec := watch(t, st), create(t, st)
 	waits := map[string]func() error{
-		"hold": func() error { return node.Hold(t.Context(), rec.ID, "") },
+		"hold":      func() error { return node.Hold(t.Context(), rec.ID, "") },
 		"hold kept": func() error { return node.Hold(t.Context(), "", store.KeptFor{UserID: "ada"}.Topic()) },
 		"lock":      func() error { _, err := st.LockUser(t.Context(), "ada"); return err },
 	}
 	for name, begins := range map[string]string{
-		"hold": "SELECT " + quoted(schema) + ".end_session('x', '', '" + rec.ID + "', 0, '')",
+		"hold":      "SELECT " + quoted(schema) + ".end_session('x', '', '" + rec.ID + "', 0, '')",
 		"hold kept": "SELECT " + quoted(schema) + ".keep_message('x', '', 'uada', '', 1000, 10, 1000, false, 'm')",
 		"lock":      "SELECT " + quoted(schema) + ".locked('', 'ada')",
 	} {

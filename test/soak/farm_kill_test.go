@@ -27,7 +27,7 @@ type killing struct {
 	random  *rand.Rand // of the test's goroutine
 	proxies []farmProxy
 	st      farmStore  // of the test's process
-	others  store.Node        // that asks for the names of the nodes, and has left them itself
+	others  store.Node // that asks for the names of the nodes, and has left them itself
 	began   time.Time
 	control *testclock.Clock // of which now is
 

@@ -117,8 +117,8 @@ func TestFarmHasTeeth(t *testing.T) {
 		disturb func(*farmHistory)
 		counted func(*farmTally) int
 	}{
-		"no compare-and-set":  {"no compare-and-set", farmServers["Redis"], nothing, func(t *farmTally) int { return t.lost }},
-		"no destroy":          {"no destroy", farmServers["PostgreSQL"], nothing, func(t *farmTally) int { return t.revived }},
+		"no compare-and-set": {"no compare-and-set", farmServers["Redis"], nothing, func(t *farmTally) int { return t.lost }},
+		"no destroy":         {"no destroy", farmServers["PostgreSQL"], nothing, func(t *farmTally) int { return t.revived }},
 		"no append-only file": {
 			"", func(t *testing.T) farmServer { t.Helper(); return onRedis(t) },
 			(*farmHistory).kill, func(t *farmTally) int { return t.kills },

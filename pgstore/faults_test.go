@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionbridge/sessionbridge/internal/pgtest"
 	"github.com/sessionbridge/sessionbridge/pgstore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -133,7 +134,7 @@ func TestStorePrintsNothing(t *testing.T) {
 // session expires later than it was due doesn't remove it.
 func TestUpdatesChangeNoIndex(t *testing.T) {
 	t.Parallel()
-	s, schema := server.Server(t), newSchema()
+	s, schema := pgtest.Start(t), newSchema() // transactions of other tests would keep old versions, so that pages get full
 	st := open(t, s.URL(), &pgstore.Options{Schema: schema})
 	hour := time.Now().Truncate(time.Hour)
 	rec := create(t, st, func(rec *store.Record) { rec.Seen, rec.Expires = hour, hour.Add(time.Hour) })

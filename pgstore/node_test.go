@@ -2,6 +2,7 @@ package pgstore_test
 
 import (
 	"errors"
+	"io"
 	"slices"
 	"testing"
 	"time"
@@ -47,12 +48,31 @@ func (s nodeStore) App(name string) store.Store {
 	return s.everything.App(s.of.prefix + "/" + name)
 }
 
-// TestContractOfANode: a node is a complete store, that of an App, too.
-func TestContractOfANode(t *testing.T) {
+// TestContractOfASealedNode: a node is a complete store, and package sealed keeps the contract around it.
+func TestContractOfASealedNode(t *testing.T) {
 	t.Parallel()
 	contract(t, func(t *testing.T) store.Store {
 		st := shared.fresh(t)
-		return nodeStore{watch(t, st).Node.(everything), st}
+		return seal(t, nodeStore{watch(t, st).Node.(everything), st})
+	})
+}
+
+// watchedStore is a store that other processes use, without indexes and listings, whose cases need none of
+// it.
+type watchedStore struct {
+	store.Store
+	store.Watcher
+	store.Ender
+	store.UserLocker
+	io.Closer
+}
+
+// TestContractOfSealedNodes: package sealed keeps the contract of what nodes tell each other.
+func TestContractOfSealedNodes(t *testing.T) {
+	t.Parallel()
+	contract(t, func(t *testing.T) store.Store {
+		st := shared.fresh(t)
+		return seal(t, watchedStore{st, st, st, st, st})
 	})
 }
 

@@ -48,13 +48,7 @@ func Start(t testing.TB, config ...string) *Server {
 func start(t testing.TB, dir string, config []string) *Server {
 	t.Helper()
 	s := &Server{programs: installed(t), dir: filepath.Join(dir, "data")}
-	require.NoError(t, os.Mkdir(s.dir, 0o700))
-	if id := credential(t); id != nil {
-		require.NoError(t, os.Chown(s.dir, int(id.Uid), int(id.Gid)))
-	}
-	out, err := s.command(t, "initdb", "--pgdata="+s.dir, "--username="+superuser, "--auth=trust", "--no-sync",
-		"--locale=C", "--encoding=UTF8").CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	s.initialize(t)
 	for range 5 { // another process may have taken the port
 		s.port = programs.FreePort(t)
 		lines := append([]string{

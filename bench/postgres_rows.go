@@ -148,7 +148,7 @@ func (a *postgresArena) grow() (_ sample, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	n := a.sessions()
+	n := max(a.sessions()/5, 10*redisWidth) // no session is written twice at once
 	revisions := make([]uint64, n)
 	set := func(ctx context.Context, i int) (int, error) {
 		revision, err := st.Set(ctx, postgresSession(i%n, revisions[i%n]))

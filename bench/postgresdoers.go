@@ -23,11 +23,12 @@ type postgresDoers struct {
 	ids       []string
 	revisions []atomic.Uint64
 	bare      []atomic.Int64
-	heldNow   bool
 }
 
 func newPostgresDoers(s *postgresServer, sessions int) (d *postgresDoers, err error) {
-	d = &postgresDoers{ids: make([]string, sessions), revisions: make([]atomic.Uint64, sessions), bare: make([]atomic.Int64, sessions)}
+	d = &postgresDoers{
+		ids: make([]string, sessions), revisions: make([]atomic.Uint64, sessions), bare: make([]atomic.Int64, sessions),
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close())
@@ -189,7 +190,8 @@ func (d *postgresDoers) bareInsert(ctx context.Context, i int) (int, error) {
 
 func (d *postgresDoers) bareUpdate(ctx context.Context, i int) (int, error) {
 	revision := d.bare[i].Load()
-	tag, err := d.pool.Exec(ctx, "UPDATE bare SET revision = revision + 1, seen = $3, data = $4 WHERE id = $1 AND revision = $2",
+	tag, err := d.pool.Exec(ctx,
+		"UPDATE bare SET revision = revision + 1, seen = $3, data = $4 WHERE id = $1 AND revision = $2",
 		d.ids[i], revision, time.Now().UnixMicro(), []byte(sessionData))
 	if err == nil && tag.RowsAffected() == 1 {
 		d.bare[i].Store(revision + 1)
@@ -204,8 +206,8 @@ func (d *postgresDoers) bareTouch(ctx context.Context, i int) (int, error) {
 
 // sizes returns the bytes of the table of sessions and of its indexes.
 func (d *postgresDoers) sizes(schema string) (table, indexes float64, err error) {
-	err = d.pool.QueryRow(context.Background(),
-		"SELECT pg_table_size($1::regclass)::float8, pg_indexes_size($1::regclass)::float8", schema+".sessions").Scan(&table, &indexes)
+	const sql = "SELECT pg_table_size($1::regclass)::float8, pg_indexes_size($1::regclass)::float8"
+	err = d.pool.QueryRow(context.Background(), sql, schema+".sessions").Scan(&table, &indexes)
 	return table, indexes, err
 }
 

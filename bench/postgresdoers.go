@@ -96,11 +96,19 @@ func (d *postgresDoers) during(op postgresOp, lasts time.Duration) (n int, took 
 	if err := d.hold(op.name == "ours set, held"); err != nil {
 		return 0, 0, err
 	}
+	return repeated(do, len(d.ids), op.width, lasts)
+}
+
+// repeated calls do with one session after the other for some time, so many at once, and returns how many
+// it has met, and how long it took.
+func repeated(
+	do func(ctx context.Context, i int) (int, error), sessions, width int, lasts time.Duration,
+) (n int, took time.Duration, err error) {
 	var next, done atomic.Int64
 	start := time.Now()
-	_, err = spread(op.width, op.width, func(ctx context.Context, _ int) (int, error) {
+	_, err = spread(width, width, func(ctx context.Context, _ int) (int, error) {
 		for time.Since(start) < lasts {
-			met, err := do(ctx, int(next.Add(1))*7919%len(d.ids))
+			met, err := do(ctx, int(next.Add(1))*7919%sessions)
 			if err != nil {
 				return 0, err
 			}
@@ -130,11 +138,7 @@ func (d *postgresDoers) ourGet(ctx context.Context, i int) (int, error) {
 }
 
 func (d *postgresDoers) ourSet(ctx context.Context, i int) (int, error) {
-	revision, err := d.store.Set(ctx, postgresSession(i, d.revisions[i].Load()))
-	if err == nil {
-		d.revisions[i].Store(revision)
-	}
-	return 1, err
+	return setOne(ctx, d.store, i, &d.revisions[i])
 }
 
 // postgresSession returns the nth session, created an hour ago, as it is when that revision is updated.

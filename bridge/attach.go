@@ -11,7 +11,6 @@ import (
 	"github.com/coder/websocket"
 	"github.com/google/uuid"
 
-	"github.com/sessionbridge/sessionbridge/internal/clock"
 	"github.com/sessionbridge/sessionbridge/internal/closing"
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
 	"github.com/sessionbridge/sessionbridge/internal/forwarded"
@@ -221,8 +220,8 @@ func (b *Bridge) AttachRemote(ctx context.Context, r Remote) (*RemoteLink, error
 			r.Close(c.Code, c.Reason)
 		}
 	})}
-	l.lease = &clock.Deadline{Do: func() { l.end(CodeIdle, "the lease has ended") }}
-	l.opened = make(chan struct{})
+	l.remote = &remote{opened: make(chan struct{})}
+	l.remote.lease.Do = func() { l.end(CodeIdle, "the lease has ended") }
 	l.prepare(ctx, b, e, b.records.UserAgent(r.UserAgent))
 	if r.SessionID == "" {
 		l.missing = MissingNoCredential
@@ -237,9 +236,9 @@ func (b *Bridge) AttachRemote(ctx context.Context, r Remote) (*RemoteLink, error
 		l.closer.Stop(false, 0)
 		return nil, err
 	}
-	remote := &RemoteLink{l}
-	remote.Renew(r.Lease)
-	return remote, nil
+	link := &RemoteLink{l}
+	link.Renew(r.Lease)
+	return link, nil
 }
 
 // Renew extends the lease to this time from now, or shortens it; less than MinTimeout is
@@ -247,9 +246,9 @@ func (b *Bridge) AttachRemote(ctx context.Context, r Remote) (*RemoteLink, error
 // doesn't block.
 func (r *RemoteLink) Renew(lease time.Duration) bool {
 	lease = min(max(lease, MinTimeout), maxTimeout)
-	r.b.clock.Move(r.lease, time.Now().Add(lease))
+	r.b.clock.Move(&r.remote.lease, time.Now().Add(lease))
 	if r.closing.Begun() {
-		r.b.clock.Remove(r.lease)
+		r.b.clock.Remove(&r.remote.lease)
 		return false
 	}
 	return true
@@ -304,8 +303,8 @@ func (b *Bridge) register(ctx context.Context, l *Link, m tracking.Member, h *tr
 				Addr: b.records.Addr(l.entry.Addr), UserAgent: l.userAgent,
 			})
 		}
-		if l.opened != nil {
-			close(l.opened)
+		if l.remote != nil {
+			close(l.remote.opened)
 		}
 	})
 	if err != nil {

@@ -213,7 +213,7 @@ func (b *Bridge) match(l *Link, f *registry.Filter) (c ConnInfo, ok bool) {
 		ID: l.entry.ID, Name: l.entry.Name, ClientID: l.entry.ClientID,
 		Addr: b.records.Addr(l.entry.Addr), UserAgent: l.userAgent,
 		ConnectedAt: l.ConnectedAt(), ActiveAt: b.clock.Time(l.activeSince()),
-		Received: Traffic(l.received.Read()), Sent: Traffic(l.sent.Read()), Data: l.Data(), Remote: l.lease != nil,
+		Received: Traffic(l.received.Read()), Sent: Traffic(l.sent.Read()), Data: l.Data(), Remote: l.remote != nil,
 	}
 	c.SessionID, c.UserID, ok = b.links.State(l)
 	return c, ok && f.Matches(&l.entry, c.SessionID, c.UserID, c.Addr, time.Since(c.ConnectedAt), time.Since(c.ActiveAt))

@@ -37,9 +37,9 @@ const maxKeep = day
 // There is no order between kept ones, for a user and for a session, and those of Notify.
 //
 // When it returns nil, the message is kept. Errors: an invalid To, keep or payload; a payload of more
-// than MaxKeptBytes; ErrSessionMissing; ErrStoreUnavailable, after which it may have been kept;
-// ErrUnsupported for a store of several nodes that is no store.Keeper; ErrShutdown. If other nodes
-// can't be reached for their other connections, that is a Failure only.
+// than MaxKeptBytes; ErrSessionMissing; ErrStoreUnavailable, after which it may have been kept,
+// or may be kept later; ErrUnsupported for a store of several nodes that is no store.Keeper;
+// ErrShutdown. If other nodes can't be reached for their other connections, that is a Failure only.
 func (b *Bridge) NotifyKept(ctx context.Context, to To, keep time.Duration, payload []byte) error {
 	m, err := outbox.Text("NotifyKept", payload)
 	if err != nil {

@@ -42,13 +42,18 @@ type Link struct {
 	keeps          atomic.Bool  // it keeps its place among kept messages
 	reader         atomic.Pointer[kept.Reader]
 
-	lease   *clock.Deadline                // of a RemoteLink; nil for others
-	opened  chan struct{}                  // of a RemoteLink: closed once ConnOpen is reported
+	remote  *remote                        // nil but for a RemoteLink
 	perConn atomic.Pointer[connSession]    // nil but for a PerConnection connection
 	beat    atomic.Pointer[heartbeat.Beat] // of Heartbeat; nil: none
 
 	closing closing.State[registry.Close]
 	final   atomic.Pointer[outbox.Final] // the message to send before the close; nil: none
+}
+
+// remote is what only a RemoteLink has.
+type remote struct {
+	lease  clock.Deadline
+	opened chan struct{} // closed once ConnOpen is reported
 }
 
 // ID returns the connection's own ID: see LinkOptions.ID.
@@ -286,7 +291,7 @@ func (l *Link) endPending(atRead bool) {
 // yieldID takes a Remote whose close has begun out of the registry, so that its ID is free: its
 // Close may take long, and may be what attaches it again.
 func (l *Link) yieldID() {
-	if l.lease != nil && l.closing.Begun() {
+	if l.remote != nil && l.closing.Begun() {
 		l.detach(codeClosedByPeer, "")
 	}
 }

@@ -44,8 +44,8 @@ func (l *Link) abandon() {
 func (l *Link) detach(code int, reason string) {
 	l.b.work.Enter() // a shutdown that no longer finds the link waits for its report
 	defer l.b.work.Leave()
-	if l.opened != nil { // a Remote may be closed as soon as it is registered
-		<-l.opened
+	if l.remote != nil { // it may be closed as soon as it is registered
+		<-l.remote.opened
 	}
 	sessionID, userID, removed := l.b.links.Remove(l)
 	if !removed {
@@ -58,7 +58,9 @@ func (l *Link) detach(code int, reason string) {
 	}
 	l.b.cluster.Release(cluster.Topic{ClientID: l.entry.ClientID})
 	c := l.closing.Finish(l.b.clock, registry.Close{Code: code, Reason: reason}, socket.ErrClosed)
-	l.b.clock.Remove(l.lease) // a Renew that comes later finds that the close has begun
+	if l.remote != nil {
+		l.b.clock.Remove(&l.remote.lease) // a Renew that comes later finds that the close has begun
+	}
 	if l.b.events.Active() {
 		l.b.events.Emit(ConnClose{
 			ConnID: l.entry.ID, ClientID: l.entry.ClientID, SessionID: sessionID, UserID: userID,
@@ -77,7 +79,7 @@ func (l *Link) close(code int, reason string) {
 		l.conn.socket.Close(code, reason)
 		return
 	}
-	if l.lease != nil { // no handler calls Detach
+	if l.remote != nil { // no handler calls Detach
 		defer l.abandon()
 	}
 	l.closer.Call(registry.Close{Code: code, Reason: reason})

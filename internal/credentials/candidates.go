@@ -31,7 +31,7 @@ func (c Candidate) host() bool {
 // lastSigned returns when the newest of the cookies was signed, in Unix seconds.
 func (c Candidate) lastSigned() (last int64) {
 	for _, cookie := range c {
-		last = max(last, cookie.Issued.Unix())
+		last = max(last, cookie.Signed)
 	}
 	return last
 }

@@ -111,7 +111,7 @@ func openedSession(v *signedValue) (cred Session, ok bool) {
 	return Session{
 		ID:     uuidtext.Format([uuidtext.Size]byte(raw[:])),
 		Token:  Token(raw[uuidtext.Size:]),
-		Issued: v.signed,
+		Signed: v.signed,
 		Stale:  v.stale,
 	}, true
 }

@@ -26,13 +26,25 @@ type Presented struct {
 	Clients  []Client  // the client cookies, the one that was signed last first
 
 	codec  *Codec
-	secure bool     // the response's cookies are Secure, and have the names for that
-	reads  []string // the headers that TokenFrom has read
-	former []string // the former names of which the request has cookies whose signature holds
+	secure bool        // the response's cookies are Secure, and have the names for that
+	other  *otherNames // nil: none
 
 	// Room for what most requests have.
 	oneSession [1]Session
 	oneClient  [1]Client
+}
+
+// otherNames are names besides those of the two cookies. Few requests have any.
+type otherNames struct {
+	reads  []string // the headers that TokenFrom has read
+	former []string // the former names of which the request has cookies whose signature holds
+}
+
+func (p *Presented) names() (n otherNames) {
+	if p.other != nil {
+		n = *p.other
+	}
+	return n
 }
 
 // Read reads what r presents into p. secure says whether cookies in the response to r carry the
@@ -52,7 +64,7 @@ func (c *Codec) Read(p *Presented, r *http.Request, secure bool) (forged bool) {
 	if c.cfg.TokenFrom != nil {
 		reads := &headerReads{Context: r.Context()}
 		text, ok := c.cfg.TokenFrom(r.WithContext(reads))
-		p.reads = reads.names
+		p.other = &otherNames{reads: reads.names}
 		if ok {
 			return p.readToken(text)
 		}

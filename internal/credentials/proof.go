@@ -74,7 +74,7 @@ func (g Grace) previousWorks(rec *store.Record, cred *Session, began time.Time) 
 	case store.RenewalSent: // the browser may not have received the new one
 		return age < g.longest()
 	case store.RenewalSeen:
-		return age < g.Rotate || !cred.Issued.IsZero() && began.Sub(cred.Issued) < lateResponse
+		return age < g.Rotate || cred.Signed != 0 && began.Sub(time.Unix(cred.Signed, 0)) < lateResponse
 	case store.RotationSeen:
 		return age < 0
 	case store.NotRenewed:

@@ -26,7 +26,7 @@ func TestTokensAreProved(t *testing.T) {
 			renewal store.Renewal
 			login   bool          // has made the current token
 			age     time.Duration // of the current token when the request began
-			issued  time.Duration // how long before the request its cookie was issued; 0: unknown
+			issued  time.Duration // how long before the request its cookie was signed, in whole seconds; 0: unknown
 			want    credentials.Verdict
 		}{
 			"current":                               {current, store.NotRenewed, false, time.Minute, 0, proved},
@@ -41,7 +41,7 @@ func TestTokensAreProved(t *testing.T) {
 			"previous, renewal too old":             {previous, store.RenewalSent, false, renew, 0, refused},
 			"previous, renewal received":            {previous, store.RenewalSeen, false, rotate - 1, 0, proved},
 			"previous, received, past it":           {previous, store.RenewalSeen, false, rotate, 0, refused},
-			"previous, of a late response":          {previous, store.RenewalSeen, false, rotate, 3*time.Minute - 1, proved},
+			"previous, of a late response":          {previous, store.RenewalSeen, false, rotate, 3*time.Minute - time.Second, proved},
 			"previous, of a response too late":      {previous, store.RenewalSeen, false, rotate, 3 * time.Minute, refused},
 			"previous, rotation received":           {previous, store.RotationSeen, false, 0, 0, refused},
 			"previous, rotation, request of before": {previous, store.RotationSeen, false, -1, 0, proved},
@@ -55,7 +55,7 @@ func TestTokensAreProved(t *testing.T) {
 			}
 			cred := credentials.Session{ID: sessionID, Token: c.token}
 			if c.issued != 0 {
-				cred.Issued = now.Add(-c.issued)
+				cred.Signed = now.Add(-c.issued).Unix()
 			}
 			generation, got := credentials.Grace{Rotate: rotate, Renew: renew}.Prove(&rec, &cred, now)
 			require.Equal(t, c.want, got, name)

@@ -61,7 +61,7 @@ func (p *Presented) readClients(r *http.Request) {
 			id := strings.ToLower(string(v.bytes()))
 			if _, ok := uuidtext.Parse(id); ok {
 				stale := p.noteName(i, name) || v.stale
-				p.Clients = append(p.Clients, Client{id, v.signed.Unix(), stale, at.hostOnly(p.secure, name)})
+				p.Clients = append(p.Clients, Client{id, v.signed, stale, at.hostOnly(p.secure, name)})
 			}
 		}
 	}
@@ -75,8 +75,11 @@ func (p *Presented) readClients(r *http.Request) {
 // noteName notes that the request has a cookie of the application's under the name, the ith that is
 // read. It reports whether that is a former name.
 func (p *Presented) noteName(i int, name string) (former bool) {
-	if i > 0 && !slices.Contains(p.former, name) {
-		p.former = append(p.former, name)
+	if i > 0 && !slices.Contains(p.names().former, name) {
+		if p.other == nil {
+			p.other = &otherNames{}
+		}
+		p.other.former = append(p.other.former, name)
 	}
 	return i > 0
 }

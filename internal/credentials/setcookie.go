@@ -62,7 +62,7 @@ func (c *Codec) removeFormer(h http.Header, at *place, p *Presented) {
 	name := at.of(p.secure)
 	for i := range at.former {
 		former := &at.former[i]
-		if was := former.of(p.secure); was == name || slices.Contains(p.former, was) {
+		if was := former.of(p.secure); was == name || slices.Contains(p.names().former, was) {
 			c.set(h, former, "", p.secure, removed)
 		}
 	}

@@ -39,8 +39,8 @@ const (
 type signedValue struct {
 	buffer [maxSignedValue]byte
 	size   int
-	signed time.Time
-	stale  bool // not with the first key
+	signed int64 // when, in Unix seconds
+	stale  bool  // not with the first key
 }
 
 func newSigner(key []byte, maxAge time.Duration) *signer {
@@ -101,7 +101,7 @@ func (f *signer) verify(name, cookie string, v *signedValue) bool {
 		return false
 	}
 	v.size, err = base64.URLEncoding.Decode(v.buffer[:], value)
-	v.signed = time.Unix(seconds, 0)
+	v.signed = seconds
 	return err == nil
 }
 

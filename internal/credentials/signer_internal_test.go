@@ -85,7 +85,7 @@ func TestSignerRefusesAnotherKeyAndAnotherName(t *testing.T) {
 	var v signedValue
 	require.True(t, newSigner(verifyKey, 0).verify("sid", signed, &v))
 	require.Equal(t, "value", string(v.bytes()))
-	require.WithinRange(t, v.signed, before, time.Now())
+	require.WithinRange(t, time.Unix(v.signed, 0), before, time.Now())
 	require.False(t, newSigner(verifyKey, 0).verify("sid2", signed, &v))
 	require.False(t, newSigner(bytes.Repeat([]byte("x"), 64), 0).verify("sid", signed, &v))
 }

@@ -3,7 +3,6 @@ package credentials
 import (
 	"crypto/rand"
 	"crypto/sha256"
-	"time"
 
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -26,9 +25,9 @@ func (t Token) Hash() store.TokenHash { return sha256.Sum256(t[:]) }
 type Session struct {
 	ID     string // of the session
 	Token  Token
-	Issued time.Time // when it was signed, to the second
-	Stale  bool      // it is to be signed anew: with the first key, under the present name
-	Host   bool      // no sibling host can have set the cookie, and those of Config.Name are all like it
+	Signed int64 // when, in Unix seconds; 0: it isn't signed yet
+	Stale  bool  // it is to be signed anew: with the first key, under the present name
+	Host   bool  // no sibling host can have set the cookie, and those of Config.Name are all like it
 }
 
 // Client is a client cookie with a valid signature.

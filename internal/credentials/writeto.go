@@ -56,7 +56,7 @@ func (a *Answer) WriteTo(h http.Header, to Response) (effects Effects, err error
 		a.varyOnCookie(h)
 	}
 	if depends || client || change != Keep {
-		cachecontrol.VaryOn(h, a.presented.reads...) // a request with a token gets another response
+		cachecontrol.VaryOn(h, a.presented.names().reads...) // a request with a token gets another response
 	}
 	if !client && change == Keep {
 		return effects, nil
@@ -105,7 +105,7 @@ func (a *Answer) addCookies(h http.Header, change Change, client bool) (err erro
 // writeToken sends a client without cookies its new token, or has it forget the one that it has. A
 // client with a ticket has no token to keep.
 func (a *Answer) writeToken(h http.Header, change Change, depends bool) (overruled bool, err error) {
-	c, reads := a.presented.codec, a.presented.reads
+	c, reads := a.presented.codec, a.presented.names().reads
 	if depends || change != Keep {
 		cachecontrol.VaryOn(h, reads...)
 		if len(reads) == 0 { // the headers that the response depends on are unknown

@@ -2,17 +2,23 @@ package ctxlock
 
 import (
 	"context"
-	"slices"
 	"sync"
 )
 
 // Lock is a lock that can be waited for until a context ends. The zero value is free. It must not be
 // copied.
 type Lock struct {
-	mu      sync.Mutex
-	held    bool
-	waiting []chan struct{} // in the order of arrival; the lock is handed over by closing one
+	mu   sync.Mutex
+	last *waiter // of a ring in the order of arrival; &none: nothing waits for the holder; nil: the lock is free
 }
+
+// waiter is a wait for a Lock, which is handed over by closing turn.
+type waiter struct {
+	turn chan struct{}
+	next *waiter // nil: it waits no longer
+}
+
+var none waiter
 
 // Lock waits for the lock. If ctx has ended, or ends first, it returns the cause and doesn't take
 // the lock, even if that is free.
@@ -26,21 +32,6 @@ func (l *Lock) Lock(ctx context.Context) error {
 	return Cause(ctx)
 }
 
-// LockUntil waits for the lock until stop is closed. It reports whether it has taken the lock.
-func (l *Lock) LockUntil(stop <-chan struct{}) bool {
-	turn := l.enqueue()
-	if turn == nil {
-		return true
-	}
-	select {
-	case <-turn:
-		return true
-	case <-stop:
-		l.leave(turn)
-		return false
-	}
-}
-
 // LockOrWait takes a free lock without asking ctx, and waits like Lock if it isn't free.
 func (l *Lock) LockOrWait(ctx context.Context) error {
 	if l.TryLock() {
@@ -49,39 +40,73 @@ func (l *Lock) LockOrWait(ctx context.Context) error {
 	return l.Lock(ctx)
 }
 
-// enqueue takes the lock if it is free, and returns nil. Otherwise it returns what is closed when
-// the lock is handed over.
-func (l *Lock) enqueue() chan struct{} {
+// LockUntil waits for the lock until stop is closed. It reports whether it has taken the lock.
+func (l *Lock) LockUntil(stop <-chan struct{}) bool {
+	w := l.enqueue()
+	if w == nil {
+		return true
+	}
+	select {
+	case <-w.turn:
+		return true
+	case <-stop:
+		l.leave(w)
+		return false
+	}
+}
+
+// enqueue takes the lock if it is free, and returns nil. Otherwise the caller has to wait.
+func (l *Lock) enqueue() *waiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.held {
-		l.held = true
+	if l.last == nil {
+		l.last = &none
 		return nil
 	}
-	turn := make(chan struct{})
-	l.waiting = append(l.waiting, turn)
-	return turn
+	w := &waiter{turn: make(chan struct{})}
+	if w.next = w; l.last != &none {
+		w.next, l.last.next = l.last.next, w
+	}
+	l.last = w
+	return w
 }
 
 // leave ends a wait. If the lock was handed over at that moment it goes to the next.
-func (l *Lock) leave(turn chan struct{}) {
+func (l *Lock) leave(w *waiter) {
 	l.mu.Lock()
-	i := slices.Index(l.waiting, turn)
-	if i >= 0 {
-		l.waiting = slices.Delete(l.waiting, i, i+1)
+	defer l.mu.Unlock()
+	if w.next == nil {
+		l.handOver()
+		return
 	}
-	l.mu.Unlock()
-	if i < 0 {
-		l.Unlock()
+	before := l.last
+	for before.next != w {
+		before = before.next
 	}
+	l.remove(before)
+}
+
+// remove removes the waiter behind another one, or behind itself.
+func (l *Lock) remove(before *waiter) {
+	w := before.next
+	before.next = w.next
+	switch w {
+	case before:
+		l.last = &none
+	case l.last:
+		l.last = before
+	}
+	w.next = nil
 }
 
 // TryLock takes the lock if it is free.
 func (l *Lock) TryLock() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	free := !l.held
-	l.held = true
+	free := l.last == nil
+	if free {
+		l.last = &none
+	}
 	return free
 }
 
@@ -89,13 +114,17 @@ func (l *Lock) TryLock() bool {
 func (l *Lock) Unlock() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.waiting) == 0 {
-		l.held = false
-		l.waiting = nil
+	l.handOver()
+}
+
+func (l *Lock) handOver() {
+	if l.last == &none {
+		l.last = nil
 		return
 	}
-	close(l.waiting[0])
-	l.waiting = slices.Delete(l.waiting, 0, 1)
+	first := l.last.next
+	l.remove(l.last)
+	close(first.turn)
 }
 
 // Cause returns the cause of the end of ctx, which has ended. It is never nil, even if ctx is not

@@ -3,6 +3,7 @@ package ctxlock_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -116,4 +117,42 @@ func TestNoLockIsLostToAWaitThatEnds(t *testing.T) {
 	all.Wait()
 	require.GreaterOrEqual(t, held, 4*500, "those whose wait doesn't end")
 	require.True(t, l.TryLock())
+}
+
+// Waits that end leave the others in their order, whichever of them it is.
+func TestWaitsThatEndLeaveTheOthersInTheirOrder(t *testing.T) {
+	for left := range 3 {
+		synctest.Test(t, func(t *testing.T) {
+			var l ctxlock.Lock
+			require.True(t, l.TryLock())
+			var order []int
+			var stops [3]chan struct{}
+			for i := range stops {
+				stops[i] = make(chan struct{})
+				go func() {
+					if l.LockUntil(stops[i]) {
+						order = append(order, i)
+						l.Unlock()
+					}
+				}()
+				synctest.Wait()
+			}
+			close(stops[left])
+			synctest.Wait()
+			l.Unlock()
+			synctest.Wait()
+			require.Equal(t, slices.Delete([]int{0, 1, 2}, left, left+1), order)
+			require.True(t, l.TryLock())
+			for i := range stops { // all wait again, and all leave
+				if i != left {
+					go l.LockUntil(stops[i])
+					synctest.Wait()
+					close(stops[i])
+					synctest.Wait()
+				}
+			}
+			l.Unlock()
+			require.True(t, l.TryLock())
+		})
+	}
 }

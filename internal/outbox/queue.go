@@ -13,14 +13,14 @@ type Queue struct {
 	limit    int32
 	n        int32 // messages that wait
 	insisted int32 // of these, those of Insist
+	overflow Overflow
+	closed   bool
+	busy     bool // a worker has the queue, or the queue waits for one
 	send     func(m *Message) error
 	first    *Message
 	rest     []*Message
 	drained  chan struct{} // closed when busy becomes false; nil: no caller waits for that
 	next     *Queue        // in a Batch, or the Sender's list
-	overflow Overflow
-	closed   bool
-	busy     bool // a worker has the queue, or the queue waits for one
 }
 
 // Overflow says what happens to a message for a full queue.

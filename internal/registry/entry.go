@@ -13,9 +13,9 @@ type Entry struct {
 	Naming   Naming        // of Name
 	NoAddr   bool          // it is not counted among the connections of an address
 	Fixed    bool          // it doesn't follow its client to another session
+	linked   bool          // guarded as those below: it has a session, that of lastID
 
 	// Guarded by the registry's lock once the connection is added.
-	linked    bool          // it has a session: that of lastID
 	lastID    string        // the session that it has, or had last; "" for none
 	userID    string        // the user of that session, as last known
 	proved    uint64        // the token generation that opened it; 0: it follows any

@@ -38,12 +38,13 @@ type keptFarm struct {
 	tally  keptTally
 }
 
-type keptTally struct{ sent, acknowledged, received, ready, kills, restarts, cuts, silences, logins, out int }
+type keptTally struct{ sent, acknowledged, received, late, ready, kills, restarts, cuts, silences, logins, out int }
 
 // TestG14_NothingMissedAtAReconnect_Soak: clients of one user, at three processes, lose their
 // connections again and again and come back to another process, while processes and Redis are killed,
 // connections are cut, and notifications are lost. In the end each has got every message that was
-// acknowledged, for its user and its session, once, and all in the same order. 3 histories; with SOAK
+// acknowledged, for its user and its session, once, and all in the same order, in which those of one
+// sender are in its own. A message that isn't acknowledged may come, also late. 3 histories; with SOAK
 // set 100.
 func TestG14_NothingMissedAtAReconnect_Soak(t *testing.T) {
 	nothingMissed(t, onRedis(t, farmDurable...), 3)
@@ -420,8 +421,10 @@ func (h *keptHistory) judge(number int) {
 				switch before, known := last[sender]; {
 				case seen[text]:
 					t.Errorf("history %d, client %d: %q comes twice", number, i, text)
-				case known && n < before:
-					t.Errorf("history %d, client %d: %q comes after %d; acknowledged: %v", number, i, text, before, h.sent[text])
+				case known && n < before && h.sent[text]:
+					t.Errorf("history %d, client %d: %q comes after %d", number, i, text, before)
+				case known && n < before: // it was on its way when its sender got an error, and went on to the next
+					tally.late++
 				}
 				seen[text], last[sender] = true, n
 			}

@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"github.com/sessionbridge/sessionbridge/internal/credentials"
-	"github.com/sessionbridge/sessionbridge/internal/gateway"
 )
 
 // Session returns the request's session. It is loaded at the first call, and its changes are stored
@@ -119,46 +118,34 @@ func (rq *request) WithSession(ctx context.Context, fn sessionFunc, onMissing mi
 	} else if s != nil {
 		return s.runInside(ctx, fn)
 	}
-	var s *Session
-	if id := rq.presentedID(); id != "" && rq.opened() == nil {
-		done, err := rq.locked(ctx, id, func(k *gateway.Lock) (done bool, err error) {
-			var loaded bool
-			if s, loaded, err = rq.openOnce(ctx); err != nil || !loaded || s.id != id || s.absent() {
-				return false, err
-			}
-			return true, s.run(ctx, k, new(txContext), fn) // what has been loaded in its turn is the newest
-		})
-		if done || err != nil {
-			return err
-		}
-	}
-	s, err := rq.openOrLogIn(ctx)
+	id := rq.presentedID()
+	k := rq.b.gateway.Acquire(id)
+	defer func() { k.Release() }()
+	changes := k.Changes()
+	s, loaded, err := rq.openOnce(ctx)
 	if err != nil {
 		return err
 	}
 	if s.absent() && onMissing != nil {
 		return onMissing(ctx)
 	}
-	_, err = rq.locked(ctx, s.id, func(k *gateway.Lock) (bool, error) {
-		if err := s.refresh(ctx, k.Later()); err != nil {
-			return true, err
+	if s.id != id {
+		k.Release()
+		k, loaded = rq.b.gateway.Acquire(s.id), false
+	}
+	atOnce := loaded && ctx.Err() == nil && k.TryLock()
+	if !atOnce {
+		if err := k.Lock(ctx); err != nil {
+			return err
 		}
-		return true, s.run(ctx, k, new(txContext), fn)
-	})
-	return err
-}
-
-// locked calls do with the outer lock of a session.
-func (rq *request) locked(
-	ctx context.Context, id string, do func(*gateway.Lock) (done bool, err error),
-) (done bool, err error) {
-	k := rq.b.gateway.Acquire(id)
-	defer k.Release()
-	if err := k.Lock(ctx); err != nil {
-		return false, err
 	}
 	defer k.Unlock()
-	return do(k)
+	if !atOnce || k.Changes() != changes { // otherwise it has just been loaded
+		if err := s.refresh(ctx, k.Later()); err != nil {
+			return err
+		}
+	}
+	return s.run(ctx, k, new(txContext), fn)
 }
 
 // presentedID returns the session that the request presents; "" if there is none, or several.

@@ -147,6 +147,7 @@ func (g *Gateway) attemptOnce(
 	if commit.Watched {
 		commit.Keys = d.changedKeys()
 	}
+	k.changes.Add(1)
 	d.settled(&stored)
 	g.cfg.Committed(commit)
 	return stored, nil

@@ -361,9 +361,11 @@ func (d *Draft) ReplacesToken() bool { return d.others().token != nil }
 func (d *Draft) SetIdle(v time.Duration)     { d.other().idle = &v }
 func (d *Draft) SetLifetime(v time.Duration) { d.other().life = &v }
 
-// Savepoint returns a copy of d to go back to, by assigning it.
+// Savepoint returns a copy of d to go back to, by assigning it. Another goroutine may use the copy: it
+// has no Room.
 func (d *Draft) Savepoint() Draft {
 	c := *d
+	c.room = nil
 	c.edits = slices.Clone(d.edits)
 	c.byKey = nil
 	if d.more != nil {
@@ -377,9 +379,9 @@ func (d *Draft) Savepoint() Draft {
 
 // Restore undoes the changes since the savepoint, even if the draft has been rebased.
 func (d *Draft) Restore(s *Draft) {
-	base, values, unread := d.base, d.values, d.unread
+	base, values, unread, room := d.base, d.values, d.unread, d.room
 	*d = s.Savepoint()
-	d.base, d.values, d.unread = base, values, unread
+	d.base, d.values, d.unread, d.room = base, values, unread, room
 }
 
 // Changed reports whether a commit would store anything.

@@ -39,6 +39,7 @@ type Lock struct {
 	commit  ctxlock.Lock
 	alone   atomic.Pointer[alone] // nil: merges needn't wait; changed by the holder of the outer lock
 	later   Later                 // calls that the holder of the outer lock makes after giving it back
+	changes atomic.Uint64         // see Changes
 	touched atomic.Int64          // unix nanoseconds of the last touch that a holder of this Lock has begun
 }
 
@@ -87,6 +88,13 @@ func (k *Lock) Release() {
 
 // Lock waits for the outer lock, in the order of arrival, or until ctx ends.
 func (k *Lock) Lock(ctx context.Context) error { return k.outer.Lock(ctx) }
+
+// TryLock takes the outer lock if it is free.
+func (k *Lock) TryLock() bool { return k.outer.TryLock() }
+
+// Changes returns a number that differs after a change of the session by this process. Only numbers
+// of one Lock that the caller has not released in between can be compared.
+func (k *Lock) Changes() uint64 { return k.changes.Load() }
 
 // Unlock frees the outer lock, and then runs what was added to Later.
 func (k *Lock) Unlock() {

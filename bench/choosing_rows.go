@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -50,8 +51,8 @@ type chosen struct {
 func (a *choosingArena) prepare(quick bool, _ io.Writer) { a.quick = quick }
 
 func (a *choosingArena) close() (err error) {
-	for i := len(a.closes) - 1; i >= 0; i-- {
-		err = errors.Join(err, a.closes[i]())
+	for _, each := range slices.Backward(a.closes) {
+		err = errors.Join(err, each())
 	}
 	a.closes, a.stores = nil, nil
 	return err

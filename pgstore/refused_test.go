@@ -190,8 +190,9 @@ func TestSerializationFailures(t *testing.T) {
 func TestStatementTimeout(t *testing.T) {
 	t.Parallel()
 	s, opts := server.Server(t), pgstore.Options{Schema: newSchema()}
+	rec := create(t, open(t, s.URL(), &opts)) // which may take longer than the limit
+	opts.NoMigrate = true
 	st := open(t, s.URL()+"?statement_timeout=100ms", &opts)
-	rec := create(t, st)
 	tx, err := connectTo(t, s).Begin(t.Context())
 	require.NoError(t, err)
 	_, err = tx.Exec(t.Context(), "SELECT FROM "+quoted(opts.Schema)+".sessions FOR UPDATE")

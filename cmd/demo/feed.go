@@ -133,9 +133,8 @@ func (a *app) callBack(which bridge.ConnFilter) {
 // lastMessage is the final message to the sockets of a session that has ended. The close code has
 // further details.
 func lastMessage(end bridge.SessionDestroy) []byte {
-	if end.Reason != bridge.ReasonDestroyed ||
-		end.Via != bridge.ViaAPI && end.Via != bridge.ViaNode { // logout or expiry
-		return nil
+	if end.Reason != bridge.ReasonDestroyed || end.Via == bridge.ViaHTTP || end.Via == bridge.ViaSocket { // expiry or logout
+		return nil // ViaStore: this process has found it gone before another one has told so
 	}
 	return push{Event: "over", Text: "You were signed out on another device."}.bytes()
 }

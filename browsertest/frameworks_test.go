@@ -16,6 +16,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/example/frameworks/gorillaapp"
 	"github.com/sessionbridge/sessionbridge/example/frameworks/htmxapp"
 	"github.com/sessionbridge/sessionbridge/example/frameworks/templapp"
+	"github.com/sessionbridge/sessionbridge/internal/testkit"
 	"github.com/sessionbridge/sessionbridge/livestore"
 )
 
@@ -64,8 +65,7 @@ func TestFrameworks(t *testing.T) {
 			one.run(t, chromedp.SendKeys(chromedp.CSS("input[name=user]"), "ada"+kb.Enter))
 			one.showsAtLast(t, user)
 			one.showsAtLast(t, text("count", "4"))
-			<-connected // each tab, with the new cookies
-			<-connected
+			testkit.OpenConns(t, b, bridge.ConnFilter{UserID: "ada"}, 2) // each tab, with the new cookies
 			two.press(t, "#add")
 			two.showsAtLast(t, `Number(document.querySelector("#count").textContent) >= 5`)
 

@@ -57,8 +57,11 @@ func (r *Retry) After(ctx context.Context, now store.Record) (store.Record, erro
 
 // ask makes the other writers of the session wait, as far as the store supports that. It asks again
 // after each further loss, because what a store grants ends by itself after a second.
-func (r *Retry) ask(ctx context.Context) (err error) {
-	r.release, err = r.g.reserve(ctx, r.k.id)
+func (r *Retry) ask(ctx context.Context) error {
+	release, err := r.g.reserve(ctx, r.k.id)
+	if release != nil { // otherwise an earlier one may still be in force
+		r.release = release
+	}
 	if err == nil && !r.merges && r.alone == nil {
 		r.alone, err = r.g.keepOut(ctx, r.k)
 	}

@@ -39,13 +39,17 @@ type Stream struct {
 	over    bool        // and none after the handler has returned
 }
 
-// Handler returns a handler of streams that get the messages of Notify as the event "message".
+// Handler returns a handler of streams that get the messages of Notify as the event "message". A
+// stream without a session ends at once with "close": its page came back after a logout.
 func Handler(b *bridge.Bridge) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, err := Open(b, w, r)
 		if err != nil {
 			b.WriteError(w, r, err) // nothing has been sent yet
 			return
+		}
+		if s.link.SessionID() == "" {
+			s.end(bridge.CodeNoSession, "no session")
 		}
 		s.Serve(r.Context())
 	})

@@ -18,6 +18,20 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// A page that comes back after a logout has missed the end of its session: it is told by the stream.
+func TestStreamWithoutASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := bridgetest.New(t, nil)
+		c := bridgetest.NewClient(t, b, b.Handler(sse.Handler(b)))
+		res, err := c.HTTP.Do(c.NewRequest(http.MethodGet, "/", nil))
+		require.NoError(t, err)
+		defer func() { _ = res.Body.Close() }()
+		text, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		require.Contains(t, string(text), "event: close\ndata: 4502 no session\n\n")
+	})
+}
+
 // A stream sends events of any text, and nothing after its handler has returned.
 func TestStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -133,8 +133,9 @@ func (a *app) callBack(which bridge.ConnFilter) {
 // lastMessage is the final message to the sockets of a session that has ended. The close code has
 // further details.
 func lastMessage(end bridge.SessionDestroy) []byte {
-	if end.Reason != bridge.ReasonDestroyed || end.Via == bridge.ViaHTTP || end.Via == bridge.ViaSocket { // expiry or logout
-		return nil // ViaStore: this process has found it gone before another one has told so
+	itself := end.Via == bridge.ViaHTTP || end.Via == bridge.ViaSocket
+	if end.Reason != bridge.ReasonDestroyed || itself { // expiry, or logout
+		return nil
 	}
 	return push{Event: "over", Text: "You were signed out on another device."}.bytes()
 }

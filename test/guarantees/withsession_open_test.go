@@ -233,7 +233,7 @@ func TestRequestThatWaitsGetsNoNewSession(t *testing.T) {
 		require.Equal(t, "1", b.p.Get(t, there, "/inc").Body.String())
 		require.Equal(t, "2", b.p.Get(t, there, "/inc").Body.String(), "the browser has another session now")
 		close(goOn)
-		_ = <-done // the session has ended meanwhile
+		require.NoError(t, <-done, "the function has changed nothing")
 		w := b.p.Arrive(f)
 		require.Equal(t, bridge.HTTPStatus(bridge.ErrSessionGone), w.Code, w.Body)
 		require.Empty(t, w.Header()["Set-Cookie"])

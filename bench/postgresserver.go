@@ -53,8 +53,7 @@ func (s *postgresServer) start() (err error) {
 		}
 	}
 	data := filepath.Join(s.dir, "data")
-	err = s.run("initdb", "--pgdata="+data, "--username=postgres", "--auth=trust", "--locale=C", "--encoding=UTF8")
-	if err != nil {
+	if err := s.run("initdb", "--pgdata="+data, "--username=postgres", "--auth=trust", "--locale=C", "--encoding=UTF8"); err != nil {
 		return err
 	}
 	for range 5 { // another process may take the port meanwhile

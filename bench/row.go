@@ -92,7 +92,6 @@ func groups() []group {
 		crowdGroups(),
 		redisGroups(),
 		postgresGroups(),
-		choosingGroups(),
 		restGroups(),
 		nodesGroups(),
 	)

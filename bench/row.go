@@ -91,7 +91,6 @@ func groups() []group {
 		millionGroups(),
 		crowdGroups(),
 		redisGroups(),
-		postgresGroups(),
 		restGroups(),
 		nodesGroups(),
 	)

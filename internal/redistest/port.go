@@ -1,4 +1,4 @@
-package programs
+package redistest
 
 import (
 	"math/rand/v2"
@@ -16,8 +16,8 @@ const (
 	ports     = 16384
 )
 
-// FreePort returns a port that is not in use.
-func FreePort(t testing.TB) int {
+// freePort returns a port that is not in use.
+func freePort(t testing.TB) int {
 	t.Helper()
 	var err error
 	for range 100 {

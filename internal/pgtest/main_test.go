@@ -1,9 +1,0 @@
-package pgtest
-
-import (
-	"testing"
-
-	"github.com/sessionbridge/sessionbridge/internal/testkit/testmain"
-)
-
-func TestMain(m *testing.M) { testmain.Run(m) }

@@ -1,9 +1,0 @@
-package codec
-
-import (
-	"testing"
-
-	"github.com/sessionbridge/sessionbridge/internal/testkit/testmain"
-)
-
-func TestMain(m *testing.M) { testmain.Run(m) }

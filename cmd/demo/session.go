@@ -23,11 +23,11 @@ func counters() []bridge.Key[int64] { return []bridge.Key[int64]{httpCount, wsCo
 // snapshot is a session as clients see it.
 type snapshot struct {
 	ClientID  string                     `json:"clientId"`
-	SessionID string                     `json:"sessionId"` // "" without a session
-	User      string                     `json:"user"`      // "" without a user
-	Session   map[string]json.RawMessage `json:"session"`   // its values
+	SessionID string                     `json:"sessionId"`        // "" without a session
+	User      string                     `json:"user"`             // "" without a user
+	Session   map[string]json.RawMessage `json:"session"`          // its values
 	Expires   time.Time                  `json:"expires,omitzero"` // not of a session that isn't stored yet
-	Node      string                     `json:"node,omitempty"` // the process that has read it
+	Node      string                     `json:"node,omitempty"`   // the process that has read it
 }
 
 // node names this process.

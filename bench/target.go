@@ -71,11 +71,6 @@ func extraAllocsAtMost(n float64) target {
 	}}
 }
 
-// allocsThird wants at most a third of the peer's allocations.
-func allocsThird() target {
-	return target{"≤ ⅓ allocs", func(o outcome) bool { return 3*o.ours[allocsPerOp] <= o.peer[allocsPerOp] }}
-}
-
 // exactly wants n, to within rounding.
 func exactly(n float64) target {
 	return target{fmt.Sprintf("= %g", n), func(o outcome) bool {

@@ -296,3 +296,19 @@ func TestWithSessionAfterTheRequest(t *testing.T) {
 		require.ErrorIs(t, on.WithSession(ctx, testkit.Set("k", 1), nil), bridge.ErrSessionClosed)
 	})
 }
+
+// A change by this process between the load of a session and the turn of its WithSession is read: the
+// function doesn't have to run again.
+func TestWithSessionReadsAChangeThatCameBeforeItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := teststore.NewFaulty()
+		b := newBusyWith(t, st, nil)
+		st.Next(1, "Get", func(_ context.Context, get func() error) error {
+			err := get()
+			require.NoError(t, b.UpdateByID(t.Context(), b.id, testkit.Set("other", true)))
+			return err
+		})
+		require.Equal(t, "2", b.p.Get(t, b.h, "/inc").Body.String())
+		require.Zero(t, b.Stats().Reruns)
+	})
+}

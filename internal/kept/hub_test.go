@@ -378,6 +378,27 @@ func TestASlowClientTakesNoMemory(t *testing.T) {
 	})
 }
 
+// A client is ready when it has what it missed, even if it has taken the first messages before the
+// last log was read.
+func TestAFastClientIsNotReadyEarly(t *testing.T) {
+	test(t, func(f *fixture) {
+		c := f.mustOpen("s", "ann", "")
+		c.hears("ready")
+		at := c.close()
+		var want []string
+		for i := range 200 {
+			want = append(want, fmt.Sprint(i))
+		}
+		f.keep("s", want...)
+		c = &client{f: f, session: "s", user: "ann", position: at}
+		f.keeper.afterNextRead(func() { // of the session's log; then comes the user's
+			f.keeper.afterNextRead(func() { time.Sleep(time.Millisecond) }) // all frames are sent
+		})
+		require.NoError(t, c.join())
+		c.hears(append(want, "ready")...)
+	})
+}
+
 // A connection that is parted from its session or its user gets nothing more, and one without a
 // session nothing at all.
 func TestAPartedConnectionGetsNothing(t *testing.T) {

@@ -65,7 +65,8 @@ type mark struct {
 	tag    [tagSize]byte
 	mode   mode
 	number uint64
-	behind bool // there is more to read when frames have been sent
+	behind bool // there is more to read, which is asked for when frames have been sent
+	asked  bool // it has been asked for
 
 	sent  uint64 // the last message that has been sent
 	known bool   // sent is known
@@ -167,7 +168,7 @@ func (r *Reader) take(log int, kept *store.Kept) {
 		}
 	case unused, exactly:
 	}
-	m.mode, m.behind = exactly, false
+	m.mode, m.behind, m.asked = exactly, false, false
 	for i := range messages {
 		each := &messages[i]
 		if !m.isNew(*each) {
@@ -248,8 +249,8 @@ func (r *Reader) sentOne() (behind []store.KeptFor) {
 	defer r.mu.Unlock()
 	r.underWay--
 	for i := range r.marks {
-		if m := &r.marks[i]; m.behind && r.underWay <= window/2 {
-			m.behind = false
+		if m := &r.marks[i]; m.behind && !m.asked && r.underWay <= window/2 {
+			m.asked = true
 			behind = append(behind, m.of)
 		}
 	}

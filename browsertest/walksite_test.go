@@ -2,6 +2,7 @@ package browsertest_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"net/http"
@@ -31,6 +32,8 @@ type walkSite struct {
 	statuses map[string][]int     // of the responses to each request, as the server sent them
 	ended    map[string]time.Time // sessions that somebody has logged out of
 	faults   []string
+	trace    []string // of the round: which credential each request presented, and which one was set
+	letters  map[string]string
 }
 
 func startWalkSite(t *testing.T, opts *bridge.Options) *walkSite {
@@ -38,7 +41,7 @@ func startWalkSite(t *testing.T, opts *bridge.Options) *walkSite {
 	b, err := bridge.New(livestore.New(), opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Shutdown(context.WithoutCancel(t.Context()))) })
-	site := &walkSite{Bridge: b, statuses: make(map[string][]int), ended: make(map[string]time.Time)}
+	site := &walkSite{Bridge: b, statuses: make(map[string][]int), ended: make(map[string]time.Time), letters: make(map[string]string)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -168,6 +171,7 @@ func (site *walkSite) network(server http.Handler) http.Handler {
 		pauseFor(r, "held")
 		response := httptest.NewRecorder()
 		server.ServeHTTP(response, r)
+		site.note(r, response)
 		site.mu.Lock()
 		again := len(site.statuses[q.Get("nth")]) > 0
 		site.statuses[q.Get("nth")] = append(site.statuses[q.Get("nth")], response.Code)
@@ -180,6 +184,48 @@ func (site *walkSite) network(server http.Handler) http.Handler {
 		w.WriteHeader(response.Code)
 		_, _ = response.Body.WriteTo(w)
 	})
+}
+
+// note adds a request to the trace.
+func (site *walkSite) note(r *http.Request, response *httptest.ResponseRecorder) {
+	site.mu.Lock()
+	defer site.mu.Unlock()
+	line := fmt.Sprintf("%s nth=%s: ", r.URL.Path, r.URL.Query().Get("nth"))
+	for _, c := range r.Cookies() {
+		if isSessionCookie(c) {
+			line += "with " + site.letter(c.Value) + " "
+		}
+	}
+	line += fmt.Sprint(response.Code)
+	for _, c := range response.Result().Cookies() {
+		if isSessionCookie(c) {
+			line += " sets " + site.letter(c.Value)
+		}
+	}
+	site.trace = append(site.trace, line)
+}
+
+func isSessionCookie(c *http.Cookie) bool { return c.Name == "sid" || c.Name == "__Host-sid" }
+
+// letter returns a short name of a session credential: the same one whenever it is signed.
+func (site *walkSite) letter(cookie string) string {
+	text, _ := base64.URLEncoding.DecodeString(cookie)
+	fields := strings.Split(string(text), "|") // date, value, signature
+	if len(fields) < 3 {
+		return fmt.Sprintf("%q", cookie)
+	}
+	if site.letters[fields[1]] == "" {
+		site.letters[fields[1]] = fmt.Sprintf("c%d", len(site.letters))
+	}
+	return site.letters[fields[1]]
+}
+
+// traced returns the requests since the last call, in the order in which they were answered.
+func (site *walkSite) traced() []string {
+	site.mu.Lock()
+	defer site.mu.Unlock()
+	defer func() { site.trace = nil }()
+	return site.trace
 }
 
 func (site *walkSite) count(delta int) {

@@ -91,6 +91,7 @@ func groups() []group {
 		millionGroups(),
 		crowdGroups(),
 		redisGroups(),
+		postgresGroups(),
 		restGroups(),
 		nodesGroups(),
 	)

@@ -101,7 +101,7 @@ func (a *postgresArena) sessions() int {
 	if a.quick {
 		return 300
 	}
-	return 100_000
+	return 20_000
 }
 
 // lasts is how long a side is measured in a round.
@@ -148,7 +148,7 @@ func (a *postgresArena) grow() (_ sample, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	n := a.sessions()
+	n := max(a.sessions(), 10*redisWidth) // no session is written twice at once
 	revisions := make([]uint64, n)
 	set := func(ctx context.Context, i int) (int, error) {
 		revision, err := st.Set(ctx, postgresSession(i%n, revisions[i%n]))

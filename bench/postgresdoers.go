@@ -23,11 +23,12 @@ type postgresDoers struct {
 	ids       []string
 	revisions []atomic.Uint64
 	bare      []atomic.Int64
-	heldNow   bool
 }
 
 func newPostgresDoers(s *postgresServer, sessions int) (d *postgresDoers, err error) {
-	d = &postgresDoers{ids: make([]string, sessions), revisions: make([]atomic.Uint64, sessions), bare: make([]atomic.Int64, sessions)}
+	d = &postgresDoers{
+		ids: make([]string, sessions), revisions: make([]atomic.Uint64, sessions), bare: make([]atomic.Int64, sessions),
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close())
@@ -95,11 +96,19 @@ func (d *postgresDoers) during(op postgresOp, lasts time.Duration) (n int, took 
 	if err := d.hold(op.name == "ours set, held"); err != nil {
 		return 0, 0, err
 	}
+	return repeated(do, len(d.ids), op.width, lasts)
+}
+
+// repeated calls do with one session after the other for some time, so many at once, and returns how many
+// it has met, and how long it took.
+func repeated(
+	do func(ctx context.Context, i int) (int, error), sessions, width int, lasts time.Duration,
+) (n int, took time.Duration, err error) {
 	var next, done atomic.Int64
 	start := time.Now()
-	_, err = spread(op.width, op.width, func(ctx context.Context, _ int) (int, error) {
+	_, err = spread(width, width, func(ctx context.Context, _ int) (int, error) {
 		for time.Since(start) < lasts {
-			met, err := do(ctx, int(next.Add(1))*7919%len(d.ids))
+			met, err := do(ctx, int(next.Add(1))*7919%sessions)
 			if err != nil {
 				return 0, err
 			}
@@ -129,11 +138,7 @@ func (d *postgresDoers) ourGet(ctx context.Context, i int) (int, error) {
 }
 
 func (d *postgresDoers) ourSet(ctx context.Context, i int) (int, error) {
-	revision, err := d.store.Set(ctx, postgresSession(i, d.revisions[i].Load()))
-	if err == nil {
-		d.revisions[i].Store(revision)
-	}
-	return 1, err
+	return setOne(ctx, d.store, i, &d.revisions[i])
 }
 
 // postgresSession returns the nth session, created an hour ago, as it is when that revision is updated.
@@ -189,7 +194,8 @@ func (d *postgresDoers) bareInsert(ctx context.Context, i int) (int, error) {
 
 func (d *postgresDoers) bareUpdate(ctx context.Context, i int) (int, error) {
 	revision := d.bare[i].Load()
-	tag, err := d.pool.Exec(ctx, "UPDATE bare SET revision = revision + 1, seen = $3, data = $4 WHERE id = $1 AND revision = $2",
+	tag, err := d.pool.Exec(ctx,
+		"UPDATE bare SET revision = revision + 1, seen = $3, data = $4 WHERE id = $1 AND revision = $2",
 		d.ids[i], revision, time.Now().UnixMicro(), []byte(sessionData))
 	if err == nil && tag.RowsAffected() == 1 {
 		d.bare[i].Store(revision + 1)
@@ -204,8 +210,8 @@ func (d *postgresDoers) bareTouch(ctx context.Context, i int) (int, error) {
 
 // sizes returns the bytes of the table of sessions and of its indexes.
 func (d *postgresDoers) sizes(schema string) (table, indexes float64, err error) {
-	err = d.pool.QueryRow(context.Background(),
-		"SELECT pg_table_size($1::regclass)::float8, pg_indexes_size($1::regclass)::float8", schema+".sessions").Scan(&table, &indexes)
+	const sql = "SELECT pg_table_size($1::regclass)::float8, pg_indexes_size($1::regclass)::float8"
+	err = d.pool.QueryRow(context.Background(), sql, schema+".sessions").Scan(&table, &indexes)
 	return table, indexes, err
 }
 

@@ -53,7 +53,8 @@ func (s *postgresServer) start() (err error) {
 		}
 	}
 	data := filepath.Join(s.dir, "data")
-	if err := s.run("initdb", "--pgdata="+data, "--username=postgres", "--auth=trust", "--locale=C", "--encoding=UTF8"); err != nil {
+	err = s.run("initdb", "--pgdata="+data, "--username=postgres", "--auth=trust", "--locale=C", "--encoding=UTF8")
+	if err != nil {
 		return err
 	}
 	for range 5 { // another process may take the port meanwhile

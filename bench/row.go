@@ -92,6 +92,7 @@ func groups() []group {
 		crowdGroups(),
 		redisGroups(),
 		postgresGroups(),
+		choosingGroups(),
 		restGroups(),
 		nodesGroups(),
 	)

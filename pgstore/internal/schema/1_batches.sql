@@ -7,7 +7,7 @@ CREATE FUNCTION {{schema}}.set_sessions(
     p_renewal smallint[], p_rotated_at bigint[], p_logged_in bigint[], p_client_id text[], p_user_id text[],
     p_addr bytea[], p_user_agent bytea[], p_created bigint[], p_began bigint[], p_seen bigint[],
     p_expires bigint[], p_idle bigint[], p_lifetime bigint[], p_data bytea[]
-) RETURNS TABLE (n bigint, status bigint, told text[], holders text[]) LANGUAGE plpgsql AS $$
+) RETURNS TABLE (n bigint, status bigint, told text[], holders text[]) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     done bigint[] := '{}';
 BEGIN

@@ -42,7 +42,7 @@ $$;
 CREATE FUNCTION {{schema}}.keep_message(
     p_actor text, p_app text, p_topic text, p_session text, p_keep bigint, p_messages bigint, p_bytes bigint,
     p_binary boolean, p_data bytea, OUT kept boolean, OUT told text[]
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     log    {{schema}}.kept_logs;
     oldest {{schema}}.kept;
@@ -95,7 +95,7 @@ $$;
 -- last number of the log; number is null if there are none. A log that doesn't exist begins now.
 CREATE FUNCTION {{schema}}.read_kept(p_app text, p_topic text, p_after bigint)
 RETURNS TABLE (first bigint, last bigint, number bigint, prev bigint, is_binary boolean, data bytea)
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     now   bigint := {{schema}}.micros(clock_timestamp());
     until bigint;
@@ -114,7 +114,7 @@ BEGIN
 END $$;
 
 -- drop_kept removes what is kept for sessions that end.
-CREATE FUNCTION {{schema}}.drop_kept(p_app text, p_ids text[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION {{schema}}.drop_kept(p_app text, p_ids text[]) RETURNS void LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
     DELETE FROM {{schema}}.kept_logs l WHERE l.app = p_app AND l.topic = ANY (SELECT 's' || id FROM unnest(p_ids) id);
     IF FOUND THEN

@@ -1,8 +1,14 @@
+-- Plans are kept by each connection. One that was made while a table was empty would read all of it when it
+-- no longer is, until the next ANALYZE: so no function that depends on an index reads a whole table.
+
 -- tell puts a change of a session or client into the inboxes of the nodes that hold it, except for
 -- the one that has made it, and returns their names. Its caller has locked the row of the session.
 CREATE FUNCTION {{schema}}.tell(
     p_app text, p_kind text, p_item text, p_actor text, p_change smallint, p_id text, p_client text, p_reason text
-) RETURNS text[] LANGUAGE sql AS $$
+) RETURNS text[] LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    names text[];
+BEGIN
     WITH told AS (
         INSERT INTO {{schema}}.inbox (node, kind, id, client, reason, sender, data)
         SELECT h.node, p_change, p_id, p_client, p_reason, '', ''
@@ -10,8 +16,9 @@ CREATE FUNCTION {{schema}}.tell(
         WHERE h.app = p_app AND h.item = p_item AND h.kind = p_kind AND h.node <> p_actor
         RETURNING node
     )
-    SELECT array_agg(node) FROM told
-$$;
+    SELECT array_agg(node) INTO names FROM told;
+    RETURN names;
+END $$;
 
 -- locked reports whether logins of the user are locked. It waits for callers of lock_user, and they
 -- for the transaction, so that a lock sees each login that was admitted before.
@@ -32,7 +39,7 @@ CREATE FUNCTION {{schema}}.set_session(
     p_renewal smallint, p_rotated_at bigint, p_logged_in bigint, p_client_id text, p_user_id text,
     p_addr bytea, p_user_agent bytea, p_created bigint, p_began bigint, p_seen bigint, p_expires bigint,
     p_idle bigint, p_lifetime bigint, p_data bytea, OUT status bigint, OUT told text[], OUT holders text[]
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     changed boolean;
     assigns boolean;
@@ -126,7 +133,7 @@ END $$;
 -- status is 1, or 0: there is none, -2: another revision is stored.
 CREATE FUNCTION {{schema}}.end_session(
     p_actor text, p_app text, p_id text, p_revision bigint, p_reason text, OUT status bigint, OUT told text[]
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 BEGIN
     DELETE FROM {{schema}}.sessions s
     WHERE s.app = p_app AND s.id = p_id AND (p_revision = 0 OR s.revision = p_revision);
@@ -146,7 +153,7 @@ END $$;
 -- many it has looked at: fewer than p_n mean that no more are due. It skips sessions that others are
 -- changing.
 CREATE FUNCTION {{schema}}.sweep_sessions(p_actor text, p_app text, p_now bigint, p_n integer)
-RETURNS TABLE (looked integer, told text[], swept {{schema}}.sessions) LANGUAGE plpgsql AS $$
+RETURNS TABLE (looked integer, told text[], swept {{schema}}.sessions) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     ids  text[];
     gone text[] := '{}';

@@ -51,8 +51,8 @@ type chosen struct {
 func (a *choosingArena) prepare(quick bool, _ io.Writer) { a.quick = quick }
 
 func (a *choosingArena) close() (err error) {
-	for _, closer := range slices.Backward(a.closes) {
-		err = errors.Join(err, closer())
+	for _, each := range slices.Backward(a.closes) {
+		err = errors.Join(err, each())
 	}
 	a.closes, a.stores = nil, nil
 	return err

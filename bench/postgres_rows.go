@@ -151,11 +151,16 @@ func (a *postgresArena) grow() (_ sample, err error) {
 	n := max(a.sessions(), 10*redisWidth) // no session is written twice at once
 	revisions := make([]uint64, n)
 	set := func(ctx context.Context, i int) (int, error) {
-		revision, err := st.Set(ctx, postgresSession(i%n, revisions[i%n]))
-		revisions[i%n] = revision
+		i = i * 7919 % n // neighbours in the table are not updated together, as those of one time are not
+		revision, err := st.Set(ctx, postgresSession(i, revisions[i]))
+		revisions[i] = revision
 		return 1, err
 	}
-	if _, err := spread(n, redisWidth, set); err != nil {
+	insert := func(ctx context.Context, i int) (_ int, err error) {
+		revisions[i], err = st.Set(ctx, postgresSession(i, 0))
+		return 1, err
+	}
+	if _, err := spread(n, redisWidth, insert); err != nil {
 		return nil, err
 	}
 	if err := st.Optimize(context.Background()); err != nil {

@@ -15,13 +15,14 @@ func TestPlansThatWereMadeForEmptyTables(t *testing.T) {
 	s, schema := server.Server(t), newSchema()
 	st := open(t, s.URL()+"?pool_max_conns=1", &pgstore.Options{Schema: schema})
 	rec := create(t, st)
+	s.Exec(t, "ALTER TABLE "+quoted(schema)+".holdings SET (autovacuum_enabled = off)") // it would have plans made anew
 	s.Exec(t, "VACUUM (ANALYZE) "+quoted(schema)+".holdings")
 	for range 10 { // PostgreSQL keeps a plan after a few
 		revision, err := st.Set(t.Context(), rec)
 		require.NoError(t, err)
 		rec.Revision = revision
 	}
-	s.Exec(t, "ALTER TABLE "+quoted(schema)+".holdings SET (autovacuum_enabled = off); INSERT INTO "+quoted(schema)+
+	s.Exec(t, "INSERT INTO "+quoted(schema)+
 		".holdings SELECT '', 's', 'session ' || i, 'node' FROM generate_series(1, 20000) i")
 	const writes = 5
 	for range writes {
@@ -31,7 +32,8 @@ func TestPlansThatWereMadeForEmptyTables(t *testing.T) {
 	}
 	require.NoError(t, st.Close()) // its processes report their statistics at their end
 	scans := func(column string) int64 {
-		return s.QueryInt(t, "SELECT coalesce("+column+", 0) FROM pg_stat_user_tables WHERE schemaname = $1 AND relname = 'holdings'", schema)
+		return s.QueryInt(t, "SELECT coalesce("+column+", 0) FROM pg_stat_user_tables "+
+			"WHERE schemaname = $1 AND relname = 'holdings'", schema)
 	}
 	require.Eventually(t, func() bool { return scans("idx_scan") >= writes }, patience, tick)
 	require.Less(t, scans("seq_tup_read"), int64(20000))

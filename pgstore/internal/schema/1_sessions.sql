@@ -174,15 +174,23 @@ BEGIN
         WHERE s.app = p_app AND s.id = ANY (ids) AND s.expires <> 0 AND s.expires <= last
         RETURNING s.*
     LOOP
-        told := {{schema}}.tell(p_app, 's', swept.id, p_actor, 3::smallint, swept.id, '', 'swept');
-        DELETE FROM {{schema}}.holdings h WHERE h.app = p_app AND h.item = swept.id AND h.kind = 's';
         gone := gone || swept.id;
         RETURN NEXT;
     END LOOP;
-    PERFORM {{schema}}.drop_kept(p_app, gone);
+    IF cardinality(gone) > 0 THEN -- as tell does it, for all of them at once
+        WITH news AS (
+            INSERT INTO {{schema}}.inbox (node, kind, id, client, reason, sender, data)
+            SELECT h.node, 3, h.item, '', 'swept', '', ''
+            FROM {{schema}}.holdings h
+            WHERE h.app = p_app AND h.item = ANY (gone) AND h.kind = 's' AND h.node <> p_actor
+            RETURNING node
+        )
+        SELECT array_agg(DISTINCT node) INTO told FROM news;
+        DELETE FROM {{schema}}.holdings h WHERE h.app = p_app AND h.item = ANY (gone) AND h.kind = 's';
+        PERFORM {{schema}}.drop_kept(p_app, gone);
+    END IF;
     swept := NULL;
-    told := NULL;
-    RETURN NEXT; -- so that there is a row with looked
+    RETURN NEXT; -- so that there is a row with looked and told
 END $$;
 
 -- lock_user locks logins of a user for ten seconds, or locks them again. It reports whether the owner

@@ -31,8 +31,9 @@ CREATE FUNCTION {{schema}}.micros(p_time timestamptz) RETURNS bigint LANGUAGE sq
 $$;
 
 -- topic_lock returns the number of the advisory lock of a topic: keepers have it exclusively, so that
--- messages have an order, and nodes that begin to hold the topic share it, so that each message is kept
--- before, or finds the holder.
+-- messages have an order. Nodes that begin to hold the topic share it, so that each message is kept before,
+-- or finds the holder, and readers for whom the log begins, so that it begins before its first message, or
+-- with it.
 CREATE FUNCTION {{schema}}.topic_lock(p_app text, p_topic text) RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT hashtextextended('{{namespace}}:kept:' || length(p_app) || ':' || p_app || p_topic, 0)
 $$;
@@ -67,8 +68,9 @@ BEGIN
     INSERT INTO {{schema}}.kept VALUES (
         p_app, p_topic, this, coalesce(log.last, 0), place, coalesce(log.bytes, 0), now + p_keep, p_binary, p_data);
     INSERT INTO {{schema}}.kept_logs AS l
-    VALUES (p_app, p_topic, 0, this, length(p_data), now + greatest(p_keep, {{schema}}.log_life()))
-    ON CONFLICT (app, topic) DO UPDATE SET last = excluded.last, bytes = l.bytes + excluded.bytes,
+    VALUES (p_app, p_topic, coalesce(log.first, 0), this, coalesce(log.bytes, 0) + length(p_data),
+        now + greatest(p_keep, {{schema}}.log_life()))
+    ON CONFLICT (app, topic) DO UPDATE SET last = excluded.last, bytes = excluded.bytes,
         until = CASE WHEN l.until < now + greatest(p_keep, {{schema}}.log_life() / 2)
             THEN now + greatest(p_keep, {{schema}}.log_life()) ELSE l.until END;
 
@@ -100,17 +102,23 @@ DECLARE
     now   bigint := {{schema}}.micros(clock_timestamp());
     until bigint;
 BEGIN
-    SELECT l.until INTO until FROM {{schema}}.kept_logs l WHERE l.app = p_app AND l.topic = p_topic;
-    IF until IS NULL THEN
-        INSERT INTO {{schema}}.kept_logs VALUES (p_app, p_topic, now, now, 0, now + {{schema}}.log_life())
-        ON CONFLICT DO NOTHING;
-    ELSIF until < now + {{schema}}.log_life() / 2 THEN
-        UPDATE {{schema}}.kept_logs l SET until = now + {{schema}}.log_life() WHERE l.app = p_app AND l.topic = p_topic;
-    END IF;
-    RETURN QUERY SELECT l.first, l.last, k.number, k.prev, k.is_binary, k.data
-    FROM {{schema}}.kept_logs l LEFT JOIN {{schema}}.kept k
-        ON k.app = l.app AND k.topic = l.topic AND k.number > p_after AND k.expires > now
-    WHERE l.app = p_app AND l.topic = p_topic ORDER BY k.number;
+    LOOP
+        SELECT l.until INTO until FROM {{schema}}.kept_logs l WHERE l.app = p_app AND l.topic = p_topic;
+        IF until IS NULL THEN
+            PERFORM pg_advisory_xact_lock_shared({{schema}}.topic_lock(p_app, p_topic));
+            now := {{schema}}.micros(clock_timestamp());
+            INSERT INTO {{schema}}.kept_logs VALUES (p_app, p_topic, now, now, 0, now + {{schema}}.log_life())
+            ON CONFLICT DO NOTHING;
+        ELSIF until < now + {{schema}}.log_life() / 2 THEN
+            UPDATE {{schema}}.kept_logs l SET until = now + {{schema}}.log_life()
+            WHERE l.app = p_app AND l.topic = p_topic;
+        END IF;
+        RETURN QUERY SELECT l.first, l.last, k.number, k.prev, k.is_binary, k.data
+        FROM {{schema}}.kept_logs l LEFT JOIN {{schema}}.kept k
+            ON k.app = l.app AND k.topic = l.topic AND k.number > p_after AND k.expires > now
+        WHERE l.app = p_app AND l.topic = p_topic ORDER BY k.number;
+        EXIT WHEN FOUND; -- otherwise the log has been removed meanwhile
+    END LOOP;
 END $$;
 
 -- drop_kept removes what is kept for sessions that end.

@@ -148,7 +148,7 @@ func (a *postgresArena) grow() (_ sample, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	n := max(a.sessions(), 10*redisWidth) // no session is written twice at once
+	n := a.sessions()
 	revisions := make([]uint64, n)
 	set := func(ctx context.Context, i int) (int, error) {
 		i = i * 7919 % n // neighbours in the table are not updated together, as those of one time are not
@@ -170,8 +170,10 @@ func (a *postgresArena) grow() (_ sample, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := spread(each*n, redisWidth, set); err != nil {
-		return nil, err
+	for range each { // of which each begins when all are done, so that no session is written twice at once
+		if _, err := spread(n, redisWidth, set); err != nil {
+			return nil, err
+		}
 	}
 	hot, err := a.doers.hot(schema, each*n)
 	if err != nil {

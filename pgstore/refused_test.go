@@ -248,15 +248,16 @@ func TestFullDisk(t *testing.T) {
 	require.Equal(t, recs[0].Revision+1, revision)
 }
 
-// TestStandbyThatIsPromoted: the store moves to the new primary, which has all that was acknowledged.
+// TestStandbyThatIsPromoted: the store moves to the new primary, which has all that it has received.
 // Nodes join again there.
 func TestStandbyThatIsPromoted(t *testing.T) {
 	t.Parallel()
 	primary := pgtest.Start(t)
 	before := open(t, primary.URL(), nil)
-	standby := pgtest.StartStandby(t, primary, true)
-	readOnly := open(t, standby.URL(), nil)
+	standby := pgtest.StartStandby(t, primary)
 	rec := create(t, before)
+	standby.CatchUp(t, primary)
+	readOnly := open(t, standby.URL(), nil)
 	_, err := readOnly.Set(t.Context(), rec)
 	require.ErrorIs(t, err, pgstore.ErrServer)
 	require.ErrorContains(t, err, "read-only")
@@ -272,6 +273,7 @@ func TestStandbyThatIsPromoted(t *testing.T) {
 	was, err := st.Destroy(t.Context(), recs[0].ID)
 	require.NoError(t, err)
 	require.True(t, was)
+	standby.CatchUp(t, primary)
 	primary.Kill()
 	standby.Promote(t)
 	require.Eventually(t, func() bool {

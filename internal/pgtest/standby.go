@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -12,8 +13,8 @@ import (
 )
 
 // StartStandby starts a hot standby of a server, which follows it until Promote, until the end of the
-// test. With synchronous the server's commits wait from then on until the standby has them.
-func StartStandby(t testing.TB, primary *Server, synchronous bool) *Server {
+// test.
+func StartStandby(t testing.TB, primary *Server) *Server {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755)) //nolint:gosec // the user postgres enters it
@@ -22,7 +23,7 @@ func StartStandby(t testing.TB, primary *Server, synchronous bool) *Server {
 	if id := credential(t); id != nil {
 		require.NoError(t, os.Chown(s.dir, int(id.Uid), int(id.Gid)))
 	}
-	from := fmt.Sprintf("host=127.0.0.1 port=%d user=%s application_name=standby", primary.port, superuser)
+	from := fmt.Sprintf("host=127.0.0.1 port=%d user=%s", primary.port, superuser)
 	out, err := s.command(t, "pg_basebackup", "--pgdata="+s.dir, "--dbname="+from, "--write-recovery-conf",
 		"--checkpoint=fast", "--no-sync").CombinedOutput()
 	require.NoError(t, err, "%s", out)
@@ -34,16 +35,21 @@ func StartStandby(t testing.TB, primary *Server, synchronous bool) *Server {
 		text := fmt.Sprintf("%s\nport = %d\n", copied, s.port)
 		require.NoError(t, os.WriteFile(s.configFile(), []byte(text), 0o644)) //nolint:gosec // the user postgres reads it
 		if s.run(t) == nil {
-			if synchronous {
-				primary.Exec(t, "ALTER SYSTEM SET synchronous_standby_names = 'standby'")
-				primary.Exec(t, "SELECT pg_reload_conf()")
-			}
 			return s
 		}
 	}
 	log, _ := os.ReadFile(s.logFile())
 	require.FailNow(t, "the standby doesn't start", "%s", log)
 	return nil
+}
+
+// CatchUp waits until a standby has all that the server has committed.
+func (s *Server) CatchUp(t testing.TB, primary *Server) {
+	t.Helper()
+	committed := primary.QueryInt(t, "SELECT (pg_current_wal_flush_lsn() - '0/0')::int8")
+	require.Eventually(t, func() bool {
+		return s.QueryInt(t, "SELECT (pg_last_wal_replay_lsn() - '0/0')::int8") >= committed
+	}, patience, 10*time.Millisecond)
 }
 
 // Promote makes a standby a server of its own, and waits until it accepts writes.

@@ -152,9 +152,10 @@ func (d *postgresDoers) ourTouch(ctx context.Context, i int) (int, error) {
 	return 1, d.store.Touch(ctx, d.ids[i], time.Now())
 }
 
-// sweep removes 20,000 sessions of an App that has them for it.
+// sweep removes the sessions of an App that has as many for it.
 func (d *postgresDoers) sweep() (n int, took time.Duration, err error) {
-	const sessions, piece = 20_000, 250
+	const piece = 250
+	sessions := len(d.ids)
 	app := d.store.App("sweep").(*pgstore.Store) //nolint:forcetypeassert // it is documented
 	if _, err := spread(sessions, redisWidth, func(ctx context.Context, i int) (int, error) {
 		_, err := app.Set(ctx, fileSession(i, 1, time.Now()))

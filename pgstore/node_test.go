@@ -14,6 +14,29 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
+// nodeStore is what a node does itself: changes, of which it isn't notified. What it reads, it reads as the
+// store does.
+type nodeStore struct {
+	store.Store
+	store.Toucher
+	store.Sweeper
+	store.Ender
+	store.UserLocker
+	store.Keeper
+	io.Closer
+}
+
+// TestContractOfASealedNode: a node makes changes as a store does, and package sealed keeps the contract
+// around it.
+func TestContractOfASealedNode(t *testing.T) {
+	t.Parallel()
+	contract(t, func(t *testing.T) store.Store {
+		st := shared.fresh(t)
+		node := watch(t, st).Node.(everything)
+		return seal(t, nodeStore{node, node, node, node, node, node, st})
+	})
+}
+
 // everything is all capabilities of a node.
 type everything interface {
 	store.Node
@@ -29,32 +52,9 @@ type everything interface {
 	store.Optimizer
 	store.Pinger
 	store.Namespacer
+	store.Ender
 	store.UserLocker
 	store.Keeper
-}
-
-// nodeStore is a node of an App that closes the store that it belongs to.
-type nodeStore struct {
-	everything
-	of *appStore
-}
-
-func (s nodeStore) Close() error { return s.of.Close() }
-
-func (s nodeStore) App(name string) store.Store {
-	if name == "" {
-		return s
-	}
-	return s.everything.App(s.of.prefix + "/" + name)
-}
-
-// TestContractOfASealedNode: a node is a complete store, and package sealed keeps the contract around it.
-func TestContractOfASealedNode(t *testing.T) {
-	t.Parallel()
-	contract(t, func(t *testing.T) store.Store {
-		st := shared.fresh(t)
-		return seal(t, nodeStore{watch(t, st).Node.(everything), st})
-	})
 }
 
 // watchedStore is a store that other processes use, without indexes and listings, whose cases need none of

@@ -1,9 +1,11 @@
 package pgstore_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,6 +89,44 @@ func TestStoredSessionsAreHintedAt(t *testing.T) {
 	_, err := a.Set(t.Context(), rec)
 	require.NoError(t, err)
 	b.expect(store.Change{Kind: store.ChangeStored, ID: rec.ID})
+}
+
+// TestMissedChangesAreReportedByANodeThatHolds: a node that has lost entries of its inbox, and that the
+// server doesn't know any more, reports that when it holds again what it held. So it misses no change after
+// the report.
+func TestMissedChangesAreReportedByANodeThatHolds(t *testing.T) {
+	t.Parallel()
+	s, schema := server.Server(t), newSchema()
+	rec := create(t, open(t, s.URL(), &pgstore.Options{Schema: schema}))
+	short := pgstore.Options{Schema: schema, Timeout: 500 * time.Millisecond, NoMigrate: true}
+	holders := make(chan int64, 1)
+	node := open(t, s.URL(), &short).Watch(func(c store.Change) {
+		if c.Kind != store.ChangeMissed {
+			return
+		}
+		select {
+		case holders <- s.QueryInt(t, "SELECT count(*) FROM "+quoted(schema)+".holdings WHERE item = $1", rec.ID):
+		default:
+		}
+	})
+	t.Cleanup(func() { _ = node.Leave(context.WithoutCancel(t.Context())) })
+	require.Eventually(t, func() bool { return node.Hold(t.Context(), rec.ID, "") == nil }, patience, tick)
+
+	tx, err := connectTo(t, s).Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "LOCK TABLE "+quoted(schema)+".inbox")
+	require.NoError(t, err)
+	waiting := func() int64 {
+		return s.QueryInt(t, "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = $1::text::regclass",
+			quoted(schema)+".inbox")
+	}
+	for _, n := range []int64{1, 0, 1} { // the node waits for its inbox, gives up, and tries again
+		require.Eventually(t, func() bool { return waiting() == n }, patience, tick/4)
+	}
+	_, err = tx.Exec(t.Context(), strings.ReplaceAll(`SELECT $s.remove_node(name) FROM $s.nodes`, "$s", quoted(schema)))
+	require.NoError(t, err)
+	require.NoError(t, tx.Commit(context.WithoutCancel(t.Context())))
+	require.EqualValues(t, 1, <-holders)
 }
 
 // TestNodesAfterACrash: the server forgets its nodes. They join again, hold what they held, and are

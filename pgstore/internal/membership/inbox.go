@@ -39,20 +39,23 @@ func (t *term) readInbox() {
 	}
 }
 
-func (t *term) renew() {
+// renew reports whether the server knows the node.
+func (t *term) renew() (known bool) {
 	m := t.member
-	var known bool
 	err := m.conn.RepeatRow(t.ctx, "renewing the lease", []any{&known}, m.statements.renew, t.name)
-	if err == nil && !known {
+	if err != nil {
+		return false
+	}
+	m.answered.now()
+	if !known {
 		t.cancel()
 	}
-	if err == nil {
-		m.answered.now()
-	}
+	return known
 }
 
 // read reports the entries of the inbox, which are removed from it. After an error the entries may be
-// removed without having arrived.
+// removed without having arrived. That is reported once the server is known to know the node still:
+// otherwise the next term reports it, when the node is notified again of what it holds.
 func (t *term) read() {
 	m := t.member
 	var changes []store.Change
@@ -71,6 +74,9 @@ func (t *term) read() {
 	}
 	m.answered.now()
 	if t.missed {
+		if !t.renew() {
+			return // these entries are missed, too
+		}
 		t.missed = false
 		m.changes.report(store.Change{Kind: store.ChangeMissed})
 	}

@@ -40,9 +40,8 @@ func newStatements(name string) *statements {
 			placeholders(3, codec.Placeholders) + `)`),
 		touchAll: sql(`SELECT n, found FROM {{schema}}.touch_sessions($1, $2, $3)`),
 
-		end: sql(`SELECT status, told FROM {{schema}}.end_session($1, $2, $3, $4, $5)`),
-		sweep: sql(`SELECT looked, told, ` + codec.ColumnsOf("swept") +
-			` FROM {{schema}}.sweep_sessions($1, $2, $3, $4)`),
+		end:   sql(`SELECT status, told FROM {{schema}}.end_session($1, $2, $3, $4, $5)`),
+		sweep: sql(`SELECT looked, told, {{columns}} FROM {{schema}}.sweep_sessions($1, $2, $3, $4)`),
 
 		list: sql(`SELECT {{columns}} FROM {{schema}}.sessions WHERE app = $1 AND id > $2 ORDER BY id LIMIT $3`),
 		read: sql(`SELECT {{columns}} FROM {{schema}}.sessions WHERE app = $1 AND id = ANY ($2)`),

@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -44,16 +45,16 @@ func (s *Store) sweepOnce(
 ) (removed []store.Record, more bool, err error) {
 	var told []string
 	err = s.backend.Query(ctx, doing, func(rows pgx.Rows) error {
-		var looked int
-		var names []string
+		var looked int64
+		var names string
 		rec, err := codec.Scan(rows, &looked, &names)
 		if err != nil {
 			return err
 		}
-		more = looked == n
-		told = append(told, names...)
-		if rec.Revision > 0 { // not the last row
+		if rec.Revision > 0 {
 			removed = append(removed, rec)
+		} else { // the last row
+			more, told = looked == int64(n), strings.Fields(names)
 		}
 		return nil
 	}, s.backend.statements.sweep, s.actor(), s.app, codec.Micros(now), n)

@@ -9,82 +9,19 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// fields are the columns that make up a record, in the order of Scan, and a value of each that
-// stands for none.
-var fields = [][2]string{
-	{"id", "''"},
-	{"revision", "0"},
-	{"writes", "0"},
-	{"write_id", "''"},
-	{"token_hash", "''"},
-	{"prev_token_hash", "''"},
-	{"token_generation", "0"},
-	{"login_generation", "0"},
-	{"renewal", "0::smallint"},
-	{"rotated_at", "0"},
-	{"logged_in", "0"},
-	{"client_id", "''"},
-	{"user_id", "''"},
-	{"addr", "''"},
-	{"user_agent", "''"},
-	{"created", "0"},
-	{"seen", "0"},
-	{"expires", "0"},
-	{"idle", "0"},
-	{"lifetime", "0"},
-	{"data", "''"},
+// fields are the columns that make up a record, in the order of Scan.
+var fields = []string{
+	"id", "revision", "writes", "write_id", "token_hash", "prev_token_hash", "token_generation", "login_generation",
+	"renewal", "rotated_at", "logged_in", "client_id", "user_id", "addr", "user_agent", "created", "seen", "expires",
+	"idle", "lifetime", "data",
 }
 
 // Columns returns the names of the columns, for a SELECT.
-func Columns() string {
-	names := make([]string, len(fields))
-	for i, f := range fields {
-		names[i] = f[0]
-	}
-	return strings.Join(names, ", ")
-}
+func Columns() string { return strings.Join(fields, ", ") }
 
 // ColumnsFrom is Columns with the alias of the table.
 func ColumnsFrom(alias string) string {
 	return alias + "." + strings.ReplaceAll(Columns(), ", ", ", "+alias+".")
-}
-
-// ColumnsOf returns the columns of a composite value that may be null. Its record has no ID then.
-func ColumnsOf(value string) string {
-	parts := make([]string, len(fields))
-	for i, f := range fields {
-		parts[i] = "coalesce((" + value + ")." + f[0] + ", " + f[1] + ")"
-	}
-	return strings.Join(parts, ", ")
-}
-
-// Row is a row of a result.
-type Row interface{ Scan(dst ...any) error }
-
-// Scan reads a record from the columns, after the values for before.
-func Scan(row Row, before ...any) (rec store.Record, err error) {
-	var revision, writes, tokenGeneration, loginGeneration int64
-	var rotatedAt, loggedIn, created, seen, expires, idle, lifetime int64
-	var renewal int16
-	var writeID, tokenHash, prevTokenHash, addr, userAgent []byte
-	err = row.Scan(append(before, &rec.ID, &revision, &writes, &writeID, &tokenHash, &prevTokenHash,
-		&tokenGeneration, &loginGeneration, &renewal, &rotatedAt, &loggedIn, &rec.ClientID, &rec.UserID,
-		&addr, &userAgent, &created, &seen, &expires, &idle, &lifetime, &rec.Data)...)
-	if err != nil {
-		return store.Record{}, err
-	}
-	rec.Revision, rec.Writes = uint64(revision), uint64(writes) //nolint:gosec // not negative
-	copy(rec.WriteID[:], writeID)
-	copy(rec.TokenHash[:], tokenHash)
-	copy(rec.PrevTokenHash[:], prevTokenHash)
-	rec.TokenGeneration = uint64(tokenGeneration) //nolint:gosec // not negative
-	rec.LoginGeneration = uint64(loginGeneration) //nolint:gosec // not negative
-	rec.Renewal = store.Renewal(renewal)          //nolint:gosec // a small number
-	rec.RotatedAt, rec.LoggedIn, rec.Created = at(rotatedAt), at(loggedIn), at(created)
-	rec.Seen, rec.Expires = at(seen), at(expires)
-	rec.Addr, rec.UserAgent = string(addr), string(userAgent)
-	rec.Idle, rec.Lifetime = time.Duration(idle)*time.Microsecond, time.Duration(lifetime)*time.Microsecond
-	return rec, nil
 }
 
 // Args returns the arguments of set_session that are the record, in its order.
@@ -140,13 +77,6 @@ func orZero(t time.Time) int64 {
 		return 0
 	}
 	return Micros(t)
-}
-
-func at(micros int64) time.Time {
-	if micros == 0 || micros == Micros(time.Time{}) {
-		return time.Time{}
-	}
-	return time.UnixMicro(micros).UTC()
 }
 
 // notNull returns b, or an empty value for nil, which would be stored as null.

@@ -149,48 +149,55 @@ BEGIN
 END $$;
 
 -- sweep_sessions removes up to p_n of the sessions that are due at p_now, the first to expire, and
--- returns them. Of those that expire later than they were due it moves due forward. p_looked is how
--- many it has looked at: fewer than p_n mean that no more are due. It skips sessions that others are
--- changing.
+-- returns them. Of those that expire later than they were due it moves due forward. A last row without a
+-- session has looked, how many it has looked at: fewer than p_n mean that no more are due; and told, the
+-- names of the nodes in whose inboxes the ends are. It skips sessions that others are changing.
 CREATE FUNCTION {{schema}}.sweep_sessions(p_actor text, p_app text, p_now bigint, p_n integer)
-RETURNS TABLE (looked integer, told text[], swept {{schema}}.sessions) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+RETURNS TABLE (
+    looked bigint, told text, id text, revision bigint, writes bigint, write_id bytea, token_hash bytea,
+    prev_token_hash bytea, token_generation bigint, login_generation bigint, renewal smallint, rotated_at bigint,
+    logged_in bigint, client_id text, user_id text, addr bytea, user_agent bytea, created bigint, seen bigint,
+    expires bigint, idle bigint, lifetime bigint, data bytea
+) LANGUAGE plpgsql SET enable_seqscan = off AS $$
+#variable_conflict use_column
 DECLARE
     ids  text[];
-    gone text[] := '{}';
+    ends bigint[];
+    gone text[];
     last bigint;
 BEGIN
-    SELECT array_agg(d.id), max(d.due) INTO ids, last FROM (
-        SELECT s.id, s.due FROM {{schema}}.sessions s WHERE s.app = p_app AND s.due <= p_now
+    SELECT array_agg(d.id), array_agg(d.expires), max(d.due) INTO ids, ends, last FROM (
+        SELECT s.id, s.expires, s.due FROM {{schema}}.sessions s WHERE s.app = p_app AND s.due <= p_now
         ORDER BY s.due LIMIT p_n FOR UPDATE SKIP LOCKED
     ) d;
     looked := coalesce(cardinality(ids), 0);
     IF looked < p_n THEN
         last := p_now; -- all that are due
     END IF;
-    UPDATE {{schema}}.sessions s SET due = nullif(s.expires, 0)
-    WHERE s.app = p_app AND s.id = ANY (ids) AND (s.expires = 0 OR s.expires > last);
-    FOR swept IN
-        DELETE FROM {{schema}}.sessions s
-        WHERE s.app = p_app AND s.id = ANY (ids) AND s.expires <> 0 AND s.expires <= last
-        RETURNING s.*
-    LOOP
-        gone := gone || swept.id;
-        RETURN NEXT;
-    END LOOP;
-    IF cardinality(gone) > 0 THEN -- as tell does it, for all of them at once
-        WITH news AS (
+    gone := ARRAY(SELECT e.id FROM unnest(ids, ends) e (id, expires) WHERE e.expires <> 0 AND e.expires <= last);
+    IF cardinality(gone) < looked THEN
+        UPDATE {{schema}}.sessions s SET due = nullif(s.expires, 0)
+        WHERE s.app = p_app AND s.id = ANY (ids) AND s.id <> ALL (gone);
+    END IF;
+    IF cardinality(gone) > 0 THEN
+        RETURN QUERY DELETE FROM {{schema}}.sessions s WHERE s.app = p_app AND s.id = ANY (gone)
+        RETURNING 0::bigint, '', s.id, s.revision, s.writes, s.write_id, s.token_hash, s.prev_token_hash,
+            s.token_generation, s.login_generation, s.renewal, s.rotated_at, s.logged_in, s.client_id, s.user_id,
+            s.addr, s.user_agent, s.created, s.seen, s.expires, s.idle, s.lifetime, s.data;
+        WITH news AS ( -- as tell does it, for all of them at once
             INSERT INTO {{schema}}.inbox (node, kind, id, client, reason, sender, data)
             SELECT h.node, 3, h.item, '', 'swept', '', ''
             FROM {{schema}}.holdings h
             WHERE h.app = p_app AND h.item = ANY (gone) AND h.kind = 's' AND h.node <> p_actor
             RETURNING node
         )
-        SELECT array_agg(DISTINCT node) INTO told FROM news;
+        SELECT string_agg(DISTINCT n.node, ' ') INTO told FROM news n;
         DELETE FROM {{schema}}.holdings h WHERE h.app = p_app AND h.item = ANY (gone) AND h.kind = 's';
         PERFORM {{schema}}.drop_kept(p_app, gone);
     END IF;
-    swept := NULL;
-    RETURN NEXT; -- so that there is a row with looked and told
+    RETURN QUERY SELECT looked, coalesce(told, ''), '', 0::bigint, 0::bigint, ''::bytea, ''::bytea, ''::bytea, 0::bigint, 0::bigint,
+        0::smallint, 0::bigint, 0::bigint, '', '', ''::bytea, ''::bytea, 0::bigint, 0::bigint, 0::bigint, 0::bigint,
+        0::bigint, ''::bytea;
 END $$;
 
 -- lock_user locks logins of a user for ten seconds, or locks them again. It reports whether the owner

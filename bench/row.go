@@ -7,6 +7,7 @@ type metric string
 
 const (
 	nsPerOp       metric = "ns/op"
+	cpuPerOp      metric = "cpu-ns/op"
 	bytesPerOp    metric = "B/op"
 	allocsPerOp   metric = "allocs/op"
 	allocsPerConn metric = "allocs/conn"

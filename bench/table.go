@@ -78,7 +78,9 @@ func cell(s sample, m metric) string {
 			text += " " + duration(cpu) + "-cpu"
 		}
 		return text
-	case totalNs, p99Ns, p999Ns, longestNs:
+	case cpuPerOp:
+		return fmt.Sprintf("%s-cpu %.0fa", duration(v), s[allocsPerOp])
+	case totalNs, p50Ns, p99Ns, p999Ns, longestNs:
 		return duration(v)
 	case bytesPerConn, bytesIdle, bytesPeak, bytesPerOp:
 		return size(v)

@@ -274,7 +274,7 @@ func (rq *request) sessionOf(o *opening.Opened) (*Session, error) {
 }
 
 func (rq *request) sessionIn(all *openedSession, o *opening.Opened) (*Session, error) {
-	s, err := rq.makeSession(all, o.Record, &o.Room)
+	s, err := rq.makeSession(all, &o.Record, &o.Room)
 	if err == nil {
 		err = rq.b.opener.Prove(s.proof, o, &s.draft)
 	}
@@ -300,7 +300,7 @@ func (rq *request) newRecord(id string) store.Record {
 // issue returns the Session of a record that is not stored yet, whose token the client is to get.
 func (rq *request) issue(rec store.Record, token credentials.Token) (*Session, error) {
 	all := &openedSession{}
-	s, err := rq.makeSession(all, rec, &all.opened.Room)
+	s, err := rq.makeSession(all, &rec, &all.opened.Room)
 	if err == nil {
 		rq.b.opener.Issued(s.proof, token, &s.draft)
 	}
@@ -317,12 +317,13 @@ type openedSession struct {
 }
 
 // makeSession returns the Session of the record, with a Proof that is zero.
-func (rq *request) makeSession(all *openedSession, rec store.Record, room *gateway.Room) (*Session, error) {
+func (rq *request) makeSession(all *openedSession, rec *store.Record, room *gateway.Room) (*Session, error) {
 	all.session.sessionState = &all.state
 	all.state.proof = &all.proof
+	*all.state.draft.Base() = *rec
 	all.state.draft.Use(room)
 	all.from.via, all.from.request = ViaHTTP, rq
-	return &all.session, all.session.init(rq.b, rec, &all.from)
+	return &all.session, all.session.init(rq.b, &all.from)
 }
 
 // peekPresented is opening.Exchange.Peek, also for a session that has been imported. It imports

@@ -28,7 +28,7 @@ func (g *Gateway) LoadInto(
 ) (now time.Time, err error) {
 	op := g.attachedIn(r, ctx)
 	defer op.stop()
-	if *rec, err = g.get(op, id); err != nil {
+	if err = g.getInto(op, id, rec); err != nil {
 		return now, err
 	}
 	if now = Now(); rec.Expired(now) {

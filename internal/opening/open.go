@@ -219,7 +219,7 @@ func (x *Exchange) try(
 	case byRequest:
 		err = cfg.Gateway.LoadActive(ctx, id, &o.Record, &o.Room, check)
 	case byHandshake:
-		err = cfg.Gateway.LoadActiveShared(ctx, id, &o.Record, check)
+		err = cfg.Gateway.LoadActiveShared(ctx, id, &o.Record, &o.Room, check)
 	case byPeek:
 		return x.peeked(ctx, o, cookies, check)
 	}

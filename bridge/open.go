@@ -114,6 +114,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 		return nil, nil
 	}
 	all := &openedSession{}
+	all.opened.Record = all.state.draft.Base()
 	o, err := rq.creds.Open(ctx, coalesce, &all.opened)
 	switch {
 	case err != nil:
@@ -265,7 +266,7 @@ func (rq *request) peek(ctx context.Context) (*Session, error) {
 		}
 		return nil, newMissing(rq.reasonOf(o))
 	}
-	return rq.b.newSnapshot(o.Record, ViaHTTP)
+	return rq.b.newSnapshot(*o.Record, ViaHTTP)
 }
 
 // sessionOf returns the Session of an opened record.
@@ -274,7 +275,7 @@ func (rq *request) sessionOf(o *opening.Opened) (*Session, error) {
 }
 
 func (rq *request) sessionIn(all *openedSession, o *opening.Opened) (*Session, error) {
-	s, err := rq.makeSession(all, &o.Record, &o.Room)
+	s, err := rq.makeSession(all, o.Record, &o.Room)
 	if err == nil {
 		err = rq.b.opener.Prove(s.proof, o, &s.draft)
 	}
@@ -320,7 +321,9 @@ type openedSession struct {
 func (rq *request) makeSession(all *openedSession, rec *store.Record, room *gateway.Room) (*Session, error) {
 	all.session.sessionState = &all.state
 	all.state.proof = &all.proof
-	*all.state.draft.Base() = *rec
+	if base := all.state.draft.Base(); base != rec {
+		*base = *rec
+	}
 	all.state.draft.Use(room)
 	all.from.via, all.from.request = ViaHTTP, rq
 	return &all.session, all.session.init(rq.b, &all.from)

@@ -93,8 +93,7 @@ func (g *Gateway) attemptOnce(
 	if !d.Changed() {
 		return nil, nil
 	}
-	at := time.Now()
-	now := precise(at)
+	now := Now()
 	if cur.Revision != 0 && cur.Expired(now) { // unless others have kept it alive since it was loaded
 		stored, _, err := g.LoadAt(context.WithoutCancel(ctx), cur.ID, d.later)
 		switch {
@@ -111,7 +110,7 @@ func (g *Gateway) attemptOnce(
 	if err := g.apply(d, cur, now, &next); err != nil {
 		return nil, err
 	}
-	op := g.detachedIn(d.room, ctx, at)
+	op := g.detachedIn(d.room, ctx)
 	op.later = d.later
 	defer op.stop()
 	if err := k.commit.LockOrWait(op); err != nil {

@@ -124,13 +124,14 @@ func (s *Session) reviewed(ctx context.Context) error {
 	})
 }
 
-// commitExact stores the changes if the stored record is still the base of the draft.
-func (s *Session) commitExact(ctx context.Context, k *gateway.Lock) (rec store.Record, err error) {
+// commitExact stores the changes if the stored record is still the base of the draft. Otherwise it
+// returns store.ErrConflict and the stored record.
+func (s *Session) commitExact(ctx context.Context, k *gateway.Lock) (won *store.Record, err error) {
 	err = s.store(ctx, func() (err error) {
-		rec, err = s.b.gateway.CommitExact(ctx, k, &s.draft, s.from)
+		won, err = s.b.gateway.CommitExact(ctx, k, &s.draft, s.from)
 		return err
 	})
-	return rec, err
+	return won, err
 }
 
 // store runs commit, which stores the draft, within the limits on the sessions of a user and of a

@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -57,6 +58,23 @@ func ExampleStore_App() {
 	}
 	_, err = forum.Get(context.Background(), rec.ID)
 	fmt.Println(err) // store: no such record
+}
+
+// A transaction that someone has left open makes the table grow.
+func ExampleStore_Stats() {
+	ctx := context.Background()
+	sessions, err := pgstore.Open(ctx, "postgres://db.internal/app", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = sessions.Close() }()
+	stats, err := sessions.Stats(ctx)
+	switch {
+	case err != nil:
+		log.Print(err)
+	case stats.OldestTransaction > time.Minute:
+		log.Printf("a transaction is open for %v: %d old versions of sessions are kept", stats.OldestTransaction, stats.Dead)
+	}
 }
 
 // The statements for an administrator, where the application may create nothing.

@@ -1,9 +1,12 @@
 package pgstore_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/pgstore"
@@ -37,4 +40,37 @@ func TestSizeOfASession(t *testing.T) {
 	t.Logf("%d bytes in the table, %d in its indexes", bytes("pg_table_size"), bytes("pg_indexes_size"))
 	require.Less(t, bytes("pg_table_size"), int64(950)) // 9 rows in a page of 8 KB, of which a fifth is free for updates
 	require.Less(t, bytes("pg_indexes_size"), int64(500))
+}
+
+// TestStats: a transaction that is open for long keeps the old versions of sessions, and Stats says so.
+func TestStats(t *testing.T) {
+	t.Parallel()
+	s, schema := server.Server(t), newSchema()
+	st := open(t, s.URL(), &pgstore.Options{Schema: schema})
+	rec := create(t, st)
+	tx, err := connectTo(t, s).BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) })
+	_, err = tx.Exec(t.Context(), "SELECT")
+	require.NoError(t, err)
+	began := time.Now()
+	for range 100 {
+		rec.Revision, err = st.Set(t.Context(), rec)
+		require.NoError(t, err)
+	}
+	var stats pgstore.Stats
+	require.Eventually(t, func() bool { // it counts what its processes report from time to time
+		stats, err = st.Stats(t.Context())
+		require.NoError(t, err)
+		return stats.Dead >= 100
+	}, patience, tick)
+	require.GreaterOrEqual(t, stats.OldestTransaction, time.Since(began)-time.Second)
+	require.GreaterOrEqual(t, stats.TableBytes, int64(8192))
+	require.GreaterOrEqual(t, stats.IndexBytes, int64(5*8192))
+	require.EqualValues(t, 1, stats.Sessions)
+	require.NoError(t, tx.Rollback(t.Context()))
+
+	s.Exec(t, "DROP SCHEMA "+quoted(schema)+" CASCADE")
+	_, err = st.Stats(t.Context())
+	require.ErrorIs(t, err, pgstore.ErrSchema)
 }

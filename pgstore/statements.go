@@ -17,7 +17,7 @@ type statements struct {
 	newest, surplus, activeSince, listActive string
 	keep, kept                               string
 	lockUser, unlockUser                     string
-	ping, vacuum                             string
+	ping, vacuum, stats                      string
 }
 
 func newStatements(name string) *statements {
@@ -69,6 +69,14 @@ func newStatements(name string) *statements {
 
 		ping:   sql(`SELECT FROM {{schema}}.sessions LIMIT 0`),
 		vacuum: sql(`VACUUM (ANALYZE) {{schema}}.sessions`),
+		stats: sql(`SELECT pg_stat_get_live_tuples(c.oid), pg_stat_get_dead_tuples(c.oid), pg_table_size(c.oid),
+				pg_indexes_size(c.oid), coalesce((
+					SELECT extract(epoch FROM clock_timestamp() - min(t.began)) * 1000000 FROM (
+						SELECT xact_start AS began FROM pg_stat_activity
+						WHERE pid <> pg_backend_pid() AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
+						UNION ALL SELECT prepared FROM pg_prepared_xacts
+					) t), 0)::int8
+			FROM pg_class c WHERE c.oid = $1::text::regclass`),
 	}
 }
 

@@ -55,7 +55,7 @@ func start(t testing.TB, dir string, config []string) *Server {
 			"listen_addresses = '127.0.0.1'", fmt.Sprint("port = ", s.port), "unix_socket_directories = ''",
 			"fsync = off", "max_connections = 200", "autovacuum_naptime = 5s",
 			// Even a crash waits for a connection that has sent nothing yet, by default for a minute.
-			"authentication_timeout = 3s",
+			"authentication_timeout = 15s",
 		}, config...)
 		text := strings.Join(lines, "\n") + "\n"
 		require.NoError(t, os.WriteFile(s.configFile(), []byte(text), 0o644))

@@ -16,7 +16,8 @@ type farmPostgres struct {
 
 func onPostgres(t *testing.T, config ...string) farmServer {
 	t.Helper()
-	return farmPostgres{pgtest.Start(t, config...), t}
+	// A connection that stalls delays a crash for as long.
+	return farmPostgres{pgtest.Start(t, append(config, "authentication_timeout = 3s")...), t}
 }
 
 func (p farmPostgres) Restart() {

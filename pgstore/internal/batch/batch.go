@@ -5,10 +5,15 @@
 // are under way as there are connections, an operation would wait for one of them: instead it joins
 // those that wait, and the next connection that becomes free executes them together. So batches are as
 // large as the load requires, and no operation ever waits for others to come.
+//
+// After a large batch the processors are the limit, and a statement for one operation would take their time
+// from many others. So from then on all operations are executed in batches, of which few are under way, until
+// some in a row have been small.
 package batch
 
 import (
 	"context"
+	"runtime"
 	"sync"
 
 	"github.com/sessionbridge/sessionbridge/internal/background"
@@ -41,8 +46,14 @@ type Queue[A, R any] struct {
 
 	mu      sync.Mutex
 	running int // statements
+	recent  int // operations of the last batch, or of larger ones before it, of each the less the longer ago
 	waiting []*call[A, R]
 }
+
+const (
+	large       = 8 // operations of a large batch
+	largeAtOnce = 2 // batches that are under way then: one on the server, and one here
+)
 
 // call is an operation that waits.
 type call[A, R any] struct {
@@ -57,7 +68,7 @@ func New[A, R any](c Config[A, R]) *Queue[A, R] { return &Queue[A, R]{Config: c}
 // error is the cause; if it ends later, the outcome is unknown.
 func (q *Queue[A, R]) Do(ctx context.Context, arg A) (R, error) {
 	q.mu.Lock()
-	if q.running < q.Alone {
+	if q.running < q.Alone && q.recent < large {
 		q.running++
 		q.mu.Unlock()
 		defer q.finished()
@@ -65,7 +76,17 @@ func (q *Queue[A, R]) Do(ctx context.Context, arg A) (R, error) {
 	}
 	c := &call[A, R]{arg, make(chan Result[R], 1)}
 	q.waiting = append(q.waiting, c)
+	begins := q.running < min(largeAtOnce, q.Alone)
+	if begins {
+		q.running++
+	}
 	q.mu.Unlock()
+	if begins {
+		q.begin(func() []*call[A, R] {
+			runtime.Gosched() // so that others that are about to come join it
+			return q.next()
+		})
+	}
 	select {
 	case r := <-c.done:
 		return r.Value, r.Err
@@ -90,15 +111,19 @@ func (q *Queue[A, R]) leave(c *call[A, R]) {
 
 // finished is called when a statement has ended. Calls that wait take its place.
 func (q *Queue[A, R]) finished() {
-	calls := q.next()
-	if len(calls) == 0 {
+	if calls := q.next(); len(calls) > 0 {
+		q.begin(func() []*call[A, R] { return calls })
+	}
+}
+
+// begin executes calls, in the background.
+func (q *Queue[A, R]) begin(first func() []*call[A, R]) {
+	if q.Background.Go(func() { q.run(first()) }) {
 		return
 	}
-	if !q.Background.Go(func() { q.run(calls) }) {
-		for ; len(calls) > 0; calls = q.next() {
-			for _, c := range calls {
-				c.done <- Result[R]{Err: store.ErrClosed}
-			}
+	for calls := first(); len(calls) > 0; calls = q.next() {
+		for _, c := range calls {
+			c.done <- Result[R]{Err: store.ErrClosed}
 		}
 	}
 }
@@ -136,6 +161,8 @@ func (q *Queue[A, R]) next() (calls []*call[A, R]) {
 	q.waiting = rest
 	if len(calls) == 0 {
 		q.running--
+		return nil
 	}
+	q.recent = max(len(calls), q.recent*3/4)
 	return calls
 }

@@ -95,6 +95,29 @@ func TestTogetherWhenMany(t *testing.T) {
 	})
 }
 
+// TestOnlyBatchesAfterALargeOne: after a large batch, operations that find a connection free are executed
+// together, too, two batches at a time, until some in a row have been small.
+func TestOnlyBatchesAfterALargeOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, group := &recorder{}, background.New()
+		defer group.Close()
+		q := r.queue(group, 3, 100)
+		executes := func(args string, how string, batches ...string) {
+			t.Helper()
+			r.batches = nil
+			results := do(t, q, strings.Split(args, "")...)
+			for range cap(results) {
+				require.Contains(t, <-results, how)
+			}
+			synctest.Wait()
+			require.ElementsMatch(t, batches, r.batches)
+		}
+		executes("abcdefghijklmnopqrs", "", "a", "b", "c", "d+e+f+g+h+i+j+k+l+m+n+o+p+q+r+s")
+		executes("abcde", "many ", "a", "b", "c+d+e")
+		executes("abc", "one ", "a", "b", "c")
+	})
+}
+
 // TestWhoeverLeavesIsNotExecuted: an operation whose context ends while it waits is not executed.
 func TestWhoeverLeavesIsNotExecuted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

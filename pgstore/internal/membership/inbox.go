@@ -42,7 +42,7 @@ func (t *term) readInbox() {
 // renew reports whether the server knows the node.
 func (t *term) renew() (known bool) {
 	m := t.member
-	err := m.conn.RepeatRow(t.ctx, "renewing the lease", []any{&known}, m.statements.renew, t.name)
+	err := m.conn.RepeatRow(t.ctx, "renewing the lease", []any{&known}, m.statements.renew, t.name, t.beats.Add(1))
 	if err != nil {
 		return false
 	}

@@ -2,6 +2,7 @@ package membership
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,6 +46,8 @@ func (t *term) listenOnce() {
 	if err != nil {
 		return
 	}
+	// Through PgBouncer, LISTEN may get a notification that comes while it is executed, and no other one.
+	before := t.beats.Load()
 	signal(t.listening)
 	for {
 		payload, err := t.next(connection)
@@ -52,9 +55,12 @@ func (t *term) listenOnce() {
 			return
 		}
 		id, stored := strings.CutPrefix(payload, payloadStored)
+		beat, own := strings.CutPrefix(payload, payloadOwn)
 		switch {
-		case payload == payloadOwn:
-			m.heard.now()
+		case own:
+			if n, err := strconv.ParseInt(beat, 10, 64); err == nil && n > before {
+				m.heard.now()
+			}
 		case !stored:
 			signal(t.wake)
 		case m.held.has(item{kindSession, id}):
@@ -87,9 +93,13 @@ const silence = 5 * time.Second
 func (t *term) next(connection *pgx.Conn) (payload string, err error) {
 	limited, cancel := context.WithTimeout(t.ctx, silence)
 	defer cancel()
-	note, err := connection.WaitForNotification(limited)
-	if err != nil {
-		return "", err
+	for {
+		note, err := connection.WaitForNotification(limited)
+		if err != nil {
+			return "", err
+		}
+		if note.Channel == channelPrefix+t.name { // not that of another node, for which PgBouncer's connection listens
+			return note.Payload, nil
+		}
 	}
-	return note.Payload, nil
 }

@@ -16,7 +16,7 @@ func newStatements(schema string) statements {
 	sql := func(text string) string { return strings.ReplaceAll(text, "{{schema}}", schema) }
 	return statements{
 		join:   sql(`SELECT {{schema}}.join_node($1, $2)`),
-		renew:  sql(`SELECT {{schema}}.renew_node($1)`),
+		renew:  sql(`SELECT {{schema}}.renew_node($1, $2)`),
 		remove: sql(`SELECT {{schema}}.remove_node(n) FROM unnest($1::text[]) n`),
 		tidy:   sql(`SELECT {{schema}}.remove_orphans(), {{schema}}.tidy_kept(1000)`),
 

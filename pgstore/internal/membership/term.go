@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/background"
@@ -22,6 +23,7 @@ type term struct {
 	wake      chan struct{} // the inbox has entries
 	listening chan struct{} // notifications arrive from now on
 	requests  chan *request
+	beats     atomic.Int64 // renewals of the lease, each of which sends a notification with its number
 
 	missed bool // entries of the inbox may be lost, which is still to be reported; for readInbox only
 }

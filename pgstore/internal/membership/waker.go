@@ -24,7 +24,7 @@ type notification struct{ node, payload string }
 
 // The payloads of notifications. An empty one means that the inbox has entries.
 const (
-	payloadOwn    = "c" // sent by the node itself with each heartbeat
+	payloadOwn    = "c" // followed by the number of the heartbeat with which the node itself sends it
 	payloadStored = "s" // followed by the ID of a session that was stored
 )
 

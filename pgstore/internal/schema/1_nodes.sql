@@ -5,15 +5,15 @@ CREATE FUNCTION {{schema}}.join_node(p_app text, p_node text) RETURNS void LANGU
 $$;
 
 -- renew_node renews the lease of a node and removes nodes whose lease has ended. It returns false if
--- the node has been removed. The notification tells the node that notifications reach it.
-CREATE FUNCTION {{schema}}.renew_node(p_node text) RETURNS boolean LANGUAGE plpgsql AS $$
+-- the node has been removed. The notification tells the node that notifications reach it, and which one.
+CREATE FUNCTION {{schema}}.renew_node(p_node text, p_beat bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     known boolean;
     gone  text[];
 BEGIN
     UPDATE {{schema}}.nodes SET until = clock_timestamp() + interval '12 s' WHERE name = p_node;
     known := FOUND;
-    PERFORM pg_notify('sb_' || p_node, 'c');
+    PERFORM pg_notify('sb_' || p_node, 'c' || p_beat);
     SELECT array_agg(n.name) INTO gone FROM (
         SELECT name FROM {{schema}}.nodes WHERE until <= clock_timestamp() FOR UPDATE SKIP LOCKED
     ) n;

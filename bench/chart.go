@@ -100,22 +100,21 @@ func (c *chart) svg(rep *report) string {
 		}
 	}
 	var s strings.Builder
-	fmt.Fprintf(&s, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" role="img" aria-label="%s" font-family="system-ui, sans-serif" font-size="12">`+"\n",
-		chartWidth, height, chartWidth, html.EscapeString(c.title))
-	s.WriteString("<style>text{fill:#24292f}.note{fill:#57606a}.ours{fill:#0969da}.peer{fill:#8c959f}" +
-		"@media(prefers-color-scheme:dark){text{fill:#e6edf3}.note{fill:#9198a1}.ours{fill:#4493f8}.peer{fill:#6e7681}}</style>\n")
-	fmt.Fprintf(&s, `<text x="0" y="18" font-size="16" font-weight="600">%s</text>`+"\n", html.EscapeString(c.title))
-	fmt.Fprintf(&s, `<text x="0" y="38" class="note">%s</text>`+"\n", html.EscapeString(c.note))
+	title := html.EscapeString(c.title)
+	fmt.Fprintf(&s, svgHead, chartWidth, height, chartWidth, title, title, html.EscapeString(c.note))
 	y := headHeight
 	for i, row := range rows {
-		fmt.Fprintf(&s, `<text x="0" y="%d" font-weight="600">%s</text>`+"\n", y+barHeight-4, html.EscapeString(names[i]))
+		fmt.Fprintf(&s, svgName, y+barHeight-4, html.EscapeString(names[i]))
 		y += barHeight
 		for _, b := range row {
-			class := map[bool]string{true: "ours", false: "peer"}[b.ours]
+			class := "peer"
+			if b.ours {
+				class = "ours"
+			}
 			width := math.Max(1, b.value/longest*barWidth)
-			fmt.Fprintf(&s, `<text x="%d" y="%d" text-anchor="end">%s</text>`, nameWidth-8, y+barHeight-4, html.EscapeString(b.name))
-			fmt.Fprintf(&s, `<rect x="%d" y="%d" width="%.1f" height="%d" rx="2" class="%s"/>`, nameWidth, y+2, width, barHeight-4, class)
-			fmt.Fprintf(&s, `<text x="%.1f" y="%d">%s</text>`+"\n", nameWidth+width+6, y+barHeight-4, html.EscapeString(c.unit(b.value)))
+			fmt.Fprintf(&s, svgBar, nameWidth-8, y+barHeight-4, html.EscapeString(b.name),
+				nameWidth, y+2, width, barHeight-4, class,
+				nameWidth+width+6, y+barHeight-4, html.EscapeString(c.unit(b.value)))
 			y += barHeight
 		}
 		y += rowGap
@@ -123,6 +122,23 @@ func (c *chart) svg(rep *report) string {
 	s.WriteString("</svg>\n")
 	return s.String()
 }
+
+// The parts of a picture.
+const (
+	svgHead = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" role="img" aria-label="%s" ` +
+		`font-family="system-ui, sans-serif" font-size="12">
+<style>text{fill:#24292f}.note{fill:#57606a}.ours{fill:#0969da}.peer{fill:#8c959f}` +
+		`@media(prefers-color-scheme:dark){text{fill:#e6edf3}.note{fill:#9198a1}` +
+		`.ours{fill:#4493f8}.peer{fill:#6e7681}}</style>
+<text x="0" y="18" font-size="16" font-weight="600">%s</text>
+<text x="0" y="38" class="note">%s</text>
+`
+	svgName = `<text x="0" y="%d" font-weight="600">%s</text>
+`
+	svgBar = `<text x="%d" y="%d" text-anchor="end">%s</text>` +
+		`<rect x="%d" y="%d" width="%.1f" height="%d" rx="2" class="%s"/>` + `<text x="%.1f" y="%d">%s</text>
+`
+)
 
 // The results stand between these lines of performance.md.
 const (
@@ -140,7 +156,8 @@ func (rep *report) document(folder string) error {
 	before, rest, ok := strings.Cut(string(text), resultsBegin)
 	_, after, ends := strings.Cut(rest, resultsEnd)
 	if !ok || !ends {
-		return fmt.Errorf("%s: the lines %q and %q are missing, between which the results belong", path, resultsBegin, resultsEnd)
+		return fmt.Errorf("%s: the lines %q and %q are missing, between which the results belong",
+			path, resultsBegin, resultsEnd)
 	}
 	var s strings.Builder
 	fmt.Fprintf(&s, "Measured on %s: %s, %d processors, %s, %s, %d rounds.\n\n",
@@ -150,7 +167,7 @@ func (rep *report) document(folder string) error {
 		if picture == "" {
 			continue
 		}
-		if err := os.WriteFile(filepath.Join(folder, "img", c.file), []byte(picture), 0o644); err != nil { //nolint:gosec // it is no secret
+		if err := publish(filepath.Join(folder, "img", c.file), picture); err != nil {
 			return err
 		}
 		fmt.Fprintf(&s, "![%s](img/%s)\n\n", c.title, c.file)
@@ -159,5 +176,10 @@ func (rep *report) document(folder string) error {
 	for i := range rep.Rows {
 		fmt.Fprintf(&s, "| %s |\n", strings.Join(rep.Rows[i].cells(), " | "))
 	}
-	return os.WriteFile(path, []byte(before+resultsBegin+"\n"+s.String()+"\n"+resultsEnd+after), 0o644) //nolint:gosec // it is no secret
+	return publish(path, before+resultsBegin+"\n"+s.String()+"\n"+resultsEnd+after)
+}
+
+// publish writes a file that everybody may read.
+func publish(path, text string) error {
+	return os.WriteFile(path, []byte(text), 0o644) //nolint:gosec // it is no secret
 }

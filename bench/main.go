@@ -94,7 +94,7 @@ func (rep *report) write(asJSON, asBenchmarks, docs string) (err error) {
 	if asBenchmarks != "" {
 		var b bytes.Buffer
 		rep.printBenchmarks(&b)
-		err = errors.Join(err, os.WriteFile(asBenchmarks, b.Bytes(), 0o644)) //nolint:gosec // it is no secret
+		err = errors.Join(err, publish(asBenchmarks, b.String()))
 	}
 	if docs != "" {
 		err = errors.Join(err, rep.document(docs))

@@ -60,6 +60,7 @@ func (f *figures) cell(m metric) string {
 	}
 	return cell(f.Median, m)
 }
+
 func pad(line []string, widths []int, with string) string {
 	var b strings.Builder
 	for i, c := range line {

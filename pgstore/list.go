@@ -179,7 +179,7 @@ func (s *Store) SurplusByClient(ctx context.Context, clientID string, keep, n in
 // records returns the sessions that a statement finds.
 func (s *Store) records(ctx context.Context, doing, statement string, args ...any) (recs []store.Record, err error) {
 	err = s.backend.Repeat(ctx, doing, func(rows pgx.Rows) error {
-		rec, err := codec.Scan(rows)
+		rec, err := scan(rows)
 		recs = append(recs, rec)
 		return err
 	}, statement, args...)

@@ -45,7 +45,9 @@ func TestOpenWaitsForTheServer(t *testing.T) {
 	s.Stop()
 	opened := make(chan error, 1)
 	go func() {
-		st, err := pgstore.Open(t.Context(), s.URL(), nil)
+		ctx, cancel := context.WithTimeout(t.Context(), patience) // without it, Open waits for 10 s
+		defer cancel()
+		st, err := pgstore.Open(ctx, s.URL(), nil)
 		if err == nil {
 			err = st.Close()
 		}

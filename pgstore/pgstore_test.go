@@ -30,7 +30,7 @@ func open(t testing.TB, url string, opts *pgstore.Options) *pgstore.Store {
 		o = *opts
 	}
 	if o.Timeout == 0 {
-		o.Timeout = 20 * time.Second
+		o.Timeout = patience
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

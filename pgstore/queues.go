@@ -43,7 +43,7 @@ func (b *backend) get(ctx context.Context, a getArgs) (rec store.Record, err err
 	found := false
 	err = b.Repeat(ctx, "get", func(rows pgx.Rows) error {
 		found = true
-		rec, err = codec.Scan(rows)
+		rec, err = scan(rows)
 		return err
 	}, b.statements.get, a.app, a.id)
 	if err == nil && !found {
@@ -60,7 +60,7 @@ func (b *backend) getAll(ctx context.Context, all []getArgs) []batch.Result[stor
 	results := fill(all, batch.Result[store.Record]{Err: store.ErrNotFound})
 	err := b.Repeat(ctx, "get", func(rows pgx.Rows) error {
 		var n int64
-		rec, err := codec.Scan(rows, &n)
+		rec, err := scan(rows, &n)
 		if err != nil {
 			return err
 		}

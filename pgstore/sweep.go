@@ -47,7 +47,7 @@ func (s *Store) sweepOnce(
 	err = s.backend.Query(ctx, doing, func(rows pgx.Rows) error {
 		var looked int64
 		var names string
-		rec, err := codec.Scan(rows, &looked, &names)
+		rec, err := scan(rows, &looked, &names)
 		if err != nil {
 			return err
 		}

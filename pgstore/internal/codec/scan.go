@@ -6,32 +6,14 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
-
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Row is the current row of a result.
-type Row interface {
-	FieldDescriptions() []pgconn.FieldDescription
-	RawValues() [][]byte
-	Scan(dst ...any) error
-}
-
-// Scan reads a record from the columns of a row, after the values for before: pointers to int64 and
-// string. It decodes PostgreSQL's binary format itself, in a small part of the time of Row.Scan. If numbers
-// come as text, as in pgx's simple protocol, it calls that.
-func Scan(row Row, before ...any) (rec store.Record, err error) {
-	described := row.FieldDescriptions()
-	for i := range described {
-		d := &described[i]
-		if d.Format != pgx.BinaryFormatCode && d.DataTypeOID != pgtype.TextOID { // text is the same in both formats
-			return scanText(row, before)
-		}
-	}
-	r := reader{described: described, values: row.RawValues()}
+// Decode reads a record from the columns of a row in PostgreSQL's binary format, after the values for
+// before: pointers to int64 and string. It takes a small part of the time of Scan. The row may be used
+// again then.
+func Decode(values [][]byte, before ...any) (rec store.Record, err error) {
+	r := reader{values: values}
 	for _, dst := range before {
 		switch dst := dst.(type) {
 		case *int64:
@@ -41,18 +23,17 @@ func Scan(row Row, before ...any) (rec store.Record, err error) {
 		}
 	}
 	rec = r.record()
-	if r.err == nil && r.next != len(r.values) {
-		r.err = r.failed(r.next, fmt.Errorf("the row has %d columns", len(r.values)))
+	if r.err == nil && r.next != len(values) {
+		r.err = fmt.Errorf("a row has %d columns; %d are expected", len(values), r.next)
 	}
 	return rec, r.err
 }
 
-// reader reads the values of a row in PostgreSQL's binary format, one after the other, until one fails.
+// reader reads the values of a row, one after the other, until one fails.
 type reader struct {
-	described []pgconn.FieldDescription
-	values    [][]byte
-	err       error
-	next      int
+	values [][]byte
+	err    error
+	next   int
 }
 
 // take returns the next value, of so many bytes, -1 for any number, which the row still owns.
@@ -63,21 +44,13 @@ func (r *reader) take(size int) []byte {
 	case r.err != nil:
 		return nil
 	case at >= len(r.values):
-		r.err = r.failed(at, fmt.Errorf("the row has %d columns", len(r.values)))
+		r.err = fmt.Errorf("a row has only %d columns", len(r.values))
 		return nil
 	case size >= 0 && len(r.values[at]) != size:
-		r.err = r.failed(at, fmt.Errorf("the value has %d bytes; %d are expected", len(r.values[at]), size))
+		r.err = fmt.Errorf("column %d has %d bytes; %d are expected", at+1, len(r.values[at]), size)
 		return nil
 	}
 	return r.values[at]
-}
-
-func (r *reader) failed(at int, err error) error {
-	failed := pgx.ScanArgError{ColumnIndex: at, Err: err}
-	if at < len(r.described) {
-		failed.FieldName = r.described[at].Name
-	}
-	return failed
 }
 
 func (r *reader) string() string { return string(r.take(-1)) }
@@ -120,8 +93,11 @@ func (r *reader) record() (rec store.Record) {
 	return rec
 }
 
-// scanText is Scan with the text format.
-func scanText(row Row, before []any) (rec store.Record, err error) {
+// Row is a row of a result, in any format.
+type Row interface{ Scan(dst ...any) error }
+
+// Scan is Decode of a row in any format.
+func Scan(row Row, before ...any) (rec store.Record, err error) {
 	var revision, writes, tokenGeneration, loginGeneration int64
 	var rotatedAt, loggedIn, created, seen, expires, idle, lifetime int64
 	var renewal int16

@@ -97,14 +97,14 @@ func TestErrAfterTheDeadline(t *testing.T) {
 	})
 }
 
-// polling is a store that asks its context between the steps of its work only.
-type polling struct {
+// stepping is a store that asks its context between the steps of its work only.
+type stepping struct {
 	store.Store
 	step time.Duration
 	n    atomic.Int64
 }
 
-func (p *polling) Get(ctx context.Context, _ string) (store.Record, error) {
+func (p *stepping) Get(ctx context.Context, _ string) (store.Record, error) {
 	for {
 		time.Sleep(p.step)
 		p.n.Add(1)
@@ -117,7 +117,7 @@ func (p *polling) Get(ctx context.Context, _ string) (store.Record, error) {
 // StoreTimeout is 5 s: a step may be under way then, but no further one begins.
 func TestStoreThatPollsItsContextIsStoppedInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		st := &polling{Store: livestore.New(), step: 4 * time.Second}
+		st := &stepping{Store: livestore.New(), step: 4 * time.Second}
 		g := newGateway(st)
 		began := time.Now()
 		_, err := g.Load(t.Context(), "s")

@@ -34,7 +34,7 @@ type walkSite struct {
 	faults   []string
 	trace    []string // of the round: which credential each request presented, and which one was set
 	letters  map[string]string
-	last     string // what was presented last by a request that isn't traced
+	last     string // what was presented by the last /who that isn't traced
 }
 
 func startWalkSite(t *testing.T, opts *bridge.Options) *walkSite {
@@ -164,9 +164,11 @@ func (site *walkSite) network(server http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		if q.Get("nth") == "" {
-			site.mu.Lock()
-			site.last = site.presented(r)
-			site.mu.Unlock()
+			if r.URL.Path == "/who" {
+				site.mu.Lock()
+				site.last = site.presented(r)
+				site.mu.Unlock()
+			}
 			server.ServeHTTP(w, r)
 			return
 		}
@@ -218,7 +220,7 @@ func (site *walkSite) presented(r *http.Request) string {
 	return strings.Join(all, " ")
 }
 
-// lastPresented returns what was presented by the last request that isn't traced.
+// lastPresented returns what was presented by the last /who that isn't traced.
 func (site *walkSite) lastPresented() string {
 	site.mu.Lock()
 	defer site.mu.Unlock()

@@ -34,6 +34,7 @@ type walkSite struct {
 	faults   []string
 	trace    []string // of the round: which credential each request presented, and which one was set
 	letters  map[string]string
+	last     string // what was presented by the last /who that isn't traced
 }
 
 func startWalkSite(t *testing.T, opts *bridge.Options) *walkSite {
@@ -163,6 +164,11 @@ func (site *walkSite) network(server http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		if q.Get("nth") == "" {
+			if r.URL.Path == "/who" {
+				site.mu.Lock()
+				site.last = site.presented(r)
+				site.mu.Unlock()
+			}
 			server.ServeHTTP(w, r)
 			return
 		}
@@ -191,10 +197,8 @@ func (site *walkSite) note(r *http.Request, response *httptest.ResponseRecorder)
 	site.mu.Lock()
 	defer site.mu.Unlock()
 	line := fmt.Sprintf("%s nth=%s: ", r.URL.Path, r.URL.Query().Get("nth"))
-	for _, c := range r.Cookies() {
-		if isSessionCookie(c) {
-			line += "with " + site.letter(c.Value) + " "
-		}
+	if with := site.presented(r); with != "" {
+		line += "with " + with + " "
 	}
 	line += fmt.Sprint(response.Code)
 	for _, c := range response.Result().Cookies() {
@@ -203,6 +207,24 @@ func (site *walkSite) note(r *http.Request, response *httptest.ResponseRecorder)
 		}
 	}
 	site.trace = append(site.trace, line)
+}
+
+// presented returns the credentials that the request presents. The lock is held.
+func (site *walkSite) presented(r *http.Request) string {
+	var all []string
+	for _, c := range r.Cookies() {
+		if isSessionCookie(c) {
+			all = append(all, site.letter(c.Value))
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+// lastPresented returns what was presented by the last /who that isn't traced.
+func (site *walkSite) lastPresented() string {
+	site.mu.Lock()
+	defer site.mu.Unlock()
+	return site.last
 }
 
 func isSessionCookie(c *http.Cookie) bool { return c.Name == "sid" || c.Name == "__Host-sid" }

@@ -144,7 +144,7 @@ func (d *Devices) change(
 		if err == nil && b.inForce && (was == nil || !was.inForce) {
 			d.cfg.InForce(draft.Base())
 		}
-		if !errors.Is(err, store.ErrConflict) {
+		if won == nil {
 			return *draft.Base(), err
 		}
 		rec = *won

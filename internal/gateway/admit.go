@@ -8,8 +8,8 @@ import (
 )
 
 // admit stores next, which is cur with the draft's changes, after asking the gate if the change
-// creates a session or logs a user in. With store.ErrConflict it returns the record that is stored
-// instead. The commit lock is held.
+// creates a session or logs a user in. After a conflict it returns the record that is stored instead.
+// The commit lock is held.
 func (g *Gateway) admit(
 	op *opContext,
 	d *Draft,
@@ -54,12 +54,13 @@ func (g *Gateway) endInstead(op *opContext, cur *store.Record, tag any) (ended b
 		err = ErrGone
 	case errors.Is(err, store.ErrConflict): // by another process, since
 		if stored, err = g.get(op, cur.ID); err == nil {
-			err = store.ErrConflict
-		} else if errors.Is(err, ErrMissing) {
+			return ended, &stored, store.ErrConflict
+		}
+		if errors.Is(err, ErrMissing) {
 			err = ErrGone
 		}
 	}
-	return ended, &stored, err
+	return ended, nil, err
 }
 
 // storeDraft stores next, which is the stored record with the draft's changes on top.

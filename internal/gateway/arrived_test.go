@@ -44,10 +44,7 @@ func TestAWriteThatHasArrivedIsOne(t *testing.T) {
 			st := &echoStore{Store: livestore.New()}
 			g := gateway.New(st, quiet(time.Minute))
 			put(t, st, "s")
-			rec, err := st.Get(t.Context(), "s")
-			require.NoError(t, err)
-			d, err := gateway.NewDraft(rec)
-			require.NoError(t, err)
+			d := draftOf(t, g, "s")
 			c.change(d)
 			st.err = c.err
 			require.NoError(t, g.Commit(t.Context(), d, nil))

@@ -32,7 +32,7 @@ func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
 	defer retry.Stop()
 	for range MaxAttempts {
 		won, err := g.attempt(ctx, k, d, &cur, tag, true)
-		if !errors.Is(err, store.ErrConflict) {
+		if won == nil {
 			return err
 		}
 		switch cur, err = retry.After(ctx, *won); {
@@ -46,14 +46,14 @@ func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
 }
 
 // CommitExact stores the draft's changes if the stored session is the draft's base. Otherwise it
-// returns store.ErrConflict and the record as it is now; won is nil without that error. It waits for
-// no function of WithSession.
+// returns the record as it is now, and an error. Without such a conflict won is nil, whether err is or
+// not. It waits for no function of WithSession.
 func (g *Gateway) CommitExact(ctx context.Context, k *Lock, d *Draft, tag any) (won *store.Record, err error) {
 	return g.attempt(ctx, k, d, &d.base, tag, false)
 }
 
 // attempt stores cur, which may be the draft's base, with the draft's changes on top. After success
-// that is the draft's base; with store.ErrConflict it returns the record that is stored instead.
+// that is the draft's base; after a conflict it returns the record that is stored instead.
 // While another process has exclusive access to the session, or the sessions of the user who logs in
 // are being ended, it waits without the commit lock, because this session may be one of them. The
 // wait ends with ctx.
@@ -93,7 +93,8 @@ func (g *Gateway) attemptOnce(
 	if !d.Changed() {
 		return nil, nil
 	}
-	now := Now()
+	at := time.Now()
+	now := precise(at)
 	if cur.Revision != 0 && cur.Expired(now) { // unless others have kept it alive since it was loaded
 		stored, _, err := g.LoadAt(context.WithoutCancel(ctx), cur.ID, d.later)
 		switch {
@@ -110,7 +111,7 @@ func (g *Gateway) attemptOnce(
 	if err := g.apply(d, cur, now, &next); err != nil {
 		return nil, err
 	}
-	op := g.detachedIn(d.room, ctx)
+	op := g.detachedIn(d.room, ctx, at)
 	op.later = d.later
 	defer op.stop()
 	if err := k.commit.LockOrWait(op); err != nil {
@@ -119,7 +120,7 @@ func (g *Gateway) attemptOnce(
 	defer k.commit.Unlock()
 
 	won, err = g.admit(op, d, cur, &next)
-	if errors.Is(err, store.ErrConflict) && !won.Expired(now) {
+	if won != nil && !won.Expired(now) {
 		if !merges && !onlyTouched(cur, won) {
 			return won, err
 		}

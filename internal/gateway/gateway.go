@@ -118,7 +118,9 @@ func (g *Gateway) Stats() Stats {
 func (g *Gateway) Acquire(id string) *Lock { return g.locks.acquire(id) }
 
 // Now returns the time in the precision of records.
-func Now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+func Now() time.Time { return precise(time.Now()) }
+
+func precise(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 func (g *Gateway) writeID() (w store.WriteID) {
 	copy(w[:], g.process[:])

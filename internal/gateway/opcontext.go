@@ -7,27 +7,26 @@ import (
 )
 
 // opContext limits the time of one store operation. It makes its channel and timer only if the
-// store calls Done, and reads the clock only if the store calls Done, Deadline or, again and again,
-// Err: a store in memory doesn't wait.
+// store calls Done; a store in memory doesn't. Nor does that cost a look at the clock for its first
+// call of Err, at the beginning of the operation.
 type opContext struct {
-	parent  context.Context
-	timeout time.Duration
-	later   *Later // for calls after the operation; nil: its caller holds no lock
-	own     Later  // used if later is nil
+	parent   context.Context
+	deadline time.Time
+	later    *Later // for calls after the operation; nil: its caller holds no lock
+	own      Later  // used if later is nil
 
 	mu       sync.Mutex
-	limit    *opLimit // nil until it is needed
+	watch    *opWatch // nil until the first call of Done
 	attached bool     // ends with its parent, too
-	asked    bool     // Err was called
+	asked    bool     // Err or Deadline was called
 	ended    opEnd
 }
 
-// opLimit is what an opContext has that is waited for.
-type opLimit struct {
-	deadline time.Time
-	done     chan struct{} // nil until the first call of Done, as the others
-	timer    *time.Timer
-	detach   func() bool
+// opWatch has the channel and timer of an opContext.
+type opWatch struct {
+	done   chan struct{}
+	timer  *time.Timer
+	detach func() bool
 }
 
 // opEnd is how an opContext has ended.
@@ -45,19 +44,21 @@ func (g *Gateway) attached(ctx context.Context) *opContext { return g.attachedIn
 
 // attachedIn is attached in the memory of a Room.
 func (g *Gateway) attachedIn(r *Room, ctx context.Context) *opContext {
-	op := g.detachedIn(r, ctx)
+	op := g.detachedIn(r, ctx, time.Now())
 	op.attached = true
 	return op
 }
 
 // detached returns a context for an operation that goes on when ctx ends: a change whose storing
 // has begun is stored even if the browser hangs up.
-func (g *Gateway) detached(ctx context.Context) *opContext { return g.detachedIn(nil, ctx) }
+func (g *Gateway) detached(ctx context.Context) *opContext {
+	return g.detachedIn(nil, ctx, time.Now())
+}
 
-// detachedIn is detached in the memory of a Room.
-func (g *Gateway) detachedIn(r *Room, ctx context.Context) *opContext {
+// detachedIn is detached at now, in the memory of a Room.
+func (g *Gateway) detachedIn(r *Room, ctx context.Context, now time.Time) *opContext {
 	op := r.op()
-	op.parent, op.timeout = ctx, g.cfg.StoreTimeout
+	op.parent, op.deadline = ctx, now.Add(g.cfg.StoreTimeout)
 	return op
 }
 
@@ -66,44 +67,36 @@ func (c *opContext) Value(key any) any { return c.parent.Value(key) }
 func (c *opContext) Deadline() (time.Time, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.limited().deadline, true
-}
-
-// limited returns the limit: the timeout counts from the first call. The lock is held.
-func (c *opContext) limited() *opLimit {
-	if c.limit == nil {
-		c.limit = &opLimit{deadline: time.Now().Add(c.timeout)}
-	}
-	return c.limit
+	c.asked = true
+	return c.deadline, true
 }
 
 func (c *opContext) Done() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l := c.limited()
-	if l.done != nil {
-		return l.done
+	if c.watch != nil {
+		return c.watch.done
 	}
-	l.done = make(chan struct{})
+	c.watch = &opWatch{done: make(chan struct{})}
 	if c.ended != opRuns {
-		close(l.done)
-		return l.done
+		close(c.watch.done)
+		return c.watch.done
 	}
-	l.timer = time.AfterFunc(time.Until(l.deadline), func() { c.end(opTimedOut) })
+	c.watch.timer = time.AfterFunc(time.Until(c.deadline), func() { c.end(opTimedOut) })
 	if c.attached {
-		l.detach = context.AfterFunc(c.parent, func() { c.end(opAbandoned) })
+		c.watch.detach = context.AfterFunc(c.parent, func() { c.end(opAbandoned) })
 	}
-	return l.done
+	return c.watch.done
 }
 
 func (c *opContext) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended == opRuns && (c.limit == nil || c.limit.done == nil) {
+	if c.ended == opRuns && c.watch == nil {
 		switch {
 		case c.attached && c.parent.Err() != nil:
 			c.ended = opAbandoned
-		case c.asked && time.Until(c.limited().deadline) <= 0:
+		case c.asked && time.Until(c.deadline) <= 0:
 			c.ended = opTimedOut
 		}
 		c.asked = true
@@ -142,13 +135,12 @@ func (c *opContext) end(how opEnd) {
 		return
 	}
 	c.ended = how
-	l := c.limit
-	if l == nil || l.done == nil {
+	if c.watch == nil {
 		return
 	}
-	l.timer.Stop()
-	if l.detach != nil {
-		l.detach()
+	c.watch.timer.Stop()
+	if c.watch.detach != nil {
+		c.watch.detach()
 	}
-	close(l.done)
+	close(c.watch.done)
 }

@@ -69,10 +69,7 @@ func TestStoreThatPollsItsContextIsLimited(t *testing.T) {
 func TestStoringGoesOnWithoutTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, st := polling(t)
-		rec, err := st.Store.Get(t.Context(), "s")
-		require.NoError(t, err)
-		d, err := gateway.NewDraft(rec)
-		require.NoError(t, err)
+		d := draftOf(t, gateway.New(st.Store, quiet(time.Minute)), "s")
 		d.Set("n", 1)
 		hungUp := errors.New("hung up")
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -87,7 +84,7 @@ func TestStoringGoesOnWithoutTheClient(t *testing.T) {
 		time.Sleep(time.Second)
 		close(st.free)
 		all.Wait()
-		rec, err = st.Store.Get(t.Context(), "s")
+		rec, err := st.Store.Get(t.Context(), "s")
 		require.NoError(t, err)
 		require.JSONEq(t, `{"n":1}`, string(rec.Data))
 	})

@@ -39,7 +39,7 @@ func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record, before 
 		case errors.Is(err, store.ErrBusy): // another process has exclusive access
 			time.Sleep(busyPause)
 			continue
-		case !errors.Is(err, store.ErrConflict):
+		case won == nil:
 			g.cfg.Failed(ctx, "retire a session's previous token", rec.ID, err)
 			return
 		case won.TokenGeneration != rec.TokenGeneration:

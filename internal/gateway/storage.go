@@ -47,8 +47,8 @@ func (g *Gateway) getInto(op *opContext, id string, rec *store.Record) error {
 	return nil
 }
 
-// set writes rec, which has the new revision then. With store.ErrConflict it returns the record that
-// is stored instead.
+// set writes rec, which has the new revision then. After a conflict it returns the record that is
+// stored instead, and store.ErrConflict. Other errors may match that, too: won tells them apart.
 func (g *Gateway) set(ctx context.Context, rec *store.Record) (won *store.Record, err error) {
 	rev, err := g.write(ctx, rec)
 	switch {

@@ -119,7 +119,7 @@ func (p *Proof) storeRenewal(ctx context.Context, next credentials.Token, tag an
 		switch {
 		case err == nil:
 			return *d.Base(), attempt == 0, nil
-		case errors.Is(err, store.ErrConflict):
+		case won != nil:
 			cur = *won
 		case errors.Is(err, gateway.ErrGone), errors.Is(err, gateway.ErrTokenRotated):
 			return cur, false, errNotRenewed

@@ -165,10 +165,15 @@ const maxReason = 64
 
 // End implements store.Ender. A longer reason than 64 bytes is truncated.
 func (s *Store) End(ctx context.Context, id, reason string, revision uint64) (bool, error) {
+	return s.destroy(ctx, "end", id, truncated(reason), revision)
+}
+
+// truncated returns a reason without what is too long of it.
+func truncated(reason string) string {
 	if len(reason) > maxReason { // and what is left of a character that was cut
-		reason = strings.ToValidUTF8(reason[:maxReason], "")
+		return strings.ToValidUTF8(reason[:maxReason], "")
 	}
-	return s.destroy(ctx, "end", id, reason, revision)
+	return reason
 }
 
 func (s *Store) destroy(ctx context.Context, doing, id, reason string, revision uint64) (bool, error) {

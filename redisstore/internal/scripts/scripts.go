@@ -28,7 +28,7 @@ type Script struct{ source, hash string }
 
 // Scripts are all scripts. Each has its arguments and results documented in its source.
 type Scripts struct {
-	Set, Touch, Destroy, Sweep, Walk, Find, Tidy, Newest, Surplus Script
+	Set, Touch, Destroy, EndAll, Sweep, Walk, Find, Tidy, Newest, Surplus Script
 
 	// Of nodes.
 	Join, Pulse, Fetch, Hold, Deregister, Holders, Everyone, Send, Announce, Lock, Reserve Script
@@ -53,8 +53,9 @@ func loadAll() (*Scripts, error) {
 	}{
 		{&s.Set, write, "common tree session nodes set"},
 		{&s.Touch, allowOOM, "common tree session touch"},
-		{&s.Destroy, allowOOM, "common tree nodes remove destroy"},
-		{&s.Sweep, allowOOM, "common tree session nodes remove sweep"},
+		{&s.Destroy, allowOOM, "common tree nodes ended remove destroy"},
+		{&s.EndAll, allowOOM, "common nodes ended endall"},
+		{&s.Sweep, allowOOM, "common tree session nodes ended remove sweep"},
 		{&s.Walk, readOnly, "common walk"},
 		{&s.Find, readOnly, "common find"},
 		{&s.Newest, readOnly, "common newest"},

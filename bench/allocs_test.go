@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -50,4 +51,35 @@ func TestAllocationsStayAsTheyAre(t *testing.T) {
 		return nil
 	}))
 	require.Equal(t, len(allocations), counted)
+}
+
+// ratios are how many times as much CPU time as ours the peer of a row takes, at the least: about
+// half of what is measured. What falls below has become slower by a kind of mistake, not by chance.
+var ratios = map[string]float64{
+	"middleware/read":        1.8,
+	"middleware/write":       1.8,
+	"middleware/WithSession": 1.8,
+	"WithSession/3 keys":     0.45,
+}
+
+// TestRatiosHold compares CPU times of one process, in turns: what else the machine does counts for
+// both sides.
+func TestRatiosHold(t *testing.T) {
+	p := plan{rounds: 5, piece: 20 * time.Millisecond, progress: t.Output()}
+	compared := 0
+	require.NoError(t, inTurn(groups(), func(g *group) error {
+		least, listed := ratios[g.name]
+		if !listed {
+			return nil
+		}
+		compared++
+		t.Run(g.name, func(t *testing.T) {
+			res, err := p.play(g)
+			require.NoError(t, err)
+			o := res.outcome(0, cpuPerOp)
+			require.GreaterOrEqual(t, o.ratio, least, "ours %v, the peer's %v", o.ours, o.peer)
+		})
+		return nil
+	}))
+	require.Equal(t, len(ratios), compared)
 }

@@ -7,18 +7,21 @@ import (
 	"time"
 )
 
-// space overwrites random sessions, twice as many as there are, and measures what all files take
-// then, and when they have been tidied up.
-func (m *million) space() (sample, error) {
+// space overwrites random sessions, so many times, and measures what all files take then, and when
+// they have been tidied up.
+func (m *million) space(sets int) (sample, error) {
 	got := sample{}
 	sessions := m.sessions()
+	if m.quick {
+		sets = 2 * sessions
+	}
 	files := make(map[string]int64)
 	err := m.opened(func(o *oursOnDisk) error {
 		start := time.Now()
-		if err := m.overwrite(2 * sessions); err != nil {
+		if err := m.overwrite(sets); err != nil {
 			return err
 		}
-		got[perSecond] = float64(2*sessions) / time.Since(start).Seconds()
+		got[perSecond] = float64(sets) / time.Since(start).Seconds()
 		return sizes(o.path, files)
 	})
 	if err != nil {

@@ -91,7 +91,7 @@ func TestOnlyThePeersOfWantedRowsAreMeasured(t *testing.T) {
 		peer: steady("first", 20, &measured), rows: []row{{"first", perSecond, timesBetter(3)}},
 		rivals: []rival{{peer: steady("second", 30, &measured), rows: []row{{"second", perSecond, timesBetter(3)}}}},
 	}
-	p, tab := plan{rounds: 1, progress: io.Discard}, newTable()
+	p, tab := plan{rounds: 1, progress: io.Discard}, newReport(1)
 	require.NoError(t, p.addTo(tab, &g, regexp.MustCompile("nothing")))
 	require.Empty(t, measured)
 	require.Empty(t, log)
@@ -99,6 +99,6 @@ func TestOnlyThePeersOfWantedRowsAreMeasured(t *testing.T) {
 	require.NoError(t, p.addTo(tab, &g, regexp.MustCompile("g: sec")))
 	require.Equal(t, []string{"ours", "second"}, measured)
 	require.Equal(t, []string{"prepare f"}, log)
-	require.Len(t, tab.lines, 2)
-	require.Equal(t, []string{"g: second", "60/s", "30/s second", "2.00×", "≥ 3×", "NO"}, tab.lines[1])
+	require.Len(t, tab.Rows, 1)
+	require.Equal(t, []string{"g: second", "60/s", "30/s second", "2.00×", "≥ 3×", "NO"}, tab.Rows[0].cells())
 }

@@ -15,13 +15,17 @@ import (
 
 func storeGroups() []group {
 	var all []group
-	for _, n := range []int{100_000, 500_000} {
+	for _, size := range []struct {
+		n    int
+		want target
+	}{{100_000, target{}}, {1_000_000, atMostBytes(700)}} {
+		n := size.n
 		all = append(all, group{
 			name:   fmt.Sprintf("heap per session, %dk of 300 B", n/1000),
 			ours:   side{"ours", func() (*subject, error) { return heapOf(n, fillLive) }},
 			peer:   side{"scs memstore", func() (*subject, error) { return heapOf(n, fillMemstore) }},
 			rounds: 1, // it comes out the same each time
-			rows:   []row{{"", bytesPerEntry, target{}}},
+			rows:   []row{{"", bytesPerEntry, size.want}},
 		})
 	}
 	return all

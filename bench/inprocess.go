@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"time"
@@ -14,8 +15,8 @@ func inProcessGroups() []group {
 	alone := side{"ours", func() (*subject, error) { return socketIncrements(nil) }}
 	return []group{
 		{
-			name: "WithSession/3 keys", ours: alone,
-			rows: []row{{"", nsPerOp, every(under(2*time.Microsecond), allocsAtMost(20))}},
+			name: "WithSession/3 keys", ours: alone, peer: side{"by hand", byHandIncrements},
+			rows: []row{{"", nsPerOp, every(timesBetter(1), under(1200*time.Nanosecond), allocsAtMost(5))}},
 		},
 		{
 			name: "WithSession/300 bytes",
@@ -33,6 +34,16 @@ func inProcessGroups() []group {
 			ours: side{"ours", func() (*subject, error) { return crowd(8, runtime.GOMAXPROCS(0), 1) }},
 			peer: side{"alone", alone.open},
 			rows: []row{{"", nsPerOp, target{}}},
+		},
+		{
+			name: "WithSession/64 goroutines on 1 session",
+			ours: side{"ours", func() (*subject, error) { return queue(64) }},
+			peer: side{"alone", func() (*subject, error) { return queue(1) }},
+			rows: []row{
+				{"p50", p50Ns, timesBetter(0.01)},
+				{"p99", p99Ns, target{}},
+				{"p99 by p50", p99ByP50, noMoreThan(5)},
+			},
 		},
 	}
 }
@@ -104,4 +115,29 @@ func increments(conn *bridge.Conn, n int) error {
 		}
 	}
 	return nil
+}
+
+// queue has as many goroutines call WithSession on one session, and measures each call.
+func queue(width int) (*subject, error) {
+	c, err := openConnections(1, nil, untilEnd)
+	if err != nil {
+		return nil, err
+	}
+	calls, crew := 0, &crew{width: width}
+	return &subject{
+		measure: func(quick bool) (sample, error) {
+			d := 300 * time.Millisecond
+			if quick {
+				d /= 30
+			}
+			err := crew.work(d, func(int, *rand.Rand) error {
+				return c.conns[0].WithSession(context.Background(), increment, nil)
+			})
+			for _, waits := range crew.waits {
+				calls += len(waits)
+			}
+			return crew.sample(), errors.Join(err, c.counted(calls))
+		},
+		close: c.close,
+	}, nil
 }

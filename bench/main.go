@@ -1,13 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
-	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"slices"
@@ -48,6 +48,10 @@ func compare(args []string, out, progress io.Writer) error {
 	rounds := flags.Int("rounds", 9, "turns that each side of a row gets")
 	profile := flags.String("cpuprofile", "", "write a CPU profile of this process to the `file`")
 	quick := flags.Bool("quick", false, "a look at whether everything works; the figures mean little")
+	asJSON := flags.String("json", "", "write all figures to the `file`, as JSON")
+	asBenchmarks := flags.String("benchstat", "", "write all rounds to the `file`, as benchstat reads them")
+	docs := flags.String("docs", "", "put the results into performance.md of that `folder`, with charts")
+	from := flags.String("from", "", "measure nothing: take the figures from the `file` that -json wrote")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil
@@ -65,17 +69,37 @@ func compare(args []string, out, progress io.Writer) error {
 	if p.quick {
 		p.rounds, p.piece = min(p.rounds, 3), 3*time.Millisecond
 	}
-	t := newTable()
-	err = profiled(*profile, func() error {
-		return inTurn(groups(), func(g *group) error { return p.addTo(t, g, wanted) })
-	})
+	rep := newReport(p.rounds)
+	if *from != "" {
+		rep, err = readReport(*from)
+	} else {
+		err = profiled(*profile, func() error {
+			return inTurn(groups(), func(g *group) error { return p.addTo(rep, g, wanted) })
+		})
+	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s %s/%s, %d processors, %d rounds. Only ratios within one run count.\n\n",
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), p.rounds)
-	t.print(out)
-	return nil
+	fmt.Fprintf(out, "%s %s, %s, %d processors, %d rounds. Only ratios within one run count.\n\n",
+		rep.Go, rep.OS, rep.CPU, rep.Processors, rep.Rounds)
+	printTable(out, rep.Rows)
+	return rep.write(*asJSON, *asBenchmarks, *docs)
+}
+
+// write writes the report to the files whose names aren't empty, and into the documentation.
+func (rep *report) write(asJSON, asBenchmarks, docs string) (err error) {
+	if asJSON != "" {
+		err = rep.writeJSON(asJSON)
+	}
+	if asBenchmarks != "" {
+		var b bytes.Buffer
+		rep.printBenchmarks(&b)
+		err = errors.Join(err, publish(asBenchmarks, b.String()))
+	}
+	if docs != "" {
+		err = errors.Join(err, rep.document(docs))
+	}
+	return err
 }
 
 // profiled calls do, and writes a CPU profile of it to the file; "" is none.
@@ -96,7 +120,7 @@ func profiled(path string, do func() error) (err error) {
 }
 
 // addTo measures the group if one of its rows is wanted: ours, and the peers of those rows.
-func (p plan) addTo(t *table, g *group, wanted *regexp.Regexp) error {
+func (p plan) addTo(rep *report, g *group, wanted *regexp.Regexp) error {
 	some := group{name: g.name, ours: g.ours, rounds: g.rounds, fixture: g.fixture}
 	for i, v := range g.rivalries() {
 		v.rows = slices.DeleteFunc(slices.Clone(v.rows), func(r row) bool { return !wanted.MatchString(g.title(r)) })
@@ -117,7 +141,7 @@ func (p plan) addTo(t *table, g *group, wanted *regexp.Regexp) error {
 	}
 	for i, v := range some.rivalries() {
 		for _, r := range v.rows {
-			t.add(g, v.peer.name, r, res.outcome(i, r.metric))
+			rep.Rows = append(rep.Rows, newResult(&some, i, r, &res))
 		}
 	}
 	debug.FreeOSMemory() // the next group begins with none of this one's heap

@@ -15,7 +15,6 @@ const (
 	revokingSockets = 1_000 // at each node
 	revokingOfOne   = 300   // sessions that are destroyed one after the other; the others together
 
-	p50Ns         metric = "p50-ns"
 	togetherNs    metric = "together-ns"
 	toldPerNode   metric = "messages/node"
 	nodesSessions        = 200 // with a socket, at each node

@@ -134,14 +134,15 @@ func (s *subject) timed(piece time.Duration) (sample, error) {
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	start := time.Now()
+	start, used := time.Now(), cpuTime()
 	err := s.run(s.pace)
-	took := time.Since(start)
+	took, cpu := time.Since(start), cpuTime()-used
 	runtime.ReadMemStats(&after)
 	s.ran += s.pace
 	n := float64(s.pace)
 	return sample{
 		nsPerOp:     float64(took.Nanoseconds()) / n,
+		cpuPerOp:    float64(cpu.Nanoseconds()) / n,
 		bytesPerOp:  float64(after.TotalAlloc-before.TotalAlloc) / n,
 		allocsPerOp: float64(after.Mallocs-before.Mallocs) / n,
 		perSecond:   n / took.Seconds(),
@@ -164,7 +165,7 @@ func (s *subject) findPace(piece time.Duration) error {
 }
 
 // outcome sums up a row that compares ours with the peer of the nth rivalry.
-func (r results) outcome(n int, m metric) outcome {
+func (r *results) outcome(n int, m metric) outcome {
 	o := outcome{metric: m, absent: r.absent}
 	if o.absent != "" {
 		return o

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -66,13 +67,45 @@ func TestTargets(t *testing.T) {
 }
 
 func TestTableMarksMissedTargets(t *testing.T) {
-	tab := newTable()
-	g := &group{name: "g"}
-	o := outcome{metric: perSecond, ours: sample{perSecond: 84}, peer: sample{perSecond: 100}, ratio: 0.84}
-	tab.add(g, "other", row{"a", perSecond, timesBetter(0.85)}, o)
-	tab.add(g, "other", row{"b", perSecond, timesBetter(0.8)}, o)
-	tab.add(g, "other", row{"c", perSecond, target{}}, outcome{metric: perSecond, ours: sample{perSecond: 1}})
-	require.Equal(t, []string{"g: a", "84/s", "100/s other", "0.84×", "≥ 0.85×", "NO"}, tab.lines[1])
-	require.Equal(t, "yes", tab.lines[2][5])
-	require.Equal(t, []string{"g: c", "1/s", "–", "–", "–", "–"}, tab.lines[3])
+	g := &group{
+		name: "g", ours: side{name: "ours"}, peer: side{name: "other", open: func() (*subject, error) { return nil, nil }},
+		rows: []row{{"a", perSecond, timesBetter(0.85)}, {"b", perSecond, timesBetter(0.8)}, {"c", nsPerOp, target{}}},
+	}
+	res := &results{
+		ours:        []sample{{perSecond: 84, nsPerOp: 2000, cpuPerOp: 1500, bytesPerOp: 10, allocsPerOp: 1}},
+		peers:       [][]sample{{{perSecond: 100, nsPerOp: 3000}}},
+		peersAbsent: []string{""},
+	}
+	var all []result
+	for _, r := range g.rows {
+		all = append(all, newResult(g, 0, r, res))
+	}
+	require.Equal(t, []string{"g: a", "84/s", "100/s other", "0.84×", "≥ 0.85×", "NO"}, all[0].cells())
+	require.Equal(t, "yes", all[1].cells()[5])
+	require.Equal(t, []string{"g: c", "2.00µs 10B 1a 1.50µs-cpu", "3.00µs 0B 0a other", "1.50×", "–", "–"}, all[2].cells())
+	more := newResult(g, 0, row{"d", nsPerOp, extraUnder(time.Microsecond)}, res)
+	require.Equal(t, "-1.00µs", more.cells()[3])
+
+	res.peers, res.peersAbsent = [][]sample{nil}, []string{"no node here"}
+	gone := newResult(g, 0, g.rows[0], res)
+	require.Equal(t, []string{"g: a", "84/s", "other: no node here", "–", "≥ 0.85×", "–"}, gone.cells())
+	none := newResult(g, 0, g.rows[0], &results{absent: "no disk here"})
+	require.Equal(t, []string{"g: a", "no disk here", "–", "–", "≥ 0.85×", "–"}, none.cells())
+}
+
+func TestResultsAreBenchmarks(t *testing.T) {
+	rep := report{OS: "linux/amd64", CPU: "a processor", Rows: []result{{
+		Row: "middleware/read a", Metric: nsPerOp,
+		Ours: figures{Name: "ours", Rounds: []sample{{nsPerOp: 10, allocsPerOp: 2}, {nsPerOp: 11, allocsPerOp: 2}}},
+		Peer: &figures{Name: "scs", Rounds: []sample{{nsPerOp: 50}}},
+	}}}
+	var b strings.Builder
+	rep.printBenchmarks(&b)
+	require.Equal(t, `goos: linux
+goarch: amd64
+cpu: a processor
+BenchmarkMiddleware/read_a/ours 1 10 ns/op 2 allocs/op
+BenchmarkMiddleware/read_a/ours 1 11 ns/op 2 allocs/op
+BenchmarkMiddleware/read_a/scs 1 50 ns/op
+`, b.String())
 }

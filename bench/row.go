@@ -7,6 +7,7 @@ type metric string
 
 const (
 	nsPerOp       metric = "ns/op"
+	cpuPerOp      metric = "cpu-ns/op"
 	bytesPerOp    metric = "B/op"
 	allocsPerOp   metric = "allocs/op"
 	allocsPerConn metric = "allocs/conn"
@@ -18,7 +19,9 @@ const (
 	bytesIdle     metric = "B-idle"
 	bytesPeak     metric = "B-peak"
 	totalNs       metric = "total-ns"
+	p50Ns         metric = "p50-ns"
 	p99Ns         metric = "p99-ns"
+	p99ByP50      metric = "p99/p50"
 	p999Ns        metric = "p99.9-ns"
 	longestNs     metric = "longest-ns"
 )
@@ -81,6 +84,7 @@ func groups() []group {
 		middlewareGroups(),
 		inProcessGroups(),
 		roundTripGroups(),
+		serverGroups(),
 		adminGroups(),
 		memoryGroups(),
 		storeGroups(),

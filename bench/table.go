@@ -3,64 +3,62 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
-// table collects lines and prints them in columns.
-type table struct {
-	lines [][]string
-}
-
-func newTable() *table {
-	return &table{lines: [][]string{{"row", "ours", "peer", "ratio", "target", "met"}}}
-}
-
-// add appends the line of a row that compares ours with the peer.
-func (t *table) add(g *group, peer string, r row, o outcome) {
-	if o.absent != "" {
-		t.lines = append(t.lines, []string{g.title(r), o.absent, "–", "–", r.target.text, "–"})
-		return
+// printTable prints the results in columns.
+func printTable(w io.Writer, all []result) {
+	lines := [][]string{{"row", "ours", "peer", "ratio", "target", "met"}}
+	for i := range all {
+		lines = append(lines, all[i].cells())
 	}
-	line := []string{g.title(r), cell(o.ours, r.metric), "–", "–", "–", "–"}
-	if o.peerAbsent != "" {
-		line[2] = peer + ": " + o.peerAbsent
-	}
-	if o.peer != nil {
-		line[2] = cell(o.peer, r.metric) + " " + peer
-		line[3] = fmt.Sprintf("%.2f×", o.ratio)
-		if strings.HasSuffix(r.target.text, "more") {
-			line[3] = fmt.Sprintf("%+v", time.Duration(o.extra).Round(time.Nanosecond))
-			if o.extra >= 0 {
-				line[3] = "+" + line[3]
-			}
-		}
-	}
-	if r.target.met != nil && o.peerAbsent != "" {
-		line[4] = r.target.text // it takes both to be met
-	} else if r.target.met != nil {
-		line[4], line[5] = r.target.text, "yes"
-		if !r.target.met(o) {
-			line[5] = "NO"
-		}
-	}
-	t.lines = append(t.lines, line)
-}
-
-func (t *table) print(w io.Writer) {
-	widths := make([]int, len(t.lines[0]))
-	for _, line := range t.lines {
+	widths := make([]int, len(lines[0]))
+	for _, line := range lines {
 		for i, c := range line {
 			widths[i] = max(widths[i], utf8.RuneCountInString(c))
 		}
 	}
-	for n, line := range t.lines {
+	for n, line := range lines {
 		fmt.Fprintln(w, strings.TrimRight(pad(line, widths, " "), " "))
 		if n == 0 {
 			fmt.Fprintln(w, pad(make([]string, len(line)), widths, "-"))
 		}
 	}
+}
+
+// cells returns what the columns of the table show of the result.
+func (r *result) cells() []string {
+	none := "–"
+	line := []string{r.Row, r.Ours.cell(r.Metric), none, none, none, none}
+	if p := r.Peer; p != nil && p.Absent != "" {
+		line[2] = p.Name + ": " + p.Absent
+	} else if p != nil {
+		line[2] = p.cell(r.Metric) + " " + p.Name
+		line[3] = fmt.Sprintf("%.2f×", r.Ratio)
+		if strings.HasSuffix(r.Target, "more") {
+			line[3] = fmt.Sprintf("%+.0fns", r.Extra)
+			if math.Abs(r.Extra) >= 1e3 {
+				line[3] = fmt.Sprintf("%+.2fµs", r.Extra/1e3)
+			}
+		}
+	}
+	if r.Target != "" {
+		line[4] = r.Target
+	}
+	if r.Met != nil {
+		line[5] = map[bool]string{true: "yes", false: "NO"}[*r.Met]
+	}
+	return line
+}
+
+// cell shows the figure of a side, or why there is none.
+func (f *figures) cell(m metric) string {
+	if f.Absent != "" {
+		return f.Absent
+	}
+	return cell(f.Median, m)
 }
 
 func pad(line []string, widths []int, with string) string {
@@ -76,8 +74,14 @@ func cell(s sample, m metric) string {
 	v := s[m]
 	switch m {
 	case nsPerOp:
-		return fmt.Sprintf("%s %s %.0fa", duration(v), size(s[bytesPerOp]), s[allocsPerOp])
-	case totalNs, p99Ns, p999Ns, longestNs:
+		text := fmt.Sprintf("%s %s %.0fa", duration(v), size(s[bytesPerOp]), s[allocsPerOp])
+		if cpu := s[cpuPerOp]; cpu > 0 {
+			text += " " + duration(cpu) + "-cpu"
+		}
+		return text
+	case cpuPerOp:
+		return fmt.Sprintf("%s-cpu %.0fa", duration(v), s[allocsPerOp])
+	case totalNs, p50Ns, p99Ns, p999Ns, longestNs:
 		return duration(v)
 	case bytesPerConn, bytesIdle, bytesPeak, bytesPerOp:
 		return size(v)

@@ -79,6 +79,11 @@ func exactly(n float64) target {
 	}}
 }
 
+// noMoreThan wants a figure of at most n.
+func noMoreThan(n float64) target {
+	return target{fmt.Sprintf("≤ %g", n), func(o outcome) bool { return o.ours[o.metric] <= n }}
+}
+
 // every wants all of them.
 func every(targets ...target) target {
 	texts := make([]string, len(targets))

@@ -66,9 +66,12 @@ func (c *crew) during(task func() error, do func(worker int, rng *rand.Rand) err
 func (c *crew) sample() sample {
 	all := slices.Concat(c.waits...)
 	slices.Sort(all)
+	p50, p99 := float64(all[len(all)/2]), float64(all[len(all)*99/100])
 	return sample{
 		perSecond: float64(len(all)) / c.took.Seconds(),
-		p99Ns:     float64(all[len(all)*99/100]),
+		p50Ns:     p50,
+		p99Ns:     p99,
+		p99ByP50:  p99 / p50,
 		longestNs: float64(all[len(all)-1]),
 	}
 }

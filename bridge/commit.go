@@ -40,8 +40,8 @@ func (s *Session) commit(ctx context.Context) error {
 	if running == nil {
 		return s.store(ctx, func() error { return s.b.gateway.Commit(ctx, &s.draft, s.from) })
 	}
-	_, err = s.commitExact(ctx, running.lock)
-	if errors.Is(err, store.ErrConflict) {
+	won, err := s.commitExact(ctx, running.lock)
+	if won != nil {
 		return ErrConflict
 	}
 	if err == nil { // the stored changes can't be undone
@@ -124,13 +124,14 @@ func (s *Session) reviewed(ctx context.Context) error {
 	})
 }
 
-// commitExact stores the changes if the stored record is still the base of the draft.
-func (s *Session) commitExact(ctx context.Context, k *gateway.Lock) (rec store.Record, err error) {
+// commitExact stores the changes if the stored record is still the base of the draft. Otherwise it
+// returns the stored record, and an error.
+func (s *Session) commitExact(ctx context.Context, k *gateway.Lock) (won *store.Record, err error) {
 	err = s.store(ctx, func() (err error) {
-		rec, err = s.b.gateway.CommitExact(ctx, k, &s.draft, s.from)
+		won, err = s.b.gateway.CommitExact(ctx, k, &s.draft, s.from)
 		return err
 	})
-	return rec, err
+	return won, err
 }
 
 // store runs commit, which stores the draft, within the limits on the sessions of a user and of a

@@ -255,7 +255,7 @@ func (b *Bridge) Open(ctx context.Context, c Credentials) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.newSnapshot(o.Record, ViaAPI)
+	return b.newSnapshot(*o.Record, ViaAPI)
 }
 
 // PeekCredentials is Open without effects: it is no activity of the session's user, as with Peek. A
@@ -266,7 +266,7 @@ func (b *Bridge) PeekCredentials(ctx context.Context, c Credentials) (*Session, 
 	if err != nil {
 		return nil, err
 	}
-	return b.newSnapshot(o.Record, ViaAPI)
+	return b.newSnapshot(*o.Record, ViaAPI)
 }
 
 // WithCredentials runs fn on the session that the credentials open, as WithSession of a request
@@ -338,7 +338,7 @@ func (b *Bridge) replaceCredentials(ctx context.Context, c Credentials, login *g
 	if login != nil {
 		login.Addr, login.UserAgent = b.records.Addr(o.Record.Addr), b.records.UserAgent(o.Record.UserAgent)
 	}
-	s, err := b.newSession(o.Record, &origin{via: ViaAPI})
+	s, err := b.newSession(*o.Record, &origin{via: ViaAPI})
 	if err != nil {
 		return Credentials{}, err
 	}

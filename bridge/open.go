@@ -114,6 +114,7 @@ func (rq *request) openPresented(ctx context.Context) (*Session, error) {
 		return nil, nil
 	}
 	all := &openedSession{}
+	all.opened.Record = all.state.draft.Base()
 	o, err := rq.creds.Open(ctx, coalesce, &all.opened)
 	switch {
 	case err != nil:
@@ -265,7 +266,7 @@ func (rq *request) peek(ctx context.Context) (*Session, error) {
 		}
 		return nil, newMissing(rq.reasonOf(o))
 	}
-	return rq.b.newSnapshot(o.Record, ViaHTTP)
+	return rq.b.newSnapshot(*o.Record, ViaHTTP)
 }
 
 // sessionOf returns the Session of an opened record.
@@ -300,7 +301,7 @@ func (rq *request) newRecord(id string) store.Record {
 // issue returns the Session of a record that is not stored yet, whose token the client is to get.
 func (rq *request) issue(rec store.Record, token credentials.Token) (*Session, error) {
 	all := &openedSession{}
-	s, err := rq.makeSession(all, rec, &all.opened.Room)
+	s, err := rq.makeSession(all, &rec, &all.opened.Room)
 	if err == nil {
 		rq.b.opener.Issued(s.proof, token, &s.draft)
 	}
@@ -317,12 +318,15 @@ type openedSession struct {
 }
 
 // makeSession returns the Session of the record, with a Proof that is zero.
-func (rq *request) makeSession(all *openedSession, rec store.Record, room *gateway.Room) (*Session, error) {
+func (rq *request) makeSession(all *openedSession, rec *store.Record, room *gateway.Room) (*Session, error) {
 	all.session.sessionState = &all.state
 	all.state.proof = &all.proof
+	if base := all.state.draft.Base(); base != rec {
+		*base = *rec
+	}
 	all.state.draft.Use(room)
 	all.from.via, all.from.request = ViaHTTP, rq
-	return &all.session, all.session.init(rq.b, rec, &all.from)
+	return &all.session, all.session.init(rq.b, &all.from)
 }
 
 // peekPresented is opening.Exchange.Peek, also for a session that has been imported. It imports

@@ -111,7 +111,8 @@ func (b *Bridge) newSession(rec store.Record, from *origin) (*Session, error) {
 		state   sessionState
 	}
 	both.session.sessionState = &both.state
-	return &both.session, both.session.init(b, rec, from)
+	*both.session.draft.Base() = rec
+	return &both.session, both.session.init(b, from)
 }
 
 // newRecord returns the record of a session that begins now. Of addr and userAgent it has all: see
@@ -169,10 +170,12 @@ func (s *Session) result() (gateway.Draft, Reason) {
 	return s.draft.Savepoint(), s.ending
 }
 
-func (s *Session) init(b *Bridge, rec store.Record, from *origin) error {
+// init makes s, whose draft has the record as its base, a Session.
+func (s *Session) init(b *Bridge, from *origin) error {
+	rec := s.draft.Base()
 	s.b, s.id, s.clientID, s.from = b, rec.ID, rec.ClientID, from
 	s.draft.Defer(&s.later)
-	if err := s.draft.Rebase(rec); err != nil {
+	if err := s.draft.Begin(); err != nil {
 		b.report.Failed(context.Background(), slog.LevelError, "read a stored session", rec.ID, err)
 		return fmt.Errorf("%w: %w", ErrStoreUnavailable, err)
 	}

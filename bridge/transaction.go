@@ -108,7 +108,7 @@ func (b *Bridge) withSessionID(
 			return false, err
 		}
 	}
-	if err := s.init(b, *rec, from); err != nil {
+	if err := s.init(b, from); err != nil {
 		return false, err
 	}
 	s.draft.Prove(proved)
@@ -123,14 +123,14 @@ func (s *Session) run(ctx context.Context, k *gateway.Lock, tx *txContext, fn se
 	retry := s.b.gateway.Retry(k)
 	defer retry.Stop()
 	for attempt := 1; ; attempt++ {
-		now, conflict, err := s.transact(ctx, k, tx, fn)
-		if !conflict {
+		won, err := s.transact(ctx, k, tx, fn)
+		if won == nil {
 			return err
 		}
 		if attempt == gateway.MaxAttempts {
 			return ErrConflict
 		}
-		now, err = retry.After(ctx, now)
+		now, err := retry.After(ctx, *won)
 		if err := s.rebase(now, err, k.Later()); err != nil {
 			return err
 		}
@@ -139,9 +139,9 @@ func (s *Session) run(ctx context.Context, k *gateway.Lock, tx *txContext, fn se
 	}
 }
 
-// transact is one attempt of run. After a conflict, now is the stored record.
+// transact is one attempt of run. After a conflict it returns the stored record, and otherwise nil.
 func (s *Session) transact(ctx context.Context, k *gateway.Lock, tx *txContext, fn sessionFunc) (
-	now store.Record, conflict bool, err error,
+	won *store.Record, err error,
 ) {
 	s.lock()
 	tx.Context, tx.session, tx.lock = ctx, s, k
@@ -153,21 +153,19 @@ func (s *Session) transact(ctx context.Context, k *gateway.Lock, tx *txContext, 
 	s.unlock()
 	defer tx.done.Store(true)
 	returned, locked := false, false
-	defer func() { now, conflict, err = s.finish(tx, returned, locked, err) }()
+	defer func() { won, err = s.finish(tx, returned, locked, err) }()
 	if err = fn(tx, s); err == nil {
 		err = s.review(tx, false, s.callBeforeCommit)
 		locked = true
 	}
 	returned = true
-	return now, false, err
+	return nil, err
 }
 
 // finish stores the changes of the function, or undoes them if it has panicked or returned err.
-// After a conflict nothing is stored, and now is the stored record. locked reports whether the lock
+// After a conflict nothing is stored, and won is the stored record. locked reports whether the lock
 // is held.
-func (s *Session) finish(tx *txContext, returned, locked bool, err error) (
-	now store.Record, conflict bool, _ error,
-) {
+func (s *Session) finish(tx *txContext, returned, locked bool, err error) (won *store.Record, _ error) {
 	if !locked {
 		s.lock()
 	}
@@ -176,10 +174,10 @@ func (s *Session) finish(tx *txContext, returned, locked bool, err error) (
 	if s.proof.Locked() {
 		s.restore(tx.savepoint)
 		s.ending = ""
-		return now, false, cmp.Or(err, ErrTokenRotated)
+		return nil, cmp.Or(err, ErrTokenRotated)
 	}
 	if s.ending != "" { // also if the function has failed
-		return now, false, errors.Join(err, s.destroy(tx.Context))
+		return nil, errors.Join(err, s.destroy(tx.Context))
 	}
 	switch {
 	case !returned || err != nil:
@@ -189,14 +187,13 @@ func (s *Session) finish(tx *txContext, returned, locked bool, err error) (
 		err = ErrSessionClosed
 	case s.draft.Changed():
 		if err = s.mayStore(tx.Context); err == nil {
-			now, err = s.commitExact(tx.Context, tx.lock)
+			won, err = s.commitExact(tx.Context, tx.lock)
 		}
-		conflict = errors.Is(err, store.ErrConflict)
 	}
 	if !returned || err != nil {
 		s.restore(tx.savepoint)
 	}
-	return now, conflict, err
+	return won, err
 }
 
 // restore undoes all changes since the savepoint; nil stands for a draft without changes.

@@ -21,7 +21,7 @@ const (
 	tables
 )
 
-// entry is a session, in 144 bytes and two more allocations: its names and its payload. Both are
+// entry is a session, in 128 bytes and two more allocations: its names and its payload. Both are
 // replaced, never changed in place, so that a reader may copy the pointers under the lock and read
 // them afterwards. Times are Unix microseconds.
 //
@@ -31,15 +31,18 @@ type entry struct {
 	names names
 	next  [tables]*entry // in the same bucket
 	hash  [tables]uint32 // of the ID, the user ID and the client ID
-	pos   [tables]int32  // position in its group of the index
+	pos   [2]int32       // position in its group, of the index by user and of that by client
+	dead  bool           // destroyed or swept; snapshots may still refer to it
 
 	payload  payload
 	seen     int64
 	expires  int64
 	due      int64 // key in the order by expiry, at or before the expiry; never: not in the order
 	revision uint64
-	dead     bool // destroyed or swept; snapshots may still refer to it
 }
+
+// position returns the position in its group of one of the indexes.
+func (e *entry) position(kind int) *int32 { return &e.pos[kind-byUser] }
 
 // expiry returns when the entry expires, as a key of the order.
 func (e *entry) expiry() int64 {

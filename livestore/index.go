@@ -74,7 +74,7 @@ func (p *indexPart) addHeld(e *entry) {
 		}
 		return
 	}
-	e.pos[kind] = int32(len(group)) //nolint:gosec // two billion sessions of one user don't fit into memory
+	*e.position(kind) = int32(len(group)) //nolint:gosec // two billion sessions of one user don't fit into memory
 	p.groups[first] = append(group, e)
 }
 
@@ -84,7 +84,7 @@ func (p *indexPart) gather(first *entry) {
 	kind := p.table.kind
 	group := p.table.all(first.hash[kind], first.names.of(kind))
 	for i, e := range group {
-		e.pos[kind] = int32(i) //nolint:gosec // few
+		*e.position(kind) = int32(i) //nolint:gosec // few
 		if e != first {
 			p.table.unlink(p.table.link(e))
 		}
@@ -125,9 +125,9 @@ func (p *indexPart) removeHeld(e *entry) {
 		return
 	}
 	last := len(group) - 1
-	at := e.pos[kind]
+	at := *e.position(kind)
 	group[at] = group[last]
-	group[at].pos[kind] = at
+	*group[at].position(kind) = at
 	group[last] = nil
 	group = group[:last]
 	if link != nil {

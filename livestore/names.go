@@ -1,37 +1,79 @@
 package livestore
 
 import (
+	"encoding/binary"
 	"strings"
+	"unique"
 
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // names are the strings of a record, concatenated: separate headers, and rounding each string up to
 // an allocation size, would take more memory than the strings. They never share memory with a
-// caller's string, which may be a small part of a large one.
+// caller's string, which may be a small part of a large one. The user agent is the same for many
+// sessions, which share it.
 type names struct {
-	text string
-	ends [4]uint32 // of the ID, the client ID, the user ID and the address; the user agent is the rest of text
+	text  string // the lengths of the ID, the client ID and the user ID as uvarints, these, and the address
+	agent unique.Handle[string]
 }
 
 func makeNames(rec *store.Record) names {
-	var text strings.Builder
-	text.Grow(len(rec.ID) + len(rec.ClientID) + len(rec.UserID) + len(rec.Addr) + len(rec.UserAgent))
-	var n names
-	for i, s := range [...]string{rec.ID, rec.ClientID, rec.UserID, rec.Addr} {
-		text.WriteString(s)
-		n.ends[i] = uint32(text.Len()) //nolint:gosec // names never have four gigabytes
+	var buf [3 * binary.MaxVarintLen32]byte
+	lengths := buf[:0]
+	size := len(rec.Addr)
+	for _, s := range [...]string{rec.ID, rec.ClientID, rec.UserID} {
+		lengths = binary.AppendUvarint(lengths, uint64(len(s)))
+		size += len(s)
 	}
-	text.WriteString(rec.UserAgent)
-	n.text = text.String()
-	return n
+	var text strings.Builder
+	text.Grow(len(lengths) + size)
+	text.Write(lengths)
+	for _, s := range [...]string{rec.ID, rec.ClientID, rec.UserID, rec.Addr} {
+		text.WriteString(s)
+	}
+	return names{text.String(), unique.Make(rec.UserAgent)}
 }
 
-func (n *names) id() string        { return n.text[:n.ends[0]] }
-func (n *names) clientID() string  { return n.text[n.ends[0]:n.ends[1]] }
-func (n *names) userID() string    { return n.text[n.ends[1]:n.ends[2]] }
-func (n *names) addr() string      { return n.text[n.ends[2]:n.ends[3]] }
-func (n *names) userAgent() string { return n.text[n.ends[3]:] }
+// length returns the length that stands at that place, and the place after it.
+func (n *names) length(at int) (v, next int) {
+	b := n.text[at]
+	if b < 0x80 {
+		return int(b), at + 1
+	}
+	for shift := 0; ; shift += 7 {
+		b = n.text[at]
+		v |= int(b&0x7f) << shift
+		if at++; b < 0x80 {
+			return v, at
+		}
+	}
+}
+
+// ends returns where the ID begins, and where it, the client ID and the user ID end.
+func (n *names) ends() (begin, id, client, user int) {
+	id, at := n.length(0)
+	client, at = n.length(at)
+	user, begin = n.length(at)
+	id += begin
+	client += id
+	user += client
+	return begin, id, client, user
+}
+
+func (n *names) id() string {
+	begin, id, _, _ := n.ends()
+	return n.text[begin:id]
+}
+
+func (n *names) clientID() string {
+	_, id, client, _ := n.ends()
+	return n.text[id:client]
+}
+
+func (n *names) userID() string {
+	_, _, client, user := n.ends()
+	return n.text[client:user]
+}
 
 // of returns the name that the table is keyed by.
 func (n *names) of(table int) string {
@@ -46,10 +88,13 @@ func (n *names) of(table int) string {
 
 // are reports whether they equal those of rec, which has the same ID.
 func (n *names) are(rec *store.Record) bool {
-	return n.clientID() == rec.ClientID && n.userID() == rec.UserID &&
-		n.addr() == rec.Addr && n.userAgent() == rec.UserAgent
+	_, id, client, user := n.ends()
+	return n.text[id:client] == rec.ClientID && n.text[client:user] == rec.UserID &&
+		n.text[user:] == rec.Addr && n.agent.Value() == rec.UserAgent
 }
 
 func (n *names) fill(rec *store.Record) {
-	rec.ID, rec.ClientID, rec.UserID, rec.Addr, rec.UserAgent = n.id(), n.clientID(), n.userID(), n.addr(), n.userAgent()
+	begin, id, client, user := n.ends()
+	rec.ID, rec.ClientID, rec.UserID = n.text[begin:id], n.text[id:client], n.text[client:user]
+	rec.Addr, rec.UserAgent = n.text[user:], n.agent.Value()
 }

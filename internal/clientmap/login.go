@@ -24,16 +24,14 @@ func (m *Map) LoginIsNew(sessionID string, generation uint64) bool {
 	if generation == 0 {
 		return false
 	}
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	defer m.mu.RLock(sessionID).RUnlock()
 	known := m.bySession[sessionID]
 	return known != nil && known.login < generation
 }
 
 // UserOf returns the user of the session's last known login; "" if there is none.
 func (m *Map) UserOf(sessionID string) string {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	defer m.mu.RLock(sessionID).RUnlock()
 	if known := m.bySession[sessionID]; known != nil {
 		return known.userID
 	}

@@ -3,21 +3,22 @@ package clientmap
 import (
 	"maps"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sessionbridge/sessionbridge/internal/widelock"
 )
 
 // Map maps clients to sessions and sessions to clients. It is safe for concurrent use. Make it with
 // New.
 type Map struct {
-	mu        sync.RWMutex
+	mu        widelock.Lock
 	byClient  map[string]string   // client ID → the newest session ID
 	bySession map[string]*session // by session ID
 	ring      ring
 }
 
-// session is an entry. The map's lock guards it, except for reads and activeAt.
+// session is an entry. The map's lock guards it, except for its atomic fields.
 type session struct {
 	id       string
 	clientID string
@@ -25,7 +26,7 @@ type session struct {
 	login    uint64        // the generation of that login; 0: none
 	place    int           // in the ring
 	passed   uint64        // reads when the ring's hand passed it last
-	dueAt    int64         // Unix seconds; 0: never
+	dueAt    atomic.Int64  // Unix seconds; 0: never
 	reads    atomic.Uint64 // how often it has been loaded for use
 	activeAt atomic.Int64  // Unix milliseconds of the last known activity; 0: none
 }
@@ -68,8 +69,7 @@ func (m *Map) Attach(clientID, sessionID string, newest bool) (added bool) {
 // holds reports whether Attach would change nothing, which is the usual case and needs only the
 // readers' lock.
 func (m *Map) holds(clientID, sessionID string, newest bool) bool {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	defer m.mu.RLock(sessionID).RUnlock()
 	current, ok := m.byClient[clientID]
 	known := m.bySession[sessionID]
 	return known != nil && known.clientID == clientID && ok && (!newest || current == sessionID)
@@ -78,10 +78,10 @@ func (m *Map) holds(clientID, sessionID string, newest bool) bool {
 // Refresh counts a read of the session, which is activity, and makes it the client's newest if the
 // client has none. It returns false, and does nothing, if the session is not in the map.
 func (m *Map) Refresh(clientID, sessionID string) bool {
-	m.mu.RLock()
+	held := m.mu.RLock(sessionID)
 	known := m.bySession[sessionID]
 	_, current := m.byClient[clientID]
-	m.mu.RUnlock()
+	held.RUnlock()
 	if known == nil {
 		return false
 	}
@@ -124,8 +124,7 @@ func (m *Map) Attached(sessionID string) bool {
 // event that fn enqueues precedes those after Detach. fn must neither block nor call the Map.
 // userID is "" for a session without a login.
 func (m *Map) WhileAttached(sessionID string, fn func(clientID, userID string)) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	defer m.mu.RLock(sessionID).RUnlock()
 	if known := m.bySession[sessionID]; known != nil {
 		fn(known.clientID, known.userID)
 	}
@@ -133,16 +132,14 @@ func (m *Map) WhileAttached(sessionID string, fn func(clientID, userID string)) 
 
 // SessionOf returns the client's newest session.
 func (m *Map) SessionOf(clientID string) (sessionID string, ok bool) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	defer m.mu.RLock(clientID).RUnlock()
 	sessionID, ok = m.byClient[clientID]
 	return sessionID, ok
 }
 
 // ClientOf returns the session's client.
 func (m *Map) ClientOf(sessionID string) (clientID string, ok bool) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	defer m.mu.RLock(sessionID).RUnlock()
 	if known := m.bySession[sessionID]; known != nil {
 		return known.clientID, true
 	}
@@ -151,39 +148,35 @@ func (m *Map) ClientOf(sessionID string) (clientID string, ok bool) {
 
 // Len returns the number of sessions.
 func (m *Map) Len() int {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	defer m.mu.RLock("").RUnlock()
 	return len(m.bySession)
 }
 
 // Sessions returns the IDs of all sessions, in no order.
 func (m *Map) Sessions() []string {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	defer m.mu.RLock("").RUnlock()
 	return slices.AppendSeq(make([]string, 0, len(m.bySession)), maps.Keys(m.bySession))
 }
 
 // SetDue sets the time, in whole seconds, from which on Due returns the session; the zero time is
 // never. It does nothing if the session is not in the map.
 func (m *Map) SetDue(sessionID string, at time.Time) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	defer m.mu.RLock(sessionID).RUnlock()
 	known := m.bySession[sessionID]
 	switch {
 	case known == nil:
 	case at.IsZero():
-		known.dueAt = 0
+		known.dueAt.Store(0)
 	default:
-		known.dueAt = at.Unix()
+		known.dueAt.Store(at.Unix())
 	}
 }
 
 // Due returns the sessions whose time, set by SetDue, is before now.
 func (m *Map) Due(now time.Time) (sessionIDs []string) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	defer m.mu.RLock("").RUnlock()
 	for id, known := range m.bySession {
-		if known.dueAt != 0 && known.dueAt < now.Unix() {
+		if at := known.dueAt.Load(); at != 0 && at < now.Unix() {
 			sessionIDs = append(sessionIDs, id)
 		}
 	}

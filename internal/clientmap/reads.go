@@ -5,8 +5,7 @@ import "time"
 // CountRead counts that the session has been loaded for use, if it is in the map. activeAt is when,
 // if the use is activity of the client, and otherwise the zero time.
 func (m *Map) CountRead(sessionID string, activeAt time.Time) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	defer m.mu.RLock(sessionID).RUnlock()
 	if known := m.bySession[sessionID]; known != nil {
 		known.reads.Add(1)
 		known.active(activeAt)
@@ -15,8 +14,7 @@ func (m *Map) CountRead(sessionID string, activeAt time.Time) {
 
 // Active records activity of the session's client at a time, if the session is in the map.
 func (m *Map) Active(sessionID string, at time.Time) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	defer m.mu.RLock(sessionID).RUnlock()
 	if known := m.bySession[sessionID]; known != nil {
 		known.active(at)
 	}
@@ -34,8 +32,7 @@ func (s *session) active(at time.Time) {
 // ActiveSince calls each with the sessions that have been active at or after since, and when, in
 // whole milliseconds. each must not block and not call the Map.
 func (m *Map) ActiveSince(since time.Time, each func(sessionID string, at time.Time)) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	defer m.mu.RLock("").RUnlock()
 	for id, known := range m.bySession {
 		if at := known.activeAt.Load(); at != 0 && at >= since.UnixMilli() {
 			each(id, time.UnixMilli(at))
@@ -46,8 +43,7 @@ func (m *Map) ActiveSince(since time.Time, each func(sessionID string, at time.T
 // Reads returns how often the session has been loaded for use since it was added; 0 if it is not in
 // the map.
 func (m *Map) Reads(sessionID string) uint64 {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	defer m.mu.RLock(sessionID).RUnlock()
 	if known := m.bySession[sessionID]; known != nil {
 		return known.reads.Load()
 	}
@@ -56,8 +52,7 @@ func (m *Map) Reads(sessionID string) uint64 {
 
 // ReadsOfClient returns the Reads of the client's newest session.
 func (m *Map) ReadsOfClient(clientID string) uint64 {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
+	defer m.mu.RLock(clientID).RUnlock()
 	if known := m.bySession[m.byClient[clientID]]; known != nil {
 		return known.reads.Load()
 	}

@@ -140,14 +140,14 @@ func (d *Devices) change(
 			return rec, err
 		}
 		draft.SetDevice(b.encode())
-		now, err := g.CommitExact(ctx, k, draft, d.cfg.Tag)
+		won, err := g.CommitExact(ctx, k, draft, d.cfg.Tag)
 		if err == nil && b.inForce && (was == nil || !was.inForce) {
-			d.cfg.InForce(&now)
+			d.cfg.InForce(draft.Base())
 		}
-		if !errors.Is(err, store.ErrConflict) {
-			return now, err
+		if won == nil {
+			return *draft.Base(), err
 		}
-		rec = now
+		rec = *won
 	}
 	return rec, gateway.ErrConflict
 }

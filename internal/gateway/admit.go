@@ -8,13 +8,13 @@ import (
 )
 
 // admit stores next, which is cur with the draft's changes, after asking the gate if the change
-// creates a session or logs a user in. The commit lock is held.
+// creates a session or logs a user in. After a conflict it returns the record that is stored instead.
+// The commit lock is held.
 func (g *Gateway) admit(
 	op *opContext,
 	d *Draft,
-	cur *store.Record,
-	next store.Record,
-) (stored store.Record, err error) {
+	cur, next *store.Record,
+) (won *store.Record, err error) {
 	user, logsIn := d.LogsIn()
 	if g.cfg.Gate == nil || !logsIn && cur.Revision != 0 {
 		return g.storeDraft(op, d, next)
@@ -23,26 +23,26 @@ func (g *Gateway) admit(
 	done := false
 	defer func() { pass.Leave(done) }()
 	if tag != nil {
-		done, stored, err = g.endInstead(op, cur, tag)
-		return stored, err
+		done, won, err = g.endInstead(op, cur, tag)
+		return won, err
 	}
-	stored, err = g.storeDraft(op, d, next)
+	won, err = g.storeDraft(op, d, next)
 	done = err == nil
-	return stored, err
+	return won, err
 }
 
 // endInstead ends the session instead of changing it, unless another writer has changed it
 // meanwhile: the session may then belong to another user.
-func (g *Gateway) endInstead(op *opContext, cur *store.Record, tag any) (ended bool, stored store.Record, err error) {
-	stored, err = g.get(op, cur.ID)
+func (g *Gateway) endInstead(op *opContext, cur *store.Record, tag any) (ended bool, won *store.Record, err error) {
+	stored, err := g.get(op, cur.ID)
 	switch {
 	case errors.Is(err, ErrMissing):
-		return false, *cur, ErrGone
+		return false, nil, ErrGone
 	case err != nil:
-		return false, *cur, err
+		return false, nil, err
 	case stored.Revision != cur.Revision:
 		g.stats.conflicts.Add(1)
-		return false, stored, store.ErrConflict
+		return false, &stored, store.ErrConflict
 	}
 	ended, err = g.destroy(
 		op,
@@ -54,12 +54,13 @@ func (g *Gateway) endInstead(op *opContext, cur *store.Record, tag any) (ended b
 		err = ErrGone
 	case errors.Is(err, store.ErrConflict): // by another process, since
 		if stored, err = g.get(op, cur.ID); err == nil {
-			err = store.ErrConflict
-		} else if errors.Is(err, ErrMissing) {
+			return ended, &stored, store.ErrConflict
+		}
+		if errors.Is(err, ErrMissing) {
 			err = ErrGone
 		}
 	}
-	return ended, stored, err
+	return ended, nil, err
 }
 
 // storeDraft stores next, which is the stored record with the draft's changes on top.
@@ -67,19 +68,20 @@ func (g *Gateway) endInstead(op *opContext, cur *store.Record, tag any) (ended b
 // A write whose outcome is unknown is an error, unless it replaces the token: if it was stored, the
 // browser would be left with a token that opens nothing. Then the stored record is read: if the
 // write was stored, the record has its WriteID.
-func (g *Gateway) storeDraft(ctx context.Context, d *Draft, next store.Record) (store.Record, error) {
-	stored, err := g.set(ctx, next)
+func (g *Gateway) storeDraft(ctx context.Context, d *Draft, next *store.Record) (won *store.Record, err error) {
+	won, err = g.set(ctx, next)
 	switch {
 	case err == nil || next.Revision == 0 || !d.ReplacesToken():
-		return stored, err
+		return won, err
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrBusy), errors.Is(err, ErrGone):
-		return stored, err // the write has not been made
+		return won, err // the write has not been made
 	}
 	op := g.detached(ctx)
 	defer op.stop()
 	if now, lookErr := g.get(op, next.ID); lookErr == nil && now.WriteID == next.WriteID {
 		g.stats.writes.Add(1)
-		return now, nil
+		*next = now
+		return nil, nil
 	}
-	return stored, err
+	return won, err
 }

@@ -31,11 +31,11 @@ func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
 	retry := Retry{g: g, k: k, merges: true, later: d.later}
 	defer retry.Stop()
 	for range MaxAttempts {
-		now, err := g.attempt(ctx, k, d, &cur, tag, true)
-		if !errors.Is(err, store.ErrConflict) {
+		won, err := g.attempt(ctx, k, d, &cur, tag, true)
+		if won == nil {
 			return err
 		}
-		switch cur, err = retry.After(ctx, now); {
+		switch cur, err = retry.After(ctx, *won); {
 		case errors.Is(err, ErrMissing):
 			return ErrGone
 		case err != nil:
@@ -46,16 +46,17 @@ func (g *Gateway) Commit(ctx context.Context, d *Draft, tag any) error {
 }
 
 // CommitExact stores the draft's changes if the stored session is the draft's base. Otherwise it
-// returns store.ErrConflict and the record as it is now. It waits for no function of
-// WithSession.
-func (g *Gateway) CommitExact(ctx context.Context, k *Lock, d *Draft, tag any) (store.Record, error) {
-	cur := d.base
-	return g.attempt(ctx, k, d, &cur, tag, false)
+// returns the record as it is now, and an error. Without such a conflict won is nil, whether err is or
+// not. It waits for no function of WithSession.
+func (g *Gateway) CommitExact(ctx context.Context, k *Lock, d *Draft, tag any) (won *store.Record, err error) {
+	return g.attempt(ctx, k, d, &d.base, tag, false)
 }
 
-// attempt stores cur with the draft's changes on top. While another process has exclusive access to
-// the session, or the sessions of the user who logs in are being ended, it waits without the commit
-// lock, because this session may be one of them. The wait ends with ctx.
+// attempt stores cur, which may be the draft's base, with the draft's changes on top. After success
+// that is the draft's base; after a conflict it returns the record that is stored instead.
+// While another process has exclusive access to the session, or the sessions of the user who logs in
+// are being ended, it waits without the commit lock, because this session may be one of them. The
+// wait ends with ctx.
 func (g *Gateway) attempt(
 	ctx context.Context,
 	k *Lock,
@@ -63,14 +64,19 @@ func (g *Gateway) attempt(
 	cur *store.Record,
 	tag any,
 	merges bool,
-) (store.Record, error) {
-	for until := time.Now().Add(g.cfg.StoreTimeout); ; {
-		now, err := g.attemptOnce(ctx, k, d, cur, tag, merges)
-		if !errors.Is(err, store.ErrBusy) || time.Now().After(until) {
-			return now, err
+) (won *store.Record, err error) {
+	for busy := (time.Time{}); ; {
+		won, err = g.attemptOnce(ctx, k, d, cur, tag, merges)
+		switch {
+		case !errors.Is(err, store.ErrBusy):
+			return won, err
+		case busy.IsZero():
+			busy = time.Now()
+		case time.Since(busy) > g.cfg.StoreTimeout:
+			return nil, err
 		}
 		if err := pause(ctx, busyPause); err != nil {
-			return now, err
+			return nil, err
 		}
 	}
 }
@@ -83,9 +89,9 @@ func (g *Gateway) attemptOnce(
 	cur *store.Record,
 	tag any,
 	merges bool,
-) (store.Record, error) {
+) (won *store.Record, err error) {
 	if !d.Changed() {
-		return *cur, nil
+		return nil, nil
 	}
 	at := time.Now()
 	now := precise(at)
@@ -93,50 +99,49 @@ func (g *Gateway) attemptOnce(
 		stored, _, err := g.LoadAt(context.WithoutCancel(ctx), cur.ID, d.later)
 		switch {
 		case errors.Is(err, ErrMissing):
-			return *cur, ErrGone
+			return nil, ErrGone
 		case err != nil:
-			return *cur, err
+			return nil, err
 		case stored.Revision != cur.Revision:
-			return stored, store.ErrConflict
+			return &stored, store.ErrConflict
 		}
 		cur = &stored // only touched
 	}
-	next, err := g.apply(d, cur, now)
-	if err != nil {
-		return *cur, err
+	var next store.Record
+	if err := g.apply(d, cur, now, &next); err != nil {
+		return nil, err
 	}
 	op := g.detachedIn(d.room, ctx, at)
 	op.later = d.later
 	defer op.stop()
 	if err := k.commit.LockOrWait(op); err != nil {
-		return *cur, Unavailable(op, "wait for another change of the session", err)
+		return nil, Unavailable(op, "wait for another change of the session", err)
 	}
 	defer k.commit.Unlock()
 
-	stored, err := g.admit(op, d, cur, next)
-	if errors.Is(err, store.ErrConflict) && !stored.Expired(now) {
-		won := stored
-		if !merges && !onlyTouched(cur, &won) {
+	won, err = g.admit(op, d, cur, &next)
+	if won != nil && !won.Expired(now) {
+		if !merges && !onlyTouched(cur, won) {
 			return won, err
 		}
 		// Under the commit lock only another process can cause a further conflict.
-		cur = &won
-		if next, err = g.apply(d, cur, now); err != nil {
-			return won, err
+		cur = won
+		if err := g.apply(d, cur, now, &next); err != nil {
+			return nil, err
 		}
-		stored, err = g.admit(op, d, cur, next)
+		won, err = g.admit(op, d, cur, &next)
 	}
 	if err != nil {
-		return stored, err
+		return won, err
 	}
 	token := d.others().token
 	isNew := cur.Revision == 0
 	commit := Commit{
 		Record:  &d.base,
 		IsNew:   isNew,
-		Rotated: !isNew && stored.TokenHash != cur.TokenHash,
+		Rotated: !isNew && next.TokenHash != cur.TokenHash,
 		Login: token != nil && token.login != nil && !token.login.Elsewhere &&
-			(isNew || stored.TokenHash != cur.TokenHash),
+			(isNew || next.TokenHash != cur.TokenHash),
 		Watched: g.cfg.Watched(),
 		Tag:     tag,
 		Later:   op.left(),
@@ -148,9 +153,9 @@ func (g *Gateway) attemptOnce(
 		commit.Keys = d.changedKeys()
 	}
 	k.changes.Add(1)
-	d.settled(&stored)
+	d.settled(&next)
 	g.cfg.Committed(commit)
-	return stored, nil
+	return nil, nil
 }
 
 // onlyTouched reports whether is differs from was only by touches: then a function of WithSession

@@ -88,6 +88,13 @@ func (l *Login) time(now time.Time) time.Time {
 	return now
 }
 
+// Begin makes d, which has no changes, the draft of the record that the caller has put into Base.
+func (d *Draft) Begin() (err error) {
+	d.values, err = parseInto(d.room.takeFields(), d.base.Data)
+	d.unread = false
+	return err
+}
+
 // NewDraft returns the draft of a session as it was loaded, or of a new one, whose Revision is 0.
 func NewDraft(base store.Record) (*Draft, error) {
 	d := &Draft{}
@@ -434,7 +441,8 @@ func (d *Draft) settled(base *store.Record) {
 	if d.ReplacesToken() {
 		d.proved = base.TokenGeneration
 	}
-	*d = Draft{base: *base, unread: true, later: d.later, room: d.room, proved: d.proved}
+	d.base, d.values, d.unread = *base, object{}, true
+	d.edits, d.byKey, d.cleared, d.more = nil, nil, false, nil
 }
 
 func (d *Draft) findEdit(key string) int {

@@ -28,7 +28,7 @@ func (g *Gateway) LoadInto(
 ) (now time.Time, err error) {
 	op := g.attachedIn(r, ctx)
 	defer op.stop()
-	if *rec, err = g.get(op, id); err != nil {
+	if err = g.getInto(op, id, rec); err != nil {
 		return now, err
 	}
 	if now = Now(); rec.Expired(now) {
@@ -84,36 +84,41 @@ var errLoadPanicked = errors.New("the load has panicked")
 
 // LoadShared is Load for handshakes: concurrent callers share loads. The record's Data is shared
 // as well, and must not be changed.
-func (g *Gateway) LoadShared(ctx context.Context, id string) (store.Record, error) {
-	rec, _, err := g.loadSharedAt(ctx, id)
+func (g *Gateway) LoadShared(ctx context.Context, id string) (rec store.Record, err error) {
+	_, err = g.loadShared(ctx, id, &rec, nil)
 	return rec, err
 }
 
 // LoadActiveShared is LoadActive for handshakes, as LoadShared is Load.
 func (g *Gateway) LoadActiveShared(
-	ctx context.Context, id string, rec *store.Record, check func(*store.Record) error,
+	ctx context.Context, id string, rec *store.Record, r *Room, check func(*store.Record) error,
 ) error {
-	return g.loadActive(ctx, id, rec, check, func() (now time.Time, err error) {
-		*rec, now, err = g.loadSharedAt(ctx, id)
-		return now, err
-	})
+	return g.loadActive(ctx, id, rec, check, func() (time.Time, error) { return g.loadShared(ctx, id, rec, r) })
 }
 
-func (g *Gateway) loadSharedAt(ctx context.Context, id string) (rec store.Record, now time.Time, err error) {
+func (g *Gateway) loadShared(ctx context.Context, id string, rec *store.Record, r *Room) (now time.Time, err error) {
 	if ctx.Err() != nil {
-		return rec, now, ctxlock.Cause(ctx)
+		return now, ctxlock.Cause(ctx)
 	}
 	l := g.shared.join(id)
-	if l.turn != nil { // another one is under way
-		select {
-		case <-l.done:
-			return l.rec, l.now, l.err
-		case <-ctx.Done():
-			g.shared.leave(id, l)
-			return rec, now, ctxlock.Cause(ctx)
-		case <-l.turn:
-		}
+	if l == nil {
+		defer g.shared.finish(id)
+		return g.LoadInto(ctx, id, rec, r, nil)
 	}
+	select {
+	case <-l.done:
+	case <-ctx.Done():
+		g.shared.leave(id, l)
+		return now, ctxlock.Cause(ctx)
+	case <-l.turn:
+		g.run(ctx, id, l)
+	}
+	*rec = l.rec
+	return l.now, l.err
+}
+
+// run makes the load for all callers that wait for it.
+func (g *Gateway) run(ctx context.Context, id string, l *sharedLoad) {
 	defer g.shared.finish(id)
 	returned := false
 	defer func() {
@@ -125,5 +130,4 @@ func (g *Gateway) loadSharedAt(ctx context.Context, id string) (rec store.Record
 	// The other callers still wait for it if this caller's client hangs up.
 	l.rec, l.now, l.err = g.LoadAt(context.WithoutCancel(ctx), id, nil)
 	returned = true
-	return l.rec, l.now, l.err
 }

@@ -8,15 +8,16 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// apply returns cur with the draft's changes on top. It is a three-way merge: keys that the draft
+// apply makes next cur with the draft's changes on top. It is a three-way merge: keys that the draft
 // didn't change relative to its base stay as they are in cur.
-func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Record, error) {
-	next, o := *cur, d.others()
+func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time, next *store.Record) error {
+	*next = *cur
+	o := d.others()
 	if o.failed != nil {
-		return next, o.failed
+		return o.failed
 	}
 	if d.Cut(cur) {
-		return next, ErrTokenRotated
+		return ErrTokenRotated
 	}
 	t := o.token
 	switch {
@@ -29,7 +30,7 @@ func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Recor
 		next.TokenGeneration++
 		next.RotatedAt = now
 	case cur.TokenGeneration != t.from:
-		return next, ErrTokenRotated
+		return ErrTokenRotated
 	default:
 		next.Renewal = store.NotRenewed
 		if t.renews {
@@ -57,19 +58,19 @@ func (g *Gateway) apply(d *Draft, cur *store.Record, now time.Time) (store.Recor
 	}
 	data, err := d.data(cur)
 	if err != nil {
-		return next, err
+		return err
 	}
 	if limit := g.cfg.MaxValueBytes; limit > 0 && len(data) > limit && len(data) > len(cur.Data) &&
 		len(data)-deviceBytes(data) > limit {
-		return next, fmt.Errorf("%w: %d bytes, the limit (MaxValueBytes) is %d", ErrTooLarge, len(data), limit)
+		return fmt.Errorf("%w: %d bytes, the limit (MaxValueBytes) is %d", ErrTooLarge, len(data), limit)
 	}
 	next.Data = data
 	next.Writes++
 	if !o.inactive {
-		g.active(&next, now)
+		g.active(next, now)
 	}
 	next.WriteID = g.writeID()
-	return next, nil
+	return nil
 }
 
 // active sets Seen and Expires for activity at now.

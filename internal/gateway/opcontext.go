@@ -7,7 +7,8 @@ import (
 )
 
 // opContext limits the time of one store operation. It makes its channel and timer only if the
-// store calls Done; a store in memory doesn't.
+// store calls Done; a store in memory doesn't. Nor does that cost a look at the clock for its first
+// call of Err, at the beginning of the operation.
 type opContext struct {
 	parent   context.Context
 	deadline time.Time
@@ -17,6 +18,7 @@ type opContext struct {
 	mu       sync.Mutex
 	watch    *opWatch // nil until the first call of Done
 	attached bool     // ends with its parent, too
+	asked    bool     // Err or Deadline was called
 	ended    opEnd
 }
 
@@ -60,8 +62,14 @@ func (g *Gateway) detachedIn(r *Room, ctx context.Context, now time.Time) *opCon
 	return op
 }
 
-func (c *opContext) Deadline() (time.Time, bool) { return c.deadline, true }
-func (c *opContext) Value(key any) any           { return c.parent.Value(key) }
+func (c *opContext) Value(key any) any { return c.parent.Value(key) }
+
+func (c *opContext) Deadline() (time.Time, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked = true
+	return c.deadline, true
+}
 
 func (c *opContext) Done() <-chan struct{} {
 	c.mu.Lock()
@@ -88,9 +96,10 @@ func (c *opContext) Err() error {
 		switch {
 		case c.attached && c.parent.Err() != nil:
 			c.ended = opAbandoned
-		case time.Until(c.deadline) <= 0:
+		case c.asked && time.Until(c.deadline) <= 0:
 			c.ended = opTimedOut
 		}
+		c.asked = true
 	}
 	switch c.ended {
 	case opStopped:

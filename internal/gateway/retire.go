@@ -29,25 +29,25 @@ func (g *Gateway) RetirePrevious(ctx context.Context, rec *store.Record, before 
 			next.Renewal, next.RotatedAt = store.RotationSeen, before
 		}
 		next.WriteID = g.writeID()
-		stored, err := g.set(op, next)
+		won, err := g.set(op, &next)
 		switch {
 		case err == nil:
-			*rec = stored
+			*rec = next
 			return
 		case errors.Is(err, ErrGone):
 			return
 		case errors.Is(err, store.ErrBusy): // another process has exclusive access
 			time.Sleep(busyPause)
 			continue
-		case !errors.Is(err, store.ErrConflict):
+		case won == nil:
 			g.cfg.Failed(ctx, "retire a session's previous token", rec.ID, err)
 			return
-		case stored.TokenGeneration != rec.TokenGeneration:
+		case won.TokenGeneration != rec.TokenGeneration:
 			return // the presented token is no longer the current one
-		case stored.Renewal != rec.Renewal: // another request has noted it
-			*rec = stored
+		case won.Renewal != rec.Renewal: // another request has noted it
+			*rec = *won
 			return
 		}
-		cur = stored
+		cur = *won
 	}
 }

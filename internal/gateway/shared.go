@@ -13,13 +13,11 @@ import (
 // for all callers since that began.
 type sharedLoads struct {
 	mu   sync.Mutex
-	byID map[string]*loadQueue // of sessions with a load under way
+	byID map[string]*sharedLoad // of sessions with a load under way: the one to follow, nil for none
 }
 
-// loadQueue has the load of a session that is to follow; nil if no caller waits for one.
-type loadQueue struct{ next *sharedLoad }
-
-// sharedLoad is one load. One of the callers that wait for it runs it, when its turn has come.
+// sharedLoad is a load to follow. One of the callers that wait for it runs it, when its turn has
+// come.
 type sharedLoad struct {
 	waiting int           // callers, guarded by sharedLoads.mu
 	turn    chan struct{} // gets one value when the turn has come
@@ -30,24 +28,24 @@ type sharedLoad struct {
 	err error
 }
 
-// join returns the load that the caller waits for. If the load has no turn, the caller runs it at
-// once.
+// join returns the load that the caller waits for; nil: the caller loads at once, on its own.
 func (s *sharedLoads) join(id string) *sharedLoad {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q := s.byID[id]
-	if q == nil {
+	next, underWay := s.byID[id]
+	if !underWay {
 		if s.byID == nil {
-			s.byID = make(map[string]*loadQueue)
+			s.byID = make(map[string]*sharedLoad)
 		}
-		s.byID[id] = &loadQueue{}
-		return &sharedLoad{done: make(chan struct{})}
+		s.byID[id] = nil
+		return nil
 	}
-	if q.next == nil {
-		q.next = &sharedLoad{turn: make(chan struct{}, 1), done: make(chan struct{})}
+	if next == nil {
+		next = &sharedLoad{turn: make(chan struct{}, 1), done: make(chan struct{})}
+		s.byID[id] = next
 	}
-	q.next.waiting++
-	return q.next
+	next.waiting++
+	return next
 }
 
 // leave is for a caller that stops waiting. If it was the last one, the next load gets the turn.
@@ -57,10 +55,9 @@ func (s *sharedLoads) leave(id string, l *sharedLoad) {
 	if l.waiting--; l.waiting > 0 {
 		return
 	}
-	q := s.byID[id]
 	switch {
-	case q != nil && q.next == l:
-		q.next = nil
+	case s.byID[id] == l:
+		s.byID[id] = nil
 	case len(l.turn) > 0: // it has come, and no caller has taken it
 		<-l.turn
 		s.advance(id)
@@ -76,11 +73,11 @@ func (s *sharedLoads) finish(id string) {
 
 // advance gives the next load its turn. The lock is held.
 func (s *sharedLoads) advance(id string) {
-	q := s.byID[id]
-	if q.next == nil {
+	next := s.byID[id]
+	if next == nil {
 		delete(s.byID, id)
 		return
 	}
-	q.next.turn <- struct{}{}
-	q.next = nil
+	next.turn <- struct{}{}
+	s.byID[id] = nil
 }

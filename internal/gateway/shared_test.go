@@ -41,11 +41,16 @@ func (s *slowStore) Get(ctx context.Context, id string) (store.Record, error) {
 func sharing(t *testing.T, takes time.Duration) (*gateway.Gateway, *slowStore) {
 	t.Helper()
 	st := &slowStore{Store: livestore.New(), takes: takes}
-	g := gateway.New(st, gateway.Config{
-		TouchInterval: time.Minute, StoreTimeout: time.Minute, Failed: func(context.Context, string, string, error) {},
-		Committed: func(gateway.Commit) {}, Ended: func(gateway.End) {}, Watched: func() bool { return false }, Doubted: func(string) {},
-	})
-	return g, st
+	return gateway.New(st, quiet(time.Minute)), st
+}
+
+// quiet is a Config that ignores what is reported.
+func quiet(timeout time.Duration) gateway.Config {
+	return gateway.Config{
+		TouchInterval: time.Minute, StoreTimeout: timeout, Failed: func(context.Context, string, string, error) {},
+		Committed: func(gateway.Commit) {}, Ended: func(gateway.End) {}, Watched: func() bool { return false },
+		Doubted: func(string) {},
+	}
 }
 
 func put(t *testing.T, st store.Store, id string) {
@@ -152,6 +157,42 @@ func TestLoadSharedWithoutThoseWhoHaveLeft(t *testing.T) {
 		require.ErrorIs(t, err, hungUp)
 		require.Zero(t, g.SharedLoads())
 	})
+}
+
+// A caller that runs a load for others as well goes on with it when it has hung up itself.
+func TestLoadSharedGoesOnForTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, st := sharing(t, 0)
+		put(t, st, "s")
+		waits := &waitingStore{slowStore: st}
+		g := gateway.New(waits, quiet(time.Minute))
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() { _, _ = g.LoadShared(t.Context(), "s") })
+		synctest.Wait()
+		all.Go(func() { _, _ = g.LoadShared(ctx, "s") }) // it runs the second load
+		synctest.Wait()
+		all.Go(func() {
+			_, err := g.LoadShared(t.Context(), "s")
+			require.NoError(t, err)
+		})
+		time.Sleep(1500 * time.Millisecond) // in the middle of the second load
+		cancel()
+		all.Wait()
+		require.EqualValues(t, 2, st.gets.Load())
+	})
+}
+
+// waitingStore takes a second for each Get, or as long as its context lasts.
+type waitingStore struct{ *slowStore }
+
+func (s *waitingStore) Get(ctx context.Context, id string) (store.Record, error) {
+	select {
+	case <-time.After(time.Second):
+		return s.slowStore.Get(ctx, id)
+	case <-ctx.Done():
+		return store.Record{}, context.Cause(ctx)
+	}
 }
 
 // A caller whose wait ends at the moment at which its turn comes passes the turn on.

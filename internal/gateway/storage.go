@@ -9,21 +9,20 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// read is the store's Get, checked.
-func (g *Gateway) read(ctx context.Context, id string) (store.Record, error) {
-	rec, err := g.store.Get(ctx, id)
-	if err == nil {
-		err = CheckRecord(&rec, id)
+// read is the store's Get into rec, checked. After an error rec is zero.
+func (g *Gateway) read(ctx context.Context, id string, rec *store.Record) (err error) {
+	if *rec, err = g.store.Get(ctx, id); err == nil {
+		err = CheckRecord(rec, id)
 	}
 	if err != nil {
-		return store.Record{}, err
+		*rec = store.Record{}
 	}
-	return rec, nil
+	return err
 }
 
 // write is the store's Set, checked.
-func (g *Gateway) write(ctx context.Context, rec store.Record) (uint64, error) {
-	revision, err := g.store.Set(ctx, rec)
+func (g *Gateway) write(ctx context.Context, rec *store.Record) (uint64, error) {
+	revision, err := g.store.Set(ctx, *rec)
 	if err == nil && revision <= rec.Revision {
 		err = errOldRevision
 	}
@@ -31,48 +30,62 @@ func (g *Gateway) write(ctx context.Context, rec store.Record) (uint64, error) {
 }
 
 // get returns the stored record, past its time or not; ErrMissing if there is none.
-func (g *Gateway) get(op *opContext, id string) (store.Record, error) {
-	rec, err := g.read(op, id)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return rec, ErrMissing
-	case err != nil:
-		return rec, g.failed(op, "load the session", err)
-	}
-	return rec, nil
+func (g *Gateway) get(op *opContext, id string) (rec store.Record, err error) {
+	err = g.getInto(op, id, &rec)
+	return rec, err
 }
 
-// set writes rec. With store.ErrConflict it returns the record that is stored instead.
-func (g *Gateway) set(ctx context.Context, rec store.Record) (store.Record, error) {
+// getInto is get into rec, which is zero after an error.
+func (g *Gateway) getInto(op *opContext, id string, rec *store.Record) error {
+	err := g.read(op, id, rec)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return ErrMissing
+	case err != nil:
+		return g.failed(op, "load the session", err)
+	}
+	return nil
+}
+
+// set writes rec, which has the new revision then. After a conflict it returns the record that is
+// stored instead, and store.ErrConflict. Other errors may match that, too: won tells them apart.
+func (g *Gateway) set(ctx context.Context, rec *store.Record) (won *store.Record, err error) {
 	rev, err := g.write(ctx, rec)
 	switch {
 	case err == nil:
 		g.stats.writes.Add(1)
 		rec.Revision = rev
-		return rec, nil
+		return nil, nil
 	case errors.Is(err, store.ErrNotFound):
-		return rec, ErrGone
+		return nil, ErrGone
 	case errors.Is(err, store.ErrBusy):
-		return rec, Unavailable(ctx, "wait for another writer", err)
+		return nil, Unavailable(ctx, "wait for another writer", err)
 	case !errors.Is(err, store.ErrConflict):
 		g.stats.failures.Add(1)
-		return rec, Unavailable(ctx, "store the session", err)
+		return nil, Unavailable(ctx, "store the session", err)
 	}
-	now, err := g.read(ctx, rec.ID)
+	return g.lost(ctx, rec)
+}
+
+// lost returns what set returns after a conflict of the store.
+func (g *Gateway) lost(ctx context.Context, rec *store.Record) (won *store.Record, err error) {
+	won = new(store.Record)
+	err = g.read(ctx, rec.ID, won)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return rec, ErrGone
+		return nil, ErrGone
 	case err != nil:
 		g.stats.failures.Add(1)
-		return rec, Unavailable(ctx, "load the session", err)
-	case now.WriteID == rec.WriteID: // the store had taken the write when it was sent again
+		return nil, Unavailable(ctx, "load the session", err)
+	case won.WriteID == rec.WriteID: // the store had taken the write when it was sent again
 		g.stats.writes.Add(1)
-		return now, nil
+		*rec = *won
+		return nil, nil
 	case rec.Revision == 0: // a create is not repeated under the same ID
-		return rec, fmt.Errorf("%w: the new session's ID is taken", ErrConflict)
+		return nil, fmt.Errorf("%w: the new session's ID is taken", ErrConflict)
 	}
 	g.stats.conflicts.Add(1)
-	return now, store.ErrConflict
+	return won, store.ErrConflict
 }
 
 // Ping returns nil if the store answers or isn't a store.Pinger, ErrUnavailable otherwise.

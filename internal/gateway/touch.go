@@ -79,7 +79,7 @@ func (g *Gateway) touch(ctx context.Context, k *Lock, next *store.Record) error 
 	}
 	defer k.commit.Unlock()
 	next.WriteID = g.writeID()
-	rev, err := g.write(ctx, *next)
+	rev, err := g.write(ctx, next)
 	if errors.Is(err, store.ErrConflict) {
 		return nil // another change has moved Seen
 	}

@@ -33,7 +33,7 @@ func (x *Exchange) proveDevice(rec *store.Record, cookies credentials.Candidate)
 // the first one. If that fails the session stays open to its token alone, until the next proof.
 func (x *Exchange) confirmDevice(ctx context.Context, o *Opened, v devicebound.Verdict) {
 	o.Device = v.Login
-	err := x.o.cfg.Devices.Confirm(ctx, &o.Record, v)
+	err := x.o.cfg.Devices.Confirm(ctx, o.Record, v)
 	if err != nil && !errors.Is(err, gateway.ErrGone) {
 		x.o.cfg.Unconfirmed(ctx, o.Record.ID, err)
 	}

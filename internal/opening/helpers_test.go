@@ -194,7 +194,7 @@ func (w *world) open(x *opening.Exchange) (*opening.Opened, *opening.Proof, *gat
 	o, err := x.Open(w.t.Context(), false, nil)
 	require.NoError(w.t, err)
 	require.NotEqual(w.t, opening.None, o.Standing)
-	d, err := gateway.NewDraft(o.Record)
+	d, err := gateway.NewDraft(*o.Record)
 	require.NoError(w.t, err)
 	p := new(opening.Proof)
 	err = w.Prove(p, o, d)

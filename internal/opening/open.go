@@ -15,7 +15,7 @@ import (
 // Opened is the result of opening a session.
 type Opened struct {
 	Standing   Standing
-	Record     store.Record
+	Record     *store.Record     // never nil
 	Token      credentials.Token // that was presented
 	Generation uint64            // of that token
 	Stale      bool              // all cookies with that token are to be signed anew
@@ -28,6 +28,23 @@ type Opened struct {
 	Rejection Rejection
 	// Room is for the draft of the session, too.
 	Room gateway.Room
+}
+
+// newOpened returns an Opened with memory for a record.
+func newOpened() *Opened {
+	all := &struct {
+		opened Opened
+		record store.Record
+	}{}
+	all.opened.Record = &all.record
+	return &all.opened
+}
+
+// rejectedFor returns the Opened of credentials that open nothing. Its record is empty.
+func rejectedFor(why Rejection) *Opened {
+	o := newOpened()
+	o.Rejection = why
+	return o
 }
 
 // Standing is the relation between the presented token and the session.
@@ -72,7 +89,7 @@ var (
 
 // Open opens the session that the request presents. It returns nil if the request presents no
 // session credential. Concurrent handshakes share a load of one session. The result is usually into,
-// a zero Opened, unless that is nil.
+// which is zero but for its Record, unless that is nil.
 //
 // A browser may have several cookies of one name, set for different paths and domains or by sibling
 // hosts, and doesn't tell them apart. Each is tried until one opens a session, in the order of
@@ -108,7 +125,7 @@ func (x *Exchange) open(ctx context.Context, by access, into *Opened) (*Opened, 
 		return nil, nil
 	case 1:
 		if into == nil {
-			into = &Opened{}
+			into = newOpened()
 		}
 		return x.try(ctx, presented, by, false, into)
 	}
@@ -121,7 +138,7 @@ func (x *Exchange) open(ctx context.Context, by access, into *Opened) (*Opened, 
 	knownClient := len(x.presented.Clients) > 0
 	strangers := list[:0:0]
 	for _, cookies := range list {
-		switch o, err := x.try(ctx, cookies, by, knownClient, &Opened{}); {
+		switch o, err := x.try(ctx, cookies, by, knownClient, newOpened()); {
 		case errors.Is(err, errStranger):
 			strangers = append(strangers, cookies)
 		case late.is(o, err):
@@ -138,7 +155,7 @@ func (x *Exchange) open(ctx context.Context, by access, into *Opened) (*Opened, 
 		return late.answer()
 	}
 	for _, cookies := range strangers {
-		switch o, err := x.try(ctx, cookies, by, false, &Opened{}); {
+		switch o, err := x.try(ctx, cookies, by, false, newOpened()); {
 		case late.is(o, err):
 		case err != nil || o.Standing != None:
 			return o, err
@@ -149,7 +166,7 @@ func (x *Exchange) open(ctx context.Context, by access, into *Opened) (*Opened, 
 	if late.err != nil {
 		return late.answer()
 	}
-	return &Opened{Rejection: rejection}, nil
+	return rejectedFor(rejection), nil
 }
 
 // overtaken collects the presented sessions in which a user has logged in, or which have ended,
@@ -217,19 +234,19 @@ func (x *Exchange) try(
 	var err error
 	switch by {
 	case byRequest:
-		err = cfg.Gateway.LoadActive(ctx, id, &o.Record, &o.Room, check)
+		err = cfg.Gateway.LoadActive(ctx, id, o.Record, &o.Room, check)
 	case byHandshake:
-		err = cfg.Gateway.LoadActiveShared(ctx, id, &o.Record, check)
+		err = cfg.Gateway.LoadActiveShared(ctx, id, o.Record, &o.Room, check)
 	case byPeek:
 		return x.peeked(ctx, o, cookies, check)
 	}
 	switch {
 	case err == nil:
-		err = cfg.Attach(ctx, &o.Record, x.direct)
+		err = cfg.Attach(ctx, o.Record, x.direct)
 	case errors.Is(err, gateway.ErrTokenRotated):
 		return x.replaced(o, cookies)
 	case errors.Is(err, gateway.ErrMissing):
-		if by == byRequest && x.endedMeanwhile(id, &o.Record) { // a handshake makes no session
+		if by == byRequest && x.endedMeanwhile(id, o.Record) { // a handshake makes no session
 			return nil, gateway.ErrGone
 		}
 		cfg.Missing(ctx, id)
@@ -241,7 +258,7 @@ func (x *Exchange) try(
 	o.Stale = cookies.Stale(o.Token)
 	x.confirmDevice(ctx, o, device)
 	o.stand(x)
-	if rec := &o.Record; o.Standing == Current && !rec.PrevTokenHash.IsZero() &&
+	if rec := o.Record; o.Standing == Current && !rec.PrevTokenHash.IsZero() &&
 		rec.LoginGeneration != rec.TokenGeneration &&
 		rec.Renewal != store.RenewalSeen && rec.Renewal != store.RotationSeen {
 		cfg.Gateway.RetirePrevious(ctx, rec, cfg.Grace.RetireAt(rec, x.began))
@@ -254,8 +271,8 @@ func (x *Exchange) peeked(
 	ctx context.Context, o *Opened, cookies credentials.Candidate, check func(*store.Record) error,
 ) (*Opened, error) {
 	rec, err := x.o.cfg.Gateway.Load(ctx, cookies.ID())
-	if o.Record = rec; err == nil {
-		err = check(&o.Record)
+	if *o.Record = rec; err == nil {
+		err = check(o.Record)
 	}
 	if err != nil {
 		return o.rejected(err, cookies)
@@ -280,18 +297,18 @@ func (o *Opened) rejected(err error, cookies credentials.Candidate) (*Opened, er
 		why.Reason = OtherDevice
 	case errors.Is(err, errRefused):
 		why.Reason = OtherToken
-		if cookies.OlderThanLogin(&o.Record) {
+		if cookies.OlderThanLogin(o.Record) {
 			why.Reason = ReplacedByLogin
 		}
 	default:
 		return nil, err
 	}
-	return &Opened{Rejection: why}, nil
+	return rejectedFor(why), nil
 }
 
 // stand sets the Standing of the token that was proved.
 func (o *Opened) stand(x *Exchange) {
-	rec := &o.Record
+	rec := o.Record
 	o.Standing = Current
 	if o.Generation == rec.TokenGeneration {
 		return
@@ -312,13 +329,13 @@ func (o *Opened) stand(x *Exchange) {
 // replaced is the result for a session whose token a login has replaced: see Proof.Locked. Only the
 // session's own browser can log in with that token.
 func (x *Exchange) replaced(o *Opened, cookies credentials.Candidate) (*Opened, error) {
-	rec := &o.Record
+	rec := o.Record
 	i := slices.IndexFunc(cookies, func(c credentials.Session) bool { return c.Token.Hash() == rec.PrevTokenHash })
 	if i < 0 || !x.Owns(rec) {
 		return nil, gateway.ErrTokenRotated
 	}
 	x.fit(rec)
-	return &Opened{Standing: Replaced, Record: *rec, Token: cookies[i].Token}, nil
+	return &Opened{Standing: Replaced, Record: rec, Token: cookies[i].Token}, nil
 }
 
 // Ticket is a ticket that has been redeemed, and what its requester had proved.
@@ -331,10 +348,9 @@ type Ticket struct {
 // OpenTicket opens a session without a token, for a ticket. If Opened.Standing is None the ticket
 // opens nothing. It is never Current: the client has the ticket, not the token.
 func (x *Exchange) OpenTicket(ctx context.Context, t Ticket) (o *Opened, err error) {
-	o = &Opened{
-		Standing: Previous, Generation: t.Generation, Device: t.Device, Rejection: Rejection{SessionID: t.SessionID},
-	}
-	err = x.o.cfg.Gateway.LoadActive(ctx, t.SessionID, &o.Record, &o.Room, func(rec *store.Record) error {
+	o = newOpened()
+	o.Standing, o.Generation, o.Device, o.Rejection.SessionID = Previous, t.Generation, t.Device, t.SessionID
+	err = x.o.cfg.Gateway.LoadActive(ctx, t.SessionID, o.Record, &o.Room, func(rec *store.Record) error {
 		o.Rejection.UserID = rec.UserID
 		if t.ClientID != rec.ClientID || t.Generation < rec.LoginGeneration || !x.ticketProves(rec, &t) ||
 			!x.bind(ctx, rec) {
@@ -343,10 +359,10 @@ func (x *Exchange) OpenTicket(ctx context.Context, t Ticket) (o *Opened, err err
 		return nil
 	})
 	if err == nil {
-		err = x.o.cfg.Attach(ctx, &o.Record, x.direct)
+		err = x.o.cfg.Attach(ctx, o.Record, x.direct)
 	}
 	if errors.Is(err, gateway.ErrMissing) || errors.Is(err, errRefused) {
-		return &Opened{Rejection: o.Rejection}, nil
+		return rejectedFor(o.Rejection), nil
 	}
 	return o, err
 }
@@ -364,16 +380,17 @@ func (x *Exchange) OpenImported(ctx context.Context, s credentials.Session) (*Op
 	x.mu.Lock()
 	x.imports = true
 	x.mu.Unlock()
-	o, err := x.try(ctx, credentials.Candidate{s}, byRequest, false, &Opened{})
+	o, err := x.try(ctx, credentials.Candidate{s}, byRequest, false, newOpened())
 	if err == nil && o.Standing == Current {
-		x.SetSession(Cookie{s, cookieAge(&o.Record)})
+		x.SetSession(Cookie{s, cookieAge(o.Record)})
 	}
 	return o, err
 }
 
 // PeekImported is OpenImported without effects: see Peek.
 func (x *Exchange) PeekImported(ctx context.Context, s credentials.Session) (*Opened, error) {
-	o, cookies := &Opened{Rejection: Rejection{SessionID: s.ID}}, credentials.Candidate{s}
+	o, cookies := newOpened(), credentials.Candidate{s}
+	o.Rejection.SessionID = s.ID
 	return x.peeked(ctx, o, cookies, func(rec *store.Record) (err error) {
 		o.Rejection.UserID = rec.UserID
 		o.Generation, o.Token, _, err = x.proveDevice(rec, cookies)

@@ -152,7 +152,7 @@ func TestSessionThatIsGone(t *testing.T) {
 		_, err = before.Open(t.Context(), false, nil)
 		require.ErrorIs(t, err, gateway.ErrGone, "it was alive when the request began")
 		require.Empty(t, w.missing)
-		none := &opening.Opened{Rejection: opening.Rejection{Reason: opening.NoSession, SessionID: one}}
+		none := &opening.Opened{Record: &store.Record{}, Rejection: opening.Rejection{Reason: opening.NoSession, SessionID: one}}
 		o, err := handshake.Open(t.Context(), true, nil)
 		require.NoError(t, err)
 		require.Equal(t, none, o, "a handshake makes no session, whose cookie could replace another")
@@ -254,7 +254,7 @@ func TestTokenOfAClientWithoutCookies(t *testing.T) {
 	id, _ := x.Client()
 	require.Equal(t, ann, id)
 	require.False(t, x.Mismatched(), "there is no client cookie to compare")
-	require.True(t, x.Owns(&o.Record))
+	require.True(t, x.Owns(o.Record))
 }
 
 func TestOpenTicket(t *testing.T) {

@@ -48,10 +48,10 @@ func (o *Opener) Prove(p *Proof, opened *Opened, d *gateway.Draft) error {
 	*p = Proof{
 		o: o, draft: d, token: opened.Token, generation: opened.Generation, stale: opened.Stale,
 		device: opened.Device, standing: opened.Standing, passedOver: opened.PassedOver,
-		lifetime: cookieAge(&opened.Record),
+		lifetime: cookieAge(opened.Record),
 	}
 	if p.standing == Replaced {
-		return p.hide(&opened.Record)
+		return p.hide(opened.Record)
 	}
 	d.Prove(p.generation)
 	return nil

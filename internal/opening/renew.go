@@ -115,12 +115,12 @@ func (p *Proof) storeRenewal(ctx context.Context, next credentials.Token, tag an
 			return cur, false, err
 		}
 		d.RenewToken(next.Hash(), p.generation)
-		rec, err := g.CommitExact(ctx, k, &d, tag)
+		won, err := g.CommitExact(ctx, k, &d, tag)
 		switch {
 		case err == nil:
-			return rec, attempt == 0, nil
-		case errors.Is(err, store.ErrConflict):
-			cur = rec
+			return *d.Base(), attempt == 0, nil
+		case won != nil:
+			cur = *won
 		case errors.Is(err, gateway.ErrGone), errors.Is(err, gateway.ErrTokenRotated):
 			return cur, false, errNotRenewed
 		default:

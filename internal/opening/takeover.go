@@ -27,10 +27,11 @@ func (p *Proof) Locked() bool {
 // Hidden is Locked for callers that don't hold the lock.
 func (p *Proof) Hidden() bool { return p != nil && p.hidden.Load() }
 
-// hide rebases the Draft on an empty session: the holder of the replaced token may see nothing.
+// hide rebases the Draft on an empty session: the holder of the replaced token may see nothing. rec
+// may be the base of the Draft.
 func (p *Proof) hide(rec *store.Record) error {
-	p.replaced = rec
-	blank := *rec
+	replaced, blank := *rec, *rec
+	p.replaced = &replaced
 	blank.Data, blank.UserID, blank.LoggedIn, blank.Addr, blank.UserAgent = []byte("{}"), "", time.Time{}, "", ""
 	p.hidden.Store(true)
 	p.generation, p.standing = blank.TokenGeneration-1, Replaced

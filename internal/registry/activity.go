@@ -11,7 +11,7 @@ type activity struct {
 	idle      time.Duration // the session's idle timeout
 	seen      time.Time     // the last activity that is known to be recorded
 	recording bool          // a later one is being recorded
-	last      time.Time     // the last activity of a connection
+	last      int64         // the last activity of a connection, in Unix nanoseconds; 0: none
 }
 
 // ClaimActivity reports whether activity at now of the session that the connection has, if any, is
@@ -19,14 +19,15 @@ type activity struct {
 // of the session's idle timeout, and no other caller records it. The caller calls Recorded when it
 // is done.
 func (r *Registry[L]) ClaimActivity(e *Entry, now time.Time, interval time.Duration) (id string, claimed bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(e.ID).RUnlock()
 	s := r.bySession[e.session()]
 	if s == nil {
 		return "", false
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	a := &s.activity
-	if a.last = now; a.recording {
+	if a.last = now.UnixNano(); a.recording {
 		return "", false
 	}
 	if a.idle > 0 {
@@ -42,20 +43,21 @@ func (r *Registry[L]) ActiveSince(since time.Time, each func(sessionID string, a
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, s := range r.bySession {
-		if !s.activity.last.Before(since) {
-			each(id, s.activity.last)
+		if last := s.activity.last; last != 0 && !time.Unix(0, last).Before(since) {
+			each(id, time.Unix(0, last))
 		}
 	}
 }
 
 // Recorded ends what ClaimActivity began. A nil rec says that it failed.
 func (r *Registry[L]) Recorded(id string, rec *store.Record) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(id).RUnlock()
 	s := r.bySession[id]
 	if s == nil {
 		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.activity.recording = false
 	if rec != nil {
 		r.know(s, rec)

@@ -18,6 +18,7 @@ const (
 // look is when a session is to be looked at.
 type look struct {
 	planned *clock.Deadline // nil: none ever was
+	at      int64           // for which it is planned, in Unix nanoseconds; 0: it isn't, or has begun
 	expires time.Time       // when the session, or the proof of its device, is over, as last known; zero: never
 	failing time.Time       // since when the store can't say whether it is alive; zero: it can, or need not
 }
@@ -30,6 +31,9 @@ type look struct {
 // it shuts out: they have proved an older token, or no device. The caller parts them from the
 // session.
 func (r *Registry[L]) Learn(rec *store.Record) (stale []L) {
+	if r.learnTimes(rec) {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.bySession[rec.ID]
@@ -44,6 +48,29 @@ func (r *Registry[L]) Learn(rec *store.Record) (stale []L) {
 	}
 	r.plan(rec.ID, s, s.look.expires)
 	return stale
+}
+
+// learnTimes is Learn for a record that changes neither who is shut out nor who the user is, as most
+// don't; false for another one.
+func (r *Registry[L]) learnTimes(rec *store.Record) (learned bool) {
+	defer r.mu.RLock(rec.ID).RUnlock()
+	s := r.bySession[rec.ID]
+	if s == nil {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	device, _ := r.cfg.Device(rec)
+	if rec.LoginGeneration > s.login || device > s.device || rec.Revision >= s.revision && rec.UserID != s.userID {
+		return false
+	}
+	s.look.failing = time.Time{}
+	r.know(s, rec)
+	s.revision = max(s.revision, rec.Revision)
+	if s.look.at == 0 || !s.look.expires.IsZero() && s.look.at > s.look.expires.UnixNano() {
+		r.plan(rec.ID, s, s.look.expires) // otherwise one is planned that is early enough
+	}
+	return true
 }
 
 // plan plans the next look at a session that expires then; the zero time is never. A look that is
@@ -73,20 +100,35 @@ func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d-d/2) }
 
 // schedule plans a look. The lock is held.
 func (r *Registry[L]) schedule(id string, s *session[L], at time.Time) {
+	s.look.at = at.UnixNano()
 	if s.look.planned == nil {
-		s.look.planned = r.cfg.Clock.Add(at, func() { r.cfg.Look(id) })
+		s.look.planned = r.cfg.Clock.Add(at, func() {
+			r.begun(id, s)
+			r.cfg.Look(id)
+		})
 		return
 	}
 	r.cfg.Clock.Move(s.look.planned, at)
 }
 
+// begun notes that the planned look at a session begins.
+func (r *Registry[L]) begun(id string, s *session[L]) {
+	defer r.mu.RLock(id).RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.look.at = 0
+}
+
 // Suspect notes that the session may have ended: its connections are given up if the store can't
 // confirm it for long.
 func (r *Registry[L]) Suspect(id string, since time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if s := r.bySession[id]; s != nil && s.look.failing.IsZero() {
-		s.look.failing = since
+	defer r.mu.RLock(id).RUnlock()
+	if s := r.bySession[id]; s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.look.failing.IsZero() {
+			s.look.failing = since
+		}
 	}
 }
 

@@ -64,7 +64,6 @@ func (r *Registry[L]) leaveName(l L) {
 
 // Named returns the connections with a name.
 func (r *Registry[L]) Named(name string) []L {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(name).RUnlock()
 	return slices.Collect(maps.Keys(r.byName[name]))
 }

@@ -10,24 +10,21 @@ import (
 // SessionOf returns the connection's session, "" for none, and the generation of the token that the
 // connection has proved.
 func (r *Registry[L]) SessionOf(e *Entry) (id string, proved uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(e.ID).RUnlock()
 	return e.session(), e.proved
 }
 
 // LastOf returns the connection's session, "" for none, the session that it had last, and whether
 // it has lost that because the session has ended.
 func (r *Registry[L]) LastOf(e *Entry) (id, last string, ended bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(e.ID).RUnlock()
 	return e.session(), e.lastID, e.parted != nil && *e.parted != r.cfg.Reconnect
 }
 
 // CloseOf returns how the connection is to be closed since it has lost its session; the zero Close:
 // it isn't.
 func (r *Registry[L]) CloseOf(e *Entry) Close {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(e.ID).RUnlock()
 	if e.parted == nil {
 		return Close{}
 	}
@@ -37,9 +34,8 @@ func (r *Registry[L]) CloseOf(e *Entry) Close {
 // State returns the connection's session and that session's user, as last known, and whether the
 // connection is still registered.
 func (r *Registry[L]) State(l L) (sessionID, userID string, open bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	e := r.cfg.Entry(l)
+	defer r.mu.RLock(e.ID).RUnlock()
 	if s := r.bySession[e.session()]; s != nil {
 		sessionID, userID = e.lastID, s.userID
 	}
@@ -48,15 +44,13 @@ func (r *Registry[L]) State(l L) (sessionID, userID string, open bool) {
 
 // Get returns the connection with the ID; the zero L if there is none.
 func (r *Registry[L]) Get(id string) L {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(id).RUnlock()
 	return r.byID[id]
 }
 
 // Has reports whether a connection has the ID.
 func (r *Registry[L]) Has(id string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(id).RUnlock()
 	_, has := r.byID[id]
 	return has
 }
@@ -85,8 +79,7 @@ func (r *Registry[L]) All() []L {
 
 // OfSession returns the connections of a session.
 func (r *Registry[L]) OfSession(id string) []L {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(id).RUnlock()
 	if s := r.bySession[id]; s != nil {
 		return slices.Clone(s.members)
 	}
@@ -95,15 +88,13 @@ func (r *Registry[L]) OfSession(id string) []L {
 
 // OfClient returns the connections of a client.
 func (r *Registry[L]) OfClient(id string) []L {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(id).RUnlock()
 	return slices.Clone(r.byClient[id])
 }
 
 // OfUser returns the connections of all sessions of a user.
 func (r *Registry[L]) OfUser(id string) (of []L) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(id).RUnlock()
 	for s := range r.byUser[id] {
 		of = append(of, s.members...)
 	}
@@ -121,15 +112,13 @@ func (r *Registry[L]) FromAddr(addr string) (from []L, known bool) {
 
 // HasSession reports whether the session has connections.
 func (r *Registry[L]) HasSession(id string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(id).RUnlock()
 	return r.bySession[id] != nil
 }
 
 // UserOf returns the user of a session with connections, as last known; "" for none.
 func (r *Registry[L]) UserOf(sessionID string) string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(sessionID).RUnlock()
 	if s := r.bySession[sessionID]; s != nil {
 		return s.userID
 	}
@@ -138,9 +127,10 @@ func (r *Registry[L]) UserOf(sessionID string) string {
 
 // RevisionOf returns the latest revision of the session that is known, if it has connections.
 func (r *Registry[L]) RevisionOf(sessionID string) uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(sessionID).RUnlock()
 	if s := r.bySession[sessionID]; s != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		return s.revision
 	}
 	return 0
@@ -148,22 +138,19 @@ func (r *Registry[L]) RevisionOf(sessionID string) uint64 {
 
 // Count returns how many connections there are.
 func (r *Registry[L]) Count() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock("").RUnlock()
 	return len(r.byID)
 }
 
 // CountOfClient returns how many connections a client has.
 func (r *Registry[L]) CountOfClient(id string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(id).RUnlock()
 	return len(r.byClient[id])
 }
 
 // CountOfSession returns how many connections a session has.
 func (r *Registry[L]) CountOfSession(id string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(id).RUnlock()
 	if s := r.bySession[id]; s != nil {
 		return len(s.members)
 	}
@@ -202,14 +189,12 @@ func (r *Registry[L]) Users(do func(users func(yield func(userID string)))) {
 
 // HasUser reports whether the user has a connection.
 func (r *Registry[L]) HasUser(id string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock(id).RUnlock()
 	return len(r.byUser[id]) > 0
 }
 
 // CountUsers returns how many users have connections.
 func (r *Registry[L]) CountUsers() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.mu.RLock("").RUnlock()
 	return len(r.byUser)
 }

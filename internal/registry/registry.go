@@ -8,13 +8,16 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/clock"
+	"github.com/sessionbridge/sessionbridge/internal/widelock"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // Registry holds the open connections. L is a pointer type.
+//
+// What a message needs takes its lock for reading only, and that of one session.
 type Registry[L comparable] struct {
 	cfg       Config[L]
-	mu        sync.Mutex
+	mu        widelock.Lock
 	byID      map[string]L
 	leaving   map[string]*Entry         // removed, by IDs that are still taken
 	byName    map[string]map[L]struct{} // without those that have given way
@@ -73,11 +76,13 @@ var (
 
 // session is a session with connections.
 type session[L comparable] struct {
-	members  []L
-	userID   string // "" while no user is logged in, as far as is known
-	revision uint64 // of the record that says so
-	login    uint64 // generation of the last login that is known: no member has proved an older token
-	device   uint64 // of the last binding that is known, see Config.Device: each member has proved it
+	members []L
+	userID  string // "" while no user is logged in, as far as is known
+	login   uint64 // generation of the last login that is known: no member has proved an older token
+	device  uint64 // of the last binding that is known, see Config.Device: each member has proved it
+
+	mu       sync.Mutex // guards these for those that hold the registry's lock for reading only
+	revision uint64     // of the record that says who the user is
 	look     look
 	activity activity
 }

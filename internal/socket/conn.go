@@ -73,8 +73,12 @@ func (c *Conn) Disown() *websocket.Conn {
 }
 
 // Close sends a close frame, waits for the client's, for CloseGrace in all, and cuts the
-// connection.
+// connection. A connection that the client has ended without a close frame is only cut.
 func (c *Conn) Close(code int, reason string) {
+	if c.lost.Load() == int32(-1) && c.net.Over() {
+		_ = c.ws.CloseNow()
+		return
+	}
 	cut := c.rt.clock.Add(time.Now().Add(CloseGrace), c.Cut)
 	defer c.rt.clock.Remove(cut)
 	_ = c.ws.Close(websocket.StatusCode(code), reason)

@@ -89,7 +89,8 @@ func (k keyed) hostile() []testCase {
 		},
 		{
 			"paging while others change",
-			"Yields every record that has the value during the whole iteration once, while others change.",
+			"Yields every record that has the value during the whole iteration once, while others change; " +
+				"one that is destroyed or loses the value meanwhile once at most.",
 			func(e *env) {
 				var all []store.Record
 				for i := range 120 {
@@ -121,7 +122,7 @@ func (k keyed) hostile() []testCase {
 					if stays := i < 20 || i >= 80 || (i-20)%3 == 2; stays {
 						require.Equal(e, 1, yielded[rec.ID], "record %d had the value all the time", i)
 					} else {
-						require.Zero(e, yielded[rec.ID], "record %d was gone before it was read", i)
+						require.LessOrEqual(e, yielded[rec.ID], 1, "record %d", i)
 					}
 				}
 			},

@@ -122,7 +122,10 @@ type New struct {
 // EncodeNew returns the record as the value of a new session, with its first revision.
 func EncodeNew(rec *store.Record) New {
 	v := Encode(rec)
-	n := New{Value: v, Active: Millis(rec.Seen), Expires: Millis(rec.Expires), User: number(v[atUser:]), Client: number(v[atClient:])}
+	n := New{
+		Value: v, Active: Millis(rec.Seen), Expires: Millis(rec.Expires),
+		User: number(v[atUser:]), Client: number(v[atClient:]),
+	}
 	putNumber(v[atRevision:], 1)
 	putNumber(v[atDue:], n.Expires)
 	putNumber(v[atActive:], n.Active)

@@ -95,6 +95,8 @@ func groups() []group {
 		millionGroups(),
 		crowdGroups(),
 		redisGroups(),
+		postgresGroups(),
+		choosingGroups(),
 		restGroups(),
 		nodesGroups(),
 	)

@@ -53,6 +53,16 @@ func atMostBytes(n float64) target {
 	return target{"≤ " + text, func(o outcome) bool { return o.ours[o.metric] <= n }}
 }
 
+// atMostTimes wants a multiple of at most n.
+func atMostTimes(n float64) target {
+	return target{fmt.Sprintf("≤ ×%g", n), func(o outcome) bool { return o.ours[o.metric] <= n }}
+}
+
+// atLeastShare wants a share of at least n.
+func atLeastShare(n float64) target {
+	return target{fmt.Sprintf("≥ %g%%", 100*n), func(o outcome) bool { return o.ours[o.metric] >= n }}
+}
+
 // extraUnder wants a time that is less than d above the peer's.
 func extraUnder(d time.Duration) target {
 	return target{fmt.Sprintf("< %v more", d), func(o outcome) bool { return o.extra < float64(d) }}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/sessionbridge/sessionbridge/redisstore/internal/background"
+	"github.com/sessionbridge/sessionbridge/internal/background"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/conn"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/scripts"

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sessionbridge/sessionbridge/redisstore/internal/background"
+	"github.com/sessionbridge/sessionbridge/internal/background"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/conn"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/membership"

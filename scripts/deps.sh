@@ -63,6 +63,20 @@ node20() {
 	node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'
 }
 
+# Debian has the programs of the server in a folder for each version.
+postgres14() {
+	local path
+	for path in /usr/lib/postgresql/*/bin/postgres "$(command -v postgres)"; do
+		if [ "$("$path" --version | sed 's/.* \([0-9]*\)\..*/\1/')" -ge 14 ]; then return; fi
+	done
+	return 1
+}
+
+# Debian has it in a folder that only root has in PATH.
+bouncer() {
+	[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer
+}
+
 # Debian's bundle of root certificates, or that of another system.
 certificates() {
 	! command -v apt-get || [ -n "${SSL_CERT_FILE:-}${SSL_CERT_DIR:-}" ] || [ -s /etc/ssl/certs/ca-certificates.crt ]
@@ -83,6 +97,10 @@ fi
 if [ -d jsclient ]; then
 	need node20 "node 20 or later, for the tests of jsclient" nodejs
 	need "command -v npm" "npm, likewise" npm
+fi
+if [ -d pgstore ]; then
+	need postgres14 "PostgreSQL 14 or later, for the tests of pgstore" postgresql
+	need bouncer "PgBouncer, likewise" pgbouncer
 fi
 if [ -d redisstore ]; then
 	need "command -v redis-server" "redis-server 7 or later, for the tests of redisstore" redis-server

@@ -22,7 +22,8 @@
 // Sessions are kept in the file demo.db, and the keys that sign the cookies in demo.db.keys:
 // both survive a restart and a kill -9. With -store live nothing is kept.
 //
-// Several processes with one Redis are one application for their users:
+// Several processes with one Redis, or one PostgreSQL (-store postgres://HOST/DATABASE), are one
+// application for their users:
 //
 //	go run ./cmd/demo -store redis://127.0.0.1:6379 -addr 127.0.0.1:3000
 //	go run ./cmd/demo -store redis://127.0.0.1:6379 -addr 127.0.0.1:3001
@@ -73,9 +74,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags.SetOutput(stderr)
 	addr := flags.String("addr", "127.0.0.1:3000", "the `address` to listen on")
 	storeName := flags.String("store", "file:demo.db", "the `store`: file:PATH, live (in memory), "+
-		"or redis://HOST:6379 (shared by several processes)")
+		"redis://HOST:6379 or postgres://HOST/DATABASE (shared by several processes)")
 	keyFile := flags.String("keys", "", "the `file` with the keys that sign the cookies, created if it doesn't exist "+
-		"(default: PATH.keys; in memory a random key; with Redis demo.keys)")
+		"(default: PATH.keys; in memory a random key; with a database demo.keys)")
 	proxy := flags.String("proxy", "", "the `address` or network of a trusted proxy, whose "+
 		"X-Forwarded-For and X-Forwarded-Proto are used (default: none)")
 	adminAddr := flags.String("admin", "", "the `address` of the admin API and its dashboard, such as 127.0.0.1:7070; "+

@@ -8,16 +8,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
+	"github.com/sessionbridge/sessionbridge/internal/pgtest"
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 )
 
 // TestTwoProcessesAreOneApplication: a visitor's changes at one process are shown on a page of the
 // other, and signing out there ends the session.
 func TestTwoProcessesAreOneApplication(t *testing.T) {
+	t.Run("Redis", func(t *testing.T) { twoProcesses(t, redistest.Start(t).URL()) })
+	t.Run("PostgreSQL", func(t *testing.T) { twoProcesses(t, pgtest.Start(t).URL()) })
+}
+
+func twoProcesses(t *testing.T, store string) {
 	t.Chdir(t.TempDir())
-	redis := redistest.Start(t)
-	here, stopHere := start(t, "-addr", "127.0.0.1:0", "-store", redis.URL())
-	there, stopThere := start(t, "-addr", "127.0.0.1:0", "-store", redis.URL())
+	here, stopHere := start(t, "-addr", "127.0.0.1:0", "-store", store)
+	there, stopThere := start(t, "-addr", "127.0.0.1:0", "-store", store)
 	v := newVisitor(t, here)
 	v.post(t, "/api/login", `{"user":"ada"}`)
 	atThere := &visitor{there, v.client} // the same browser

@@ -12,6 +12,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/filestore"
 	"github.com/sessionbridge/sessionbridge/livestore"
+	"github.com/sessionbridge/sessionbridge/pgstore"
 	"github.com/sessionbridge/sessionbridge/redisstore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -19,12 +20,14 @@ import (
 // storage is a session store, and the keys that sign its cookies: a session that survives a restart
 // is found only with a cookie whose key does, too.
 type storage struct {
-	sessions interface {
-		store.Store
-		io.Closer
-	}
-	keys  [][]byte
-	where string // describes the storage to the person who has started the program
+	sessions closingStore
+	keys     [][]byte
+	where    string // describes the storage to the person who has started the program
+}
+
+type closingStore interface {
+	store.Store
+	io.Closer
 }
 
 // openStorage opens the store with that name. Without a key file it uses the store's default.
@@ -34,11 +37,13 @@ func openStorage(ctx context.Context, name, keyFile string, logger *slog.Logger)
 	case name == "live":
 		return inMemory(keyFile)
 	case strings.HasPrefix(name, "redis://"), strings.HasPrefix(name, "rediss://"), strings.HasPrefix(name, "unix://"):
-		return inRedis(ctx, name, keyFile)
+		return shared("Redis", keyFile, func() (closingStore, error) { return redisstore.Open(ctx, name, nil) })
+	case strings.HasPrefix(name, "postgres://"), strings.HasPrefix(name, "postgresql://"):
+		return shared("PostgreSQL", keyFile, func() (closingStore, error) { return pgstore.Open(ctx, name, nil) })
 	case !inFile || path == "":
 		return nil, fmt.Errorf(
 			"-store %q: use \"file:PATH\" to keep sessions in a file, \"live\" to keep them in memory, "+
-				"or \"redis://HOST:6379\" to share them between processes",
+				"or \"redis://HOST:6379\" or \"postgres://HOST/DATABASE\" to share them between processes",
 			name,
 		)
 	}
@@ -58,9 +63,9 @@ func openStorage(ctx context.Context, name, keyFile string, logger *slog.Logger)
 	return &storage{sessions, keys, where}, nil
 }
 
-// inRedis returns storage for several processes. They must have the same keys: on several machines,
-// copy the file.
-func inRedis(ctx context.Context, url, keyFile string) (*storage, error) {
+// shared returns storage for several processes, in a database. They must have the same keys: on
+// several machines, copy the file.
+func shared(database, keyFile string, open func() (closingStore, error)) (*storage, error) {
 	if keyFile == "" {
 		keyFile = "demo.keys"
 	}
@@ -68,12 +73,12 @@ func inRedis(ctx context.Context, url, keyFile string) (*storage, error) {
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := redisstore.Open(ctx, url, nil)
+	sessions, err := open()
 	if err != nil {
-		return nil, fmt.Errorf("can't keep sessions in Redis: %w", err)
+		return nil, fmt.Errorf("can't keep sessions in %s: %w", database, err)
 	}
-	where := fmt.Sprintf("Sessions are kept in Redis, and the keys of their cookies in %s: "+
-		"start another process with the same two and another -addr.", keyFile)
+	where := fmt.Sprintf("Sessions are kept in %s, and the keys of their cookies in %s: "+
+		"start another process with the same two and another -addr.", database, keyFile)
 	return &storage{sessions, keys, where}, nil
 }
 

@@ -21,8 +21,10 @@ func copyCommand() *cli.Command {
 		Name:      "copy",
 		Usage:     "copy the sessions of one store to another",
 		ArgsUsage: "FROM TO",
-		Description: "FROM and TO are stores: file:PATH or redis://HOST:6379. A file can't be in use by another process.\n" +
-			"With a Redis the source may be in use: copy, let the application use TO, and copy again with --switched.",
+		Description: "FROM and TO are stores: file:PATH, redis://HOST:6379 or postgres://HOST/DATABASE. " +
+			"A file can't be in use by another process.\n" +
+			"With a Redis or a PostgreSQL the source may be in use: copy, let the application use TO, and copy again " +
+			"with --switched.",
 		Flags: []cli.Flag{
 			&cli.TimestampFlag{
 				Name: "switched", Usage: "`time` at which the application began to use TO",

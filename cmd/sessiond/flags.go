@@ -44,7 +44,8 @@ func (s *settings) flags() []cli.Flag {
 			Name: "config", Usage: "`file` with settings: YAML, with the names of flags", TakesFile: true,
 			Destination: &s.file.Path, Sources: cli.EnvVars(envName("config")),
 		}, // first: the others read it
-		s.text("store", storage.Live, "the `store`: live (in memory), file:PATH, or redis://HOST:6379", &s.store),
+		s.text("store", storage.Live, "the `store`: live (in memory), file:PATH, redis://HOST:6379, or "+
+			"postgres://HOST/DATABASE", &s.store),
 		s.text("cookie-keys", "", "`file` with the keys that sign cookies, created if it doesn't exist "+
 			"(default: PATH.keys; random in memory)", &s.keyFiles.Own),
 		s.text("mounted-cookie-keys", "", "likewise, but a mounted secret: never created", &s.keyFiles.Mounted),

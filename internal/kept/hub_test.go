@@ -399,6 +399,33 @@ func TestAFastClientIsNotReadyEarly(t *testing.T) {
 	})
 }
 
+// A client is ready when both logs have been read for it, even if the session's log is handed to other
+// connections while it joins.
+func TestAClientIsNotReadyBeforeItsLastLogIsRead(t *testing.T) {
+	test(t, func(f *fixture) {
+		c := f.mustOpen("s", "ann", "")
+		c.hears("ready")
+		at := c.close()
+		f.keep("s", "1")
+		f.keep("ann", "2")
+		other := f.mustOpen("s", "", "")
+		other.hears("ready")
+
+		c = &client{f: f, session: "s", user: "ann", position: at}
+		joined := make(chan error, 1)
+		f.keeper.afterNextRead(func() { // of the session's log, whose turn is held
+			f.Poke(store.KeptFor{SessionID: "s"})
+			time.Sleep(time.Millisecond) // the next reading waits for the turn, and the client behind it
+			go func() { joined <- c.join() }()
+			time.Sleep(time.Millisecond)
+		})
+		f.keep("s", "3")
+		require.NoError(t, <-joined)
+		c.hears("1", "3", "2", "ready")
+		other.hears("3")
+	})
+}
+
 // A connection that is parted from its session or its user gets nothing more, and one without a
 // session nothing at all.
 func TestAPartedConnectionGetsNothing(t *testing.T) {

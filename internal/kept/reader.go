@@ -56,7 +56,8 @@ const (
 	atEnd               // to begin with the next message
 	lost                // likewise, and to say that messages are lost
 	since               // to begin after that number, if that is still possible
-	exactly             // everything up to that message has been taken
+	resumed             // to begin after that number, which the client's position has
+	exactly             // the log has been read, and everything up to that message has been taken
 )
 
 // mark is the place of a Reader in a log.
@@ -90,7 +91,7 @@ func newReader(owner Owner, s *Start, t *tags) *Reader {
 		case !readable:
 			m.mode = lost
 		case found:
-			m.mode, m.sent, m.known = exactly, m.number, true
+			m.mode, m.sent, m.known = resumed, m.number, true
 		default: // a session is in use by its own clients only, so what is kept for it is new to them
 			m.mode = since
 		}
@@ -166,7 +167,7 @@ func (r *Reader) take(log int, kept *store.Kept) {
 		} else {
 			r.gone(log, begin)
 		}
-	case unused, exactly:
+	case unused, resumed, exactly:
 	}
 	m.mode, m.behind, m.asked = exactly, false, false
 	for i := range messages {

@@ -61,7 +61,7 @@ func start(t testing.TB, mode, config []string) *Server {
 	t.Helper()
 	s := &Server{t: t, path: programs.Find(t, "redis-server"), dir: t.TempDir(), config: config, mode: mode}
 	for range 5 { // another process may have taken the port
-		s.port, s.busPort = freePort(t), freePort(t)
+		s.port, s.busPort = programs.FreePort(t), programs.FreePort(t)
 		if s.run() == nil {
 			t.Cleanup(s.Kill)
 			return s
@@ -87,7 +87,7 @@ func (s *Server) run() error {
 	}
 	args := append([]string{file}, s.mode...)
 	process := exec.Command(s.path, args...) //nolint:gosec,noctx // the server, until the test ends it
-	leaveNoOrphan(process)
+	programs.LeaveNoOrphan(process)
 	if err := process.Start(); err != nil {
 		return err
 	}

@@ -41,8 +41,8 @@ func imports(t *testing.T) map[string]map[string]bool {
 		dir := filepath.ToSlash(filepath.Dir(path))
 		below, isInternal := strings.CutPrefix(dir, "internal/")
 		known := isInternal && !strings.Contains(below, "/") && !strings.HasPrefix(below, "test") ||
-			slices.Contains([]string{"bridge", "livestore", "filestore", "redisstore"}, dir)
-		if !known || below == "redistest" || strings.HasSuffix(path, "_test.go") {
+			slices.Contains([]string{"bridge", "livestore", "filestore", "redisstore", "pgstore"}, dir)
+		if !known || below == "redistest" || below == "pgtest" || strings.HasSuffix(path, "_test.go") {
 			continue
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, path), nil, parser.ImportsOnly)
@@ -90,8 +90,8 @@ func TestArchitectureShowsTheImports(t *testing.T) {
 	_, picture, ok := strings.Cut(architecture(t), "```mermaid\n")
 	require.True(t, ok)
 	picture, _, _ = strings.Cut(picture, "```")
-	members := map[string][]string{"stores": {"livestore", "filestore", "redisstore"}}
-	shown := []string{"bridge", "gateway", "livestore", "filestore", "redisstore"}
+	members := map[string][]string{"stores": {"livestore", "filestore", "redisstore", "pgstore"}}
+	shown := []string{"bridge", "gateway", "livestore", "filestore", "redisstore", "pgstore"}
 	var arrows [][]string
 	group := ""
 	for line := range strings.Lines(picture) {

@@ -4,7 +4,7 @@ import (
 	"time"
 )
 
-// disturb causes one fault after another, each for a while, until done is closed. Redis is killed,
+// disturb causes one fault after another, each for a while, until done is closed. The server is killed,
 // and each connection cut, at least once.
 func (h *farmHistory) disturb(done <-chan struct{}) {
 	faults := []func(){h.kill, h.cutAll, h.cutOne, h.cutOne, h.stall, h.refuse, h.delay, h.silence}
@@ -29,9 +29,9 @@ func (h *farmHistory) while(most time.Duration) {
 
 func (h *farmHistory) kill() {
 	h.tally.kills++
-	h.redis.Kill()
+	h.server.Kill()
 	h.while(60 * time.Millisecond)
-	h.redis.Restart()
+	h.server.Restart()
 }
 
 func (h *farmHistory) cutOne() { h.tally.cuts += h.anyNode(h.random).proxy.Cut() }

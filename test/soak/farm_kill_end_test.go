@@ -74,8 +74,7 @@ func (k *killing) endAll(actors []*killActor) {
 				k.t.Errorf("session %s is back: %v", s.id, err)
 			}
 		}
-		left := k.leftover()
-		return left["s"]+left["page"] == 0
+		return !k.server.Sessions()
 	}, await.Limit, 100*time.Millisecond, "sessions, or what refers to them, remain")
 	for _, s := range k.ever[max(0, len(k.ever)-100):] {
 		n := k.pick(k.random)
@@ -87,13 +86,12 @@ func (k *killing) endAll(actors []*killActor) {
 	k.listening.Wait()
 }
 
-// stopAll ends the nodes that are alive in an orderly way. They leave nothing in Redis. A lock on a
+// stopAll ends the nodes that are alive in an orderly way. They leave nothing on the server. A lock on a
 // user whose owner was killed ends by itself within 10 seconds, for which only a soak test waits.
 func (k *killing) stopAll(soak bool) {
 	k.t.Helper()
 	require.Eventually(k.t, func() bool {
-		keys := k.keys()
-		return !slices.ContainsFunc(k.deaths, func(d *death) bool { return slices.Contains(keys, "sb:{0}:o"+d.name) })
+		return !slices.ContainsFunc(k.deaths, func(d *death) bool { return k.server.Holds(d.name) })
 	}, await.Limit, 100*time.Millisecond, "what a dead node held remains")
 	nodes := k.nodes
 	require.Len(k.t, nodes, farmNodes)
@@ -105,63 +103,9 @@ func (k *killing) stopAll(soak bool) {
 	defer cancel()
 	require.NoError(k.t, k.direct.Shutdown(ctx))
 	if soak {
-		require.Eventually(k.t, func() bool { return k.leftover()["l"] == 0 }, await.Limit, 100*time.Millisecond)
+		require.Eventually(k.t, func() bool { return k.server.Locks() == 0 }, await.Limit, 100*time.Millisecond)
 	}
-	left := k.leftover()
-	require.Equal(k.t, left["directory"]+left["l"], sum(left), "left in Redis, by the kind of the key: %v: %q", left, k.keys())
-	for _, key := range k.keys() {
-		answer := k.redis.Do("PTTL", key)
-		ttl, err := answer.AsInt64()
-		require.NoError(k.t, err)
-		require.Positive(k.t, ttl, "%q ends by itself", key)
-		if strings.HasPrefix(key, "sb:{0}:l") {
-			require.LessOrEqual(k.t, ttl, int64(10_000))
-			k.redis.Do("DEL", key)
-		}
-	}
-	k.t.Logf("left in Redis besides sb:meta: %d empty directories of indexes, which end by themselves in a day or two, and with Optimize; %d locks on users, for 10 s at most", left["directory"], left["l"])
-	require.NoError(k.t, k.st.Optimize(ctx))
-	require.Empty(k.t, k.keys())
-}
-
-func sum(counts map[string]int) (n int) {
-	for _, some := range counts {
-		n += some
-	}
-	return n
-}
-
-// leftover counts the keys in Redis by their kind, without the one that always remains.
-func (k *killing) leftover() map[string]int {
-	k.t.Helper()
-	left := map[string]int{}
-	for _, key := range k.keys() {
-		kind := "another"
-		if rest, ok := strings.CutPrefix(key, "sb:{0}:"); ok && rest != "" {
-			kind = rest[:1]
-			if strings.Contains("eauc", kind) {
-				kind = "page"
-				if len(rest) == 1 {
-					kind = "directory"
-				}
-			}
-		}
-		left[kind]++
-	}
-	return left
-}
-
-func (k *killing) keys() (keys []string) {
-	k.t.Helper()
-	answer := k.redis.Do("KEYS", "*")
-	all, err := answer.AsStrSlice()
-	require.NoError(k.t, err)
-	for _, key := range all {
-		if key != "sb:meta" {
-			keys = append(keys, key)
-		}
-	}
-	return keys
+	k.server.RequireEmpty(k.st)
 }
 
 // report logs the operations and how long they took, and checks that all kinds were done.

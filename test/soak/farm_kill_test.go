@@ -17,7 +17,6 @@ import (
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 	"github.com/sessionbridge/sessionbridge/internal/testclock"
 	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
-	"github.com/sessionbridge/sessionbridge/redisstore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -26,9 +25,9 @@ import (
 type killing struct {
 	*farm
 	random  *rand.Rand // of the test's goroutine
-	proxies []*redistest.Proxy
-	st      *redisstore.Store // of the test's process
-	others  store.Node        // that asks for the names of the nodes, and has left them itself
+	proxies []farmProxy
+	st      farmStore  // of the test's process
+	others  store.Node // that asks for the names of the nodes, and has left them itself
 	began   time.Time
 	control *testclock.Clock // of which now is
 
@@ -82,15 +81,15 @@ func (c *killCount) complete() bool {
 }
 
 // startKilling starts three nodes.
-func startKilling(t *testing.T, config ...string) *killing {
+func startKilling(t *testing.T, server farmServer) *killing {
 	t.Helper()
 	seed := farmSeed(t)
-	k := &killing{farm: startFarm(t, 0, "", config...), random: rand.New(rand.NewPCG(seed, 0)), users: map[string]*killUser{}}
+	k := &killing{farm: startFarm(t, server, 0, ""), random: rand.New(rand.NewPCG(seed, 0)), users: map[string]*killUser{}}
 	for i := range killUsers {
 		name := fmt.Sprint("user", i)
 		k.users[name] = &killUser{name: name, logged: map[*killSession]int64{}}
 	}
-	st, err := redisstore.Open(t.Context(), k.redis.URL(), nil)
+	st, err := openFarmStore(t.Context(), server.URL(), 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
 	k.st = st
@@ -99,7 +98,7 @@ func startKilling(t *testing.T, config ...string) *killing {
 	require.NoError(t, k.others.Leave(t.Context())) // it receives no questions, but can ask
 	for range farmNodes {
 		k.slots = append(k.slots, nil)
-		k.proxies = append(k.proxies, redistest.StartProxy(t, k.redis))
+		k.proxies = append(k.proxies, server.Proxy())
 	}
 	t.Cleanup(k.stop) // before the proxies
 	require.Eventually(t, func() bool { return len(k.names()) == 1 }, await.Limit, 10*time.Millisecond, "the test's own Bridge")
@@ -165,14 +164,13 @@ func (k *killing) kill(slot int) *death {
 	return d
 }
 
-// endLease ends the lease of a dead node early, as if 15 seconds had passed.
+// endLease ends the lease of a dead node early.
 func (k *killing) endLease(d *death) {
 	k.t.Helper()
 	k.mu.Lock()
 	d.shortened = true
 	k.mu.Unlock()
-	k.redis.Do("ZADD", "sb:{0}:n", "XX", "1", d.name)
-	k.redis.Do("PEXPIRE", "sb:{0}:i"+d.name, "1")
+	k.server.EndLease(d.name)
 }
 
 // living returns the nodes that are alive.
@@ -289,17 +287,23 @@ func (k *killing) broken(n *killNode, what string, err error) {
 // TestSoakKilledNodes: three nodes, one of which is killed again and again and replaced, while
 // clients read, change, log in to and end sessions over HTTP and sockets, and send messages. No
 // acknowledged update is lost and no session comes back; sockets on living nodes end with their
-// sessions; a dead node is no longer known after 15 seconds, and leaves nothing in Redis in the
+// sessions; a dead node is no longer known after 15 seconds, and leaves nothing on the server in the
 // end. A few seconds, in which leases are ended early; with SOAK set two minutes, in which they end
 // by themselves.
-func TestSoakKilledNodes(t *testing.T) {
+func TestSoakKilledNodes(t *testing.T) { killNodes(t, onRedis(t)) }
+
+// TestSoakKilledNodesOnPostgres is TestSoakKilledNodes with PostgreSQL.
+func TestSoakKilledNodesOnPostgres(t *testing.T) { killNodes(t, onPostgres(t)) }
+
+func killNodes(t *testing.T, server farmServer) {
+	t.Helper()
 	besideOthers(t)
 	soak := os.Getenv("SOAK") != ""
 	lasts := 2 * time.Second
 	if soak {
 		lasts = 2 * time.Minute
 	}
-	k := startKilling(t)
+	k := startKilling(t, server)
 	load, questions := make(chan struct{}), make(chan struct{})
 	stopLoad, stopQuestions := sync.OnceFunc(func() { close(load) }), sync.OnceFunc(func() { close(questions) })
 	var acting, asking sync.WaitGroup

@@ -17,19 +17,18 @@ import (
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
 	"github.com/sessionbridge/sessionbridge/internal/testkit/endtoend"
-	"github.com/sessionbridge/sessionbridge/redisstore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// farmVariable makes this test binary a node of the farm, on the Redis that it names. farmBroken
-// names the fault of its store, and farmPatience is how long Redis may take to answer.
+// farmVariable makes this test binary a node of the farm, on the server that it names. farmBroken
+// names the fault of its store, and farmPatience is how long the server may take to answer.
 const (
 	farmVariable = "SESSIONBRIDGE_FARM"
 	farmBroken   = "SESSIONBRIDGE_FARM_BROKEN"
 	farmPatience = "SESSIONBRIDGE_FARM_PATIENCE"
 )
 
-// farmTimeout is how long Redis may take to answer a node whose connections stall.
+// farmTimeout is how long the server may take to answer a node whose connections stall.
 const farmTimeout = 400 * time.Millisecond
 
 // farmOptions remove the influence of time: on a slow machine RotateGrace would end at any moment.
@@ -40,15 +39,15 @@ func farmOptions() *bridge.Options {
 
 // runFarmNode serves until in ends. It writes its address first and its Stats last, and returns the
 // exit status.
-func runFarmNode(redis string, in io.Reader, out io.Writer) int {
-	if err := serveFarmNode(redis, in, json.NewEncoder(out)); err != nil {
+func runFarmNode(server string, in io.Reader, out io.Writer) int {
+	if err := serveFarmNode(server, in, json.NewEncoder(out)); err != nil {
 		fmt.Fprintln(os.Stderr, "node:", err)
 		return 1
 	}
 	return 0
 }
 
-func serveFarmNode(redis string, in io.Reader, out *json.Encoder) error {
+func serveFarmNode(server string, in io.Reader, out *json.Encoder) error {
 	ctx := context.Background()
 	timeout, err := time.ParseDuration(os.Getenv(farmPatience))
 	if err != nil {
@@ -56,7 +55,7 @@ func serveFarmNode(redis string, in io.Reader, out *json.Encoder) error {
 	}
 	opening, cancel := context.WithTimeout(ctx, await.Limit)
 	defer cancel()
-	st, err := redisstore.Open(opening, redis, &redisstore.Options{Timeout: timeout})
+	st, err := openFarmStore(opening, server, timeout)
 	if err != nil {
 		return err
 	}
@@ -72,9 +71,9 @@ func serveFarmNode(redis string, in io.Reader, out *json.Encoder) error {
 	site := &farmSite{b}
 	mux.HandleFunc("/", site.page)
 	mux.Handle("/socket", b.WebSocket(site.talk, nil))
-	server := &http.Server{Handler: b.Handler(mux), ReadHeaderTimeout: await.Limit}
+	web := &http.Server{Handler: b.Handler(mux), ReadHeaderTimeout: await.Limit}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() { served <- web.Serve(listener) }()
 	if err := out.Encode(listener.Addr().String()); err != nil {
 		return err
 	}
@@ -82,7 +81,7 @@ func serveFarmNode(redis string, in io.Reader, out *json.Encoder) error {
 
 	ctx, cancel = context.WithTimeout(ctx, await.Limit)
 	defer cancel()
-	err = errors.Join(server.Shutdown(ctx), b.Shutdown(ctx), st.Close())
+	err = errors.Join(web.Shutdown(ctx), b.Shutdown(ctx), st.Close())
 	if serve := <-served; !errors.Is(serve, http.ErrServerClosed) {
 		err = errors.Join(err, serve)
 	}
@@ -223,7 +222,7 @@ func (site *farmSite) talk(ctx context.Context, c *bridge.Conn) error {
 }
 
 // breakStore returns st, or one with a fault.
-func breakStore(st *redisstore.Store, how string) store.Store {
+func breakStore(st store.Store, how string) store.Store {
 	switch how {
 	case "no compare-and-set":
 		return bare{blindStore{st}}
@@ -237,7 +236,7 @@ func breakStore(st *redisstore.Store, how string) store.Store {
 type bare struct{ store.Store }
 
 // blindStore overwrites any revision.
-type blindStore struct{ *redisstore.Store }
+type blindStore struct{ store.Store }
 
 func (b blindStore) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	for {
@@ -254,6 +253,6 @@ func (b blindStore) Set(ctx context.Context, rec store.Record) (uint64, error) {
 }
 
 // undeadStore reports that it has ended a session, but hasn't.
-type undeadStore struct{ *redisstore.Store }
+type undeadStore struct{ store.Store }
 
 func (undeadStore) Destroy(context.Context, string) (bool, error) { return true, nil }

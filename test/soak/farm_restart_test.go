@@ -21,14 +21,20 @@ const restartSessions = 24 // each with a socket at every node
 // acknowledged changes. Then every socket of an ended session is closed, at each of three nodes,
 // even if none of them could be notified; all others stay open. Two times; with SOAK set 15, in
 // some of which Redis is away for longer than nodes rely on what they know.
-func TestSoakRestartsOfRedis(t *testing.T) {
+func TestSoakRestartsOfRedis(t *testing.T) { restartServer(t, onRedis(t, farmDurable...)) }
+
+// TestSoakRestartsOfPostgres is TestSoakRestartsOfRedis with PostgreSQL.
+func TestSoakRestartsOfPostgres(t *testing.T) { restartServer(t, onPostgres(t)) }
+
+func restartServer(t *testing.T, server farmServer) {
+	t.Helper()
 	besideOthers(t)
 	rounds, away := 2, 500*time.Millisecond
 	soak := os.Getenv("SOAK") != ""
 	if soak {
 		rounds, away = 15, 8*time.Second
 	}
-	k := startKilling(t, farmDurable...)
+	k := startKilling(t, server)
 	t.Cleanup(func() {
 		k.leaveAll()
 		k.judging.Wait()
@@ -41,9 +47,9 @@ func TestSoakRestartsOfRedis(t *testing.T) {
 	k.leaveAll()
 	k.listening.Wait()
 	k.stopAll(soak)
-	t.Logf("Redis killed %d times, away for %v at most; %d sessions ended, of which %d without an answer, %d of these were there afterwards; %d sockets whose node hadn't been told of the end that was answered; %d sessions lived on",
+	t.Logf("the server killed %d times, away for %v at most; %d sessions ended, of which %d without an answer, %d of these were there afterwards; %d sockets whose node hadn't been told of the end that was answered; %d sessions lived on",
 		rounds, away, r.ended, r.unknown, r.there, r.untold, r.lived)
-	t.Logf("from the return of Redis, or from an answer after that, to the end of a socket: %v", &r.late)
+	t.Logf("from the return of the server, or from an answer after that, to the end of a socket: %v", &r.late)
 	t.Logf("from an answer to the end of a socket when all was well again: %v", &k.ends)
 	require.Less(t, r.late.worst(), killPromise)
 	require.Less(t, k.ends.worst(), killPromise)
@@ -104,7 +110,7 @@ func (r *restarts) round(k *killing, away time.Duration, untold bool) {
 	<-some
 	close(killing) // the other ends are under way now
 	<-time.After(time.Duration(k.random.IntN(4)) * time.Millisecond)
-	k.redis.Kill()
+	k.server.Kill()
 	for _, e := range doomed[:first] {
 		for _, socket := range e.s.all() {
 			if socket.isOpen() && socket.node != at {
@@ -116,7 +122,7 @@ func (r *restarts) round(k *killing, away time.Duration, untold bool) {
 		n.proxy.Resume()
 	}
 	<-time.After(away)
-	k.redis.Restart()
+	k.server.Restart()
 	back := k.now()
 	ending.Wait()
 	k.settleAll()

@@ -44,14 +44,20 @@ func besideOthers(t *testing.T) {
 // stalled, refused and delayed. The answers are as if the operations had run one at a time in some
 // order: no acknowledged update is lost, none counts twice, no session comes back after its end, no
 // replaced token opens anything. 4 histories; with SOAK set 100.
-func TestSoakProcesses(t *testing.T) {
+func TestSoakProcesses(t *testing.T) { processes(t, onRedis(t, farmDurable...), 4) }
+
+// TestSoakProcessesOnPostgres is TestSoakProcesses with PostgreSQL, which ends in immediate mode. 2
+// histories, because it takes longer to recover; with SOAK set 100.
+func TestSoakProcessesOnPostgres(t *testing.T) { processes(t, onPostgres(t), 2) }
+
+func processes(t *testing.T, server farmServer, histories int) {
+	t.Helper()
 	besideOthers(t)
-	histories := 4
 	if os.Getenv("SOAK") != "" {
 		histories = 100
 	}
 	seed := farmSeed(t)
-	f := startFarm(t, farmNodes, "", farmDurable...)
+	f := startFarm(t, server, farmNodes, "")
 	for i := range histories {
 		h := &farmHistory{farm: f, random: rand.New(rand.NewPCG(seed, uint64(i)))}
 		h.live(farmActors, farmLength, h.disturb)
@@ -64,7 +70,7 @@ func TestSoakProcesses(t *testing.T) {
 		reruns += n.stats.Reruns + n.stats.Conflicts
 	}
 	t.Logf("%v; the nodes have met each other %d times", &f.tally, reruns)
-	if histories >= 100 { // with few histories some kinds may be missing, because Redis is away or the machine is busy
+	if histories >= 100 { // with few histories some kinds may be missing, because the server is away or the machine is busy
 		require.Positive(t, reruns, "they have never met")
 	}
 	require.GreaterOrEqual(t, f.tally.kills, histories)

@@ -107,23 +107,30 @@ func TestFarmModel(t *testing.T) {
 }
 
 // TestFarmHasTeeth: a store that breaks its contract is detected, by the model and by counting, and
-// so is a Redis that loses acknowledged writes.
+// so is a server that loses acknowledged writes.
 func TestFarmHasTeeth(t *testing.T) {
-	t.Parallel() // on a Redis of its own, which it waits for
+	t.Parallel() // on servers of its own, which it waits for
 	nothing := func(*farmHistory) {}
 	for name, broken := range map[string]struct {
 		store   string
-		config  []string
+		server  func(t *testing.T) farmServer
 		disturb func(*farmHistory)
 		counted func(*farmTally) int
 	}{
-		"no compare-and-set":  {"no compare-and-set", farmDurable, nothing, func(t *farmTally) int { return t.lost }},
-		"no destroy":          {"no destroy", farmDurable, nothing, func(t *farmTally) int { return t.revived }},
-		"no append-only file": {"", nil, (*farmHistory).kill, func(t *farmTally) int { return t.kills }},
+		"no compare-and-set": {"no compare-and-set", farmServers["Redis"], nothing, func(t *farmTally) int { return t.lost }},
+		"no destroy":         {"no destroy", farmServers["PostgreSQL"], nothing, func(t *farmTally) int { return t.revived }},
+		"no append-only file": {
+			"", func(t *testing.T) farmServer { t.Helper(); return onRedis(t) },
+			(*farmHistory).kill, func(t *farmTally) int { return t.kills },
+		},
+		"asynchronous commits": {
+			"", func(t *testing.T) farmServer { t.Helper(); return onPostgres(t, "wal_writer_delay = 10s") },
+			func(h *farmHistory) { h.server.(farmPostgres).LoseCommits(); h.while(100 * time.Millisecond); h.kill() }, func(t *farmTally) int { return t.kills },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			seed := farmSeed(t)
-			f := startFarm(t, 2, broken.store, broken.config...)
+			f := startFarm(t, broken.server(t), 2, broken.store)
 			for i := 0; f.tally.notLinearizable == 0 || broken.counted(&f.tally) == 0; i++ {
 				require.Less(t, i, 30, "nothing is noticed")
 				h := &farmHistory{farm: f, random: rand.New(rand.NewPCG(seed, uint64(i)))}

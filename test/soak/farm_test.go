@@ -19,16 +19,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
-	"github.com/sessionbridge/sessionbridge/internal/redistest"
 	"github.com/sessionbridge/sessionbridge/internal/testkit/await"
-	"github.com/sessionbridge/sessionbridge/redisstore"
 )
 
-// farm is several nodes, each a process, that share a Redis; each is connected to it through a
+// farm is several nodes, each a process, that share a server; each is connected to it through a
 // proxy of its own.
 type farm struct {
 	t      *testing.T
-	redis  *redistest.Server
+	server farmServer
 	nodes  []*farmNode
 	direct *bridge.Bridge // to read the store without a cookie
 	client *http.Client
@@ -48,7 +46,7 @@ type farmTally struct {
 
 // farmNode is a process, for its parent.
 type farmNode struct {
-	proxy *redistest.Proxy
+	proxy farmProxy
 	cmd   *exec.Cmd
 	in    io.Closer
 	out   *json.Decoder
@@ -57,19 +55,16 @@ type farmNode struct {
 	await func()       // its end
 }
 
-// farmDurable is the configuration with which Redis keeps acknowledged writes.
-var farmDurable = []string{"appendonly yes", "appendfsync always"}
-
 // startFarm starts a farm. broken names the fault of the nodes' stores, if any.
-func startFarm(t *testing.T, nodes int, broken string, config ...string) *farm {
+func startFarm(t *testing.T, server farmServer, nodes int, broken string) *farm {
 	t.Helper()
-	f := &farm{t: t, redis: redistest.Start(t, config...)}
+	f := &farm{t: t, server: server}
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
 	t.Cleanup(transport.CloseIdleConnections)
 	f.client = &http.Client{Transport: transport, Timeout: await.Limit}
-	var proxies []*redistest.Proxy
+	var proxies []farmProxy
 	for range nodes {
-		proxies = append(proxies, redistest.StartProxy(t, f.redis))
+		proxies = append(proxies, server.Proxy())
 	}
 	t.Cleanup(f.stop)
 	for _, proxy := range proxies {
@@ -78,7 +73,7 @@ func startFarm(t *testing.T, nodes int, broken string, config ...string) *farm {
 	for _, n := range f.nodes {
 		n.awaitAddr(t)
 	}
-	st, err := redisstore.Open(t.Context(), f.redis.URL(), nil)
+	st, err := openFarmStore(t.Context(), server.URL(), 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, st.Close()) })
 	f.direct, err = bridge.New(st, farmOptions())
@@ -87,7 +82,7 @@ func startFarm(t *testing.T, nodes int, broken string, config ...string) *farm {
 	return f
 }
 
-func startFarmNode(t *testing.T, proxy *redistest.Proxy, broken string, timeout time.Duration) *farmNode {
+func startFarmNode(t *testing.T, proxy farmProxy, broken string, timeout time.Duration) *farmNode {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), os.Args[0], "-test.run=^$") // it ends with its input
 	// A data race fails the test even if the process is killed.
@@ -181,7 +176,7 @@ func (h *farmHistory) live(actors, operations int, disturb func(done <-chan stru
 	first := &farmActor{farmHistory: h, number: actors, random: h.random}
 	for place := range farmPlaces {
 		for late := time.Now().Add(await.Limit); h.places[place] == nil && time.Now().Before(late); {
-			first.create(place, farmCookie{}) // repeated if Redis didn't answer
+			first.create(place, farmCookie{}) // repeated if the server didn't answer
 		}
 		require.NotNil(h.t, h.places[place], "no session to begin with")
 	}
@@ -199,14 +194,14 @@ func (h *farmHistory) live(actors, operations int, disturb func(done <-chan stru
 	h.lookAtAll(first)
 }
 
-// settle waits until every node reaches Redis again.
+// settle waits until every node reaches the server again.
 func (h *farmHistory) settle() {
 	h.t.Helper()
 	for _, n := range h.nodes {
 		require.Eventually(h.t, func() bool {
 			v, _, err := h.ask(n, "", url.Values{"do": {"ping"}})
 			return err == nil && v.Word == "ok"
-		}, await.Limit, 5*time.Millisecond, "a node without Redis")
+		}, await.Limit, 5*time.Millisecond, "a node without its server")
 	}
 	require.Eventually(h.t, func() bool { return h.direct.Ping(h.t.Context()) == nil }, await.Limit, 5*time.Millisecond)
 }
@@ -234,7 +229,7 @@ func (h *farmHistory) lookAtAll(a *farmActor) {
 // String returns one line with all counts.
 func (t *farmTally) String() string {
 	return fmt.Sprintf("%d histories, %d sessions, %d of them over; %d operations, of which %d with an unknown outcome and %d given up after conflicts; "+
-		"%d events checked, %d logins; Redis killed %d times, %d connections cut, %d stalls (%d longer than a node waits), %d refusals, %d delays, %d times without pushes; "+
+		"%d events checked, %d logins; server killed %d times, %d connections cut, %d stalls (%d longer than a node waits), %d refusals, %d delays, %d times without pushes; "+
 		"%d updates lost, %d done twice, %d resurrections, %d denied a new session, %d not linearizable, %d undecided",
 		t.histories, t.sessions, t.over, t.operations.Load(), t.unknown.Load(), t.conflicts.Load(), t.events, t.logins,
 		t.kills, t.cuts, t.stalls, t.late, t.refusals, t.delays, t.silences, t.lost, t.twice, t.revived, t.denied, t.notLinearizable, t.unchecked)

@@ -47,13 +47,21 @@ type keptTally struct{ sent, acknowledged, received, late, ready, kills, restart
 // sender are in its own. A message that isn't acknowledged may come, also late. 3 histories; with SOAK
 // set 100.
 func TestG14_NothingMissedAtAReconnect_Soak(t *testing.T) {
+	nothingMissed(t, onRedis(t, farmDurable...), 3)
+}
+
+// TestG14_NothingMissedOnPostgres_Soak is TestG14_NothingMissedAtAReconnect_Soak with PostgreSQL, with 1
+// history.
+func TestG14_NothingMissedOnPostgres_Soak(t *testing.T) { nothingMissed(t, onPostgres(t), 1) }
+
+func nothingMissed(t *testing.T, server farmServer, histories int) {
+	t.Helper()
 	besideOthers(t)
-	histories := 3
 	if os.Getenv("SOAK") != "" {
 		histories = 100
 	}
 	seed := farmSeed(t)
-	f := &keptFarm{farm: startFarm(t, farmNodes, "", farmDurable...)}
+	f := &keptFarm{farm: startFarm(t, server, farmNodes, "")}
 	f.alive = slices.Clone(f.nodes)
 	f.online = map[string]bool{}
 	t.Cleanup(f.direct.OnPresence(func(e bridge.Presence) {
@@ -220,9 +228,9 @@ func (h *keptHistory) disturb(done <-chan struct{}) {
 		},
 		func() {
 			h.tally.restarts++
-			h.redis.Kill()
+			h.server.Kill()
 			<-time.After(time.Duration(h.random.IntN(200)) * time.Millisecond)
-			h.redis.Restart()
+			h.server.Restart()
 		},
 	}
 	brief := []func(){

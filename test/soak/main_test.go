@@ -9,8 +9,8 @@ import (
 
 // TestMain runs the tests, or, in a process that a test has started, a node or clients.
 func TestMain(m *testing.M) {
-	if redis := os.Getenv(farmVariable); redis != "" {
-		os.Exit(runFarmNode(redis, os.Stdin, os.Stdout))
+	if server := os.Getenv(farmVariable); server != "" {
+		os.Exit(runFarmNode(server, os.Stdin, os.Stdout))
 	}
 	if addr := os.Getenv(crowdVariable); addr != "" {
 		runClients(addr, os.Stdin, os.Stdout)

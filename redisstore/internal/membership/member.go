@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sessionbridge/sessionbridge/redisstore/internal/background"
+	"github.com/sessionbridge/sessionbridge/internal/background"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/conn"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/scripts"
 	"github.com/sessionbridge/sessionbridge/store"

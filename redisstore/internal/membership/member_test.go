@@ -10,8 +10,8 @@ import (
 	"github.com/redis/rueidis"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sessionbridge/sessionbridge/internal/background"
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
-	"github.com/sessionbridge/sessionbridge/redisstore/internal/background"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/conn"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/scripts"

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/sessionbridge/sessionbridge/redisstore/internal/background"
+	"github.com/sessionbridge/sessionbridge/internal/background"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 

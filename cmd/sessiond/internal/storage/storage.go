@@ -9,12 +9,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
 	"github.com/sessionbridge/sessionbridge/filestore"
 	"github.com/sessionbridge/sessionbridge/livestore"
+	"github.com/sessionbridge/sessionbridge/pgstore"
 	"github.com/sessionbridge/sessionbridge/redisstore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -29,12 +31,12 @@ type Store interface {
 }
 
 // ErrName: the name is not that of a store.
-var ErrName = errors.New(`a store is "live", "file:PATH" or "redis://HOST:6379"`)
+var ErrName = errors.New(`a store is "live", "file:PATH", "redis://HOST:6379" or "postgres://HOST/DATABASE"`)
 
 // handover is how long a file may still be in use by the process that this one replaces.
 const handover = 10 * time.Second
 
-// Open opens the store with the name: live, file:PATH, or the URL of a Redis. ErrName.
+// Open opens the store with the name: live, file:PATH, or the URL of a Redis or a PostgreSQL. ErrName.
 func Open(ctx context.Context, name string, logger *slog.Logger) (Store, error) {
 	path, isFile := strings.CutPrefix(name, "file:")
 	switch {
@@ -44,6 +46,8 @@ func Open(ctx context.Context, name string, logger *slog.Logger) (Store, error) 
 		return openFile(ctx, path, logger)
 	case isRedis(name):
 		return redisstore.Open(ctx, name, nil)
+	case isPostgres(name):
+		return pgstore.Open(ctx, name, nil)
 	}
 	return nil, wrongName(name)
 }
@@ -78,13 +82,13 @@ func wrongName(name string) error {
 	return fmt.Errorf("store %.20q: %w", scheme, ErrName)
 }
 
-func isRedis(name string) bool {
-	for _, scheme := range []string{"redis://", "rediss://", "unix://"} {
-		if strings.HasPrefix(name, scheme) {
-			return true
-		}
-	}
-	return false
+func isRedis(name string) bool { return hasScheme(name, "redis", "rediss", "unix") }
+
+func isPostgres(name string) bool { return hasScheme(name, "postgres", "postgresql") }
+
+func hasScheme(name string, schemes ...string) bool {
+	scheme, _, ok := strings.Cut(name, "://")
+	return ok && slices.Contains(schemes, scheme)
 }
 
 // KeyFiles are the files with the keys that sign cookies, at most one of them.
@@ -95,12 +99,12 @@ type KeyFiles struct {
 
 // Keys returns the keys for the cookies of the store with the name. Without files they are random
 // for a store in memory, and in a file of their own beside the file of a store. Processes that
-// share a Redis need the same file. ErrName.
+// share a database need the same file. ErrName.
 func (f KeyFiles) Keys(name string) ([][]byte, error) {
 	path, isFile := strings.CutPrefix(name, "file:")
 	isFile = isFile && path != ""
 	switch {
-	case !isFile && name != Live && !isRedis(name):
+	case !isFile && name != Live && !isRedis(name) && !isPostgres(name):
 		return nil, wrongName(name)
 	case f.Own != "" && f.Mounted != "":
 		return nil, errors.New("there are two files with keys for the cookies: set one")

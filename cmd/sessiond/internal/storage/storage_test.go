@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/cmd/sessiond/internal/storage"
+	"github.com/sessionbridge/sessionbridge/internal/pgtest"
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -17,7 +18,7 @@ import (
 func TestOpen(t *testing.T) {
 	quiet := slog.New(slog.DiscardHandler)
 	names := []string{storage.Live, "file:" + filepath.Join(t.TempDir(), "sessions.db")}
-	for _, name := range append(names, "redis://"+redistest.Start(t).Addr()) {
+	for _, name := range append(names, "redis://"+redistest.Start(t).Addr(), pgtest.Start(t).URL()) {
 		st, err := storage.Open(t.Context(), name, quiet)
 		require.NoError(t, err, name)
 		_, err = st.Get(t.Context(), "00000000-0000-4000-8000-000000000000")
@@ -27,7 +28,7 @@ func TestOpen(t *testing.T) {
 }
 
 func TestNameThatIsNoStore(t *testing.T) {
-	for _, name := range []string{"", "redis", "file", "file:", "postgres://user:secret@host/db"} {
+	for _, name := range []string{"", "redis", "file", "file:", "mysql://user:secret@host/db"} {
 		_, err := storage.Open(t.Context(), name, nil)
 		require.ErrorIs(t, err, storage.ErrName, name)
 		require.NotContains(t, err.Error(), "secret")
@@ -59,8 +60,10 @@ func TestKeysOfCookies(t *testing.T) {
 	mounted := filepath.Join(dir, "mounted")
 	_, err = storage.KeyFiles{Mounted: mounted}.Keys(storage.Live)
 	require.ErrorIs(t, err, os.ErrNotExist, "it is never created")
-	_, err = storage.KeyFiles{}.Keys("redis://h")
-	require.ErrorContains(t, err, "a shared store needs a file")
+	for _, shared := range []string{"redis://h", "postgres://h/d"} {
+		_, err = storage.KeyFiles{}.Keys(shared)
+		require.ErrorContains(t, err, "a shared store needs a file")
+	}
 	_, err = storage.KeyFiles{Own: own, Mounted: own}.Keys(storage.Live)
 	require.ErrorContains(t, err, "set one")
 }

@@ -1,4 +1,4 @@
-package redistest
+package programs
 
 import (
 	"math/rand/v2"
@@ -16,8 +16,8 @@ const (
 	ports     = 16384
 )
 
-// freePort returns a port that is not in use.
-func freePort(t testing.TB) int {
+// FreePort returns a port that is not in use.
+func FreePort(t testing.TB) int {
 	t.Helper()
 	var err error
 	for range 100 {

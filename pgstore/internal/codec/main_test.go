@@ -1,0 +1,9 @@
+package codec
+
+import (
+	"testing"
+
+	"github.com/sessionbridge/sessionbridge/internal/testkit/testmain"
+)
+
+func TestMain(m *testing.M) { testmain.Run(m) }

@@ -1,0 +1,93 @@
+package membership
+
+import (
+	"sync"
+
+	"github.com/sessionbridge/sessionbridge/internal/background"
+	"github.com/sessionbridge/sessionbridge/pgstore/internal/conn"
+)
+
+// Waker notifies nodes that their inboxes have something, and that sessions have been stored. While a
+// statement is under way, further notifications wait for the next one, so that there is at most one
+// statement at a time however many changes there are.
+type Waker struct {
+	conn       *conn.Conn
+	background *background.Group
+
+	mu      sync.Mutex
+	pending map[notification]bool
+	running bool
+}
+
+// notification is for a node: what has happened, and to which session.
+type notification struct{ node, payload string }
+
+// The payloads of notifications. An empty one means that the inbox has entries.
+const (
+	payloadOwn    = "c" // followed by the number of the heartbeat with which the node itself sends it
+	payloadStored = "s" // followed by the ID of a session that was stored
+)
+
+const (
+	maxPending = 4096 // notifications that wait; more about stored sessions are dropped
+	maxHintID  = 255  // of an ID in a notification, which PostgreSQL limits to 8000 bytes
+)
+
+// NewWaker returns a Waker that runs in the group.
+func NewWaker(c *conn.Conn, group *background.Group) *Waker {
+	return &Waker{conn: c, background: group, pending: map[notification]bool{}}
+}
+
+// Wake notifies the nodes soon. A notification that fails is not repeated: the nodes read their
+// inboxes anyway.
+func (w *Waker) Wake(nodes []string) { w.add(nodes, "") }
+
+// Stored tells the nodes soon that the session was stored.
+func (w *Waker) Stored(nodes []string, id string) {
+	if len(id) <= maxHintID {
+		w.add(nodes, payloadStored+id)
+	}
+}
+
+func (w *Waker) add(nodes []string, payload string) {
+	if len(nodes) == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, name := range nodes {
+		if payload == "" || len(w.pending) < maxPending {
+			w.pending[notification{name, payload}] = true
+		}
+	}
+	if !w.running {
+		w.running = w.background.Go(w.run)
+	}
+}
+
+// run sends notifications until there are none left.
+func (w *Waker) run() {
+	for {
+		nodes, payloads := w.next()
+		if len(nodes) == 0 {
+			return
+		}
+		_ = w.conn.Exec(w.background.Context(), "notifying nodes",
+			"SELECT pg_notify($3 || n.node, n.payload) FROM unnest($1::text[], $2::text[]) n (node, payload)",
+			nodes, payloads, channelPrefix)
+	}
+}
+
+func (w *Waker) next() (nodes, payloads []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for n := range w.pending {
+		nodes, payloads = append(nodes, n.node), append(payloads, n.payload)
+	}
+	clear(w.pending)
+	w.running = len(nodes) > 0
+	return nodes, payloads
+}
+
+// channelPrefix and the name of a node are the name of its channel.
+const channelPrefix = "sb_"

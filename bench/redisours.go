@@ -180,22 +180,14 @@ func (o *oursInRedis) lately(ctx context.Context, _ int) (met int, err error) {
 	return met, nil
 }
 
-// destroyAll finds all sessions and destroys them, each as a logout does.
-func (o *oursInRedis) destroyAll(ctx context.Context, _ int) (int, error) {
-	var ids []string
-	for rec, err := range o.store.List(ctx) {
-		if err != nil {
-			return 0, err
+// destroyAll counts the sessions that are reported.
+func (o *oursInRedis) destroyAll(ctx context.Context, _ int) (met int, err error) {
+	err = o.store.EndAll(ctx, "", func(rec store.Record) {
+		if len(rec.Data) == len(sessionData) {
+			met++
 		}
-		ids = append(ids, rec.ID)
-	}
-	return spread(len(ids), redisWidth, func(ctx context.Context, i int) (int, error) {
-		was, err := o.store.Destroy(ctx, ids[i])
-		if !was {
-			return 0, err
-		}
-		return 1, err
 	})
+	return met, err
 }
 
 // sweep removes all sessions as if they had expired, as the bridge does it.

@@ -32,14 +32,15 @@ func (s *Store) ActiveSince(ctx context.Context, since time.Time) iter.Seq2[stor
 			for n < len(entries) && entries[n].score/minute == entries[0].score/minute {
 				n++
 			}
-			recs, err := s.readMinute(ctx, doing, entries[:n], since)
+			minute, err := s.readMinute(ctx, doing, entries[:n], since)
 			if err != nil {
 				yield(store.Record{}, err)
 				return
 			}
 			entries = entries[n:]
-			for _, rec := range recs {
-				if !yield(rec, nil) {
+			for i := range minute {
+				rec, err := decode(doing, minute[i].member, minute[i].value)
+				if !yield(rec, err) || err != nil {
 					return
 				}
 			}
@@ -64,23 +65,37 @@ func (s *Store) activeEntries(ctx context.Context, doing string, from uint64) (a
 	return all, nil
 }
 
-// readMinute returns the records of a minute that were seen since, the last seen first.
+// encoded is a session that isn't decoded yet, because whole records take long to sort.
+type encoded struct {
+	member, value string
+	seen          uint64
+}
+
+// readMinute returns the sessions of a minute that were seen since, the last seen first.
 func (s *Store) readMinute(
 	ctx context.Context, doing string, entries []entry, since time.Time,
-) (all []store.Record, err error) {
+) ([]encoded, error) {
 	from := codec.Millis(since)
-	for part := range slices.Chunk(entries, chunk) {
-		recs, err := s.read(ctx, doing, part)
+	all := make([]encoded, 0, len(entries))
+	for part := range slices.Chunk(entries, 4*batch) { // Redis executes some while others are received
+		values, err := s.values(ctx, doing, part)
 		if err != nil {
 			return nil, err
 		}
-		for _, rec := range recs {
-			if codec.Millis(rec.Seen) >= from {
-				all = append(all, rec)
+		for i, value := range values {
+			if value == "" {
+				continue // the session is gone
+			}
+			head, err := codec.OpenHead(value)
+			if err != nil {
+				return nil, conn.Damaged(doing, err)
+			}
+			if head.Seen() >= from {
+				all = append(all, encoded{part[i].member, value, head.Seen()})
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b store.Record) int { return b.Seen.Compare(a.Seen) })
+	slices.SortStableFunc(all, func(a, b encoded) int { return cmp.Compare(b.seen, a.seen) })
 	return all, nil
 }
 

@@ -25,6 +25,7 @@ func clientOption(url string, o *Options) (rueidis.ClientOption, error) {
 		option.CacheSizeEachConn = defaultCacheBytes
 	}
 	option.NewCacheStoreFn = cachestore.New
+	option.MaxFlushDelay = flushDelay
 	option.AlwaysPipelining = true // a cancelled operation returns at once, and its connection stays open
 	option.ReadBufferEachConn, option.WriteBufferEachConn = bufferSize, bufferSize
 	option.Sentinel.Dialer.Timeout = o.Timeout
@@ -36,7 +37,14 @@ func clientOption(url string, o *Options) (rueidis.ClientOption, error) {
 	return option, nil
 }
 
-const bufferSize = 128 << 10
+const (
+	bufferSize = 128 << 10
+
+	// flushDelay is how long commands wait for others to be sent together, unless none is pending:
+	// a third of the CPU time of a busy process is the system calls. With 64 operations under way
+	// they take a third less time each, with 2 or 4 about 15 µs more.
+	flushDelay = 20 * time.Microsecond
+)
 
 // severalHosts converts a list of hosts, separated by commas, to one host and a parameter for each
 // other, as rueidis expects them.

@@ -88,10 +88,12 @@ func repeated(command string, n int) []string {
 func loadAll(t *testing.T, st *redisstore.Store) {
 	t.Helper()
 	rec := create(t, st, func(rec *store.Record) { rec.UserID = "nobody" })
+	_, err := st.Set(t.Context(), rec)
+	require.NoError(t, err)
 	require.NoError(t, st.Touch(t.Context(), rec.ID, rec.Seen))
 	collect(t, st.ByUser(t.Context(), "nobody"))
 	collect(t, st.List(t.Context()))
-	_, err := st.Sweep(t.Context(), time.Time{}, 1)
+	_, err = st.Sweep(t.Context(), time.Time{}, 1)
 	require.NoError(t, err)
 	_, err = st.Destroy(t.Context(), rec.ID)
 	require.NoError(t, err)

@@ -94,3 +94,17 @@ func ExampleStore_LockUser() {
 		log.Print(err) // after ErrLockLost, repeat the whole operation
 	}
 }
+
+// After a leak of the database everyone has to log in again.
+func ExampleStore_EndAll() {
+	ctx := context.Background()
+	sessions, err := redisstore.Open(ctx, "redis://redis.internal:6379", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = sessions.Close() }()
+	err = sessions.EndAll(ctx, "incident", func(rec store.Record) { fmt.Println("ended", rec.ID) })
+	if err != nil {
+		log.Print(err) // some may be left: repeat it
+	}
+}

@@ -226,10 +226,13 @@ func TestLostReplyIsNotSentAgain(t *testing.T) {
 	l := newLine(t, s.Addr())
 	st := open(t, l.url(), &redisstore.Options{Timeout: time.Second})
 	rec := create(t, st)
+	var err error
+	rec.Revision, err = st.Set(t.Context(), rec) // so that the server knows the script
+	require.NoError(t, err)
 	l.sent()
 	l.cut.Store(true)
 	rec.WriteID[0]++
-	_, err := st.Set(t.Context(), rec)
+	_, err = st.Set(t.Context(), rec)
 	require.Error(t, err)
 	require.NotErrorIs(t, err, store.ErrConflict)
 	require.NotErrorIs(t, err, store.ErrNotFound)

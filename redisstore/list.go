@@ -23,7 +23,7 @@ func (s *Store) List(ctx context.Context) iter.Seq2[store.Record, error] {
 					yield(store.Record{}, err)
 					return
 				}
-				for part := range slices.Chunk(entries, chunk) {
+				for part := range slices.Chunk(entries, batch) {
 					recs, err := s.read(ctx, doing, part)
 					if err != nil {
 						yield(store.Record{}, err)

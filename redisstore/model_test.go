@@ -60,6 +60,7 @@ type model struct {
 	st   *redisstore.Store
 	want *livestore.Store
 	ids  []string
+	made int // sessions
 }
 
 func (m *model) step() {
@@ -83,8 +84,13 @@ func (m *model) random(rec *store.Record) {
 	rec.UserID = fmt.Sprint("user", m.rnd.IntN(300))
 	if m.rnd.IntN(8) == 0 {
 		rec.UserID = "everybody"
+	} else if m.rnd.IntN(8) == 0 {
+		rec.UserID = ""
 	}
 	rec.ClientID = fmt.Sprint("client", m.rnd.IntN(1000))
+	if m.rnd.IntN(4) == 0 {
+		rec.LoggedIn = m.base.Add(-time.Duration(m.rnd.IntN(3600*1000)) * time.Millisecond)
+	}
 	rec.Seen = m.base.Add(-time.Duration(m.rnd.IntN(1000*3600)) * time.Millisecond)
 	rec.Expires = m.base.Add(time.Duration(m.rnd.IntN(200*3600*1000)) * time.Millisecond)
 	if m.rnd.IntN(8) == 0 {
@@ -93,7 +99,9 @@ func (m *model) random(rec *store.Record) {
 }
 
 func (m *model) create() {
-	rec := store.Record{ID: uuid.NewString(), Data: []byte("{}"), Created: m.base.Add(-time.Hour), Lifetime: 201 * time.Hour}
+	m.made++ // so that no two lifetimes end at the same time, and all sweeps have one order
+	created := m.base.Add(-time.Hour - time.Duration(m.made)*time.Millisecond)
+	rec := store.Record{ID: uuid.NewString(), Data: []byte("{}"), Created: created, Lifetime: 201 * time.Hour}
 	m.random(&rec)
 	m.ids = append(m.ids, rec.ID)
 	_, err := m.st.Set(m.Context(), rec)
@@ -181,7 +189,17 @@ func (m *model) compare() {
 	for _, user := range []string{"user0", "user1", "user2", "everybody", "nobody"} {
 		m.compareAll(m.want.ByUser(ctx, user), m.st.ByUser(ctx, user), true)
 	}
-	m.compareAll(m.want.ByClient(ctx, "client1"), m.st.ByClient(ctx, "client1"), true)
+	for _, client := range []string{"client1", "client2", "client3", "client4"} {
+		m.compareAll(m.want.ByClient(ctx, client), m.st.ByClient(ctx, client), true)
+		want, err := m.want.NewestByClient(ctx, client, 1)
+		require.NoError(m, err)
+		got, err := m.st.NewestByClient(ctx, client, 1)
+		require.NoError(m, err)
+		require.Len(m, got, len(want))
+		if len(want) > 0 {
+			require.Equal(m, want[0].Began().UnixMilli(), got[0].Began().UnixMilli())
+		}
+	}
 	require.Equal(m, m.active(m.want), m.active(m.st))
 }
 

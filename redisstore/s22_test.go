@@ -23,12 +23,13 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 	"github.com/sessionbridge/sessionbridge/redisstore"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // rights is the ACL rule of docs/redis.md.
-const rights = "~sb:* &sb:* -@all +@connection +info +cluster|slots +cluster|shards +hsetnx +hmget +get +mget +set +getrange +setrange +del +exists +time " +
-	"+persist +pttl +pexpire +pexpireat +pexpiretime +zadd +zcard +zrange +zrangebyscore +zrangestore +zrevrangebyscore +zrem +zremrangebyscore +eval +evalsha " +
-	"+zscore +sadd +srem +spop +xadd +xlen +xrange +xtrim +spublish +ssubscribe +sunsubscribe"
+const rights = "~sb:* &sb:* -@all +@connection +info +cluster|slots +cluster|shards +hsetnx +hmget +get +mget +set +getrange +setrange +del +unlink +exists +time " +
+	"+persist +pttl +pexpire +pexpireat +pexpiretime +zadd +zcard +zcount +zrange +zrangebyscore +zrangestore +zrevrangebyscore +zrem +zremrangebyscore " +
+	"+zscore +eval +evalsha +sadd +srem +spop +xadd +xdel +xlen +xrange +xrevrange +xtrim +spublish +ssubscribe +sunsubscribe"
 
 // without returns the words of the rule except one.
 func without(rule, word string) []string {
@@ -59,6 +60,18 @@ func TestS22_UserWithFewRights(t *testing.T) {
 	require.Len(t, swept, 100)
 	require.NoError(t, st.Optimize(t.Context()))
 	require.NoError(t, st.Ping(t.Context()))
+	guest := create(t, st, func(rec *store.Record) { rec.UserID = "" })
+	surplus, err := st.SurplusByClient(t.Context(), guest.ClientID, 0, 1)
+	require.NoError(t, err)
+	require.Equal(t, []string{guest.ID}, surplus)
+	to, limits := store.KeptFor{SessionID: guest.ID}, store.KeepLimits{For: time.Minute, Messages: 1, Bytes: 100}
+	for range 2 {
+		require.NoError(t, st.Keep(t.Context(), to, store.KeptMessage{Data: []byte("hi")}, limits))
+	}
+	kept, err := st.Kept(t.Context(), to, 0)
+	require.NoError(t, err)
+	require.Len(t, kept.Messages, 1)
+	require.Len(t, endAll(t, st), 2)
 	sees(t, open(t, url, &redisstore.Options{CacheBytes: 1 << 20}), create(t, st))
 
 	_, err = redisstore.Open(t.Context(), url, &redisstore.Options{Namespace: "others"})

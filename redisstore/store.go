@@ -120,11 +120,7 @@ const (
 func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 	const doing = "set"
 	p := s.place(rec.ID)
-	if rec.Revision == 0 && s.member != nil {
-		s.member.SessionCreated(p.shard, p.member)
-	}
-	n, err := s.backend.RunInt(ctx, doing, s.backend.scripts.Set.On(
-		p.prefix, p.member, codec.NumberText(rec.Revision), string(codec.Encode(&rec)), s.actor()))
+	n, err := s.backend.RunInt(ctx, doing, s.setting(p, &rec))
 	switch {
 	case err != nil:
 		return 0, err
@@ -142,6 +138,38 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 		return 0, err
 	}
 	return uint64(n), nil //nolint:gosec // not negative
+}
+
+// setting returns the script that creates or updates a session.
+func (s *Store) setting(p place, rec *store.Record) scripts.Call {
+	if rec.Revision > 0 {
+		value := codec.Encode(rec)
+		from, to := codec.Beginning(value)
+		return s.backend.scripts.Set.On(p.prefix, p.member, codec.NumberText(rec.Revision), string(value), s.actor(),
+			strconv.Itoa(from+1), strconv.Itoa(to)) // Lua counts from 1
+	}
+	if s.member != nil {
+		s.member.SessionCreated(p.shard, p.member)
+	}
+	created := codec.EncodeNew(rec)
+	return s.backend.scripts.Create.On(p.prefix, p.member, string(created.Value), s.actor(),
+		decimal(created.Active), decimal(created.Expires), decimal(created.User), decimal(created.Client),
+		codec.NumberText(codec.Millis(rec.Began())), timeToLive(&created))
+}
+
+func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
+
+// margin is how long a session is kept after its expiry if it isn't swept.
+const margin = 48 * time.Hour
+
+// timeToLive returns the time to live of a new session in milliseconds, "" for unlimited. It is a
+// duration, so that the clocks of Redis and of its clients need not agree.
+func timeToLive(created *codec.New) string {
+	if created.Expires == 0 {
+		return ""
+	}
+	left := created.Expires - min(created.Active, created.Expires)
+	return decimal(left + uint64(margin.Milliseconds()))
 }
 
 // Touch implements store.Toucher.
@@ -165,10 +193,15 @@ const maxReason = 64
 
 // End implements store.Ender. A longer reason than 64 bytes is truncated.
 func (s *Store) End(ctx context.Context, id, reason string, revision uint64) (bool, error) {
+	return s.destroy(ctx, "end", id, truncated(reason), revision)
+}
+
+// truncated returns a reason without what is too long of it.
+func truncated(reason string) string {
 	if len(reason) > maxReason { // and what is left of a character that was cut
-		reason = strings.ToValidUTF8(reason[:maxReason], "")
+		return strings.ToValidUTF8(reason[:maxReason], "")
 	}
-	return s.destroy(ctx, "end", id, reason, revision)
+	return reason
 }
 
 func (s *Store) destroy(ctx context.Context, doing, id, reason string, revision uint64) (bool, error) {

@@ -14,7 +14,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// sweepChunk is the number of sessions that a script removes, which blocks Redis for about 5 ms.
+// sweepChunk is the number of sessions that a script removes, which blocks Redis for about 2 ms.
 const sweepChunk = 100
 
 // Sweep implements store.Sweeper. It waits for the reply to a chunk regardless of the context, so

@@ -39,9 +39,13 @@ const (
 	atSeen     = 8
 	atExpires  = 14
 	atEnd      = 20
+	atDue      = 26
+	atActive   = 32
 	atUser     = 38
 	atClient   = 44
 	atToken    = 50
+
+	restOfToken = len(store.TokenHash{}) - (HeadSize - atToken) // what of the token hash follows the user ID
 )
 
 const (
@@ -106,6 +110,44 @@ func Encode(rec *store.Record) []byte {
 		v = AppendText(v, rec.UserAgent)
 	}
 	return append(v, rec.Data...)
+}
+
+// New is the value of a session that is created, and its positions in the indexes; 0: not in the
+// index.
+type New struct {
+	Value                         []byte
+	Active, Expires, User, Client uint64
+}
+
+// EncodeNew returns the record as the value of a new session, with its first revision.
+func EncodeNew(rec *store.Record) New {
+	v := Encode(rec)
+	n := New{
+		Value: v, Active: Millis(rec.Seen), Expires: Millis(rec.Expires),
+		User: number(v[atUser:]), Client: number(v[atClient:]),
+	}
+	putNumber(v[atRevision:], 1)
+	putNumber(v[atDue:], n.Expires)
+	putNumber(v[atActive:], n.Active)
+	return n
+}
+
+// Beginning returns where a value has the fields from created to logged-in, which are at the same
+// place in the value before if the user and the flags are the same.
+func Beginning(value []byte) (from, to int) {
+	length, size := binary.Uvarint(value[HeadSize:])
+	from = HeadSize + size + int(length) + len(store.WriteID{}) + restOfToken //nolint:gosec // Encode has written it
+	to = from + NumberSize
+	if value[atFlags]&hasPrevious != 0 {
+		to += len(store.TokenHash{})
+	}
+	if value[atFlags]&hasRotated != 0 {
+		to += NumberSize
+	}
+	if value[atFlags]&hasLoggedIn != 0 {
+		to += NumberSize
+	}
+	return from, to
 }
 
 // AppendText appends the length of s and s.

@@ -79,3 +79,39 @@ func TestRepresentationIsFixed(t *testing.T) {
 	}
 	require.Len(t, fragments, 33, "append only, and increment Format")
 }
+
+// TestBeginning: a script finds the times at which a session was created and logged in there.
+func TestBeginning(t *testing.T) {
+	for _, clear := range []func(*store.Record){
+		func(*store.Record) {},
+		func(rec *store.Record) { rec.UserID = "" },
+		func(rec *store.Record) { rec.PrevTokenHash, rec.RotatedAt = store.TokenHash{}, time.Time{} },
+		func(rec *store.Record) { rec.LoggedIn = time.Time{} },
+	} {
+		rec := fullRecord()
+		clear(&rec)
+		value := Encode(&rec)
+		from, to := Beginning(value)
+		require.Equal(t, Millis(rec.Created), number(value[from:]))
+		if !rec.LoggedIn.IsZero() {
+			require.Equal(t, Millis(rec.LoggedIn), number(value[to-NumberSize:]))
+		}
+		rest := reader{rest: string(value[to:])}
+		require.Equal(t, int64(rec.Idle), rest.varint(), "the next field")
+	}
+}
+
+// TestEncodeNew: the first revision is stored as the script would store it.
+func TestEncodeNew(t *testing.T) {
+	rec := fullRecord()
+	created := EncodeNew(&rec)
+	got, err := Decode(rec.ID, string(created.Value))
+	require.NoError(t, err)
+	rec.Revision = 1
+	require.Equal(t, rec, got)
+	require.Equal(t, New{
+		Value: created.Value, Active: Millis(rec.Seen), Expires: Millis(rec.Expires), User: Score(rec.UserID), Client: Score(rec.ClientID),
+	}, created)
+	require.Equal(t, created.Expires, number(created.Value[atDue:]))
+	require.Equal(t, created.Active, number(created.Value[atActive:]))
+}

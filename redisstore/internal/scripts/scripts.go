@@ -28,7 +28,7 @@ type Script struct{ source, hash string }
 
 // Scripts are all scripts. Each has its arguments and results documented in its source.
 type Scripts struct {
-	Set, Touch, Destroy, Sweep, Walk, Find, Tidy, Newest, Surplus Script
+	Create, Set, Touch, Destroy, EndAll, Sweep, Walk, Find, Tidy, Newest, Surplus Script
 
 	// Of nodes.
 	Join, Pulse, Fetch, Hold, Deregister, Holders, Everyone, Send, Announce, Lock, Reserve Script
@@ -51,15 +51,17 @@ func loadAll() (*Scripts, error) {
 		flags string
 		parts string
 	}{
-		{&s.Set, write, "common tree session nodes set"},
-		{&s.Touch, allowOOM, "common tree session touch"},
-		{&s.Destroy, allowOOM, "common tree nodes remove destroy"},
-		{&s.Sweep, allowOOM, "common tree session nodes remove sweep"},
+		{&s.Create, write, "common pages insert nodes create"},
+		{&s.Set, write, "common update pages insert delete session nodes set"},
+		{&s.Touch, allowOOM, "common pages insert delete session touch"},
+		{&s.Destroy, allowOOM, "common pages delete nodes ended remove destroy"},
+		{&s.EndAll, allowOOM, "common nodes ended endall"},
+		{&s.Sweep, allowOOM, "common pages insert delete session nodes ended remove sweep"},
 		{&s.Walk, readOnly, "common walk"},
 		{&s.Find, readOnly, "common find"},
 		{&s.Newest, readOnly, "common newest"},
 		{&s.Surplus, allowOOM, "common surplus"},
-		{&s.Tidy, allowOOM, "common tree tidy"},
+		{&s.Tidy, allowOOM, "common pages delete tidy"},
 		{&s.Join, allowOOM, "common lease join"},
 		{&s.Pulse, allowOOM, "common lease inbox pulse"},
 		{&s.Fetch, allowOOM, "common inbox fetch"},

@@ -4,5 +4,5 @@ local id = ARGV[2]
 local old = beginning(id)
 if old == '' then return 0 end
 if ARGV[5] ~= '' and string.sub(old, 3, 8) ~= ARGV[5] then return -2 end
-remove(id, old, ARGV[3], ARGV[4])
+remove(id, old, ARGV[3], ARGV[4], delete)
 return 1

@@ -3,7 +3,7 @@
 local dir, n, out = prefix .. 'c', tonumber(ARGV[2]), {}
 for i = 3, #ARGV do
   local at = ARGV[i]
-  local b = call('ZREVRANGEBYSCORE', dir, at, '-inf', 'LIMIT', 0, 1)[1]
+  local b = call('ZREVRANGEBYSCORE', dir, at, '-inf', 'LIMIT', '0', '1')[1]
   local found, looked = 0, 0
   while b and found < n and looked < n + 100 do -- an entry may be obsolete
     local some = call('ZREVRANGEBYSCORE', dir .. b, at, at, 'LIMIT', looked, n - found)

@@ -20,14 +20,14 @@ end
 
 -- activity returns the score in the index by activity, which changes once a minute.
 local function activity(seen, active)
-  if active and math.floor(seen / MINUTE) == math.floor(active / MINUTE) then return active end
+  if math.floor(seen / MINUTE) == math.floor(active / MINUTE) then return active end
   return seen
 end
 
 -- expiry returns the score in the index by expiry, at or before the expiry, so that it need not
 -- change with every touch. 0 means that the session isn't in the index.
 local function expiry(expires, due)
-  if due and due > 0 and due <= expires then return due end
+  if due > 0 and due <= expires then return due end
   return expires
 end
 
@@ -35,7 +35,7 @@ end
 -- a day.
 local function extendPages(key, ttl, due, active, user, client)
   local ends = call('PEXPIRETIME', key)
-  if ends < 0 or ttl and endOfDay(ttl) <= endOfDay(nil, ends) then return end
+  if ends < 0 or ttl and tonumber(endOfDay(ttl)) <= (math.floor(ends / DAY) + 1) * DAY then return end
   for index, at in pairs({ e = due, a = active, u = user, c = client }) do
     local dir = prefix .. index
     if at > 0 or index == 'a' then extendPage(dir, page(dir, at) or '0', ttl) end

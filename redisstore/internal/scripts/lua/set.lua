@@ -1,18 +1,5 @@
--- Compare and set. ARGV: prefix, member, expected revision as 6 bytes, value, the node that stores
--- it. Returns the new revision, or -10 minus the revision if the change affects who may use the
--- session. Returns -1 if the session doesn't exist, -2 if it has another revision, -3 if another
--- node has reserved it or the logins of the user are locked.
-local id, value = ARGV[2], ARGV[4]
-local key = record(id)
-local old = beginning(id)
-local revision, oseen, oexpires, odue, oactive, ouser, oclient, _
-if old == '' then
-  if ARGV[3] ~= '\0\0\0\0\0\0' then return -1 end
-  revision, oseen, odue, ouser, oclient = 0, 0, 0, 0, 0
-else
-  if string.sub(old, 3, 8) ~= ARGV[3] then return -2 end
-  revision, oseen, oexpires, _, odue, oactive, ouser, oclient = fields(old)
-end
+-- An update that may move the session in the indexes, or that holders are notified of.
+local stored, oseen, oexpires, _, odue, oactive, ouser, oclient = fields(old)
 local _, seen, expires, finish, _, _, user, client = fields(value)
 if oseen > seen then
   expires = forward(oseen - seen, expires, finish)
@@ -40,28 +27,21 @@ if holders then
 end
 
 local function move(index, from, to)
-  if to > 0 and to ~= from then return insert(prefix .. index, to, id, ttl) end
+  if to > 0 and to ~= from then return insert(prefix .. index, text(to), id, ttl) end
 end
 local before, after -- the members in the index by client
 if oclient > 0 then before = began(old, id) .. id end
 if client > 0 then after = began(value) .. id end
-local byActivity
-if active ~= oactive then byActivity = insert(prefix .. 'a', active, id, ttl) end
-local byExpiry, byUser, byClient = move('e', odue, due), move('u', ouser, user), nil
+local byActivity, byExpiry = move('a', oactive, active), move('e', odue, due)
+local byUser, byClient = move('u', ouser, user), nil
 local moved = client ~= oclient or before ~= after
-if moved and after then byClient = insert(prefix .. 'c', client, after, ttl) end
+if moved and after then byClient = insert(prefix .. 'c', text(client), after, ttl) end
 
-if old ~= '' then extendPages(key, ttl, due, active, user, client) end
-revision = revision + 1
-value = string.sub(value, 1, 2) .. struct.pack('>I6I6I6I6I6I6', revision, seen, expires, finish, due, active) .. string.sub(value, 39)
-if ttl then
-  call('SET', key, value, 'PX', ttl)
-else
-  call('SET', key, value)
-end
-if oactive and active ~= oactive then delete(prefix .. 'a', oactive, id, byActivity) end
+extendPages(key, ttl, due, active, user, client)
+store(stored + 1, seen, expires, finish, due, active, ttl)
+if active ~= oactive then delete(prefix .. 'a', oactive, id, byActivity) end
 if odue > 0 and due ~= odue then delete(prefix .. 'e', odue, id, byExpiry) end
 if ouser > 0 and user ~= ouser then delete(prefix .. 'u', ouser, id, byUser) end
 if moved and before then delete(prefix .. 'c', oclient, before, before == after and byClient) end
-if access then return -10 - revision end
-return revision
+if access then return -11 - stored end
+return stored + 1

@@ -2,7 +2,7 @@
 -- the index, …} of up to n sessions, the oldest first. Obsolete entries are removed, because they
 -- would be returned again and again.
 local dir, n, at = prefix .. 'c', tonumber(ARGV[2]), ARGV[3]
-local b = call('ZREVRANGEBYSCORE', dir, at, '-inf', 'LIMIT', 0, 1)[1]
+local b = call('ZREVRANGEBYSCORE', dir, at, '-inf', 'LIMIT', '0', '1')[1]
 if not b then return {0} end
 local out = {0}
 for _, member in ipairs(call('ZRANGEBYSCORE', dir .. b, at, at, 'LIMIT', 0, n)) do

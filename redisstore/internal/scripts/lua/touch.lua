@@ -10,8 +10,8 @@ local ttl, active = lifetime(seen, expires), activity(seen, oactive)
 local moved, byActivity, byExpiry = active ~= oactive, nil, nil
 local odue = due
 due = expiry(expires, odue) -- changes only if the expiry was after the end of the lifetime
-if moved then byActivity = insert(prefix .. 'a', active, id, ttl) end
-if due ~= odue then byExpiry = insert(prefix .. 'e', due, id, ttl) end
+if moved then byActivity = insert(prefix .. 'a', text(active), id, ttl) end
+if due ~= odue then byExpiry = insert(prefix .. 'e', text(due), id, ttl) end
 extendPages(key, ttl, due, active, user, client)
 call('SETRANGE', key, 8, struct.pack('>I6I6I6I6I6', seen, expires, finish, due, active))
 if ttl then call('PEXPIRE', key, ttl) end

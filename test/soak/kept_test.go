@@ -199,20 +199,45 @@ func (h *keptHistory) leave() {
 			return asked && known == online && (len(all) == 1) == online
 		}
 	}
-	ws, _, err := websocket.Dial(t.Context(), "ws://"+h.node(h.random).addr+"/socket", &websocket.DialOptions{
-		HTTPHeader: http.Header{"Cookie": {c.cookies}},
-	})
-	require.NoError(t, err)
 	began := time.Now()
+	leave := h.stay(h.node(h.random), c.cookies)
 	require.Eventually(t, is(true), await.Limit, 10*time.Millisecond, "%s is online", h.user)
 	came := time.Since(began)
-	_ = ws.CloseNow()
+	leave()
 	began = time.Now()
 	require.Eventually(t, is(false), await.Limit, 10*time.Millisecond, "%s is offline", h.user)
 	t.Logf("%s was online after %v, offline after %v", h.user, came, time.Since(began))
 }
 
-// settle waits until every node reaches Redis.
+// stay keeps a connection to the node open, as a client does that comes back when it is closed, until
+// leave is called.
+func (h *keptHistory) stay(at *farmNode, cookies string) (leave func()) {
+	ctx, cancel := context.WithCancel(h.t.Context())
+	var all sync.WaitGroup
+	all.Go(func() {
+		for ctx.Err() == nil {
+			ws, _, err := websocket.Dial(ctx, "ws://"+at.addr+"/socket", &websocket.DialOptions{
+				HTTPHeader: http.Header{"Cookie": {cookies}},
+			})
+			for err == nil {
+				_, _, err = ws.Read(ctx)
+			}
+			if ws != nil {
+				_ = ws.CloseNow()
+			}
+			if ctx.Err() == nil {
+				h.t.Logf("%s comes back after %v", h.user, err)
+				<-time.After(10 * time.Millisecond)
+			}
+		}
+	})
+	return func() {
+		cancel()
+		all.Wait()
+	}
+}
+
+// settle waits until every node reaches the store.
 func (h *keptHistory) settle() {
 	h.t.Helper()
 	(&farmHistory{farm: h.farm}).settle()

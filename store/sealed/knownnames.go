@@ -5,8 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// knownSlots is how many records' names are remembered at most. A power of two.
-const knownSlots = 1 << 10
+// knownSlots is how many records' names are remembered at most, in 64 KiB. A power of two, and far more than
+// the sessions that are in use at a time: two of these in one slot would be computed again and again.
+const knownSlots = 1 << 13
 
 // knownNames remembers the names in records that were opened or stored lately, because to store a
 // record again would compute both of its names again. It takes no lock.

@@ -264,6 +264,7 @@ func connectBare() (*subject, error) {
 // connecting opens connections to the server, some at once, and cuts each when it is open.
 func connecting(server *httptest.Server, cookie string, opened *atomic.Int64, close func() error) *subject {
 	addr := server.Listener.Addr().String()
+	var shaken atomic.Int64
 	return &subject{
 		run: func(n int) error {
 			var wg sync.WaitGroup
@@ -277,6 +278,7 @@ func connecting(server *httptest.Server, cookie string, opened *atomic.Int64, cl
 							errs[i] = err
 							return
 						}
+						shaken.Add(1)
 						_ = conn.Close()
 					}
 				})
@@ -285,8 +287,10 @@ func connecting(server *httptest.Server, cookie string, opened *atomic.Int64, cl
 			return errors.Join(errs...)
 		},
 		check: func(n int) error {
-			_ = eventually(func() bool { return int(opened.Load()) == n })
-			return same("opened connections", int(opened.Load()), n)
+			if err := same("handshakes", int(shaken.Load()), n); err != nil {
+				return err
+			}
+			return eventually(func() bool { return int(opened.Load()) == n }) // a handler may not have begun yet
 		},
 		close: func() error {
 			server.CloseClientConnections()

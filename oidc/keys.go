@@ -35,14 +35,21 @@ func newKeySet(ctx context.Context, client *http.Client, url string, timeout tim
 	return keySet{gooidc.NewRemoteKeySet(gooidc.ClientContext(ctx, &spaced), url), fetches}
 }
 
+// mostRepeats is how often a failed request for keys is taken for an earlier one at most: one that
+// can't even be sent fails again and again.
+const mostRepeats = 1000
+
 // VerifySignature implements gooidc.KeySet. No signature is found invalid by keys that were
-// requested before the call: the RemoteKeySet also has the result of a request under way, or just
-// answered, in which a key published since is missing.
+// requested before the call, and none fails with such a request: the RemoteKeySet also has the result
+// of a request under way, or just answered, in which a key published since is missing.
 func (k keySet) VerifySignature(ctx context.Context, jwt string) ([]byte, error) {
 	before := k.fetches.sent.Load()
 	payload, err := k.remote.VerifySignature(ctx, jwt)
-	// An invalid signature has no cause, in contrast to a failed request.
-	for err != nil && errors.Unwrap(err) == nil && k.fetches.sent.Load() == before {
+	for n := 0; err != nil && k.fetches.sent.Load() == before; n++ {
+		failed := errors.Unwrap(err) != nil // an invalid signature has no cause, in contrast to a failed request
+		if failed && (n == mostRepeats || ctx.Err() != nil) {
+			break
+		}
 		runtime.Gosched() // the RemoteKeySet forgets a request just after its answer
 		payload, err = k.remote.VerifySignature(ctx, jwt)
 	}

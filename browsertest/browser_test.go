@@ -135,7 +135,12 @@ func (tb *tab) value(t *testing.T, expression string) string {
 // press clicks the button as a user does: it has to be visible, and nothing may be above it.
 func (tb *tab) press(t *testing.T, selector string) {
 	t.Helper()
-	tb.shows(t, `(e => e.checkVisibility() && !e.disabled)(document.querySelector("`+selector+`"))`)
+	// A click goes to where the element is: it must not be on its way elsewhere.
+	tb.shows(t, `(e => {
+		const was = e.dataset.at;
+		e.dataset.at = JSON.stringify(e.getBoundingClientRect());
+		return e.checkVisibility() && !e.disabled && e.dataset.at === was;
+	})(document.querySelector("`+selector+`"))`)
 	tb.run(t, chromedp.Click(chromedp.CSS(selector)))
 }
 

@@ -140,6 +140,7 @@ func TestDashboardSignsOutOneOfTwo(t *testing.T) {
 	desk.fill(t, "#query", "ada")
 	desk.shows(t, `document.querySelector("#sessions-note").textContent.includes("user ada")`)
 	desk.press(t, `#sessions-table button[aria-label^='Details']`)
+	desk.shows(t, detailOpen+` && document.querySelector("#detail-history tbody tr") !== null`) // all that moves the buttons
 	desk.press(t, "#detail-destroy")
 	desk.press(t, "#confirm button[value=no]")
 	desk.shows(t, "!"+confirmOpen+"&&"+detailOpen)

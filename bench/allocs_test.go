@@ -24,33 +24,37 @@ var allocations = map[string]float64{
 
 // TestAllocationsStayAsTheyAre counts them, because a time depends on what else a machine does.
 func TestAllocationsStayAsTheyAre(t *testing.T) {
-	counted := 0
-	require.NoError(t, inTurn(groups(), func(g *group) error {
-		want, listed := allocations[g.name]
-		if !listed {
-			return nil
+	eachOf(t, allocations, func(t *testing.T, g *group, want float64) {
+		prepare(t, g)
+		subject, err := g.ours.open()
+		require.NoError(t, err)
+		defer func() { require.NoError(t, subject.close()) }()
+		require.NoError(t, subject.run(2000)) // pools and maps have grown then
+		const runs, ops = 20, 100
+		least := math.Inf(1) // of the runs in which no pool was emptied
+		for range runs {
+			least = min(least, testing.AllocsPerRun(1, func() {
+				if err := subject.run(ops); err != nil {
+					t.Error(err)
+				}
+			}))
 		}
-		counted++
-		t.Run(g.name, func(t *testing.T) {
-			prepare(t, g)
-			subject, err := g.ours.open()
-			require.NoError(t, err)
-			defer func() { require.NoError(t, subject.close()) }()
-			require.NoError(t, subject.run(2000)) // pools and maps have grown then
-			const runs, ops = 20, 100
-			least := math.Inf(1) // of the runs in which no pool was emptied
-			for range runs {
-				least = min(least, testing.AllocsPerRun(1, func() {
-					if err := subject.run(ops); err != nil {
-						t.Error(err)
-					}
-				}))
-			}
-			require.InDelta(t, want, least/ops, 0.5, "allocations of %s", g.name)
-		})
+		require.InDelta(t, want, least/ops, 0.5, "allocations of %s", g.name)
+	})
+}
+
+// eachOf runs a test for each group that is listed, with what the list says of it. All must exist.
+func eachOf(t *testing.T, list map[string]float64, test func(t *testing.T, g *group, of float64)) {
+	t.Helper()
+	found := 0
+	require.NoError(t, inTurn(groups(), func(g *group) error {
+		if of, listed := list[g.name]; listed {
+			found++
+			t.Run(g.name, func(t *testing.T) { test(t, g, of) })
+		}
 		return nil
 	}))
-	require.Equal(t, len(allocations), counted)
+	require.Equal(t, len(list), found)
 }
 
 // ratios are how many times as much CPU time as ours the peer of a row takes, at the least: about
@@ -66,20 +70,10 @@ var ratios = map[string]float64{
 // both sides.
 func TestRatiosHold(t *testing.T) {
 	p := plan{rounds: 5, piece: 20 * time.Millisecond, progress: t.Output()}
-	compared := 0
-	require.NoError(t, inTurn(groups(), func(g *group) error {
-		least, listed := ratios[g.name]
-		if !listed {
-			return nil
-		}
-		compared++
-		t.Run(g.name, func(t *testing.T) {
-			res, err := p.play(g)
-			require.NoError(t, err)
-			o := res.outcome(0, cpuPerOp)
-			require.GreaterOrEqual(t, o.ratio, least, "ours %v, the peer's %v", o.ours, o.peer)
-		})
-		return nil
-	}))
-	require.Equal(t, len(ratios), compared)
+	eachOf(t, ratios, func(t *testing.T, g *group, least float64) {
+		res, err := p.play(g)
+		require.NoError(t, err)
+		o := res.outcome(0, cpuPerOp)
+		require.GreaterOrEqual(t, o.ratio, least, "ours %v, the peer's %v", o.ours, o.peer)
+	})
 }

@@ -65,8 +65,7 @@ func (c *crew) during(task func() error, do func(worker int, rng *rand.Rand) err
 // sample sums up the last work.
 func (c *crew) sample() sample {
 	all := slices.Concat(c.waits...)
-	slices.Sort(all)
-	p50, p99 := float64(all[len(all)/2]), float64(all[len(all)*99/100])
+	p50, p99 := percentile(all, 50), percentile(all, 99) // which sort them
 	return sample{
 		perSecond: float64(len(all)) / c.took.Seconds(),
 		p50Ns:     p50,

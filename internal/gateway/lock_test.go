@@ -16,15 +16,9 @@ import (
 )
 
 func newGateway(st store.Store) *gateway.Gateway {
-	return gateway.New(st, gateway.Config{
-		TouchInterval: time.Minute,
-		StoreTimeout:  5 * time.Second,
-		Failed:        func(context.Context, string, string, error) {},
-		Committed:     func(gateway.Commit) {},
-		Watched:       func() bool { return true },
-		Ended:         func(gateway.End) {},
-		Doubted:       func(string) {},
-	})
+	cfg := quiet(5 * time.Second)
+	cfg.Watched = func() bool { return true }
+	return gateway.New(st, cfg)
 }
 
 func TestLockIsHandedOverInTheOrderOfArrival(t *testing.T) {

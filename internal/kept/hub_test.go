@@ -352,18 +352,24 @@ func TestALogThatIsLostIsGone(t *testing.T) {
 	})
 }
 
+// behind returns the position of a client of "s" and "ann" that has missed messages for "s", more than
+// may be under way.
+func (f *fixture) behind() (at string, missed []string) {
+	c := f.mustOpen("s", "ann", "")
+	c.hears("ready")
+	at = c.close()
+	for i := range 200 {
+		missed = append(missed, fmt.Sprint(i))
+	}
+	f.keep("s", missed...)
+	return at, missed
+}
+
 // A slow connection has a few frames under way. The others come when these are sent.
 func TestASlowClientTakesNoMemory(t *testing.T) {
 	test(t, func(f *fixture) {
-		c := f.mustOpen("s", "ann", "")
-		c.hears("ready")
-		at := c.close()
-		var want []string
-		for i := range 200 {
-			want = append(want, fmt.Sprint(i))
-		}
-		f.keep("s", want...)
-		c = &client{f: f, session: "s", user: "ann", slow: true}
+		at, want := f.behind()
+		c := &client{f: f, session: "s", user: "ann", slow: true}
 		r, err := f.Join(f.t.Context(), c, kept.Start{SessionID: "s", UserID: "ann", Position: at})
 		require.NoError(f.t, err)
 		c.reader = r
@@ -382,15 +388,8 @@ func TestASlowClientTakesNoMemory(t *testing.T) {
 // last log was read.
 func TestAFastClientIsNotReadyEarly(t *testing.T) {
 	test(t, func(f *fixture) {
-		c := f.mustOpen("s", "ann", "")
-		c.hears("ready")
-		at := c.close()
-		var want []string
-		for i := range 200 {
-			want = append(want, fmt.Sprint(i))
-		}
-		f.keep("s", want...)
-		c = &client{f: f, session: "s", user: "ann", position: at}
+		at, want := f.behind()
+		c := &client{f: f, session: "s", user: "ann", position: at}
 		f.keeper.afterNextRead(func() { // of the session's log; then comes the user's
 			f.keeper.afterNextRead(func() { time.Sleep(time.Millisecond) }) // all frames are sent
 		})

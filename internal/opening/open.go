@@ -270,8 +270,8 @@ func (x *Exchange) try(
 func (x *Exchange) peeked(
 	ctx context.Context, o *Opened, cookies credentials.Candidate, check func(*store.Record) error,
 ) (*Opened, error) {
-	rec, err := x.o.cfg.Gateway.Load(ctx, cookies.ID())
-	if *o.Record = rec; err == nil {
+	_, err := x.o.cfg.Gateway.LoadInto(ctx, cookies.ID(), o.Record, &o.Room, nil)
+	if err == nil {
 		err = check(o.Record)
 	}
 	if err != nil {

@@ -9,12 +9,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/sessionbridge/sessionbridge/internal/widelock"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestReadersShareIt(t *testing.T) {
 	var l widelock.Lock

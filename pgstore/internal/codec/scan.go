@@ -9,6 +9,34 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
+// columns are those of a record, as PostgreSQL has them.
+type columns struct {
+	id, clientID, userID string
+
+	revision, writes, tokenGeneration, loginGeneration          int64
+	renewal                                                     int16
+	rotatedAt, loggedIn, created, seen, expires, idle, lifetime int64 // microseconds
+	writeID, tokenHash, prevTokenHash, addr, userAgent, data    []byte
+}
+
+// record returns the record, which owns the row's data.
+func (c *columns) record() (rec store.Record) {
+	rec.ID, rec.ClientID, rec.UserID = c.id, c.clientID, c.userID
+	rec.Revision, rec.Writes = uint64(c.revision), uint64(c.writes) //nolint:gosec // not negative
+	copy(rec.WriteID[:], c.writeID)
+	copy(rec.TokenHash[:], c.tokenHash)
+	copy(rec.PrevTokenHash[:], c.prevTokenHash)
+	rec.TokenGeneration = uint64(c.tokenGeneration) //nolint:gosec // not negative
+	rec.LoginGeneration = uint64(c.loginGeneration) //nolint:gosec // not negative
+	rec.Renewal = store.Renewal(c.renewal)          //nolint:gosec // a small number
+	rec.RotatedAt, rec.LoggedIn, rec.Created = at(c.rotatedAt), at(c.loggedIn), at(c.created)
+	rec.Seen, rec.Expires = at(c.seen), at(c.expires)
+	rec.Addr, rec.UserAgent = string(c.addr), string(c.userAgent)
+	rec.Idle, rec.Lifetime = time.Duration(c.idle)*time.Microsecond, time.Duration(c.lifetime)*time.Microsecond
+	rec.Data = c.data
+	return rec
+}
+
 // Decode reads a record from the columns of a row in PostgreSQL's binary format, after the values for
 // before: pointers to int64 and string. It takes a small part of the time of Scan. The row may be used
 // again then.
@@ -22,11 +50,15 @@ func Decode(values [][]byte, before ...any) (rec store.Record, err error) {
 			*dst = r.string()
 		}
 	}
-	rec = r.record()
+	c := r.columns()
 	if r.err == nil && r.next != len(values) {
 		r.err = fmt.Errorf("a row has %d columns; %d are expected", len(values), r.next)
 	}
-	return rec, r.err
+	if r.err != nil {
+		return store.Record{}, r.err
+	}
+	c.data = bytes.Clone(c.data)
+	return c.record(), nil
 }
 
 // reader reads the values of a row, one after the other, until one fails.
@@ -55,14 +87,14 @@ func (r *reader) take(size int) []byte {
 
 func (r *reader) string() string { return string(r.take(-1)) }
 
-func (r *reader) uint64() uint64 {
+func (r *reader) bytes() []byte { return r.take(-1) }
+
+func (r *reader) int64() int64 {
 	if value := r.take(8); value != nil {
-		return binary.BigEndian.Uint64(value)
+		return int64(binary.BigEndian.Uint64(value)) //nolint:gosec // it is one
 	}
 	return 0
 }
-
-func (r *reader) int64() int64 { return int64(r.uint64()) } //nolint:gosec // it is one
 
 func (r *reader) int16() int16 {
 	if value := r.take(2); value != nil {
@@ -71,55 +103,35 @@ func (r *reader) int16() int16 {
 	return 0
 }
 
-func (r *reader) time() time.Time { return at(r.int64()) }
-
-func (r *reader) duration() time.Duration { return time.Duration(r.int64()) * time.Microsecond }
-
-// record reads the columns of a record, in the order of Columns.
-func (r *reader) record() (rec store.Record) {
-	rec.ID = r.string()
-	rec.Revision, rec.Writes = r.uint64(), r.uint64()
-	copy(rec.WriteID[:], r.take(-1))
-	copy(rec.TokenHash[:], r.take(-1))
-	copy(rec.PrevTokenHash[:], r.take(-1))
-	rec.TokenGeneration, rec.LoginGeneration = r.uint64(), r.uint64()
-	rec.Renewal = store.Renewal(r.int16()) //nolint:gosec // a small number
-	rec.RotatedAt, rec.LoggedIn = r.time(), r.time()
-	rec.ClientID, rec.UserID = r.string(), r.string()
-	rec.Addr, rec.UserAgent = r.string(), r.string()
-	rec.Created, rec.Seen, rec.Expires = r.time(), r.time(), r.time()
-	rec.Idle, rec.Lifetime = r.duration(), r.duration()
-	rec.Data = bytes.Clone(r.take(-1))
-	return rec
+// columns reads those of a record, in the order of Columns. The row of the result still owns them.
+func (r *reader) columns() (c columns) {
+	c.id = r.string()
+	c.revision, c.writes = r.int64(), r.int64()
+	c.writeID, c.tokenHash, c.prevTokenHash = r.bytes(), r.bytes(), r.bytes()
+	c.tokenGeneration, c.loginGeneration = r.int64(), r.int64()
+	c.renewal = r.int16()
+	c.rotatedAt, c.loggedIn = r.int64(), r.int64()
+	c.clientID, c.userID = r.string(), r.string()
+	c.addr, c.userAgent = r.bytes(), r.bytes()
+	c.created, c.seen, c.expires = r.int64(), r.int64(), r.int64()
+	c.idle, c.lifetime = r.int64(), r.int64()
+	c.data = r.bytes()
+	return c
 }
 
 // Row is a row of a result, in any format.
 type Row interface{ Scan(dst ...any) error }
 
 // Scan is Decode of a row in any format.
-func Scan(row Row, before ...any) (rec store.Record, err error) {
-	var revision, writes, tokenGeneration, loginGeneration int64
-	var rotatedAt, loggedIn, created, seen, expires, idle, lifetime int64
-	var renewal int16
-	var writeID, tokenHash, prevTokenHash, addr, userAgent []byte
-	err = row.Scan(append(before, &rec.ID, &revision, &writes, &writeID, &tokenHash, &prevTokenHash,
-		&tokenGeneration, &loginGeneration, &renewal, &rotatedAt, &loggedIn, &rec.ClientID, &rec.UserID,
-		&addr, &userAgent, &created, &seen, &expires, &idle, &lifetime, &rec.Data)...)
+func Scan(from Row, before ...any) (store.Record, error) {
+	var c columns
+	err := from.Scan(append(before, &c.id, &c.revision, &c.writes, &c.writeID, &c.tokenHash, &c.prevTokenHash,
+		&c.tokenGeneration, &c.loginGeneration, &c.renewal, &c.rotatedAt, &c.loggedIn, &c.clientID, &c.userID,
+		&c.addr, &c.userAgent, &c.created, &c.seen, &c.expires, &c.idle, &c.lifetime, &c.data)...)
 	if err != nil {
 		return store.Record{}, err
 	}
-	rec.Revision, rec.Writes = uint64(revision), uint64(writes) //nolint:gosec // not negative
-	copy(rec.WriteID[:], writeID)
-	copy(rec.TokenHash[:], tokenHash)
-	copy(rec.PrevTokenHash[:], prevTokenHash)
-	rec.TokenGeneration = uint64(tokenGeneration) //nolint:gosec // not negative
-	rec.LoginGeneration = uint64(loginGeneration) //nolint:gosec // not negative
-	rec.Renewal = store.Renewal(renewal)          //nolint:gosec // a small number
-	rec.RotatedAt, rec.LoggedIn, rec.Created = at(rotatedAt), at(loggedIn), at(created)
-	rec.Seen, rec.Expires = at(seen), at(expires)
-	rec.Addr, rec.UserAgent = string(addr), string(userAgent)
-	rec.Idle, rec.Lifetime = time.Duration(idle)*time.Microsecond, time.Duration(lifetime)*time.Microsecond
-	return rec, nil
+	return c.record(), nil
 }
 
 // at returns the time so many microseconds after 1970, the zero time for 0.

@@ -12,9 +12,7 @@ local function verify(id, at, old)
   local _, seen, expires, due
   if old then _, seen, expires, _, due = fields(old) end
   if due ~= at then -- the session is gone, or the entry is obsolete
-    local b = page(dir, at)
-    call('ZREM', dir .. b, id)
-    merge(dir, b)
+    delete(dir, at, id)
     return false
   end
   if expires == at then return true end

@@ -82,12 +82,14 @@ type subject struct {
 func groups() []group {
 	return slices.Concat(
 		middlewareGroups(),
+		visitorGroups(),
 		inProcessGroups(),
 		roundTripGroups(),
 		serverGroups(),
 		adminGroups(),
 		memoryGroups(),
 		storeGroups(),
+		growthGroups(),
 		sweepGroups(),
 		userGroups(),
 		sealedGroups(),

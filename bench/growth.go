@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/sessionbridge/sessionbridge/livestore"
+	"github.com/sessionbridge/sessionbridge/store"
+)
+
+// hot is how many sessions are used again and again, however many others there are.
+const hot = 1000
+
+func growthGroups() []group {
+	var all []group
+	for _, n := range []int{100_000, 1_000_000} {
+		all = append(all,
+			group{
+				name:   fmt.Sprintf("growth/get of %d hot sessions among %dk", hot, n/1000),
+				ours:   side{"ours", gets(n, hot)},
+				peer:   side{fmt.Sprintf("%d alone", hot), gets(hot, hot)},
+				rounds: 5,
+				rows:   []row{{"", nsPerOp, timesBetter(0.67)}},
+			},
+			group{
+				name:   fmt.Sprintf("growth/set of %d hot sessions among %dk", hot, n/1000),
+				ours:   side{"ours", sets(n, hot)},
+				peer:   side{fmt.Sprintf("%d alone", hot), sets(hot, hot)},
+				rounds: 5,
+				rows:   []row{{"", nsPerOp, timesBetter(0.67)}},
+			})
+	}
+	for _, n := range []int{hot, 100_000, 1_000_000} {
+		all = append(all, group{
+			name:   fmt.Sprintf("growth/get of any of %dk", n/1000),
+			ours:   side{"ours", gets(n, n)},
+			peer:   side{"a map, and a clone", mapGets(n)},
+			rounds: 5,
+			rows:   []row{{"", nsPerOp, timesBetter(0.45)}},
+		})
+	}
+	return all
+}
+
+// population is n sessions in memory.
+type population struct {
+	store *livestore.Store
+	ids   []string
+}
+
+func populate(n int) (*population, error) {
+	p := &population{store: livestore.New()}
+	now := time.Now()
+	for i := range n {
+		rec := session(i, now, now.Add(24*time.Hour))
+		if _, err := p.store.Set(context.Background(), rec); err != nil {
+			return nil, err
+		}
+		p.ids = append(p.ids, rec.ID)
+	}
+	// Neighbours in the order of creation are neighbours in memory; what is used at a time isn't.
+	rand.Shuffle(n, func(i, j int) { p.ids[i], p.ids[j] = p.ids[j], p.ids[i] })
+	return p, nil
+}
+
+// any returns the nth of the IDs that are used, in an order that the processor can't guess.
+func (p *population) any(used int) string {
+	return p.ids[rand.IntN(used)] //nolint:gosec // any will do
+}
+
+// gets reads any of the first used of n sessions.
+func gets(n, used int) func() (*subject, error) {
+	return func() (*subject, error) {
+		p, err := populate(n)
+		found := 0
+		return &subject{
+			run: func(n int) error {
+				for range n {
+					rec, err := p.store.Get(context.Background(), p.any(used))
+					if err != nil {
+						return err
+					}
+					if len(rec.Data) == len(sessionData) {
+						found++
+					}
+				}
+				return nil
+			},
+			check: func(n int) error { return same("sessions found", found, n) },
+			close: func() error { return nil },
+		}, err
+	}
+}
+
+// sets changes any of the first used of n sessions.
+func sets(n, used int) func() (*subject, error) {
+	return func() (*subject, error) {
+		p, err := populate(n)
+		return &subject{
+			run: func(n int) error {
+				for range n {
+					rec, err := p.store.Get(context.Background(), p.any(used))
+					if err == nil {
+						rec.Writes++
+						_, err = p.store.Set(context.Background(), rec)
+					}
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+			check: func(n int) error {
+				var err error
+				writes := -used // each was stored once before
+				for _, id := range p.ids[:used] {
+					rec, err1 := p.store.Get(context.Background(), id)
+					err = errors.Join(err, err1)
+					writes += int(rec.Writes) //nolint:gosec // few
+				}
+				return errors.Join(err, same("sets", writes, n))
+			},
+			close: func() error { return nil },
+		}, err
+	}
+}
+
+// mapGets reads any of n records of a map, and copies their data.
+func mapGets(n int) func() (*subject, error) {
+	return func() (*subject, error) {
+		p := &population{}
+		all, now, found := make(map[string]store.Record, n), time.Now(), 0
+		for i := range n {
+			rec := session(i, now, now.Add(24*time.Hour))
+			rec.Data = bytes.Clone(rec.Data)
+			all[rec.ID] = rec
+			p.ids = append(p.ids, rec.ID)
+		}
+		return &subject{
+			run: func(times int) error {
+				for range times {
+					rec := all[p.any(n)]
+					rec.Data = bytes.Clone(rec.Data)
+					if len(rec.Data) == len(sessionData) {
+						found++
+					}
+				}
+				return nil
+			},
+			check: func(n int) error { return same("records found", found, n) },
+			close: func() error { return nil },
+		}, nil
+	}
+}

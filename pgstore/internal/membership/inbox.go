@@ -5,6 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/sessionbridge/sessionbridge/internal/terms"
 	"github.com/sessionbridge/sessionbridge/pgstore/internal/codec"
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -25,7 +26,7 @@ func (t *term) readInbox() {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-t.ctx.Done():
+		case <-t.Ctx.Done():
 			return
 		case <-ticker.C:
 			t.renew()
@@ -42,13 +43,13 @@ func (t *term) readInbox() {
 // renew reports whether the server knows the node.
 func (t *term) renew() (known bool) {
 	m := t.member
-	err := m.conn.RepeatRow(t.ctx, "renewing the lease", []any{&known}, m.statements.renew, t.name, t.beats.Add(1))
+	err := m.conn.RepeatRow(t.Ctx, "renewing the lease", []any{&known}, m.statements.renew, t.Name, t.beats.Add(1))
 	if err != nil {
 		return false
 	}
-	m.answered.now()
+	m.answered.Now()
 	if !known {
-		t.cancel()
+		t.End()
 	}
 	return known
 }
@@ -59,7 +60,7 @@ func (t *term) renew() (known bool) {
 func (t *term) read() {
 	m := t.member
 	var changes []store.Change
-	err := m.conn.Query(t.ctx, "reading the inbox", func(rows pgx.Rows) error {
+	err := m.conn.Query(t.Ctx, "reading the inbox", func(rows pgx.Rows) error {
 		var seq int64
 		var kind int16
 		var c store.Change
@@ -67,29 +68,29 @@ func (t *term) read() {
 		c.Kind = store.ChangeKind(kind) //nolint:gosec // a small number
 		changes = append(changes, c)
 		return err
-	}, m.statements.inbox, t.name, entriesAtOnce)
+	}, m.statements.inbox, t.Name, entriesAtOnce)
 	if err != nil {
 		t.missed = true
 		return
 	}
-	m.answered.now()
+	m.answered.Now()
 	if t.missed {
 		if !t.renew() {
 			return // these entries are missed, too
 		}
 		t.missed = false
-		m.changes.report(store.Change{Kind: store.ChangeMissed})
+		m.life.Report(store.Change{Kind: store.ChangeMissed})
 	}
 	for _, c := range changes {
-		if t.ctx.Err() != nil {
+		if t.Ctx.Err() != nil {
 			return
 		}
 		if t.concerns(&c) {
-			m.changes.report(c)
+			m.life.Report(c)
 		}
 	}
 	if len(changes) == entriesAtOnce {
-		signal(t.wake)
+		terms.Signal(t.wake)
 	}
 }
 
@@ -100,19 +101,19 @@ func (t *term) concerns(c *store.Change) bool {
 	switch c.Kind {
 	case store.ChangeAccess:
 		c.Data = nil
-		return held.has(item{kindSession, c.ID})
+		return held.Has(item{kindSession, c.ID})
 	case store.ChangeEnded:
 		c.Data = nil
-		return held.remove(item{kindSession, c.ID})
+		return held.Remove(item{kindSession, c.ID})
 	case store.ChangeClient:
 		c.Data = nil
-		return held.has(item{kindClient, c.ClientID})
+		return held.Has(item{kindClient, c.ClientID})
 	case store.ChangeMessage:
 		return true
 	case changeKept:
 		topic := c.ClientID
 		*c = store.Change{Kind: store.ChangeClient, ClientID: codec.KeptFor(topic).Topic()}
-		return held.has(item{kindKept, topic})
+		return held.Has(item{kindKept, topic})
 	}
 	*c = store.Change{Kind: store.ChangeMissed}
 	return true

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 
 	"github.com/sessionbridge/sessionbridge/internal/background"
+	"github.com/sessionbridge/sessionbridge/internal/terms"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -23,7 +24,7 @@ func (t *term) listen() {
 		began := time.Now()
 		t.listenOnce()
 		backoff.Worked(began)
-		if !backoff.Wait(t.ctx) {
+		if !backoff.Wait(t.Ctx) {
 			return
 		}
 	}
@@ -36,19 +37,19 @@ func (t *term) listenOnce() {
 		return
 	}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Ctx), time.Second)
 		defer cancel()
 		_ = connection.Close(ctx)
 	}()
-	limited, cancel := context.WithTimeout(t.ctx, m.conn.Timeout)
-	_, err = connection.Exec(limited, "LISTEN "+pgx.Identifier{channelPrefix + t.name}.Sanitize())
+	limited, cancel := context.WithTimeout(t.Ctx, m.conn.Timeout)
+	_, err = connection.Exec(limited, "LISTEN "+pgx.Identifier{channelPrefix + t.Name}.Sanitize())
 	cancel()
 	if err != nil {
 		return
 	}
 	// Through PgBouncer, LISTEN may get a notification that comes while it is executed, and no other one.
 	before := t.beats.Load()
-	signal(t.listening)
+	terms.Signal(t.listening)
 	for {
 		payload, err := t.next(connection)
 		if err != nil {
@@ -59,12 +60,12 @@ func (t *term) listenOnce() {
 		switch {
 		case own:
 			if n, err := strconv.ParseInt(beat, 10, 64); err == nil && n > before {
-				m.heard.now()
+				m.heard.Now()
 			}
 		case !stored:
-			signal(t.wake)
-		case m.held.has(item{kindSession, id}):
-			m.changes.report(store.Change{Kind: store.ChangeStored, ID: id})
+			terms.Signal(t.wake)
+		case m.held.Has(item{kindSession, id}):
+			m.life.Report(store.Change{Kind: store.ChangeStored, ID: id})
 		}
 	}
 }
@@ -72,7 +73,7 @@ func (t *term) listenOnce() {
 // connect makes a connection beside the pool. A wait for a notification ends at once with its context:
 // there is no statement to cancel, as on the connections of the pool.
 func (t *term) connect() (*pgx.Conn, error) {
-	limited, cancel := context.WithTimeout(t.ctx, t.member.conn.Timeout)
+	limited, cancel := context.WithTimeout(t.Ctx, t.member.conn.Timeout)
 	defer cancel()
 	config := t.member.listen
 	if config == nil {
@@ -91,14 +92,14 @@ const silence = 5 * time.Second
 
 // next waits for a notification.
 func (t *term) next(connection *pgx.Conn) (payload string, err error) {
-	limited, cancel := context.WithTimeout(t.ctx, silence)
+	limited, cancel := context.WithTimeout(t.Ctx, silence)
 	defer cancel()
 	for {
 		note, err := connection.WaitForNotification(limited)
 		if err != nil {
 			return "", err
 		}
-		if note.Channel == channelPrefix+t.name { // not that of another node, for which PgBouncer's connection listens
+		if note.Channel == channelPrefix+t.Name { // not that of another node, for which PgBouncer's connection listens
 			return note.Payload, nil
 		}
 	}

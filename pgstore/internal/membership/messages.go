@@ -31,14 +31,14 @@ func (m *Member) Nodes(ctx context.Context) ([]string, error) {
 // Send implements store.Node. The nodes can reply once this one has joined.
 func (m *Member) Send(ctx context.Context, to []string, data []byte) error {
 	const doing = "send"
-	t, err := m.current(ctx, doing)
+	t, err := m.life.Current(ctx, doing)
 	if err != nil || len(to) == 0 {
 		return err
 	}
 	if data == nil {
 		data = []byte{}
 	}
-	return m.tell(ctx, doing, m.statements.send, t.name, m.app, texts(to), data)
+	return m.tell(ctx, doing, m.statements.send, t.Name, m.app, texts(to), data)
 }
 
 // tell executes a statement that adds to inboxes, and wakes their nodes.

@@ -1,7 +1,6 @@
 package membership
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -9,15 +8,14 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/background"
+	"github.com/sessionbridge/sessionbridge/internal/terms"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // term is a node's life under one name.
 type term struct {
+	*terms.Term
 	member *Member
-	name   string
-	ctx    context.Context // ends with the term
-	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
 	wake      chan struct{} // the inbox has entries
@@ -28,56 +26,46 @@ type term struct {
 	missed bool // entries of the inbox may be lost, which is still to be reported; for readInbox only
 }
 
-func newTerm(m *Member, name string) *term {
-	t := &term{
-		member: m, name: name, wake: make(chan struct{}, 1), listening: make(chan struct{}, 1),
+func newTerm(m *Member, of *terms.Term) *term {
+	return &term{
+		Term: of, member: m, wake: make(chan struct{}, 1), listening: make(chan struct{}, 1),
 		requests: make(chan *request),
 	}
-	t.ctx, t.cancel = context.WithCancel(m.ctx)
-	return t
 }
 
-// errTermOver means that the server no longer knows the node, which must join again.
-var errTermOver = errors.New("pgstore: the node has to join again")
-
-// run returns when the term is over. It reports whether the node had joined. again means that it had
-// joined before, so that it may have missed changes.
-func (t *term) run(again bool) (joined bool) {
-	defer t.cancel()
+// run returns when the term is over. If an earlier one has joined, changes may have been missed.
+func (t *term) run() {
 	if !t.join() {
-		return false
+		return
 	}
+	again := t.member.joinedBefore
+	t.member.joinedBefore = true
 	t.wg.Go(t.listen)
 	t.wg.Go(t.readInbox)
 	t.serve(again)
 	t.wg.Wait()
-	return true
 }
 
 // join registers the node, and retries until it succeeds or the term is over.
 func (t *term) join() bool {
 	m, backoff := t.member, background.Backoff{}
 	for {
-		err := m.conn.Exec(t.ctx, "joining the other nodes", m.statements.join, m.app, t.name)
+		err := m.conn.Exec(t.Ctx, "joining the other nodes", m.statements.join, m.app, t.Name)
 		if err == nil {
-			m.answered.now()
+			m.answered.Now()
 		}
-		m.joined(t.name, err)
+		m.life.Joined(t.Name, err)
 		if err == nil {
 			return true
 		}
-		if !backoff.Wait(t.ctx) {
+		if !backoff.Wait(t.Ctx) {
 			return false
 		}
 	}
 }
 
 // request asks to hold or to release an item.
-type request struct {
-	item item
-	hold bool
-	done chan error // buffered
-}
+type request = terms.Request[item]
 
 // tidyEvery is how often a node removes what was left behind for nodes that were being removed.
 const tidyEvery = time.Minute
@@ -89,18 +77,18 @@ func (t *term) serve(again bool) {
 		return
 	}
 	if again {
-		t.member.changes.report(store.Change{Kind: store.ChangeMissed})
+		t.member.life.Report(store.Change{Kind: store.ChangeMissed})
 	}
 	ticker := time.NewTicker(tidyEvery)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-t.ctx.Done():
+		case <-t.Ctx.Done():
 			return
 		case r := <-t.requests:
 			t.execute(r)
 		case <-ticker.C:
-			_ = t.member.conn.Exec(t.ctx, "removing what is left of nodes", t.member.statements.tidy)
+			_ = t.member.conn.Exec(t.Ctx, "removing what is left of nodes", t.member.statements.tidy)
 		}
 	}
 }
@@ -113,18 +101,18 @@ func (t *term) restore() bool {
 		switch {
 		case err == nil:
 			return true
-		case errors.Is(err, errTermOver):
-			t.cancel()
+		case errors.Is(err, terms.ErrOver):
+			t.End()
 			return false
-		case !backoff.Wait(t.ctx):
+		case !backoff.Wait(t.Ctx):
 			return false
 		}
 	}
 }
 
 func (t *term) holdAll() error {
-	for chunk := range slices.Chunk(t.member.held.all(), itemsAtOnce) {
-		chunk = slices.DeleteFunc(chunk, func(it item) bool { return !t.member.held.has(it) })
+	for chunk := range slices.Chunk(t.member.held.All(), itemsAtOnce) {
+		chunk = slices.DeleteFunc(chunk, func(it item) bool { return !t.member.held.Has(it) })
 		if err := t.hold("holding again", chunk); err != nil {
 			return err
 		}
@@ -135,17 +123,17 @@ func (t *term) holdAll() error {
 // execute executes a request together with others of its kind that are pending.
 func (t *term) execute(r *request) {
 	for r != nil {
-		batch, hold := []*request{r}, r.hold
-		items := []item{r.item}
+		batch, hold := []*request{r}, r.Hold
+		items := []item{r.Item}
 		r = nil
 		for len(batch) < itemsAtOnce && r == nil {
 			select {
 			case next := <-t.requests:
-				if next.hold != hold {
+				if next.Hold != hold {
 					r = next
 					continue
 				}
-				batch, items = append(batch, next), append(items, next.item)
+				batch, items = append(batch, next), append(items, next.Item)
 				continue
 			default:
 			}
@@ -158,7 +146,7 @@ func (t *term) execute(r *request) {
 			err = t.release(items)
 		}
 		for _, each := range batch {
-			each.done <- err
+			each.Done <- err
 		}
 	}
 }
@@ -168,10 +156,10 @@ func (t *term) hold(doing string, items []item) error {
 	m := t.member
 	kinds, ids := split(items)
 	var known bool
-	err := m.conn.RepeatRow(t.ctx, doing, []any{&known}, m.statements.hold, m.app, t.name, kinds, ids)
+	err := m.conn.RepeatRow(t.Ctx, doing, []any{&known}, m.statements.hold, m.app, t.Name, kinds, ids)
 	switch {
-	case t.ctx.Err() != nil || err == nil && !known:
-		return errTermOver
+	case t.Ctx.Err() != nil || err == nil && !known:
+		return terms.ErrOver
 	case errors.Is(err, store.ErrClosed):
 		return store.ErrClosed
 	}
@@ -181,9 +169,9 @@ func (t *term) hold(doing string, items []item) error {
 func (t *term) release(items []item) error {
 	m := t.member
 	kinds, ids := split(items)
-	err := m.conn.Exec(t.ctx, "release", m.statements.release, m.app, t.name, kinds, ids)
-	if t.ctx.Err() != nil {
-		return errTermOver
+	err := m.conn.Exec(t.Ctx, "release", m.statements.release, m.app, t.Name, kinds, ids)
+	if t.Ctx.Err() != nil {
+		return terms.ErrOver
 	}
 	return err
 }
@@ -193,12 +181,4 @@ func split(items []item) (kinds, ids []string) {
 		kinds, ids = append(kinds, it.kind), append(ids, it.id)
 	}
 	return kinds, ids
-}
-
-// signal wakes the receiver of a channel with room for one element.
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }

@@ -2,81 +2,58 @@ package membership
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
 )
+
+// Items that a node can hold: a session, named kindSession and its member, or a client, named
+// kindClient and the member of the client's ID.
+const (
+	kindSession = "h"
+	kindClient  = "k"
+)
+
+// item is a session or a client that a node holds.
+type item struct {
+	shard int
+	name  string
+}
+
+// storedName returns the name of an item in Redis, which has a client under its score.
+func storedName(name string) string {
+	if name[:1] != kindClient {
+		return name
+	}
+	id, err := codec.ID(name[1:])
+	if err != nil { // impossible: the name was made by codec.Member
+		return name
+	}
+	return kindClient + codec.NumberText(codec.Score(id))
+}
+
+// holdsAtOnce is the number of items that a script is asked to hold at once.
+const holdsAtOnce = 128
 
 // Hold implements store.Node. An item that no other node holds takes about 200 bytes in Redis.
 func (m *Member) Hold(ctx context.Context, sessionID, clientID string) error {
 	items := m.items(sessionID, clientID)
 	for _, it := range items {
-		m.held[it.shard].begin(it.name)
+		m.held[it.shard].Begin(it.name)
 	}
-	err := m.request(ctx, "hold", items, true)
+	err := m.life.Hold(ctx, items)
 	for _, it := range items {
-		m.held[it.shard].finish(it.name, err == nil)
+		m.held[it.shard].Finish(it.name, err == nil)
 	}
 	return err
 }
 
 // Release implements store.Node.
 func (m *Member) Release(ctx context.Context, sessionID, clientID string) error {
-	const doing = "release"
 	items := m.items(sessionID, clientID)
 	for _, it := range items {
-		m.held[it.shard].remove(it.name)
+		m.held[it.shard].Remove(it.name)
 	}
-	if t := m.term.Load(); t == nil || t.ctx.Err() != nil { // the next term will not restore it
-		return m.conn.Ready(ctx, doing)
-	}
-	return m.request(ctx, doing, items, false)
-}
-
-// request asks the shards of the current term to hold or release items, and waits for the reply. If
-// the term ends meanwhile, a hold is repeated in the next one.
-func (m *Member) request(ctx context.Context, doing string, items []item, hold bool) error {
-	for {
-		t, err := m.current(ctx, doing)
-		if err != nil {
-			return err
-		}
-		if err = t.request(ctx, doing, items, hold); !errors.Is(err, errTermOver) {
-			return err
-		}
-		t.cancel()
-		if !hold { // the next term will not restore it
-			return nil
-		}
-	}
-}
-
-func (t *term) request(ctx context.Context, doing string, items []item, hold bool) error {
-	requests := make([]*request, len(items))
-	for i, it := range items {
-		requests[i] = &request{it.name, hold, make(chan error, 1)}
-		select {
-		case t.shards[it.shard].requests <- requests[i]:
-		case <-t.ctx.Done():
-			return errTermOver
-		case <-ctx.Done():
-			return t.member.notJoined(ctx, doing)
-		}
-	}
-	for _, r := range requests {
-		select {
-		case err := <-r.done:
-			if err != nil {
-				return err
-			}
-		case <-t.ctx.Done():
-			return errTermOver
-		case <-ctx.Done():
-			return fmt.Errorf("redisstore: %s: %w", doing, context.Cause(ctx))
-		}
-	}
-	return nil
+	return m.life.Release(ctx, items)
 }
 
 func (m *Member) items(sessionID, clientID string) (items []item) {

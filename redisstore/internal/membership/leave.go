@@ -3,7 +3,6 @@ package membership
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/conn"
@@ -16,12 +15,12 @@ import (
 func (m *Member) Leave(ctx context.Context) error {
 	const doing = "leave"
 	if err := m.Stop(ctx); err != nil {
-		return fmt.Errorf("redisstore: %s: %w", doing, err)
+		return err
 	}
 	if m.deregistered.Load() {
 		return nil
 	}
-	for _, name := range m.usedNames() { // an earlier one may not be removed yet
+	for _, name := range m.life.UsedNames() { // an earlier one may not be removed yet
 		if err := m.deregister(ctx, doing, name); err != nil {
 			return err
 		}
@@ -31,17 +30,8 @@ func (m *Member) Leave(ctx context.Context) error {
 }
 
 // Stop ends all goroutines of the member without telling Redis: other nodes find out when the lease
-// has expired, as if the process had ended. It returns the cause of the context if that ends first.
-func (m *Member) Stop(ctx context.Context) error {
-	m.changes.stop()
-	m.cancel()
-	select {
-	case <-m.ended:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
+// has expired, as if the process had ended. It returns an error if the context ends first.
+func (m *Member) Stop(ctx context.Context) error { return m.life.Stop(ctx, "leave") }
 
 // deregister removes a node from all shards, and what it held.
 func (m *Member) deregister(ctx context.Context, doing, name string) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sessionbridge/sessionbridge/internal/background"
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
+	"github.com/sessionbridge/sessionbridge/internal/terms"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/conn"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/scripts"
@@ -71,8 +72,10 @@ func TestHeldForAsLongAsTheNodeLives(t *testing.T) {
 		server.Do("PEXPIRE", key, "60000")
 	}
 	server.Do("DEL", all[0])
-	for i, s := range a.term.Load().shards {
-		require.NoError(t, s.holdAgain(a.held[i].names()))
+	term, err := a.life.Current(t.Context(), "test")
+	require.NoError(t, err)
+	for i, s := range term.shards {
+		require.NoError(t, s.holdAgain(a.held[i].All()))
 	}
 	for _, key := range append(all, keysOf(t, server, "o")...) {
 		if !strings.Contains(key, b.Name()) {
@@ -86,7 +89,7 @@ func TestHeldForAsLongAsTheNodeLives(t *testing.T) {
 
 // TestUnknownInboxEntryIsAMissedChange: a later version may write entries in another format.
 func TestUnknownInboxEntryIsAMissedChange(t *testing.T) {
-	m := &Member{held: make([]held, 1), prefixes: []string{"sb:{0}:"}}
+	m := &Member{held: make([]terms.Held[string], 1), prefixes: []string{"sb:{0}:"}}
 	s := &shard{term: &term{member: m}}
 	for _, entry := range []string{"", "?", "x", "a", "e", "e\x05abc", "e\x03abc", "c", "c\x05abc", "mshort"} {
 		change, ok := s.changeOf(entry)
@@ -97,7 +100,7 @@ func TestUnknownInboxEntryIsAMissedChange(t *testing.T) {
 	require.False(t, ok)
 	_, ok = s.changeOf("a" + codec.Member("not held"))
 	require.False(t, ok)
-	m.held[0].begin("h" + codec.Member("held"))
+	m.held[0].Begin("h" + codec.Member("held"))
 	change, ok := s.changeOf("e\x06logout" + codec.Member("held"))
 	require.True(t, ok)
 	require.Equal(t, store.Change{Kind: store.ChangeEnded, ID: "held", Reason: "logout"}, change)
@@ -110,7 +113,7 @@ func TestStop(t *testing.T) {
 	m := start(t, server, ignore)
 	server.Pause()
 	require.NoError(t, m.Stop(t.Context()), "it doesn't wait for Redis")
-	_, err := m.current(t.Context(), "test")
+	_, err := m.life.Current(t.Context(), "test")
 	require.ErrorIs(t, err, store.ErrClosed)
 	server.Resume()
 	require.NotEmpty(t, keysOf(t, server, "n"), "the others aren't told")

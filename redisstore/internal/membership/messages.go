@@ -50,11 +50,11 @@ func (m *Member) Nodes(ctx context.Context) ([]string, error) {
 // joined.
 func (m *Member) Send(ctx context.Context, to []string, data []byte) error {
 	const doing = "send"
-	t, err := m.current(ctx, doing)
+	t, err := m.life.Current(ctx, doing)
 	if err != nil {
 		return err
 	}
-	entry := string(entryMessage) + t.name + string(data)
+	entry := string(entryMessage) + t.Name + string(data)
 	args := make([][]string, len(m.prefixes)) // by shard: the name of a node selects the one that it reads messages in
 	for _, name := range to {
 		i := codec.Shard(name, len(m.prefixes))

@@ -3,6 +3,7 @@ package membership
 import (
 	"time"
 
+	"github.com/sessionbridge/sessionbridge/internal/terms"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/conn"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/scripts"
@@ -25,7 +26,7 @@ func (s *shard) readInbox() {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-s.term.ctx.Done():
+		case <-s.term.Ctx.Done():
 			return
 		case <-ticker.C:
 			s.pulse()
@@ -33,7 +34,7 @@ func (s *shard) readInbox() {
 			s.pulse()
 		case <-s.wake:
 			m := s.term.member
-			s.read("reading the inbox", m.scripts.Fetch.On(s.prefix, s.term.name, s.last))
+			s.read("reading the inbox", m.scripts.Fetch.On(s.prefix, s.term.Name, s.last))
 		case member := <-s.stored:
 			s.reportStored(member)
 		}
@@ -43,14 +44,14 @@ func (s *shard) readInbox() {
 // pulse renews the lease and reads the inbox.
 func (s *shard) pulse() {
 	m := s.term.member
-	s.read("renewing the lease", m.scripts.Pulse.On(s.prefix, s.term.name, s.last, s.server))
+	s.read("renewing the lease", m.scripts.Pulse.On(s.prefix, s.term.Name, s.last, s.server))
 }
 
 // read runs the script pulse or fetch and reports the entries that it returns. After an error the
 // next heartbeat tries again.
 func (s *shard) read(doing string, call scripts.Call) {
 	m := s.term.member
-	reply, err := m.conn.Run(s.term.ctx, doing, call)
+	reply, err := m.conn.Run(s.term.Ctx, doing, call)
 	if err != nil {
 		return
 	}
@@ -59,10 +60,10 @@ func (s *shard) read(doing string, call scripts.Call) {
 	case err != nil:
 		return
 	case len(fields) == 0:
-		s.term.cancel()
+		s.term.End()
 		return
 	}
-	m.answered[s.number].now()
+	m.answered[s.number].Now()
 	if fields[0] != "" {
 		select {
 		case s.expired <- fields[0]:
@@ -71,17 +72,17 @@ func (s *shard) read(doing string, call scripts.Call) {
 	}
 	n := 0
 	for ; 2*n+2 < len(fields); n++ {
-		if s.term.ctx.Err() != nil {
+		if s.term.Ctx.Err() != nil {
 			return
 		}
 		change, ok := s.changeOf(fields[2*n+2])
 		if ok {
-			m.changes.report(change)
+			m.life.Report(change)
 		}
 		s.last = fields[2*n+1]
 	}
 	if n == entriesAtOnce {
-		signal(s.wake)
+		terms.Signal(s.wake)
 	}
 }
 
@@ -111,7 +112,7 @@ func (s *shard) changeOf(entry string) (store.Change, bool) {
 		if err != nil {
 			return missed, true
 		}
-		return store.Change{Kind: store.ChangeAccess, ID: id}, held.has(kindSession + rest)
+		return store.Change{Kind: store.ChangeAccess, ID: id}, held.Has(kindSession + rest)
 	case entryEnded:
 		if len(rest) == 0 || len(rest) < 1+int(rest[0]) {
 			return missed, true
@@ -121,19 +122,19 @@ func (s *shard) changeOf(entry string) (store.Change, bool) {
 		if err != nil {
 			return missed, true
 		}
-		return store.Change{Kind: store.ChangeEnded, ID: id, Reason: reason}, held.remove(kindSession + member)
+		return store.Change{Kind: store.ChangeEnded, ID: id, Reason: reason}, held.Remove(kindSession + member)
 	case entryClient:
 		clientID, id, ok := codec.CutText(rest)
 		if !ok {
 			return missed, true
 		}
 		change := store.Change{Kind: store.ChangeClient, ClientID: clientID, ID: id}
-		return change, held.has(kindClient + codec.Member(clientID))
+		return change, held.Has(kindClient + codec.Member(clientID))
 	case entryMessage:
-		if len(rest) < nameSize {
+		if len(rest) < terms.NameSize {
 			return missed, true
 		}
-		return store.Change{Kind: store.ChangeMessage, From: rest[:nameSize], Data: []byte(rest[nameSize:])}, true
+		return store.Change{Kind: store.ChangeMessage, From: rest[:terms.NameSize], Data: []byte(rest[terms.NameSize:])}, true
 	}
 	return missed, true
 }

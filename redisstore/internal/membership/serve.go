@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/background"
+	"github.com/sessionbridge/sessionbridge/internal/terms"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -12,11 +13,7 @@ import (
 const deregisterAtOnce = "500"
 
 // request asks a shard to hold or to release an item.
-type request struct {
-	name string
-	hold bool
-	done chan error // buffered
-}
+type request = terms.Request[item]
 
 // serve restores everything that the node holds, then executes requests in their order, as many at
 // once as are pending.
@@ -29,14 +26,14 @@ func (s *shard) serve(again bool) {
 	defer ticker.Stop()
 	for {
 		select {
-		case <-s.term.ctx.Done():
+		case <-s.term.Ctx.Done():
 			return
 		case r := <-s.requests:
 			s.execute(r)
 		case name := <-s.expired:
 			s.deregister(name)
 		case now := <-ticker.C:
-			names := due.next(now, s.term.member.held[s.number].names)
+			names := due.next(now, s.term.member.held[s.number].All)
 			if s.holdAgain(names) == nil {
 				due.done(len(names))
 			}
@@ -51,15 +48,15 @@ func (s *shard) restore() bool {
 	for {
 		err := s.destroyAgain()
 		if err == nil {
-			err = s.holdAgain(s.term.member.held[s.number].names())
+			err = s.holdAgain(s.term.member.held[s.number].All())
 		}
 		switch {
 		case err == nil:
 			return true
-		case errors.Is(err, errTermOver):
-			s.term.cancel()
+		case errors.Is(err, terms.ErrOver):
+			s.term.End()
 			return false
-		case !backoff.Wait(s.term.ctx):
+		case !backoff.Wait(s.term.Ctx):
 			return false
 		}
 	}
@@ -70,8 +67,8 @@ func (s *shard) destroyAgain() error {
 	m := s.term.member
 	tombstones := &m.tombstones[s.number]
 	for member, t := range tombstones.unknownTo(s.server) {
-		call := m.scripts.Destroy.On(s.prefix, member, s.term.name, t.reason, "")
-		if _, err := m.conn.RunInt(s.term.ctx, "destroying again", call); err != nil {
+		call := m.scripts.Destroy.On(s.prefix, member, s.term.Name, t.reason, "")
+		if _, err := m.conn.RunInt(s.term.Ctx, "destroying again", call); err != nil {
 			return err
 		}
 	}
@@ -86,7 +83,7 @@ func (s *shard) holdAgain(names []string) error {
 		names = names[len(chunk):]
 		var args []string
 		for _, name := range chunk {
-			if s.term.member.held[s.number].has(name) {
+			if s.term.member.held[s.number].Has(name) {
 				args = append(args, "+"+storedName(name))
 			}
 		}
@@ -106,10 +103,10 @@ func (s *shard) execute(r *request) {
 	batch := []*request{}
 	for r != nil {
 		sign := "-"
-		if r.hold {
+		if r.Hold {
 			sign = "+"
 		}
-		batch, args = append(batch, r), append(args, sign+storedName(r.name))
+		batch, args = append(batch, r), append(args, sign+storedName(r.Item.name))
 		r = nil
 		if len(batch) < holdsAtOnce {
 			select {
@@ -120,18 +117,18 @@ func (s *shard) execute(r *request) {
 	}
 	err := s.hold("hold", args)
 	for _, r := range batch {
-		r.done <- err
+		r.Done <- err
 	}
 }
 
 // hold holds and releases items in the shard: args are their names with a sign.
 func (s *shard) hold(doing string, args []string) error {
 	m := s.term.member
-	args = append([]string{s.term.name}, args...)
-	n, err := m.conn.RunInt(s.term.ctx, doing, m.scripts.Hold.On(s.prefix, args...))
+	args = append([]string{s.term.Name}, args...)
+	n, err := m.conn.RunInt(s.term.Ctx, doing, m.scripts.Hold.On(s.prefix, args...))
 	switch {
-	case s.term.ctx.Err() != nil || err == nil && n == 0:
-		return errTermOver
+	case s.term.Ctx.Err() != nil || err == nil && n == 0:
+		return terms.ErrOver
 	case errors.Is(err, store.ErrClosed):
 		return store.ErrClosed
 	}
@@ -142,7 +139,7 @@ func (s *shard) hold(doing string, args []string) error {
 func (s *shard) deregister(name string) {
 	m := s.term.member
 	call := m.scripts.Deregister.On(s.prefix, name, deregisterAtOnce, "0")
-	more, err := m.conn.RunInt(s.term.ctx, "deregistering a node", call)
+	more, err := m.conn.RunInt(s.term.Ctx, "deregistering a node", call)
 	if err == nil && more == 1 {
 		select {
 		case s.expired <- name:

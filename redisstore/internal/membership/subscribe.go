@@ -7,6 +7,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"github.com/sessionbridge/sessionbridge/internal/background"
+	"github.com/sessionbridge/sessionbridge/internal/terms"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/conn"
 	"github.com/sessionbridge/sessionbridge/store"
@@ -26,25 +27,25 @@ const unsubscribeTimeout = time.Second
 // reported later, and store.ChangeStored isn't reported.
 func (s *shard) subscribe() {
 	client, backoff := s.term.member.conn.Client, background.Backoff{}
-	channel := s.prefix + "p" + s.term.name
-	ctx := rueidis.WithOnSubscriptionHook(s.term.ctx, func(subscription rueidis.PubSubSubscription) {
+	channel := s.prefix + "p" + s.term.Name
+	ctx := rueidis.WithOnSubscriptionHook(s.term.Ctx, func(subscription rueidis.PubSubSubscription) {
 		if subscription.Kind == "ssubscribe" {
-			signal(s.subscribed)
+			terms.Signal(s.subscribed)
 		}
 	})
 	ctx = rueidis.WithOnReceiveReturnHook(ctx, func(err error, client rueidis.CommandClient) error {
-		if s.term.ctx.Err() != nil { // the connection stays open
+		if s.term.Ctx.Err() != nil { // the connection stays open
 			ctx, cancel := context.WithTimeout(context.Background(), unsubscribeTimeout)
 			defer cancel()
 			_ = client.Do(conn.NoDeadline(ctx), client.B().Sunsubscribe().Channel(channel).Build()).Error()
 		}
 		return err
 	})
-	for s.term.ctx.Err() == nil {
+	for s.term.Ctx.Err() == nil {
 		began := time.Now()
 		_ = client.Receive(ctx, client.B().Ssubscribe().Channel(channel).Build(), s.receive)
 		backoff.Worked(began)
-		backoff.Wait(s.term.ctx)
+		backoff.Wait(s.term.Ctx)
 	}
 }
 
@@ -53,9 +54,9 @@ func (s *shard) receive(message rueidis.PubSubMessage) {
 	text := message.Message
 	switch {
 	case text == "":
-		signal(s.wake)
+		terms.Signal(s.wake)
 	case text[0] == messageSelf:
-		s.term.member.heard[s.number].now()
+		s.term.member.heard[s.number].Now()
 	case text[0] == messageStored:
 		select {
 		case s.stored <- text[1:]:
@@ -67,7 +68,7 @@ func (s *shard) receive(message rueidis.PubSubMessage) {
 // reportStored reports that a session was stored.
 func (s *shard) reportStored(member string) {
 	m := s.term.member
-	if id, err := codec.ID(member); err == nil && m.held[s.number].has(kindSession+member) {
-		m.changes.report(store.Change{Kind: store.ChangeStored, ID: id})
+	if id, err := codec.ID(member); err == nil && m.held[s.number].Has(kindSession+member) {
+		m.life.Report(store.Change{Kind: store.ChangeStored, ID: id})
 	}
 }

@@ -1,24 +1,21 @@
 package membership
 
 import (
-	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 
 	"github.com/redis/rueidis"
 
 	"github.com/sessionbridge/sessionbridge/internal/background"
+	"github.com/sessionbridge/sessionbridge/internal/terms"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/conn"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // term is a node's life under one name.
 type term struct {
+	*terms.Term
 	member *Member
-	name   string
-	ctx    context.Context // ends with the term
-	cancel context.CancelFunc
 	shards []*shard
 	wg     sync.WaitGroup
 
@@ -45,8 +42,8 @@ type shard struct {
 // maxStored is the number of messages about stored sessions that may be queued; more are dropped.
 const maxStored = 1024
 
-func newTerm(m *Member, name string) *term {
-	t := &term{member: m, name: name}
+func newTerm(m *Member, of *terms.Term) *term {
+	t := &term{Term: of, member: m}
 	for i, prefix := range m.prefixes {
 		t.shards = append(t.shards, &shard{
 			term: t, number: i, prefix: prefix,
@@ -54,7 +51,6 @@ func newTerm(m *Member, name string) *term {
 			requests: make(chan *request), expired: make(chan string, 1),
 		})
 	}
-	t.ctx, t.cancel = context.WithCancel(m.ctx)
 	t.restoring.Store(int32(len(t.shards))) //nolint:gosec // few
 	return t
 }
@@ -65,7 +61,6 @@ func (t *term) run() {
 		t.wg.Go(s.run)
 	}
 	t.wg.Wait()
-	t.cancel()
 }
 
 // run runs the node in the shard. A shard that is unreachable does not delay others.
@@ -87,11 +82,11 @@ func (s *shard) join() (again, ok bool) {
 	m, backoff := s.term.member, background.Backoff{}
 	before := m.joinedAs[s.number]
 	for {
-		reply, err := m.conn.Run(s.term.ctx, doing, m.scripts.Join.On(s.prefix, s.term.name, before))
+		reply, err := m.conn.Run(s.term.Ctx, doing, m.scripts.Join.On(s.prefix, s.term.Name, before))
 		if err == nil {
 			err = s.joined(doing, reply)
 		}
-		m.joined(s.term.name, err)
+		m.life.Joined(s.term.Name, err)
 		if err == nil {
 			if before != "" {
 				s.expired <- before // buffered
@@ -102,7 +97,7 @@ func (s *shard) join() (again, ok bool) {
 			s.late = true
 			s.restored(false)
 		}
-		if !backoff.Wait(s.term.ctx) {
+		if !backoff.Wait(s.term.Ctx) {
 			return false, false
 		}
 	}
@@ -119,8 +114,8 @@ func (s *shard) joined(doing string, reply rueidis.RedisMessage) error {
 	}
 	m := s.term.member
 	s.last, s.server = fields[0], fields[1]
-	m.joinedAs[s.number] = s.term.name
-	m.answered[s.number].now()
+	m.joinedAs[s.number] = s.term.Name
+	m.answered[s.number].Now()
 	if s.late {
 		s.term.restoring.Add(1)
 	}
@@ -135,17 +130,6 @@ func (s *shard) restored(again bool) {
 		s.term.mayMissAny.Store(true)
 	}
 	if s.term.restoring.Add(-1) == 0 && s.term.mayMissAny.Swap(false) {
-		s.term.member.changes.report(store.Change{Kind: store.ChangeMissed})
-	}
-}
-
-// errTermOver means that the shard no longer knows the node, which must join again.
-var errTermOver = errors.New("redisstore: the node has to join again")
-
-// signal wakes the receiver of a channel with room for one element.
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+		s.term.member.life.Report(store.Change{Kind: store.ChangeMissed})
 	}
 }

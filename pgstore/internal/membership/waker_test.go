@@ -10,31 +10,6 @@ import (
 
 func TestMain(m *testing.M) { testmain.Run(m) }
 
-// TestHeld: an item is held while a call is pending, and after one that has succeeded, until it is
-// removed.
-func TestHeld(t *testing.T) {
-	var h held
-	it := item{kindSession, "a"}
-	h.begin(it)
-	require.True(t, h.has(it), "changes may arrive before the reply")
-	h.finish(it, false)
-	require.False(t, h.has(it))
-
-	h.begin(it)
-	h.begin(it)
-	h.finish(it, true)
-	h.finish(it, false)
-	require.True(t, h.has(it))
-	require.Equal(t, []item{it}, h.all())
-	require.False(t, h.has(item{kindClient, "a"}))
-
-	h.begin(it)
-	require.True(t, h.remove(it))
-	require.False(t, h.remove(it))
-	h.finish(it, true)
-	require.False(t, h.has(it), "it was released meanwhile")
-}
-
 // TestWakerCoalesces: notifications that wait are sent once.
 func TestWakerCoalesces(t *testing.T) {
 	w := &Waker{pending: map[notification]bool{}, running: true}

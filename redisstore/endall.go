@@ -26,6 +26,9 @@ const (
 // that is created meanwhile may be ended or not. Each session is reported by the call that has ended
 // it and by no other. Redis executes other commands in between.
 //
+// It is for operators, after a leak say: all nodes are notified, and close the connections. A Bridge's
+// DestroyAll takes longer, because it leaves alone the sessions that are created during the call.
+//
 // It waits for the replies to what it has sent regardless of the context, so that the sessions in
 // them are reported. With an error some sessions may be left. If a reply is lost, with the connection
 // or after Options.Timeout, so are the records in it. ErrReplicas means that all sessions are ended.

@@ -1,6 +1,8 @@
 package pgstore
 
 import (
+	"errors"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -12,6 +14,14 @@ import (
 // scan reads a record from the current row, after the values for before: pointers to int64 and string.
 // Numbers come as text in pgx's simple protocol, and in binary otherwise.
 func scan(rows pgx.Rows, before ...any) (store.Record, error) {
+	rec, err := decode(rows, before)
+	if errors.Is(err, codec.ErrRow) {
+		err = conn.Damaged("read a record", err)
+	}
+	return rec, err
+}
+
+func decode(rows pgx.Rows, before []any) (store.Record, error) {
 	described := rows.FieldDescriptions()
 	for i := range described {
 		d := &described[i]
@@ -19,9 +29,5 @@ func scan(rows pgx.Rows, before ...any) (store.Record, error) {
 			return codec.Scan(rows, before...)
 		}
 	}
-	rec, err := codec.Decode(rows.RawValues(), before...)
-	if err != nil {
-		return store.Record{}, conn.Damaged("read a record", err)
-	}
-	return rec, nil
+	return codec.Decode(rows.RawValues(), before...)
 }

@@ -27,7 +27,7 @@ func (r *row) Scan(dst ...any) error {
 }
 
 // newRow returns the row of a record that was stored, after two other values.
-func newRow(t *testing.T, number int64, text string, rec *store.Record) *row {
+func newRow(t testing.TB, number int64, text string, rec *store.Record) *row {
 	t.Helper()
 	args := Args(rec)
 	require.Len(t, args, Placeholders)
@@ -92,13 +92,20 @@ func TestRowsOfAnotherTable(t *testing.T) {
 	for want, change := range map[string]func(*row){
 		"column 4 has 7 bytes; 8 are expected":  func(r *row) { r.binary[3] = r.binary[3][:7] },
 		"column 11 has 1 bytes; 2 are expected": func(r *row) { r.binary[10] = r.binary[10][:1] },
-		"a row has only 22 columns":             func(r *row) { r.binary = r.binary[:22] },
-		"a row has 24 columns; 23 are expected": func(r *row) { r.binary = append(r.binary, nil) },
+		"it has only 22 columns":                func(r *row) { r.binary = r.binary[:22] },
+		"it has 24 columns; 23 are expected":    func(r *row) { r.binary = append(r.binary, nil) },
+
+		"write_id, token_hash or prev_token_hash has another size": func(r *row) { r.binary[5] = r.binary[5][:15] },
+		"renewal is out of range: -1":                              func(r *row) { r.binary[10] = []byte{0xff, 0xff} },
+		"idle or lifetime is out of range: -9223372036854775808, 2592000000000": func(r *row) {
+			r.binary[20] = []byte{0x80, 0, 0, 0, 0, 0, 0, 0}
+		},
 	} {
 		r := newRow(t, 1, "", &rec)
 		change(r)
 		_, err := Decode(r.binary, new(int64), new(string))
-		require.EqualError(t, err, want)
+		require.ErrorIs(t, err, ErrRow)
+		require.EqualError(t, err, ErrRow.Error()+": "+want)
 	}
 }
 

@@ -3,7 +3,9 @@ package codec
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/store"
@@ -19,8 +21,31 @@ type columns struct {
 	writeID, tokenHash, prevTokenHash, addr, userAgent, data    []byte
 }
 
+// ErrRow is the error for a row that this package didn't store.
+var ErrRow = errors.New("not a session's row")
+
+// maxMicros is the longest duration in microseconds.
+const maxMicros = int64(math.MaxInt64 / time.Microsecond)
+
+// check returns an error if a column has a value that a record can't have.
+func (c *columns) check() error {
+	size := len(store.TokenHash{})
+	switch {
+	case len(c.writeID) != len(store.WriteID{}), len(c.tokenHash) != size, len(c.prevTokenHash) != size:
+		return fmt.Errorf("%w: write_id, token_hash or prev_token_hash has another size", ErrRow)
+	case c.renewal < 0 || c.renewal > math.MaxUint8:
+		return fmt.Errorf("%w: renewal is out of range: %d", ErrRow, c.renewal)
+	case min(c.idle, c.lifetime) < -maxMicros || max(c.idle, c.lifetime) > maxMicros:
+		return fmt.Errorf("%w: idle or lifetime is out of range: %d, %d", ErrRow, c.idle, c.lifetime)
+	}
+	return nil
+}
+
 // record returns the record, which owns the row's data.
-func (c *columns) record() (rec store.Record) {
+func (c *columns) record() (rec store.Record, err error) {
+	if err := c.check(); err != nil {
+		return rec, err
+	}
 	rec.ID, rec.ClientID, rec.UserID = c.id, c.clientID, c.userID
 	rec.Revision, rec.Writes = uint64(c.revision), uint64(c.writes) //nolint:gosec // not negative
 	copy(rec.WriteID[:], c.writeID)
@@ -34,7 +59,7 @@ func (c *columns) record() (rec store.Record) {
 	rec.Addr, rec.UserAgent = string(c.addr), string(c.userAgent)
 	rec.Idle, rec.Lifetime = time.Duration(c.idle)*time.Microsecond, time.Duration(c.lifetime)*time.Microsecond
 	rec.Data = c.data
-	return rec
+	return rec, nil
 }
 
 // Decode reads a record from the columns of a row in PostgreSQL's binary format, after the values for
@@ -52,13 +77,13 @@ func Decode(values [][]byte, before ...any) (rec store.Record, err error) {
 	}
 	c := r.columns()
 	if r.err == nil && r.next != len(values) {
-		r.err = fmt.Errorf("a row has %d columns; %d are expected", len(values), r.next)
+		r.err = fmt.Errorf("%w: it has %d columns; %d are expected", ErrRow, len(values), r.next)
 	}
 	if r.err != nil {
 		return store.Record{}, r.err
 	}
 	c.data = bytes.Clone(c.data)
-	return c.record(), nil
+	return c.record()
 }
 
 // reader reads the values of a row, one after the other, until one fails.
@@ -76,10 +101,10 @@ func (r *reader) take(size int) []byte {
 	case r.err != nil:
 		return nil
 	case at >= len(r.values):
-		r.err = fmt.Errorf("a row has only %d columns", len(r.values))
+		r.err = fmt.Errorf("%w: it has only %d columns", ErrRow, len(r.values))
 		return nil
 	case size >= 0 && len(r.values[at]) != size:
-		r.err = fmt.Errorf("column %d has %d bytes; %d are expected", at+1, len(r.values[at]), size)
+		r.err = fmt.Errorf("%w: column %d has %d bytes; %d are expected", ErrRow, at+1, len(r.values[at]), size)
 		return nil
 	}
 	return r.values[at]
@@ -131,7 +156,7 @@ func Scan(from Row, before ...any) (store.Record, error) {
 	if err != nil {
 		return store.Record{}, err
 	}
-	return c.record(), nil
+	return c.record()
 }
 
 // at returns the time so many microseconds after 1970, the zero time for 0.

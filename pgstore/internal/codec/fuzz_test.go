@@ -36,7 +36,7 @@ func FuzzRow(f *testing.F) {
 		}
 		rec, err := Decode(values)
 		require.Equal(t, before, values, "the row is changed")
-		if err != nil {
+		if err != nil || rec.ID == "" && rec.Revision == 0 { // that is no session
 			return
 		}
 		require.Len(t, values, len(fields))

@@ -20,7 +20,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time, n int) ([]store.Record
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
-	recs, _ := s.sweep(now.UnixMicro(), n)
+	recs, _ := s.sweep(min(now.UnixMicro(), never-1), n)
 	return recs, nil
 }
 

@@ -1,12 +1,14 @@
 package livestore_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/livestore"
+	"github.com/sessionbridge/sessionbridge/store"
 )
 
 // TestSweepCostsWhatExpired: a sweep visits entries that are due, regardless of the number of
@@ -79,4 +81,16 @@ func TestCloseEndsEveryApp(t *testing.T) {
 	require.Same(t, shop, shop.App("shop"))
 	require.NoError(t, st.Close())
 	require.Error(t, shop.Ping(t.Context()))
+}
+
+// TestSweepAtTheEndOfTime: what never expires stays, at the last time in microseconds, too.
+func TestSweepAtTheEndOfTime(t *testing.T) {
+	st, recs := fill(t, 100)
+	_, err := st.Set(t.Context(), store.Record{ID: "never"})
+	require.NoError(t, err)
+	swept, err := st.Sweep(t.Context(), time.UnixMicro(math.MaxInt64), 2*len(recs))
+	require.NoError(t, err)
+	require.Len(t, swept, len(recs))
+	_, err = st.Get(t.Context(), "never")
+	require.NoError(t, err)
 }

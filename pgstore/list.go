@@ -31,9 +31,9 @@ func (s *Store) List(ctx context.Context) iter.Seq2[store.Record, error] {
 		if !s.storable("") {
 			return
 		}
-		last := ""
+		statement, args := s.backend.statements.first, []any{s.app, chunk}
 		for {
-			recs, err := s.records(ctx, doing, s.backend.statements.list, s.app, last, chunk)
+			recs, err := s.records(ctx, doing, statement, args...)
 			if err != nil {
 				yield(store.Record{}, err)
 				return
@@ -42,11 +42,11 @@ func (s *Store) List(ctx context.Context) iter.Seq2[store.Record, error] {
 				if !yield(rec, nil) {
 					return
 				}
-				last = rec.ID
 			}
 			if len(recs) < chunk {
 				return
 			}
+			statement, args = s.backend.statements.after, []any{s.app, chunk, recs[chunk-1].ID}
 		}
 	}
 }

@@ -26,7 +26,7 @@ func (b *backend) makeQueues(connections int) {
 	})
 	b.sets = batch.New(batch.Config[setArgs, uint64]{
 		Background: b.background, Alone: connections, Most: mostAtOnce,
-		Key: func(a setArgs) string { return key(a.app, a.rec.ID) }, One: b.set, Many: b.setAll,
+		Key: func(a setArgs) string { return key(a.app, a.rec.ID) }, Own: setArgs.own, One: b.set, Many: b.setAll,
 	})
 	b.touches = batch.New(batch.Config[touchArgs, struct{}]{
 		Background: b.background, Alone: connections, Most: mostAtOnce,
@@ -75,6 +75,12 @@ func (b *backend) getAll(ctx context.Context, all []getArgs) []batch.Result[stor
 type setArgs struct {
 	actor, app string
 	rec        *store.Record
+}
+
+func (a setArgs) own() setArgs {
+	rec := a.rec.Clone()
+	a.rec = &rec
+	return a
 }
 
 func (b *backend) set(ctx context.Context, a setArgs) (uint64, error) {

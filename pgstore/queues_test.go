@@ -1,6 +1,7 @@
 package pgstore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -225,4 +226,59 @@ func TestHotSession(t *testing.T) {
 	rec.Revision++
 	_, err = nodes[1].Node.(store.Store).Set(t.Context(), rec)
 	require.NoError(t, err)
+}
+
+// asked is a context that reports when an operation waits for its end.
+type asked struct {
+	context.Context
+	once   sync.Once
+	waited chan struct{}
+}
+
+func (a *asked) Done() <-chan struct{} {
+	a.once.Do(func() { close(a.waited) })
+	return a.Context.Done()
+}
+
+// TestAWriteThatOutlastsItsCaller: a write that goes on when its context ends stores what
+// it was given, whatever the caller does with its memory then.
+func TestAWriteThatOutlastsItsCaller(t *testing.T) {
+	t.Parallel()
+	s, schema := server.Server(t), newSchema()
+	st := open(t, s.URL()+"?pool_max_conns=1&application_name=outlasting", &pgstore.Options{Schema: schema})
+	doomed, first, rec := create(t, st), create(t, st), create(t, st)
+	tx, err := connectTo(t, s).Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "SELECT FROM "+quoted(schema)+".sessions WHERE id = $1 FOR UPDATE", doomed.ID)
+	require.NoError(t, err)
+	destroyed := make(chan error, 1)
+	go func() { _, err := st.Destroy(t.Context(), doomed.ID); destroyed <- err }()
+	require.Eventually(t, func() bool { return waiting(t, s, "outlasting") == 1 }, patience, tick)
+
+	// The only connection is taken: the first write waits for it, and the second one for the first.
+	set := func(rec store.Record) (cancel func()) {
+		ctx, cancelled := context.WithCancel(t.Context())
+		a, done := &asked{Context: ctx, waited: make(chan struct{})}, make(chan error, 1)
+		go func() { _, err := st.Set(a, rec); done <- err }()
+		<-a.waited
+		return func() {
+			cancelled()
+			require.ErrorIs(t, <-done, context.Canceled)
+		}
+	}
+	cancelFirst := set(first)
+	cancel := set(rec)
+	cancelFirst() // now the second one is executed
+	cancel()
+	want := string(rec.Data)
+	copy(rec.Data, "overwritten")
+
+	require.NoError(t, tx.Rollback(context.WithoutCancel(t.Context())))
+	require.NoError(t, <-destroyed)
+	got := store.Record{}
+	for got.Revision != 2 {
+		got, err = st.Get(t.Context(), rec.ID)
+		require.NoError(t, err)
+	}
+	require.Equal(t, want, string(got.Data))
 }

@@ -13,7 +13,7 @@ type statements struct {
 	version, number                          string
 	get, set, touch, end, sweep              string
 	getAll, setAll, touchAll                 string
-	list, read, byUser, byClient             string
+	first, after, read, byUser, byClient     string
 	newest, surplus, activeSince, listActive string
 	keep, kept                               string
 	lockUser, unlockUser                     string
@@ -43,8 +43,9 @@ func newStatements(name string) *statements {
 		end:   sql(`SELECT status, told FROM {{schema}}.end_session($1, $2, $3, $4, $5)`),
 		sweep: sql(`SELECT looked, told, {{columns}} FROM {{schema}}.sweep_sessions($1, $2, $3, $4)`),
 
-		list: sql(`SELECT {{columns}} FROM {{schema}}.sessions WHERE app = $1 AND id > $2 ORDER BY id LIMIT $3`),
-		read: sql(`SELECT {{columns}} FROM {{schema}}.sessions WHERE app = $1 AND id = ANY ($2)`),
+		first: sql(`SELECT {{columns}} FROM {{schema}}.sessions WHERE app = $1 ORDER BY id LIMIT $2`),
+		after: sql(`SELECT {{columns}} FROM {{schema}}.sessions WHERE app = $1 AND id > $3 ORDER BY id LIMIT $2`),
+		read:  sql(`SELECT {{columns}} FROM {{schema}}.sessions WHERE app = $1 AND id = ANY ($2)`),
 		byUser: sql(`SELECT id FROM {{schema}}.sessions WHERE app = $1 AND user_id = $2 AND user_id <> ''
 			ORDER BY seen DESC, id`),
 		byClient: sql(`SELECT id FROM {{schema}}.sessions WHERE app = $1 AND client_id = $2 AND client_id <> ''

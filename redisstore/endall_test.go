@@ -5,16 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/redis/rueidis"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
 	"github.com/sessionbridge/sessionbridge/redisstore"
 	"github.com/sessionbridge/sessionbridge/redisstore/internal/codec"
+	"github.com/sessionbridge/sessionbridge/redisstore/internal/scripts"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -208,4 +211,34 @@ func TestEndAllAndADamagedSession(t *testing.T) {
 	require.ErrorIs(t, err, redisstore.ErrDamaged)
 	require.Len(t, ended, 49)
 	require.False(t, slices.Contains(ended, recs[7].ID))
+}
+
+// TestEndAllOfLargeIndexes: sessions can be ended as before after a call that was interrupted while it
+// removed the pages of an index, of which a script removes 1000.
+func TestEndAllOfLargeIndexes(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	st := open(t, s.URL(), nil)
+	for page := range 1001 {
+		for _, index := range []string{scripts.ByExpiry, scripts.ByUser, scripts.ByClient} {
+			s.Do("ZADD", "sb:{0}:"+index, strconv.Itoa(page), strconv.Itoa(page))
+		}
+	}
+	loaded, err := scripts.Load()
+	require.NoError(t, err)
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.Addr()}, DisableCache: true})
+	require.NoError(t, err)
+	defer client.Close()
+	interrupted := loaded.EndAll.On("sb:{0}:", "60", "", "")
+	more, err := interrupted.Run(t.Context(), client).AsIntSlice()
+	require.NoError(t, err)
+	require.Equal(t, []int64{1}, more)
+
+	recs := fill(t, st, 10)
+	for _, rec := range recs {
+		ended, err := st.Destroy(t.Context(), rec.ID)
+		require.NoError(t, err)
+		require.True(t, ended)
+	}
+	require.Empty(t, collect(t, st.List(t.Context())))
 }

@@ -128,7 +128,7 @@ type Reserver interface {
 	// Reserve makes every Set of the session by other nodes return ErrBusy until release is called,
 	// for at most a second. It doesn't prevent the end of the session. It returns ErrBusy if
 	// another node has reserved the session. A node that has reserved it may do so again, for another
-	// second.
+	// second. The ID may be one without a session.
 	Reserve(ctx context.Context, id string) (release func(ctx context.Context) error, err error)
 }
 

@@ -201,6 +201,7 @@ func everyField(e *env) {
 
 func oddIDs(e *env) {
 	odd := []string{
+		"",
 		"a",
 		"a:b",
 		"a:b:c",
@@ -226,6 +227,9 @@ func oddIDs(e *env) {
 	}
 	for _, id := range odd {
 		require.Equal(e, "user:"+id, e.get(id).UserID)
+	}
+	if lister, ok := store.As[store.Lister](e.st); ok {
+		require.ElementsMatch(e, odd, ids(e.collect(lister.List(e.ctx))))
 	}
 	for i, id := range odd {
 		e.destroy(id, true)

@@ -341,6 +341,29 @@ func reserverCases() []testCase {
 				require.NoError(e, release(e.ctx))
 			},
 		},
+		{
+			"reserved without a session",
+			"Reserve is for any ID, also without a session: it returns ErrBusy if another node has reserved the ID.",
+			func(e *env) {
+				a, b := e.watch(), e.watch()
+				if _, ok := store.As[store.Reserver](a.Node); !ok {
+					return // the capability is optional
+				}
+				first, second := capability[store.Reserver](a.Node), capability[store.Reserver](b.Node)
+				rec := e.newRecord()
+				release, err := first.Reserve(e.ctx, rec.ID)
+				require.NoError(e, err)
+				_, err = second.Reserve(e.ctx, rec.ID)
+				require.ErrorIs(e, err, store.ErrBusy)
+				_, err = b.Set(e.ctx, rec)
+				require.ErrorIs(e, err, store.ErrBusy)
+				require.NoError(e, release(e.ctx))
+				_, err = second.Reserve(e.ctx, rec.ID)
+				require.NoError(e, err)
+				_, err = b.Set(e.ctx, rec)
+				require.NoError(e, err)
+			},
+		},
 	}
 }
 

@@ -20,12 +20,16 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// Config is what a Queue needs. All fields are required.
+// Config is what a Queue needs. All fields but Own are required.
 type Config[A, R any] struct {
 	Background *background.Group // runs batches; its end is the queue's
 	Alone      int               // operations that are under way before others wait
 	Most       int               // operations of a batch
 	Key        func(A) string    // operations of a batch have different keys
+
+	// Own returns an argument that shares no memory with the caller's, for an operation that may go on when
+	// its caller has left. Nil: no argument shares any.
+	Own func(A) A
 
 	// One executes an operation in the goroutine of its caller.
 	One func(ctx context.Context, arg A) (R, error)
@@ -73,6 +77,9 @@ func (q *Queue[A, R]) Do(ctx context.Context, arg A) (R, error) {
 		q.mu.Unlock()
 		defer q.finished()
 		return q.One(ctx, arg)
+	}
+	if q.Own != nil {
+		arg = q.Own(arg)
 	}
 	c := &call[A, R]{arg, make(chan Result[R], 1)}
 	q.waiting = append(q.waiting, c)

@@ -34,13 +34,15 @@ BEGIN
     DELETE FROM {{schema}}.inbox WHERE node = p_node;
 END $$;
 
--- remove_orphans removes what transactions have added for nodes that were being removed.
+-- remove_orphans removes what transactions have added for nodes that were being removed, and reservations
+-- whose time is over.
 CREATE FUNCTION {{schema}}.remove_orphans() RETURNS void LANGUAGE sql AS $$
     DELETE FROM {{schema}}.inbox i WHERE NOT EXISTS (SELECT FROM {{schema}}.nodes n WHERE n.name = i.node);
     DELETE FROM {{schema}}.holdings h USING (
         SELECT o.app, o.item, o.kind, o.node FROM {{schema}}.holdings o
         WHERE NOT EXISTS (SELECT FROM {{schema}}.nodes n WHERE n.name = o.node) FOR UPDATE SKIP LOCKED
-    ) d WHERE (h.app, h.item, h.kind, h.node) = (d.app, d.item, d.kind, d.node)
+    ) d WHERE (h.app, h.item, h.kind, h.node) = (d.app, d.item, d.kind, d.node);
+    DELETE FROM {{schema}}.reservations WHERE until <= clock_timestamp()
 $$;
 
 -- hold_items makes a node hold sessions, clients and the logs of kept messages. It waits for
@@ -108,7 +110,7 @@ LANGUAGE sql AS $$
 $$;
 
 -- reserve_session makes set_session admit only the node for a second. It returns false if another
--- node has reserved the session.
+-- node has reserved the ID.
 CREATE FUNCTION {{schema}}.reserve_session(p_node text, p_app text, p_id text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -117,7 +119,13 @@ BEGIN
     SET reserved_by = p_node, reserved_until = clock_timestamp() + interval '1 s'
     WHERE s.app = p_app AND s.id = p_id
         AND (s.reserved_until IS NULL OR s.reserved_by = p_node OR s.reserved_until <= clock_timestamp());
-    RETURN FOUND OR NOT EXISTS (SELECT FROM {{schema}}.sessions s WHERE s.app = p_app AND s.id = p_id);
+    IF FOUND OR EXISTS (SELECT FROM {{schema}}.sessions s WHERE s.app = p_app AND s.id = p_id) THEN
+        RETURN FOUND;
+    END IF;
+    INSERT INTO {{schema}}.reservations AS r VALUES (p_app, p_id, p_node, clock_timestamp() + interval '1 s')
+    ON CONFLICT (app, id) DO UPDATE SET node = excluded.node, until = excluded.until
+    WHERE r.node = p_node OR r.until <= clock_timestamp();
+    RETURN FOUND;
 END $$;
 
 -- unreserve_session undoes reserve_session.
@@ -127,4 +135,5 @@ BEGIN
     PERFORM set_config('synchronous_commit', 'off', true);
     UPDATE {{schema}}.sessions s SET reserved_by = NULL, reserved_until = NULL
     WHERE s.app = p_app AND s.id = p_id AND s.reserved_by = p_node;
+    DELETE FROM {{schema}}.reservations r WHERE r.app = p_app AND r.id = p_id AND r.node = p_node;
 END $$;

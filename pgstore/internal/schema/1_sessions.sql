@@ -30,6 +30,12 @@ BEGIN
         WHERE app = p_app AND user_id = p_user AND until > clock_timestamp());
 END $$;
 
+-- reserved reports whether another node has reserved an ID without a session.
+CREATE FUNCTION {{schema}}.reserved(p_actor text, p_app text, p_id text) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM {{schema}}.reservations r
+        WHERE r.app = p_app AND r.id = p_id AND r.node <> p_actor AND r.until > clock_timestamp())
+$$;
+
 -- set_session stores a session if p_revision is the stored revision. Its status is the new revision,
 -- or -1: there is none, -2: another revision is stored, -3: reserved, or the user is locked. told are
 -- the nodes in whose inboxes the change is, or else holders those that hold the session.
@@ -53,13 +59,14 @@ BEGIN
             app, id, revision, writes, write_id, token_hash, prev_token_hash, token_generation, login_generation,
             renewal, rotated_at, logged_in, client_id, user_id, addr, user_agent, created, began, seen, seen_hour,
             expires, due, idle, lifetime, access, data
-        ) VALUES (
+        ) SELECT
             p_app, p_id, 1, p_writes, p_write_id, p_token_hash, p_prev_token_hash, p_token_generation,
             p_login_generation, p_renewal, p_rotated_at, p_logged_in, p_client_id, p_user_id, p_addr, p_user_agent,
             p_created, p_began, p_seen, p_seen / 3600000000, p_expires, nullif(p_expires, 0), p_idle, p_lifetime,
             false, p_data
-        ) ON CONFLICT DO NOTHING;
-        status := CASE WHEN FOUND THEN 1 ELSE -2 END;
+        WHERE NOT {{schema}}.reserved(p_actor, p_app, p_id)
+        ON CONFLICT DO NOTHING;
+        status := CASE WHEN FOUND THEN 1 WHEN {{schema}}.reserved(p_actor, p_app, p_id) THEN -3 ELSE -2 END;
         IF status = 1 THEN
             told := {{schema}}.tell(p_app, 's', p_id, p_actor, 2::smallint, p_id, '', '');
         END IF;

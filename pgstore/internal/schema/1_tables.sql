@@ -78,3 +78,12 @@ CREATE UNLOGGED TABLE {{schema}}.inbox (
     data   bytea NOT NULL,
     PRIMARY KEY (node, seq)
 );
+
+-- IDs without a session that nodes have reserved. Those of sessions are reserved in their rows.
+CREATE UNLOGGED TABLE {{schema}}.reservations (
+    app   text COLLATE "C" NOT NULL,
+    id    text COLLATE "C" NOT NULL,
+    node  text COLLATE "C" NOT NULL,
+    until timestamptz NOT NULL,
+    PRIMARY KEY (app, id)
+);

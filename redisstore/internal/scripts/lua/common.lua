@@ -39,7 +39,8 @@ local function began(value, id)
   if flags % 4 >= 2 then next = next + 6 end -- rotated-at
   if flags % 8 >= 4 then -- logged-in
     local loggedIn = string.sub(times, next, next + 5)
-    if loggedIn > created then return loggedIn end
+    -- As numbers: the order of text is that of the server's locale.
+    if struct.unpack('>I6', loggedIn) > struct.unpack('>I6', created) then return loggedIn end
   end
   return created
 end

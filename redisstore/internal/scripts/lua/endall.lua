@@ -23,9 +23,10 @@ local function finish(ids)
   return out
 end
 
--- drop removes an index, and returns 1 if a part of it is left.
+-- drop removes an index from its end, so that page '0' stays as long as another one, and returns 1 if a
+-- part of it is left.
 local function drop(dir)
-  local pages = call('ZRANGE', dir, '0', '999')
+  local pages = call('ZRANGE', dir, '-1000', '-1')
   if #pages == 0 then return 0 end
   call('ZREM', dir, unpack(pages))
   for i, b in ipairs(pages) do pages[i] = dir .. b end

@@ -80,3 +80,9 @@ func TestCloseEndsEveryApp(t *testing.T) {
 	require.NoError(t, st.Close())
 	require.Error(t, shop.Ping(t.Context()))
 }
+
+// TestSweepOfNothingTakesNoMemory: most sweeps find nothing.
+func TestSweepOfNothingTakesNoMemory(t *testing.T) {
+	st, _ := fill(t, 100)
+	require.Zero(t, testing.AllocsPerRun(20, func() { _, _ = st.Sweep(t.Context(), start, 1000) }))
+}

@@ -177,12 +177,17 @@ func (w *checkpointWriter) change(bucket, key []byte, action byte) {
 	}
 }
 
-const arenaChunk = 1 << 20
+// The first chunk of an arena is small, because most checkpoints are; each next one is twice as large.
+const (
+	firstArenaChunk = 4 << 10
+	maxArenaChunk   = 1 << 20
+)
 
 // alloc returns an empty slice with room for n bytes. It stays unchanged until the next write.
 func (w *checkpointWriter) alloc(n int) []byte {
 	if cap(w.arena)-len(w.arena) < n {
-		w.arena = make([]byte, 0, max(arenaChunk, n)) // the slices in the former one keep it alive
+		size := min(max(2*cap(w.arena), firstArenaChunk), maxArenaChunk)
+		w.arena = make([]byte, 0, max(size, n)) // the slices in the former one keep it alive
 	}
 	at := len(w.arena)
 	w.arena = w.arena[:at+n]

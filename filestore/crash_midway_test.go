@@ -30,7 +30,7 @@ func (*midway) many(n int, fn func(i int)) {
 }
 
 func (w *midway) setMany(n int, revision uint64) {
-	w.many(n, func(i int) { w.set(sessionKey{"", "own-" + strconv.Itoa(i)}, 1, revision, true) })
+	w.many(n, func(i int) { w.set(sessionKey{"", smallPrefix + strconv.Itoa(i)}, 1, revision, true) })
 }
 
 // moveEntries has the sweep find that the entries of some sessions in the index by expiry come too early.
@@ -60,7 +60,7 @@ func TestG8_CrashMidwayThroughACheckpoint(t *testing.T) {
 	for cutAt := 1; cutAt <= 3; cutAt++ {
 		t.Run(fmt.Sprintf("transaction %d", cutAt), func(t *testing.T) {
 			opts := smallOptions()
-			opts.LogSize, opts.CheckpointEvery = 32<<20, time.Hour // only when the test says so
+			opts.LogSize, opts.CheckpointEvery = 8<<20, time.Hour // only when the test says so
 			c := newChain(t, uint64(cutAt), opts, false)
 			st, ok := c.open()
 			require.True(t, ok)

@@ -1,6 +1,7 @@
 package filestore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -70,23 +71,29 @@ func timeOfNumber(number uint64) time.Time {
 // expiring: the session is one that expires soon, for the sweep to find.
 func (k sessionKey) expiring() bool { return strings.HasPrefix(k.id, "x") }
 
+// smallPrefix begins the names of sessions whose data is small.
+const smallPrefix = "small-"
+
 // dataOf is a JSON object that says whose it is, with a checksum. Most are small, one in ten is larger than a page of the
 // database, and one in a hundred than a segment' first piece.
 func dataOf(key sessionKey, number uint64, random *rand.Rand) []byte {
 	size := random.IntN(300)
 	switch {
+	case strings.HasPrefix(key.id, smallPrefix):
 	case random.IntN(100) == 0:
 		size = 60000 + random.IntN(60000)
 	case random.IntN(10) == 0:
 		size = random.IntN(20000)
 	}
-	pad := make([]byte, size)
-	fill(pad[:min(61, size)], random)
-	for i := range pad {
-		pad[i] = 'a' + pad[i%61]&15
+	letters := make([]byte, 61)
+	fill(letters, random)
+	for i := range letters {
+		letters[i] = 'a' + letters[i]&15
 	}
-	text := fmt.Sprintf(`{"app":%q,"id":%q,"number":%d,"pad":"%s"`, key.app, key.id, number, pad)
-	return fmt.Appendf(nil, `%s,"sum":%d}`, text, crc32.ChecksumIEEE([]byte(text)))
+	pad := bytes.Repeat(letters, size/len(letters)+1)[:size]
+	text := make([]byte, 0, size+200)
+	text = fmt.Appendf(text, `{"app":%q,"id":%q,"number":%d,"pad":"%s"`, key.app, key.id, number, pad)
+	return fmt.Appendf(text, `,"sum":%d}`, crc32.ChecksumIEEE(text))
 }
 
 func fill(b []byte, random *rand.Rand) {

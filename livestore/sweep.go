@@ -82,7 +82,7 @@ func (s *Store) dueUntil(now int64, n int) (limit int64, due bool) {
 	if n < each*shardCount/2 {
 		each = n/(shardCount/2) + 8
 	}
-	keys := make([]int64, 0, each*shardCount/2)
+	var keys []int64 // most sweeps find nothing
 	limit = now
 	for i := range s.shards {
 		before := len(keys)

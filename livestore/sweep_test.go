@@ -94,3 +94,9 @@ func TestSweepAtTheEndOfTime(t *testing.T) {
 	_, err = st.Get(t.Context(), "never")
 	require.NoError(t, err)
 }
+
+// TestSweepOfNothingTakesNoMemory: most sweeps find nothing.
+func TestSweepOfNothingTakesNoMemory(t *testing.T) {
+	st, _ := fill(t, 100)
+	require.Zero(t, testing.AllocsPerRun(20, func() { _, _ = st.Sweep(t.Context(), start, 1000) }))
+}

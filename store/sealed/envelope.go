@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -33,9 +34,9 @@ const (
 )
 
 // newEnvelope returns an envelope without a box: with its header and a random nonce, and capacity
-// for a plaintext.
-func (c *core) newEnvelope(magic string, plaintext int) ([]byte, error) {
-	envelope := make([]byte, boxAt, minEnvelope+plaintext)
+// for a plaintext. It is in the memory of b if there is enough.
+func (c *core) newEnvelope(b []byte, magic string, plaintext int) ([]byte, error) {
+	envelope := slices.Grow(b[:0], minEnvelope+plaintext)[:boxAt]
 	copy(envelope, magic)
 	copy(envelope[len(magic):], c.keys[0].id[:])
 	if _, err := io.ReadFull(c.rand, envelope[nonceAt:]); err != nil {
@@ -64,16 +65,16 @@ func (c *core) keyOf(envelope []byte, magic string) (*key, error) {
 // isSealed reports whether data is an envelope of any version, even a truncated one.
 func isSealed(data []byte) bool { return len(data) > 0 && data[0] == recordMagic[0] }
 
-// seal replaces the contents of the record, a copy of the caller's, by an envelope. After an error
-// the record must not be stored.
-func (c *core) seal(app string, rec *store.Record) error {
+// seal replaces the contents of the record, a copy of the caller's, by an envelope in the buffers'
+// memory. After an error the record must not be stored.
+func (c *core) seal(app string, rec *store.Record, in *buffers) error {
 	k := c.keys[0]
 	fields := [...]string{rec.ClientID, rec.UserID, rec.Addr, rec.UserAgent}
 	size := len(fields)*binary.MaxVarintLen64 + len(rec.Data)
 	for _, field := range fields {
 		size += len(field)
 	}
-	envelope, err := c.newEnvelope(recordMagic, size)
+	envelope, err := c.newEnvelope(in.envelope, recordMagic, size)
 	if err != nil {
 		return err
 	}
@@ -88,10 +89,9 @@ func (c *core) seal(app string, rec *store.Record) error {
 	rec.RotatedAt = rec.RotatedAt.Truncate(time.Millisecond)
 	rec.LoggedIn = rec.LoggedIn.Truncate(time.Millisecond)
 	rec.Created = rec.Created.Truncate(time.Millisecond)
-	ad := c.buffer()
-	defer c.buffers.Put(ad)
-	*ad = appendBound((*ad)[:0], app, rec)
-	rec.Data = k.records.Seal(envelope, envelope[nonceAt:boxAt], plaintext[boxAt:], *ad)
+	in.bound = appendBound(in.bound[:0], app, rec)
+	in.envelope = k.records.Seal(envelope, envelope[nonceAt:boxAt], plaintext[boxAt:], in.bound)
+	rec.Data = in.envelope
 	return nil
 }
 
@@ -105,11 +105,11 @@ func (c *core) open(app string, rec *store.Record) error {
 	if err != nil {
 		return err
 	}
-	ad := c.buffer()
-	defer c.buffers.Put(ad)
-	*ad = appendBound((*ad)[:0], app, rec)
+	in := c.getBuffers()
+	defer c.buffers.Put(in)
+	in.bound = appendBound(in.bound[:0], app, rec)
 	box := rec.Data[boxAt:]
-	plaintext, err := k.records.Open(box[:0], rec.Data[nonceAt:boxAt], box, *ad)
+	plaintext, err := k.records.Open(box[:0], rec.Data[nonceAt:boxAt], box, in.bound)
 	if err != nil {
 		return errForged
 	}
@@ -176,11 +176,15 @@ func instant(t time.Time) uint64 {
 	return uint64(t.UnixMilli())
 }
 
-// buffer returns memory for associated data, to be put back into buffers.
-func (c *core) buffer() *[]byte {
-	if b, ok := c.buffers.Get().(*[]byte); ok {
-		return b
+// buffers are memory for one call, which is used again.
+type buffers struct{ bound, envelope []byte }
+
+// maxKept is the longest envelope whose memory is used again.
+const maxKept = 16 << 10
+
+func (c *core) getBuffers() *buffers {
+	if in, ok := c.buffers.Get().(*buffers); ok {
+		return in
 	}
-	b := make([]byte, 0, 512)
-	return &b
+	return &buffers{bound: make([]byte, 0, 512)}
 }

@@ -7,7 +7,7 @@ func (c *core) sealMessage(app string, data []byte) ([]byte, error) {
 
 // sealData returns data that isn't a record as an envelope.
 func (c *core) sealData(magic string, data, bound []byte) ([]byte, error) {
-	envelope, err := c.newEnvelope(magic, len(data))
+	envelope, err := c.newEnvelope(nil, magic, len(data))
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ type core struct {
 	keys      []*key // the first seals
 	readPlain bool
 	rand      io.Reader
-	buffers   sync.Pool // of *[]byte
+	buffers   sync.Pool // of *buffers
 	confirmed confirmed
 	known     knownNames
 	users     userCache

@@ -95,13 +95,9 @@ func (s *Store) rewrap(ctx context.Context, rec store.Record) (bool, error) {
 		if k == s.keys[0] {
 			return false, nil
 		}
-		if err := s.seal(s.app, &rec); err != nil {
-			return false, err
-		}
-		revision, err := s.inner.Set(ctx, rec)
+		_, err := s.put(ctx, &rec)
 		switch {
 		case err == nil:
-			s.confirmed.add(s.app, id, revision)
 			return true, nil
 		case errors.Is(err, store.ErrNotFound):
 			return false, nil

@@ -51,14 +51,25 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 			return 0, store.ErrConflict
 		}
 	}
-	if err := s.seal(s.app, &rec); err != nil {
+	return s.put(ctx, &rec)
+}
+
+// put seals the record and stores it. The memory of its envelope is used again once the inner store
+// has its copy. After an error it may still be reading.
+func (s *Store) put(ctx context.Context, rec *store.Record) (uint64, error) {
+	in := s.getBuffers()
+	if err := s.seal(s.app, rec, in); err != nil {
 		return 0, err
 	}
-	revision, err := s.inner.Set(ctx, rec)
-	if err == nil {
-		s.confirmed.add(s.app, rec.ID, revision)
+	revision, err := s.inner.Set(ctx, *rec)
+	if err != nil {
+		return revision, err
 	}
-	return revision, err
+	if cap(in.envelope) <= maxKept {
+		s.buffers.Put(in)
+	}
+	s.confirmed.add(s.app, rec.ID, revision)
+	return revision, nil
 }
 
 // Destroy implements store.Store, also for a record that can't be opened.

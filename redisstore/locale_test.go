@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
+	"github.com/sessionbridge/sessionbridge/internal/testkit/programs"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -18,9 +20,10 @@ import (
 func TestLocaleOfTheServer(t *testing.T) {
 	const locale = "en_US.ISO-8859-1"
 	dir := t.TempDir()
-	localedef := exec.CommandContext(t.Context(), "localedef", "-i", "en_US", "-f", "ISO-8859-1", filepath.Join(dir, locale))
+	program := programs.Find(t, "localedef")
+	localedef := exec.CommandContext(t.Context(), program, "-i", "en_US", "-f", "ISO-8859-1", filepath.Join(dir, locale))
 	if out, err := localedef.CombinedOutput(); err != nil {
-		t.Skipf("the system can't make a locale: %v: %s", err, out)
+		programs.Missing(t, fmt.Sprintf("the sources of locales are missing, `make deps` installs them: %v: %s", err, out))
 	}
 	t.Setenv("LOCPATH", dir)
 	t.Setenv("LC_ALL", locale)

@@ -77,6 +77,11 @@ bouncer() {
 	[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer
 }
 
+# What localedef makes a locale of.
+locales() {
+	command -v localedef && [ -s /usr/share/i18n/locales/en_US ]
+}
+
 # Debian's bundle of root certificates, or that of another system.
 certificates() {
 	! command -v apt-get || [ -n "${SSL_CERT_FILE:-}${SSL_CERT_DIR:-}" ] || [ -s /etc/ssl/certs/ca-certificates.crt ]
@@ -104,6 +109,7 @@ if [ -d pgstore ]; then
 fi
 if [ -d redisstore ]; then
 	need "command -v redis-server" "redis-server 7 or later, for the tests of redisstore" redis-server
+	need locales "the sources of locales, likewise" locales
 fi
 if [ -d admin ]; then
 	need "command -v nginx" "nginx, for the tests of admin" nginx

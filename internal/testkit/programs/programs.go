@@ -20,12 +20,17 @@ func Find(t testing.TB, names ...string) string {
 			return path
 		}
 	}
-	missing := "there is no " + names[0] + " here; `make deps` installs it"
-	if ci, _ := strconv.ParseBool(os.Getenv("CI")); ci {
-		require.FailNow(t, missing)
-	}
-	t.Skip(missing)
+	Missing(t, "there is no "+names[0]+" here; `make deps` installs it")
 	return ""
+}
+
+// Missing skips a test that needs what is missing, except in CI, where it fails.
+func Missing(t testing.TB, what string) {
+	t.Helper()
+	if ci, _ := strconv.ParseBool(os.Getenv("CI")); ci {
+		require.FailNow(t, what)
+	}
+	t.Skip(what)
 }
 
 // Node starts a script in node, which has to end when its standard input does, at the end of the test.

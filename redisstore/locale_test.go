@@ -15,8 +15,8 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// TestLocaleOfTheServer: in scripts, Redis compares text in the order of its locale. The index by client has
-// every session nevertheless.
+// TestLocaleOfTheServer: in scripts, Redis compares text in the order of its locale. The index by
+// client has every session nevertheless.
 func TestLocaleOfTheServer(t *testing.T) {
 	const locale = "en_US.ISO-8859-1"
 	dir := t.TempDir()

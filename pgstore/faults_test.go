@@ -60,6 +60,28 @@ func TestClientThatGoesAway(t *testing.T) {
 	require.LessOrEqual(t, pgstore.NewConnections(st), int64(2), "the connections are used again")
 }
 
+// TestCancelThatIsMeantForAnother: the request to cancel the statement of a client that went away may arrive
+// when the next statement is executed on the connection, which does not fail.
+func TestCancelThatIsMeantForAnother(t *testing.T) {
+	t.Parallel()
+	s, schema := server.Server(t), newSchema()
+	st := open(t, s.URL()+"?application_name=cancelled", &pgstore.Options{Schema: schema})
+	rec := create(t, st)
+	tx, err := connectTo(t, s).Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "SELECT FROM "+quoted(schema)+".sessions FOR UPDATE")
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() { _, err := st.Set(t.Context(), rec); done <- err }()
+	require.Eventually(t, func() bool { return waiting(t, s, "cancelled") == 1 }, patience, tick)
+	s.Exec(t, "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'cancelled'")
+	require.NoError(t, tx.Rollback(context.WithoutCancel(t.Context())))
+	require.NoError(t, <-done)
+	got, err := st.Get(t.Context(), rec.ID)
+	require.NoError(t, err)
+	require.Equal(t, rec.Revision+1, got.Revision)
+}
+
 // TestConnectionsThatAreClosed: all connections of the pool are closed, and no operation fails that
 // hasn't begun.
 func TestConnectionsThatAreClosed(t *testing.T) {

@@ -2,9 +2,9 @@
 //
 // Every operation ends with its context or after the store's timeout, whichever comes first. A
 // statement is executed again only if none of it had been sent, if PostgreSQL has rolled it back because
-// of a deadlock or a serialization failure, or if it may be executed twice. Errors say which operation
-// failed and, where PostgreSQL names a reason, how to fix it; they match the sentinels of this package,
-// store.ErrClosed, or the cause of the context.
+// of others, or if it may be executed twice. Errors say which operation failed and, where PostgreSQL names
+// a reason, how to fix it; they match the sentinels of this package, store.ErrClosed, or the cause of the
+// context.
 package conn
 
 import (
@@ -79,7 +79,8 @@ func (c *Conn) run(
 	for i := range executions {
 		var rows int
 		rows, err = c.execute(limited, repeatable, scan, sql, args)
-		if rows > 0 || !rolledBack(err) || !sleep(limited, pause<<i) {
+		again := rolledBack(err) || i == 0 && cancelled(err)
+		if rows > 0 || !again || !sleep(limited, pause<<i) {
 			break
 		}
 	}

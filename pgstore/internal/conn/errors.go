@@ -32,6 +32,7 @@ const (
 	deadlock             = "40P01"
 	diskFull             = "53100"
 	tooManyConnections   = "53300"
+	queryCanceled        = "57014"
 )
 
 // reason returns how to fix an error of PostgreSQL, or "", and the sentinel that it matches, or nil.
@@ -60,7 +61,7 @@ func reason(code string) (advice string, sentinel error) {
 		return "PostgreSQL has ended the connection: try again", nil
 	case serializationFailure, deadlock:
 		return "nothing was changed: try again", ErrAborted
-	case "57014":
+	case queryCanceled:
 		return "PostgreSQL has cancelled the statement: statement_timeout is too short", ErrTimeout
 	case "55P03":
 		return "PostgreSQL has cancelled the statement: lock_timeout is too short", ErrTimeout
@@ -107,6 +108,14 @@ func isScan(err error) bool {
 func rolledBack(err error) bool {
 	var reply *pgconn.PgError
 	return errors.As(err, &reply) && (reply.Code == serializationFailure || reply.Code == deadlock)
+}
+
+// cancelled reports whether PostgreSQL has cancelled the statement, and so undone it. If the statement's
+// context has not ended, that may have been meant for the statement before it on the connection: on a busy
+// server the request to cancel that, whose caller has left, arrives late.
+func cancelled(err error) bool {
+	var reply *pgconn.PgError
+	return errors.As(err, &reply) && reply.Code == queryCanceled
 }
 
 // disconnected reports whether a connection that existed was lost before the statement had a result.

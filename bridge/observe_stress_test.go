@@ -211,7 +211,7 @@ func TestOneObserverOnEachNodeKeepsItsGaugeRight(t *testing.T) {
 		<-ended
 	})
 	for i, l := range ledgers {
-		h.Node(i).News <- store.Change{Kind: store.ChangeMissed} // it looks
+		h.Node(i).Tell(store.Change{Kind: store.ChangeMissed}) // it looks
 		l.requireOver(t, sessions, "each was used at both")
 		require.Zero(t, apps[i].Stats().EventsDropped)
 	}

@@ -79,7 +79,7 @@ func usedMemory(t testing.TB, s *redistest.Server) int {
 // Redis, including its index entries. That holds while sessions are touched, end, and begin.
 func TestMemoryPerSession(t *testing.T) {
 	t.Parallel()
-	const n = 20_000
+	const n = 10_000
 	s := redistest.Start(t)
 	st := open(t, s.URL(), &redisstore.Options{Timeout: patience})
 	before := usedMemory(t, s)

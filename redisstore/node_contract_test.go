@@ -50,9 +50,9 @@ func (s nodeStore) App(name string) store.Store {
 // TestContractOfANode: a node is a complete store.
 func TestContractOfANode(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
+	open := shared(t, redistest.Start(t).URL())
 	contract(t, func(t *testing.T, namespace string) store.Store {
-		st := open(t, s.URL(), &redisstore.Options{Namespace: namespace, Shards: 2})
+		st := open(t, &redisstore.Options{Namespace: namespace, Shards: 2})
 		return nodeStore{watch(t, st).Node.(everything), st}
 	})
 }

@@ -3,10 +3,12 @@ package redisstore_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/redis/rueidis"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/internal/redistest"
@@ -47,6 +49,34 @@ func contract(t *testing.T, make func(t *testing.T, namespace string) store.Stor
 	})
 }
 
+// shared returns a function that opens stores through one client with the options of Open, which
+// takes less time than a client for each. The client is closed at the end of the test.
+func shared(t *testing.T, url string) func(t *testing.T, opts *redisstore.Options) *redisstore.Store {
+	t.Helper()
+	option, err := redisstore.ClientOption(url, &redisstore.Options{Timeout: 20 * time.Second})
+	require.NoError(t, err)
+	client, err := rueidis.NewClient(option)
+	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	return func(t *testing.T, opts *redisstore.Options) *redisstore.Store {
+		t.Helper()
+		opts.Timeout = 20 * time.Second
+		st, err := redisstore.New(t.Context(), client, opts)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, st.Close()) })
+		return st
+	}
+}
+
+// severalShards is the number of shards of the contract tests of stores with several: enough for
+// each master of a cluster to have one. With SOAK set it is the default of a cluster.
+func severalShards() int {
+	if os.Getenv("SOAK") != "" {
+		return 16
+	}
+	return 4
+}
+
 // flushed empties the servers.
 func flushed(servers ...*redistest.Server) {
 	for _, s := range servers {
@@ -66,9 +96,9 @@ func TestContract(t *testing.T) {
 // namespace.
 func TestContractOfAnAppWithShards(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
+	open := shared(t, redistest.Start(t).URL())
 	contract(t, func(t *testing.T, namespace string) store.Store {
-		st := open(t, s.URL(), &redisstore.Options{Namespace: namespace, Shards: 16})
+		st := open(t, &redisstore.Options{Namespace: namespace, Shards: severalShards()})
 		return appStore{st.App("shop").(*redisstore.Store), st}
 	})
 }
@@ -90,8 +120,8 @@ func (s appStore) App(name string) store.Store {
 
 func TestContractInACluster(t *testing.T) {
 	t.Parallel()
-	c := redistest.StartCluster(t, 3)
+	open := shared(t, redistest.StartCluster(t, 3).URL())
 	contract(t, func(t *testing.T, namespace string) store.Store {
-		return open(t, c.URL(), &redisstore.Options{Namespace: namespace})
+		return open(t, &redisstore.Options{Namespace: namespace, Shards: severalShards()})
 	})
 }

@@ -14,9 +14,9 @@ import (
 // TestContractOfASealedStore: package sealed keeps the contract around this store.
 func TestContractOfASealedStore(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
+	open := shared(t, redistest.Start(t).URL())
 	contract(t, func(t *testing.T, namespace string) store.Store {
-		st, err := sealed.New(open(t, s.URL(), &redisstore.Options{Namespace: namespace}), [][]byte{[]byte("a key of at least 32 random bytes")}, nil)
+		st, err := sealed.New(open(t, &redisstore.Options{Namespace: namespace}), [][]byte{[]byte("a key of at least 32 random bytes")}, nil)
 		require.NoError(t, err)
 		return st
 	})

@@ -38,9 +38,13 @@ func (e *env) checkConsistency() {
 	}
 	if index, ok := store.As[store.ActivityIndex](e.st); ok {
 		for _, since := range sinces(all) {
-			e.checkIndex("ActiveSince", all, index.ActiveSince(e.ctx, since), func(rec store.Record) bool {
-				return !rec.Seen.Before(since)
-			})
+			want := map[string]bool{}
+			for id, rec := range all {
+				if !rec.Seen.Before(since) {
+					want[id] = true
+				}
+			}
+			e.checkIndex("ActiveSince", all, index.ActiveSince(e.ctx, since), want)
 		}
 	}
 	if _, ok := store.As[store.ActiveLister](e.st); ok {
@@ -75,6 +79,15 @@ func (e *env) checkOwners(
 			}
 		}
 	})
+	want := map[string]map[string]bool{}
+	for _, owner := range names {
+		want[owner] = map[string]bool{}
+	}
+	for id, rec := range all {
+		if ids := want[ownerOf(rec)]; ids != nil {
+			ids[id] = true
+		}
+	}
 	for i, owner := range names {
 		yielded := func(yield func(store.Record, error) bool) {
 			for _, r := range results[i] {
@@ -83,7 +96,7 @@ func (e *env) checkOwners(
 				}
 			}
 		}
-		e.checkIndex(name, all, yielded, func(rec store.Record) bool { return ownerOf(rec) == owner })
+		e.checkIndex(name, all, yielded, want[owner])
 	}
 }
 
@@ -99,18 +112,11 @@ func (e *env) checkActive(all map[string]store.Record, since, now time.Time) {
 	require.Equal(e, want, e.active(since, now), "ListActive agrees with List and Get")
 }
 
-// checkIndex fails unless the index yields the records for which is returns true, the last seen
-// first.
+// checkIndex fails unless the index yields the records with the IDs in want, the last seen first.
 func (e *env) checkIndex(
-	name string, all map[string]store.Record, index iter.Seq2[store.Record, error], is func(store.Record) bool,
+	name string, all map[string]store.Record, index iter.Seq2[store.Record, error], want map[string]bool,
 ) {
 	e.Helper()
-	want := map[string]bool{}
-	for id, rec := range all {
-		if is(rec) {
-			want[id] = true
-		}
-	}
 	got := map[string]bool{}
 	var before time.Time
 	for rec, err := range index {

@@ -112,7 +112,7 @@ func TestG4_SessionsWithSocketsAreLookedAtFirst(t *testing.T) {
 			return nil
 		}
 	})
-	nodes[0].News <- store.Change{Kind: store.ChangeMissed}
+	nodes[0].Tell(store.Change{Kind: store.ChangeMissed})
 	require.Eventually(t, func() bool { mu.Lock(); defer mu.Unlock(); return len(looked) >= 2001 }, await.Limit, time.Millisecond)
 	require.Less(t, slices.Index(looked, id), 40, "among the first that are looked at at once")
 }
@@ -130,7 +130,7 @@ func TestG12_ShutdownDoesNotWaitForALookAtEverything(t *testing.T) {
 		nodes[0].Change(func(n *testhub.BentNode) {
 			n.BeforeGet = func(ctx context.Context, _ string) error { return testhub.Silent(ctx) }
 		})
-		nodes[0].News <- store.Change{Kind: store.ChangeMissed}
+		nodes[0].Tell(store.Change{Kind: store.ChangeMissed})
 		time.Sleep(time.Second)
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)

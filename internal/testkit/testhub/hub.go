@@ -40,16 +40,12 @@ func (h *Hub) Watch(tell func(store.Change)) store.Node {
 	defer h.mu.Unlock()
 	n := &Node{
 		Store: h.Store, hub: h, name: "node" + strconv.Itoa(len(h.nodes)),
-		tell: tell, News: make(chan store.Change, 100_000), done: make(chan struct{}),
+		tell: tell, done: make(chan struct{}),
 		sessions: make(map[string]bool), clients: make(map[string]bool),
 	}
+	n.arrived.L = &n.newsMu
 	h.nodes = append(h.nodes, n)
-	go func() { // ends with Leave
-		defer close(n.done)
-		for ch := range n.News {
-			n.tell(ch)
-		}
-	}()
+	go n.deliver() // ends with Leave
 	return n
 }
 

@@ -93,11 +93,12 @@ func (n *Node) Contact() store.Contact {
 
 func (n *Node) Leave(context.Context) error {
 	n.hub.mu.Lock()
-	if !n.left {
-		n.left = true
-		close(n.News)
-	}
+	n.left = true
 	n.hub.mu.Unlock()
+	n.newsMu.Lock()
+	n.ended = true
+	n.arrived.Signal()
+	n.newsMu.Unlock()
 	<-n.done
 	return nil
 }

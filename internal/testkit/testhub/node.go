@@ -3,6 +3,7 @@ package testhub
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,8 +18,12 @@ type Node struct {
 	hub  *Hub
 	name string
 	tell func(store.Change)
-	News chan store.Change // notifications that tell has yet to receive
-	done chan struct{}
+	done chan struct{} // closed when tell has received everything
+
+	newsMu  sync.Mutex
+	arrived sync.Cond      // news has grown, or ended is set
+	news    []store.Change // notifications that tell has yet to receive, without a limit
+	ended   bool           // no more follow
 
 	BeforeHold  func()                 // called by Hold, unless nil; set before the first call
 	BeforeKept  func(to store.KeptFor) // likewise by Kept
@@ -51,7 +56,35 @@ func (n *Node) SetNetwork(deaf, down bool) {
 	n.deaf, n.down = deaf, down
 	if back && n.missed {
 		n.missed = false
-		n.News <- store.Change{Kind: store.ChangeMissed}
+		n.Tell(store.Change{Kind: store.ChangeMissed})
+	}
+}
+
+// Tell notifies the Bridge of a change, after those that it has yet to receive.
+func (n *Node) Tell(ch store.Change) {
+	n.newsMu.Lock()
+	defer n.newsMu.Unlock()
+	n.news = append(n.news, ch)
+	n.arrived.Signal()
+}
+
+// deliver calls tell until the node has left and everything is delivered.
+func (n *Node) deliver() {
+	defer close(n.done)
+	for {
+		n.newsMu.Lock()
+		for len(n.news) == 0 && !n.ended {
+			n.arrived.Wait()
+		}
+		news := n.news
+		n.news = nil
+		n.newsMu.Unlock()
+		if len(news) == 0 {
+			return
+		}
+		for _, ch := range news {
+			n.tell(ch)
+		}
 	}
 }
 
@@ -91,7 +124,7 @@ func (n *Node) hear(ch store.Change) {
 		n.missed = true
 		return
 	}
-	n.News <- ch
+	n.Tell(ch)
 }
 
 func (n *Node) Get(ctx context.Context, id string) (rec store.Record, err error) {

@@ -62,8 +62,8 @@
 // The file is synced once a minute, and of Redis there are 64 calls at once, because a sync or a
 // round trip alone takes far longer than the encryption, and not always equally long. Sets in the
 // file are 64 at once as well, and their CPU time counts: one at a time, a set is handed to the
-// store's committer, whose processor has gone to sleep or not. Any 2 µs between such sets, also of
-// nothing but waiting, add 5 µs.
+// store's committer, whose processor has gone to sleep or not. 1.9 µs between such sets, even of a
+// loop that does nothing, cost about 5 µs.
 //
 // # Redis
 //

@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -35,6 +36,10 @@ func TestSessionAsAStruct(t *testing.T) {
 	var got cart
 	require.NoError(t, s.Decode(&got))
 	require.Equal(t, cart{Items: []string{"a"}, Total: 1<<53 + 1}, got)
+	var raw json.RawMessage
+	require.NoError(t, s.Decode(&raw))
+	clear(raw)
+	require.NoError(t, s.Decode(&got), "what the caller gets is a copy")
 	n, _ := testkit.Count.Get(s)
 	require.Equal(t, 1, n, "keys that the struct doesn't name stay")
 	revision := teststore.Stored(t, st, id).Revision
@@ -46,6 +51,7 @@ func TestSessionAsAStruct(t *testing.T) {
 			require.Error(t, s.Encode(bad), "%T", bad)
 		}
 		require.Error(t, s.Decode(cart{}), "no pointer")
+		require.Error(t, s.Decode((*json.RawMessage)(nil)), "no memory")
 		require.Error(t, s.Decode(&[]int{}), "no object")
 		require.Error(t, s.Decode(&struct {
 			N string `json:"n"`

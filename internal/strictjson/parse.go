@@ -31,22 +31,20 @@ func Parse(text []byte, mayBeEmpty bool) (*Object, error) {
 	if len(text) == 0 && mayBeEmpty {
 		return &Object{}, nil
 	}
-	if err := Check(text); err != nil {
+	c := checker{text: text}
+	if err := c.all(); err != nil {
 		return nil, err
 	}
-	return newObject(text, "")
+	if c.members == nil {
+		return nil, notAnObject("")
+	}
+	return &Object{fields: c.members, taken: make(map[string]struct{}, len(c.members))}, nil
 }
 
 // Check returns an error unless the text is one value that the package accepts.
 func Check(text []byte) error {
-	if !utf8.Valid(text) {
-		return &Error{"", "the text is not UTF-8"}
-	}
-	if !json.Valid(text) {
-		return syntaxError(text)
-	}
 	c := checker{text: text}
-	return c.value(nil)
+	return c.all()
 }
 
 // syntaxError says where the text stops being JSON.
@@ -61,8 +59,20 @@ func syntaxError(text []byte) error {
 
 // checker walks through a text that is valid JSON.
 type checker struct {
-	text []byte
-	at   int
+	text    []byte
+	at      int
+	members map[string]json.RawMessage // of the outermost value; nil: it isn't an object
+}
+
+// all checks the text.
+func (c *checker) all() error {
+	if !utf8.Valid(c.text) {
+		return &Error{"", "the text is not UTF-8"}
+	}
+	if !json.Valid(c.text) {
+		return syntaxError(c.text)
+	}
+	return c.value(nil)
 }
 
 // value checks the next value. path are the names and indexes that lead to it.
@@ -93,24 +103,29 @@ func (c *checker) value(path []string) error {
 
 func (c *checker) object(path []string) error {
 	c.at++
-	names := make(map[string]struct{})
+	members := make(map[string]json.RawMessage)
 	for c.peek() != '}' {
 		name, err := c.string(path)
 		if err != nil {
 			return err
 		}
 		here := append(path, name)
-		if _, twice := names[name]; twice {
+		if _, twice := members[name]; twice {
 			return &Error{join(here), "it occurs twice"}
 		}
-		names[name] = struct{}{}
 		c.skip(':')
+		c.peek()
+		begin := c.at
 		if err := c.value(here); err != nil {
 			return err
 		}
+		members[name] = c.text[begin:c.at:c.at]
 		c.skip(',')
 	}
 	c.at++
+	if len(path) == 0 {
+		c.members = members
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package strictjson_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -149,9 +150,35 @@ func TestMerge(t *testing.T) {
 		{`[1,2]`, `{"a":"b","c":null}`, `{"a":"b"}`},
 		{`{}`, `{"a":{"bb":{"ccc":null}}}`, `{"a":{"bb":{}}}`},
 		{``, `{"a":{"b":null,"c":1}}`, `{"a":{"c":1}}`},
+		{" \n{\"a\":1}", "\t{\"b\":2}", `{"a":1,"b":2}`},
 	} {
 		require.JSONEq(t, c[2], string(strictjson.Merge(json.RawMessage(c[0]), json.RawMessage(c[1]))), "%v", c)
 	}
+}
+
+// The fields are those that encoding/json finds, without the white space around them.
+func TestTheFieldsOfAnObject(t *testing.T) {
+	text := []byte(" {\"a\" : {\"b\": [1, {}]} ,\n\t\"c\":-1.5e3 , \"\\u0064\": \"x\\n\" , \"e\":null}\n")
+	var want map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(text, &want))
+	o, err := strictjson.Parse(text, false)
+	require.NoError(t, err)
+	require.Equal(t, want, o.All())
+	require.Equal(t, "x\n", o.String("d"))
+	_ = append(o.Raw("c"), bytes.Repeat([]byte("0"), 50)...)
+	require.Equal(t, want["e"], o.Raw("e"), "to append to a field leaves the others alone")
+}
+
+// A small object takes the Object, two for each of the maps of its fields and of those that were taken,
+// the name, its path and the string. Fields that are absent take nothing.
+func TestParsingAllocatesLittle(t *testing.T) {
+	text := []byte(`{"token":"0123456789abcdef0123456789abcdef"}`)
+	require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
+		o, err := strictjson.Parse(text, false)
+		if err != nil || o.String("token") == "" || o.String("client") != "" || !o.Bool("activity", true) || o.Err() != nil {
+			t.Error("not parsed")
+		}
+	}), 8.0)
 }
 
 // Whatever the text is, Check accepts only JSON, and takes no more than the standard library does.

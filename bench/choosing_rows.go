@@ -68,7 +68,7 @@ func (a *choosingArena) open() error {
 		return err
 	}
 	a.closes = append(a.closes, func() error { return os.RemoveAll(dir) })
-	postgres, err := startPostgres()
+	postgres, err := startPostgres(0)
 	if err != nil {
 		return err
 	}

@@ -88,6 +88,23 @@
 //     gateway's pieces, and returns what it removes.
 //   - round trips are counted by Redis: of commands that scripts call it is the script that counts.
 //
+// # PostgreSQL
+//
+// The rows that begin with postgres/ start a PostgreSQL of their own, with its default
+// configuration, which all sides use in turn, each through a pool of four connections. scs pgxstore
+// is the store of scs; bare are statements of pgx on a table with an ID, a revision, a time and the
+// same data.
+//
+//   - set with news: of sessions that another node holds, which is notified of each.
+//   - sweep under load: 16 goroutines begin an operation every 10 ms each, a set after nine gets.
+//     Its time counts from the moment that it was to begin.
+//   - news of a change: from the answer to a change of a session's token until another node is
+//     notified.
+//   - slow disk: a library, which cc compiles, makes each fdatasync of the server 0.9 ms longer, as
+//     on a disk that is reached over a network. Without cc, or elsewhere than on Linux, the rows say
+//     so.
+//   - long growth: two million updates. It takes minutes, and is measured only if -run is given.
+//
 // # REST
 //
 // The row that begins with rest/ sends requests to the REST API over redisstore, and to rest-sessions

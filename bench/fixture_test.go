@@ -102,3 +102,13 @@ func TestOnlyThePeersOfWantedRowsAreMeasured(t *testing.T) {
 	require.Len(t, tab.Rows, 1)
 	require.Equal(t, []string{"g: second", "60/s", "30/s second", "2.00×", "≥ 3×", "NO"}, tab.Rows[0].cells())
 }
+
+func TestALongGroupIsMeasuredOnRequestOnly(t *testing.T) {
+	var measured []string
+	g := group{name: "long", ours: steady("ours", 60, &measured), rows: []row{{"", perSecond, target{}}}, onRequest: true}
+	p := plan{rounds: 1, progress: io.Discard}
+	require.NoError(t, p.addTo(newReport(1), &g, regexp.MustCompile("")))
+	require.Empty(t, measured)
+	require.NoError(t, p.addTo(newReport(1), &g, regexp.MustCompile("lo")))
+	require.Equal(t, []string{"ours"}, measured)
+}

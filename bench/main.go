@@ -132,7 +132,7 @@ func (p plan) addTo(rep *report, g *group, wanted *regexp.Regexp) error {
 			some.rivals = append(some.rivals, v)
 		}
 	}
-	if len(some.rows)+len(some.rivals) == 0 {
+	if len(some.rows)+len(some.rivals) == 0 || g.onRequest && wanted.String() == "" {
 		return nil
 	}
 	res, err := p.play(&some)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -19,33 +20,78 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// benchNode is one of several Bridges on one Redis, with a client of its own.
+// benchNode is one of several Bridges on one server, with a client of its own.
 type benchNode struct {
-	*redisstore.Store
-	b    *bridge.Bridge
-	app  http.Handler
-	open atomic.Int64 // sockets
-	told atomic.Int64 // what other nodes have told it
-	hall *hall
+	store nodeStore
+	b     *bridge.Bridge
+	app   http.Handler
+	open  atomic.Int64 // sockets
+	told  atomic.Int64 // what other nodes have told it
+	hall  *hall
 }
 
-// Watch implements store.Watcher: it counts what the node is told.
-func (n *benchNode) Watch(tell func(store.Change)) store.Node {
-	return n.Store.Watch(func(ch store.Change) {
-		n.told.Add(1)
+// nodeStore is the store of a node.
+type nodeStore interface {
+	store.Store
+	io.Closer
+}
+
+// nodeServer is the server on which nodes share their sessions.
+type nodeServer interface {
+	// open opens a store of it. told, if the server is one whose messages are counted, counts what others tell.
+	open(told *atomic.Int64) (nodeStore, error)
+	close() error
+}
+
+// nodesOnRedis is a Redis, whose messages are counted.
+type nodesOnRedis struct{ *redisServer }
+
+func (r nodesOnRedis) open(told *atomic.Int64) (nodeStore, error) {
+	st, err := redisstore.Open(context.Background(), r.url(), nil)
+	if err != nil {
+		return nil, err
+	}
+	return countedStore{st, told}, nil
+}
+
+// countedStore counts what its node is told.
+type countedStore struct {
+	*redisstore.Store
+	told *atomic.Int64
+}
+
+// Watch implements store.Watcher.
+func (c countedStore) Watch(tell func(store.Change)) store.Node {
+	return c.Store.Watch(func(ch store.Change) {
+		c.told.Add(1)
 		tell(ch)
 	})
 }
 
-// fleet is nodes on a Redis of their own.
-type fleet struct {
-	redis *redisServer
-	nodes []*benchNode
+func redisForNodes() (nodeServer, error) {
+	s, err := startRedis()
+	return nodesOnRedis{s}, err
 }
 
-func startFleet(n int) (f *fleet, err error) {
+// nodesOnPostgres is a PostgreSQL.
+type nodesOnPostgres struct{ *postgresServer }
+
+func (p nodesOnPostgres) open(*atomic.Int64) (nodeStore, error) { return p.store("nodes") }
+
+func postgresForNodes() (nodeServer, error) {
+	s, err := startPostgres(0)
+	return nodesOnPostgres{s}, err
+}
+
+// fleet is nodes on a server of their own.
+type fleet struct {
+	server nodeServer
+	nodes  []*benchNode
+}
+
+func startFleet(start func() (nodeServer, error), n int) (f *fleet, err error) {
 	f = &fleet{}
-	if f.redis, err = startRedis(); err != nil {
+	if f.server, err = start(); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -55,11 +101,11 @@ func startFleet(n int) (f *fleet, err error) {
 	}()
 	for range n {
 		node := &benchNode{}
-		if node.Store, err = redisstore.Open(context.Background(), f.redis.url(), nil); err != nil {
+		if node.store, err = f.server.open(&node.told); err != nil {
 			return nil, err
 		}
 		f.nodes = append(f.nodes, node)
-		if node.b, err = bridge.New(node, &bridge.Options{Keys: [][]byte{signingKey}}); err != nil {
+		if node.b, err = bridge.New(node.store, &bridge.Options{Keys: [][]byte{signingKey}}); err != nil {
 			return nil, err
 		}
 		node.route()
@@ -165,11 +211,9 @@ func (f *fleet) close() (err error) {
 		if n.b != nil {
 			err = errors.Join(err, n.b.Shutdown(context.Background()))
 		}
-		if n.Store != nil {
-			err = errors.Join(err, n.Close())
-		}
+		err = errors.Join(err, n.store.Close())
 	}
-	return errors.Join(err, f.redis.close())
+	return errors.Join(err, f.server.close())
 }
 
 // gather opens sockets at a node.

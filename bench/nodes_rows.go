@@ -37,18 +37,25 @@ func nodesGroups() []group {
 			rivals: []rival{{peer: side(4), rows: []row{{"8 and 4", toldPerNode, t}}}},
 		}
 	}
-	return []group{
-		{
-			name: "nodes/revocation at 3 with 1,000 sockets each", rounds: 3,
+	revocation := func(name string, start func() (nodeServer, error)) group {
+		return group{
+			name: name, rounds: 3,
 			ours: side{"ours", func() (*subject, error) {
-				return &subject{measure: revoked, close: func() error { return nil }}, nil
+				return &subject{
+					measure: func(quick bool) (sample, error) { return revoked(start, quick) },
+					close:   func() error { return nil },
+				}, nil
 			}},
 			rows: []row{
 				{"a session, until the last of its 3 is closed: p50", p50Ns, target{}},
 				{"p99", p99Ns, under(50 * time.Millisecond)},
 				{"700 sessions of a user, until the last of 2,100 is closed", togetherNs, target{}},
 			},
-		},
+		}
+	}
+	return []group{
+		revocation("nodes/revocation at 3 with 1,000 sockets each", redisForNodes),
+		revocation("nodes/revocation at 3 with 1,000 sockets each, PostgreSQL", postgresForNodes),
 		fleets("each client at one", false, flat),
 		fleets("requests anywhere", true, target{}),
 	}
@@ -56,12 +63,12 @@ func nodesGroups() []group {
 
 // revoked has sessions with a socket at each of the nodes, and destroys them: some one after the
 // other, the others together.
-func revoked(quick bool) (got sample, err error) {
+func revoked(on func() (nodeServer, error), quick bool) (got sample, err error) {
 	sessions, alone := revokingSockets, revokingOfOne
 	if quick {
 		sessions, alone = sessions/20, alone/20
 	}
-	f, err := startFleet(revokingNodes)
+	f, err := startFleet(on, revokingNodes)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +128,7 @@ func toldNodes(n int, quick, anywhere bool) (got sample, err error) {
 	if quick {
 		each /= 20
 	}
-	f, err := startFleet(n)
+	f, err := startFleet(redisForNodes, n)
 	if err != nil {
 		return nil, err
 	}

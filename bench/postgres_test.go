@@ -39,8 +39,43 @@ func TestPostgresSidesDoWhatTheySay(t *testing.T) {
 	require.Greater(t, stored, uint64(len(a.doers.ids)))
 	_, _, err = a.doers.during(postgresOp{"nothing", 1}, time.Millisecond)
 	require.ErrorContains(t, err, "nothing")
-	grown, err := a.grow()
+	grown, err := a.grow(a.sessions(), 20)
 	require.NoError(t, err)
 	require.Greater(t, grown[tableGrowth], 0.5)
 	require.Greater(t, grown[hotShare], 0.5)
+	loaded, err := a.sweepUnderLoad()
+	require.NoError(t, err)
+	require.Positive(t, loaded[sweptRate])
+	require.Positive(t, loaded[p999Ns])
+	alone, err := a.loadAlone()
+	require.NoError(t, err)
+	require.Positive(t, alone[p999Ns])
+	for range 2 { // the second time its sessions are there
+		for _, writers := range []int{0, 4} {
+			news, err := a.doers.news(a.news(), writers)
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, news[p99Ns], news[p50Ns])
+		}
+	}
+}
+
+// On a slow disk a change that waits for it takes longer by as much.
+func TestASlowDiskIsSlow(t *testing.T) {
+	const longer = 100 * time.Millisecond
+	s, err := startPostgres(longer)
+	if why := absence(err); why != "" {
+		t.Log(why)
+		return
+	}
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.close()) }()
+	pool, err := s.pool()
+	require.NoError(t, err)
+	defer pool.Close()
+	_, err = pool.Exec(t.Context(), "CREATE TABLE numbers (n int)")
+	require.NoError(t, err)
+	began := time.Now()
+	_, err = pool.Exec(t.Context(), "INSERT INTO numbers VALUES (1)")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, time.Since(began), longer)
 }

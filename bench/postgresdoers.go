@@ -23,6 +23,8 @@ type postgresDoers struct {
 	ids       []string
 	revisions []atomic.Uint64
 	bare      []atomic.Int64
+	waitFor   atomic.Pointer[expected]
+	sweepTook time.Duration
 }
 
 func newPostgresDoers(s *postgresServer, sessions int) (d *postgresDoers, err error) {
@@ -83,7 +85,7 @@ func (d *postgresDoers) close() (err error) {
 // during does an operation for some time, width at once, and returns how often and how long.
 func (d *postgresDoers) during(op postgresOp, lasts time.Duration) (n int, took time.Duration, err error) {
 	if op.name == "ours sweep" {
-		return d.sweep()
+		return d.sweep(len(d.ids))
 	}
 	do, ok := map[string]func(context.Context, int) (int, error){
 		"ours get": d.ourGet, "ours set": d.ourSet, "ours set, held": d.ourSet, "ours touch": d.ourTouch,
@@ -123,7 +125,7 @@ func repeated(
 func (d *postgresDoers) hold(all bool) error {
 	switch {
 	case all && d.node == nil:
-		d.node = d.store.Watch(func(store.Change) {})
+		d.node = d.store.Watch(d.notified)
 		return held(d.node, d.ids)
 	case !all && d.node != nil:
 		node := d.node
@@ -152,17 +154,33 @@ func (d *postgresDoers) ourTouch(ctx context.Context, i int) (int, error) {
 	return 1, d.store.Touch(ctx, d.ids[i], time.Now())
 }
 
-// sweep removes the sessions of an App that has as many for it.
-func (d *postgresDoers) sweep() (n int, took time.Duration, err error) {
-	const piece = 250
-	sessions := len(d.ids)
-	app := d.store.App("sweep").(*pgstore.Store) //nolint:forcetypeassert // it is documented
-	if _, err := spread(sessions, redisWidth, func(ctx context.Context, i int) (int, error) {
-		_, err := app.Set(ctx, fileSession(i, 1, time.Now()))
-		return 1, err
-	}); err != nil {
+// sweep removes the sessions of an App that has so many for it.
+func (d *postgresDoers) sweep(sessions int) (n int, took time.Duration, err error) {
+	if err := d.plant(sessions); err != nil {
 		return 0, 0, err
 	}
+	return d.removeAll(sessions)
+}
+
+// swept is the App whose sessions are swept.
+func (d *postgresDoers) swept() *pgstore.Store {
+	return d.store.App("sweep").(*pgstore.Store) //nolint:forcetypeassert // it is documented
+}
+
+// plant stores sessions that are to be swept.
+func (d *postgresDoers) plant(sessions int) error {
+	app := d.swept()
+	_, err := spread(sessions, redisWidth, func(ctx context.Context, i int) (int, error) {
+		_, err := app.Set(ctx, fileSession(i, 1, time.Now()))
+		return 1, err
+	})
+	return err
+}
+
+// removeAll sweeps them.
+func (d *postgresDoers) removeAll(sessions int) (n int, took time.Duration, err error) {
+	const piece = 250
+	app := d.swept()
 	for start, later := time.Now(), time.Now().Add(48*time.Hour); ; {
 		recs, err := app.Sweep(context.Background(), later, piece)
 		if n += len(recs); err != nil || len(recs) < piece {

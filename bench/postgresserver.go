@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -21,9 +22,11 @@ type postgresServer struct {
 	dir      string
 	port     int
 	running  bool
+	preload  string // a library for the server
 }
 
-func startPostgres() (*postgresServer, error) {
+// startPostgres starts one. Each of its syncs takes so much longer than the disk takes.
+func startPostgres(longer time.Duration) (*postgresServer, error) {
 	paths, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if path, err := exec.LookPath("initdb"); err == nil {
 		paths = append(paths, path)
@@ -40,7 +43,13 @@ func startPostgres() (*postgresServer, error) {
 		return nil, err
 	}
 	s := &postgresServer{programs: filepath.Dir(path), dir: dir}
-	if err := s.start(); err != nil {
+	if longer > 0 {
+		s.preload, err = buildSlowDisk(dir, longer)
+	}
+	if err == nil {
+		err = s.start()
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
@@ -78,6 +87,9 @@ func (s *postgresServer) run(name string, args ...string) error {
 	}
 	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec // a program of PostgreSQL
 	cmd.Dir = s.dir
+	if s.preload != "" && name == "pg_ctl" {
+		cmd.Env = append(os.Environ(), "LD_PRELOAD="+s.preload)
+	}
 	output, err := os.CreateTemp(s.dir, "output") // not a pipe, which the server would keep open
 	if err != nil {
 		return err
@@ -101,7 +113,9 @@ func (s *postgresServer) pool() (*pgxpool.Pool, error) {
 
 // store opens a store in a schema of its own.
 func (s *postgresServer) store(schema string) (*pgstore.Store, error) {
-	return pgstore.Open(context.Background(), s.url(), &pgstore.Options{Schema: schema, Timeout: patience})
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return pgstore.Open(ctx, s.url(), &pgstore.Options{Schema: schema, Timeout: patience})
 }
 
 func (s *postgresServer) close() error {

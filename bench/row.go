@@ -38,6 +38,8 @@ type group struct {
 	rivals []rival
 	rounds int // at most; 0: as many as asked for
 
+	onRequest bool // it takes long: it is measured only if rows are asked for
+
 	fixture fixture // what its subjects are built on, shared with the groups next to it; nil: nothing
 }
 

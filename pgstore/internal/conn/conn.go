@@ -27,6 +27,7 @@ type Conn struct {
 	Pool    *pgxpool.Pool
 	Timeout time.Duration // of an operation
 
+	limits limiter
 	closed atomic.Bool
 }
 
@@ -73,8 +74,8 @@ func (c *Conn) run(
 	if err := c.Ready(ctx, doing); err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
+	limited, end := c.limits.begin(ctx, c.Timeout)
+	defer end()
 	var err error
 	for i := range executions {
 		var rows int

@@ -47,8 +47,8 @@ CREATE FUNCTION {{schema}}.set_session(
     p_idle bigint, p_lifetime bigint, p_data bytea, OUT status bigint, OUT told text[], OUT holders text[]
 ) LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
-    changed boolean;
-    assigns boolean;
+    admitted boolean := p_user_id = ''; -- by the locks on the user
+    changed  boolean;
 BEGIN
     IF p_revision = 0 THEN
         IF p_user_id <> '' AND {{schema}}.locked(p_app, p_user_id) THEN
@@ -73,13 +73,7 @@ BEGIN
         RETURN;
     END IF;
 
-    SELECT p_user_id <> '' AND (s.user_id <> p_user_id OR s.token_hash <> p_token_hash) INTO assigns
-    FROM {{schema}}.sessions s WHERE s.app = p_app AND s.id = p_id AND s.revision = p_revision;
-    IF FOUND THEN -- the user and the token change with the revision only
-        IF assigns AND {{schema}}.locked(p_app, p_user_id) THEN
-            status := -3;
-            RETURN;
-        END IF;
+    LOOP -- the second time admitted to give the session to another user, or another token
         UPDATE {{schema}}.sessions s SET
             revision = p_revision + 1, writes = p_writes, write_id = p_write_id, token_hash = p_token_hash,
             prev_token_hash = p_prev_token_hash, token_generation = p_token_generation,
@@ -93,6 +87,7 @@ BEGIN
             access = s.token_hash <> p_token_hash OR s.user_id <> p_user_id OR p_expires <> 0 AND (
                 s.expires = 0 OR {{schema}}.moved(p_expires, s.seen - p_seen, p_began, p_lifetime) < s.expires)
         WHERE s.app = p_app AND s.id = p_id AND s.revision = p_revision
+            AND (admitted OR s.user_id = p_user_id AND s.token_hash = p_token_hash)
             AND (s.reserved_until IS NULL OR s.reserved_by = p_actor OR s.reserved_until <= clock_timestamp())
         RETURNING s.access INTO changed;
         IF FOUND THEN
@@ -105,7 +100,15 @@ BEGIN
             END IF;
             RETURN;
         END IF;
-    END IF;
+        EXIT WHEN admitted OR NOT EXISTS ( -- the user and the token change with the revision only
+            SELECT FROM {{schema}}.sessions s WHERE s.app = p_app AND s.id = p_id AND s.revision = p_revision
+                AND (s.user_id <> p_user_id OR s.token_hash <> p_token_hash));
+        IF {{schema}}.locked(p_app, p_user_id) THEN
+            status := -3;
+            RETURN;
+        END IF;
+        admitted := true;
+    END LOOP;
 
     SELECT CASE WHEN s.revision = p_revision THEN -3 ELSE -2 END INTO status
     FROM {{schema}}.sessions s WHERE s.app = p_app AND s.id = p_id;
@@ -127,13 +130,17 @@ $$;
 -- such session. The transaction doesn't wait for the disk.
 CREATE FUNCTION {{schema}}.touch_session(p_app text, p_id text, p_seen bigint) RETURNS boolean
 LANGUAGE plpgsql AS $$
+DECLARE
+    setting text := set_config('synchronous_commit', 'off', true); -- an expression is cheaper than PERFORM
 BEGIN
-    PERFORM set_config('synchronous_commit', 'off', true);
     UPDATE {{schema}}.sessions s SET
         seen = p_seen, seen_hour = p_seen / 3600000000,
         expires = {{schema}}.moved(s.expires, p_seen - s.seen, s.began, s.lifetime)
     WHERE s.app = p_app AND s.id = p_id AND s.seen < p_seen;
-    RETURN FOUND OR EXISTS (SELECT FROM {{schema}}.sessions s WHERE s.app = p_app AND s.id = p_id);
+    IF FOUND THEN
+        RETURN true;
+    END IF;
+    RETURN EXISTS (SELECT FROM {{schema}}.sessions s WHERE s.app = p_app AND s.id = p_id);
 END $$;
 
 -- end_session removes a session: if p_revision isn't 0, only if that is the stored revision. Its

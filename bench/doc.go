@@ -60,10 +60,7 @@
 // The rows that begin with sealed/ compare each store below store/sealed with the same store alone:
 // a get or a set of a session with 300 bytes of values, among 128, as many as are in use at a time.
 // The file is synced once a minute, and of Redis there are 64 calls at once, because a sync or a
-// round trip alone takes far longer than the encryption, and not always equally long. Sets in the
-// file are 64 at once as well, and their CPU time counts: one at a time, a set is handed to the
-// store's committer, whose processor has gone to sleep or not. 1.9 µs between such sets, even of a
-// loop that does nothing, cost about 5 µs.
+// round trip alone takes far longer than the encryption, and not always equally long.
 //
 // # Redis
 //

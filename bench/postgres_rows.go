@@ -33,11 +33,12 @@ func postgresGroups() []group {
 		a.against("sweep, sessions", op("ours sweep", 1), postgresOp{}, moreThan(20_000)),
 		{
 			name: "postgres/sweep under load", rounds: 5, fixture: a,
-			ours: a.measured("ours", a.sweepUnderLoad), peer: a.measured("undisturbed", a.loadAlone),
-			rows: []row{
-				{"sessions", sweptRate, moreThan(20_000)},
-				{"others' gets and sets: p99.9", p999Ns, extraUnder(10 * time.Millisecond)},
-			},
+			ours: a.measured("ours", a.sweepUnderLoad),
+			rows: []row{{"sessions", sweptRate, moreThan(20_000)}},
+			rivals: []rival{{
+				peer: a.measured("undisturbed", a.loadAlone),
+				rows: []row{{"others' gets and sets: p99.9", p999Ns, extraUnder(10 * time.Millisecond)}},
+			}},
 		},
 		a.newsAfter("idle", 0, 2*time.Millisecond),
 		a.newsAfter("64 writers", 64, 20*time.Millisecond),

@@ -56,9 +56,7 @@ type farmStore interface {
 // openFarmStore opens the store of that URL. Without a timeout it has its default.
 func openFarmStore(ctx context.Context, url string, timeout time.Duration) (farmStore, error) {
 	if strings.HasPrefix(url, "postgres:") {
-		// Without sslmode each connection begins with another one, on which the server refuses TLS, and costs it
-		// another process: on a busy machine that takes longer than a farm's timeout.
-		return pgstore.Open(ctx, url+"?sslmode=disable", &pgstore.Options{Timeout: timeout})
+		return pgstore.Open(ctx, url, &pgstore.Options{Timeout: timeout})
 	}
 	return redisstore.Open(ctx, url, &redisstore.Options{Timeout: timeout})
 }

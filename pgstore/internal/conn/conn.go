@@ -85,7 +85,7 @@ func (c *Conn) run(
 			break
 		}
 	}
-	return c.Explain(ctx, doing, err)
+	return c.Explain(ctx, doing, timedOut(limited, err))
 }
 
 // execute executes a statement on connections that work, and returns how many rows it has read.

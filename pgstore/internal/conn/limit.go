@@ -2,6 +2,8 @@ package conn
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -99,6 +101,15 @@ func (o *operation) Err() error {
 	err := o.Context.Err()
 	if err != nil && context.Cause(o.Context) == context.DeadlineExceeded { //nolint:errorlint // that of expire
 		return context.DeadlineExceeded
+	}
+	return err
+}
+
+// timedOut completes the error of an operation that has timed out: the contexts that pgx derives from its
+// context have only been cancelled.
+func timedOut(op context.Context, err error) error {
+	if errors.Is(err, context.Canceled) && op.Err() == context.DeadlineExceeded { //nolint:errorlint // as above
+		return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 	}
 	return err
 }

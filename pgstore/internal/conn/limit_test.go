@@ -72,6 +72,28 @@ func TestLimitedByTheParent(t *testing.T) {
 	})
 }
 
+// TestTimedOut: an operation that has timed out says so, also where a context that is derived from its context
+// has ended, and only then.
+func TestTimedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l limiter
+		ctx, cancel := context.WithCancel(t.Context())
+		op, end := l.begin(ctx, time.Second)
+		connecting, stop := context.WithTimeout(op, time.Minute)
+		defer stop()
+		<-connecting.Done()
+		require.ErrorIs(t, timedOut(op, connecting.Err()), context.DeadlineExceeded)
+		other := errors.New("another one")
+		require.Equal(t, other, timedOut(op, other))
+		end()
+
+		op, end = l.begin(ctx, time.Second)
+		cancel()
+		require.NotErrorIs(t, timedOut(op, op.Err()), context.DeadlineExceeded)
+		end()
+	})
+}
+
 // TestLimitedAtOnce: operations begin, end and time out at the same time.
 func TestLimitedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

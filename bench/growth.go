@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"time"
 
@@ -16,34 +17,50 @@ import (
 const hot = 1000
 
 func growthGroups() []group {
+	g := &growth{}
 	var all []group
 	for _, n := range []int{100_000, 1_000_000} {
 		all = append(all,
 			group{
 				name:   fmt.Sprintf("growth/get of %d hot sessions among %dk", hot, n/1000),
-				ours:   side{"ours", gets(n, hot)},
-				peer:   side{fmt.Sprintf("%d alone", hot), gets(hot, hot)},
-				rounds: 5,
-				rows:   []row{{"", nsPerOp, timesBetter(0.67)}},
+				ours:   side{"ours", g.gets(n, hot)},
+				peer:   side{fmt.Sprintf("%d alone", hot), g.gets(hot, hot)},
+				rounds: 5, fixture: g,
+				rows: []row{{"", nsPerOp, timesBetter(0.67)}},
 			},
 			group{
 				name:   fmt.Sprintf("growth/set of %d hot sessions among %dk", hot, n/1000),
-				ours:   side{"ours", sets(n, hot)},
-				peer:   side{fmt.Sprintf("%d alone", hot), sets(hot, hot)},
-				rounds: 5,
-				rows:   []row{{"", nsPerOp, timesBetter(0.67)}},
+				ours:   side{"ours", g.sets(n, hot)},
+				peer:   side{fmt.Sprintf("%d alone", hot), g.sets(hot, hot)},
+				rounds: 5, fixture: g,
+				rows: []row{{"", nsPerOp, timesBetter(0.67)}},
 			})
 	}
 	for _, n := range []int{hot, 100_000, 1_000_000} {
 		all = append(all, group{
 			name:   fmt.Sprintf("growth/get of any of %dk", n/1000),
-			ours:   side{"ours", gets(n, n)},
-			peer:   side{"a map, and a clone", mapGets(n)},
-			rounds: 5,
-			rows:   []row{{"", nsPerOp, timesBetter(0.45)}},
+			ours:   side{"ours", g.gets(n, n)},
+			peer:   side{"a map, and a clone", g.mapGets(n)},
+			rounds: 5, fixture: g,
+			rows: []row{{"", nsPerOp, timesBetter(0.45)}},
 		})
 	}
 	return all
+}
+
+// growth knows whether there are to be fewer sessions.
+type growth struct{ quick bool }
+
+func (g *growth) prepare(quick bool, _ io.Writer) { g.quick = quick }
+
+func (g *growth) close() error { return nil }
+
+// of returns how many sessions stand for n.
+func (g *growth) of(n int) int {
+	if g.quick {
+		return max(n/100, min(n, hot))
+	}
+	return n
 }
 
 // population is n sessions in memory.
@@ -73,9 +90,10 @@ func (p *population) any(used int) string {
 }
 
 // gets reads any of the first used of n sessions.
-func gets(n, used int) func() (*subject, error) {
+func (g *growth) gets(n, used int) func() (*subject, error) {
 	return func() (*subject, error) {
-		p, err := populate(n)
+		used := min(used, g.of(n))
+		p, err := populate(g.of(n))
 		found := 0
 		return &subject{
 			run: func(n int) error {
@@ -97,9 +115,10 @@ func gets(n, used int) func() (*subject, error) {
 }
 
 // sets changes any of the first used of n sessions.
-func sets(n, used int) func() (*subject, error) {
+func (g *growth) sets(n, used int) func() (*subject, error) {
 	return func() (*subject, error) {
-		p, err := populate(n)
+		used := min(used, g.of(n))
+		p, err := populate(g.of(n))
 		return &subject{
 			run: func(n int) error {
 				for range n {
@@ -130,8 +149,9 @@ func sets(n, used int) func() (*subject, error) {
 }
 
 // mapGets reads any of n records of a map, and copies their data.
-func mapGets(n int) func() (*subject, error) {
+func (g *growth) mapGets(n int) func() (*subject, error) {
 	return func() (*subject, error) {
+		n := g.of(n)
 		p := &population{}
 		all, now, found := make(map[string]store.Record, n), time.Now(), 0
 		for i := range n {

@@ -191,6 +191,9 @@ func (a *postgresArena) measured(name string, measure func() (sample, error)) si
 }
 
 func (a *postgresArena) grow(n, each int) (_ sample, err error) {
+	if a.quick {
+		each = min(each, 3)
+	}
 	const schema = "growth"
 	st, err := a.server.store(schema)
 	if err != nil {

@@ -157,7 +157,8 @@ type expected struct {
 
 // notified is called for each notification of the node that holds the sessions.
 func (d *postgresDoers) notified(ch store.Change) {
-	if e := d.waitFor.Load(); e != nil && ch.Kind == store.ChangeAccess && ch.ID == e.id && d.waitFor.CompareAndSwap(e, nil) {
+	e := d.waitFor.Load()
+	if e != nil && ch.Kind == store.ChangeAccess && ch.ID == e.id && d.waitFor.CompareAndSwap(e, nil) {
 		e.arrived <- time.Now()
 	}
 }

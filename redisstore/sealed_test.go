@@ -16,7 +16,8 @@ func TestContractOfASealedStore(t *testing.T) {
 	t.Parallel()
 	open := shared(t, redistest.Start(t).URL())
 	contract(t, func(t *testing.T, namespace string) store.Store {
-		st, err := sealed.New(open(t, &redisstore.Options{Namespace: namespace}), [][]byte{[]byte("a key of at least 32 random bytes")}, nil)
+		keys := [][]byte{[]byte("a key of at least 32 random bytes")}
+		st, err := sealed.New(open(t, &redisstore.Options{Namespace: namespace}), keys, nil)
 		require.NoError(t, err)
 		return st
 	})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/sessionbridge/sessionbridge/livestore"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
@@ -63,54 +61,65 @@ func (g *growth) of(n int) int {
 	return n
 }
 
-// population is n sessions in memory.
+// population is n sessions, in an order that isn't that of their places in memory.
 type population struct {
-	store *livestore.Store
-	ids   []string
+	ids []string
+	get func(id string) (store.Record, error)
 }
 
-func populate(n int) (*population, error) {
-	p := &population{store: livestore.New()}
-	now := time.Now()
-	for i := range n {
-		rec := session(i, now, now.Add(24*time.Hour))
-		if _, err := p.store.Set(context.Background(), rec); err != nil {
-			return nil, err
-		}
-		p.ids = append(p.ids, rec.ID)
+func newPopulation(n int, get func(id string) (store.Record, error)) *population {
+	p := &population{get: get}
+	for _, i := range rand.Perm(n) {
+		p.ids = append(p.ids, session(i, time.Time{}, time.Time{}).ID)
 	}
-	// Neighbours in the order of creation are neighbours in memory; what is used at a time isn't.
-	rand.Shuffle(n, func(i, j int) { p.ids[i], p.ids[j] = p.ids[j], p.ids[i] })
-	return p, nil
+	return p
 }
 
-// any returns the nth of the IDs that are used, in an order that the processor can't guess.
-func (p *population) any(used int) string {
-	return p.ids[rand.IntN(used)] //nolint:gosec // any will do
+// any reads one of the first used of the sessions, which the processor can't guess.
+func (p *population) any(used int) (store.Record, error) {
+	return p.get(p.ids[rand.IntN(used)]) //nolint:gosec // any will do
+}
+
+// gets reads any of the first used sessions.
+func (p *population) gets(used int) *subject {
+	found := 0
+	return &subject{
+		run: func(n int) error {
+			for range n {
+				rec, err := p.any(used)
+				if err != nil {
+					return err
+				}
+				if len(rec.Data) == len(sessionData) {
+					found++
+				}
+			}
+			return nil
+		},
+		check: func(n int) error { return same("sessions found", found, n) },
+		close: func() error { return nil },
+	}
 }
 
 // gets reads any of the first used of n sessions.
 func (g *growth) gets(n, used int) func() (*subject, error) {
 	return func() (*subject, error) {
-		used := min(used, g.of(n))
-		p, err := populate(g.of(n))
-		found := 0
-		return &subject{
-			run: func(n int) error {
-				for range n {
-					rec, err := p.store.Get(context.Background(), p.any(used))
-					if err != nil {
-						return err
-					}
-					if len(rec.Data) == len(sessionData) {
-						found++
-					}
-				}
-				return nil
-			},
-			check: func(n int) error { return same("sessions found", found, n) },
-			close: func() error { return nil },
-		}, err
+		st, err := liveStore(g.of(n))
+		p := newPopulation(g.of(n), func(id string) (store.Record, error) { return st.Get(context.Background(), id) })
+		return p.gets(min(used, g.of(n))), err
+	}
+}
+
+// mapGets reads any of n records of a map, and copies their data.
+func (g *growth) mapGets(n int) func() (*subject, error) {
+	return func() (*subject, error) {
+		n := g.of(n)
+		all, now := make(map[string]store.Record, n), time.Now()
+		for i := range n {
+			rec := session(i, now, now.Add(24*time.Hour)).Clone()
+			all[rec.ID] = rec
+		}
+		return newPopulation(n, func(id string) (store.Record, error) { return all[id].Clone(), nil }).gets(n), nil
 	}
 }
 
@@ -118,14 +127,15 @@ func (g *growth) gets(n, used int) func() (*subject, error) {
 func (g *growth) sets(n, used int) func() (*subject, error) {
 	return func() (*subject, error) {
 		used := min(used, g.of(n))
-		p, err := populate(g.of(n))
+		st, err := liveStore(g.of(n))
+		p := newPopulation(g.of(n), func(id string) (store.Record, error) { return st.Get(context.Background(), id) })
 		return &subject{
 			run: func(n int) error {
 				for range n {
-					rec, err := p.store.Get(context.Background(), p.any(used))
+					rec, err := p.any(used)
 					if err == nil {
 						rec.Writes++
-						_, err = p.store.Set(context.Background(), rec)
+						_, err = st.Set(context.Background(), rec)
 					}
 					if err != nil {
 						return err
@@ -137,7 +147,7 @@ func (g *growth) sets(n, used int) func() (*subject, error) {
 				var err error
 				writes := -used // each was stored once before
 				for _, id := range p.ids[:used] {
-					rec, err1 := p.store.Get(context.Background(), id)
+					rec, err1 := p.get(id)
 					err = errors.Join(err, err1)
 					writes += int(rec.Writes) //nolint:gosec // few
 				}
@@ -145,34 +155,5 @@ func (g *growth) sets(n, used int) func() (*subject, error) {
 			},
 			close: func() error { return nil },
 		}, err
-	}
-}
-
-// mapGets reads any of n records of a map, and copies their data.
-func (g *growth) mapGets(n int) func() (*subject, error) {
-	return func() (*subject, error) {
-		n := g.of(n)
-		p := &population{}
-		all, now, found := make(map[string]store.Record, n), time.Now(), 0
-		for i := range n {
-			rec := session(i, now, now.Add(24*time.Hour))
-			rec.Data = bytes.Clone(rec.Data)
-			all[rec.ID] = rec
-			p.ids = append(p.ids, rec.ID)
-		}
-		return &subject{
-			run: func(times int) error {
-				for range times {
-					rec := all[p.any(n)]
-					rec.Data = bytes.Clone(rec.Data)
-					if len(rec.Data) == len(sessionData) {
-						found++
-					}
-				}
-				return nil
-			},
-			check: func(n int) error { return same("records found", found, n) },
-			close: func() error { return nil },
-		}, nil
 	}
 }

@@ -58,8 +58,10 @@ func heapInUse() int64 {
 	return int64(stats.HeapAlloc) //nolint:gosec // no machine has that much
 }
 
-// fillLive stores whole records, with all that the bridge knows of a session and its browser.
-func fillLive(n int) (any, error) {
+func fillLive(n int) (any, error) { return liveStore(n) }
+
+// liveStore stores whole records, with all that the bridge knows of a session and its browser.
+func liveStore(n int) (*livestore.Store, error) {
 	st := livestore.New()
 	now := time.Now()
 	for i := range n {

@@ -93,15 +93,40 @@ func middlewareGroups() []group {
 	}
 }
 
+// counting is a handler that counts its calls.
+func counting(calls *int) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		*calls++
+		_, _ = w.Write(answer)
+	})
+}
+
+// seeing is a handler that counts how often it reads what a session was planted with.
+func (s *site) seeing(seen *int) http.Handler {
+	return s.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n, err := s.get(r, "n"); err == nil && n == planted {
+			*seen++
+		}
+		_, _ = w.Write(answer)
+	}))
+}
+
+// setting is a handler that stores what next returns.
+func (s *site) setting(next func() int) http.Handler {
+	return s.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := s.set(w, r, "n", next()); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		_, _ = w.Write(answer)
+	}))
+}
+
 // bare is a handler without sessions.
 func bare() (*subject, error) {
 	v, calls := newVisitor(), 0
-	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		calls++
-		_, _ = w.Write(answer)
-	})
 	return &subject{
-		run:   repeat(v, h),
+		run:   repeat(v, counting(&calls)),
 		check: func(n int) error { return same("handled requests", calls, n) },
 		close: func() error { return nil },
 	}, nil
@@ -137,12 +162,8 @@ func untouched(s *site, b *bridge.Bridge) (*subject, error) {
 		return nil, err
 	}
 	calls := 0
-	h := s.wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		calls++
-		_, _ = w.Write(answer)
-	}))
 	return &subject{
-		run: repeat(v, h),
+		run: repeat(v, s.wrap(counting(&calls))),
 		check: func(n int) error {
 			if len(v.w.header) > 0 {
 				return fmt.Errorf("the response has headers: %v", v.w.header)
@@ -168,12 +189,7 @@ func (s *site) reading() (*subject, error) {
 		return nil, err
 	}
 	seen := 0
-	h := s.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if n, err := s.get(r, "n"); err == nil && n == planted {
-			seen++
-		}
-		_, _ = w.Write(answer)
-	}))
+	h := s.seeing(&seen)
 	return &subject{
 		run: repeat(v, h),
 		check: func(n int) error {
@@ -213,28 +229,14 @@ func (s *site) writing() (*subject, error) {
 		return nil, err
 	}
 	calls := 0
-	h := s.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		calls++
-		if err := s.set(w, r, "n", calls); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		_, _ = w.Write(answer)
-	}))
+	h := s.setting(func() int { calls++; return calls })
 	return &subject{run: repeat(v, h), check: s.holds(v, 0), close: s.close}, nil
 }
 
 // creating begins a session at each request, which comes without cookies.
 func (s *site) creating() (*subject, error) {
 	v, calls := newVisitor(), 0
-	h := s.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		calls++
-		if err := s.set(w, r, "n", calls); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		_, _ = w.Write(answer)
-	}))
+	h := s.setting(func() int { calls++; return calls })
 	check := func(n int) error { return errors.Join(same("handled requests", calls, n), s.holds(v, 0)(n)) }
 	return &subject{run: repeat(v, h), check: check, close: s.close}, nil
 }

@@ -72,12 +72,8 @@ func (c *circle) repeat(h http.Handler) func(n int) error {
 
 func (c *circle) untouched() (*subject, error) {
 	calls := 0
-	h := c.site.wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		calls++
-		_, _ = w.Write(answer)
-	}))
 	return &subject{
-		run:   c.repeat(h),
+		run:   c.repeat(c.site.wrap(counting(&calls))),
 		check: func(n int) error { return same("handled requests", calls, n) },
 		close: c.site.close,
 	}, nil
@@ -85,14 +81,8 @@ func (c *circle) untouched() (*subject, error) {
 
 func (c *circle) reading() (*subject, error) {
 	seen := 0
-	h := c.site.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if n, err := c.site.get(r, "n"); err == nil && n == planted {
-			seen++
-		}
-		_, _ = w.Write(answer)
-	}))
 	return &subject{
-		run:   c.repeat(h),
+		run:   c.repeat(c.site.seeing(&seen)),
 		check: func(n int) error { return same("values read", seen, n) },
 		close: c.site.close,
 	}, nil
@@ -104,14 +94,10 @@ func (c *circle) writing() (*subject, error) {
 	for i := range last {
 		last[i] = planted
 	}
-	h := c.site.wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	h := c.site.setting(func() int {
 		last[(c.turns-1)%len(last)] = c.turns
-		if err := c.site.set(w, r, "n", c.turns); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		_, _ = w.Write(answer)
-	}))
+		return c.turns
+	})
 	check := func(n int) error {
 		err := same("handled requests", c.turns, n)
 		for i, v := range c.all {

@@ -1,5 +1,5 @@
-// Package terms has what the nodes of all stores in a server have in common: a node's life, and what
-// it holds.
+// Package terms has what the nodes of different stores have in common whose sessions are in a server,
+// such as Redis: a node's life, and what it holds.
 //
 // A node's life is a sequence of terms. In each it has another name, under which it joins the others
 // and restores what it holds. A term ends when the server no longer knows the node: after a crash of

@@ -55,7 +55,7 @@ func (s *Store) Set(ctx context.Context, rec store.Record) (uint64, error) {
 }
 
 // put seals the record and stores it. The memory of its envelope is used again once the inner store
-// has its copy. After an error it may still be reading.
+// has its copy; after an error, the inner store may still be reading it.
 func (s *Store) put(ctx context.Context, rec *store.Record) (uint64, error) {
 	in := s.getBuffers()
 	if err := s.seal(s.app, rec, in); err != nil {

@@ -106,16 +106,22 @@ func isScan(err error) bool {
 // rolledBack reports whether PostgreSQL has undone the statement because of other transactions, so
 // that it can be executed again.
 func rolledBack(err error) bool {
-	var reply *pgconn.PgError
-	return errors.As(err, &reply) && (reply.Code == serializationFailure || reply.Code == deadlock)
+	code := codeOf(err)
+	return code == serializationFailure || code == deadlock
 }
 
 // cancelled reports whether PostgreSQL has cancelled the statement, and so undone it. If the statement's
-// context has not ended, that may have been meant for the statement before it on the connection: on a busy
-// server the request to cancel that, whose caller has left, arrives late.
-func cancelled(err error) bool {
+// context has not ended, another statement may have been meant: one whose caller has left, and that had
+// the connection before. On a busy server the request to cancel it arrives late.
+func cancelled(err error) bool { return codeOf(err) == queryCanceled }
+
+// codeOf returns the SQLSTATE of PostgreSQL's reply, "" for an error that isn't one.
+func codeOf(err error) string {
 	var reply *pgconn.PgError
-	return errors.As(err, &reply) && reply.Code == queryCanceled
+	if errors.As(err, &reply) {
+		return reply.Code
+	}
+	return ""
 }
 
 // disconnected reports whether a connection that existed was lost before the statement had a result.

@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -8,14 +9,14 @@ import (
 	"time"
 )
 
-// limiter ends operations that take longer than the store's timeout. All of them take equally long at most,
-// so the one that began first is the first to time out, and one timer is enough. It stays set when an
-// operation ends: a new timer for each would wake the runtime's poller each time, which costs a read a tenth
-// of its time.
+// limiter ends operations that take longer than the store's timeout. All of them take equally long at
+// most, so the one that began first is the first to time out, and one timer is enough. It stays set when
+// an operation ends: a new timer for each would wake the runtime's poller each time, which costs a read
+// a tenth of its time.
 type limiter struct {
-	mu          sync.Mutex
-	first, last *operation // those that run, in the order of their deadlines
-	set         bool       // the timer
+	mu      sync.Mutex
+	running list.List // of *operation, in the order of their deadlines
+	set     bool      // the timer
 }
 
 // operation is the context of an operation that ends with its parent or at its deadline.
@@ -23,8 +24,6 @@ type operation struct {
 	context.Context // that cancel ends
 	cancel          context.CancelCauseFunc
 	deadline        time.Time
-
-	previous, next *operation
 }
 
 // begin returns a context that ends after timeout, and a function that the operation calls at its end.
@@ -37,57 +36,31 @@ func (l *limiter) begin(ctx context.Context, timeout time.Duration) (limited con
 	op.Context, op.cancel = context.WithCancelCause(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	op.previous = l.last
-	if l.last == nil {
-		l.first = op
-	} else {
-		l.last.next = op
-	}
-	l.last = op
+	at := l.running.PushBack(op)
 	if !l.set {
 		l.set = true
 		time.AfterFunc(timeout, l.expire)
 	}
-	return op, func() { l.end(op) }
-}
-
-// end frees an operation's resources.
-func (l *limiter) end(op *operation) {
-	l.mu.Lock()
-	l.remove(op)
-	l.mu.Unlock()
-	op.cancel(nil)
-}
-
-// remove removes an operation unless it was removed before.
-func (l *limiter) remove(op *operation) {
-	switch {
-	case op.previous != nil:
-		op.previous.next = op.next
-	case l.first == op:
-		l.first = op.next
-	default:
-		return
+	return op, func() {
+		l.mu.Lock()
+		l.running.Remove(at)
+		l.mu.Unlock()
+		op.cancel(nil)
 	}
-	if op.next != nil {
-		op.next.previous = op.previous
-	} else {
-		l.last = op.previous
-	}
-	op.previous, op.next = nil, nil
 }
 
 // expire ends the operations whose time is over, and sets the timer for the next one.
 func (l *limiter) expire() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for now := time.Now(); l.first != nil; {
-		op := l.first
+	for now := time.Now(); l.running.Len() > 0; {
+		first := l.running.Front()
+		op := first.Value.(*operation) //nolint:forcetypeassert // begin adds no others
 		if left := op.deadline.Sub(now); left > 0 {
 			time.AfterFunc(left, l.expire)
 			return
 		}
-		l.remove(op)
+		l.running.Remove(first)
 		op.cancel(context.DeadlineExceeded)
 	}
 	l.set = false
@@ -105,8 +78,8 @@ func (o *operation) Err() error {
 	return err
 }
 
-// timedOut completes the error of an operation that has timed out: the contexts that pgx derives from its
-// context have only been cancelled.
+// timedOut completes the error of an operation that has timed out: contexts that pgx has derived from
+// that of the operation report a cancellation only.
 func timedOut(op context.Context, err error) error {
 	if errors.Is(err, context.Canceled) && op.Err() == context.DeadlineExceeded { //nolint:errorlint // as above
 		return fmt.Errorf("%w: %w", context.DeadlineExceeded, err)

@@ -39,8 +39,7 @@ func TestLimiter(t *testing.T) {
 			ends[i]()
 		}
 		synctest.Wait()
-		require.Nil(t, l.first)
-		require.Nil(t, l.last)
+		require.Zero(t, l.running.Len())
 		require.False(t, l.set)
 
 		again, end := l.begin(t.Context(), timeout) // the timer is set again
@@ -113,8 +112,7 @@ func TestLimitedAtOnce(t *testing.T) {
 		}
 		all.Wait()
 		time.Sleep(time.Second)
-		require.Nil(t, l.first)
-		require.Nil(t, l.last)
+		require.Zero(t, l.running.Len())
 		require.False(t, l.set)
 	})
 }

@@ -308,10 +308,6 @@ func (s *Session) Decode(dst any) error {
 	s.lock()
 	data, err := s.draft.Object()
 	s.unlock()
-	if raw, ok := dst.(*json.RawMessage); ok && raw != nil && err == nil && json.Valid(data) {
-		*raw = data // a copy already
-		return nil
-	}
 	if err == nil {
 		err = json.Unmarshal(data, dst)
 	}

@@ -51,8 +51,7 @@ func (c *call) reply(status int, v any) error {
 	}
 	c.w.Header().Set("Content-Type", "application/json")
 	c.writeHeader(status)
-	_, _ = c.w.Write(body)
-	_, _ = io.WriteString(c.w, "\n")
+	_, _ = c.w.Write(append(body, '\n'))
 	return nil
 }
 
@@ -104,8 +103,6 @@ func (c *call) read(optional bool, types ...string) ([]byte, error) {
 		return nil, &problem{Status: http.StatusBadRequest, Detail: "The body could not be read."}
 	case len(text) == 0 && optional:
 		return nil, nil
-	case c.r.Header.Get("Content-Type") == "application/json":
-		return text, nil
 	}
 	types = append([]string{"application/json"}, types...)
 	media, params, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
@@ -126,9 +123,6 @@ func (c *call) read(optional bool, types ...string) ([]byte, error) {
 
 // query returns the parameters in the URL, each of which must be one of these, and occur once.
 func (c *call) query(names []string) (map[string]string, error) {
-	if c.r.URL.RawQuery == "" {
-		return nil, nil
-	}
 	all, err := url.ParseQuery(c.r.URL.RawQuery)
 	if err != nil {
 		return nil, &problem{Status: http.StatusBadRequest, Detail: "The URL has a malformed query."}

@@ -1,7 +1,6 @@
 package strictjson
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,23 +24,19 @@ type Object struct {
 func newObject(text []byte, path string) (*Object, error) {
 	o := &Object{path: path, taken: make(map[string]struct{})}
 	if err := json.Unmarshal(text, &o.fields); err != nil || o.fields == nil {
-		return nil, notAnObject(path)
+		return nil, &Error{path, "it must be a JSON object"}
 	}
 	return o, nil
 }
-
-func notAnObject(path string) *Error { return &Error{path, "it must be a JSON object"} }
 
 // Err returns the first failure, and otherwise an error for a field that no method has asked for.
 func (o *Object) Err() error {
 	if o.err != nil {
 		return o.err
 	}
-	if len(o.taken) < len(o.fields) {
-		for _, name := range slices.Sorted(maps.Keys(o.fields)) {
-			if _, taken := o.taken[name]; !taken {
-				return &Error{o.name(name), "there is no such field"}
-			}
+	for _, name := range slices.Sorted(maps.Keys(o.fields)) {
+		if _, taken := o.taken[name]; !taken {
+			return &Error{o.name(name), "there is no such field"}
 		}
 	}
 	for _, in := range o.inner {
@@ -90,19 +85,16 @@ func take[T any](o *Object, field, want string) (v T, ok bool) {
 	if raw == nil {
 		return v, false
 	}
-	decoded := new(T) // not v, for which an absent field would take an allocation
-	if string(raw) == "null" || json.Unmarshal(raw, decoded) != nil {
+	if string(raw) == "null" || json.Unmarshal(raw, &v) != nil {
 		o.Fail(field, "it must be "+want)
-		return v, false
+		var none T
+		return none, false
 	}
-	return *decoded, true
+	return v, true
 }
 
 // String returns a string.
 func (o *Object) String(field string) string {
-	if raw := o.Raw(field); len(raw) > 1 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1]) // it is UTF-8
-	}
 	s, _ := take[string](o, field, "a string")
 	return s
 }

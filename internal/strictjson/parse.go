@@ -31,20 +31,22 @@ func Parse(text []byte, mayBeEmpty bool) (*Object, error) {
 	if len(text) == 0 && mayBeEmpty {
 		return &Object{}, nil
 	}
-	c := checker{text: text}
-	if err := c.all(); err != nil {
+	if err := Check(text); err != nil {
 		return nil, err
 	}
-	if c.members == nil {
-		return nil, notAnObject("")
-	}
-	return &Object{fields: c.members, taken: make(map[string]struct{}, len(c.members))}, nil
+	return newObject(text, "")
 }
 
 // Check returns an error unless the text is one value that the package accepts.
 func Check(text []byte) error {
+	if !utf8.Valid(text) {
+		return &Error{"", "the text is not UTF-8"}
+	}
+	if !json.Valid(text) {
+		return syntaxError(text)
+	}
 	c := checker{text: text}
-	return c.all()
+	return c.value(nil)
 }
 
 // syntaxError says where the text stops being JSON.
@@ -59,20 +61,8 @@ func syntaxError(text []byte) error {
 
 // checker walks through a text that is valid JSON.
 type checker struct {
-	text    []byte
-	at      int
-	members map[string]json.RawMessage // of the outermost value; nil: it isn't an object
-}
-
-// all checks the text.
-func (c *checker) all() error {
-	if !utf8.Valid(c.text) {
-		return &Error{"", "the text is not UTF-8"}
-	}
-	if !json.Valid(c.text) {
-		return syntaxError(c.text)
-	}
-	return c.value(nil)
+	text []byte
+	at   int
 }
 
 // value checks the next value. path are the names and indexes that lead to it.
@@ -103,29 +93,24 @@ func (c *checker) value(path []string) error {
 
 func (c *checker) object(path []string) error {
 	c.at++
-	members := make(map[string]json.RawMessage)
+	names := make(map[string]struct{})
 	for c.peek() != '}' {
 		name, err := c.string(path)
 		if err != nil {
 			return err
 		}
 		here := append(path, name)
-		if _, twice := members[name]; twice {
+		if _, twice := names[name]; twice {
 			return &Error{join(here), "it occurs twice"}
 		}
+		names[name] = struct{}{}
 		c.skip(':')
-		c.peek()
-		begin := c.at
 		if err := c.value(here); err != nil {
 			return err
 		}
-		members[name] = c.text[begin:c.at:c.at]
 		c.skip(',')
 	}
 	c.at++
-	if len(path) == 0 {
-		c.members = members
-	}
 	return nil
 }
 

@@ -43,13 +43,13 @@ func (h *farmHistory) cutAll() {
 }
 
 // stall may end with a cut or a kill, which lose the commands under way, or without loss. One in
-// three lasts longer than the node waits: commands with an unknown outcome are then executed
+// six lasts longer than the node waits: commands with an unknown outcome are then executed
 // afterwards.
 func (h *farmHistory) stall() {
 	h.tally.stalls++
 	p := h.anyNode(h.random).proxy
 	p.Stall()
-	if h.random.IntN(3) == 0 {
+	if h.random.IntN(6) == 0 {
 		h.tally.late++
 		<-time.After(farmTimeout)
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
@@ -69,27 +70,40 @@ type killActor struct {
 	session *killSession // nil: none
 }
 
+// killStep is something that a browser does, with how often it does that.
 type killStep struct {
 	weight int
 	do     func(a *killActor, s *killSession)
+	count  func(c *killCount) *atomic.Int64 // nil: it ends nothing
 }
 
 var killSteps = []killStep{
-	{40, (*killActor).burst},
-	{12, (*killActor).read},
-	{20, (*killActor).dial},
-	{1, (*killActor).leaveOne},
-	{4, (*killActor).notify},
-	{3, (*killActor).login},
-	{1, (*killActor).rebind},
-	{1, (*killActor).logout},
-	{1, (*killActor).destroyByID},
-	{1, (*killActor).destroyBySocket},
-	{1, (*killActor).destroyUser},
-	{1, (*killActor).expire},
+	{40, (*killActor).burst, nil},
+	{12, (*killActor).read, nil},
+	{20, (*killActor).dial, nil},
+	{1, (*killActor).leaveOne, nil},
+	{4, (*killActor).notify, nil},
+	{3, (*killActor).login, func(c *killCount) *atomic.Int64 { return &c.logins }},
+	{1, (*killActor).rebind, func(c *killCount) *atomic.Int64 { return &c.rebinds }},
+	{1, (*killActor).logout, func(c *killCount) *atomic.Int64 { return &c.logouts }},
+	{1, (*killActor).destroyByID, func(c *killCount) *atomic.Int64 { return &c.byID }},
+	{1, (*killActor).destroyBySocket, func(c *killCount) *atomic.Int64 { return &c.bySocket }},
+	{1, (*killActor).destroyUser, func(c *killCount) *atomic.Int64 { return &c.byUser }},
+	{1, (*killActor).expire, func(c *killCount) *atomic.Int64 { return &c.expired }},
 }
 
-// run acts until done. The session that it has then remains.
+// undone returns the steps that no actor has done yet.
+func (c *killCount) undone() (steps []killStep) {
+	for _, s := range killSteps {
+		if s.count != nil && s.count(c).Load() == 0 {
+			steps = append(steps, s)
+		}
+	}
+	return steps
+}
+
+// run acts until done. The session that it has then remains. On a busy machine few steps are done, so
+// half of those of a session with sockets are some that nobody has done.
 func (a *killActor) run(done <-chan struct{}) {
 	var steps []func(*killActor, *killSession)
 	for _, s := range killSteps {
@@ -107,7 +121,11 @@ func (a *killActor) run(done <-chan struct{}) {
 			a.beginAt(a.pick(a.random), "")
 			continue
 		}
-		steps[a.random.IntN(len(steps))](a, a.session)
+		step := steps[a.random.IntN(len(steps))]
+		if undone := a.count.undone(); len(undone) > 0 && a.random.IntN(2) == 0 && len(a.opened(a.session)) > 0 {
+			step = undone[a.random.IntN(len(undone))].do
+		}
+		step(a, a.session)
 	}
 }
 

@@ -124,14 +124,10 @@ func (k *killing) report(soak bool) {
 			require.Less(k.t, d.known, 15500*time.Millisecond, "a node that has died is known for 15 s")
 		}
 	}
-	c := &k.count
 	rounded := func(all []time.Duration) string { return strings.Replace(killQuantiles(all), "sockets", "times", 1) }
 	k.t.Logf("%d nodes killed; the dead were known to the others: %s; after a death alone Conns was complete again: %s, Activity: %s",
 		len(k.deaths), rounded(known), rounded(conns), rounded(activity))
-	k.t.Logf("%d sessions, %d requests, %d sockets, %d messages, of which %d with an unknown outcome and %d given up after conflicts; %d logins, %d new sessions of a client",
-		c.sessions.Load(), c.http.Load(), c.sockets.Load(), c.messages.Load(), c.unknown.Load(), c.conflicts.Load(), c.logins.Load(), c.rebinds.Load())
-	k.t.Logf("ended: %d by logout, %d by ID, %d over a socket, %d times all of a user's, which surprised %d, %d by time; %d notes heard; %d questions to all nodes, %d times one was silent; %d sockets ended with their node",
-		c.logouts.Load(), c.byID.Load(), c.bySocket.Load(), c.byUser.Load(), c.surprises.Load(), c.expired.Load(), c.notes.Load(), c.asked.Load(), c.silent.Load(), c.excused.Load())
+	k.t.Log(&k.count)
 	for what, delays := range map[string]*killDelays{"destroy": &k.ends, "login or new session": &k.rebinds, "deadline": &k.expiries} {
 		k.t.Logf("from a %s to the end of a socket: %v", what, delays)
 		most := killPromise

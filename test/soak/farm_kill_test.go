@@ -72,19 +72,27 @@ func (k *killing) complete() bool {
 
 // complete reports whether every kind of operation has been done.
 func (c *killCount) complete() bool {
-	for _, n := range []*atomic.Int64{&c.logins, &c.rebinds, &c.logouts, &c.byID, &c.bySocket, &c.byUser, &c.expired, &c.notes, &c.asked, &c.excused, &c.messages} {
+	for _, n := range []*atomic.Int64{&c.notes, &c.asked, &c.excused, &c.messages} {
 		if n.Load() == 0 {
 			return false
 		}
 	}
-	return true
+	return len(c.undone()) == 0
+}
+
+// String returns two lines with all counts.
+func (c *killCount) String() string {
+	return fmt.Sprintf("%d sessions, %d requests, %d sockets, %d messages, of which %d with an unknown outcome and %d given up after conflicts; %d logins, %d new sessions of a client\n",
+		c.sessions.Load(), c.http.Load(), c.sockets.Load(), c.messages.Load(), c.unknown.Load(), c.conflicts.Load(), c.logins.Load(), c.rebinds.Load()) +
+		fmt.Sprintf("ended: %d by logout, %d by ID, %d over a socket, %d times all of a user's, which surprised %d, %d by time; %d notes heard; %d questions to all nodes, %d times one was silent; %d sockets ended with their node",
+			c.logouts.Load(), c.byID.Load(), c.bySocket.Load(), c.byUser.Load(), c.surprises.Load(), c.expired.Load(), c.notes.Load(), c.asked.Load(), c.silent.Load(), c.excused.Load())
 }
 
 // startKilling starts three nodes.
 func startKilling(t *testing.T, server farmServer) *killing {
 	t.Helper()
 	seed := farmSeed(t)
-	k := &killing{farm: startFarm(t, server, 0, ""), random: rand.New(rand.NewPCG(seed, 0)), users: map[string]*killUser{}}
+	k := &killing{farm: startFarm(t, server, 0, await.Limit, ""), random: rand.New(rand.NewPCG(seed, 0)), users: map[string]*killUser{}}
 	for i := range killUsers {
 		name := fmt.Sprint("user", i)
 		k.users[name] = &killUser{name: name, logged: map[*killSession]int64{}}
@@ -327,7 +335,7 @@ func killNodes(t *testing.T, server farmServer) {
 	})
 
 	for began := time.Now(); time.Since(began) < lasts || !k.complete(); {
-		require.Less(t, time.Since(began), lasts+await.Limit, "something has never been done")
+		require.Less(t, time.Since(began), lasts+5*await.Limit, "something has never been done: %v", &k.count)
 		k.round(soak)
 	}
 	stopLoad()

@@ -29,7 +29,7 @@ const (
 )
 
 // farmTimeout is how long the server may take to answer a node whose connections stall.
-const farmTimeout = 400 * time.Millisecond
+const farmTimeout = time.Second
 
 // farmOptions remove the influence of time: on a slow machine RotateGrace would end at any moment.
 // A session keeps its counter when its user changes.
@@ -56,6 +56,9 @@ func serveFarmNode(server string, in io.Reader, out *json.Encoder) error {
 	opening, cancel := context.WithTimeout(ctx, await.Limit)
 	defer cancel()
 	st, err := openFarmStore(opening, server, timeout)
+	for err != nil && opening.Err() == nil { // on a busy machine the server may need longer for an answer
+		st, err = openFarmStore(opening, server, timeout)
+	}
 	if err != nil {
 		return err
 	}

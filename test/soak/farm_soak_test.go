@@ -57,7 +57,7 @@ func processes(t *testing.T, server farmServer, histories int) {
 		histories = 100
 	}
 	seed := farmSeed(t)
-	f := startFarm(t, server, farmNodes, "")
+	f := startFarm(t, server, farmNodes, farmTimeout, "")
 	for i := range histories {
 		h := &farmHistory{farm: f, random: rand.New(rand.NewPCG(seed, uint64(i)))}
 		h.live(farmActors, farmLength, h.disturb)

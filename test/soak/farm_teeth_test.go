@@ -130,7 +130,7 @@ func TestFarmHasTeeth(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			seed := farmSeed(t)
-			f := startFarm(t, broken.server(t), 2, broken.store)
+			f := startFarm(t, broken.server(t), 2, farmTimeout, broken.store)
 			for i := 0; f.tally.notLinearizable == 0 || broken.counted(&f.tally) == 0; i++ {
 				require.Less(t, i, 30, "nothing is noticed")
 				h := &farmHistory{farm: f, random: rand.New(rand.NewPCG(seed, uint64(i)))}

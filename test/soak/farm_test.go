@@ -55,8 +55,9 @@ type farmNode struct {
 	await func()       // its end
 }
 
-// startFarm starts a farm. broken names the fault of the nodes' stores, if any.
-func startFarm(t *testing.T, server farmServer, nodes int, broken string) *farm {
+// startFarm starts a farm. The server may take timeout to answer a node; broken names the fault of the
+// nodes' stores, if any.
+func startFarm(t *testing.T, server farmServer, nodes int, timeout time.Duration, broken string) *farm {
 	t.Helper()
 	f := &farm{t: t, server: server}
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
@@ -68,7 +69,7 @@ func startFarm(t *testing.T, server farmServer, nodes int, broken string) *farm 
 	}
 	t.Cleanup(f.stop)
 	for _, proxy := range proxies {
-		f.nodes = append(f.nodes, startFarmNode(t, proxy, broken, farmTimeout))
+		f.nodes = append(f.nodes, startFarmNode(t, proxy, broken, timeout))
 	}
 	for _, n := range f.nodes {
 		n.awaitAddr(t)

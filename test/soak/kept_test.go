@@ -61,7 +61,7 @@ func nothingMissed(t *testing.T, server farmServer, histories int) {
 		histories = 100
 	}
 	seed := farmSeed(t)
-	f := &keptFarm{farm: startFarm(t, server, farmNodes, "")}
+	f := &keptFarm{farm: startFarm(t, server, farmNodes, await.Limit, "")}
 	f.alive = slices.Clone(f.nodes)
 	f.online = map[string]bool{}
 	t.Cleanup(f.direct.OnPresence(func(e bridge.Presence) {
@@ -110,7 +110,7 @@ func (f *keptFarm) kill() {
 	_ = n.cmd.Wait()
 	_ = n.in.Close()
 	f.nodes = slices.DeleteFunc(f.nodes, func(other *farmNode) bool { return other == n })
-	next := startFarmNode(f.t, n.proxy, "", farmTimeout)
+	next := startFarmNode(f.t, n.proxy, "", await.Limit)
 	f.nodes = append(f.nodes, next)
 	next.awaitAddr(f.t)
 	f.mu.Lock()
@@ -286,7 +286,8 @@ func (h *keptHistory) disturb(done <-chan struct{}) {
 	}
 }
 
-// send sends messages to the user and to the sessions, one after the other.
+// send sends messages to the user and to the sessions, one after the other. After half of those that
+// fail it waits for the store, which may be away for longer than it takes to send them all.
 func (h *keptHistory) send(number int, random *rand.Rand) {
 	for i := range keptMessages {
 		do, of := "keep user", h.user
@@ -294,11 +295,26 @@ func (h *keptHistory) send(number int, random *rand.Rand) {
 			do, of = "keep session", h.clients[random.IntN(len(h.clients))].id
 		}
 		text := fmt.Sprintf("%s %d %d", of, number, i)
-		v, _, err := h.ask(h.node(random), "", url.Values{"do": {do}, "of": {of}, "text": {text}})
+		n := h.node(random)
+		v, _, err := h.ask(n, "", url.Values{"do": {do}, "of": {of}, "text": {text}})
+		acknowledged := err == nil && (v.Word == "ok" || v.Word == "silent") // a silent node: it is kept
 		h.mu.Lock()
-		h.sent[text] = err == nil && (v.Word == "ok" || v.Word == "silent") // a silent node: it is kept
+		h.sent[text] = acknowledged
 		h.mu.Unlock()
+		if !acknowledged && random.IntN(2) == 0 {
+			h.awaitStore(n)
+		}
 		<-time.After(time.Duration(random.IntN(80)) * time.Millisecond)
+	}
+}
+
+// awaitStore waits until the node reaches the store, or has been killed.
+func (h *keptHistory) awaitStore(n *farmNode) {
+	for late := time.Now().Add(await.Limit); time.Now().Before(late); <-time.After(5 * time.Millisecond) {
+		v, _, err := h.ask(n, "", url.Values{"do": {"ping"}})
+		if err != nil || v.Word == "ok" {
+			return
+		}
 	}
 }
 

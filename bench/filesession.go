@@ -37,6 +37,10 @@ func scatter(x uint64) uint64 {
 // firstClient is the number of the key that is the ID of the first session's browser.
 const firstClient = 1 << 40
 
+// firstRequest is when the first session was created. None is created again: a store has them in its indexes
+// by that.
+var firstRequest = time.Now().UTC().Add(-48 * time.Hour).Truncate(time.Millisecond)
+
 // fileSession returns the nth session, as it is when it is stored for the count-th time: the record
 // of the heap rows, but for the scattered IDs.
 func fileSession(n int, count uint64, now time.Time) store.Record {
@@ -49,7 +53,7 @@ func fileSession(n int, count uint64, now time.Time) store.Record {
 		Addr:            "192.0.2.1",
 		UserAgent:       userAgent,
 		Data:            []byte(sessionData),
-		Created:         now,
+		Created:         firstRequest.Add(-time.Duration(n) * time.Millisecond),
 		Seen:            now,
 		Expires:         now.Add(24 * time.Hour),
 		Idle:            24 * time.Hour,

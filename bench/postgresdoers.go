@@ -145,9 +145,7 @@ func (d *postgresDoers) ourSet(ctx context.Context, i int) (int, error) {
 
 // postgresSession returns the nth session, created an hour ago, as it is when that revision is updated.
 func postgresSession(n int, revision uint64) store.Record {
-	rec := fileSession(n, revision+1, time.Now())
-	rec.Created = rec.Created.Truncate(time.Hour)
-	return rec
+	return fileSession(n, revision+1, time.Now())
 }
 
 func (d *postgresDoers) ourTouch(ctx context.Context, i int) (int, error) {

@@ -27,7 +27,6 @@ type Conn struct {
 	Pool    *pgxpool.Pool
 	Timeout time.Duration // of an operation
 
-	limits limiter
 	closed atomic.Bool
 }
 
@@ -74,8 +73,8 @@ func (c *Conn) run(
 	if err := c.Ready(ctx, doing); err != nil {
 		return err
 	}
-	limited, end := c.limits.begin(ctx, c.Timeout)
-	defer end()
+	limited, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
 	var err error
 	for i := range executions {
 		var rows int
@@ -85,7 +84,7 @@ func (c *Conn) run(
 			break
 		}
 	}
-	return c.Explain(ctx, doing, timedOut(limited, err))
+	return c.Explain(ctx, doing, err)
 }
 
 // execute executes a statement on connections that work, and returns how many rows it has read.

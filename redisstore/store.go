@@ -145,14 +145,14 @@ func (s *Store) setting(p place, rec *store.Record) scripts.Call {
 	if rec.Revision > 0 {
 		value := codec.Encode(rec)
 		from, to := codec.Beginning(value)
-		return s.backend.scripts.Set.On(p.prefix, p.member, codec.NumberText(rec.Revision), string(value), s.actor(),
+		return s.backend.scripts.Set.On(p.prefix, p.member, codec.NumberText(rec.Revision), value, s.actor(),
 			strconv.Itoa(from+1), strconv.Itoa(to)) // Lua counts from 1
 	}
 	if s.member != nil {
 		s.member.SessionCreated(p.shard, p.member)
 	}
 	created := codec.EncodeNew(rec)
-	return s.backend.scripts.Create.On(p.prefix, p.member, string(created.Value), s.actor(),
+	return s.backend.scripts.Create.On(p.prefix, p.member, created.Value, s.actor(),
 		decimal(created.Active), decimal(created.Expires), decimal(created.User), decimal(created.Client),
 		codec.NumberText(codec.Millis(rec.Began())), timeToLive(&created))
 }

@@ -58,11 +58,19 @@ const (
 	renewalShift = 5 // position of the bits of store.Renewal
 )
 
+// usualSize is how many bytes a value takes as a rule, at most. Such a value is made on the stack.
+const usualSize = 1 << 10
+
 // Encode returns the record as a value. The fields that the script sets are 0: the revision and the
 // scores in the indexes by expiry and activity.
-func Encode(rec *store.Record) []byte {
-	texts := len(rec.ClientID) + len(rec.UserID) + len(rec.Addr) + len(rec.UserAgent)
-	v := make([]byte, HeadSize, HeadSize+256+texts+len(rec.Data))
+func Encode(rec *store.Record) string {
+	var room [usualSize]byte
+	return string(encode(room[:0], rec))
+}
+
+// encode appends the value to v, which is empty.
+func encode(v []byte, rec *store.Record) []byte {
+	v = append(v, make([]byte, HeadSize)...)
 	v[0] = Format
 	v[atFlags] = byte(rec.Renewal) << renewalShift
 	putNumber(v[atSeen:], Millis(rec.Seen))
@@ -115,27 +123,28 @@ func Encode(rec *store.Record) []byte {
 // New is the value of a session that is created, and its positions in the indexes; 0: not in the
 // index.
 type New struct {
-	Value                         []byte
+	Value                         string
 	Active, Expires, User, Client uint64
 }
 
 // EncodeNew returns the record as the value of a new session, with its first revision.
 func EncodeNew(rec *store.Record) New {
-	v := Encode(rec)
+	var room [usualSize]byte
+	v := encode(room[:0], rec)
 	n := New{
-		Value: v, Active: Millis(rec.Seen), Expires: Millis(rec.Expires),
-		User: number(v[atUser:]), Client: number(v[atClient:]),
+		Active: Millis(rec.Seen), Expires: Millis(rec.Expires), User: number(v[atUser:]), Client: number(v[atClient:]),
 	}
 	putNumber(v[atRevision:], 1)
 	putNumber(v[atDue:], n.Expires)
 	putNumber(v[atActive:], n.Active)
+	n.Value = string(v)
 	return n
 }
 
 // Beginning returns where a value has the fields from created to logged-in, which are at the same
 // place in the value before if the user and the flags are the same.
-func Beginning(value []byte) (from, to int) {
-	length, size := binary.Uvarint(value[HeadSize:])
+func Beginning(value string) (from, to int) {
+	length, size := binary.Uvarint([]byte(value[HeadSize:min(len(value), HeadSize+binary.MaxVarintLen64)]))
 	from = HeadSize + size + int(length) + len(store.WriteID{}) + restOfToken //nolint:gosec // Encode has written it
 	to = from + NumberSize
 	if value[atFlags]&hasPrevious != 0 {

@@ -24,7 +24,7 @@ func fullRecord() store.Record {
 
 func TestTruncatedValueIsAnError(t *testing.T) {
 	rec := fullRecord()
-	value := string(Encode(&rec))
+	value := Encode(&rec)
 	got, err := Decode("a", value)
 	require.NoError(t, err)
 	require.Equal(t, rec, got)
@@ -92,11 +92,11 @@ func TestBeginning(t *testing.T) {
 		clear(&rec)
 		value := Encode(&rec)
 		from, to := Beginning(value)
-		require.Equal(t, Millis(rec.Created), number(value[from:]))
+		require.Equal(t, Millis(rec.Created), number([]byte(value[from:])))
 		if !rec.LoggedIn.IsZero() {
-			require.Equal(t, Millis(rec.LoggedIn), number(value[to-NumberSize:]))
+			require.Equal(t, Millis(rec.LoggedIn), number([]byte(value[to-NumberSize:])))
 		}
-		rest := reader{rest: string(value[to:])}
+		rest := reader{rest: value[to:]}
 		require.Equal(t, int64(rec.Idle), rest.varint(), "the next field")
 	}
 }
@@ -105,13 +105,13 @@ func TestBeginning(t *testing.T) {
 func TestEncodeNew(t *testing.T) {
 	rec := fullRecord()
 	created := EncodeNew(&rec)
-	got, err := Decode(rec.ID, string(created.Value))
+	got, err := Decode(rec.ID, created.Value)
 	require.NoError(t, err)
 	rec.Revision = 1
 	require.Equal(t, rec, got)
 	require.Equal(t, New{
 		Value: created.Value, Active: Millis(rec.Seen), Expires: Millis(rec.Expires), User: Score(rec.UserID), Client: Score(rec.ClientID),
 	}, created)
-	require.Equal(t, created.Expires, number(created.Value[atDue:]))
-	require.Equal(t, created.Active, number(created.Value[atActive:]))
+	require.Equal(t, created.Expires, number([]byte(created.Value[atDue:])))
+	require.Equal(t, created.Active, number([]byte(created.Value[atActive:])))
 }

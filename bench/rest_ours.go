@@ -60,10 +60,9 @@ func (a *restArena) ours() (*subject, error) {
 		if err != nil {
 			return nil, errors.Join(err, s.close())
 		}
-		body := fmt.Sprintf(`{"token":%q}`, cred.Token)
 		s.gets = append(s.gets, fmt.Appendf(nil, "POST /v1/main/sessions/resolve HTTP/1.1\r\nHost: localhost\r\n"+
-			"Authorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-			apiSecret, len(body), body))
+			"Authorization: Bearer %s\r\n%s: %s\r\nContent-Length: 0\r\n\r\n",
+			apiSecret, bridge.SessionTokenHeader, cred.Token))
 	}
 	return a.subject(s)
 }

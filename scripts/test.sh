@@ -18,7 +18,7 @@ export GORACE="atexit_sleep_ms=20 ${GORACE:-}"
 modules=($(scripts/modules.sh)) # names of folders here have no spaces
 # Go's default limit of 10 minutes for a package is too short on a busy machine; this one only ends
 # tests that hang. It is `make lint` that vets.
-go run ./internal/tools/testsummary "${modules[@]}" -- $race -vet=off -timeout 30m "${@:-./...}"
+go run ./internal/tools/testsummary "${modules[@]}" -- $race -vet=off -ldflags=-w -timeout 30m "${@:-./...}"
 
 if [ $# = 0 ] && [ -n "${FUZZTIME:-}" ]; then # some five minutes on two cores, most of it to build the targets
 	FUZZJOBS=2 scripts/fuzz.sh

@@ -8,7 +8,16 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
+
+// ClientGoroutines are those that the client of a cluster leaves behind for at most five seconds: they wait
+// before they close connections to servers that have left the cluster, and before they refresh the topology.
+var ClientGoroutines = []goleak.Option{
+	goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient).redirectOrNew.func1"),
+	goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*clusterClient)._refresh.func2"),
+	goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"),
+}
 
 // Cluster is a Redis Cluster of masters without replicas.
 type Cluster struct {

@@ -26,17 +26,18 @@ func (m *million) heap() (sample, error) {
 	return sample{bytesIdle: float64(open - heapInUse()), bytesPeak: float64(o.peak)}, err
 }
 
-// calm waits until the heap doesn't get smaller any more from one time to the next, and returns its
-// size.
+// calm waits until the heap has not become smaller for a while, in which a checkpoint on a slow disk ends, and
+// returns its size.
 func calm(between time.Duration) int64 {
-	for last := heapInUse(); ; {
+	const looks = 10
+	last := heapInUse()
+	for same := 0; same < looks; same++ {
 		time.Sleep(2 * between)
-		now := heapInUse()
-		if now > last-last/100 {
-			return now
+		if now := heapInUse(); now < last-last/100 {
+			last, same = now, 0
 		}
-		last = now
 	}
+	return last
 }
 
 // watchHeap begins to look at the heap; the function that it returns ends that, and says by how

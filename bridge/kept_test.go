@@ -247,6 +247,28 @@ func (failingKeeper) Kept(context.Context, store.KeptFor, uint64) (store.Kept, e
 	return store.Kept{}, store.ErrClosed
 }
 
+// A node doesn't hold the logs of a session and a user any more when the last connection has ended that reads
+// them.
+func TestLogsAreReleasedWithTheirConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, apps := testkit.NewNodes(t, 2, bridge.Options{})
+		br := webclient.NewBrowser(t, apps[0].ServeInMemory(t))
+		br.OK("/login?user=ann")
+		plain := br.Dial("/ws")
+		require.Equal(t, "0", plain.Ask("get"))
+		sessions, clients := h.Node(0).Holds()
+		c := br.DialKept("/ws", "")
+		c.Expect("ready")
+		_, topics := h.Node(0).Holds()
+		require.Equal(t, clients+2, topics, "the logs of the session and of the user")
+		c.Cut()
+		time.Sleep(time.Minute)
+		sessionsNow, clientsNow := h.Node(0).Holds()
+		require.Equal(t, sessions, sessionsNow)
+		require.Equal(t, clients, clientsNow)
+	})
+}
+
 // Any library, and an event stream, has the messages with their positions.
 func TestLinkOnKept(t *testing.T) {
 	a := testkit.NewApp(t, livestore.New(), nil)

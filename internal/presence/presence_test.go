@@ -263,6 +263,28 @@ func TestItIsRightInTheEnd(t *testing.T) {
 	})
 }
 
+// Only polls in a row that a node hasn't answered make its users offline.
+func TestAnAnswerMakesUpForSilence(t *testing.T) {
+	test(t, 2, func(f *farm) {
+		a, b := f.nodes[0], f.nodes[1]
+		defer b.Observe()()
+		time.Sleep(time.Second)
+		a.connect("ann", true)
+		time.Sleep(3 * time.Second)
+		require.Equal(t, []string{"ann true"}, b.heard())
+		for range 5 {
+			a.set(true, false)
+			polls, _ := f.traffic()
+			for missed := polls; missed == polls; missed, _ = f.traffic() {
+				time.Sleep(100 * time.Millisecond)
+			}
+			a.set(false, false)
+			time.Sleep(10 * time.Second)
+		}
+		require.Empty(t, b.heard())
+	})
+}
+
 // A node that others poll often polls no less often itself.
 func TestPollsOfOthersDoNotDelayTheOwn(t *testing.T) {
 	test(t, 2, func(f *farm) {

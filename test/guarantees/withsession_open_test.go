@@ -83,7 +83,8 @@ func TestStaleCookieDoesNotWaitForAFunction(t *testing.T) {
 func TestStaleCookiesDoNotDelayTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		st := teststore.NewFaulty()
-		b := newBusyWith(t, st, &bridge.Options{StoreTimeout: storeLimit, MaxSessionsPerClient: bridge.Off}) // each of them begins a session
+		// Each request with the old cookie begins a session of the same client.
+		b := newBusyWith(t, st, &bridge.Options{StoreTimeout: storeLimit, MaxSessionsPerClient: bridge.Off})
 		old := replacedLongAgo(b)
 		st.Always(func(_ context.Context, call func() error) error { time.Sleep(5 * time.Millisecond); return call() }, "Get")
 		var all sync.WaitGroup

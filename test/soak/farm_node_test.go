@@ -57,6 +57,7 @@ func serveFarmNode(server string, in io.Reader, out *json.Encoder) error {
 	defer cancel()
 	st, err := openFarmStore(opening, server, timeout)
 	for err != nil && opening.Err() == nil { // on a busy machine the server may need longer for an answer
+		<-time.After(10 * time.Millisecond)
 		st, err = openFarmStore(opening, server, timeout)
 	}
 	if err != nil {

@@ -195,13 +195,19 @@ func (h *farmHistory) live(actors, operations int, disturb func(done <-chan stru
 	h.lookAtAll(first)
 }
 
+// ping reports whether a node reaches the server. An error means that the node doesn't answer.
+func (f *farm) ping(n *farmNode) (reached bool, err error) {
+	v, _, err := f.ask(n, "", url.Values{"do": {"ping"}})
+	return v.Word == "ok", err
+}
+
 // settle waits until every node reaches the server again.
 func (h *farmHistory) settle() {
 	h.t.Helper()
 	for _, n := range h.nodes {
 		require.Eventually(h.t, func() bool {
-			v, _, err := h.ask(n, "", url.Values{"do": {"ping"}})
-			return err == nil && v.Word == "ok"
+			reached, err := h.ping(n)
+			return err == nil && reached
 		}, await.Limit, 5*time.Millisecond, "a node without its server")
 	}
 	require.Eventually(h.t, func() bool { return h.direct.Ping(h.t.Context()) == nil }, await.Limit, 5*time.Millisecond)

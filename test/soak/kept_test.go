@@ -311,8 +311,7 @@ func (h *keptHistory) send(number int, random *rand.Rand) {
 // awaitStore waits until the node reaches the store, or has been killed.
 func (h *keptHistory) awaitStore(n *farmNode) {
 	for late := time.Now().Add(await.Limit); time.Now().Before(late); <-time.After(5 * time.Millisecond) {
-		v, _, err := h.ask(n, "", url.Values{"do": {"ping"}})
-		if err != nil || v.Word == "ok" {
+		if reached, err := h.ping(n); reached || err != nil {
 			return
 		}
 	}

@@ -1,14 +1,13 @@
 package sealed
 
 import (
+	"crypto/cipher"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
 	"slices"
 	"time"
-
-	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/sessionbridge/sessionbridge/store"
 )
@@ -17,7 +16,8 @@ import (
 //
 //	magic      4 bytes: kind and version of the format
 //	key ID     8 bytes
-//	nonce     24 bytes, random
+//	salt      12 bytes, random; selects the key of the cipher (boxes)
+//	nonce     12 bytes, random
 //	ciphertext
 //	tag       16 bytes
 //
@@ -28,21 +28,49 @@ const (
 	messageMagic = "\x00sm\x01"
 	keptMagic    = "\x00sk\x01"
 
-	nonceAt     = len(recordMagic) + len(keyID{})
-	boxAt       = nonceAt + chacha20poly1305.NonceSizeX
-	minEnvelope = boxAt + chacha20poly1305.Overhead
+	saltAt      = len(recordMagic) + len(keyID{})
+	nonceAt     = saltAt + saltSize
+	boxAt       = nonceAt + nonceSize
+	minEnvelope = boxAt + tagSize
 )
 
-// newEnvelope returns an envelope without a box: with its header and a random nonce, and capacity
-// for a plaintext. It is in the memory of b if there is enough.
-func (c *core) newEnvelope(b []byte, magic string, plaintext int) ([]byte, error) {
+// newEnvelope returns an envelope without a box, with capacity for a plaintext, and the cipher for its
+// box. It is in the memory of b if there is enough.
+func (c *core) newEnvelope(b []byte, magic string, of *boxes, plaintext int) ([]byte, cipher.AEAD, error) {
 	envelope := slices.Grow(b[:0], minEnvelope+plaintext)[:boxAt]
 	copy(envelope, magic)
 	copy(envelope[len(magic):], c.keys[0].id[:])
-	if _, err := io.ReadFull(c.rand, envelope[nonceAt:]); err != nil {
-		return nil, fmt.Errorf("sealed: no random bytes for a nonce: nothing is stored: %w", err)
+	with, err := of.toSeal(c.rand)
+	if err != nil {
+		return nil, nil, err
 	}
-	return envelope, nil
+	copy(envelope[saltAt:], with.salt[:])
+	if err := readRandom(c.rand, envelope[nonceAt:]); err != nil {
+		return nil, nil, err
+	}
+	return envelope, with, nil
+}
+
+// openBox returns the plaintext in an envelope, in the memory of dst, or an error that matches
+// ErrUnopenable.
+func openBox(dst, envelope []byte, of *boxes, bound []byte) ([]byte, error) {
+	aead, err := of.toOpen(salt(envelope[saltAt:nonceAt]))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnopenable, err)
+	}
+	plaintext, err := aead.Open(dst, envelope[nonceAt:boxAt], envelope[boxAt:], bound)
+	if err != nil {
+		return nil, errForged
+	}
+	return plaintext, nil
+}
+
+// readRandom fills b with random bytes.
+func readRandom(rand io.Reader, b []byte) error {
+	if _, err := io.ReadFull(rand, b); err != nil {
+		return fmt.Errorf("sealed: no random bytes: nothing is stored: %w", err)
+	}
+	return nil
 }
 
 // keyOf returns the key of an envelope, or an error that matches ErrUnopenable.
@@ -74,7 +102,7 @@ func (c *core) seal(app string, rec *store.Record, in *buffers) error {
 	for _, field := range fields {
 		size += len(field)
 	}
-	envelope, err := c.newEnvelope(in.envelope, recordMagic, size)
+	envelope, aead, err := c.newEnvelope(in.envelope, recordMagic, &k.records, size)
 	if err != nil {
 		return err
 	}
@@ -90,7 +118,7 @@ func (c *core) seal(app string, rec *store.Record, in *buffers) error {
 	rec.LoggedIn = rec.LoggedIn.Truncate(time.Millisecond)
 	rec.Created = rec.Created.Truncate(time.Millisecond)
 	in.bound = appendBound(in.bound[:0], app, rec)
-	in.envelope = k.records.Seal(envelope, envelope[nonceAt:boxAt], plaintext[boxAt:], in.bound)
+	in.envelope = aead.Seal(envelope, envelope[nonceAt:boxAt], plaintext[boxAt:], in.bound)
 	rec.Data = in.envelope
 	return nil
 }
@@ -108,10 +136,9 @@ func (c *core) open(app string, rec *store.Record) error {
 	in := c.getBuffers()
 	defer c.buffers.Put(in)
 	in.bound = appendBound(in.bound[:0], app, rec)
-	box := rec.Data[boxAt:]
-	plaintext, err := k.records.Open(box[:0], rec.Data[nonceAt:boxAt], box, in.bound)
+	plaintext, err := openBox(rec.Data[boxAt:boxAt], rec.Data, &k.records, in.bound)
 	if err != nil {
-		return errForged
+		return err
 	}
 	client, user := rec.ClientID, rec.UserID
 	if err := setPlaintext(rec, plaintext); err != nil {

@@ -11,11 +11,18 @@ func (s *Store) SetRand(r io.Reader) { s.rand = r }
 
 // The parts of an envelope, and the limits.
 const (
+	SaltAt      = saltAt
 	NonceAt     = nonceAt
 	BoxAt       = boxAt
 	MaxReported = maxReported
 	MaxIDs      = maxIDs
 )
+
+// OpenerSlots is how many ciphers are remembered for opening.
+const OpenerSlots = openerSlots
+
+// LeaveBoxes leaves n boxes of records to be sealed with the present salt.
+func (s *Store) LeaveBoxes(n uint64) { s.keys[0].records.sealer.Load().boxes.Store(boxesPerSalt - n) }
 
 // OpenMessage opens a message as a node does.
 func (s *Store) OpenMessage(envelope []byte) ([]byte, error) { return s.openMessage(s.app, envelope) }

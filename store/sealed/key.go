@@ -2,13 +2,10 @@ package sealed
 
 import (
 	"bytes"
-	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-
-	"golang.org/x/crypto/chacha20poly1305"
 )
 
 // MinKeyBytes is the minimum length of a key.
@@ -20,8 +17,8 @@ type keyID [8]byte
 // key is what is derived from one key of the application: a key for each purpose.
 type key struct {
 	id       keyID
-	records  cipher.AEAD
-	messages cipher.AEAD
+	records  boxes
+	messages boxes
 	users    names
 	clients  names
 }
@@ -62,10 +59,10 @@ func newKey(secret []byte) (*key, error) {
 		return nil, err
 	}
 	copy(k.id[:], id)
-	if k.records, err = newAEAD(secret, "records"); err != nil {
+	if k.records.secret, err = derive(secret, "records", sha256.Size); err != nil {
 		return nil, err
 	}
-	if k.messages, err = newAEAD(secret, "messages"); err != nil {
+	if k.messages.secret, err = derive(secret, "messages", sha256.Size); err != nil {
 		return nil, err
 	}
 	users, err := derive(secret, "user ids", sha256.Size)
@@ -76,16 +73,9 @@ func newKey(secret []byte) (*key, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.users.key, k.clients.key = users, clients
+	k.users.key, k.users.text = users, userName
+	k.clients.key, k.clients.text = clients, clientName
 	return k, nil
-}
-
-func newAEAD(secret []byte, purpose string) (cipher.AEAD, error) {
-	derived, err := derive(secret, purpose, chacha20poly1305.KeySize)
-	if err != nil {
-		return nil, err
-	}
-	return chacha20poly1305.NewX(derived)
 }
 
 // derive returns the key for one purpose (HKDF-SHA256, RFC 5869).

@@ -7,11 +7,11 @@ func (c *core) sealMessage(app string, data []byte) ([]byte, error) {
 
 // sealData returns data that isn't a record as an envelope.
 func (c *core) sealData(magic string, data, bound []byte) ([]byte, error) {
-	envelope, err := c.newEnvelope(nil, magic, len(data))
+	envelope, aead, err := c.newEnvelope(nil, magic, &c.keys[0].messages, len(data))
 	if err != nil {
 		return nil, err
 	}
-	return c.keys[0].messages.Seal(envelope, envelope[nonceAt:boxAt], data, bound), nil
+	return aead.Seal(envelope, envelope[nonceAt:boxAt], data, bound), nil
 }
 
 // openMessage returns the message in an envelope. Errors match ErrUnopenable.
@@ -28,11 +28,7 @@ func (c *core) openData(magic string, envelope, bound []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := k.messages.Open(nil, envelope[nonceAt:boxAt], envelope[boxAt:], bound)
-	if err != nil {
-		return nil, errForged
-	}
-	return data, nil
+	return openBox(nil, envelope, &k.messages, bound)
 }
 
 func messageBound(app string) []byte { return appendText([]byte(messageMagic), app) }

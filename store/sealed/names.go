@@ -8,16 +8,25 @@ import (
 	"hash"
 	"sync"
 
+	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// nameSize is the length of a name: a SHA-256 in base64 without padding.
-const nameSize = 43
+// name is what the inner store gets as the ID of a user or client, in the form of text: its keyed hash,
+// the first 128 bits of HMAC-SHA256 of the application and the ID.
+type name [16]byte
 
-// names computes what the inner store gets as the ID of a user or client: its keyed hash, HMAC-SHA256
-// of the application and the ID.
+// userName returns the name of a user as text.
+func userName(n name) string { return base64.RawURLEncoding.EncodeToString(n[:]) }
+
+// clientName returns the name of a client as text: a UUID, because that is what the ID of a client is,
+// and some stores keep UUIDs in 16 bytes.
+func clientName(n name) string { return uuidtext.Format(n) }
+
+// names computes names of users, or of clients.
 type names struct {
 	key  []byte
+	text func(name) string
 	pool sync.Pool // of *hasher
 }
 
@@ -28,25 +37,15 @@ type hasher struct {
 	sum [sha256.Size]byte
 }
 
-// of returns the name of the ID, and "" for "".
-func (n *names) of(app, id string) string {
-	var name [nameSize]byte
-	return string(n.append(name[:0], app, id))
-}
-
 // names returns the names of a client and a user.
 func (k *key) names(app, clientID, userID string) (client, user string) {
-	var names [2 * nameSize]byte
-	b := k.clients.append(names[:0], app, clientID)
-	end := len(b)
-	both := string(k.users.append(b, app, userID)) // with one allocation
-	return both[:end], both[end:]
+	return k.clients.of(app, clientID), k.users.of(app, userID)
 }
 
-// append appends the name of the ID, and nothing for "".
-func (n *names) append(b []byte, app, id string) []byte {
+// of returns the name of the ID, and "" for "".
+func (n *names) of(app, id string) string {
 	if id == "" {
-		return b
+		return ""
 	}
 	h, ok := n.pool.Get().(*hasher)
 	if !ok {
@@ -57,7 +56,7 @@ func (n *names) append(b []byte, app, id string) []byte {
 	h.in = append(appendText(h.in[:0], app), id...)
 	_, _ = h.mac.Write(h.in) // a hash never fails
 	clear(h.in)
-	return base64.RawURLEncoding.AppendEncode(b, h.mac.Sum(h.sum[:0]))
+	return n.text(name(h.mac.Sum(h.sum[:0])))
 }
 
 // userNames returns the names under which the inner store may have records of the user: first the

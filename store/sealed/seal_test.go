@@ -6,8 +6,10 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/livestore"
@@ -69,13 +71,16 @@ func TestS17_WithoutRandomBytesNothingIsStored(t *testing.T) {
 	broken := errors.New("no entropy")
 	st.SetRand(failing{broken})
 	rec.Data = []byte(`{"n":2}`)
-	_, err := st.Set(t.Context(), rec)
-	require.ErrorIs(t, err, broken)
-	require.Equal(t, before, get(t, inner, rec.ID))
-	_, err = st.Set(t.Context(), newRecord())
-	require.ErrorIs(t, err, broken)
-	require.Len(t, ids(t, inner.List(t.Context())), 1)
-	_, err = st.SealMessage([]byte("hello"))
+	for _, left := range []uint64{1, 0} { // for a nonce, and for a salt
+		st.LeaveBoxes(left)
+		_, err := st.Set(t.Context(), rec)
+		require.ErrorIs(t, err, broken)
+		require.Equal(t, before, get(t, inner, rec.ID))
+		_, err = st.Set(t.Context(), newRecord())
+		require.ErrorIs(t, err, broken)
+		require.Len(t, ids(t, inner.List(t.Context())), 1)
+	}
+	_, err := st.SealMessage([]byte("hello"))
 	require.ErrorIs(t, err, broken)
 }
 
@@ -91,6 +96,60 @@ func TestS17_NoncesAreUnique(t *testing.T) {
 		seen[nonce] = true
 	}
 }
+
+// TestS17_NoCipherSealsTooMuch: the cipher is replaced in time, also while many write, and what was
+// sealed before still opens.
+func TestS17_NoCipherSealsTooMuch(t *testing.T) {
+	const left, writers, each = 100, 8, 50
+	inner := livestore.New()
+	st := seal(t, inner, nil, 1)
+	create(t, st)
+	st.LeaveBoxes(left)
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			for range each {
+				_, err := st.Set(t.Context(), newRecord())
+				assert.NoError(t, err)
+			}
+		})
+	}
+	wg.Wait()
+	sealed := map[string]int{}
+	other := seal(t, inner, nil, 1)
+	for rec, err := range inner.List(t.Context()) {
+		require.NoError(t, err)
+		sealed[saltOf(rec)]++
+		get(t, other, rec.ID)
+	}
+	require.Len(t, sealed, 2)
+	for _, n := range sealed {
+		require.Contains(t, []int{1 + left, writers*each - left}, n)
+	}
+}
+
+// TestEveryStartHasItsSalt: the records of more starts than ciphers are remembered open, in any order.
+func TestEveryStartHasItsSalt(t *testing.T) {
+	const starts = 2 * sealed.OpenerSlots
+	inner := livestore.New()
+	var recs []store.Record
+	salts := map[string]bool{}
+	for range starts {
+		rec := create(t, seal(t, inner, nil, 1))
+		salts[saltOf(get(t, inner, rec.ID))] = true
+		recs = append(recs, rec)
+	}
+	require.Len(t, salts, starts)
+	st := seal(t, inner, nil, 1)
+	for range 2 {
+		for _, rec := range recs {
+			require.Equal(t, rec, get(t, st, rec.ID))
+		}
+	}
+}
+
+// saltOf returns the salt of a sealed record.
+func saltOf(rec store.Record) string { return string(rec.Data[sealed.SaltAt:sealed.NonceAt]) }
 
 func TestS17_NoKeyNoStore(t *testing.T) {
 	for name, c := range map[string]struct {

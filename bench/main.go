@@ -121,7 +121,8 @@ func profiled(path string, do func() error) (err error) {
 
 // addTo measures the group if one of its rows is wanted: ours, and the peers of those rows.
 func (p plan) addTo(rep *report, g *group, wanted *regexp.Regexp) error {
-	some := group{name: g.name, ours: g.ours, rounds: g.rounds, fixture: g.fixture}
+	some := *g
+	some.peer, some.rows, some.rivals = side{}, nil, nil
 	for i, v := range g.rivalries() {
 		v.rows = slices.DeleteFunc(slices.Clone(v.rows), func(r row) bool { return !wanted.MatchString(g.title(r)) })
 		switch {

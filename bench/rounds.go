@@ -57,7 +57,11 @@ func (p plan) play(g *group) (res results, err error) {
 		all = append(all, contender{opened, rounds, got})
 		return nil
 	}
-	rounds := atMost(p.rounds, g.rounds)
+	turns := max(1, g.turns)
+	if p.quick {
+		turns = 1
+	}
+	rounds := turns * atMost(p.rounds, g.rounds)
 	if err := enter(g.ours, rounds, &res.ours); err != nil {
 		if res.absent = absence(err); res.absent != "" {
 			return res, nil
@@ -78,7 +82,9 @@ func (p plan) play(g *group) (res results, err error) {
 		}
 	}
 	for i := range rounds {
-		fmt.Fprint(p.progress, ".")
+		if i%turns == 0 {
+			fmt.Fprint(p.progress, ".")
+		}
 		// Whoever goes later finds warmer caches and a hotter machine: the sides change places.
 		turns := slices.Clone(all)
 		if i%2 == 1 {

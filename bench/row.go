@@ -37,6 +37,7 @@ type group struct {
 	rows   []row
 	rivals []rival
 	rounds int // at most; 0: as many as asked for
+	turns  int // of each side in a round; 0: one. Many show a difference that is small beside what is measured
 
 	onRequest bool // it takes long: it is measured only if rows are asked for
 

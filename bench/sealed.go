@@ -49,7 +49,7 @@ func sealedGroups() []group {
 				name: "sealed/" + in.name + " " + name,
 				ours: side("sealed", bytes.Repeat([]byte("a secret"), 4), op), peer: side("plain", nil, op),
 				rows:    []row{{"", nsPerOp, every(extraUnder(2*time.Microsecond), extraAllocsAtMost(3))}},
-				fixture: a,
+				fixture: a, turns: 20,
 			}
 		}
 		all = append(all, against("get", (*vault).get), against("set", (*vault).set))

@@ -11,11 +11,11 @@
 //
 // AES-256-GCM of the standard library, with a random nonce of 96 bits for each write. A key of AES-GCM
 // must be replaced after 2^32 random nonces (NIST SP 800-38D, 8.3), which a busy application reaches in
-// weeks. So no key of the application is used as one: each process derives its own from it and a random
-// salt of 96 bits, which each record contains, and takes another salt after 2^30 writes. Salt and nonce
-// together don't repeat, however much is written and however many processes there are. A sealed store
-// costs a quarter less time so than with XChaCha20-Poly1305, which needs no salt. On processors without
-// instructions for AES it costs more, and its time depends on the key.
+// weeks. So each Store derives keys of its own from the application's, each with a random salt of 96
+// bits, which the records contain: one at its first write, another after 2^30 writes. With one of them
+// two nonces are the same with a probability of 2^-37 at most. This takes a quarter less time than
+// XChaCha20-Poly1305 would. On processors without instructions for AES it takes more, and the time
+// depends on the key.
 //
 // Each purpose has a key of its own, derived with HKDF-SHA256. A passphrase becomes a key only through
 // Argon2id ([PassphraseKey]). If there are no random bytes, the write fails.

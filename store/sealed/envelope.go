@@ -51,20 +51,6 @@ func (c *core) newEnvelope(b []byte, magic string, of *boxes, plaintext int) ([]
 	return envelope, with, nil
 }
 
-// openBox returns the plaintext in an envelope, in the memory of dst, or an error that matches
-// ErrUnopenable.
-func openBox(dst, envelope []byte, of *boxes, bound []byte) ([]byte, error) {
-	aead, err := of.toOpen(salt(envelope[saltAt:nonceAt]))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnopenable, err)
-	}
-	plaintext, err := aead.Open(dst, envelope[nonceAt:boxAt], envelope[boxAt:], bound)
-	if err != nil {
-		return nil, errForged
-	}
-	return plaintext, nil
-}
-
 // readRandom fills b with random bytes.
 func readRandom(rand io.Reader, b []byte) error {
 	if _, err := io.ReadFull(rand, b); err != nil {
@@ -136,7 +122,7 @@ func (c *core) open(app string, rec *store.Record) error {
 	in := c.getBuffers()
 	defer c.buffers.Put(in)
 	in.bound = appendBound(in.bound[:0], app, rec)
-	plaintext, err := openBox(rec.Data[boxAt:boxAt], rec.Data, &k.records, in.bound)
+	plaintext, err := k.records.open(rec.Data[boxAt:boxAt], rec.Data, in.bound)
 	if err != nil {
 		return err
 	}

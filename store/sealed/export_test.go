@@ -6,7 +6,7 @@ import (
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// SetRand replaces the source of nonces.
+// SetRand replaces the source of salts and nonces.
 func (s *Store) SetRand(r io.Reader) { s.rand = r }
 
 // The parts of an envelope, and the limits.
@@ -20,6 +20,18 @@ const (
 
 // OpenerSlots is how many ciphers are remembered for opening.
 const OpenerSlots = openerSlots
+
+// BoxesPerSalt is how many boxes are sealed with one salt.
+const BoxesPerSalt = boxesPerSalt
+
+// NextSalt returns the salt of another box of a record.
+func (s *Store) NextSalt() (string, error) {
+	with, err := s.keys[0].records.toSeal(s.rand)
+	if err != nil {
+		return "", err
+	}
+	return string(with.salt[:]), nil
+}
 
 // LeaveBoxes leaves n boxes of records to be sealed with the present salt.
 func (s *Store) LeaveBoxes(n uint64) { s.keys[0].records.sealer.Load().boxes.Store(boxesPerSalt - n) }

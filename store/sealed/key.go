@@ -59,10 +59,10 @@ func newKey(secret []byte) (*key, error) {
 		return nil, err
 	}
 	copy(k.id[:], id)
-	if k.records.secret, err = derive(secret, "records", sha256.Size); err != nil {
+	if err := k.records.init(secret, "records"); err != nil {
 		return nil, err
 	}
-	if k.messages.secret, err = derive(secret, "messages", sha256.Size); err != nil {
+	if err := k.messages.init(secret, "messages"); err != nil {
 		return nil, err
 	}
 	users, err := derive(secret, "user ids", sha256.Size)
@@ -73,8 +73,7 @@ func newKey(secret []byte) (*key, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.users.key, k.users.text = users, userName
-	k.clients.key, k.clients.text = clients, clientName
+	k.users.key, k.clients.key = users, clients
 	return k, nil
 }
 

@@ -28,7 +28,7 @@ func (c *core) openData(magic string, envelope, bound []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openBox(nil, envelope, &k.messages, bound)
+	return k.messages.open(nil, envelope, bound)
 }
 
 func messageBound(app string) []byte { return appendText([]byte(messageMagic), app) }

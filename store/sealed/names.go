@@ -8,25 +8,17 @@ import (
 	"hash"
 	"sync"
 
-	"github.com/sessionbridge/sessionbridge/internal/uuidtext"
 	"github.com/sessionbridge/sessionbridge/store"
 )
 
-// name is what the inner store gets as the ID of a user or client, in the form of text: its keyed hash,
-// the first 128 bits of HMAC-SHA256 of the application and the ID.
-type name [16]byte
+// nameBytes is how much of a hash is a name: more than 2^60 users or clients are needed for two that
+// have the same.
+const nameBytes = 16
 
-// userName returns the name of a user as text.
-func userName(n name) string { return base64.RawURLEncoding.EncodeToString(n[:]) }
-
-// clientName returns the name of a client as text: a UUID, because that is what the ID of a client is,
-// and some stores keep UUIDs in 16 bytes.
-func clientName(n name) string { return uuidtext.Format(n) }
-
-// names computes names of users, or of clients.
+// names computes what the inner store gets as the ID of a user or client: its keyed hash, HMAC-SHA256
+// of the application and the ID, of which the first nameBytes in base64 without padding.
 type names struct {
 	key  []byte
-	text func(name) string
 	pool sync.Pool // of *hasher
 }
 
@@ -56,7 +48,7 @@ func (n *names) of(app, id string) string {
 	h.in = append(appendText(h.in[:0], app), id...)
 	_, _ = h.mac.Write(h.in) // a hash never fails
 	clear(h.in)
-	return n.text(name(h.mac.Sum(h.sum[:0])))
+	return base64.RawURLEncoding.EncodeToString(h.mac.Sum(h.sum[:0])[:nameBytes])
 }
 
 // userNames returns the names under which the inner store may have records of the user: first the

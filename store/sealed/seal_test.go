@@ -32,7 +32,6 @@ func TestS17_TheInnerStoreHasNoPersonalData(t *testing.T) {
 	for _, secret := range secrets {
 		require.NotContains(t, all, secret)
 	}
-	require.NotEqual(t, stored.UserID, stored.ClientID)
 	same := create(t, seal(t, inner, nil, 1), func(rec *store.Record) { rec.UserID = rec.ClientID })
 	stored = get(t, inner, same.ID)
 	require.NotEqual(t, stored.UserID, stored.ClientID, "users and clients have keys of their own")
@@ -97,35 +96,56 @@ func TestS17_NoncesAreUnique(t *testing.T) {
 	}
 }
 
-// TestS17_NoCipherSealsTooMuch: the cipher is replaced in time, also while many write, and what was
-// sealed before still opens.
+// TestS17_NoCipherSealsTooMuch: a salt is replaced in time, also while many write.
 func TestS17_NoCipherSealsTooMuch(t *testing.T) {
-	const left, writers, each = 100, 8, 50
-	inner := livestore.New()
-	st := seal(t, inner, nil, 1)
-	create(t, st)
+	require.LessOrEqual(t, uint64(sealed.BoxesPerSalt), uint64(1)<<32, "NIST SP 800-38D, 8.3")
+	st := seal(t, livestore.New(), nil, 1)
+	for range 20 {
+		requireTwoSalts(t, st)
+	}
+}
+
+// requireTwoSalts fails unless what a salt has left is sealed with it, and the rest with one other.
+func requireTwoSalts(t *testing.T, st *sealed.Store) {
+	t.Helper()
+	const left, writers, each = 100_000, 8, 25_000
+	first, err := st.NextSalt()
+	require.NoError(t, err)
 	st.LeaveBoxes(left)
+	var mu sync.Mutex
+	boxes := map[string]int{}
 	var wg sync.WaitGroup
 	for range writers {
 		wg.Go(func() {
+			own := map[string]int{}
 			for range each {
-				_, err := st.Set(t.Context(), newRecord())
+				salt, err := st.NextSalt()
 				assert.NoError(t, err)
+				own[salt]++
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for salt, n := range own {
+				boxes[salt] += n
 			}
 		})
 	}
 	wg.Wait()
-	sealed := map[string]int{}
-	other := seal(t, inner, nil, 1)
-	for rec, err := range inner.List(t.Context()) {
-		require.NoError(t, err)
-		sealed[saltOf(rec)]++
-		get(t, other, rec.ID)
-	}
-	require.Len(t, sealed, 2)
-	for _, n := range sealed {
-		require.Contains(t, []int{1 + left, writers*each - left}, n)
-	}
+	require.Len(t, boxes, 2)
+	require.Equal(t, left, boxes[first])
+}
+
+// TestS17_SaltAndNonceAreRandom: all of their bytes, also after there were no random ones.
+func TestS17_SaltAndNonceAreRandom(t *testing.T) {
+	inner := livestore.New()
+	st := seal(t, inner, nil, 1)
+	broken := errors.New("no entropy")
+	st.SetRand(failing{broken})
+	_, err := st.Set(t.Context(), newRecord())
+	require.ErrorIs(t, err, broken)
+	const random = "a random one and a nonce"
+	st.SetRand(strings.NewReader(random))
+	require.Equal(t, random, string(get(t, inner, create(t, st).ID).Data[sealed.SaltAt:sealed.BoxAt]))
 }
 
 // TestEveryStartHasItsSalt: the records of more starts than ciphers are remembered open, in any order.
@@ -185,6 +205,23 @@ func TestCost(t *testing.T) {
 	require.Zero(t, leastAllocs(func() { _, _ = st.Set(ctx, rec) }))
 	const ofInner = 1 // its copy of the data
 	require.LessOrEqual(t, leastAllocs(func() { _, _ = st.Get(ctx, rec.ID) }), 1.0+ofInner)
+}
+
+// TestForgedSaltsCostNoOneElse: who can write to the inner store can't make the cipher of others be
+// derived again and again.
+func TestForgedSaltsCostNoOneElse(t *testing.T) {
+	st := seal(t, livestore.New(), quiet(), 1)
+	envelope, err := st.SealMessage([]byte("hello"))
+	require.NoError(t, err)
+	forged := bytes.Clone(envelope)
+	forged[sealed.NonceAt-1]++ // the same place among the ciphers
+	derived := leastAllocs(func() { _, err = st.OpenMessage(forged) })
+	require.ErrorIs(t, err, sealed.ErrUnopenable)
+	both := leastAllocs(func() {
+		_, _ = st.OpenMessage(envelope)
+		_, _ = st.OpenMessage(forged)
+	})
+	require.Less(t, both, 2*derived)
 }
 
 // leastAllocs returns the least number of allocations of a call: sync.Pool drops what it has at any

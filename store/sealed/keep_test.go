@@ -21,12 +21,16 @@ func TestS17_AKeptMessageIsBoundToItsReceiver(t *testing.T) {
 	_, bob := st.Names("", "bob")
 	for _, c := range []struct{ to, stored, wrong, wrongStored store.KeptFor }{
 		{
-			store.KeptFor{UserID: "ada"}, store.KeptFor{UserID: ada},
-			store.KeptFor{UserID: "bob"}, store.KeptFor{UserID: bob},
+			store.KeptFor{UserID: "ada"},
+			store.KeptFor{UserID: ada},
+			store.KeptFor{UserID: "bob"},
+			store.KeptFor{UserID: bob},
 		},
 		{
-			store.KeptFor{SessionID: one.ID}, store.KeptFor{SessionID: one.ID},
-			store.KeptFor{SessionID: other.ID}, store.KeptFor{SessionID: other.ID},
+			store.KeptFor{SessionID: one.ID},
+			store.KeptFor{SessionID: one.ID},
+			store.KeptFor{SessionID: other.ID},
+			store.KeptFor{SessionID: other.ID},
 		},
 	} {
 		m := store.KeptMessage{Data: []byte("for one only")}

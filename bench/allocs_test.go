@@ -25,9 +25,7 @@ var allocations = map[string]float64{
 // TestAllocationsStayAsTheyAre counts them, because a time depends on what else a machine does.
 func TestAllocationsStayAsTheyAre(t *testing.T) {
 	eachOf(t, allocations, func(t *testing.T, g *group, want float64) {
-		if g.fixture != nil {
-			g.fixture.prepare(true, t.Output())
-		}
+		g.prepare(true, t.Output())
 		subject, err := g.ours.open()
 		require.NoError(t, err)
 		defer func() { require.NoError(t, subject.close()) }()

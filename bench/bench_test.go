@@ -15,9 +15,7 @@ func TestMain(m *testing.M) {
 // benchmark runs every side of the groups as a Go benchmark.
 func benchmark(b *testing.B, groups []group) {
 	err := inTurn(groups, func(g *group) error {
-		if g.fixture != nil {
-			g.fixture.prepare(testing.Short(), b.Output())
-		}
+		g.prepare(testing.Short(), b.Output())
 		for _, s := range g.sides() {
 			b.Run(g.name+"/"+s.name, func(b *testing.B) { benchmarkSide(b, s) })
 		}

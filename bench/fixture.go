@@ -16,6 +16,13 @@ type fixture interface {
 	close() error
 }
 
+// prepare prepares the group's fixture, if it has one.
+func (g *group) prepare(quick bool, progress io.Writer) {
+	if g.fixture != nil {
+		g.fixture.prepare(quick, progress)
+	}
+}
+
 // inTurn visits the groups, and closes each fixture after the last group that has it. The first
 // error ends it.
 func inTurn(groups []group, visit func(*group) error) (err error) {

@@ -40,9 +40,7 @@ type contender struct {
 func (p plan) play(g *group) (res results, err error) {
 	fmt.Fprint(p.progress, g.name, " ")
 	defer fmt.Fprintln(p.progress)
-	if g.fixture != nil {
-		g.fixture.prepare(p.quick, p.progress)
-	}
+	g.prepare(p.quick, p.progress)
 	var all []contender
 	defer func() {
 		for _, c := range all {

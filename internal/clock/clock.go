@@ -157,23 +157,24 @@ func (c *Clock) runDue() (sleep time.Duration, planned bool) {
 	}
 }
 
-// next removes and returns a deadline that is due, or returns the time until one is.
+// next removes and returns the deadline that is due for longest, of either queue, or returns the time
+// until one is.
 func (c *Clock) next() (due *Deadline, sleep time.Duration, planned bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var first *Deadline
 	for _, q := range []*queue{&c.monotonic, &c.wall} {
 		if len(*q) == 0 {
 			continue
 		}
-		first := (*q)[0]
-		left := first.at - time.Since(c.epochOf(first))
-		if left <= 0 {
-			q.remove(first)
-			return first, 0, true
-		}
-		if !planned || left < sleep {
-			sleep, planned = left, true
+		d := (*q)[0]
+		if left := d.at - time.Since(c.epochOf(d)); first == nil || left < sleep {
+			first, sleep = d, left
 		}
 	}
-	return nil, sleep, planned
+	if first == nil || sleep > 0 {
+		return nil, sleep, first != nil
+	}
+	c.queueOf(first).remove(first)
+	return first, 0, true
 }

@@ -241,3 +241,37 @@ func BenchmarkMoveAmong100000(b *testing.B) {
 		c.Move(&ds[i%len(ds)], at(i+i/len(ds)))
 	}
 }
+
+// TestWhatIsDueForLongestRunsFirst: a queue in which something is always due doesn't keep back the
+// deadlines of the other one. Times in a bubble have no monotonic reading.
+func TestWhatIsDueForLongestRunsFirst(t *testing.T) {
+	for name, readings := range map[string][2]func(time.Time) time.Time{
+		"the busy queue is monotonic": {same, withoutMonotonic},
+		"the busy queue is wall":      {withoutMonotonic, same},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := clock.New()
+			defer c.Close()
+			gate, done := make(chan struct{}), make(chan struct{})
+			c.Add(time.Now(), func() { <-gate })
+			ran, before := 0, -1
+			busy := &clock.Deadline{}
+			busy.Do = func() {
+				if ran++; ran == 1000 {
+					close(done)
+					return
+				}
+				c.Move(busy, readings[0](time.Now()))
+			}
+			c.Move(busy, readings[0](time.Now().Add(-30*time.Second)))
+			c.Add(readings[1](time.Now().Add(-29*time.Second)), func() { before = ran })
+			close(gate)
+			<-done
+			require.Equal(t, 1, before, "it was due before the others")
+		})
+	}
+}
+
+func same(at time.Time) time.Time { return at }
+
+func withoutMonotonic(at time.Time) time.Time { return at.Round(0) }

@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sessionbridge/sessionbridge/bridge"
@@ -159,7 +160,10 @@ func (w *walk) round(nth int) {
 		if anyOf { // several may have been begun, of which the browser keeps one and the socket has another
 			tb.value(w.T, "socket?.close()")
 		}
-		require.Eventually(w, func() bool { return tb.await(w.T, "ask()") == user }, patience, 20*time.Millisecond, "%s\n%s: the socket doesn't say %q", context, tb.name, user)
+		var said string
+		if !assert.Eventually(w, func() bool { said = tb.await(w.T, "ask()"); return said == user }, patience, 20*time.Millisecond) {
+			require.Fail(w, "a socket of another user, or none", "%s\n%s: the socket says %q, not %q; open are %v", context, tb.name, said, user, w.site.users())
+		}
 	}
 	require.Empty(w, w.site.fault(), context)
 }

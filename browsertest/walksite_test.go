@@ -157,6 +157,17 @@ func (site *walkSite) socket(ctx context.Context, c *bridge.Conn) error {
 	}
 }
 
+// users returns the users of the sockets, "" for one without a session or a user.
+func (site *walkSite) users() (all []string) {
+	for info, err := range site.Conns(context.Background(), bridge.ConnFilter{}) {
+		all = append(all, fmt.Sprintf("%q", info.UserID))
+		if err != nil {
+			all = append(all, err.Error())
+		}
+	}
+	return all
+}
+
 // network delivers a request with ?held and the response to one with ?late that much later, loses
 // the first response to one with lose=once, and all with lose=all. The server has done by then what
 // it was asked for, and a browser may send the request again by itself.

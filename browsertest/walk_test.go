@@ -83,8 +83,8 @@ func walkAtRandom(t *testing.T, rounds int, more func(int) bool, opts *bridge.Op
 	t.Logf("%d requests", w.nth)
 }
 
-// roundsOfAClient is how long a client goes on: one that has its sockets sent back too often is
-// left alone for a while.
+// roundsOfAClient is how long a client goes on: the sockets of one that has been sent back twice may
+// stay where they are (mayStay).
 const roundsOfAClient = 8
 
 // beSomebodyElse has the browser forget its cookies.
@@ -161,11 +161,30 @@ func (w *walk) round(nth int) {
 			tb.value(w.T, "socket?.close()")
 		}
 		var said string
-		if !assert.Eventually(w, func() bool { said = tb.await(w.T, "ask()"); return said == user }, patience, 20*time.Millisecond) {
+		agrees := func() bool {
+			said = tb.await(w.T, "ask()")
+			if said != user && w.mayStay() {
+				tb.value(w.T, "socket?.close()")
+			}
+			return said == user
+		}
+		if !assert.Eventually(w, agrees, patience, 20*time.Millisecond) {
 			require.Fail(w, "a socket of another user, or none", "%s\n%s: the socket says %q, not %q; open are %v", context, tb.name, said, user, w.site.users())
 		}
 	}
 	require.Empty(w, w.site.fault(), context)
+}
+
+// mayStay reports whether a socket in a session of its own may stay open although the browser has another one
+// now: the client's have been sent back as often as docs/sockets.md permits.
+func (w *walk) mayStay() bool {
+	times := 0
+	for _, tb := range w.tabs[:2] {
+		n, err := strconv.Atoi(tb.value(w.T, "sentBack"))
+		require.NoError(w, err)
+		times += n
+	}
+	return times >= 2
 }
 
 // action makes one up.

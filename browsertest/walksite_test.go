@@ -318,12 +318,13 @@ function post(path, again) {
 	if (again > 0) setTimeout(() => form.submit(), again);
 }
 
-let socket = null, heard = () => {};
+let socket = null, heard = () => {}, sentBack = 0;
 function connect() {
 	const ws = socket = new WebSocket(location.origin.replace("http", "ws") + "/socket");
 	ws.onmessage = e => heard(e.data);
 	ws.onclose = e => {
 		socket = null;
+		if (e.code === 4001) sentBack++;
 		if (e.code < 4500) setTimeout(connect, 20);
 	};
 }

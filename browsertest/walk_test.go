@@ -138,7 +138,7 @@ func (w *walk) round(nth int) {
 	}
 	trace := w.site.traced()
 	context += "\n\t" + strings.Join(trace, "\n\t")
-	want, anyOf := w.mayBe(actions), !w.session
+	want, anyOf := w.mayBe(actions), w.site.several() || !w.session
 	status, user := w.ask(w.tabs[0], "/who")
 	if status == http.StatusConflict {
 		status, user = w.loginAgain(actions)
@@ -157,7 +157,7 @@ func (w *walk) round(nth int) {
 	for _, tb := range w.tabs[:2] {
 		_, again := w.ask(tb, "/who")
 		require.Equal(w, user, again, context)
-		if anyOf { // several may have been begun, of which the browser keeps one and the socket has another
+		if anyOf { // several may have been begun, also with a token that a login had replaced, of which the browser keeps one and the socket has another
 			tb.value(w.T, "socket?.close()")
 		}
 		var said string

@@ -34,7 +34,8 @@ type walkSite struct {
 	faults   []string
 	trace    []string // of the round: which credential each request presented, and which one was set
 	letters  map[string]string
-	last     string // what was presented by the last /who that isn't traced
+	used     map[string]bool // sessions of the round, by ID
+	last     string          // what was presented by the last /who that isn't traced
 }
 
 func startWalkSite(t *testing.T, opts *bridge.Options) *walkSite {
@@ -42,7 +43,7 @@ func startWalkSite(t *testing.T, opts *bridge.Options) *walkSite {
 	b, err := bridge.New(livestore.New(), opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Shutdown(context.WithoutCancel(t.Context()))) })
-	site := &walkSite{Bridge: b, statuses: make(map[string][]int), ended: make(map[string]time.Time), letters: make(map[string]string)}
+	site := &walkSite{Bridge: b, statuses: make(map[string][]int), ended: make(map[string]time.Time), letters: make(map[string]string), used: make(map[string]bool)}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/page", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -123,6 +124,7 @@ func (site *walkSite) see(s *bridge.Session, began time.Time) string {
 		return ""
 	}
 	user := s.UserID()
+	site.use(s.ID())
 	secret, has := s.Get("secret")
 	basket, _ := s.Get("basket")
 	owner, _, _ := strings.Cut(fmt.Sprint(basket), ":")
@@ -251,6 +253,29 @@ func (site *walkSite) letter(cookie string) string {
 		site.letters[fields[1]] = fmt.Sprintf("c%d", len(site.letters))
 	}
 	return site.letters[fields[1]]
+}
+
+// use notes that a session was used in the round.
+func (site *walkSite) use(id string) {
+	site.mu.Lock()
+	defer site.mu.Unlock()
+	site.used[id] = true
+}
+
+// several reports whether several of the sessions that were used since the last call haven't ended: the browser
+// has the cookies of one of them.
+func (site *walkSite) several() bool {
+	site.mu.Lock()
+	used := site.used
+	site.used = make(map[string]bool)
+	site.mu.Unlock()
+	left := 0
+	for id := range used {
+		if _, err := site.Info(context.Background(), id); err == nil {
+			left++
+		}
+	}
+	return left > 1
 }
 
 // traced returns the requests since the last call, in the order in which they were answered.

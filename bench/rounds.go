@@ -84,11 +84,11 @@ func (p plan) play(g *group) (res results, err error) {
 			fmt.Fprint(p.progress, ".")
 		}
 		// Whoever goes later finds warmer caches and a hotter machine: the sides change places.
-		turns := slices.Clone(all)
+		order := slices.Clone(all)
 		if i%2 == 1 {
-			slices.Reverse(turns)
+			slices.Reverse(order)
 		}
-		for _, c := range turns {
+		for _, c := range order {
 			if i >= c.rounds {
 				continue
 			}

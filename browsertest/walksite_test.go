@@ -124,12 +124,12 @@ func (site *walkSite) see(s *bridge.Session, began time.Time) string {
 		return ""
 	}
 	user := s.UserID()
-	site.use(s.ID())
 	secret, has := s.Get("secret")
 	basket, _ := s.Get("basket")
 	owner, _, _ := strings.Cut(fmt.Sprint(basket), ":")
 	site.mu.Lock()
 	defer site.mu.Unlock()
+	site.used[s.ID()] = true
 	if has != (user != "") || has && secret != "of "+user || basket != nil && owner != "" && owner != user {
 		site.faults = append(site.faults, fmt.Sprintf("%q sees the secret %v and the basket %v", user, secret, basket))
 	}
@@ -162,10 +162,10 @@ func (site *walkSite) socket(ctx context.Context, c *bridge.Conn) error {
 // users returns the users of the sockets, "" for one without a session or a user.
 func (site *walkSite) users() (all []string) {
 	for info, err := range site.Conns(context.Background(), bridge.ConnFilter{}) {
-		all = append(all, fmt.Sprintf("%q", info.UserID))
 		if err != nil {
-			all = append(all, err.Error())
+			return append(all, err.Error())
 		}
+		all = append(all, fmt.Sprintf("%q", info.UserID))
 	}
 	return all
 }
@@ -253,13 +253,6 @@ func (site *walkSite) letter(cookie string) string {
 		site.letters[fields[1]] = fmt.Sprintf("c%d", len(site.letters))
 	}
 	return site.letters[fields[1]]
-}
-
-// use notes that a session was used in the round.
-func (site *walkSite) use(id string) {
-	site.mu.Lock()
-	defer site.mu.Unlock()
-	site.used[id] = true
 }
 
 // several reports whether several of the sessions that were used since the last call haven't ended: the browser

@@ -59,10 +59,10 @@ func newKey(secret []byte) (*key, error) {
 		return nil, err
 	}
 	copy(k.id[:], id)
-	if err := k.records.init(secret, "records"); err != nil {
+	if err = k.records.init(secret, "records"); err != nil {
 		return nil, err
 	}
-	if err := k.messages.init(secret, "messages"); err != nil {
+	if err = k.messages.init(secret, "messages"); err != nil {
 		return nil, err
 	}
 	users, err := derive(secret, "user ids", sha256.Size)

@@ -32,6 +32,7 @@ func TestS17_TheInnerStoreHasNoPersonalData(t *testing.T) {
 	for _, secret := range secrets {
 		require.NotContains(t, all, secret)
 	}
+	require.NotEqual(t, stored.UserID, stored.ClientID)
 	same := create(t, seal(t, inner, nil, 1), func(rec *store.Record) { rec.UserID = rec.ClientID })
 	stored = get(t, inner, same.ID)
 	require.NotEqual(t, stored.UserID, stored.ClientID, "users and clients have keys of their own")

@@ -2,16 +2,17 @@ package membership
 
 import (
 	"sync"
+	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/background"
 	"github.com/sessionbridge/sessionbridge/pgstore/internal/conn"
 )
 
 // Waker notifies nodes that their inboxes have something, and that sessions have been stored. While a
-// statement is under way, further notifications wait for the next one, so that there is at most one
-// statement at a time however many changes there are.
+// statement is under way, and for a moment after one with many notifications, further ones wait for the
+// next, so that there are few statements however many changes there are.
 type Waker struct {
-	conn       *conn.Conn
+	send       func(nodes, payloads []string)
 	background *background.Group
 
 	mu      sync.Mutex
@@ -33,9 +34,21 @@ const (
 	maxHintID  = 255  // of an ID in a notification, which PostgreSQL limits to 8000 bytes
 )
 
+// After a statement with more than fewNotifications the next one comes a pause later. Each is a commit of
+// its own, which costs as much as that of a batch of changes.
+const (
+	fewNotifications = 8
+	pause            = 4 * time.Millisecond
+)
+
 // NewWaker returns a Waker that runs in the group.
 func NewWaker(c *conn.Conn, group *background.Group) *Waker {
-	return &Waker{conn: c, background: group, pending: map[notification]bool{}}
+	send := func(nodes, payloads []string) {
+		_ = c.Exec(group.Context(), "notifying nodes",
+			"SELECT pg_notify($3 || n.node, n.payload) FROM unnest($1::text[], $2::text[]) n (node, payload)",
+			nodes, payloads, channelPrefix)
+	}
+	return &Waker{send: send, background: group, pending: map[notification]bool{}}
 }
 
 // Wake notifies the nodes soon. A notification that fails is not repeated: the nodes read their
@@ -72,9 +85,10 @@ func (w *Waker) run() {
 		if len(nodes) == 0 {
 			return
 		}
-		_ = w.conn.Exec(w.background.Context(), "notifying nodes",
-			"SELECT pg_notify($3 || n.node, n.payload) FROM unnest($1::text[], $2::text[]) n (node, payload)",
-			nodes, payloads, channelPrefix)
+		w.send(nodes, payloads)
+		if len(nodes) > fewNotifications && !background.Sleep(w.background.Context(), pause) {
+			return
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/presence"
 )
@@ -20,9 +21,9 @@ func (e Presence) deliver(o *Observer, call bool) bool { return deliver(o.Presen
 
 // OnPresence calls fn after each user who has come online or gone offline, until off is called. On
 // every node that calls it, each is reported once, whichever node the user is connected to; not the
-// users who are online already, whom Online returns. The reports are right in the end: a user of a
-// node that was killed, who hasn't come back, is offline within 15 seconds. One of a node that is
-// alive comes within a fraction of a second.
+// users who are online already, whom Online returns, but for some who came just before. The reports are
+// right in the end: a user of a node that was killed, who hasn't come back, is offline within 15
+// seconds. One of a node that is alive comes within a fraction of a second.
 //
 // While a Bridge observes presence, the nodes on the store ask each other about their users every two
 // seconds, and send only what has changed. Otherwise it costs nothing.
@@ -50,8 +51,8 @@ func (b *Bridge) Online(ctx context.Context, userIDs ...string) ([]string, error
 // onlineHere is Online for the connections of this process.
 func (b *Bridge) onlineHere(userIDs []string) (online []string) {
 	if len(userIDs) == 0 {
-		b.links.Users(func(users func(yield func(userID string))) {
-			users(func(id string) { online = append(online, id) })
+		b.links.Users(func(users func(yield func(userID string, _ time.Duration))) {
+			users(func(id string, _ time.Duration) { online = append(online, id) })
 		})
 		return online
 	}
@@ -67,7 +68,13 @@ func (b *Bridge) onlineHere(userIDs []string) (online []string) {
 func (b *Bridge) newPresence() *presence.Tracker {
 	return presence.New(presence.Config{
 		Grace: zeroIfOff(b.opts.PresenceGrace), Clock: b.clock, Go: b.work.Pool(8).Go,
-		Users: func(record func(func(func(string)))) { b.links.Users(record) },
+		Users: func(record func(presence.Users)) {
+			b.links.Users(func(users func(func(string, time.Duration))) {
+				record(func(yield func(string, time.Time)) {
+					users(func(id string, oldest time.Duration) { yield(id, b.clock.Time(oldest)) })
+				})
+			})
+		},
 		Poll: func(ctx context.Context, since presence.Since, each func(string, presence.Item)) error {
 			return b.calls.Poll(ctx, since, each)
 		},

@@ -8,7 +8,9 @@
 // whatever nodes die.
 //
 // A user is online with the first connection, and offline when the last one has been gone for a grace.
-// The users who are online when a node begins to observe are not reported.
+// The users who are online when a node begins to observe are not reported. Who comes before the first
+// answers do is: an answer says how long its users have been there. In doubt, within what the answer
+// takes, a user is reported.
 //
 // While no node observes, nothing is recorded and nothing is sent. A Tracker is safe for concurrent
 // use. It calls [Config].Emit under its lock, and the other functions under none.

@@ -25,6 +25,7 @@ type local struct {
 type change struct {
 	user   string
 	online bool
+	since  time.Time
 }
 
 // Since is what another node knows of each node already: its version, by its instance.
@@ -39,24 +40,25 @@ type Item struct {
 	Count    int    `json:"count,omitempty"`
 	User     string `json:"user,omitempty"`
 	Gone     bool   `json:"gone,omitempty"`
+	Age      int64  `json:"age,omitempty"` // how long the user has a connection, at least: whole milliseconds
 }
 
-// begin begins to record this node's users, as users yields them. The lock is held, and so is that of
-// the caller, under which Changed is called.
-func (l *local) begin(users func(yield func(user string))) {
+// begin begins to record this node's users. The lock is held, and so is that of the caller, under which
+// Changed is called.
+func (l *local) begin(users Users) {
 	if l.recording {
 		return
 	}
-	l.source = source{instance: rand.Text(), version: 1, users: make(map[string]struct{})}
+	l.source = source{instance: rand.Text(), version: 1, users: make(map[string]time.Time)}
 	l.changes, l.recording = nil, true
-	users(func(user string) { l.users[user] = struct{}{} })
+	users(func(user string, since time.Time) { l.users[user] = since })
 }
 
 // add records a change.
 func (l *local) add(c change) {
 	l.version++
 	if c.online {
-		l.users[c.user] = struct{}{}
+		l.users[c.user] = c.since
 	} else {
 		delete(l.users, c.user)
 	}
@@ -71,11 +73,11 @@ func (l *local) answer(known uint64) []Item {
 	if behind := l.version - known; known > 0 && known <= l.version && behind <= uint64(len(l.changes)) {
 		items[0].Known = known
 		for _, c := range l.changes[uint64(len(l.changes))-behind:] {
-			items = append(items, Item{User: c.user, Gone: !c.online})
+			items = append(items, Item{User: c.user, Gone: !c.online, Age: time.Since(c.since).Milliseconds()})
 		}
 	} else {
-		for user := range l.users {
-			items = append(items, Item{User: user})
+		for user, since := range l.users {
+			items = append(items, Item{User: user, Age: time.Since(since).Milliseconds()})
 		}
 	}
 	items[0].Count = len(items) - 1

@@ -2,6 +2,7 @@ package presence
 
 import (
 	"context"
+	"time"
 )
 
 // answer is what has come of a node's answer to a poll.
@@ -28,7 +29,8 @@ func (t *Tracker) poll(regular bool) {
 		case a == nil: // the beginning is lost
 			return
 		default:
-			a.changes = append(a.changes, change{item.User, !item.Gone})
+			since := time.Now().Add(-time.Duration(item.Age) * time.Millisecond) // or before
+			a.changes = append(a.changes, change{item.User, !item.Gone, since})
 		}
 		if len(a.changes) == a.head.Count {
 			answered[a.head.Instance] = true
@@ -50,7 +52,7 @@ func (t *Tracker) learn(a *answer) {
 	}
 	n := t.nodes[a.head.Instance]
 	if n == nil {
-		n = &source{instance: a.head.Instance, users: make(map[string]struct{})}
+		n = &source{instance: a.head.Instance, users: make(map[string]time.Time)}
 		t.nodes[n.instance] = n
 	}
 	switch {
@@ -77,7 +79,7 @@ func (t *Tracker) replace(n *source, all []change) {
 	}
 	for name := range n.users {
 		if _, is := now[name]; !is {
-			t.change(n, change{name, false})
+			t.change(n, change{user: name})
 		}
 	}
 }
@@ -88,7 +90,7 @@ func (t *Tracker) change(n *source, c change) {
 		return
 	}
 	if c.online {
-		n.users[c.user] = struct{}{}
+		n.users[c.user] = c.since
 	} else {
 		delete(n.users, c.user)
 	}
@@ -114,7 +116,7 @@ func (t *Tracker) count(answered map[string]bool) {
 	}
 	t.primed = true
 	for name, u := range t.online {
-		if u.fresh && u.nodes == 1 {
+		if u.fresh {
 			t.cfg.Emit(name, true)
 		}
 	}

@@ -34,8 +34,10 @@ type node struct {
 	f     *farm
 	mu    sync.Mutex // that of a registry
 	users map[string]int
-	dead  bool // it answers nothing
-	deaf  bool // it hears no hints
+	since map[string]time.Time
+	dead  bool          // it answers nothing
+	deaf  bool          // it hears no hints
+	slow  time.Duration // how long its polls are on their way
 
 	state  map[string]bool // what was reported
 	events []string
@@ -46,15 +48,15 @@ func newFarm(t *testing.T, n int) *farm {
 	c := clock.New()
 	t.Cleanup(c.Close)
 	for range n {
-		one := &node{f: f, users: map[string]int{}, state: map[string]bool{}}
+		one := &node{f: f, users: map[string]int{}, since: map[string]time.Time{}, state: map[string]bool{}}
 		one.Tracker = presence.New(presence.Config{
 			Grace: grace, Clock: c, Go: func(task func()) { go task() },
-			Users: func(record func(func(func(string)))) {
+			Users: func(record func(presence.Users)) {
 				one.mu.Lock()
 				defer one.mu.Unlock()
-				record(func(yield func(string)) {
+				record(func(yield func(string, time.Time)) {
 					for user := range one.users {
-						yield(user)
+						yield(user, one.since[user])
 					}
 				})
 			},
@@ -91,6 +93,7 @@ func (n *node) poll(_ context.Context, since presence.Since, each func(string, p
 	n.f.mu.Lock()
 	n.f.polls++
 	n.f.mu.Unlock()
+	time.Sleep(n.slow)
 	silent := false
 	for i, other := range n.f.nodes {
 		if other == n {
@@ -158,6 +161,7 @@ func (n *node) connect(user string, open bool) {
 		delete(n.users, user)
 	}
 	if after := n.users[user]; (before == 0) != (after == 0) {
+		n.since[user] = time.Now()
 		n.Changed(user, open)
 	}
 }
@@ -184,6 +188,7 @@ func TestAUserIsReportedOnceOnEveryNode(t *testing.T) {
 	test(t, 3, func(f *farm) {
 		a, b, c := f.nodes[0], f.nodes[1], f.nodes[2]
 		c.connect("before", true)
+		time.Sleep(time.Second)
 		for _, n := range f.nodes {
 			defer n.Observe()()
 		}
@@ -208,6 +213,36 @@ func TestAUserIsReportedOnceOnEveryNode(t *testing.T) {
 			require.ElementsMatch(t, []string{"ann false", "before false"}, n.heard())
 		}
 	})
+}
+
+// TestAUserWhoComesDuringTheFirstPollIsReported: who is online already is not reported, but who comes
+// once Observe has returned is, also if the first answers don't come for a while.
+func TestAUserWhoComesDuringTheFirstPollIsReported(t *testing.T) {
+	for _, observed := range []bool{false, true} { // by another node, so that nodes record their users already
+		test(t, 3, func(f *farm) {
+			a, b, c := f.nodes[0], f.nodes[1], f.nodes[2]
+			if observed {
+				defer c.Observe()()
+			}
+			a.connect("here", true)
+			b.connect("there", true)
+			b.connect("often", true)
+			time.Sleep(time.Second)
+			a.slow = 1500 * time.Millisecond
+			defer a.Observe()()
+			require.Empty(t, a.heard())
+			time.Sleep(time.Second)
+			a.connect("ann", true)
+			b.connect("bob", true)
+			b.connect("carol", true)
+			c.connect("carol", true)
+			a.connect("often", true)
+			b.connect("gone", true)
+			b.connect("gone", false)
+			time.Sleep(time.Minute)
+			require.ElementsMatch(t, []string{"ann true", "bob true", "carol true"}, a.heard())
+		})
+	}
 }
 
 // While no node observes, nothing is sent, and nothing is left of what was.

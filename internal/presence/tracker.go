@@ -19,9 +19,9 @@ type Config struct {
 	Clock *clock.Clock
 	Go    func(task func()) // runs a task in the background
 
-	// Users calls record, under the lock under which Changed is called, with a function that yields the
-	// users who are connected to this process.
-	Users func(record func(users func(yield func(user string))))
+	// Users calls record, under the lock under which Changed is called, with the users who are connected
+	// to this process.
+	Users func(record func(Users))
 	// Poll asks the other nodes, and calls each with the items of their answers: those of a node
 	// come in order. Hint tells the other nodes that this node's users have changed.
 	Poll func(ctx context.Context, since Since, each func(node string, item Item)) error
@@ -31,12 +31,15 @@ type Config struct {
 	Failed func(err error) // reports that the other nodes can't be asked; they will be again
 }
 
+// Users yields users, and since when each has a connection, at least.
+type Users func(yield func(user string, since time.Time))
+
 // source is a node with its users.
 type source struct {
 	instance string
 	version  uint64
-	users    map[string]struct{}
-	misses   int // polls in a row that it hasn't answered
+	users    map[string]time.Time // since when each has a connection, at least
+	misses   int                  // polls in a row that it hasn't answered
 }
 
 // Tracker follows which users are online.
@@ -46,8 +49,9 @@ type Tracker struct {
 	mu        sync.Mutex
 	local     local
 	observers int
-	primed    bool // changes are reported: the first poll is over
-	planned   bool // a poll is planned
+	began     time.Time // since when this node observes
+	primed    bool      // changes are reported: the first poll is over
+	planned   bool      // a poll is planned
 	failing   bool
 	ticking   bool               // check runs, or tick is planned
 	nodes     map[string]*source // the other nodes, by their instances
@@ -58,7 +62,7 @@ type Tracker struct {
 // user is a user who is online.
 type user struct {
 	nodes int            // on which the user is connected
-	fresh bool           // has come during the first poll, and is to be reported if no other node has the user
+	fresh bool           // has come since this node observes, to all nodes that have the user
 	leave clock.Deadline // the end of the grace; planned while nodes is 0
 }
 
@@ -83,16 +87,17 @@ func (t *Tracker) Observe() (off func()) {
 
 // begin begins to observe.
 func (t *Tracker) begin() {
-	t.cfg.Users(func(users func(yield func(string))) {
+	t.cfg.Users(func(users Users) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if t.online != nil || t.observers == 0 {
 			return
 		}
 		t.local.begin(users)
+		t.began = time.Now()
 		t.nodes, t.online = make(map[string]*source), make(map[string]*user)
 		for name := range t.local.users {
-			t.come(name)
+			t.come(name, false)
 		}
 	})
 	t.mu.Lock()
@@ -120,12 +125,10 @@ func (t *Tracker) Changed(name string, online bool) {
 	if !t.local.recording {
 		return
 	}
-	t.local.add(change{name, online})
+	c := change{user: name, online: online, since: time.Now()}
+	t.local.add(c)
 	if t.online != nil {
-		t.apply(change{name, online})
-		if u := t.online[name]; u != nil && online && !t.primed {
-			u.fresh = u.nodes == 1
-		}
+		t.apply(c)
 	}
 	if !t.local.hinting && time.Since(t.local.polled) < forgetAfter {
 		t.local.hinting = true
@@ -144,7 +147,7 @@ func (t *Tracker) hint() {
 
 // Answer answers a poll of another node.
 func (t *Tracker) Answer(since Since) (items []Item) {
-	t.cfg.Users(func(users func(yield func(string))) {
+	t.cfg.Users(func(users Users) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.local.begin(users)

@@ -9,23 +9,25 @@ import (
 // apply counts that a user is connected to one node more, or less. The lock is held.
 func (t *Tracker) apply(c change) {
 	if c.online {
-		t.come(c.user)
+		t.come(c.user, !c.since.Before(t.began))
 	} else {
 		t.leave(c.user)
 	}
 }
 
-// come counts a node more for the user. The lock is held.
-func (t *Tracker) come(name string) {
+// come counts a node more for the user. fresh says that the user has come since this node observes. The
+// lock is held.
+func (t *Tracker) come(name string, fresh bool) {
 	u := t.online[name]
 	if u == nil {
-		u = &user{}
+		u = &user{fresh: fresh}
 		u.leave = clock.Deadline{Do: func() { t.left(name, u) }}
 		t.online[name] = u
 		if t.primed {
 			t.cfg.Emit(name, true)
 		}
 	}
+	u.fresh = u.fresh && fresh
 	u.nodes++
 	t.cfg.Clock.Remove(&u.leave)
 }

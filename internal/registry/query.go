@@ -2,7 +2,9 @@ package registry
 
 import (
 	"maps"
+	"math"
 	"slices"
+	"time"
 
 	"github.com/sessionbridge/sessionbridge/internal/allowance"
 )
@@ -176,13 +178,19 @@ func (r *Registry[L]) Clients() []string {
 }
 
 // Users calls do, under the registry's lock, with a function that yields the users who have
-// connections.
-func (r *Registry[L]) Users(do func(users func(yield func(userID string)))) {
+// connections, and when the oldest of them was opened.
+func (r *Registry[L]) Users(do func(users func(yield func(userID string, oldest time.Duration)))) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	do(func(yield func(string)) {
-		for id := range r.byUser {
-			yield(id)
+	do(func(yield func(string, time.Duration)) {
+		for id, sessions := range r.byUser {
+			oldest := time.Duration(math.MaxInt64)
+			for s := range sessions {
+				for _, l := range s.members {
+					oldest = min(oldest, r.cfg.Entry(l).OpenedAt)
+				}
+			}
+			yield(id, oldest)
 		}
 	})
 }

@@ -96,6 +96,32 @@ func TestPresenceOverNodes(t *testing.T) {
 	})
 }
 
+// A node that begins to observe while it can't ask the others reports who has come since then, and not
+// who was there before, once it can.
+func TestPresenceIsObservedFromTheBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, apps := testkit.NewNodes(t, 2, bridge.Options{})
+		at := apps[0].ServeInMemory(t)
+		connect := func(user string) {
+			br := webclient.NewBrowser(t, at)
+			br.OK("/login?user=" + user)
+			br.Dial("/ws").Ask("id")
+		}
+		connect("before")
+		time.Sleep(time.Second)
+		h.Node(1).SetNetwork(true, true)
+		w := watchUsers(t, apps[1].Bridge)
+		time.Sleep(time.Second)
+		connect("ann")
+		time.Sleep(10 * time.Second)
+		w.hears(t, 0)
+		h.Node(1).SetNetwork(false, false)
+		w.hears(t, 15*time.Second, bridge.Presence{UserID: "ann", Online: true})
+		time.Sleep(time.Minute)
+		w.hears(t, 0)
+	})
+}
+
 // In one process presence follows the connections; a guest has none. Subscribe doesn't report it.
 func TestPresenceInOneProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -189,16 +189,23 @@ func (h *keptHistory) run() {
 // leave checks that the user is online while a connection is open, and offline then.
 func (h *keptHistory) leave() {
 	t, c := h.t, h.clients[0]
+	var seen string
 	is := func(online bool) func() bool {
 		return func() bool {
 			h.keptFarm.mu.Lock()
-			known := h.online[h.user]
+			known, ever := h.online[h.user]
 			h.keptFarm.mu.Unlock()
 			all, err := h.direct.Online(t.Context(), h.user)
+			seen = fmt.Sprintf("reported: %v (ever: %v), asked: %v, %v", known, ever, all, err)
 			asked := err == nil || errors.Is(err, bridge.ErrNodeSilent) // of a node that was killed
 			return asked && known == online && (len(all) == 1) == online
 		}
 	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s was last seen %s", h.user, seen)
+		}
+	})
 	began := time.Now()
 	leave := h.stay(h.node(h.random), c.cookies)
 	require.Eventually(t, is(true), await.Limit, 10*time.Millisecond, "%s is online", h.user)

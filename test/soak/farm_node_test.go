@@ -74,7 +74,8 @@ func serveFarmNode(server string, in io.Reader, out *json.Encoder) error {
 	mux := http.NewServeMux()
 	site := &farmSite{b}
 	mux.HandleFunc("/", site.page)
-	mux.Handle("/socket", b.WebSocket(site.talk, nil))
+	// An actor answers pings only while it waits for an answer, which may be longer ago than a heartbeat.
+	mux.Handle("/socket", b.WebSocket(site.talk, &bridge.ConnOptions{Heartbeat: bridge.Off}))
 	web := &http.Server{Handler: b.Handler(mux), ReadHeaderTimeout: await.Limit}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(listener) }()

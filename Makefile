@@ -53,7 +53,7 @@ bench: ## compare with other libraries (the module bench/); ARGS go to its progr
 	cd bench && go run . $(ARGS)
 
 .PHONY: soak
-soak: deps ## long tests (SOAK=1, names matching SOAK_RUN, default Soak|Fuzz), then fuzzing, FUZZTIME each (default 1m)
+soak: deps ## long tests (SOAK=1, names matching SOAK_RUN), then fuzzing, FUZZTIME each (default 1m)
 	@scripts/soak.sh
 
 .PHONY: fuzz

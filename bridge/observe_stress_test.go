@@ -132,7 +132,7 @@ func crowd(n int, session func(i int)) {
 
 // As an operator's gauge: 8,000 sessions begin and end, over HTTP and sockets, and no end comes
 // before its beginning.
-func TestOneObserverKeepsAGaugeRightInACrowd(t *testing.T) {
+func TestOneObserverKeepsAGaugeRightInACrowd_Soak(t *testing.T) {
 	t.Parallel()
 	a := testkit.NewApp(t, livestore.New(), &bridge.Options{StoreTimeout: time.Hour}) // on a busy machine a call takes seconds
 	l := newLedger(a.Bridge)

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-: "${SOAK_RUN:=Soak|Fuzz}" "${SOAK_TIMEOUT:=3h}"
+: "${SOAK_RUN:=Soak|Fuzz|Shards$|InACluster$}" "${SOAK_TIMEOUT:=3h}"
 export SOAK=1
 
 scripts/test.sh -timeout "$SOAK_TIMEOUT" -run "$SOAK_RUN" ./...

@@ -22,7 +22,7 @@ import (
 
 // Responses that renew a token come late, twice or never, in any order, from two nodes: the browser
 // never loses its session.
-func TestS04_RenewalsInAnyOrderCostNobodyTheSession(t *testing.T) {
+func TestS04_RenewalsInAnyOrderCostNobodyTheSession_Soak(t *testing.T) {
 	t.Parallel()
 	histories := uint64(40)
 	if os.Getenv("SOAK") != "" {

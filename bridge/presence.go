@@ -51,10 +51,7 @@ func (b *Bridge) Online(ctx context.Context, userIDs ...string) ([]string, error
 // onlineHere is Online for the connections of this process.
 func (b *Bridge) onlineHere(userIDs []string) (online []string) {
 	if len(userIDs) == 0 {
-		b.links.Users(func(users func(yield func(userID string, _ time.Duration))) {
-			users(func(id string, _ time.Duration) { online = append(online, id) })
-		})
-		return online
+		return b.links.UserIDs()
 	}
 	for _, id := range userIDs {
 		if b.links.HasUser(id) {

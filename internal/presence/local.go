@@ -40,7 +40,7 @@ type Item struct {
 	Count    int    `json:"count,omitempty"`
 	User     string `json:"user,omitempty"`
 	Gone     bool   `json:"gone,omitempty"`
-	Age      int64  `json:"age,omitempty"` // how long the user has a connection, at least: whole milliseconds
+	Age      int64  `json:"age,omitempty"` // among all users: milliseconds of being connected, at least
 }
 
 // begin begins to record this node's users. The lock is held, and so is that of the caller, under which
@@ -73,7 +73,7 @@ func (l *local) answer(known uint64) []Item {
 	if behind := l.version - known; known > 0 && known <= l.version && behind <= uint64(len(l.changes)) {
 		items[0].Known = known
 		for _, c := range l.changes[uint64(len(l.changes))-behind:] {
-			items = append(items, Item{User: c.user, Gone: !c.online, Age: time.Since(c.since).Milliseconds()})
+			items = append(items, Item{User: c.user, Gone: !c.online})
 		}
 	} else {
 		for user, since := range l.users {

@@ -20,7 +20,7 @@ func (t *Tracker) apply(c change) {
 func (t *Tracker) come(name string, fresh bool) {
 	u := t.online[name]
 	if u == nil {
-		u = &user{fresh: fresh}
+		u = &user{fresh: true}
 		u.leave = clock.Deadline{Do: func() { t.left(name, u) }}
 		t.online[name] = u
 		if t.primed {

@@ -177,6 +177,13 @@ func (r *Registry[L]) Clients() []string {
 	return slices.AppendSeq(make([]string, 0, len(r.byClient)), maps.Keys(r.byClient))
 }
 
+// UserIDs returns the users who have connections.
+func (r *Registry[L]) UserIDs() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.AppendSeq(make([]string, 0, len(r.byUser)), maps.Keys(r.byUser))
+}
+
 // Users calls do, under the registry's lock, with a function that yields the users who have
 // connections, and when the oldest of them was opened.
 func (r *Registry[L]) Users(do func(users func(yield func(userID string, oldest time.Duration)))) {

@@ -201,11 +201,11 @@ func (h *keptHistory) leave() {
 			return asked && known == online && (len(all) == 1) == online
 		}
 	}
-	t.Cleanup(func() {
+	defer func() {
 		if t.Failed() {
 			t.Logf("%s was last seen %s", h.user, seen)
 		}
-	})
+	}()
 	began := time.Now()
 	leave := h.stay(h.node(h.random), c.cookies)
 	require.Eventually(t, is(true), await.Limit, 10*time.Millisecond, "%s is online", h.user)
